@@ -1,0 +1,128 @@
+//! What the authorizer is told: issuers, where tokens are found, path rules, what a refused browser gets.
+//!
+//! These are plain values, the same in `gatepost.toml` and in the JSON baked into a deployment package. They promise
+//! nothing yet: [`Authorizer::new`](crate::Authorizer::new) checks them and reports every [`Fault`] at once.
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that decides who may fetch what.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Config {
+    /// Who may issue tokens.
+    pub issuers: Vec<Issuer>,
+    /// Where a request carries its token, in the order they are looked at.
+    pub token_sources: Vec<TokenSource>,
+    /// Path rules: the first whose path and method match decides, and where none matches the request is denied.
+    pub rules: Vec<Rule>,
+    /// The page that browsers are sent to when a token is missing or refused; `{url}` becomes the return address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<String>,
+}
+
+/// One identity provider.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Issuer {
+    /// The exact value of the `iss` claim.
+    pub issuer: String,
+    /// Which values of `aud` are meant for us.
+    pub audiences: Audiences,
+    /// The algorithms that this issuer signs with; a token that names another is refused.
+    pub algorithms: Vec<Algorithm>,
+    /// The issuer's keys: a JWK Set (RFC 7517 §5).
+    pub jwks: serde_json::Value,
+    /// How many seconds a token is accepted before `nbf` and after `exp`.
+    #[serde(default)]
+    pub leeway_seconds: u32,
+}
+
+/// Which values of the `aud` claim are accepted.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Audiences {
+    /// Any value: the check is skipped. Never a default; whoever wants it spells it out.
+    Any,
+    /// At least one of these must be among the token's audiences.
+    OneOf(Vec<String>),
+}
+
+/// A signature algorithm of RFC 7518 §3.1.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    RS256,
+    /// ECDSA on P-256 with SHA-256.
+    ES256,
+}
+
+impl Algorithm {
+    /// All that are supported, in the order in which messages list them.
+    pub const ALL: [Self; 2] = [Self::RS256, Self::ES256];
+
+    /// The name in a token's `alg` header.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RS256 => "RS256",
+            Self::ES256 => "ES256",
+        }
+    }
+
+    /// The algorithm of that exact name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+    }
+}
+
+/// A place in a request where a token may stand.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenSource {
+    /// `Authorization: Bearer …` (RFC 6750 §2.1).
+    Authorization,
+    /// The cookie of this name.
+    Cookie(String),
+}
+
+/// One path rule.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Rule {
+    /// A path pattern: literal segments, `*` within a segment, `{owner}`, `{claim:NAME}`, and `**` as the last segment.
+    pub path: String,
+    /// What the viewer must be.
+    pub access: Access,
+    /// The methods that it holds for; empty means GET and HEAD.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<String>,
+}
+
+/// What a rule asks of the viewer.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// Nothing: no token is looked at.
+    Anyone,
+    /// A valid token.
+    Authenticated,
+    /// A valid token whose owner is the one named by `{owner}` in the path.
+    Owner,
+    /// A valid token whose `scope` holds all of these.
+    Scopes(Vec<String>),
+}
+
+/// Something wrong with a configuration, and where.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Fault {
+    /// The key as it is written in `gatepost.toml`, such as `rules[2].path`.
+    pub key: String,
+    /// What is wrong with it and what to do.
+    pub message: String,
+}
+
+impl Fault {
+    pub(crate) fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            key: key.into(),
+            message: message.into(),
+        }
+    }
+}

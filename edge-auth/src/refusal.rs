@@ -1,0 +1,179 @@
+//! Every reason for which a request is refused, as one table: code, status, and what is said outside and inside.
+//!
+//! Outside, a refusal says little: enough for a developer to look in the right place, nothing of the rule or the
+//! claim that decided. The log's message ([`Display`](std::fmt::Display)) says all, but holds no token and no claim's
+//! value.
+
+use thiserror::Error;
+
+use crate::path::PathFault;
+
+/// Why a viewer may not have what it asked for.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The algorithm in the token's header is not one that its issuer is configured with.
+    #[error("the token's algorithm is not among those of issuer {issuer}")]
+    AlgorithmNotAllowed {
+        /// The issuer whose algorithms were asked.
+        issuer: String,
+    },
+    /// The path can be read in two ways.
+    #[error("the path is ambiguous: {0}")]
+    AmbiguousPath(PathFault),
+    /// The signature does not fit the key.
+    #[error("the signature does not verify (issuer {issuer}, kid {})", kid.as_deref().unwrap_or("none"))]
+    BadSignature {
+        /// The issuer that the token claims.
+        issuer: String,
+        /// The key that it was held against.
+        kid: Option<String>,
+    },
+    /// The path names a group or the like that the token's claim does not hold.
+    #[error("claim {claim} does not hold what the path names")]
+    ClaimMismatch {
+        /// The claim's name.
+        claim: String,
+    },
+    /// The token's header demands something that we do not do (RFC 7515 §4.1.11).
+    #[error("the token's header has crit or b64, which are not supported")]
+    CriticalHeader,
+    /// The token's time is over.
+    #[error("the token expired at {exp}, {} s ago", now - exp)]
+    Expired {
+        /// Its `exp`, in seconds since 1970.
+        exp: i64,
+        /// The time of the decision, in seconds since 1970.
+        now: i64,
+    },
+    /// A claim is of the wrong type or form.
+    #[error("claim {claim} is not of the type that RFC 7519 gives it")]
+    InvalidClaim {
+        /// The claim's name.
+        claim: &'static str,
+    },
+    /// The token has no form that could be verified.
+    #[error("the token is malformed: {0}")]
+    MalformedToken(Malformed),
+    /// A claim that must be there is not.
+    #[error("claim {claim} is missing")]
+    MissingClaim {
+        /// The claim's name.
+        claim: &'static str,
+    },
+    /// The token does not grant a scope that the rule asks for.
+    #[error("scope {scope} is not granted")]
+    MissingScope {
+        /// The scope.
+        scope: String,
+    },
+    /// The rule wants an identity and the request has none.
+    #[error("there is no token in the places that are configured")]
+    NoToken,
+    /// No rule is about this path and method.
+    #[error("no rule matches this path and method")]
+    NoRule,
+    /// What the path names belongs to somebody else.
+    #[error("the path belongs to another owner")]
+    NotOwner,
+    /// The token's time has not begun.
+    #[error("the token is not valid before {nbf}, in {} s", nbf - now)]
+    NotYetValid {
+        /// Its `nbf`, in seconds since 1970.
+        nbf: i64,
+        /// The time of the decision, in seconds since 1970.
+        now: i64,
+    },
+    /// Two tokens in one place.
+    #[error("there are several tokens in one place")]
+    SeveralTokens,
+    /// The token is longer than any that we read.
+    #[error("the token has {bytes} bytes, more than are read")]
+    TokenTooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// No issuer of this name is configured.
+    #[error("the token's issuer is not configured")]
+    UnknownIssuer,
+    /// The issuer has no key of this name and algorithm.
+    #[error("no key fits the token (kid {})", kid.as_deref().map_or("none".into(), loggable))]
+    UnknownKey {
+        /// The `kid` of the token's header.
+        kid: Option<String>,
+    },
+    /// The token is meant for somebody else.
+    #[error("the token's audience is another")]
+    WrongAudience,
+}
+
+/// What keeps a text from being a token.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// A part is not base64url without padding.
+    #[error("a part is not base64url")]
+    Base64Url,
+    /// The payload is not a JSON object with unique members.
+    #[error("the payload is no JSON object of unique members")]
+    Claims,
+    /// The header is not a JSON object with a textual `alg`.
+    #[error("the header is no JSON object with an alg")]
+    Header,
+    /// There are not three parts.
+    #[error("it does not have three parts")]
+    Parts,
+}
+
+impl Refusal {
+    /// A stable name for logs, tests and replay.
+    pub fn code(&self) -> &'static str {
+        self.row().0
+    }
+
+    /// The HTTP status of the answer.
+    pub fn status(&self) -> u16 {
+        self.row().1
+    }
+
+    /// The sentence for the person outside.
+    pub fn public_message(&self) -> &'static str {
+        self.row().2
+    }
+
+    fn row(&self) -> (&'static str, u16, &'static str) {
+        const TOKEN: &str = "The access token is not valid.";
+        const FORBIDDEN: &str = "You may not access this.";
+        match self {
+            Self::AlgorithmNotAllowed { .. } => ("algorithm_not_allowed", 401, TOKEN),
+            Self::AmbiguousPath(_) => ("ambiguous_path", 400, "The path can be read in more than one way."),
+            Self::BadSignature { .. } => ("bad_signature", 401, TOKEN),
+            Self::ClaimMismatch { .. } => ("claim_mismatch", 403, FORBIDDEN),
+            Self::CriticalHeader => ("critical_header", 401, TOKEN),
+            Self::Expired { .. } => ("expired", 401, "The access token expired."),
+            Self::InvalidClaim { .. } => ("invalid_claim", 401, TOKEN),
+            Self::MalformedToken(_) => ("malformed_token", 401, TOKEN),
+            Self::MissingClaim { .. } => ("missing_claim", 401, TOKEN),
+            Self::MissingScope { .. } => ("missing_scope", 403, FORBIDDEN),
+            Self::NoToken => ("no_token", 401, "An access token is needed."),
+            Self::NoRule => ("no_rule", 403, FORBIDDEN),
+            Self::NotOwner => ("not_owner", 403, FORBIDDEN),
+            Self::NotYetValid { .. } => ("not_yet_valid", 401, TOKEN),
+            Self::SeveralTokens => ("several_tokens", 401, "There is more than one access token."),
+            Self::TokenTooLong { .. } => ("token_too_long", 401, TOKEN),
+            Self::UnknownIssuer => ("unknown_issuer", 401, TOKEN),
+            Self::UnknownKey { .. } => ("unknown_key", 401, TOKEN),
+            Self::WrongAudience => ("wrong_audience", 401, TOKEN),
+        }
+    }
+}
+
+/// A `kid` is the sender's text: what reaches a log is short and of one line.
+fn loggable(kid: &str) -> std::borrow::Cow<'_, str> {
+    let harmless = kid.len() <= 128 && kid.chars().all(|c| c.is_ascii_graphic());
+    if harmless {
+        kid.into()
+    } else {
+        "unprintable".into()
+    }
+}

@@ -1,0 +1,267 @@
+//! Finding the token in a request, and reading what it says of itself.
+//!
+//! An [`UnverifiedToken`] is what anybody may write: its header and claims choose the key that it is verified with,
+//! and are believed in nothing else. Only [`verify`](crate::verify) turns it into a viewer.
+
+use data_encoding::BASE64URL_NOPAD;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::config::TokenSource;
+use crate::lambda_edge::Headers;
+use crate::refusal::{Malformed, Refusal};
+
+/// Tokens longer than this are refused before anything is decoded. CloudFront takes 20 KB of request in all.
+pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// A token whose form is right and whose signature nobody has checked.
+pub(crate) struct UnverifiedToken<'a> {
+    pub(crate) header: Header,
+    /// Do not trust them: they only say where to look for the key.
+    pub(crate) claims: Map<String, Value>,
+    /// `header.payload`, the text that the signature is over.
+    pub(crate) signing_input: &'a str,
+    /// The signature in base64url.
+    pub(crate) signature: &'a str,
+}
+
+/// The members of a JOSE header that we act on. The ones that name or carry keys (`jwk`, `jku`, `x5u`, `x5c`) are
+/// not among them: keys come from the configuration alone (RFC 8725 §3.10).
+#[derive(Debug, Deserialize)]
+pub(crate) struct Header {
+    pub(crate) alg: String,
+    pub(crate) kid: Option<String>,
+    crit: Option<Value>,
+    /// `false` would mean a payload that is not base64url (RFC 7797).
+    b64: Option<Value>,
+}
+
+/// Looks for a token in the configured places, in order; the first place that has one decides.
+pub(crate) fn find<'a>(
+    headers: &'a Headers,
+    sources: &[TokenSource],
+) -> Result<Option<&'a str>, Refusal> {
+    for source in sources {
+        let mut found = match source {
+            TokenSource::Authorization => bearer_tokens(headers),
+            TokenSource::Cookie(name) => cookie_values(headers, name),
+        }
+        .into_iter();
+        match (found.next(), found.next()) {
+            (None, _) => {}
+            (Some(token), None) => return Ok(Some(token)),
+            // Which of two is meant is for an attacker to choose, who can set a cookie from a sibling domain.
+            (Some(_), Some(_)) => return Err(Refusal::SeveralTokens),
+        }
+    }
+    Ok(None)
+}
+
+impl<'a> UnverifiedToken<'a> {
+    /// Takes a compact JWS (RFC 7515 §7.1) apart.
+    pub(crate) fn parse(token: &'a str) -> Result<Self, Refusal> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(Refusal::TokenTooLong { bytes: token.len() });
+        }
+        let mut parts = token.split('.');
+        let (Some(header), Some(payload), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Refusal::MalformedToken(Malformed::Parts));
+        };
+        let header: Header = serde_json::from_slice(&decode(header)?)
+            .map_err(|_| Refusal::MalformedToken(Malformed::Header))?;
+        if header.crit.is_some() || header.b64.is_some() {
+            // RFC 7515 §4.1.11: what must be understood and is not makes the token invalid.
+            return Err(Refusal::CriticalHeader);
+        }
+        let claims = serde_json::from_slice::<UniqueMembers>(&decode(payload)?)
+            .map_err(|_| Refusal::MalformedToken(Malformed::Claims))?
+            .0;
+        Ok(Self {
+            header,
+            claims,
+            signing_input: &token[..token.len() - signature.len() - 1],
+            signature,
+        })
+    }
+}
+
+/// Base64url without padding, with no stray bits (RFC 7515 §2): one text for one value.
+fn decode(part: &str) -> Result<Vec<u8>, Refusal> {
+    BASE64URL_NOPAD
+        .decode(part.as_bytes())
+        .map_err(|_| Refusal::MalformedToken(Malformed::Base64Url))
+}
+
+/// A JSON object that names no member twice: of two `sub`s, different readers take different ones (RFC 8725 §2.6).
+struct UniqueMembers(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for UniqueMembers {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = UniqueMembers;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut members: A,
+            ) -> Result<Self::Value, A::Error> {
+                let mut map = Map::new();
+                while let Some((name, value)) = members.next_entry::<String, Value>()? {
+                    if map.insert(name, value).is_some() {
+                        return Err(serde::de::Error::custom("a member stands twice"));
+                    }
+                }
+                Ok(UniqueMembers(map))
+            }
+        }
+        deserializer.deserialize_map(Visitor)
+    }
+}
+
+/// The credentials of every `Authorization: Bearer`. Other schemes are not ours.
+fn bearer_tokens(headers: &Headers) -> Vec<&str> {
+    headers
+        .values("authorization")
+        .filter_map(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme
+                .eq_ignore_ascii_case("bearer")
+                .then(|| token.trim_matches(' '))
+        })
+        .collect()
+}
+
+/// The values of every cookie of this name, over all `Cookie` headers: HTTP/2 splits them (RFC 9113 §8.2.3).
+fn cookie_values<'a>(headers: &'a Headers, name: &str) -> Vec<&'a str> {
+    headers
+        .values("cookie")
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| {
+            let (found, value) = pair.split_once('=')?;
+            (found.trim() == name).then(|| value.trim())
+        })
+        .filter(|value| !value.is_empty())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&str, &str)]) -> Headers {
+        pairs.iter().copied().collect()
+    }
+
+    #[test]
+    fn the_first_source_with_a_token_decides() {
+        let sources = [
+            TokenSource::Authorization,
+            TokenSource::Cookie("__Host-gatepost".to_owned()),
+        ];
+        for (pairs, found) in [
+            (vec![], Ok(None)),
+            (vec![("authorization", "Bearer a.b.c")], Ok(Some("a.b.c"))),
+            (vec![("authorization", "bearer  a.b.c ")], Ok(Some("a.b.c"))),
+            (vec![("authorization", "Basic YTpi")], Ok(None)),
+            (
+                vec![("cookie", "x=1; __Host-gatepost=a.b.c; y=2")],
+                Ok(Some("a.b.c")),
+            ),
+            (
+                vec![("cookie", "x=1"), ("cookie", "__Host-gatepost=a.b.c")],
+                Ok(Some("a.b.c")),
+            ),
+            (vec![("cookie", "__host-gatepost=a.b.c")], Ok(None)),
+            (vec![("cookie", "x__Host-gatepost=a.b.c")], Ok(None)),
+            (
+                vec![
+                    ("authorization", "Bearer h"),
+                    ("cookie", "__Host-gatepost=c"),
+                ],
+                Ok(Some("h")),
+            ),
+            (
+                vec![("cookie", "__Host-gatepost=a; __Host-gatepost=b")],
+                Err(Refusal::SeveralTokens),
+            ),
+            (
+                vec![("authorization", "Bearer a"), ("authorization", "Bearer b")],
+                Err(Refusal::SeveralTokens),
+            ),
+        ] {
+            assert_eq!(find(&headers(&pairs), &sources), found, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_compact_jws_is_refused() {
+        let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
+        let header = encode(r#"{"alg":"ES256"}"#);
+        let claims = encode(r#"{"sub":"a"}"#);
+        for (token, refusal) in [
+            (String::new(), Refusal::MalformedToken(Malformed::Parts)),
+            ("garbage".to_owned(), Refusal::MalformedToken(Malformed::Parts)),
+            (
+                format!("{header}.{claims}"),
+                Refusal::MalformedToken(Malformed::Parts),
+            ),
+            (
+                format!("{header}.{claims}.a.b"),
+                Refusal::MalformedToken(Malformed::Parts),
+            ),
+            (
+                format!("{header}=.{claims}.AA"),
+                Refusal::MalformedToken(Malformed::Base64Url),
+            ),
+            (
+                format!("{header}.{claims}\n.AA"),
+                Refusal::MalformedToken(Malformed::Base64Url),
+            ),
+            (
+                format!("{}.{claims}.AA", encode("[]")),
+                Refusal::MalformedToken(Malformed::Header),
+            ),
+            (
+                format!("{}.{claims}.AA", encode(r#"{"alg":"ES256","alg":"none"}"#)),
+                Refusal::MalformedToken(Malformed::Header),
+            ),
+            (
+                format!("{header}.{}.AA", encode(r#"{"sub":"a","sub":"b"}"#)),
+                Refusal::MalformedToken(Malformed::Claims),
+            ),
+            (
+                format!("{header}.{}.AA", encode("\"a\"")),
+                Refusal::MalformedToken(Malformed::Claims),
+            ),
+            (
+                format!(
+                    "{}.{claims}.AA",
+                    encode(r#"{"alg":"ES256","crit":["exp"],"exp":1}"#)
+                ),
+                Refusal::CriticalHeader,
+            ),
+            (
+                format!("{}.{claims}.AA", encode(r#"{"alg":"ES256","b64":false}"#)),
+                Refusal::CriticalHeader,
+            ),
+            (
+                "a".repeat(MAX_TOKEN_BYTES + 1),
+                Refusal::TokenTooLong {
+                    bytes: MAX_TOKEN_BYTES + 1,
+                },
+            ),
+        ] {
+            assert_eq!(
+                UnverifiedToken::parse(&token).err(),
+                Some(refusal),
+                "{token}"
+            );
+        }
+    }
+}

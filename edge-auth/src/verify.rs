@@ -1,0 +1,183 @@
+//! From a token to a viewer: the signature first, then every claim that says for whom and when it is.
+//!
+//! `jsonwebtoken` checks the signature and nothing else. Its own claim validation passes over `iss`, `aud` and `sub`
+//! of the wrong JSON type, does not look at `nbf` unless told and grants a minute by default; ours does none of that.
+
+use jiff::Timestamp;
+use jsonwebtoken::crypto;
+use serde_json::{Map, Value};
+
+use crate::config::{Algorithm, Audiences, Fault, Issuer};
+use crate::identity::Viewer;
+use crate::keys::KeySet;
+use crate::refusal::Refusal;
+use crate::token::UnverifiedToken;
+
+/// Numbers of seconds beyond this (the year 9999) are no times.
+const MAX_SECONDS: f64 = 253_402_300_799.0;
+
+/// Verifies the tokens of the configured issuers.
+pub(crate) struct Verifier {
+    issuers: Vec<TrustedIssuer>,
+}
+
+struct TrustedIssuer {
+    name: String,
+    audiences: Audiences,
+    algorithms: Vec<Algorithm>,
+    keys: KeySet,
+    leeway_seconds: i64,
+}
+
+impl Verifier {
+    pub(crate) fn new(issuers: &[Issuer], faults: &mut Vec<Fault>) -> Self {
+        let mut trusted: Vec<TrustedIssuer> = Vec::with_capacity(issuers.len());
+        for (idx, issuer) in issuers.iter().enumerate() {
+            let key = |name: &str| format!("issuers[{idx}].{name}");
+            if issuer.issuer.is_empty() {
+                faults.push(Fault::new(key("issuer"), "it is empty"));
+            }
+            if trusted.iter().any(|known| known.name == issuer.issuer) {
+                faults.push(Fault::new(key("issuer"), "this issuer is configured twice"));
+            }
+            if matches!(&issuer.audiences, Audiences::OneOf(names) if names.is_empty()) {
+                faults.push(Fault::new(
+                    key("audiences"),
+                    "name at least one audience, or write \"any\" to skip the check",
+                ));
+            }
+            if issuer.algorithms.is_empty() {
+                faults.push(Fault::new(key("algorithms"), "name at least one algorithm"));
+            }
+            match KeySet::new(&issuer.jwks) {
+                Ok(keys) => trusted.push(TrustedIssuer {
+                    name: issuer.issuer.clone(),
+                    audiences: issuer.audiences.clone(),
+                    algorithms: issuer.algorithms.clone(),
+                    keys,
+                    leeway_seconds: issuer.leeway_seconds.into(),
+                }),
+                Err(found) => {
+                    faults.extend(found.into_iter().map(|fault| Fault::new(key("jwks"), fault)));
+                }
+            }
+        }
+        Self { issuers: trusted }
+    }
+
+    /// Verifies a token as of `now`.
+    pub(crate) fn verify(&self, now: Timestamp, token: &str) -> Result<Viewer, Refusal> {
+        let token = UnverifiedToken::parse(token)?;
+        let issuer_name = text_claim(&token.claims, "iss")?;
+        let issuer = self
+            .issuers
+            .iter()
+            .find(|issuer| issuer.name == issuer_name)
+            .ok_or(Refusal::UnknownIssuer)?;
+        issuer.verify_signature(&token)?;
+        issuer.verify_claims(now, token.claims)
+    }
+}
+
+impl TrustedIssuer {
+    fn verify_signature(&self, token: &UnverifiedToken<'_>) -> Result<(), Refusal> {
+        // The configuration chooses the algorithms, never the token (RFC 8725 §3.1): `none` is not a name we know.
+        let algorithm = Algorithm::from_name(&token.header.alg)
+            .filter(|algorithm| self.algorithms.contains(algorithm))
+            .ok_or_else(|| Refusal::AlgorithmNotAllowed {
+                issuer: self.name.clone(),
+            })?;
+        let kid = token.header.kid.as_deref();
+        let key = self.keys.find(kid, algorithm)?;
+        let algorithm = match algorithm {
+            Algorithm::RS256 => jsonwebtoken::Algorithm::RS256,
+            Algorithm::ES256 => jsonwebtoken::Algorithm::ES256,
+        };
+        let verified = crypto::verify(
+            token.signature,
+            token.signing_input.as_bytes(),
+            key,
+            algorithm,
+        );
+        match verified {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(Refusal::BadSignature {
+                issuer: self.name.clone(),
+                kid: token.header.kid.clone(),
+            }),
+        }
+    }
+
+    fn verify_claims(&self, now: Timestamp, claims: Map<String, Value>) -> Result<Viewer, Refusal> {
+        let now = now.as_second();
+        let exp = time_claim(&claims, "exp", f64::floor)?.ok_or(Refusal::MissingClaim { claim: "exp" })?;
+        if now >= exp.saturating_add(self.leeway_seconds) {
+            return Err(Refusal::Expired { exp, now });
+        }
+        if let Some(nbf) = time_claim(&claims, "nbf", f64::ceil)?
+            && now < nbf.saturating_sub(self.leeway_seconds)
+        {
+            return Err(Refusal::NotYetValid { nbf, now });
+        }
+        time_claim(&claims, "iat", f64::floor)?;
+        let audiences = audience_claim(&claims)?;
+        match &self.audiences {
+            Audiences::Any => {}
+            Audiences::OneOf(ours) => {
+                if audiences.is_empty() {
+                    return Err(Refusal::MissingClaim { claim: "aud" });
+                }
+                if !audiences.iter().any(|audience| ours.iter().any(|our| our == audience)) {
+                    return Err(Refusal::WrongAudience);
+                }
+            }
+        }
+        let subject = text_claim(&claims, "sub")?.to_owned();
+        Ok(Viewer::new(&self.name, &subject, claims))
+    }
+}
+
+/// A claim that must be there and be a text with something in it.
+fn text_claim<'a>(
+    claims: &'a Map<String, Value>,
+    claim: &'static str,
+) -> Result<&'a str, Refusal> {
+    match claims.get(claim) {
+        None => Err(Refusal::MissingClaim { claim }),
+        Some(Value::String(text)) if !text.is_empty() => Ok(text),
+        Some(_) => Err(Refusal::InvalidClaim { claim }),
+    }
+}
+
+/// A `NumericDate` (RFC 7519 §2), if it is there, rounded to whole seconds to the token's disadvantage.
+fn time_claim(
+    claims: &Map<String, Value>,
+    claim: &'static str,
+    round: fn(f64) -> f64,
+) -> Result<Option<i64>, Refusal> {
+    let Some(value) = claims.get(claim) else {
+        return Ok(None);
+    };
+    let seconds = value
+        .as_f64()
+        .filter(|seconds| (0.0..=MAX_SECONDS).contains(seconds))
+        .ok_or(Refusal::InvalidClaim { claim })?;
+    // Within the range just checked the cast loses the fraction and nothing else.
+    #[allow(clippy::cast_possible_truncation)]
+    let whole = round(seconds) as i64;
+    Ok(Some(whole))
+}
+
+/// The audiences: one text or an array of texts (RFC 7519 §4.1.3); none if the claim is absent.
+fn audience_claim(claims: &Map<String, Value>) -> Result<Vec<&str>, Refusal> {
+    const INVALID: Refusal = Refusal::InvalidClaim { claim: "aud" };
+    match claims.get("aud") {
+        None => Ok(Vec::new()),
+        Some(Value::String(audience)) => Ok(vec![audience]),
+        Some(Value::Array(audiences)) => audiences
+            .iter()
+            .map(|audience| audience.as_str().ok_or(INVALID))
+            .collect(),
+        Some(_) => Err(INVALID),
+    }
+}
