@@ -1,0 +1,284 @@
+//! Walking a TOML document and noting every fault with its line.
+//!
+//! `serde` stops at the first mistake; somebody who repairs a configuration wants all of them. So the document is
+//! walked by hand: a [`Section`] gives typed values by key, notes what does not fit and goes on. What nobody asked for
+//! by the end is an unknown key.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// Everything wrong with one document, and where each key of it stands.
+pub(crate) struct Notes<'a> {
+    text: &'a str,
+    faults: RefCell<Vec<(usize, String)>>,
+    spans: RefCell<BTreeMap<String, Range<usize>>>,
+}
+
+/// A table of the document.
+pub(crate) struct Section<'a> {
+    notes: &'a Notes<'a>,
+    path: String,
+    span: Range<usize>,
+    table: &'a DeTable<'a>,
+    asked: RefCell<BTreeSet<&'static str>>,
+}
+
+impl<'a> Notes<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            faults: RefCell::default(),
+            spans: RefCell::default(),
+        }
+    }
+
+    /// Notes a fault of the text itself.
+    pub(crate) fn syntax(&self, error: &toml::de::Error) {
+        let at = error.span().map_or(0, |span| span.start);
+        self.note(at, error.message().to_owned());
+    }
+
+    /// Notes a fault that was found later, by its key; it is placed at the nearest key that the document has.
+    pub(crate) fn fault(&self, key: &str, message: &str) {
+        let spans = self.spans.borrow();
+        let mut nearest = key;
+        let at = loop {
+            if let Some(span) = spans.get(nearest) {
+                break span.start;
+            }
+            match nearest.rfind(['.', '[']) {
+                Some(end) => nearest = &nearest[..end],
+                None => break 0,
+            }
+        };
+        drop(spans);
+        self.note(at, format!("{key}: {message}"));
+    }
+
+    /// All faults, each with its line, in the order of the document.
+    pub(crate) fn into_faults(self) -> Vec<(usize, String)> {
+        let mut faults: Vec<_> = self
+            .faults
+            .into_inner()
+            .into_iter()
+            .map(|(at, message)| {
+                let before = self.text.get(..at).unwrap_or(self.text);
+                (before.matches('\n').count() + 1, message)
+            })
+            .collect();
+        faults.sort_by_key(|(line, _)| *line);
+        faults
+    }
+
+    fn note(&self, at: usize, message: String) {
+        self.faults.borrow_mut().push((at, message));
+    }
+}
+
+impl<'a> Section<'a> {
+    /// The document's root.
+    pub(crate) fn root(notes: &'a Notes<'a>, table: &'a Spanned<DeTable<'a>>) -> Self {
+        Self::new(notes, String::new(), 0..0, table.get_ref())
+    }
+
+    fn new(notes: &'a Notes<'a>, path: String, span: Range<usize>, table: &'a DeTable<'a>) -> Self {
+        Self {
+            notes,
+            path,
+            span,
+            table,
+            asked: RefCell::default(),
+        }
+    }
+
+    /// The full name of a key of this section.
+    pub(crate) fn key(&self, name: &str) -> String {
+        if self.path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.path)
+        }
+    }
+
+    /// Notes a fault of one key.
+    pub(crate) fn fault(&self, name: &str, message: &str) {
+        self.notes.fault(&self.key(name), message);
+    }
+
+    /// Whether the key is there.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.table.contains_key(name)
+    }
+
+    /// Whether the key is there and holds a text.
+    pub(crate) fn is_text(&self, name: &str) -> bool {
+        self.table
+            .get(name)
+            .is_some_and(|value| value.get_ref().is_str())
+    }
+
+    fn get(&self, name: &'static str) -> Option<&'a DeValue<'a>> {
+        self.asked.borrow_mut().insert(name);
+        let value = self.table.get(name)?;
+        self.notes
+            .spans
+            .borrow_mut()
+            .insert(self.key(name), value.span());
+        Some(value.get_ref())
+    }
+
+    /// A text, if the key is there.
+    pub(crate) fn text(&self, name: &'static str) -> Option<String> {
+        let value = self.get(name)?;
+        let text = value.as_str();
+        if text.is_none() {
+            self.fault(name, &format!("a text is wanted, not {}", described(value)));
+        }
+        text.map(str::to_owned)
+    }
+
+    /// A text that must be there. After a fault it is empty.
+    pub(crate) fn required_text(&self, name: &'static str) -> String {
+        if !self.has(name) {
+            self.asked.borrow_mut().insert(name);
+            self.fault(name, "it is missing");
+        }
+        self.text(name).unwrap_or_default()
+    }
+
+    /// A list of texts, if the key is there.
+    pub(crate) fn texts(&self, name: &'static str) -> Option<Vec<String>> {
+        let value = self.get(name)?;
+        let Some(array) = value.as_array() else {
+            self.fault(name, &format!("a list of texts is wanted, not {}", described(value)));
+            return None;
+        };
+        let mut texts = Vec::with_capacity(array.len());
+        for (idx, item) in array.iter().enumerate() {
+            let key = format!("{}[{idx}]", self.key(name));
+            self.notes
+                .spans
+                .borrow_mut()
+                .insert(key.clone(), item.span());
+            match item.get_ref().as_str() {
+                Some(text) => texts.push(text.to_owned()),
+                None => self.notes.fault(&key, &format!("a text is wanted, not {}", described(item.get_ref()))),
+            }
+        }
+        Some(texts)
+    }
+
+    /// A list of whole numbers, if the key is there.
+    pub(crate) fn numbers(&self, name: &'static str) -> Option<Vec<u32>> {
+        let value = self.get(name)?;
+        let Some(array) = value.as_array() else {
+            self.fault(name, &format!("a list of whole numbers is wanted, not {}", described(value)));
+            return None;
+        };
+        let mut numbers = Vec::with_capacity(array.len());
+        for (idx, item) in array.iter().enumerate() {
+            let key = format!("{}[{idx}]", self.key(name));
+            self.notes
+                .spans
+                .borrow_mut()
+                .insert(key.clone(), item.span());
+            match whole_number(item.get_ref()) {
+                Some(number) => numbers.push(number),
+                None => self.notes.fault(&key, &format!("a whole number is wanted, not {}", described(item.get_ref()))),
+            }
+        }
+        Some(numbers)
+    }
+
+    /// A whole number, if the key is there.
+    pub(crate) fn number(&self, name: &'static str) -> Option<u32> {
+        let value = self.get(name)?;
+        let number = whole_number(value);
+        if number.is_none() {
+            self.fault(name, &format!("a whole number from 0 on is wanted, not {}", described(value)));
+        }
+        number
+    }
+
+    /// A text that `parse` understands, if the key is there; `parse` says what is wrong with one it does not.
+    pub(crate) fn parsed<T>(
+        &self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let text = self.text(name)?;
+        parse(&text)
+            .map_err(|message| self.fault(name, &message))
+            .ok()
+    }
+
+    /// A table, if the key is there.
+    pub(crate) fn section(&self, name: &'static str) -> Option<Section<'a>> {
+        let value = self.get(name)?;
+        let Some(table) = value.as_table() else {
+            self.fault(name, &format!("a table is wanted, not {}", described(value)));
+            return None;
+        };
+        let span = self.table.get(name).map_or(0..0, Spanned::span);
+        Some(Section::new(self.notes, self.key(name), span, table))
+    }
+
+    /// A list of tables; none if the key is not there.
+    pub(crate) fn sections(&self, name: &'static str) -> Vec<Section<'a>> {
+        let Some(value) = self.get(name) else {
+            return Vec::new();
+        };
+        let Some(array) = value.as_array() else {
+            self.fault(name, &format!("write [[{name}]] before each of them"));
+            return Vec::new();
+        };
+        let mut sections = Vec::with_capacity(array.len());
+        for (idx, item) in array.iter().enumerate() {
+            let key = format!("{}[{idx}]", self.key(name));
+            self.notes
+                .spans
+                .borrow_mut()
+                .insert(key.clone(), item.span());
+            match item.get_ref().as_table() {
+                Some(table) => sections.push(Section::new(self.notes, key, item.span(), table)),
+                None => self.notes.fault(&key, &format!("write [[{name}]] before each of them")),
+            }
+        }
+        sections
+    }
+
+    /// Notes every key that nobody asked for.
+    pub(crate) fn finish(self) {
+        let asked = self.asked.borrow();
+        for name in self.table.keys() {
+            if asked.contains(name.get_ref().as_ref()) {
+                continue;
+            }
+            let known: Vec<_> = asked.iter().copied().collect();
+            let key = self.key(name.get_ref());
+            let at = name.span().start.max(self.span.start);
+            self.notes.note(at, format!("{key}: there is no such key; known here are {}", known.join(", ")));
+        }
+    }
+}
+
+fn whole_number(value: &DeValue<'_>) -> Option<u32> {
+    let number = value.as_integer()?;
+    u32::from_str_radix(number.as_str(), number.radix()).ok()
+}
+
+fn described(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(_) => "a text".to_owned(),
+        DeValue::Integer(number) => format!("the number {}", number.as_str()),
+        DeValue::Float(number) => format!("the number {}", number.as_str()),
+        DeValue::Boolean(truth) => format!("{truth}"),
+        DeValue::Datetime(_) => "a date".to_owned(),
+        DeValue::Array(_) => "a list".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+    }
+}

@@ -1,0 +1,84 @@
+//! Durations, sizes and pixel counts as people write them: `5m`, `25 MiB`, `50 MP`.
+
+use jiff::SignedDuration;
+
+/// A duration of at least one second, such as `30s`, `5m` or `1h 30m`.
+pub(crate) fn parse_duration(text: &str) -> Result<SignedDuration, String> {
+    let duration: SignedDuration = text
+        .parse()
+        .map_err(|_| format!("{text:?} is no duration; write for example 30s, 5m or 1h"))?;
+    if duration < SignedDuration::from_secs(1) {
+        return Err(format!("{text:?} is too short; a second is the least"));
+    }
+    Ok(SignedDuration::from_secs(duration.as_secs()))
+}
+
+/// A number of bytes, such as `25 MiB`, `500 kB` or `1024`.
+pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
+    parse_scaled(
+        text,
+        &[
+            ("", 1),
+            ("B", 1),
+            ("kB", 1_000),
+            ("KiB", 1 << 10),
+            ("MB", 1_000_000),
+            ("MiB", 1 << 20),
+            ("GB", 1_000_000_000),
+            ("GiB", 1 << 30),
+        ],
+    )
+    .ok_or_else(|| format!("{text:?} is no size; write for example 25 MiB or 500 kB"))
+}
+
+/// A number of pixels, such as `50 MP`.
+pub(crate) fn parse_pixels(text: &str) -> Result<u64, String> {
+    parse_scaled(text, &[("", 1), ("MP", 1_000_000)])
+        .ok_or_else(|| format!("{text:?} is no pixel count; write for example 50 MP"))
+}
+
+fn parse_scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let number: u64 = text[..digits].parse().ok()?;
+    let unit = text[digits..].trim();
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
+    number.checked_mul(*factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [
+            ("25 MiB", Some(26_214_400)),
+            ("500kB", Some(500_000)),
+            ("1024", Some(1024)),
+            ("", None),
+            ("MiB", None),
+            ("-1", None),
+            ("1.5 MiB", None),
+            ("25 mib", None),
+            ("99999999999999999 GiB", None),
+        ] {
+            assert_eq!(parse_bytes(text).ok(), bytes, "{text}");
+        }
+    }
+
+    #[test]
+    fn durations() {
+        for (text, seconds) in [
+            ("30s", Some(30)),
+            ("5m", Some(300)),
+            ("1h 30m", Some(5400)),
+            ("0s", None),
+            ("-5m", None),
+            ("soon", None),
+        ] {
+            let parsed = parse_duration(text).map(|duration| duration.as_secs());
+            assert_eq!(parsed.ok(), seconds, "{text}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What AWS does between a queue and a Lambda: batches in, and what the answer says of each message.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lambda_events::sqs::SqsEvent;
+use lambda_runtime::{Context, LambdaEvent};
+use serde_json::json;
+use tokio::sync::Semaphore;
+use upload_processor::Processor;
+
+use crate::local_s3::REGION;
+use crate::queue::{Message, Queue};
+
+/// The event source mapping's batch size.
+const BATCH: usize = 10;
+/// The event source mapping's maximum concurrency.
+const CONCURRENT_BATCHES: usize = 2;
+/// How long a failed message is hidden, times how often it was received.
+const BACKOFF: Duration = Duration::from_secs(1);
+
+/// Hands messages to the processor until the process ends.
+pub(super) async fn run(queue: Arc<Queue>, processor: Processor) -> anyhow::Result<()> {
+    let invocations = Arc::new(Semaphore::new(CONCURRENT_BATCHES));
+    loop {
+        let invocation = invocations.clone().acquire_owned().await?;
+        let batch = queue.receive(BATCH).await?;
+        let (queue, processor) = (queue.clone(), processor.clone());
+        tokio::spawn(async move {
+            if let Err(error) = invoke(&queue, &processor, &batch).await {
+                tracing::error!(%error, "the batch is not settled; it comes again at the next start");
+            }
+            drop(invocation);
+        });
+    }
+}
+
+/// One invocation: messages that the answer names, or all if it fails, come again; the others are done.
+async fn invoke(queue: &Queue, processor: &Processor, batch: &[Message]) -> anyhow::Result<()> {
+    let event = sqs_event(batch)?;
+    let failed: Option<Vec<String>> = processor
+        .handle(LambdaEvent::new(event, Context::default()))
+        .await
+        .ok()
+        .map(|answer| {
+            let failures = answer.batch_item_failures.into_iter();
+            failures.map(|failure| failure.item_identifier).collect()
+        });
+    for message in batch {
+        let id = &message.message_id;
+        let is_done = failed
+            .as_ref()
+            .is_some_and(|failed| !failed.contains(id));
+        if is_done {
+            queue.delete(id)?;
+        } else {
+            queue.release(id, BACKOFF * message.receive_count)?;
+        }
+    }
+    Ok(())
+}
+
+/// The event as Lambda's poller sends it.
+pub(crate) fn sqs_event(batch: &[Message]) -> serde_json::Result<SqsEvent> {
+    let records: Vec<_> = batch
+        .iter()
+        .map(|message| {
+            json!({
+                "messageId": message.message_id,
+                "receiptHandle": message.message_id,
+                "body": message.body,
+                "attributes": {
+                    "ApproximateReceiveCount": message.receive_count.to_string(),
+                    "SentTimestamp": message.sent_at.as_millisecond().to_string(),
+                },
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+                "eventSourceARN": format!("arn:aws:sqs:{REGION}:000000000000:gatepost-uploads"),
+                "awsRegion": REGION,
+            })
+        })
+        .collect();
+    serde_json::from_value(json!({"Records": records}))
+}

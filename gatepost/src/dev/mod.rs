@@ -1,0 +1,267 @@
+//! `gatepost dev`: the whole system on this machine, wired as it is on AWS.
+//!
+//! An embedded S3 with its events, a queue, the processor behind it, `signing-api`, the edge in front of the media
+//! bucket, an issuer to sign in at, and the page. Everything listens on loopback only.
+
+mod data_dir;
+pub(crate) mod dispatch;
+mod reconcile;
+mod sign_in;
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use aws_sdk_s3::types::{CorsConfiguration, CorsRule};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use clap::Args;
+use edge_auth::Authorizer;
+use jiff::Timestamp;
+use signing_api::{Api, Settings};
+use tokio::net::TcpListener;
+use upload_processor::{Buckets, Processor};
+use url_signing::Bucket;
+
+use crate::aws::{self, Connection};
+use crate::config::Config;
+use crate::edge::Edge;
+use crate::issuer::DevIssuer;
+use crate::local_s3::{LocalS3, Notifier};
+use crate::queue::Queue;
+use crate::stop::Stop;
+use crate::web::Web;
+
+use data_dir::DataDir;
+use sign_in::SignIn;
+
+/// How long open requests may go on after Ctrl-C.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// The bucket that forms post to.
+pub(crate) const UPLOAD_BUCKET: &str = "gatepost-uploads";
+/// The bucket that the edge reads.
+pub(crate) const MEDIA_BUCKET: &str = "gatepost-media";
+/// What the processor is told of.
+pub(crate) const UPLOAD_PREFIX: &str = "uploads/";
+
+#[derive(Args, Debug)]
+pub(crate) struct DevArgs {
+    /// The port of loopback to serve on; 0 picks a free one.
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// Where everything is kept between starts.
+    #[arg(long, default_value = ".gatepost", value_name = "DIR")]
+    data_dir: PathBuf,
+    /// The configuration [default: gatepost.toml where there is one].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// An S3 to use in place of the embedded one; region and credentials come from the usual AWS chain.
+    #[arg(long, value_name = "URL")]
+    endpoint_url: Option<String>,
+}
+
+/// Runs until Ctrl-C.
+pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
+    let config = Config::load(args.config.as_deref())?;
+    let data_dir = DataDir::open(&args.data_dir)?;
+    let issuer = Arc::new(DevIssuer::open(data_dir.path())?);
+    let listener = listen(args.port).await?;
+    let address = listener.local_addr()?;
+    let stop = Stop::on_signal();
+
+    let queue = Queue::open(&data_dir.queue(), &data_dir.dead_letters())
+        .with_context(|| format!("the queue in {} cannot be opened", data_dir.path().display()))?;
+    let queue = Arc::new(queue);
+    let notifier = Notifier::new(UPLOAD_BUCKET, UPLOAD_PREFIX, queue.clone());
+    let buckets = Buckets {
+        uploads: UPLOAD_BUCKET.to_owned(),
+        media: MEDIA_BUCKET.to_owned(),
+    };
+    let connection = match &args.endpoint_url {
+        Some(endpoint) => {
+            let connection = aws::connect(endpoint).await?;
+            prepare_buckets(&connection, &buckets, address).await?;
+            connection
+        }
+        None => start_embedded_s3(&data_dir, notifier.clone(), address, &stop).await?,
+    };
+    let n_found = reconcile::reconcile(&connection.s3, &buckets, &queue, &notifier).await?;
+    if n_found > 0 {
+        tracing::info!(n_found, "uploads of an earlier run are taken up again");
+    }
+    if args.endpoint_url.is_some() {
+        let (s3, buckets, queue) = (connection.s3.clone(), buckets.clone(), queue.clone());
+        tokio::spawn(async move {
+            reconcile::keep_reconciling(s3, buckets, &queue, notifier).await
+        });
+    }
+    let processor = Processor::new(connection.s3.clone(), buckets, config.images.clone(), Timestamp::now);
+    tokio::spawn(dispatch::run(queue, processor));
+
+    let router = site(&config, &connection, issuer, address)?;
+    if let Some(reason) = Web::missing() {
+        eprintln!("the page is not built: {reason}");
+    }
+    eprintln!("S3       {}", connection.endpoint);
+    eprintln!("data     {}", data_dir.path().display());
+    announce(address)?;
+    let waiting = stop.clone();
+    let server = axum::serve(listener, router).with_graceful_shutdown(async move { waiting.wait().await });
+    tokio::select! {
+        result = server => result?,
+        () = stop.wait_and(GRACE) => {}
+    }
+    eprintln!("stopped");
+    Ok(())
+}
+
+async fn listen(port: u16) -> anyhow::Result<TcpListener> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
+        Ok(listener) => Ok(listener),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            bail!("port {port} is taken; stop what listens there or name another with --port (0 picks a free one)")
+        }
+        Err(error) => Err(error).with_context(|| format!("port {port} cannot be listened on")),
+    }
+}
+
+/// The one line of stdout: scripts wait for it.
+fn announce(address: SocketAddr) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "ready http://{address}")?;
+    stdout.flush()?;
+    Ok(())
+}
+
+/// The origins that the page may have.
+fn page_origins(address: SocketAddr) -> Vec<String> {
+    let port = address.port();
+    vec![
+        format!("http://127.0.0.1:{port}"),
+        format!("http://localhost:{port}"),
+    ]
+}
+
+async fn start_embedded_s3(
+    data_dir: &DataDir,
+    notifier: Notifier,
+    address: SocketAddr,
+    stop: &Stop,
+) -> anyhow::Result<Connection> {
+    let credentials = data_dir.s3_credentials()?;
+    let buckets = [UPLOAD_BUCKET, MEDIA_BUCKET];
+    let mut server = LocalS3::open(&data_dir.objects(), &buckets, &credentials, notifier).await?;
+    server.allow_origins(page_origins(address));
+    let connection = aws::connect_embedded(&server.endpoint(), credentials);
+    let stop = stop.clone();
+    tokio::spawn(server.serve(async move { stop.wait().await }));
+    Ok(connection)
+}
+
+/// Makes the buckets of an S3 elsewhere, if they are not there, and lets the page post to them.
+async fn prepare_buckets(
+    connection: &Connection,
+    buckets: &Buckets,
+    address: SocketAddr,
+) -> anyhow::Result<()> {
+    let s3 = &connection.s3;
+    for bucket in [&buckets.uploads, &buckets.media] {
+        if s3.head_bucket().bucket(bucket).send().await.is_err() {
+            s3.create_bucket()
+                .bucket(bucket)
+                .send()
+                .await
+                .with_context(|| format!("the bucket {bucket} cannot be made at {}", connection.endpoint))?;
+        }
+    }
+    let rule = CorsRule::builder()
+        .set_allowed_origins(Some(page_origins(address)))
+        .allowed_methods("POST")
+        .expose_headers("ETag")
+        .build()?;
+    let cors = CorsConfiguration::builder().cors_rules(rule).build()?;
+    s3.put_bucket_cors()
+        .bucket(&buckets.uploads)
+        .cors_configuration(cors)
+        .send()
+        .await
+        .context("the page cannot be allowed to post to the bucket")?;
+    Ok(())
+}
+
+/// Everything on the one port, as a distribution's behaviours split it: the API, the page, and else the media.
+fn site(
+    config: &Config,
+    connection: &Connection,
+    issuer: Arc<DevIssuer>,
+    address: SocketAddr,
+) -> anyhow::Result<Router> {
+    let mut edge_config = config.edge.clone();
+    edge_config.issuers.push(issuer.configuration());
+    let authorizer = Authorizer::new(&edge_config).map_err(|faults| {
+        anyhow::anyhow!("the configuration does not go with the development issuer: {faults:?}")
+    })?;
+    let authorizer = Arc::new(authorizer);
+    let api = Api {
+        authorizer: authorizer.clone(),
+        signer: connection.credentials.clone(),
+        s3: connection.s3.clone(),
+        settings: Arc::new(Settings {
+            types: config
+                .images
+                .types
+                .iter()
+                .map(|image_type| image_type.content_type().to_owned())
+                .collect(),
+            max_bytes: config.images.max_bytes,
+            form_lifetime: config.form_lifetime,
+            upload_bucket: Bucket::at_endpoint(UPLOAD_BUCKET, &connection.region, &connection.endpoint)?,
+            media_bucket: MEDIA_BUCKET.to_owned(),
+        }),
+        clock: Timestamp::now,
+    };
+    let sign_in = SignIn {
+        issuer,
+        authorizer: authorizer.clone(),
+    };
+    let edge = Edge::new(authorizer, connection.s3.clone(), MEDIA_BUCKET);
+    let web = Web::new(&connection.endpoint)?;
+    let pages = Router::new().fallback(page_or_media).with_state((web, edge));
+    Ok(signing_api::router(api)
+        .merge(sign_in::router(sign_in))
+        .fallback_service(pages)
+        .layer(middleware::from_fn_with_state(page_origins(address), only_by_our_names)))
+}
+
+async fn page_or_media(State((web, edge)): State<(Web, Edge)>, request: Request) -> Response {
+    match web.file(request.method(), request.uri().path()) {
+        Some(page) => page,
+        None => edge.answer(request).await,
+    }
+}
+
+/// Refuses requests to any other name than loopback's. A page elsewhere could point its own name here (DNS
+/// rebinding), and would then be of the same origin as everything that we serve.
+async fn only_by_our_names(
+    State(origins): State<Vec<String>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_ours = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .is_some_and(|host| origins.iter().any(|origin| origin.strip_prefix("http://") == Some(host)));
+    if is_ours {
+        next.run(request).await
+    } else {
+        StatusCode::MISDIRECTED_REQUEST.into_response()
+    }
+}

@@ -1,0 +1,108 @@
+//! Finding uploads that nobody was told of: objects with no manifest and no message.
+//!
+//! S3 promises its events; this process may end between the object and the event. An S3 elsewhere does not know our
+//! queue at all. Either way the buckets tell what is unfinished.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::types::Object;
+use upload_processor::Buckets;
+use upload_processor::event::{Notice, Record, UploadKey};
+
+use crate::local_s3::{CreatedObject, Notifier};
+use crate::queue::Queue;
+
+/// How often an S3 elsewhere is looked through.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// Queues what is unfinished; says how much that was.
+pub(super) async fn reconcile(
+    s3: &Client,
+    buckets: &Buckets,
+    queue: &Queue,
+    notifier: &Notifier,
+) -> anyhow::Result<usize> {
+    let finished: HashSet<String> = list(s3, &buckets.media, "media/")
+        .await?
+        .into_iter()
+        .filter_map(|object| object.key)
+        .collect();
+    let queued: HashSet<String> = queue.bodies().iter().flat_map(|body| keys(body)).collect();
+    let mut n_found = 0;
+    for object in list(s3, &buckets.uploads, "uploads/").await? {
+        let Some(key) = &object.key else { continue };
+        let is_open = UploadKey::parse(key).is_some_and(|upload| {
+            !finished.contains(&upload.manifest_key()) && !queued.contains(key)
+        });
+        if is_open && is_whole(s3, &buckets.uploads, key).await? {
+            notifier
+                .object_created(&CreatedObject {
+                    event_name: "ObjectCreated:Post",
+                    bucket: buckets.uploads.clone(),
+                    key: key.clone(),
+                    size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+                    etag: object.e_tag.unwrap_or_default().trim_matches('"').to_owned(),
+                    access_key: "reconcile".to_owned(),
+                })
+                .await?;
+            n_found += 1;
+        }
+    }
+    Ok(n_found)
+}
+
+/// Does so again and again.
+pub(super) async fn keep_reconciling(
+    s3: Client,
+    buckets: Buckets,
+    queue: &Queue,
+    notifier: Notifier,
+) -> anyhow::Result<()> {
+    loop {
+        tokio::time::sleep(PERIOD).await;
+        if let Err(error) = reconcile(&s3, &buckets, queue, &notifier).await {
+            tracing::warn!(error = format!("{error:#}"), "the buckets cannot be looked through");
+        }
+    }
+}
+
+/// Whether an upload was written to its end. The embedded S3 writes the bytes first and their content type after; a
+/// sender whose upload was cut off between the two was never answered, and the rest of it is thrown away.
+async fn is_whole(s3: &Client, bucket: &str, key: &str) -> anyhow::Result<bool> {
+    let head = s3.head_object().bucket(bucket).key(key).send().await?;
+    if head.content_type().is_some() {
+        return Ok(true);
+    }
+    tracing::warn!(key, "the rest of an unfinished upload is thrown away");
+    s3.delete_object().bucket(bucket).key(key).send().await?;
+    Ok(false)
+}
+
+fn keys(body: &str) -> Vec<String> {
+    let Ok(Notice::Records(records)) = Notice::parse(body) else {
+        return Vec::new();
+    };
+    let keys = records.into_iter().filter_map(|record| match record {
+        Record::Created(object) => Some(object.key),
+        Record::Other(_) => None,
+    });
+    keys.collect()
+}
+
+async fn list(s3: &Client, bucket: &str, prefix: &str) -> anyhow::Result<Vec<Object>> {
+    let mut objects = Vec::new();
+    let mut pages = s3
+        .list_objects_v2()
+        .bucket(bucket)
+        .prefix(prefix)
+        .into_paginator()
+        .send();
+    while let Some(page) = pages.next().await {
+        let page = page.with_context(|| format!("the bucket {bucket} cannot be listed"))?;
+        objects.extend(page.contents.unwrap_or_default());
+    }
+    Ok(objects)
+}

@@ -1,0 +1,276 @@
+//! From an object to an answer: conditional requests and ranges (RFC 9110 §13 and §14), and what viewers may do with it.
+
+use std::ops::RangeInclusive;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use serde_json::json;
+
+use super::origin::Object;
+
+/// Browsers keep what never changes, shared caches behind the edge never: the edge alone may ask who the viewer is.
+const VIEWER_IMMUTABLE: &str = "private, max-age=31536000, immutable";
+const VIEWER_REVALIDATED: &str = "private, no-cache";
+/// An object opened as a page runs nothing and loads nothing.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; sandbox";
+
+/// Whether an answer came from the cache.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum XCache {
+    Error,
+    Hit,
+    Miss,
+}
+
+/// Answers a GET or HEAD for an object.
+pub(super) fn serve(
+    method: &Method,
+    request: &HeaderMap,
+    object: &Object,
+    age: Duration,
+    x_cache: XCache,
+) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.headers_mut() = object_headers(object, age, x_cache);
+    if is_not_modified(request, object) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response.headers_mut().remove(header::CONTENT_TYPE);
+        return response;
+    }
+    let size = object.body.len() as u64;
+    let body = match requested_range(request, object) {
+        None => object.body.clone(),
+        Some(Err(())) => {
+            *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
+            set(&mut response, header::CONTENT_RANGE, &format!("bytes */{size}"));
+            return response;
+        }
+        Some(Ok(range)) => {
+            let (first, last) = (*range.start(), *range.end());
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            set(&mut response, header::CONTENT_RANGE, &format!("bytes {first}-{last}/{size}"));
+            // A range lies within a body that is in memory: its ends fit a usize.
+            #[allow(clippy::cast_possible_truncation)]
+            object.body.slice(first as usize..=last as usize)
+        }
+    };
+    set(&mut response, header::CONTENT_LENGTH, &body.len().to_string());
+    if method != Method::HEAD {
+        *response.body_mut() = Body::from(body);
+    }
+    response
+}
+
+/// Answers that there is no object, in the form of the edge's refusals.
+pub(super) fn fault(status: StatusCode, detail: &str) -> Response<Body> {
+    let body = json!({
+        "title": status.canonical_reason(),
+        "status": status.as_u16(),
+        "detail": detail,
+    });
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    set(&mut response, header::CONTENT_TYPE, "application/problem+json");
+    set(&mut response, header::CACHE_CONTROL, "no-store");
+    set(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(&mut response, HeaderName::from_static("x-cache"), XCache::Error.as_str());
+    response
+}
+
+impl XCache {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "Error from gatepost",
+            Self::Hit => "Hit from gatepost",
+            Self::Miss => "Miss from gatepost",
+        }
+    }
+}
+
+fn object_headers(object: &Object, age: Duration, x_cache: XCache) -> HeaderMap {
+    let is_immutable = object
+        .cache_control
+        .as_ref()
+        .is_some_and(|directives| directives.contains("immutable"));
+    let cache_control = if is_immutable {
+        VIEWER_IMMUTABLE
+    } else {
+        VIEWER_REVALIDATED
+    };
+    let mut headers = HeaderMap::new();
+    let mut add = |name: HeaderName, value: Option<&str>| {
+        if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+            headers.insert(name, value);
+        }
+    };
+    add(header::CONTENT_TYPE, object.content_type.as_deref());
+    add(header::ETAG, object.etag.as_deref());
+    add(
+        header::LAST_MODIFIED,
+        last_modified(object)
+            .map(httpdate::fmt_http_date)
+            .as_deref(),
+    );
+    add(header::ACCEPT_RANGES, Some("bytes"));
+    add(header::CACHE_CONTROL, Some(cache_control));
+    add(header::X_CONTENT_TYPE_OPTIONS, Some("nosniff"));
+    add(header::CONTENT_SECURITY_POLICY, Some(CONTENT_SECURITY_POLICY));
+    add(HeaderName::from_static("x-cache"), Some(x_cache.as_str()));
+    if matches!(x_cache, XCache::Hit) {
+        add(header::AGE, Some(&age.as_secs().to_string()));
+    }
+    headers
+}
+
+/// Whether the viewer has the object already: `If-None-Match`, and only without it `If-Modified-Since`.
+fn is_not_modified(request: &HeaderMap, object: &Object) -> bool {
+    if let Some(wanted) = text(request, &header::IF_NONE_MATCH) {
+        let strip = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+        return object.etag.as_ref().is_some_and(|etag| {
+            wanted
+                .split(',')
+                .any(|tag| tag.trim() == "*" || strip(tag) == strip(etag))
+        });
+    }
+    match (
+        text(request, &header::IF_MODIFIED_SINCE).and_then(|date| httpdate::parse_http_date(date).ok()),
+        last_modified(object),
+    ) {
+        (Some(since), Some(modified)) => modified <= since,
+        _ => false,
+    }
+}
+
+/// The one range that is asked for: `None` to answer with the whole, `Err` when it lies outside.
+fn requested_range(
+    request: &HeaderMap,
+    object: &Object,
+) -> Option<Result<RangeInclusive<u64>, ()>> {
+    let ranges = text(request, &header::RANGE)?.strip_prefix("bytes=")?;
+    if let Some(condition) = text(request, &header::IF_RANGE) {
+        let date = last_modified(object).map(httpdate::fmt_http_date);
+        // A weak tag never matches here (RFC 9110 §13.1.5).
+        if object.etag.as_deref() != Some(condition) && date.as_deref() != Some(condition) {
+            return None;
+        }
+    }
+    // Several ranges, like anything that is not understood, are answered with the whole.
+    let (first, last) = ranges.split_once('-')?;
+    let size = object.body.len() as u64;
+    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok())?;
+    let range = match (first.trim(), last.trim()) {
+        ("", suffix) => {
+            let length = number(suffix)?;
+            if length == 0 || size == 0 {
+                return Some(Err(()));
+            }
+            size.saturating_sub(length)..=size - 1
+        }
+        (first, "") => number(first)?..=size.saturating_sub(1),
+        (first, last) => {
+            let (first, last) = (number(first)?, number(last)?);
+            if last < first {
+                return None;
+            }
+            first..=last.min(size.saturating_sub(1))
+        }
+    };
+    Some(if *range.start() < size { Ok(range) } else { Err(()) })
+}
+
+fn last_modified(object: &Object) -> Option<SystemTime> {
+    let seconds = u64::try_from(object.last_modified?).ok()?;
+    Some(UNIX_EPOCH + Duration::from_secs(seconds))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn set(response: &mut Response<Body>, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object() -> Object {
+        Object {
+            body: "0123456789".into(),
+            content_type: Some("image/webp".to_owned()),
+            etag: Some("\"abc\"".to_owned()),
+            last_modified: Some(1_763_900_000),
+            cache_control: Some("public, max-age=31536000, immutable".to_owned()),
+        }
+    }
+
+    fn answer(pairs: &[(&'static str, &'static str)]) -> Response<Body> {
+        let headers = pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect();
+        serve(&Method::GET, &headers, &object(), Duration::from_secs(7), XCache::Hit)
+    }
+
+    #[test]
+    fn ranges() {
+        for (range, status, content_range, length) in [
+            ("bytes=0-3", 206, Some("bytes 0-3/10"), Some("4")),
+            ("bytes=4-", 206, Some("bytes 4-9/10"), Some("6")),
+            ("bytes=-3", 206, Some("bytes 7-9/10"), Some("3")),
+            ("bytes=-99", 206, Some("bytes 0-9/10"), Some("10")),
+            ("bytes=8-99", 206, Some("bytes 8-9/10"), Some("2")),
+            ("bytes=10-", 416, Some("bytes */10"), None),
+            ("bytes=-0", 416, Some("bytes */10"), None),
+            ("bytes=5-2", 200, None, Some("10")),
+            ("bytes=0-1,4-5", 200, None, Some("10")),
+            ("bytes=+1-2", 200, None, Some("10")),
+            ("lines=0-3", 200, None, Some("10")),
+        ] {
+            let response = answer(&[("range", range)]);
+            let header = |name: HeaderName| response.headers().get(name).map(|v| v.to_str().unwrap());
+            assert_eq!(response.status().as_u16(), status, "{range}");
+            assert_eq!(header(header::CONTENT_RANGE), content_range, "{range}");
+            assert_eq!(header(header::CONTENT_LENGTH), length, "{range}");
+        }
+    }
+
+    #[test]
+    fn conditions() {
+        let date = httpdate::fmt_http_date(last_modified(&object()).unwrap());
+        assert_eq!(date, "Sun, 23 Nov 2025 12:13:20 GMT");
+        for (pairs, status) in [
+            (vec![("if-none-match", "\"abc\"")], 304),
+            (vec![("if-none-match", "W/\"abc\"")], 304),
+            (vec![("if-none-match", "\"x\", \"abc\"")], 304),
+            (vec![("if-none-match", "*")], 304),
+            (vec![("if-none-match", "\"x\"")], 200),
+            (vec![("if-modified-since", "Sun, 23 Nov 2025 12:13:20 GMT")], 304),
+            (vec![("if-modified-since", "Sun, 23 Nov 2025 12:13:19 GMT")], 200),
+            (vec![("if-none-match", "\"x\""), ("if-modified-since", "Sun, 23 Nov 2025 12:13:20 GMT")], 200),
+            (vec![("range", "bytes=0-1"), ("if-range", "\"abc\"")], 206),
+            (vec![("range", "bytes=0-1"), ("if-range", "\"x\"")], 200),
+        ] {
+            assert_eq!(answer(&pairs).status().as_u16(), status, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn viewers_are_told_what_they_may_do_with_it() {
+        let response = answer(&[]);
+        for (name, value) in [
+            ("cache-control", "private, max-age=31536000, immutable"),
+            ("x-content-type-options", "nosniff"),
+            ("content-security-policy", "default-src 'none'; sandbox"),
+            ("x-cache", "Hit from gatepost"),
+            ("age", "7"),
+            ("content-type", "image/webp"),
+        ] {
+            assert_eq!(response.headers()[name], value, "{name}");
+        }
+    }
+}

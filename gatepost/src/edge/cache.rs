@@ -1,0 +1,136 @@
+//! The edge cache: finished objects in memory, by path, until they are old or the room is needed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::origin::Object;
+
+/// How many bytes of bodies are kept.
+const CAPACITY: usize = 256 << 20;
+/// An object beyond this is passed through.
+const MAX_OBJECT: usize = 32 << 20;
+
+/// A cache that forgets what was not used for longest.
+#[derive(Default)]
+pub(crate) struct Cache {
+    entries: Mutex<Entries>,
+}
+
+#[derive(Default)]
+struct Entries {
+    by_key: HashMap<String, Entry>,
+    bytes: usize,
+    /// Counts uses, to tell which entry was not used for longest.
+    clock: u64,
+}
+
+struct Entry {
+    object: Arc<Object>,
+    stored_at: Instant,
+    fresh_for: Duration,
+    used_at: u64,
+}
+
+impl Cache {
+    /// The object of a key and how long ago it was stored, if it is still fresh.
+    pub(crate) fn get(&self, key: &str) -> Option<(Arc<Object>, Duration)> {
+        let mut entries = self.lock();
+        entries.clock += 1;
+        let clock = entries.clock;
+        let entry = entries.by_key.get_mut(key)?;
+        let age = entry.stored_at.elapsed();
+        if age >= entry.fresh_for {
+            entries.remove(key);
+            return None;
+        }
+        entry.used_at = clock;
+        Some((entry.object.clone(), age))
+    }
+
+    /// Stores an object for as long as its origin allows.
+    pub(crate) fn put(&self, key: &str, object: Arc<Object>) {
+        let size = object.body.len();
+        let fresh_for = object.fresh_for();
+        if fresh_for.is_zero() || size > MAX_OBJECT {
+            return;
+        }
+        let mut entries = self.lock();
+        entries.remove(key);
+        while entries.bytes + size > CAPACITY {
+            let oldest = entries
+                .by_key
+                .iter()
+                .min_by_key(|(_, entry)| entry.used_at)
+                .map(|(key, _)| key.clone());
+            match oldest {
+                Some(oldest) => entries.remove(&oldest),
+                None => break,
+            }
+        }
+        entries.clock += 1;
+        let entry = Entry {
+            object,
+            stored_at: Instant::now(),
+            fresh_for,
+            used_at: entries.clock,
+        };
+        entries.bytes += size;
+        entries.by_key.insert(key.to_owned(), entry);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {
+        // Nothing between two changes of the map can panic.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entries {
+    fn remove(&mut self, key: &str) {
+        if let Some(entry) = self.by_key.remove(key) {
+            self.bytes -= entry.object.body.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(size: usize, cache_control: &str) -> Arc<Object> {
+        Arc::new(Object {
+            body: vec![0; size].into(),
+            cache_control: Some(cache_control.to_owned()),
+            ..Object::default()
+        })
+    }
+
+    #[test]
+    fn only_what_the_origin_allows_is_kept() {
+        let cache = Cache::default();
+        for (cache_control, kept) in [
+            ("public, max-age=60, immutable", true),
+            ("no-cache", false),
+            ("max-age=60, no-store", false),
+            ("max-age=0", false),
+            ("", false),
+        ] {
+            cache.put("k", object(1, cache_control));
+            assert_eq!(cache.get("k").is_some(), kept, "{cache_control}");
+            cache.lock().remove("k");
+        }
+    }
+
+    #[test]
+    fn what_was_not_used_for_longest_makes_room() {
+        let cache = Cache::default();
+        for idx in 0..8 {
+            cache.put(&idx.to_string(), object(MAX_OBJECT, "max-age=60"));
+        }
+        assert!(cache.get("0").is_some());
+        cache.put("8", object(1, "max-age=60"));
+        assert!(cache.get("0").is_some());
+        assert!(cache.get("1").is_none());
+        assert_eq!(cache.lock().bytes, 7 * MAX_OBJECT + 1);
+    }
+}

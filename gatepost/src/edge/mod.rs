@@ -1,0 +1,159 @@
+//! The edge on this machine: what CloudFront does with a viewer's request, in the same order.
+//!
+//! A request becomes a Lambda@Edge viewer-request event, `edge-auth` decides, and only what it allows gets as far as
+//! the cache or, past that, the media bucket.
+
+mod answer;
+mod cache;
+mod origin;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::request::Parts;
+use axum::http::{Method, Response, StatusCode, header};
+use edge_auth::lambda_edge::{
+    CloudFront, EventConfig, GeneratedResponse, Outcome, Record, ViewerRequestEvent,
+};
+use edge_auth::{Allowed, Authorizer, Decision, Headers, ViewerRequest};
+use jiff::Timestamp;
+
+use answer::XCache;
+use cache::Cache;
+use origin::OriginFault;
+
+/// The stand-in for a CloudFront distribution.
+#[derive(Clone)]
+pub(crate) struct Edge {
+    authorizer: Arc<Authorizer>,
+    s3: Client,
+    bucket: String,
+    cache: Arc<Cache>,
+}
+
+impl Edge {
+    pub(crate) fn new(authorizer: Arc<Authorizer>, s3: Client, bucket: &str) -> Self {
+        Self {
+            authorizer,
+            s3,
+            bucket: bucket.to_owned(),
+            cache: Arc::default(),
+        }
+    }
+
+    /// Answers a viewer's request.
+    pub(crate) async fn answer(&self, request: Request) -> Response<Body> {
+        // What is sent along with a request to read is of no interest.
+        let (request, _) = request.into_parts();
+        let event = match viewer_request_event(&request) {
+            Ok(event) => event,
+            Err(fault) => return answer::fault(StatusCode::BAD_REQUEST, fault),
+        };
+        let Some(record) = event.records.into_iter().next() else {
+            return answer::fault(StatusCode::BAD_REQUEST, "The request is empty.");
+        };
+        let request_id = record.cf.config.request_id;
+        let decision = self
+            .authorizer
+            .decide(Timestamp::now(), &record.cf.request);
+        log_denial(&request_id, &decision);
+        match (self.authorizer.answer(record.cf.request, &decision), decision) {
+            (Outcome::Continue(_), Decision::Allow(allowed)) => {
+                self.fetch(&request, &allowed).await
+            }
+            (Outcome::Respond(response), _) => generated(response),
+            // A decision that we do not know: refused, like everything that is not allowed.
+            (Outcome::Continue(_), _) => answer::fault(StatusCode::SERVICE_UNAVAILABLE, "The request cannot be decided."),
+        }
+    }
+
+    /// Answers an allowed request from the cache, else from the bucket.
+    async fn fetch(&self, request: &Parts, allowed: &Allowed) -> Response<Body> {
+        let (method, headers) = (&request.method, &request.headers);
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return answer::fault(StatusCode::METHOD_NOT_ALLOWED, "Media can be read, not changed, here.");
+        }
+        let key = allowed.path.key();
+        if let Some((object, age)) = self.cache.get(key) {
+            return answer::serve(method, headers, &object, age, XCache::Hit);
+        }
+        match origin::fetch(&self.s3, &self.bucket, key).await {
+            Ok(object) => {
+                let object = Arc::new(object);
+                self.cache.put(key, object.clone());
+                answer::serve(method, headers, &object, Duration::ZERO, XCache::Miss)
+            }
+            Err(OriginFault::NotFound) => answer::fault(StatusCode::NOT_FOUND, "There is nothing here."),
+            Err(OriginFault::Unreachable(reason)) => {
+                tracing::error!(reason, "the origin does not answer");
+                answer::fault(StatusCode::BAD_GATEWAY, "The origin does not answer.")
+            }
+        }
+    }
+}
+
+/// The event that CloudFront would send to Lambda@Edge.
+fn viewer_request_event(request: &Parts) -> Result<ViewerRequestEvent, &'static str> {
+    let mut headers = Headers::default();
+    for (name, value) in &request.headers {
+        let value = value
+            .to_str()
+            .map_err(|_| "A header holds more than ASCII.")?;
+        headers.append(name.as_str(), value);
+    }
+    let mut request_id = [0; 16];
+    getrandom::fill(&mut request_id).map_err(|_| "There are no random numbers.")?;
+    let record = Record {
+        cf: CloudFront {
+            config: EventConfig {
+                distribution_domain_name: "gatepost.localhost".to_owned(),
+                distribution_id: "GATEPOSTLOCAL".to_owned(),
+                event_type: "viewer-request".to_owned(),
+                request_id: data_encoding::BASE64URL_NOPAD.encode(&request_id),
+            },
+            request: ViewerRequest {
+                client_ip: "127.0.0.1".to_owned(),
+                headers,
+                method: request.method.to_string(),
+                querystring: request.uri.query().unwrap_or_default().to_owned(),
+                uri: request.uri.path().to_owned(),
+                ..ViewerRequest::default()
+            },
+        },
+    };
+    Ok(ViewerRequestEvent {
+        records: vec![record],
+    })
+}
+
+/// One line a denial: why, by which rule, never a token or a claim's value.
+fn log_denial(request_id: &str, decision: &Decision) {
+    let denied = match decision {
+        Decision::Deny(denied) => denied,
+        Decision::Redirect(redirect) => &redirect.denied,
+        _ => return,
+    };
+    tracing::info!(
+        request_id,
+        code = denied.refusal.code(),
+        rule = denied.rule,
+        reason = %denied.refusal,
+        "a viewer request is denied"
+    );
+}
+
+/// CloudFront's answer in the authorizer's name.
+fn generated(generated: GeneratedResponse) -> Response<Body> {
+    let status = generated.status.parse().ok();
+    let mut builder = Response::builder().status(status.unwrap_or(StatusCode::FORBIDDEN));
+    for (name, value) in generated.headers.iter() {
+        builder = builder.header(name, value);
+    }
+    builder
+        .header(header::CONTENT_LENGTH, generated.body.len())
+        .body(Body::from(generated.body))
+        .unwrap_or_else(|_| answer::fault(StatusCode::FORBIDDEN, "You may not access this."))
+}

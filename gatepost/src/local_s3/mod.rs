@@ -1,0 +1,139 @@
+//! S3 on this machine: an HTTP server on loopback that the AWS SDK, browsers and signed forms reach as they reach S3.
+//!
+//! `s3s` speaks the protocol and checks signatures and policies, `s3s-fs` keeps the objects; [`store`], [`answers`]
+//! and [`notification`] add what they lack.
+
+mod answers;
+mod notification;
+mod store;
+
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use aws_credential_types::Credentials;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{Method, header};
+use axum::response::Response;
+use s3s::auth::SimpleAuth;
+use s3s::config::{S3Config, StaticConfigProvider};
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s_fs::FileSystem;
+use tokio::net::TcpListener;
+
+use answers::Cors;
+pub(crate) use notification::{CreatedObject, Notifier};
+use store::Store;
+
+/// The region that the embedded S3 says it is in.
+pub(crate) const REGION: &str = "us-east-1";
+
+/// SigV4's own limit on how old a signature may be; a form's policy sets a lower one.
+const MAX_SIGNATURE_AGE_SECS: u32 = 7 * 24 * 3600;
+
+/// S3's limit on the fields of a form without the file.
+const MAX_FORM_FIELDS_BYTES: usize = 20 * 1024;
+
+/// A server that listens and does not serve yet.
+pub(crate) struct LocalS3 {
+    listener: TcpListener,
+    address: SocketAddr,
+    service: S3Service,
+    cors: Cors,
+}
+
+impl LocalS3 {
+    /// Opens the store in a folder, makes the buckets and listens on a free port of loopback.
+    pub(crate) async fn open(
+        folder: &Path,
+        buckets: &[&str],
+        credentials: &Credentials,
+        notifier: Notifier,
+    ) -> anyhow::Result<Self> {
+        for bucket in buckets {
+            let path = folder.join(bucket);
+            std::fs::create_dir_all(&path)
+                .with_context(|| format!("the bucket {} cannot be made", path.display()))?;
+        }
+        let files = FileSystem::new(folder)
+            .map_err(|error| anyhow::anyhow!("{error:?}"))
+            .with_context(|| format!("the object store {} cannot be opened", folder.display()))?;
+        let mut builder = S3ServiceBuilder::new(Store::new(files, notifier));
+        builder.set_auth(SimpleAuth::from_single(
+            credentials.access_key_id(),
+            credentials.secret_access_key(),
+        ));
+        let mut config = S3Config::default();
+        // `s3s` measures a form's `x-amz-date` against the clock as if it were a request; S3 only looks at the policy.
+        config.presigned_url_max_skew_time_secs = MAX_SIGNATURE_AGE_SECS;
+        config.form_max_fields_size = MAX_FORM_FIELDS_BYTES;
+        builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Ok(Self {
+            address: listener.local_addr()?,
+            listener,
+            service: builder.build(),
+            cors: Cors {
+                origins: Vec::new(),
+            },
+        })
+    }
+
+    /// Lets pages of these origins use it, as a bucket's CORS configuration does.
+    pub(crate) fn allow_origins(&mut self, origins: Vec<String>) {
+        self.cors.origins = origins;
+    }
+
+    /// Such as `http://127.0.0.1:40123`.
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Serves until `stop` is ready.
+    pub(crate) async fn serve(
+        self,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
+        let router = Router::new()
+            .fallback(answer)
+            .with_state((self.service, self.cors));
+        axum::serve(self.listener, router)
+            .with_graceful_shutdown(stop)
+            .await
+    }
+}
+
+async fn answer(State((service, cors)): State<(S3Service, Cors)>, request: Request) -> Response {
+    if let Some(response) = cors.preflight(&request) {
+        return response;
+    }
+    let headers = request.headers().clone();
+    let is_post = request.method() == Method::POST && request.uri().query().is_none();
+    let is_form = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.starts_with("multipart/form-data"));
+    let mut response = if is_post && !is_form {
+        answers::not_a_form()
+    } else {
+        let request = request.map(s3s::Body::http_body_unsync);
+        match service.call(request).await {
+            Ok(response) if is_post => {
+                answers::translate_refused_form(response.map(Body::new)).await
+            }
+            Ok(response) => response.map(Body::new),
+            Err(error) => {
+                tracing::error!(?error, "the embedded S3 failed");
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = axum::http::StatusCode::INTERNAL_SERVER_ERROR;
+                response
+            }
+        }
+    };
+    cors.allow(&headers, &mut response);
+    response
+}

@@ -1,0 +1,80 @@
+//! The command line. Each command is a module; this file reads the arguments, sets up the log and turns errors into
+//! one sentence on stderr and an exit code.
+
+mod aws;
+mod config;
+mod dev;
+mod edge;
+mod issuer;
+mod local_s3;
+mod queue;
+mod replay;
+mod stop;
+mod token;
+mod web;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Guards an S3 bucket at both ends: signed uploads in, authorized images out.
+#[derive(Parser, Debug)]
+#[command(name = "gatepost", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    dev: dev::DevArgs,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run the whole system on this machine (also without a command)
+    Dev(dev::DevArgs),
+    /// Run events through the real handlers and compare with what is expected
+    Replay(replay::ReplayArgs),
+    /// Print a token of the development issuer
+    Token(token::TokenArgs),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let command = cli.command.unwrap_or(Command::Dev(cli.dev));
+    start_log(&command);
+    let result = match command {
+        Command::Dev(args) => dev::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Replay(args) => match replay::run(args).await {
+            Err(error) => {
+                complain(&error);
+                return ExitCode::from(2);
+            }
+            ok => ok,
+        },
+        Command::Token(args) => token::run(args).map(|()| ExitCode::SUCCESS),
+    };
+    result.unwrap_or_else(|error| {
+        complain(&error);
+        ExitCode::FAILURE
+    })
+}
+
+fn complain(error: &anyhow::Error) {
+    eprintln!("gatepost: {error:#}");
+}
+
+/// Logs to stderr: the running system says what it does, a command only what goes wrong. `RUST_LOG` overrides.
+fn start_log(command: &Command) {
+    let default = match command {
+        // s3s reports every refused request as an error of its own.
+        Command::Dev(_) => "gatepost=info,signing_api=info,upload_processor=info,s3s=off,warn",
+        _ => "s3s=off,upload_processor=error,error",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+}

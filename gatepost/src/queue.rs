@@ -1,0 +1,307 @@
+//! SQS on this machine: a queue in a folder, one file a message, that outlives the process.
+//!
+//! What SQS promises and a consumer relies on holds here too: a message is kept until it is deleted, it is hidden
+//! while somebody works on it, it comes again when that fails, and after five receives it is moved to a dead-letter
+//! folder that can be looked at. A message that was in flight when the process ended is visible at the next start.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+/// How often a message is handed out before it is given up: `maxReceiveCount` of the redrive policy.
+pub(crate) const MAX_RECEIVES: u32 = 5;
+
+/// A message as it is kept on disk.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Message {
+    pub(crate) message_id: String,
+    pub(crate) body: String,
+    pub(crate) sent_at: Timestamp,
+    pub(crate) receive_count: u32,
+}
+
+/// A queue and its dead-letter folder.
+pub(crate) struct Queue {
+    folder: PathBuf,
+    dead_letters: PathBuf,
+    messages: Mutex<BTreeMap<String, Entry>>,
+    changed: Notify,
+}
+
+struct Entry {
+    message: Message,
+    state: Visibility,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Visibility {
+    /// It can be received from then on.
+    From(Instant),
+    /// Somebody is working on it.
+    InFlight,
+}
+
+impl Queue {
+    /// Opens a queue, with every message that an earlier process left in it.
+    pub(crate) fn open(folder: &Path, dead_letters: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        std::fs::create_dir_all(dead_letters)?;
+        let now = Instant::now();
+        let messages = read_messages(folder)?
+            .into_iter()
+            .map(|message| {
+                let entry = Entry {
+                    message,
+                    state: Visibility::From(now),
+                };
+                (entry.message.message_id.clone(), entry)
+            })
+            .collect();
+        Ok(Self {
+            folder: folder.to_owned(),
+            dead_letters: dead_letters.to_owned(),
+            messages: Mutex::new(messages),
+            changed: Notify::new(),
+        })
+    }
+
+    /// Adds a message. When this returns it is on disk.
+    pub(crate) async fn send(&self, body: String) -> io::Result<()> {
+        let message = Message {
+            message_id: new_message_id()?,
+            body,
+            sent_at: Timestamp::now(),
+            receive_count: 0,
+        };
+        let path = self.path(&message.message_id);
+        let content = serde_json::to_vec_pretty(&message)?;
+        tokio::task::spawn_blocking(move || write_whole(&path, &content))
+            .await
+            .map_err(io::Error::other)??;
+        let entry = Entry {
+            message: message.clone(),
+            state: Visibility::From(Instant::now()),
+        };
+        self.lock().insert(message.message_id, entry);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Waits until there is a message to be received, then takes at most `max`, the oldest first.
+    pub(crate) async fn receive(&self, max: usize) -> io::Result<Vec<Message>> {
+        loop {
+            let (taken, next) = self.take(max)?;
+            if !taken.is_empty() {
+                return Ok(taken);
+            }
+            match next {
+                Some(at) => tokio::select! {
+                    () = tokio::time::sleep_until(at.into()) => {}
+                    () = self.changed.notified() => {}
+                },
+                None => self.changed.notified().await,
+            }
+        }
+    }
+
+    /// Removes a message whose work is done.
+    pub(crate) fn delete(&self, message_id: &str) -> io::Result<()> {
+        self.lock().remove(message_id);
+        match std::fs::remove_file(self.path(message_id)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes a message visible again after a while, or gives it up if it was received too often.
+    pub(crate) fn release(&self, message_id: &str, delay: Duration) -> io::Result<()> {
+        let mut messages = self.lock();
+        let Some(entry) = messages.get_mut(message_id) else {
+            return Ok(());
+        };
+        if entry.message.receive_count >= MAX_RECEIVES {
+            tracing::error!(message_id, receives = entry.message.receive_count, "a message goes to the dead letters");
+            std::fs::rename(
+                self.path(message_id),
+                self.dead_letters.join(file_name(message_id)),
+            )?;
+            messages.remove(message_id);
+        } else {
+            entry.state = Visibility::From(Instant::now() + delay);
+        }
+        drop(messages);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// The bodies of all messages, for whoever wants to know whether something is queued.
+    pub(crate) fn bodies(&self) -> Vec<String> {
+        self.lock()
+            .values()
+            .map(|entry| entry.message.body.clone())
+            .collect()
+    }
+
+    /// Takes what is visible, and says when something next will be.
+    fn take(&self, max: usize) -> io::Result<(Vec<Message>, Option<Instant>)> {
+        let now = Instant::now();
+        let mut messages = self.lock();
+        let mut taken = Vec::new();
+        let mut next: Option<Instant> = None;
+        let mut given_up = Vec::new();
+        for entry in messages.values_mut() {
+            let Visibility::From(at) = entry.state else {
+                continue;
+            };
+            if at > now {
+                next = Some(next.map_or(at, |earliest| earliest.min(at)));
+                continue;
+            }
+            if entry.message.receive_count >= MAX_RECEIVES {
+                // It was being worked on when the process ended, for the last time that it is tried.
+                given_up.push(entry.message.message_id.clone());
+                continue;
+            }
+            if taken.len() == max {
+                next = Some(now);
+                break;
+            }
+            entry.message.receive_count += 1;
+            // Written before the work begins: a message that ends the process is counted, too.
+            write_whole(
+                &self.folder.join(file_name(&entry.message.message_id)),
+                &serde_json::to_vec_pretty(&entry.message)?,
+            )?;
+            entry.state = Visibility::InFlight;
+            taken.push(entry.message.clone());
+        }
+        drop(messages);
+        for message_id in given_up {
+            self.release(&message_id, Duration::ZERO)?;
+        }
+        Ok((taken, next))
+    }
+
+    fn path(&self, message_id: &str) -> PathBuf {
+        self.folder.join(file_name(message_id))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Entry>> {
+        // A panic elsewhere leaves the map whole: every change to it is one insertion or removal.
+        self.messages
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Reads every message in a folder, the oldest first. What is not a message is left alone.
+pub(crate) fn read_messages(folder: &Path) -> io::Result<Vec<Message>> {
+    let mut messages = Vec::new();
+    for file in std::fs::read_dir(folder)? {
+        let path = file?.path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        match serde_json::from_slice::<Message>(&std::fs::read(&path)?) {
+            Ok(message) => messages.push(message),
+            Err(error) => tracing::error!(file = %path.display(), %error, "this is no message"),
+        }
+    }
+    messages.sort_by(|a, b| a.message_id.cmp(&b.message_id));
+    Ok(messages)
+}
+
+fn file_name(message_id: &str) -> String {
+    format!("{message_id}.json")
+}
+
+/// Ids sort by the time at which they were made.
+fn new_message_id() -> io::Result<String> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    let micros = Timestamp::now().as_microsecond();
+    Ok(format!("{micros:016x}-{}", data_encoding::HEXLOWER.encode(&random)))
+}
+
+/// Writes a file so that it is there whole or not at all.
+fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    use std::io::Write as _;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(content)?;
+    file.as_file().sync_data()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(folder: &Path) -> Queue {
+        Queue::open(&folder.join("queue"), &folder.join("dead")).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_message_stays_until_it_is_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        let queue = open(folder.path());
+        queue.send("one".to_owned()).await.unwrap();
+        let received = queue.receive(10).await.unwrap();
+        assert_eq!(received[0].body, "one");
+        // In flight when the process ends: there again for the next.
+        let queue = open(folder.path());
+        let received = queue.receive(10).await.unwrap();
+        assert_eq!((received[0].body.as_str(), received[0].receive_count), ("one", 2));
+        queue.delete(&received[0].message_id).unwrap();
+        assert!(open(folder.path()).bodies().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_message_in_flight_is_hidden() {
+        let folder = tempfile::tempdir().unwrap();
+        let queue = open(folder.path());
+        queue.send("one".to_owned()).await.unwrap();
+        queue.send("two".to_owned()).await.unwrap();
+        assert_eq!(queue.receive(1).await.unwrap()[0].body, "one");
+        assert_eq!(queue.receive(10).await.unwrap()[0].body, "two");
+        let nothing = tokio::time::timeout(Duration::from_millis(50), queue.receive(10)).await;
+        assert!(nothing.is_err());
+    }
+
+    #[tokio::test]
+    async fn after_five_receives_it_is_a_dead_letter() {
+        let folder = tempfile::tempdir().unwrap();
+        let queue = open(folder.path());
+        queue.send("poison".to_owned()).await.unwrap();
+        for n in 1..=MAX_RECEIVES {
+            let received = queue.receive(10).await.unwrap();
+            assert_eq!(received[0].receive_count, n);
+            queue
+                .release(&received[0].message_id, Duration::ZERO)
+                .unwrap();
+        }
+        assert!(queue.bodies().is_empty());
+        let dead = read_messages(&folder.path().join("dead")).unwrap();
+        assert_eq!((dead[0].body.as_str(), dead[0].receive_count), ("poison", MAX_RECEIVES));
+    }
+
+    #[tokio::test]
+    async fn a_message_that_ends_the_process_five_times_is_a_dead_letter() {
+        let folder = tempfile::tempdir().unwrap();
+        open(folder.path()).send("poison".to_owned()).await.unwrap();
+        for _ in 0..MAX_RECEIVES {
+            open(folder.path()).receive(10).await.unwrap();
+        }
+        let queue = open(folder.path());
+        let nothing = tokio::time::timeout(Duration::from_millis(50), queue.receive(10)).await;
+        assert!(nothing.is_err());
+        assert_eq!(read_messages(&folder.path().join("dead")).unwrap().len(), 1);
+    }
+}

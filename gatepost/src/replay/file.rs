@@ -1,0 +1,176 @@
+//! Event files: finding them, reading them, and what lies beside them.
+//!
+//! `NAME.json` is the event, `NAME.expected.json` what is expected of it, `NAME.given.json` the objects that the store
+//! holds before it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use aws_lambda_events::sqs::SqsEvent;
+use edge_auth::lambda_edge::ViewerRequestEvent;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::read_json;
+use super::template::Templates;
+use crate::dev::dispatch::sqs_event;
+use crate::queue::Message;
+
+/// An event's file.
+pub(super) struct EventFile {
+    path: PathBuf,
+}
+
+/// An event, ready to be played.
+pub(super) enum Event {
+    /// Of Lambda@Edge.
+    ViewerRequest(Box<ViewerRequestEvent>),
+    /// Of SQS, or of S3 and put into a message as SQS would.
+    Upload {
+        kind: &'static str,
+        batch: SqsEvent,
+    },
+}
+
+/// An object that is there before the event.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GivenObject {
+    pub(super) key: String,
+    /// Its content; relative to the event's file.
+    pub(super) file: PathBuf,
+    pub(super) content_type: String,
+    #[serde(default)]
+    pub(super) metadata: std::collections::HashMap<String, String>,
+}
+
+/// Every event file among the paths, folders searched to any depth, in order of their names.
+pub(super) fn find(paths: &[PathBuf]) -> anyhow::Result<Vec<EventFile>> {
+    let mut found = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let before = found.len();
+            search(path, &mut found)?;
+            if found.len() == before {
+                bail!("there are no events below {}", path.display());
+            }
+        } else if path.exists() {
+            found.push(path.clone());
+        } else {
+            bail!("{} does not exist", path.display());
+        }
+    }
+    Ok(found.into_iter().map(|path| EventFile { path }).collect())
+}
+
+fn search(folder: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    let unreadable = || format!("the folder {} cannot be read", folder.display());
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(unreadable)? {
+        entries.push(entry.with_context(unreadable)?.path());
+    }
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            search(&path, found)?;
+        } else if is_event(&path) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn is_event(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.ends_with(".json") && !name.ends_with(".expected.json") && !name.ends_with(".given.json")
+}
+
+impl EventFile {
+    /// The path as it was found.
+    pub(super) fn shown(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// Reads the event and fills in its templates.
+    pub(super) fn read(&self, templates: &Templates<'_>) -> anyhow::Result<Event> {
+        let mut value = read_json(&self.path)?;
+        templates
+            .fill(&mut value)
+            .with_context(|| format!("{} holds a template that cannot be filled in", self.path.display()))?;
+        understand(value).with_context(|| format!("{} is no event that can be replayed", self.path.display()))
+    }
+
+    /// What is expected of each record of the event.
+    pub(super) fn expectations(&self, n_records: usize) -> anyhow::Result<Vec<Option<Value>>> {
+        let path = self.path.with_extension("expected.json");
+        if !path.exists() {
+            return Ok(vec![None; n_records]);
+        }
+        let expected = match read_json(&path)? {
+            Value::Array(expected) => expected,
+            one => vec![one],
+        };
+        if expected.len() != n_records {
+            bail!("{} expects {} records, and there are {n_records}", path.display(), expected.len());
+        }
+        Ok(expected.into_iter().map(Some).collect())
+    }
+
+    /// The objects that are there before the event, with their content.
+    pub(super) fn given(&self) -> anyhow::Result<Vec<(GivenObject, Vec<u8>)>> {
+        let path = self.path.with_extension("given.json");
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let objects: Vec<GivenObject> = serde_json::from_value(read_json(&path)?)
+            .with_context(|| format!("{} is no list of objects", path.display()))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        objects
+            .into_iter()
+            .map(|object| {
+                let file = folder.join(&object.file);
+                let content = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+                Ok((object, content))
+            })
+            .collect()
+    }
+}
+
+impl Event {
+    /// The kind as reports name it.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::ViewerRequest(_) => "viewer-request",
+            Self::Upload { kind, .. } => kind,
+        }
+    }
+}
+
+fn understand(value: Value) -> anyhow::Result<Event> {
+    let first = &value["Records"][0];
+    if first["cf"]["config"]["eventType"] == "viewer-request" {
+        let event: ViewerRequestEvent = serde_json::from_value(value)?;
+        anyhow::ensure!(event.records.len() == 1, "a viewer request has one record");
+        return Ok(Event::ViewerRequest(Box::new(event)));
+    }
+    if first["eventSource"] == "aws:sqs" {
+        return Ok(Event::Upload {
+            kind: "sqs",
+            batch: serde_json::from_value(value)?,
+        });
+    }
+    if first["eventSource"] == "aws:s3" || value["Event"] == "s3:TestEvent" {
+        let message = Message {
+            message_id: "replayed".to_owned(),
+            body: value.to_string(),
+            sent_at: Timestamp::now(),
+            receive_count: 1,
+        };
+        return Ok(Event::Upload {
+            kind: "s3",
+            batch: sqs_event(&[message])?,
+        });
+    }
+    bail!("it is neither a viewer request of Lambda@Edge nor an event of SQS or S3")
+}

@@ -1,0 +1,128 @@
+//! `gatepost replay`: events through the real handlers, each held against what is expected of it.
+//!
+//! The same files serve operators, who replay what production logged, and tests, which replay `test-events/`.
+
+mod expectation;
+mod file;
+mod report;
+mod template;
+mod upload;
+mod viewer;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::issuer::DevIssuer;
+
+use file::{Event, EventFile};
+use report::{Line, Report};
+use template::Templates;
+use upload::Uploads;
+use viewer::Viewers;
+
+#[derive(Args, Debug)]
+pub(crate) struct ReplayArgs {
+    /// Event files, or folders with event files at any depth.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Which face of the authorizer decides on viewer requests.
+    #[arg(long, value_enum, default_value_t = Face::Native)]
+    face: Face,
+    /// The configuration [default: gatepost.toml where there is one].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A JWK Set for all issuers of the configuration, in place of theirs.
+    #[arg(long, value_name = "FILE")]
+    jwks: Option<PathBuf>,
+    /// The time at which the events happen [default: now].
+    #[arg(long, value_name = "RFC3339")]
+    at: Option<Timestamp>,
+    /// How results are printed.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// An S3 that holds the events' objects; without it an empty one is made for the run.
+    #[arg(long, value_name = "URL")]
+    endpoint_url: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Face {
+    /// The Rust library itself.
+    Native,
+}
+
+impl Face {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+/// What one record of an event came to.
+pub(crate) struct Played {
+    /// As the contract has it for the kind of event.
+    outcome: Value,
+    elapsed: Duration,
+}
+
+/// Replays; the exit code says whether everything met its expectation.
+pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
+    let now = args.at.unwrap_or_else(Timestamp::now);
+    let jwks = args.jwks.as_deref().map(read_json).transpose()?;
+    let config = Config::load_with_keys(args.config.as_deref(), jwks)?;
+    let files = file::find(&args.paths)?;
+
+    let issuer = DevIssuer::ephemeral()?;
+    let templates = Templates::new(&issuer, now);
+    let events: Vec<(EventFile, Event)> = files
+        .into_iter()
+        .map(|file| file.read(&templates).map(|event| (file, event)))
+        .collect::<Result<_, _>>()?;
+    let viewers = Viewers::new(&config, &issuer, now)?;
+    let mut uploads = Uploads::new(&config, args.endpoint_url.as_deref());
+
+    let mut report = Report::new(matches!(args.format, Format::Json));
+    for (file, event) in events {
+        let kind = event.kind();
+        let played = match event {
+            Event::ViewerRequest(event) => viewers.play(*event),
+            Event::Upload { batch, .. } => uploads.play(&file, batch).await?,
+        };
+        let expected = file.expectations(played.len())?;
+        for (index, (played, expected)) in played.into_iter().zip(expected).enumerate() {
+            let matches = expected
+                .as_ref()
+                .map(|expected| expectation::is_met(expected, &played.outcome));
+            report.add(Line {
+                file: file.shown(),
+                index,
+                kind,
+                face: args.face.name(),
+                outcome: played.outcome,
+                expected,
+                matches,
+                micros: u64::try_from(played.elapsed.as_micros()).unwrap_or(u64::MAX),
+            })?;
+        }
+    }
+    report.finish()
+}
+
+fn read_json(file: &Path) -> anyhow::Result<Value> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is not JSON", file.display()))
+}

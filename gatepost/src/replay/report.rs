@@ -1,0 +1,127 @@
+//! What replay prints: a table for people, or one JSON object a line for programs.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// One record's result. The names of the fields are a contract.
+#[derive(Debug, Serialize)]
+pub(super) struct Line {
+    pub(super) file: String,
+    pub(super) index: usize,
+    pub(super) kind: &'static str,
+    pub(super) face: &'static str,
+    pub(super) outcome: Value,
+    pub(super) expected: Option<Value>,
+    pub(super) matches: Option<bool>,
+    pub(super) micros: u64,
+}
+
+/// Collects results, prints them, and knows how the run ended.
+pub(super) struct Report {
+    as_json: bool,
+    lines: Vec<Line>,
+}
+
+impl Report {
+    pub(super) fn new(as_json: bool) -> Self {
+        Self {
+            as_json,
+            lines: Vec::new(),
+        }
+    }
+
+    /// Takes a result; as JSON it is printed at once.
+    pub(super) fn add(&mut self, line: Line) -> anyhow::Result<()> {
+        if self.as_json {
+            let mut stdout = std::io::stdout().lock();
+            writeln!(stdout, "{}", serde_json::to_string(&line)?)?;
+        }
+        self.lines.push(line);
+        Ok(())
+    }
+
+    /// Prints the table, and says whether every expectation was met.
+    pub(super) fn finish(self) -> anyhow::Result<ExitCode> {
+        let n_unmet = self.count(Some(false));
+        if !self.as_json {
+            self.print_table()?;
+        }
+        Ok(if n_unmet == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn count(&self, matches: Option<bool>) -> usize {
+        self.lines.iter().filter(|line| line.matches == matches).count()
+    }
+
+    fn print_table(&self) -> anyhow::Result<()> {
+        let width = self.lines.iter().map(|line| line.name().chars().count()).max().unwrap_or(0);
+        let mut stdout = std::io::stdout().lock();
+        for line in &self.lines {
+            let mark = match line.matches {
+                Some(true) => "ok    ",
+                Some(false) => "FAILED",
+                None => "      ",
+            };
+            let name = line.name();
+            writeln!(
+                stdout,
+                "{mark}  {name:width$}  {:14}  {:>9}  {}",
+                line.kind,
+                shown_time(line.micros),
+                line.summary(),
+            )?;
+            if let (Some(false), Some(expected)) = (line.matches, &line.expected) {
+                writeln!(stdout, "        expected {expected}")?;
+                writeln!(stdout, "        found    {}", line.outcome)?;
+            }
+        }
+        let n_records = self.lines.len();
+        let (n_met, n_unmet, n_free) = (self.count(Some(true)), self.count(Some(false)), self.count(None));
+        writeln!(
+            stdout,
+            "\n{n_records} records: {n_met} as expected, {n_unmet} not as expected, {n_free} without an expectation"
+        )?;
+        Ok(())
+    }
+}
+
+impl Line {
+    fn name(&self) -> String {
+        match self.index {
+            0 => self.file.clone(),
+            index => format!("{} #{index}", self.file),
+        }
+    }
+
+    /// The outcome in a few words.
+    fn summary(&self) -> String {
+        let text = |value: &Value| match value {
+            Value::String(text) => text.clone(),
+            Value::Null => String::new(),
+            other => other.to_string(),
+        };
+        let outcome = &self.outcome;
+        if self.kind == "viewer-request" {
+            return format!("{} {} {}", text(&outcome["decision"]), outcome["status"], text(&outcome["reason"]));
+        }
+        let detail = match outcome["status"].as_str() {
+            Some("ready") => {
+                let n_renditions = outcome["renditions"].as_array().map_or(0, Vec::len);
+                format!("{n_renditions} renditions")
+            }
+            Some("rejected") => text(&outcome["reason"]["code"]),
+            _ => text(&outcome["reason"]),
+        };
+        format!("{} {detail}", text(&outcome["status"]))
+    }
+}
+
+fn shown_time(micros: u64) -> String {
+    match micros {
+        0..10_000 => format!("{micros} µs"),
+        _ => format!("{} ms", micros / 1000),
+    }
+}

@@ -1,0 +1,163 @@
+//! What an event cannot hold as it stands: tokens that are valid now, and owners.
+//!
+//! A text of an event may contain `{{owner sub=alice}}` or `{{token sub=alice scope=media:read}}`. Tokens are signed by
+//! an issuer made for the run. `exp` and `nbf` are seconds from now; `alg=none` and `tamper=…` make tokens that must
+//! be refused.
+
+use anyhow::{Context as _, bail};
+use data_encoding::BASE64URL_NOPAD;
+use edge_auth::Owner;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value, json};
+
+use crate::issuer::{DevIssuer, ISSUER};
+
+/// Fills in templates.
+pub(super) struct Templates<'a> {
+    issuer: &'a DevIssuer,
+    now: Timestamp,
+}
+
+impl<'a> Templates<'a> {
+    pub(super) fn new(issuer: &'a DevIssuer, now: Timestamp) -> Self {
+        Self { issuer, now }
+    }
+
+    /// Fills in every template in every text of a value.
+    pub(super) fn fill(&self, value: &mut Value) -> anyhow::Result<()> {
+        match value {
+            Value::String(text) => *text = self.fill_text(text)?,
+            Value::Array(items) => {
+                for item in items {
+                    self.fill(item)?;
+                }
+            }
+            Value::Object(members) => {
+                for member in members.values_mut() {
+                    self.fill(member)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn fill_text(&self, text: &str) -> anyhow::Result<String> {
+        let mut filled = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("{{") {
+            let (template, after) = after
+                .split_once("}}")
+                .context("a template is opened with {{ and not closed")?;
+            filled.push_str(before);
+            filled.push_str(&self.expand(template)?);
+            rest = after;
+        }
+        filled.push_str(rest);
+        Ok(filled)
+    }
+
+    fn expand(&self, template: &str) -> anyhow::Result<String> {
+        let mut words = template.split_whitespace();
+        let name = words.next().unwrap_or_default();
+        let mut parameters = Vec::new();
+        for word in words {
+            parameters.push(
+                word.split_once('=')
+                    .with_context(|| format!("{word:?} is not NAME=VALUE"))?,
+            );
+        }
+        match name {
+            "owner" => match parameters[..] {
+                [("sub", sub)] => Ok(Owner::of(ISSUER, sub).to_string()),
+                _ => bail!("write {{{{owner sub=NAME}}}}"),
+            },
+            "token" => self.token(&parameters),
+            _ => bail!("{name:?} is no template; there are token and owner"),
+        }
+    }
+
+    fn token(&self, parameters: &[(&str, &str)]) -> anyhow::Result<String> {
+        let mut subject = "alice";
+        let mut claims = Map::new();
+        let (mut alg, mut tamper) = (None, None);
+        for (name, value) in parameters {
+            match *name {
+                "sub" => subject = value,
+                "alg" => alg = Some(*value),
+                "tamper" => tamper = Some(*value),
+                "exp" | "nbf" => {
+                    let seconds: i64 = value
+                        .parse()
+                        .with_context(|| format!("{name} is a number of seconds from now"))?;
+                    let time = self.now.as_second().saturating_add(seconds);
+                    claims.insert((*name).to_owned(), time.into());
+                }
+                // Several words of a scope, or several groups, are written with commas.
+                "scope" => {
+                    claims.insert("scope".to_owned(), value.replace(',', " ").into());
+                }
+                "groups" => {
+                    let groups: Vec<_> = value.split(',').collect();
+                    claims.insert("groups".to_owned(), groups.into());
+                }
+                _ => {
+                    claims.insert((*name).to_owned(), (*value).into());
+                }
+            }
+        }
+        let lifetime = SignedDuration::from_mins(5);
+        let token = self.issuer.token(self.now, subject, lifetime, claims)?;
+        match (alg, tamper) {
+            (None, None) => Ok(token),
+            (Some("none"), None) => unsigned(&token),
+            (None, Some("signature")) => flip(&token, 2),
+            (None, Some("payload")) => become_bob(&token),
+            _ => bail!("there are alg=none, tamper=signature and tamper=payload, one at a time"),
+        }
+    }
+}
+
+/// The token without a signature, and a header that says that it has none.
+fn unsigned(token: &str) -> anyhow::Result<String> {
+    let header = BASE64URL_NOPAD.encode(json!({"alg": "none", "typ": "JWT"}).to_string().as_bytes());
+    let payload = token.split('.').nth(1).context("a token has a payload")?;
+    Ok(format!("{header}.{payload}."))
+}
+
+/// The token with one bit of a part changed.
+fn flip(token: &str, part: usize) -> anyhow::Result<String> {
+    let mut parts: Vec<_> = token.split('.').map(str::to_owned).collect();
+    let mut bytes = BASE64URL_NOPAD.decode(parts[part].as_bytes())?;
+    bytes[0] ^= 1;
+    parts[part] = BASE64URL_NOPAD.encode(&bytes);
+    Ok(parts.join("."))
+}
+
+/// The token with another subject under the same signature.
+fn become_bob(token: &str) -> anyhow::Result<String> {
+    let mut parts: Vec<_> = token.split('.').map(str::to_owned).collect();
+    let mut claims: Value = serde_json::from_slice(&BASE64URL_NOPAD.decode(parts[1].as_bytes())?)?;
+    claims["sub"] = "bob".into();
+    parts[1] = BASE64URL_NOPAD.encode(claims.to_string().as_bytes());
+    Ok(parts.join("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_filled_in_wherever_they_stand() {
+        let issuer = DevIssuer::ephemeral().unwrap();
+        let templates = Templates::new(&issuer, Timestamp::now());
+        let owner = Owner::of(ISSUER, "alice").to_string();
+        let mut value = json!({"uri": "/media/{{owner sub=alice}}/x", "list": ["{{token}}"], "n": 1});
+        templates.fill(&mut value).unwrap();
+        assert_eq!(value["uri"], format!("/media/{owner}/x"));
+        assert_eq!(value["list"][0].as_str().unwrap().split('.').count(), 3);
+        for wrong in ["{{token", "{{nonsense}}", "{{token sub}}", "{{owner}}", "{{token alg=HS256}}"] {
+            assert!(templates.fill_text(wrong).is_err(), "{wrong}");
+        }
+    }
+}

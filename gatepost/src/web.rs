@@ -1,0 +1,93 @@
+//! The page, embedded in the binary by `build.rs`: which of its files a path names, and with which headers.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Method, Response, StatusCode, header};
+
+mod assets {
+    include!(concat!(env!("OUT_DIR"), "/web_assets.rs"));
+}
+
+/// The page's files and how they are served.
+#[derive(Clone)]
+pub(crate) struct Web {
+    content_security_policy: HeaderValue,
+}
+
+impl Web {
+    /// A page that may post to the bucket at this origin, and to nothing else that is not its own.
+    pub(crate) fn new(s3_origin: &str) -> anyhow::Result<Self> {
+        let policy = format!(
+            "default-src 'self'; img-src 'self' blob: data:; connect-src 'self' {s3_origin}; \
+             style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
+        );
+        Ok(Self {
+            content_security_policy: HeaderValue::from_str(&policy)?,
+        })
+    }
+
+    /// Why there is no page, if there is none.
+    pub(crate) fn missing() -> Option<&'static str> {
+        assets::MISSING
+    }
+
+    /// The file that a path of the site names.
+    pub(crate) fn file(&self, method: &Method, path: &str) -> Option<Response<Body>> {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return None;
+        }
+        let name = match path {
+            "/" => "/index.html",
+            "/dev/sign-in" => "/sign-in.html",
+            other => other,
+        };
+        if let Some(reason) = assets::MISSING {
+            return (name != path).then(|| unbuilt(reason));
+        }
+        let (_, content) = assets::FILES.iter().find(|(found, _)| *found == name)?;
+        let mut response = Response::new(Body::from(*content));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(name)));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+        headers.insert(header::CONTENT_SECURITY_POLICY, self.content_security_policy.clone());
+        // Names below /assets/ hold a hash of the content.
+        let cache_control = if name.starts_with("/assets/") {
+            "public, max-age=31536000, immutable"
+        } else {
+            "no-cache"
+        };
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache_control));
+        Some(response)
+    }
+}
+
+fn unbuilt(reason: &str) -> Response<Body> {
+    let page = format!(
+        "<!doctype html><html lang=en><meta charset=utf-8><title>Gatepost</title>\
+         <body style=\"font:16px/1.5 system-ui;max-width:40em;margin:4em auto;padding:0 1em\">\
+         <h1>The page is not built</h1><p>{}.</p>\
+         <p>The rest of Gatepost runs: the API, the bucket and the edge.</p>",
+        reason.replace('&', "&amp;").replace('<', "&lt;")
+    );
+    let mut response = Response::new(Body::from(page));
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    response
+}
+
+fn media_type(name: &str) -> &'static str {
+    match name.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some("json" | "map") => "application/json",
+        Some("png") => "image/png",
+        Some("webp") => "image/webp",
+        Some("woff2") => "font/woff2",
+        Some("txt") => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}

@@ -1,0 +1,191 @@
+//! Faults as the caller sees them: RFC 9457 problem details, each with a stable `type`, and one log line for each.
+
+use axum::Json;
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use edge_auth::Refusal;
+use serde_json::json;
+use thiserror::Error;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Why a call failed. The error's own text is for the log; [`Problem::detail`] is for the caller.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// The body is not what the call takes.
+    #[error("the body is invalid: {0}")]
+    InvalidBody(String),
+    /// A parameter of the query or the path is not what the call takes.
+    #[error("parameter {name} is invalid")]
+    InvalidParameter {
+        /// Its name.
+        name: &'static str,
+    },
+    /// The body is not JSON, or says that it is not.
+    #[error("the content type is not application/json")]
+    NotJson,
+    /// There is no such upload, or none of the caller's.
+    #[error("there is no such upload")]
+    NoSuchUpload,
+    /// There is no such call.
+    #[error("there is no such call")]
+    NoSuchCall,
+    /// The form cannot be signed.
+    #[error("the form cannot be signed: {0}")]
+    Signing(#[from] url_signing::SigningError),
+    /// Credentials to sign with cannot be had.
+    #[error("no credentials: {0}")]
+    Credentials(#[from] aws_credential_types::provider::error::CredentialsError),
+    /// S3 does not answer as it should.
+    #[error("S3: {0}")]
+    Storage(String),
+    /// The system's random numbers fail.
+    #[error("no random numbers: {0}")]
+    Random(#[from] getrandom::Error),
+    /// The upload is larger than allowed.
+    #[error("{size} bytes are more than the {max} that are allowed")]
+    TooLarge {
+        /// The declared size.
+        size: u64,
+        /// The largest that is allowed.
+        max: u64,
+    },
+    /// The caller is not known.
+    #[error("{0}")]
+    Unauthorized(#[from] Refusal),
+    /// A page of another site sent the call with the caller's cookie.
+    #[error("the call comes from another site")]
+    CrossSite,
+    /// The type is not among those allowed.
+    #[error("this content type is not allowed")]
+    UnsupportedType {
+        /// Those that are.
+        allowed: Vec<String>,
+    },
+    /// The call does not take this method.
+    #[error("the method is not allowed")]
+    WrongMethod,
+}
+
+impl Problem {
+    /// The last part of the problem's `type`.
+    pub fn code(&self) -> &'static str {
+        self.row().0
+    }
+
+    fn row(&self) -> (&'static str, StatusCode, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::InvalidBody(_) => ("invalid-body", S::BAD_REQUEST, "The body is not valid."),
+            Self::InvalidParameter { .. } => ("invalid-parameter", S::BAD_REQUEST, "A parameter is not valid."),
+            Self::NotJson => ("not-json", S::UNSUPPORTED_MEDIA_TYPE, "The body must be JSON."),
+            Self::NoSuchUpload => ("no-such-upload", S::NOT_FOUND, "There is no such upload."),
+            Self::NoSuchCall => ("no-such-call", S::NOT_FOUND, "There is no such call."),
+            Self::TooLarge { .. } => ("too-large", S::PAYLOAD_TOO_LARGE, "The file is too large."),
+            Self::Unauthorized(_) => ("unauthorized", S::UNAUTHORIZED, "Sign in first."),
+            Self::CrossSite => ("cross-site", S::FORBIDDEN, "Calls from other sites are refused."),
+            Self::UnsupportedType { .. } => ("unsupported-type", S::UNSUPPORTED_MEDIA_TYPE, "This type of file is not taken."),
+            Self::WrongMethod => ("wrong-method", S::METHOD_NOT_ALLOWED, "This call does not take this method."),
+            Self::Signing(_) | Self::Credentials(_) | Self::Random(_) | Self::Storage(_) => {
+                ("unavailable", S::SERVICE_UNAVAILABLE, "The service cannot do this now.")
+            }
+        }
+    }
+
+    /// The sentence for the caller.
+    pub fn detail(&self) -> String {
+        match self {
+            Self::InvalidBody(what) => format!("The body is not valid: {what}."),
+            Self::InvalidParameter { name } => format!("The parameter {name} is not valid."),
+            Self::TooLarge { max, .. } => format!("A file may have at most {max} bytes."),
+            Self::Unauthorized(refusal) => refusal.public_message().to_owned(),
+            Self::UnsupportedType { allowed } => format!("Files may be of type {}.", allowed.join(", ")),
+            Self::NotJson => "Send the body as application/json.".to_owned(),
+            Self::Signing(_) | Self::Credentials(_) | Self::Random(_) | Self::Storage(_) => {
+                "Please try again in a moment.".to_owned()
+            }
+            _ => self.row().2.to_owned(),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (code, status, title) = self.row();
+        let body = json!({
+            "type": format!("urn:gatepost:problem:{code}"),
+            "title": title,
+            "status": status.as_u16(),
+            "detail": self.detail(),
+        });
+        let mut response = (status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if let Self::Unauthorized(refusal) = &self {
+            let challenge = match refusal.code() {
+                "no_token" => "Bearer",
+                _ => "Bearer error=\"invalid_token\"",
+            };
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        response.extensions_mut().insert(Fault {
+            code,
+            message: self.to_string(),
+        });
+        response
+    }
+}
+
+/// What the middleware logs of a problem, once it knows the request.
+#[derive(Clone)]
+struct Fault {
+    code: &'static str,
+    message: String,
+}
+
+/// Gives every answer a request id and forbids caching it; logs the ones that failed.
+pub(crate) async fn with_request_id(request: Request, next: Next) -> Response {
+    let request_id = new_request_id();
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let mut response = next.run(request).await;
+    if let Some(fault) = response.extensions_mut().remove::<Fault>() {
+        let status = response.status().as_u16();
+        if status >= 500 {
+            tracing::error!(request_id, %method, path, status, code = fault.code, "{}", fault.message);
+        } else {
+            tracing::info!(request_id, %method, path, status, code = fault.code, "{}", fault.message);
+        }
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    response
+}
+
+pub(crate) async fn no_such_call() -> Problem {
+    Problem::NoSuchCall
+}
+
+pub(crate) async fn wrong_method() -> Problem {
+    Problem::WrongMethod
+}
+
+/// 64 random bits; without random numbers the request is answered all the same.
+fn new_request_id() -> String {
+    let mut bytes = [0; 8];
+    let _ = getrandom::fill(&mut bytes);
+    data_encoding::HEXLOWER.encode(&bytes)
+}

@@ -1,0 +1,207 @@
+//! `POST /api/uploads` and `GET /api/uploads/{id}`: a form to upload with, and what became of the upload.
+
+use aws_credential_types::provider::ProvideCredentials;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use data_encoding::HEXLOWER;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use url_signing::{Credentials, Expiry, PostPolicy, SignedForm};
+
+use crate::session::Caller;
+use crate::{Api, Problem, UploadId};
+
+/// A body beyond this is not read on: what is asked for here has a few hundred bytes.
+const MAX_BODY_BYTES: usize = 16 * 1024;
+/// A longer name is cut: S3 keeps 2 KB of metadata in all.
+const MAX_FILENAME_BYTES: usize = 512;
+/// How long after its form's end an upload may still be on its way: a slow line, sent in time.
+const ARRIVAL_GRACE: SignedDuration = SignedDuration::from_mins(15);
+
+/// What a caller wants to upload.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Intent {
+    content_type: String,
+    size: u64,
+    sha256: Option<String>,
+    filename: Option<String>,
+}
+
+/// The answer to an intent.
+#[derive(Debug, Serialize)]
+struct Created {
+    id: String,
+    #[serde(flatten)]
+    form: SignedForm,
+    manifest: String,
+}
+
+/// Makes an upload's id and the form for it.
+pub(crate) async fn create(
+    State(api): State<Api>,
+    Caller(viewer): Caller,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let intent = read_intent(&headers, &body)?;
+    let digest = check_intent(&api, &intent)?;
+    let now = (api.clock)();
+    let id = new_id(now)?;
+    let key = format!("uploads/{}/{id}", viewer.owner);
+
+    // The size is exact: whoever says 3 KB cannot send 25 MB.
+    let expiry = Expiry::within(api.settings.form_lifetime).clamp_to_credentials();
+    let size = intent.size..=intent.size;
+    let mut policy = PostPolicy::new(&api.settings.upload_bucket, &key, size, expiry)?
+        .content_type(&intent.content_type)?;
+    if let Some((text, bytes)) = digest {
+        policy = policy.sha256(bytes)?.metadata("sha256", &text)?;
+    }
+    if let Some(filename) = intent.filename.as_ref().filter(|name| !name.is_empty()) {
+        policy = policy.metadata("filename", &encode_filename(filename))?;
+    }
+    let form = policy.sign(now, &signing_credentials(&api).await?)?;
+    tracing::info!(owner = %viewer.owner, %id, size = intent.size, "a form was handed out");
+    let created = Created {
+        manifest: format!("/media/{}/{id}/manifest.json", viewer.owner),
+        id: id.to_string(),
+        form,
+    };
+    Ok((StatusCode::CREATED, Json(created)).into_response())
+}
+
+/// Says what became of an upload of the caller's.
+pub(crate) async fn show(
+    State(api): State<Api>,
+    Caller(viewer): Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let parsed = UploadId::parse(&id).ok_or(Problem::NoSuchUpload)?;
+    let owner = viewer.owner.as_str();
+    let Some(manifest) = api.manifest(owner, &id).await? else {
+        // Nobody keeps a list of forms. Until one made at the id's time has run out, its upload may arrive.
+        let open_until = parsed
+            .made_at()
+            .saturating_add(api.settings.form_lifetime + ARRIVAL_GRACE);
+        let is_open = open_until.is_ok_and(|until| (api.clock)() < until);
+        if is_open || api.upload_arrived(owner, &id).await? {
+            return Ok(Json(json!({"id": id, "status": "pending"})).into_response());
+        }
+        return Err(Problem::NoSuchUpload);
+    };
+    let answer = match manifest.get("status").and_then(|status| status.as_str()) {
+        Some("rejected") => json!({"id": id, "status": "rejected", "reason": manifest["reason"]}),
+        _ => json!({"id": id, "status": "ready", "manifest": manifest}),
+    };
+    Ok(Json(answer).into_response())
+}
+
+fn read_intent(headers: &HeaderMap, body: &[u8]) -> Result<Intent, Problem> {
+    let is_json = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|mime| mime.trim().eq_ignore_ascii_case("application/json"));
+    if !is_json {
+        return Err(Problem::NotJson);
+    }
+    if body.len() > MAX_BODY_BYTES {
+        return Err(Problem::InvalidBody(format!("it has more than {MAX_BODY_BYTES} bytes")));
+    }
+    serde_json::from_slice(body).map_err(|error| Problem::InvalidBody(error.to_string()))
+}
+
+/// Checks an intent against the settings; gives the digest as text and bytes.
+fn check_intent(api: &Api, intent: &Intent) -> Result<Option<(String, [u8; 32])>, Problem> {
+    let settings = &api.settings;
+    if !settings.types.contains(&intent.content_type) {
+        return Err(Problem::UnsupportedType {
+            allowed: settings.types.clone(),
+        });
+    }
+    if intent.size == 0 {
+        return Err(Problem::InvalidBody("size is 0, the file is empty".to_owned()));
+    }
+    if intent.size > settings.max_bytes {
+        return Err(Problem::TooLarge {
+            size: intent.size,
+            max: settings.max_bytes,
+        });
+    }
+    let Some(text) = &intent.sha256 else {
+        return Ok(None);
+    };
+    let bytes = HEXLOWER
+        .decode(text.as_bytes())
+        .ok()
+        .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
+        .ok_or_else(|| {
+            Problem::InvalidBody("sha256 is 64 lower-case hexadecimal digits".to_owned())
+        })?;
+    Ok(Some((text.clone(), bytes)))
+}
+
+fn new_id(now: Timestamp) -> Result<UploadId, Problem> {
+    let mut random = [0; 10];
+    getrandom::fill(&mut random)?;
+    Ok(UploadId::new(now, random))
+}
+
+async fn signing_credentials(api: &Api) -> Result<Credentials, Problem> {
+    let credentials = api.signer.provide_credentials().await?;
+    Ok(Credentials {
+        access_key_id: credentials.access_key_id().to_owned(),
+        secret_access_key: credentials.secret_access_key().to_owned(),
+        session_token: credentials.session_token().map(str::to_owned),
+        expires_at: credentials
+            .expiry()
+            .and_then(|expiry| Timestamp::try_from(expiry).ok()),
+    })
+}
+
+/// A file's name as metadata: percent-encoded, since headers are ASCII, and cut at a character.
+fn encode_filename(filename: &str) -> String {
+    use std::fmt::Write as _;
+    let mut encoded = String::new();
+    for character in filename.chars() {
+        let before = encoded.len();
+        let mut buffer = [0; 4];
+        for &byte in character.encode_utf8(&mut buffer).as_bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                encoded.push(char::from(byte));
+            } else {
+                // Writing to a String cannot fail.
+                let _ = write!(encoded, "%{byte:02X}");
+            }
+        }
+        if encoded.len() > MAX_FILENAME_BYTES {
+            encoded.truncate(before);
+            break;
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filename_becomes_harmless_metadata() {
+        for (filename, encoded) in [
+            ("photo.jpg", "photo.jpg"),
+            ("Ferien in Köln.jpg", "Ferien%20in%20K%C3%B6ln.jpg"),
+            ("../../etc/passwd", "..%2F..%2Fetc%2Fpasswd"),
+            ("a\r\nx-amz-acl: public-read", "a%0D%0Ax-amz-acl%3A%20public-read"),
+            ("${filename}", "%24%7Bfilename%7D"),
+        ] {
+            assert_eq!(encode_filename(filename), encoded);
+        }
+        assert_eq!(encode_filename(&"é".repeat(1000)).len(), 510);
+    }
+}

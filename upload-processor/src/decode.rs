@@ -1,0 +1,280 @@
+//! Turns an inspected upload into pixels: 8 bits a channel, RGB, or RGBA where something is transparent.
+//!
+//! One decoder a format, memory-safe Rust all of them, chosen by what inspection found: zune-jpeg in its strict
+//! mode (`image` runs it in the lenient one, where half a picture is a success), `image`'s PNG and WebP. Each gets
+//! the file's essence, never its metadata. Pixels stay as stored: turning them upright costs less once they are
+//! few, so `render` does it.
+
+use std::io::Cursor;
+
+use image::codecs::{png::PngDecoder, webp::WebPDecoder};
+use image::metadata::Orientation;
+use image::{ColorType, ImageDecoder, ImageError, Limits};
+use zune_core::bytestream::ZCursor;
+use zune_core::colorspace::ColorSpace;
+use zune_core::options::DecoderOptions;
+use zune_jpeg::JpegDecoder;
+
+use crate::inspect::Inspected;
+use crate::rejection::Rejection;
+use crate::settings::ImageType;
+
+/// A picture that was decoded in full.
+#[derive(Clone, Debug)]
+pub struct Decoded {
+    pub(crate) pixels: Pixels,
+    pub(crate) orientation: Orientation,
+}
+
+/// Rows of pixels without gaps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pixels {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    /// RGBA, not premultiplied; else RGB.
+    pub(crate) alpha: bool,
+    pub(crate) data: Vec<u8>,
+}
+
+/// Decodes all of it, or says why not.
+pub fn decode(inspected: &Inspected<'_>) -> Result<Decoded, Rejection> {
+    let essence = inspected.essence();
+    let pixels = match inspected.image_type() {
+        ImageType::Jpeg => decode_jpeg(&essence, inspected)?,
+        ImageType::Png => decode_png(&essence, inspected)?,
+        ImageType::WebP => decode_webp(&essence, inspected)?,
+    };
+    Ok(Decoded {
+        pixels,
+        orientation: inspected.orientation(),
+    })
+}
+
+impl Decoded {
+    /// Width and height as seen, after orientation.
+    pub fn size(&self) -> (u32, u32) {
+        let Pixels { width, height, .. } = self.pixels;
+        if swaps_sides(self.orientation) {
+            (height, width)
+        } else {
+            (width, height)
+        }
+    }
+
+    /// Whether some pixel is transparent.
+    pub fn has_alpha(&self) -> bool {
+        self.pixels.alpha
+    }
+}
+
+/// Whether turning upright makes width of height.
+pub(crate) fn swaps_sides(orientation: Orientation) -> bool {
+    matches!(
+        orientation,
+        Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH
+    )
+}
+
+fn decode_jpeg(essence: &[u8], inspected: &Inspected<'_>) -> Result<Pixels, Rejection> {
+    let (width, height) = inspected.stored_size();
+    let options = DecoderOptions::new_fast()
+        .set_strict_mode(true)
+        .set_max_width(width as usize)
+        .set_max_height(height as usize)
+        .jpeg_set_out_colorspace(ColorSpace::RGB);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(essence), options);
+    let corrupt = |error| Rejection::corrupt(format!("JPEG: {error}"));
+    decoder.decode_headers().map_err(corrupt)?;
+    if decoder.dimensions() != Some((width as usize, height as usize)) {
+        return Err(parsers_disagree());
+    }
+    let data = decoder.decode().map_err(corrupt)?;
+    // CMYK and YCCK come as RGB as well, by the plain formula: no colour profile is applied.
+    if decoder.output_colorspace() != Some(ColorSpace::RGB) {
+        return Err(parsers_disagree());
+    }
+    Pixels::new((width, height), ColorType::Rgb8, data)
+}
+
+fn decode_png(essence: &[u8], inspected: &Inspected<'_>) -> Result<Pixels, Rejection> {
+    let (width, height) = inspected.stored_size();
+    let mut limits = Limits::no_limits();
+    limits.max_image_width = Some(width);
+    limits.max_image_height = Some(height);
+    // What the decoder may hold beside its output: some rows, and the window of inflate.
+    limits.max_alloc = Some(64 * 1024 * 1024);
+    let decoder =
+        PngDecoder::with_limits(Cursor::new(essence), limits).map_err(|error| failed(&error))?;
+    read(decoder, inspected)
+}
+
+fn decode_webp(essence: &[u8], inspected: &Inspected<'_>) -> Result<Pixels, Rejection> {
+    let decoder = WebPDecoder::new(Cursor::new(essence)).map_err(|error| failed(&error))?;
+    read(decoder, inspected)
+}
+
+fn read(decoder: impl ImageDecoder, inspected: &Inspected<'_>) -> Result<Pixels, Rejection> {
+    let size = inspected.stored_size();
+    if decoder.dimensions() != size {
+        return Err(parsers_disagree());
+    }
+    let colour = decoder.color_type();
+    // At most 8 bytes for each of the pixels that inspection has checked.
+    let length = usize::try_from(decoder.total_bytes()).map_err(|_| parsers_disagree())?;
+    let mut data = vec![0; length];
+    decoder
+        .read_image(&mut data)
+        .map_err(|error| failed(&error))?;
+    Pixels::new(size, colour, data)
+}
+
+impl Pixels {
+    /// Brings what a decoder gave to RGB or RGBA in 8 bits, in place where it shrinks.
+    fn new(
+        (width, height): (u32, u32),
+        colour: ColorType,
+        mut data: Vec<u8>,
+    ) -> Result<Self, Rejection> {
+        if matches!(
+            colour,
+            ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16
+        ) {
+            narrow(&mut data);
+        }
+        let mut data = match colour {
+            ColorType::Rgb8 | ColorType::Rgb16 | ColorType::Rgba8 | ColorType::Rgba16 => data,
+            ColorType::L8 | ColorType::L16 => data.iter().flat_map(|grey| [*grey; 3]).collect(),
+            ColorType::La8 | ColorType::La16 => data
+                .as_chunks()
+                .0
+                .iter()
+                .flat_map(|[grey, alpha]| [*grey, *grey, *grey, *alpha])
+                .collect(),
+            _ => return Err(parsers_disagree()),
+        };
+        let mut alpha = colour.has_alpha();
+        // Screenshots come as RGBA with nothing transparent: a quarter less to resize and to encode.
+        if alpha
+            && data
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .all(|pixel| pixel[3] == u8::MAX)
+        {
+            drop_alpha(&mut data);
+            alpha = false;
+        }
+        let channels = if alpha { 4 } else { 3 };
+        if data.len() as u64 != u64::from(width) * u64::from(height) * channels {
+            return Err(parsers_disagree());
+        }
+        Ok(Self {
+            width,
+            height,
+            alpha,
+            data,
+        })
+    }
+}
+
+/// 16 bits in the machine's order to 8, rounded.
+fn narrow(data: &mut Vec<u8>) {
+    let n_samples = data.len() / 2;
+    for sample in 0..n_samples {
+        let wide = u32::from(u16::from_ne_bytes([data[2 * sample], data[2 * sample + 1]]));
+        // At most (65535 + 128) / 257 = 255.
+        #[allow(clippy::cast_possible_truncation)]
+        {
+            data[sample] = ((wide + 128) / 257) as u8;
+        }
+    }
+    data.truncate(n_samples);
+}
+
+fn drop_alpha(data: &mut Vec<u8>) {
+    let n_pixels = data.len() / 4;
+    for pixel in 0..n_pixels {
+        data.copy_within(4 * pixel..4 * pixel + 3, 3 * pixel);
+    }
+    data.truncate(3 * n_pixels);
+    data.shrink_to_fit();
+}
+
+/// Inspection saw another picture than the decoder: such a file is made to deceive one of them.
+fn parsers_disagree() -> Rejection {
+    Rejection::corrupt("inspection and decoder disagree on the picture")
+}
+
+fn failed(error: &ImageError) -> Rejection {
+    Rejection::corrupt(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_layout_becomes_rgb_or_rgba() {
+        let wide = |samples: &[u16]| {
+            samples
+                .iter()
+                .flat_map(|sample| sample.to_ne_bytes())
+                .collect::<Vec<_>>()
+        };
+        for (colour, data, alpha, expected) in [
+            (ColorType::L8, vec![7, 9], false, vec![7, 7, 7, 9, 9, 9]),
+            (
+                ColorType::L16,
+                wide(&[0x0707, 0xffff]),
+                false,
+                vec![7, 7, 7, 255, 255, 255],
+            ),
+            (
+                ColorType::La8,
+                vec![7, 255, 9, 8],
+                true,
+                vec![7, 7, 7, 255, 9, 9, 9, 8],
+            ),
+            (
+                ColorType::La8,
+                vec![7, 255, 9, 255],
+                false,
+                vec![7, 7, 7, 9, 9, 9],
+            ),
+            (
+                ColorType::Rgb16,
+                wide(&[0, 127, 129, 257, 65_535, 65_406]),
+                false,
+                vec![0, 0, 1, 1, 255, 254],
+            ),
+            (
+                ColorType::Rgba8,
+                vec![1, 2, 3, 255, 4, 5, 6, 255],
+                false,
+                vec![1, 2, 3, 4, 5, 6],
+            ),
+            (
+                ColorType::Rgba8,
+                vec![1, 2, 3, 255, 4, 5, 6, 0],
+                true,
+                vec![1, 2, 3, 255, 4, 5, 6, 0],
+            ),
+        ] {
+            let pixels = Pixels::new((2, 1), colour, data).unwrap();
+            assert_eq!(
+                pixels,
+                Pixels {
+                    width: 2,
+                    height: 1,
+                    alpha,
+                    data: expected
+                },
+                "{colour:?}"
+            );
+        }
+        assert!(Pixels::new((2, 1), ColorType::L8, vec![7]).is_err());
+    }
+}

@@ -1,0 +1,371 @@
+//! Huffman tables, and the bits of an entropy-coded segment (ITU-T T.81, Annexes C and F).
+//!
+//! Used by `scan` alone, which only counts: a code is read with the bits that follow it, and their value is
+//! dropped. This is the one hot loop of inspection: every byte of every JPEG goes through it.
+
+use crate::rejection::Rejection;
+
+/// The tables in force, by class and destination.
+#[derive(Default)]
+pub(super) struct Tables {
+    pub(super) dc: [Option<Table>; 4],
+    pub(super) ac: [Option<Table>; 4],
+}
+
+impl Tables {
+    /// Reads the data of a DHT segment (§B.2.4.2), which may hold several tables.
+    pub(super) fn define(&mut self, mut data: &[u8]) -> Result<(), Rejection> {
+        while let [class_and_destination, rest @ ..] = data {
+            let Some((counts, rest)) = rest.split_first_chunk::<16>() else {
+                return Err(Rejection::corrupt("DHT is too short"));
+            };
+            let n_symbols: usize = counts.iter().map(|count| usize::from(*count)).sum();
+            let Some((symbols, rest)) = rest
+                .split_at_checked(n_symbols)
+                .filter(|_| n_symbols <= 256)
+            else {
+                return Err(Rejection::corrupt("DHT is too short"));
+            };
+            let table = Table::new(counts, symbols)?;
+            let destination = usize::from(class_and_destination & 15);
+            let class = match class_and_destination >> 4 {
+                // The number of bits that follow: 11 in baseline, 15 with any precision (§F.1.2.1).
+                0 if symbols.iter().all(|symbol| *symbol <= 15) => &mut self.dc,
+                1 => &mut self.ac,
+                _ => return Err(Rejection::corrupt("DHT has an impossible table")),
+            };
+            let Some(slot) = class.get_mut(destination) else {
+                return Err(Rejection::corrupt("DHT has an impossible destination"));
+            };
+            *slot = Some(table);
+            data = rest;
+        }
+        Ok(())
+    }
+}
+
+/// A code: for the next bits of a stream, the symbol that they begin with.
+pub(super) struct Table {
+    /// By the next `LOOK` bits: length in the high byte, symbol in the low. 0 where the code is longer.
+    short: Box<[u16; 1 << LOOK]>,
+    /// By length: one more than its last code, shifted left to 16 bits, and what makes a symbol's index of a code.
+    limits: [u32; 17],
+    offsets: [i32; 17],
+    symbols: Vec<u8>,
+}
+
+impl Table {
+    /// Annex C. Refuses what libjpeg and zune-jpeg refuse: more codes than bits allow, or a code all of ones.
+    fn new(counts: &[u8; 16], symbols: &[u8]) -> Result<Self, Rejection> {
+        let mut table = Self {
+            short: Box::new([0; 1 << LOOK]),
+            limits: [0; 17],
+            offsets: [0; 17],
+            symbols: symbols.to_vec(),
+        };
+        let mut code: u32 = 0;
+        let mut index = 0;
+        for length in 1..=16_usize {
+            let count = u32::from(counts[length - 1]);
+            // At most 256 and 65536: neither wraps.
+            #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
+            {
+                table.offsets[length] = index as i32 - code as i32;
+            }
+            for _ in 0..count {
+                if length <= LOOK {
+                    let from = (code as usize) << (LOOK - length);
+                    let to = from + (1 << (LOOK - length));
+                    if let Some(entries) = table.short.get_mut(from..to) {
+                        #[allow(clippy::cast_possible_truncation)]
+                        entries.fill((length as u16) << 8 | u16::from(symbols[index]));
+                    }
+                }
+                code += 1;
+                index += 1;
+            }
+            if count > 0 && code >= 1 << length {
+                return Err(Rejection::corrupt("DHT has more codes than fit"));
+            }
+            table.limits[length] = code << (16 - length);
+            code <<= 1;
+        }
+        Ok(table)
+    }
+
+    /// Length and symbol of the code that `bits` (16 of them) begin with.
+    fn lookup(&self, bits: usize) -> Option<(u32, u8)> {
+        let entry = self.short[bits >> (16 - LOOK)];
+        if entry != 0 {
+            return Some((u32::from(entry >> 8), entry.to_le_bytes()[0]));
+        }
+        self.lookup_long(bits)
+    }
+
+    #[cold]
+    fn lookup_long(&self, bits: usize) -> Option<(u32, u8)> {
+        let length = (LOOK + 1..=16).find(|length| bits < self.limits[*length] as usize)?;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
+        let index = (bits >> (16 - length)) as i32 + self.offsets[length];
+        let symbol = self.symbols.get(usize::try_from(index).ok()?)?;
+        #[allow(clippy::cast_possible_truncation)]
+        Some((length as u32, *symbol))
+    }
+}
+
+/// Why a code could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The segment has no more bits.
+    Exhausted,
+    /// The bits are no code of the table.
+    NoCode,
+}
+
+/// Reads the bits of entropy-coded data up to the next marker.
+pub(super) struct Bits<'a> {
+    data: &'a [u8],
+    /// The next byte to read.
+    at: usize,
+    /// Bits read and not yet used: the highest `n_held`.
+    held: u64,
+    n_held: u32,
+}
+
+impl<'a> Bits<'a> {
+    pub(super) fn new(data: &'a [u8]) -> Self {
+        Self {
+            data,
+            at: 0,
+            held: 0,
+            n_held: 0,
+        }
+    }
+
+    /// Reads a symbol, and passes the bits that follow it: as many as its low four bits say.
+    #[inline]
+    pub(super) fn symbol(&mut self, table: &Table) -> Result<u8, Fault> {
+        self.refill();
+        let Some((length, symbol)) = table.lookup((self.held >> 48) as usize) else {
+            return Err(if self.n_held < 16 {
+                Fault::Exhausted
+            } else {
+                Fault::NoCode
+            });
+        };
+        // At most 16 and 15: within the 32 that a refill guarantees.
+        self.pass(length + u32::from(symbol & 15))?;
+        Ok(symbol)
+    }
+
+    /// Reads up to 16 bits.
+    pub(super) fn value(&mut self, count: u32) -> Result<u32, Fault> {
+        self.refill();
+        // The highest 32 of 64 bits.
+        let value = ((self.held >> 32) as u32)
+            .checked_shr(32 - count)
+            .unwrap_or(0);
+        self.pass(count)?;
+        Ok(value)
+    }
+
+    /// Passes any number of bits.
+    pub(super) fn skip(&mut self, mut count: u64) -> Result<(), Fault> {
+        while count > 0 {
+            self.refill();
+            let step = count.min(u64::from(self.n_held.clamp(1, 32)));
+            #[allow(clippy::cast_possible_truncation)]
+            self.pass(step as u32)?;
+            count -= step;
+        }
+        Ok(())
+    }
+
+    /// Where the bits used so far end, in bytes.
+    pub(super) fn position(&self) -> usize {
+        let mut at = self.at;
+        for _ in 0..self.n_held / 8 {
+            // A stuffed zero goes with the FF before it, and with the fill bytes before that.
+            if at >= 2 && self.data[at - 1] == 0 && self.data[at - 2] == 0xff {
+                at -= 2;
+                while at > 0 && self.data[at - 1] == 0xff {
+                    at -= 1;
+                }
+            } else {
+                at -= 1;
+            }
+        }
+        at
+    }
+
+    /// Goes on to the next marker, dropping what lies before it: its code, and where it begins.
+    pub(super) fn marker(&mut self) -> Option<(u8, usize)> {
+        (self.held, self.n_held) = (0, 0);
+        loop {
+            let ff = self.at
+                + self
+                    .data
+                    .get(self.at..)?
+                    .iter()
+                    .position(|byte| *byte == 0xff)?;
+            let code = ff + self.data[ff..].iter().position(|byte| *byte != 0xff)?;
+            if self.data[code] != 0 {
+                self.at = ff;
+                return Some((self.data[code], ff));
+            }
+            self.at = code + 1;
+        }
+    }
+
+    /// Passes the marker that [`marker`](Self::marker) found.
+    pub(super) fn pass_marker(&mut self) {
+        while self.data.get(self.at) == Some(&0xff) {
+            self.at += 1;
+        }
+        self.at += 1;
+    }
+
+    #[inline]
+    fn pass(&mut self, count: u32) -> Result<(), Fault> {
+        if count > self.n_held {
+            return Err(Fault::Exhausted);
+        }
+        self.held <<= count;
+        self.n_held -= count;
+        Ok(())
+    }
+
+    /// Makes at least 32 bits available, or all that are left.
+    #[inline]
+    fn refill(&mut self) {
+        if self.n_held >= 32 {
+            return;
+        }
+        if let Some(next) = self
+            .data
+            .get(self.at..)
+            .and_then(|rest| rest.first_chunk::<4>())
+        {
+            let word = u32::from_be_bytes(*next);
+            // No byte is FF: the usual test for a zero byte, on the complement.
+            if (!word).wrapping_sub(0x0101_0101) & word & 0x8080_8080 == 0 {
+                self.held |= u64::from(word) << (32 - self.n_held);
+                self.n_held += 32;
+                self.at += 4;
+                return;
+            }
+        }
+        self.refill_slowly();
+    }
+
+    #[cold]
+    fn refill_slowly(&mut self) {
+        while self.n_held <= 56 {
+            let Some(byte) = self.data.get(self.at) else {
+                return;
+            };
+            let mut next = self.at + 1;
+            if *byte == 0xff {
+                // Any number of FF and then a zero stand for one FF; a marker ends the segment.
+                while self.data.get(next) == Some(&0xff) {
+                    next += 1;
+                }
+                if self.data.get(next) != Some(&0) {
+                    return;
+                }
+                next += 1;
+            }
+            self.held |= u64::from(*byte) << (56 - self.n_held);
+            self.n_held += 8;
+            self.at = next;
+        }
+    }
+}
+
+/// Codes of this length are found in one step. Longer ones are rare by construction.
+const LOOK: usize = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Codes 0, 10, 110 and a 12-bit one, `1110_0000_0000`; symbols 0, 1, 2 and 0x53.
+    fn table() -> Table {
+        let mut counts = [0; 16];
+        (counts[0], counts[1], counts[2], counts[11]) = (1, 1, 1, 1);
+        Table::new(&counts, &[0, 1, 2, 0x53]).unwrap()
+    }
+
+    #[test]
+    fn codes_and_the_bits_after_them() {
+        // 0 | 10 x | 110 xx | 1110_0000_0000 xxx | 0 and padding
+        let data = [
+            0b0101_1100,
+            0b1111_0000,
+            0b0000_0101,
+            0b0111_1111,
+            0xff,
+            0xd9,
+        ];
+        let mut bits = Bits::new(&data);
+        let symbols: Vec<_> = std::iter::from_fn(|| bits.symbol(&table()).ok()).collect();
+        assert_eq!(symbols, [0, 1, 2, 0x53, 0]);
+        assert_eq!(bits.marker(), Some((0xd9, 4)));
+    }
+
+    #[test]
+    fn the_end_is_told_from_damage() {
+        assert_eq!(
+            Bits::new(&[0xff, 0xd9]).symbol(&table()),
+            Err(Fault::Exhausted)
+        );
+        assert_eq!(Bits::new(&[0b1100_0000]).symbol(&table()), Ok(2));
+        assert_eq!(
+            Bits::new(&[0xff, 0, 0xff, 0]).symbol(&table()),
+            Err(Fault::NoCode)
+        );
+        assert_eq!(
+            Bits::new(&[0xff, 0]).symbol(&table()),
+            Err(Fault::Exhausted)
+        );
+    }
+
+    #[test]
+    fn positions_allow_for_stuffing() {
+        let data = [0xff, 0, 0xff, 0xff, 0, 7, 0xff, 0, 9, 0xff, 0xff, 0xd0, 1];
+        for (used, position) in [(0, 0), (1, 2), (8, 2), (9, 5), (17, 6), (33, 9)] {
+            let mut bits = Bits::new(&data);
+            bits.skip(used).unwrap();
+            assert_eq!(bits.position(), position, "after {used}");
+            assert_eq!(bits.marker(), Some((0xd0, 9)), "after {used}");
+            bits.pass_marker();
+            assert_eq!(bits.value(8), Ok(1));
+            assert_eq!(bits.marker(), None);
+        }
+    }
+
+    #[test]
+    fn impossible_tables() {
+        let full = |length: usize, count| {
+            let mut counts = [0; 16];
+            counts[length - 1] = count;
+            Table::new(&counts, &vec![0; usize::from(count)]).is_err()
+        };
+        // All of ones is no code: two codes of one bit are one too many.
+        assert!(!full(1, 1) && full(1, 2) && !full(8, 255) && full(7, 128));
+        let mut tables = Tables::default();
+        assert!(tables.define(&[0; 16]).is_err(), "cut");
+        assert!(
+            tables
+                .define(&[[0x04].as_slice(), &[0; 16]].concat())
+                .is_err(),
+            "destination"
+        );
+        assert!(
+            tables
+                .define(&[[0x20].as_slice(), &[0; 16]].concat())
+                .is_err(),
+            "class"
+        );
+    }
+}

@@ -1,0 +1,244 @@
+//! Walks a WebP's RIFF chunks (RFC 9649).
+//!
+//! Reads the size from the bitstream's own header (the canvas must agree), the EXIF chunk, and the flags;
+//! refuses animations. The decoder gets the bitstream and its alpha in a container written anew.
+//! Not guarded: the memory of a lossless file's prefix-code groups, which only its bitstream tells
+//! (image-webp has no limit of its own; issue 21 there).
+
+use std::borrow::Cow;
+
+use image::metadata::Orientation;
+
+use crate::rejection::Rejection;
+use crate::settings::{ImageType, Settings};
+
+use super::{Outline, check_memory, check_pixels, le_u32};
+
+/// Walks the chunks. `bytes` begins with `RIFF`, a size, and `WEBP`.
+pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outline<'a>, Rejection> {
+    let missing = Rejection::Truncated("WebP ends before its RIFF size");
+    let end = le_u32(bytes, 4).map_or(0, |size| size as usize + 8);
+    // Whatever follows the RIFF is no part of the picture.
+    let Some(riff) = bytes.get(..end) else {
+        return Err(missing);
+    };
+
+    let mut canvas = None;
+    let mut orientation = Orientation::NoTransforms;
+    let mut alpha = None;
+    let mut bitstream = None;
+    let mut at = 12;
+    while at < riff.len() {
+        let (kind, data, next) = chunk(riff, at)?;
+        at = next;
+        match kind {
+            b"ANIM" | b"ANMF" => return Err(Rejection::Animated(ImageType::WebP)),
+            b"VP8X" if canvas.is_none() && bitstream.is_none() => {
+                let header = Canvas::parse(data)?;
+                check_pixels(header.width, header.height, settings)?;
+                if header.flags & ANIMATION != 0 {
+                    return Err(Rejection::Animated(ImageType::WebP));
+                }
+                canvas = Some(header);
+            }
+            b"ALPH" if alpha.is_none() => alpha = Some(data),
+            b"VP8 " if bitstream.is_none() => bitstream = Some(Bitstream::lossy(data)?),
+            b"VP8L" if bitstream.is_none() => bitstream = Some(Bitstream::lossless(data)?),
+            b"VP8X" | b"ALPH" | b"VP8 " | b"VP8L" => {
+                return Err(Rejection::corrupt("WebP has a chunk twice or out of place"));
+            }
+            b"EXIF" => orientation = super::orientation(data),
+            _ => {}
+        }
+    }
+
+    let Some(bitstream) = bitstream else {
+        return Err(Rejection::Truncated("WebP has no image data"));
+    };
+    let (width, height) = (bitstream.width, bitstream.height);
+    let pixels = check_pixels(width, height, settings)?;
+    if canvas
+        .as_ref()
+        .is_some_and(|canvas| (canvas.width, canvas.height) != (width, height))
+    {
+        return Err(Rejection::corrupt("WebP canvas and picture differ in size"));
+    }
+    // An ALPH chunk counts only in the extended format, and only with its flag: libwebp reads it the same way.
+    let alpha = alpha.filter(|_| {
+        !bitstream.lossless
+            && canvas
+                .as_ref()
+                .is_some_and(|canvas| canvas.flags & ALPHA != 0)
+    });
+    let has_alpha = alpha.is_some() || bitstream.lossless && bitstream.alpha;
+    let decoding = match (bitstream.lossless, has_alpha) {
+        // ARGB, from which RGB is taken.
+        (true, false) => pixels * 7,
+        (true, true) => pixels * 4,
+        // Y, U and V planes beside RGB.
+        (false, false) => pixels * 9 / 2,
+        // The same beside RGBA, and alpha as the lossless picture that carries it.
+        (false, true) => pixels * 21 / 2,
+    };
+
+    let essence = container(&bitstream, alpha);
+    let essence_bytes = essence.iter().map(|piece| piece.len() as u64).sum();
+    let memory = check_memory(
+        (width, height),
+        decoding,
+        has_alpha,
+        essence_bytes,
+        settings,
+    )?;
+    Ok(Outline {
+        width,
+        height,
+        orientation,
+        memory,
+        essence,
+    })
+}
+
+/// The chunk at `at`: its type, its data, and where the next begins.
+fn chunk(riff: &[u8], at: usize) -> Result<(&[u8; 4], &[u8], usize), Rejection> {
+    let (Some(kind), Some(size)) = (
+        riff.get(at..).and_then(|rest| rest.first_chunk()),
+        le_u32(riff, at + 4),
+    ) else {
+        return Err(Rejection::corrupt("WebP has a malformed chunk"));
+    };
+    let size = size as usize;
+    let Some(data) = riff.get(at + 8..at + 8 + size) else {
+        return Err(Rejection::Truncated("WebP chunk is longer than its file"));
+    };
+    // Chunks are padded to even sizes. Some writers leave out the last one's byte.
+    Ok((kind, data, at + 8 + size + size % 2))
+}
+
+struct Canvas {
+    flags: u8,
+    width: u32,
+    height: u32,
+}
+
+impl Canvas {
+    /// RFC 9649 §2.7.1: flags, three reserved bytes, width and height less one in 24 bits each.
+    fn parse(data: &[u8]) -> Result<Self, Rejection> {
+        let &[flags, _, _, _, w0, w1, w2, h0, h1, h2, ..] = data else {
+            return Err(Rejection::corrupt("VP8X is too short"));
+        };
+        Ok(Self {
+            flags,
+            width: 1 + u32::from_le_bytes([w0, w1, w2, 0]),
+            height: 1 + u32::from_le_bytes([h0, h1, h2, 0]),
+        })
+    }
+}
+
+struct Bitstream<'a> {
+    lossless: bool,
+    alpha: bool,
+    width: u32,
+    height: u32,
+    data: &'a [u8],
+}
+
+impl<'a> Bitstream<'a> {
+    /// RFC 6386 §9.1: frame tag, start code, width and height in 14 bits each.
+    fn lossy(data: &'a [u8]) -> Result<Self, Rejection> {
+        let &[
+            tag0,
+            tag1,
+            tag2,
+            0x9d,
+            0x01,
+            0x2a,
+            w0,
+            w1,
+            h0,
+            h1,
+            ref rest @ ..,
+        ] = data
+        else {
+            return Err(Rejection::corrupt("VP8 has no key frame header"));
+        };
+        let tag = u32::from_le_bytes([tag0, tag1, tag2, 0]);
+        if tag & 1 != 0 {
+            return Err(Rejection::corrupt("VP8 does not begin with a key frame"));
+        }
+        if (tag >> 5) as usize > rest.len() {
+            return Err(Rejection::Truncated("VP8 ends inside its first partition"));
+        }
+        let width = u32::from(u16::from_le_bytes([w0, w1]) & 0x3fff);
+        let height = u32::from(u16::from_le_bytes([h0, h1]) & 0x3fff);
+        if width == 0 || height == 0 {
+            return Err(Rejection::corrupt("VP8 has no width or no height"));
+        }
+        Ok(Self {
+            lossless: false,
+            alpha: false,
+            width,
+            height,
+            data,
+        })
+    }
+
+    /// RFC 9649 §3.4: signature, width and height less one in 14 bits each, alpha hint, version.
+    fn lossless(data: &'a [u8]) -> Result<Self, Rejection> {
+        let (Some(0x2f), Some(header)) = (data.first(), le_u32(data, 1)) else {
+            return Err(Rejection::corrupt("VP8L has no header"));
+        };
+        if header >> 29 != 0 {
+            return Err(Rejection::corrupt("VP8L has an unknown version"));
+        }
+        let width = 1 + (header & 0x3fff);
+        let height = 1 + (header >> 14 & 0x3fff);
+        Ok(Self {
+            lossless: true,
+            alpha: header >> 28 & 1 != 0,
+            width,
+            height,
+            data,
+        })
+    }
+}
+
+/// A WebP of the bitstream and its alpha alone.
+fn container<'a>(bitstream: &Bitstream<'a>, alpha: Option<&'a [u8]>) -> Vec<Cow<'a, [u8]>> {
+    let mut pieces = Vec::new();
+    let mut add = |kind: &[u8; 4], data: Cow<'a, [u8]>| {
+        // Both fit: they were 32-bit sizes in the file.
+        #[allow(clippy::cast_possible_truncation)]
+        let size = (data.len() as u32).to_le_bytes();
+        let odd = data.len() % 2 == 1;
+        pieces.push(Cow::Owned([&kind[..], &size].concat()));
+        pieces.push(data);
+        if odd {
+            pieces.push(Cow::Borrowed(&[0]));
+        }
+    };
+    if let Some(alpha) = alpha {
+        let [w0, w1, w2, _] = (bitstream.width - 1).to_le_bytes();
+        let [h0, h1, h2, _] = (bitstream.height - 1).to_le_bytes();
+        add(
+            b"VP8X",
+            Cow::Owned(vec![ALPHA, 0, 0, 0, w0, w1, w2, h0, h1, h2]),
+        );
+        add(b"ALPH", Cow::Borrowed(alpha));
+    }
+    add(
+        if bitstream.lossless { b"VP8L" } else { b"VP8 " },
+        Cow::Borrowed(bitstream.data),
+    );
+
+    #[allow(clippy::cast_possible_truncation)]
+    let size = 4 + pieces.iter().map(|piece| piece.len() as u32).sum::<u32>();
+    pieces.insert(
+        0,
+        Cow::Owned([&b"RIFF"[..], &size.to_le_bytes(), b"WEBP"].concat()),
+    );
+    pieces
+}
+
+const ANIMATION: u8 = 0x02;
+const ALPHA: u8 = 0x10;

@@ -1,0 +1,294 @@
+//! The Lambda itself: a batch of messages in, and which of them are to be sent again.
+//!
+//! Every message ends one of two ways. What will never succeed is finished: an upload that is no image has its
+//! manifest, an event that is none of ours has its line in the log. What may succeed later fails, alone, and the
+//! queue sends it again. The manifest is the commit point: it is written last and only once, so a message that comes
+//! twice, late or after a crash ends in the same state.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use aws_sdk_s3::Client;
+use data_encoding::HEXLOWER;
+use futures::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
+use lambda_runtime::LambdaEvent;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+
+use crate::event::{CreatedObject, Notice, Record, UploadKey};
+use crate::inspect::Declared;
+use crate::manifest::Manifest;
+use crate::rejection::Rejection;
+use crate::settings::Settings;
+use crate::storage;
+use crate::thumbnail::{Thumbnailed, thumbnail};
+
+/// How long one image may take. The queue's visibility timeout is far longer.
+const TIME_PER_IMAGE: Duration = Duration::from_secs(30);
+/// How many messages of a batch are worked on at a time: enough to read one while another is decoded.
+const CONCURRENT_MESSAGES: usize = 4;
+/// How many renditions are written at a time.
+const CONCURRENT_WRITES: usize = 4;
+
+/// Processes uploads. Made once, then shared.
+#[derive(Clone)]
+pub struct Processor {
+    s3: Client,
+    buckets: Buckets,
+    settings: Arc<Settings>,
+    clock: fn() -> Timestamp,
+    /// One image a core: they are all arithmetic, and each has its memory.
+    cores: Arc<Semaphore>,
+}
+
+/// Where uploads come from and media go.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Buckets {
+    /// Events about other buckets are not ours.
+    pub uploads: String,
+    /// Renditions and manifests.
+    pub media: String,
+}
+
+/// What became of one record of a message.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The upload has its manifest, made now.
+    Finished(Manifest),
+    /// The upload has its manifest, made before.
+    AlreadyFinished(Manifest),
+    /// There was nothing to do, and why.
+    Ignored(String),
+}
+
+/// Why a message is to be sent again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retry {
+    /// What failed, for the log.
+    pub reason: String,
+}
+
+/// What became of a batch, message by message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchReport {
+    /// Each message's id and its records' outcomes, in the order of the batch.
+    pub messages: Vec<(String, Result<Vec<Outcome>, Retry>)>,
+}
+
+impl Processor {
+    /// A processor on as many cores as the machine has.
+    pub fn new(
+        s3: Client,
+        buckets: Buckets,
+        settings: Settings,
+        clock: fn() -> Timestamp,
+    ) -> Self {
+        let n_cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            s3,
+            buckets,
+            settings: Arc::new(settings),
+            clock,
+            cores: Arc::new(Semaphore::new(n_cores)),
+        }
+    }
+
+    /// The Lambda handler. It never fails as a whole: that would send the good messages again, too.
+    pub async fn handle(
+        &self,
+        event: LambdaEvent<SqsEvent>,
+    ) -> Result<SqsBatchResponse, lambda_runtime::Error> {
+        Ok(self.process_batch(event.payload).await.response())
+    }
+
+    /// Processes a batch and tells what became of each message.
+    pub async fn process_batch(&self, event: SqsEvent) -> BatchReport {
+        let messages = stream::iter(event.records)
+            .map(|message| {
+                let processor = self.clone();
+                let id = message.message_id.unwrap_or_default();
+                let body = message.body.unwrap_or_default();
+                async move {
+                    // A task of its own: a panic fails this message and no other.
+                    let task = tokio::spawn(async move { processor.process_message(&body).await });
+                    let result = match task.await {
+                        Ok(result) => result,
+                        Err(panic) => Err(Retry::new("processing", &panic)),
+                    };
+                    if let Err(retry) = &result {
+                        tracing::warn!(message_id = id, reason = retry.reason, "the message is to be sent again");
+                    }
+                    (id, result)
+                }
+            })
+            .buffered(CONCURRENT_MESSAGES)
+            .collect()
+            .await;
+        BatchReport { messages }
+    }
+
+    async fn process_message(&self, body: &str) -> Result<Vec<Outcome>, Retry> {
+        let records = match Notice::parse(body) {
+            Ok(Notice::Records(records)) => records,
+            Ok(Notice::Test) => {
+                return Ok(vec![ignored("it is S3's test of the notification".to_owned())]);
+            }
+            // It will not become one by being sent again.
+            Err(reason) => return Ok(vec![ignored(reason)]),
+        };
+        let mut outcomes = Vec::with_capacity(records.len());
+        for record in records {
+            outcomes.push(match record {
+                Record::Created(object) => self.process_object(&object).await?,
+                Record::Other(name) => ignored(format!("the event is {name}")),
+            });
+        }
+        Ok(outcomes)
+    }
+
+    async fn process_object(&self, object: &CreatedObject) -> Result<Outcome, Retry> {
+        if object.bucket != self.buckets.uploads {
+            return Ok(ignored("the object is in another bucket".to_owned()));
+        }
+        let Some(upload) = UploadKey::parse(&object.key) else {
+            return Ok(ignored("the object is no upload".to_owned()));
+        };
+        let started = Instant::now();
+        if let Some(manifest) = self.read_manifest(&upload).await? {
+            tracing::info!(owner = upload.owner, id = upload.id, "the upload was finished before");
+            return Ok(Outcome::AlreadyFinished(manifest));
+        }
+        let Some(source) = storage::open(&self.s3, object).await? else {
+            return Ok(ignored("the object was overwritten or deleted since".to_owned()));
+        };
+        let result = self.make(source).await?;
+        if let Ok(made) = &result {
+            self.write_renditions(&upload, made).await?;
+        }
+        let manifest = Manifest::new((self.clock)(), &upload, &result);
+        let data = serde_json::to_vec(&manifest).map_err(|error| Retry::new("the manifest", &error))?;
+        let is_ours =
+            storage::write_manifest(&self.s3, &self.buckets.media, upload.manifest_key(), data)
+                .await?;
+        let elapsed_ms = started.elapsed().as_millis();
+        match &result {
+            Ok(made) => tracing::info!(
+                owner = upload.owner,
+                id = upload.id,
+                bytes = made.source.bytes,
+                width = made.source.width,
+                height = made.source.height,
+                renditions = made.renditions.len(),
+                elapsed_ms,
+                "the upload is ready"
+            ),
+            Err(rejection) => tracing::info!(
+                owner = upload.owner,
+                id = upload.id,
+                code = rejection.code(),
+                detail = %rejection,
+                elapsed_ms,
+                "the upload is rejected"
+            ),
+        }
+        if is_ours {
+            return Ok(Outcome::Finished(manifest));
+        }
+        match self.read_manifest(&upload).await? {
+            Some(manifest) => Ok(Outcome::AlreadyFinished(manifest)),
+            None => Ok(ignored("the upload was deleted meanwhile".to_owned())),
+        }
+    }
+
+    /// Reads and renders an upload. The inner result is what the manifest will say.
+    async fn make(
+        &self,
+        source: storage::Upload,
+    ) -> Result<Result<Thumbnailed, Rejection>, Retry> {
+        if source.bytes > self.settings.max_bytes {
+            return Ok(Err(Rejection::TooLarge {
+                bytes: source.bytes,
+                max: self.settings.max_bytes,
+            }));
+        }
+        let declared = Declared {
+            content_type: source.content_type.clone(),
+            sha256: source
+                .sha256
+                .as_ref()
+                .and_then(|text| HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()),
+        };
+        let core = self
+            .cores
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|error| Retry::new("waiting for a core", &error))?;
+        let bytes = source.read().await?;
+        let settings = self.settings.clone();
+        let work = tokio::task::spawn_blocking(move || {
+            let deadline = Instant::now() + TIME_PER_IMAGE;
+            let result = thumbnail(&bytes, &declared, &settings, Some(deadline));
+            drop(core);
+            result
+        });
+        work.await.map_err(|error| Retry::new("rendering", &error))
+    }
+
+    async fn write_renditions(&self, upload: &UploadKey, made: &Thumbnailed) -> Result<(), Retry> {
+        let writes: Vec<_> = made
+            .renditions
+            .iter()
+            .map(|rendition| {
+                storage::write_rendition(
+                    &self.s3,
+                    &self.buckets.media,
+                    format!("{}{}", upload.media_prefix(), rendition.file_name),
+                    rendition.content_type,
+                    rendition.data.clone(),
+                )
+            })
+            .collect();
+        stream::iter(writes)
+            .buffer_unordered(CONCURRENT_WRITES)
+            .try_collect()
+            .await
+    }
+
+    async fn read_manifest(&self, upload: &UploadKey) -> Result<Option<Manifest>, Retry> {
+        let data = storage::read(&self.s3, &self.buckets.media, &upload.manifest_key()).await?;
+        data.map(|data| {
+            serde_json::from_slice(&data).map_err(|error| Retry::new("the manifest", &error))
+        })
+        .transpose()
+    }
+}
+
+impl BatchReport {
+    /// The partial-batch answer: SQS keeps these messages and deletes the others.
+    pub fn response(&self) -> SqsBatchResponse {
+        let mut response = SqsBatchResponse::default();
+        for (message_id, result) in &self.messages {
+            if result.is_err() {
+                response.add_failure(message_id);
+            }
+        }
+        response
+    }
+}
+
+impl Retry {
+    pub(crate) fn new(what: &str, error: &dyn fmt::Display) -> Self {
+        Self {
+            reason: format!("{what}: {error}"),
+        }
+    }
+}
+
+fn ignored(reason: String) -> Outcome {
+    tracing::info!(reason, "a record is ignored");
+    Outcome::Ignored(reason)
+}

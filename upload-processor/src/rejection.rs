@@ -1,0 +1,352 @@
+//! Why an upload is turned away: the one table of reasons.
+//!
+//! Every check of this crate answers with a [`Rejection`], and the manifest carries its
+//! [`code`](Rejection::code) and its [`message`](Rejection::message). A rejection is final: the same bytes
+//! are refused again tomorrow, so nobody retries it. Failures that may heal (the store is away, the queue is
+//! slow) are not in this table.
+//!
+//! Three texts, three readers: the code is for programs, the message for the person who uploaded, and
+//! `Display` is the line in the operator's log, with the numbers and the technical detail.
+
+use std::borrow::Cow;
+
+use data_encoding::HEXLOWER;
+
+use crate::settings::ImageType;
+
+/// The outcome of a check that failed, with what was expected and what was found.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// More than one frame. A thumbnail of the first one would misrepresent the upload.
+    #[error("animated {0}")]
+    Animated(ImageType),
+    /// The bytes are not those whose SHA-256 the browser announced.
+    #[error("SHA-256 is {}, expected {}", HEXLOWER.encode(found), HEXLOWER.encode(expected))]
+    ChecksumMismatch {
+        /// The digest that was pinned when the form was signed.
+        expected: [u8; 32],
+        /// The digest of the bytes at hand.
+        found: [u8; 32],
+    },
+    /// The file breaks its format's rules, or a decoder gave up on it.
+    #[error("corrupt: {0}")]
+    Corrupt(Cow<'static, str>),
+    /// The deadline passed; holds the step that was not begun.
+    #[error("deadline passed before {0}")]
+    Timeout(&'static str),
+    /// Decoding would take more work or memory than its pixels justify.
+    #[error("too complex: {0}")]
+    TooComplex(Complexity),
+    /// More bytes than the settings allow.
+    #[error("{bytes} bytes, at most {max} allowed")]
+    TooLarge {
+        /// Size of the upload.
+        bytes: u64,
+        /// The settings' `max_bytes`.
+        max: u64,
+    },
+    /// More pixels than the settings allow, as the header claims them.
+    #[error("{width}×{height} pixels, at most {max} allowed")]
+    TooManyPixels {
+        /// Width in the header.
+        width: u32,
+        /// Height in the header.
+        height: u32,
+        /// The settings' `max_pixels`.
+        max: u64,
+    },
+    /// No bytes at all.
+    #[error("empty upload")]
+    TooSmall,
+    /// The file ends before its picture does; holds what is missing.
+    #[error("truncated: {0}")]
+    Truncated(&'static str),
+    /// The bytes are an image, but not of the type that was declared.
+    #[error("declared {declared:?}, found {found}")]
+    TypeMismatch {
+        /// The declared content type, as it came.
+        declared: String,
+        /// What the bytes are.
+        found: ImageType,
+    },
+    /// The bytes are of no type that is accepted here.
+    #[error("unsupported type: {0}")]
+    UnsupportedType(Unsupported),
+}
+
+/// What was too much, in [`Rejection::TooComplex`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Complexity {
+    /// The encoder of a rendition found no memory.
+    #[error("a rendition of {width}×{height} could not be encoded")]
+    Encoding {
+        /// Width of the rendition.
+        width: u32,
+        /// Height of the rendition.
+        height: u32,
+    },
+    /// The decoder's working set, estimated from the header.
+    #[error("decoding takes about {needed} bytes of memory, at most {max} allowed")]
+    Memory {
+        /// Estimated bytes.
+        needed: u64,
+        /// The budget that follows from the settings.
+        max: u64,
+    },
+    /// A progressive JPEG of very many scans: each costs a pass over the whole picture, and 100 bytes suffice for one.
+    #[error("more than {max} scans")]
+    Scans {
+        /// How many are accepted.
+        max: usize,
+    },
+    /// Scans times blocks: few scans over a huge picture cost as much as many over a small one.
+    #[error("scans visit {blocks} blocks, at most {max} allowed")]
+    Work {
+        /// Blocks visited by all scans so far.
+        blocks: u64,
+        /// How many are accepted.
+        max: u64,
+    },
+}
+
+/// What the bytes turned out to be, in [`Rejection::UnsupportedType`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unsupported {
+    /// AV1 image.
+    Avif,
+    /// Windows bitmap.
+    Bmp,
+    /// GIF, animated or not.
+    Gif,
+    /// HEIC or HEIF, the default of iPhone cameras.
+    Heic,
+    /// JPEG with arithmetic coding.
+    JpegArithmetic,
+    /// JPEG with more than 8 bits a sample.
+    JpegDeep,
+    /// JPEG with hierarchical (differential) frames.
+    JpegHierarchical,
+    /// JPEG whose components lie in a way that the decoder does not know.
+    JpegLayout,
+    /// Lossless JPEG (SOF3), found in raw and medical files.
+    JpegLossless,
+    /// JPEG XL.
+    Jxl,
+    /// A type that we can read, but that the settings do not list.
+    NotAllowed(ImageType),
+    /// PDF document.
+    Pdf,
+    /// SVG or other XML: documents with scripts, never accepted as images.
+    Svg,
+    /// TIFF, and the raw formats built on it.
+    Tiff,
+    /// None of the above.
+    Unknown,
+    /// MP4, `QuickTime` and relatives.
+    Video,
+}
+
+impl Rejection {
+    /// A rule of the format that the file breaks.
+    pub fn corrupt(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::Corrupt(detail.into())
+    }
+
+    /// The stable code of the manifest.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Animated(_) => "animated",
+            Self::ChecksumMismatch { .. } => "checksum_mismatch",
+            Self::Corrupt(_) => "corrupt",
+            Self::Timeout(_) => "timeout",
+            Self::TooComplex(_) => "too_complex",
+            Self::TooLarge { .. } => "too_large",
+            Self::TooManyPixels { .. } => "too_many_pixels",
+            Self::TooSmall => "too_small",
+            Self::Truncated(_) => "truncated",
+            Self::TypeMismatch { .. } => "type_mismatch",
+            Self::UnsupportedType(_) => "unsupported_type",
+        }
+    }
+
+    /// A sentence or two for the person who uploaded: what is wrong, and what to do about it.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Animated(found) => format!(
+                "This {} is animated. Please upload a still picture.",
+                found.name()
+            ),
+            Self::ChecksumMismatch { .. } => {
+                "The file changed on its way here. Please upload it again.".into()
+            }
+            Self::Corrupt(_) => {
+                "This file is damaged and cannot be shown in full. Please export or take the picture again.".into()
+            }
+            Self::Timeout(_) => {
+                "This picture took too long to process. Please upload a smaller version.".into()
+            }
+            Self::TooComplex(_) => {
+                "This picture is stored in an unusually demanding way. Please save it as a normal JPEG or PNG and upload that.".into()
+            }
+            Self::TooLarge { bytes, max } => {
+                let mut shown = *bytes;
+                // "25.0 MB; the limit is 25.0 MB" helps nobody: round a narrow miss up.
+                if megabytes(shown) == megabytes(*max) {
+                    shown = max + 100_000;
+                }
+                format!(
+                    "This file has {} MB; the limit is {} MB. Please upload a smaller version.",
+                    megabytes(shown),
+                    megabytes(*max)
+                )
+            }
+            Self::TooManyPixels { width, height, max } => format!(
+                "This picture has {width} × {height} pixels; the limit is {} megapixels. Please upload a smaller version.",
+                max / 1_000_000
+            ),
+            Self::TooSmall => "This file is empty.".into(),
+            Self::Truncated(_) => {
+                "This file is incomplete: its end is missing. Please upload it again from the original.".into()
+            }
+            Self::TypeMismatch { declared, found } => format!(
+                "This file was sent as {}, but it is a {}. Please give it the right file extension and upload it again.",
+                // The text comes from outside and goes back into somebody's page: keep it short and plain.
+                declared
+                    .chars()
+                    .filter(|character| character.is_ascii_alphanumeric() || "/.+-".contains(*character))
+                    .take(40)
+                    .collect::<String>(),
+                found.name()
+            ),
+            Self::UnsupportedType(found) => found.message(),
+        }
+    }
+}
+
+impl Unsupported {
+    fn message(self) -> String {
+        match self {
+            Self::Heic => "HEIC photos are not supported. On your iPhone, choose Settings > Camera > Formats > Most \
+                 Compatible for new photos, or share this one as JPEG."
+                .into(),
+            Self::JpegArithmetic
+            | Self::JpegDeep
+            | Self::JpegHierarchical
+            | Self::JpegLayout
+            | Self::JpegLossless => format!(
+                "This is {self}, which browsers cannot show either. Please save it as a normal JPEG."
+            ),
+            Self::Unknown => {
+                "This file is not a picture that we recognise. Please upload a JPEG, PNG or WebP.".into()
+            }
+            Self::NotAllowed(found) => format!("{} pictures are not accepted here.", found.name()),
+            Self::Svg => "SVG and other XML files are not accepted, because they can carry scripts. Please export \
+                 the drawing as PNG."
+                .into(),
+            Self::Video => "This is a video. Please upload a picture.".into(),
+            other => format!("{other} is not supported. Please convert the picture to JPEG, PNG or WebP."),
+        }
+    }
+}
+
+impl std::fmt::Display for Unsupported {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Avif => "AVIF",
+            Self::Bmp => "BMP",
+            Self::Gif => "GIF",
+            Self::Heic => "HEIC",
+            Self::JpegArithmetic => "a JPEG with arithmetic coding",
+            Self::JpegDeep => "a JPEG of more than 8 bits per sample",
+            Self::JpegHierarchical => "a hierarchical JPEG",
+            Self::JpegLayout => "a JPEG with an unusual component layout",
+            Self::JpegLossless => "a lossless JPEG",
+            Self::Jxl => "JPEG XL",
+            Self::NotAllowed(found) => {
+                return write!(formatter, "{found} is not in the allow-list");
+            }
+            Self::Pdf => "PDF",
+            Self::Svg => "SVG or XML",
+            Self::Tiff => "TIFF",
+            Self::Unknown => "no known image format",
+            Self::Video => "video",
+        })
+    }
+}
+
+/// Megabytes with one digit, as people see sizes in their file manager.
+fn megabytes(bytes: u64) -> String {
+    let tenths = bytes.div_ceil(100_000);
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_has_its_code_its_message_and_its_log_line() {
+        let table = [
+            (
+                Rejection::Animated(ImageType::WebP),
+                "animated",
+                "This WebP is animated. Please upload a still picture.",
+                "animated image/webp",
+            ),
+            (
+                Rejection::TooLarge {
+                    bytes: 26_214_401,
+                    max: 26_214_400,
+                },
+                "too_large",
+                "This file has 26.4 MB; the limit is 26.3 MB. Please upload a smaller version.",
+                "26214401 bytes, at most 26214400 allowed",
+            ),
+            (
+                Rejection::TooManyPixels {
+                    width: 60_000,
+                    height: 60_000,
+                    max: 50_000_000,
+                },
+                "too_many_pixels",
+                "This picture has 60000 × 60000 pixels; the limit is 50 megapixels. Please upload a smaller version.",
+                "60000×60000 pixels, at most 50000000 allowed",
+            ),
+            (
+                Rejection::TypeMismatch {
+                    declared: "image/png<b>".into(),
+                    found: ImageType::Jpeg,
+                },
+                "type_mismatch",
+                "This file was sent as image/pngb, but it is a JPEG. Please give it the right file extension and upload it again.",
+                "declared \"image/png<b>\", found image/jpeg",
+            ),
+            (
+                Rejection::UnsupportedType(Unsupported::Heic),
+                "unsupported_type",
+                "HEIC photos are not supported. On your iPhone, choose Settings > Camera > Formats > Most Compatible for new photos, or share this one as JPEG.",
+                "unsupported type: HEIC",
+            ),
+            (
+                Rejection::UnsupportedType(Unsupported::JpegArithmetic),
+                "unsupported_type",
+                "This is a JPEG with arithmetic coding, which browsers cannot show either. Please save it as a normal JPEG.",
+                "unsupported type: a JPEG with arithmetic coding",
+            ),
+            (
+                Rejection::Truncated("no end-of-image marker"),
+                "truncated",
+                "This file is incomplete: its end is missing. Please upload it again from the original.",
+                "truncated: no end-of-image marker",
+            ),
+        ];
+        for (rejection, code, message, log) in table {
+            assert_eq!(rejection.code(), code);
+            assert_eq!(rejection.message(), message);
+            assert_eq!(rejection.to_string(), log);
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! What the processor accepts and what it makes: the `[uploads]` and `[renditions]` of `gatepost.toml`, resolved.
+//!
+//! The configuration's owner parses the file, fills a [`Settings`] and reports [`Settings::faults`] together
+//! with all other faults; `gatepost package` bakes the result into the bootstrap's zip as JSON. Here sizes are
+//! plain numbers; "25 MiB" and "50 MP" are the file's spelling. Nothing here reads a file or the environment.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The largest side that a WebP file can have (14 bits in its header).
+pub const MAX_SIDE: u32 = 16_383;
+
+/// What is accepted, and what is made of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The allow-list. Bytes of any other type are refused before anything reads them.
+    pub types: Vec<ImageType>,
+    /// The largest upload, in bytes.
+    pub max_bytes: u64,
+    /// The largest picture, in pixels (width × height). Memory follows from it: see [`Settings::max_memory`].
+    pub max_pixels: u64,
+    /// The widths of the renditions, in pixels, in any order. None is made wider than its source.
+    pub widths: Vec<u32>,
+    /// The formats in which each width is made.
+    pub formats: Vec<OutputFormat>,
+    /// The encoder's quality, 1 to 100.
+    pub quality: u8,
+}
+
+/// An image type that we can read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ImageType {
+    /// `image/jpeg`
+    #[serde(rename = "image/jpeg")]
+    Jpeg,
+    /// `image/png`
+    #[serde(rename = "image/png")]
+    Png,
+    /// `image/webp`
+    #[serde(rename = "image/webp")]
+    WebP,
+}
+
+/// An image format that we write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum OutputFormat {
+    /// Lossy WebP.
+    #[serde(rename = "webp")]
+    WebP,
+}
+
+/// A setting that cannot be used, with the key to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The field's name in [`Settings`], which is its name in `gatepost.toml`.
+    pub key: &'static str,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl Settings {
+    /// All that is wrong with these settings, not only the first fault.
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut fault = |key, message: String| faults.push(Fault { key, message });
+
+        if self.types.is_empty() {
+            fault("types", "is empty: nothing could be uploaded".into());
+        }
+        if let Some(twice) = duplicate(&self.types) {
+            fault("types", format!("lists {twice} twice"));
+        }
+        if !(1..=MOST_BYTES).contains(&self.max_bytes) {
+            fault(
+                "max_bytes",
+                format!(
+                    "is {}, expected 1 to {MOST_BYTES} (5 GiB is S3's limit for one POST)",
+                    self.max_bytes
+                ),
+            );
+        }
+        if !(1..=MOST_PIXELS).contains(&self.max_pixels) {
+            fault(
+                "max_pixels",
+                format!("is {}, expected 1 to {MOST_PIXELS}", self.max_pixels),
+            );
+        }
+        if self.widths.is_empty() {
+            fault("widths", "is empty: no rendition would be made".into());
+        }
+        if self.widths.len() > MOST_WIDTHS {
+            fault(
+                "widths",
+                format!("lists {}, at most {MOST_WIDTHS} allowed", self.widths.len()),
+            );
+        }
+        for width in &self.widths {
+            if !(1..=MAX_SIDE).contains(width) {
+                fault("widths", format!("lists {width}, expected 1 to {MAX_SIDE}"));
+            }
+        }
+        if let Some(twice) = duplicate(&self.widths) {
+            fault("widths", format!("lists {twice} twice"));
+        }
+        if self.formats.is_empty() {
+            fault("formats", "is empty: no rendition would be made".into());
+        }
+        if let Some(twice) = duplicate(&self.formats) {
+            fault("formats", format!("lists {twice} twice"));
+        }
+        if !(1..=100).contains(&self.quality) {
+            fault("quality", format!("is {}, expected 1 to 100", self.quality));
+        }
+        faults
+    }
+
+    /// The most memory, in bytes, that one image may take beside the upload itself.
+    ///
+    /// Twelve bytes a pixel suffice for every encoding of a picture of [`max_pixels`](Self::max_pixels): the
+    /// dearest are a tall PNG with alpha (4 decoded, 4 premultiplied, up to 4 between the resizer's passes), a
+    /// progressive CMYK JPEG (11) and a lossy WebP with alpha (10.5). A Lambda's memory can thus be sized once.
+    /// The bytes are for the upload's copy without metadata, which is what decoders get.
+    pub fn max_memory(&self) -> u64 {
+        self.max_pixels
+            .saturating_mul(12)
+            .saturating_add(self.max_bytes)
+    }
+}
+
+/// The values of `gatepost.toml` where it says nothing.
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            types: vec![ImageType::Jpeg, ImageType::Png, ImageType::WebP],
+            max_bytes: 25 * 1024 * 1024,
+            max_pixels: 50_000_000,
+            widths: vec![320, 640, 1280, 1920],
+            formats: vec![OutputFormat::WebP],
+            quality: 80,
+        }
+    }
+}
+
+impl ImageType {
+    /// The type as HTTP writes it.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::WebP => "image/webp",
+        }
+    }
+
+    /// The type as people say it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Jpeg => "JPEG",
+            Self::Png => "PNG",
+            Self::WebP => "WebP",
+        }
+    }
+}
+
+impl fmt::Display for ImageType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.content_type())
+    }
+}
+
+impl OutputFormat {
+    /// The type as HTTP writes it.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::WebP => "image/webp",
+        }
+    }
+
+    /// The end of a file's name, without the dot.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::WebP => "webp",
+        }
+    }
+}
+
+impl fmt::Display for OutputFormat {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.extension())
+    }
+}
+
+fn duplicate<T: PartialEq>(list: &[T]) -> Option<&T> {
+    list.iter()
+        .enumerate()
+        .find_map(|(position, item)| list[..position].contains(item).then_some(item))
+}
+
+const MOST_BYTES: u64 = 5 * 1024 * 1024 * 1024;
+const MOST_PIXELS: u64 = 1_000_000_000;
+const MOST_WIDTHS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_have_no_faults() {
+        assert_eq!(Settings::default().faults(), []);
+    }
+
+    #[test]
+    fn every_fault_is_reported_at_once() {
+        let settings = Settings {
+            types: vec![ImageType::Png, ImageType::Png],
+            max_bytes: 0,
+            max_pixels: 0,
+            widths: vec![320, 0, 320, 20_000],
+            formats: vec![],
+            quality: 0,
+        };
+        let faults: Vec<_> = settings
+            .faults()
+            .into_iter()
+            .map(|fault| format!("{} {}", fault.key, fault.message))
+            .collect();
+        assert_eq!(
+            faults,
+            [
+                "types lists image/png twice",
+                "max_bytes is 0, expected 1 to 5368709120 (5 GiB is S3's limit for one POST)",
+                "max_pixels is 0, expected 1 to 1000000000",
+                "widths lists 0, expected 1 to 16383",
+                "widths lists 20000, expected 1 to 16383",
+                "widths lists 320 twice",
+                "formats is empty: no rendition would be made",
+                "quality is 0, expected 1 to 100",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_json_form_is_stable() {
+        let json = r#"{"types":["image/jpeg","image/png","image/webp"],"max_bytes":26214400,"max_pixels":50000000,"widths":[320,640,1280,1920],"formats":["webp"],"quality":80}"#;
+        assert_eq!(serde_json::to_string(&Settings::default()).unwrap(), json);
+        assert_eq!(
+            serde_json::from_str::<Settings>(json).unwrap(),
+            Settings::default()
+        );
+    }
+}

@@ -1,0 +1,85 @@
+//! The whole way of one image: bytes in, renditions or a [`Rejection`] out.
+//!
+//! The handler calls this for each upload, `gatepost thumbnail` for each file. It knows no store and no clock but
+//! the deadline it is given. It is the panic boundary: decoders of untrusted bytes may panic ("many decoders will
+//! panic on malicious input", `image`'s own changelog), which here costs the upload, not the process.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::time::Instant;
+
+use crate::decode::decode;
+use crate::inspect::{Declared, inspect};
+use crate::rejection::Rejection;
+use crate::render::{Rendition, render_while};
+use crate::settings::{ImageType, Settings};
+
+/// All that the manifest says about a picture, and the files themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thumbnailed {
+    /// The upload.
+    pub source: Source,
+    /// Largest first.
+    pub renditions: Vec<Rendition>,
+    /// The `ThumbHash`.
+    pub placeholder: Vec<u8>,
+}
+
+/// What the upload was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Type of the bytes.
+    pub image_type: ImageType,
+    /// Width as seen, after orientation.
+    pub width: u32,
+    /// Height as seen, after orientation.
+    pub height: u32,
+    /// Size of the upload.
+    pub bytes: u64,
+    /// SHA-256 of the upload.
+    pub sha256: [u8; 32],
+}
+
+/// Validates `bytes` and makes their renditions.
+///
+/// The deadline is looked at between steps (inspect, decode, each resize, each encode): a step that has begun is
+/// finished, and the longest, decoding, is bounded by the pixel budget.
+pub fn thumbnail(
+    bytes: &[u8],
+    declared: &Declared,
+    settings: &Settings,
+    deadline: Option<Instant>,
+) -> Result<Thumbnailed, Rejection> {
+    let steps = || {
+        let go_on = |step| match deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(Rejection::Timeout(step)),
+            _ => Ok(()),
+        };
+        go_on("inspect")?;
+        let inspected = inspect(bytes, declared, settings)?;
+        go_on("decode")?;
+        let decoded = decode(&inspected)?;
+        let rendered = render_while(&decoded, settings, go_on)?;
+        let (width, height) = decoded.size();
+        Ok(Thumbnailed {
+            source: Source {
+                image_type: inspected.image_type(),
+                width,
+                height,
+                bytes: inspected.bytes(),
+                sha256: inspected.sha256(),
+            },
+            renditions: rendered.renditions,
+            placeholder: rendered.placeholder,
+        })
+    };
+    // Nothing outlives the closure but its result: there is no state that a panic could leave half changed.
+    panic::catch_unwind(AssertUnwindSafe(steps)).unwrap_or_else(|payload| {
+        let reason = payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("unknown");
+        tracing::error!(reason, bytes = bytes.len(), "a decoder panicked");
+        Err(Rejection::corrupt(format!("a decoder panicked: {reason}")))
+    })
+}

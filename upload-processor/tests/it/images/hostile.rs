@@ -1,0 +1,317 @@
+//! Files made to lie, to explode, or simply of the wrong kind.
+
+use std::time::{Duration, Instant};
+
+use upload_processor::inspect::{Declared, inspect};
+use upload_processor::rejection::{Complexity, Rejection, Unsupported};
+use upload_processor::settings::{ImageType, Settings};
+
+use super::samples::*;
+
+fn rejection(bytes: &[u8], declared: &Declared) -> Rejection {
+    inspect(bytes, declared, &Settings::default())
+        .map(drop)
+        .unwrap_err()
+}
+
+fn declared(content_type: &str) -> Declared {
+    Declared {
+        content_type: Some(content_type.into()),
+        sha256: None,
+    }
+}
+
+#[test]
+fn bytes_decide_and_the_claim_is_compared() {
+    let png = png(photo(8, 8));
+    for (claim, bytes, expected) in [
+        (
+            "image/jpeg",
+            &b"just some text"[..],
+            Rejection::UnsupportedType(Unsupported::Unknown),
+        ),
+        (
+            "image/png",
+            b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+            Rejection::UnsupportedType(Unsupported::Svg),
+        ),
+        (
+            "image/jpeg",
+            b"GIF89a\x01\0\x01\0",
+            Rejection::UnsupportedType(Unsupported::Gif),
+        ),
+        (
+            "image/jpeg",
+            &png,
+            Rejection::TypeMismatch {
+                declared: "image/jpeg".into(),
+                found: ImageType::Png,
+            },
+        ),
+        (
+            "text/html",
+            &png,
+            Rejection::TypeMismatch {
+                declared: "text/html".into(),
+                found: ImageType::Png,
+            },
+        ),
+        ("image/jpeg", b"", Rejection::TooSmall),
+    ] {
+        assert_eq!(rejection(bytes, &declared(claim)), expected, "{claim}");
+    }
+    assert!(inspect(&png, &declared("image/png"), &Settings::default()).is_ok());
+}
+
+#[test]
+fn heic_says_what_to_do() {
+    let heic = b"\0\0\0\x24ftypheic\0\0\0\0mif1MiHEmiafMiHBheic\0\0\x0f\x2ameta";
+    let rejection = rejection(heic, &declared("image/heic"));
+    assert_eq!(rejection.code(), "unsupported_type");
+    assert!(
+        rejection
+            .message()
+            .contains("Settings > Camera > Formats > Most Compatible"),
+        "{}",
+        rejection.message()
+    );
+}
+
+#[test]
+fn the_allow_list_is_obeyed() {
+    let settings = Settings {
+        types: vec![ImageType::Jpeg],
+        ..Settings::default()
+    };
+    assert_eq!(
+        inspect(&png(photo(8, 8)), &Declared::default(), &settings).map(drop),
+        Err(Rejection::UnsupportedType(Unsupported::NotAllowed(
+            ImageType::Png
+        )))
+    );
+}
+
+#[test]
+fn size_and_checksum() {
+    let file = png(photo(8, 8));
+    let settings = Settings {
+        max_bytes: 100,
+        ..Settings::default()
+    };
+    assert_eq!(
+        inspect(&file, &Declared::default(), &settings).map(drop),
+        Err(Rejection::TooLarge {
+            bytes: file.len() as u64,
+            max: 100
+        })
+    );
+
+    let found = inspect(&file, &Declared::default(), &Settings::default())
+        .unwrap()
+        .sha256();
+    let pin = |sha256| Declared {
+        content_type: None,
+        sha256: Some(sha256),
+    };
+    assert!(inspect(&file, &pin(found), &Settings::default()).is_ok());
+    let expected = [7; 32];
+    assert_eq!(
+        rejection(&file, &pin(expected)),
+        Rejection::ChecksumMismatch { expected, found }
+    );
+}
+
+#[test]
+fn animations() {
+    assert_eq!(
+        rejection(&fixture("animated.webp"), &Declared::default()),
+        Rejection::Animated(ImageType::WebP)
+    );
+    assert_eq!(
+        rejection(&fixture("animated.png"), &Declared::default()),
+        Rejection::Animated(ImageType::Png)
+    );
+}
+
+#[test]
+fn kinds_of_jpeg_that_nothing_here_decodes() {
+    // The frame header stands at the same place in all files of `image`'s encoder.
+    let mut file = jpeg(&photo(16, 16));
+    let frame = file
+        .windows(2)
+        .position(|pair| pair == [0xff, 0xc0])
+        .unwrap();
+    let mut with = |at: usize, value: u8| {
+        let before = std::mem::replace(&mut file[frame + at], value);
+        let rejection = rejection(&file, &Declared::default());
+        file[frame + at] = before;
+        rejection
+    };
+    for (at, value, expected) in [
+        (1, 0xc3, Unsupported::JpegLossless),
+        (1, 0xc5, Unsupported::JpegHierarchical),
+        (1, 0xc9, Unsupported::JpegArithmetic),
+        (4, 12, Unsupported::JpegDeep),
+        (9, 2, Unsupported::JpegLayout),
+        (11, 0x31, Unsupported::JpegLayout),
+    ] {
+        assert_eq!(
+            with(at, value),
+            Rejection::UnsupportedType(expected),
+            "byte {at} = {value:#x}"
+        );
+    }
+    for (name, expected) in [
+        ("arithmetic.jpg", Unsupported::JpegArithmetic),
+        // zune-jpeg 0.5.15 decodes the first to garbage, and the second not at all.
+        ("baseline-420-scans.jpg", Unsupported::JpegLayout),
+        ("baseline-444-scans-backwards.jpg", Unsupported::JpegLayout),
+    ] {
+        assert_eq!(
+            rejection(&fixture(name), &Declared::default()),
+            Rejection::UnsupportedType(expected),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn bombs_are_defused_from_the_header() {
+    let mut png_bomb = png(photo(8, 8));
+    png_bomb[16..24].copy_from_slice(&[0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60]);
+    let mut png_largest = png(photo(8, 8));
+    png_largest[16..24].copy_from_slice(&[0x7f, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff]);
+    let mut jpeg_bomb = fixture("progressive-420.jpg");
+    let frame = jpeg_bomb
+        .windows(2)
+        .position(|pair| pair == [0xff, 0xc2])
+        .unwrap();
+    jpeg_bomb[frame + 5..frame + 9].fill(0xff);
+    let mut lossy_bomb = webp_lossy(&photo(8, 8));
+    lossy_bomb[26..30].copy_from_slice(&[0xff, 0x3f, 0xff, 0x3f]);
+    let mut lossless_bomb = webp_lossless(photo(8, 8));
+    lossless_bomb[21..25].copy_from_slice(&[0xff, 0xff, 0xff, 0x0f]);
+    let canvas_bomb = b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff";
+
+    for (name, bytes, width, height) in [
+        ("png", &png_bomb[..], 60_000, 60_000),
+        (
+            "png of the largest size",
+            &png_largest,
+            0x7fff_ffff,
+            0x7fff_ffff,
+        ),
+        ("jpeg", &jpeg_bomb, 65_535, 65_535),
+        ("lossy webp", &lossy_bomb, 16_383, 16_383),
+        ("lossless webp", &lossless_bomb, 16_384, 16_384),
+        ("webp canvas", canvas_bomb, 1 << 24, 1 << 24),
+    ] {
+        let start = Instant::now();
+        let max = 50_000_000;
+        assert_eq!(
+            rejection(bytes, &Declared::default()),
+            Rejection::TooManyPixels { width, height, max },
+            "{name}"
+        );
+        assert!(
+            start.elapsed() < Duration::from_millis(50),
+            "{name}: {:?}",
+            start.elapsed()
+        );
+    }
+}
+
+/// A grey progressive JPEG of 8·`across` by 8·`down` pixels whose AC scans are one run of ended blocks each.
+fn scan_bomb(across: u16, down: u16, n_scans: usize) -> Vec<u8> {
+    let sizes = [(down * 8).to_be_bytes(), (across * 8).to_be_bytes()].concat();
+    let quantisation = [&[0xff, 0xdb, 0, 67, 0], &[1; 64][..]].concat();
+    // One DC code, "0" for no difference; AC codes "0" for a run of 2^14 and more blocks, "10" for one block.
+    let dc = [&[0xff, 0xc4, 0, 20, 0x00, 1], &[0; 15][..], &[0]].concat();
+    let ac = [
+        &[0xff, 0xc4, 0, 21, 0x10, 1, 1],
+        &[0; 14][..],
+        &[0xe0, 0x00],
+    ]
+    .concat();
+    let mut file = [
+        &[0xff, 0xd8][..],
+        &quantisation,
+        &[0xff, 0xc2, 0, 11, 8],
+        &sizes,
+        &[1, 1, 0x11, 0],
+        &dc,
+        &ac,
+        &[0xff, 0xda, 0, 8, 1, 1, 0, 0, 0, 0],
+    ]
+    .concat();
+    let blocks = usize::from(across) * usize::from(down);
+    file.extend(vec![0; blocks.div_ceil(8)]);
+    for n in 0..n_scans {
+        // Refine the last coefficient from bit 13 down; then nothing is left to send, and the next one follows.
+        let (coefficient, bit) = (63 - (n / 14) as u8, 13 - (n % 14) as u8);
+        let high = if bit == 13 { 0 } else { bit + 1 };
+        file.extend([
+            0xff,
+            0xda,
+            0,
+            8,
+            1,
+            1,
+            0,
+            coefficient,
+            coefficient,
+            high << 4 | bit,
+        ]);
+        // "0" and fourteen bits of ones: a run of 32767 blocks. Ones follow as padding.
+        let mut bits = Vec::new();
+        for _ in 0..blocks.div_ceil(32_767) {
+            bits.extend([false].into_iter().chain([true; 14]));
+        }
+        bits.resize(bits.len().next_multiple_of(8), true);
+        for byte in bits.chunks(8) {
+            let byte = byte.iter().fold(0, |byte, bit| byte << 1 | u8::from(*bit));
+            file.push(byte);
+            if byte == 0xff {
+                file.push(0);
+            }
+        }
+    }
+    file.extend([0xff, 0xd9]);
+    file
+}
+
+#[test]
+fn a_progressive_jpeg_of_too_many_scans() {
+    assert_eq!(
+        rejection(&scan_bomb(100, 100, 101), &Declared::default()),
+        Rejection::TooComplex(Complexity::Scans { max: 100 })
+    );
+    // 780,000 blocks: 49 megapixels, whose 60 scans take 40 kB in all.
+    let bomb = scan_bomb(1000, 780, 60);
+    assert!(bomb.len() < 110_000);
+    let start = Instant::now();
+    let found = rejection(&bomb, &Declared::default());
+    assert!(
+        matches!(found, Rejection::TooComplex(Complexity::Work { .. })),
+        "{found:?}"
+    );
+    assert!(
+        start.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        start.elapsed()
+    );
+    // The same with few scans is only incomplete.
+    assert_eq!(verdict(&scan_bomb(100, 100, 14)), "truncated");
+}
+
+#[test]
+fn a_container_that_contradicts_its_picture() {
+    let simple = webp_lossless(photo(8, 8));
+    let mut file = b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\x08\0\0\x07\0\0".to_vec();
+    file.extend(&simple[12..]);
+    let size = (file.len() as u32 - 8).to_le_bytes();
+    file[4..8].copy_from_slice(&size);
+    assert_eq!(verdict(&file), "corrupt");
+    file[24] = 7;
+    assert_eq!(verdict(&file), "ready");
+}

@@ -1,0 +1,17 @@
+//! The image half of the processor, through its front door: bytes in, renditions or a rejection out.
+
+// Pictures are drawn with small numbers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss
+)]
+
+mod damage;
+mod formats;
+mod hostile;
+mod orientation;
+mod renditions;
+mod samples;

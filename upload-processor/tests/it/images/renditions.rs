@@ -1,0 +1,127 @@
+//! What is made: sizes, names, formats, the placeholder, and when.
+
+use std::time::{Duration, Instant};
+
+use upload_processor::inspect::Declared;
+use upload_processor::rejection::Rejection;
+use upload_processor::settings::{ImageType, Settings};
+use upload_processor::thumbnail::thumbnail;
+
+use super::samples::*;
+
+/// Names and sizes of the renditions, with default settings.
+fn made(bytes: &[u8]) -> Vec<String> {
+    let renditions = run(bytes).unwrap().renditions;
+    renditions
+        .iter()
+        .map(|rendition| {
+            assert_eq!(rendition.content_type, "image/webp");
+            let seen = image::load_from_memory(&rendition.data).unwrap();
+            assert_eq!(
+                (seen.width(), seen.height()),
+                (rendition.width, rendition.height)
+            );
+            format!(
+                "{} {}x{}",
+                rendition.file_name, rendition.width, rendition.height
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn widths_up_to_the_source() {
+    for ((width, height), expected) in [
+        (
+            (1300, 650),
+            &["1280.webp 1280x640", "640.webp 640x320", "320.webp 320x160"][..],
+        ),
+        ((640, 480), &["640.webp 640x480", "320.webp 320x240"]),
+        ((639, 480), &["320.webp 320x240"]),
+        ((200, 100), &["200.webp 200x100"]),
+        ((1, 1), &["1.webp 1x1"]),
+        ((2, 3000), &["2.webp 2x3000"]),
+        (
+            (3000, 2),
+            &[
+                "1920.webp 1920x1",
+                "1280.webp 1280x1",
+                "640.webp 640x1",
+                "320.webp 320x1",
+            ],
+        ),
+    ] {
+        for file in [png(photo(width, height)), jpeg(&photo(width, height))] {
+            assert_eq!(made(&file), expected, "{width}x{height}");
+        }
+    }
+}
+
+#[test]
+fn the_source_is_described() {
+    let file = fixture("baseline-420.jpg");
+    let made = run(&file).unwrap();
+    assert_eq!(made.source.image_type, ImageType::Jpeg);
+    assert_eq!(
+        (made.source.width, made.source.height, made.source.bytes),
+        (61, 45, 1812)
+    );
+    assert_eq!(
+        data_encoding::HEXLOWER.encode(&made.source.sha256),
+        "bc3e2426c1375f6632dc3a6747a894ea88b6411f89db80cebcc36498194b53c8"
+    );
+}
+
+#[test]
+fn the_placeholder_is_a_small_picture_of_it() {
+    let made = run(&jpeg(&photo(400, 300))).unwrap();
+    assert!(
+        (15..=30).contains(&made.placeholder.len()),
+        "{}",
+        made.placeholder.len()
+    );
+    let (width, height, rgba) = thumbhash::thumb_hash_to_rgba(&made.placeholder).unwrap();
+    assert!(width > height);
+    // Blue grows towards the bottom.
+    let blue = |row: usize| u32::from(rgba[4 * (row * width + width / 2) + 2]);
+    assert!(blue(height - 1) > blue(0) + 40);
+}
+
+#[test]
+fn the_same_bytes_give_the_same_files() {
+    let file = fixture("progressive-420.jpg");
+    assert_eq!(run(&file).unwrap(), run(&file).unwrap());
+}
+
+#[test]
+fn quality_is_obeyed() {
+    let file = jpeg(&photo(640, 480));
+    let bytes = |quality| {
+        let settings = Settings {
+            quality,
+            ..Settings::default()
+        };
+        thumbnail(&file, &Declared::default(), &settings, None)
+            .unwrap()
+            .renditions[0]
+            .data
+            .len()
+    };
+    assert!(bytes(30) < bytes(80) && bytes(80) < bytes(100));
+}
+
+#[test]
+fn nothing_begins_after_the_deadline() {
+    let file = fixture("baseline-420.jpg");
+    let now = Instant::now();
+    let run = |deadline| {
+        thumbnail(
+            &file,
+            &Declared::default(),
+            &Settings::default(),
+            Some(deadline),
+        )
+    };
+    assert_eq!(run(now), Err(Rejection::Timeout("inspect")));
+    assert!(run(now + Duration::from_mins(1)).is_ok());
+}

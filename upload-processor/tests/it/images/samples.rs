@@ -1,0 +1,146 @@
+//! Pictures for the other modules: drawn here, encoded here, or read from `fixtures`.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
+use upload_processor::inspect::Declared;
+use upload_processor::rejection::Rejection;
+use upload_processor::settings::Settings;
+use upload_processor::thumbnail::{Thumbnailed, thumbnail};
+
+/// The picture that `fixtures/make.py` draws.
+pub(crate) fn photo(width: u32, height: u32) -> RgbImage {
+    let mut seed: u64 = 1;
+    let mut picture = RgbImage::new(width, height);
+    for (x, y, pixel) in picture.enumerate_pixels_mut() {
+        seed = (seed * 1_103_515_245 + 12_345) & 0x7fff_ffff;
+        let grain = ((seed >> 16) % 24) as i32;
+        let edge = if (x / 9 + y / 7) % 2 == 1 { 60 } else { 0 };
+        let red = (100.0 + 80.0 * (f64::from(x) / 9.0).sin()) as i32 + grain;
+        let green = (90.0 + 60.0 * (f64::from(y) / 7.0).cos()) as i32 + edge + grain / 2;
+        let blue = 40 + 3 * y as i32 + grain;
+        *pixel = Rgb([red, green, blue].map(|value| value.clamp(0, 255) as u8));
+    }
+    picture
+}
+
+/// The same, fading from transparent at the top to opaque.
+pub(crate) fn translucent(width: u32, height: u32) -> RgbaImage {
+    let photo = photo(width, height);
+    RgbaImage::from_fn(width, height, |x, y| {
+        let Rgb([r, g, b]) = *photo.get_pixel(x, y);
+        Rgba([r, g, b, (255 * y / height) as u8])
+    })
+}
+
+pub(crate) fn jpeg(picture: &RgbImage) -> Vec<u8> {
+    encode(picture.clone(), ImageFormat::Jpeg)
+}
+
+pub(crate) fn png(picture: impl Into<DynamicImage>) -> Vec<u8> {
+    encode(picture, ImageFormat::Png)
+}
+
+pub(crate) fn webp_lossless(picture: impl Into<DynamicImage>) -> Vec<u8> {
+    encode(picture, ImageFormat::WebP)
+}
+
+pub(crate) fn webp_lossy(picture: &RgbImage) -> Vec<u8> {
+    webp::Encoder::from_rgb(picture.as_raw(), picture.width(), picture.height())
+        .encode(80.0)
+        .to_vec()
+}
+
+fn encode(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+    let mut file = Cursor::new(Vec::new());
+    picture.into().write_to(&mut file, format).unwrap();
+    file.into_inner()
+}
+
+pub(crate) fn fixture(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/it/images/fixtures")
+        .join(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// One complete file of each kind that is accepted, small enough to be cut at every byte.
+pub(crate) fn accepted() -> Vec<(&'static str, Vec<u8>)> {
+    let mut all = vec![
+        ("jpeg of image", jpeg(&photo(40, 24))),
+        ("rgb png", png(photo(40, 24))),
+        ("rgba png", png(translucent(40, 24))),
+        ("lossless webp", webp_lossless(photo(40, 24))),
+    ];
+    all.extend(ACCEPTED.map(|name| (name, fixture(name))));
+    all
+}
+
+/// The fixtures that are accepted.
+pub(crate) const ACCEPTED: [&str; 19] = [
+    "alpha-lossless.webp",
+    "alpha.webp",
+    "baseline-411.jpg",
+    "baseline-420-restart.jpg",
+    "baseline-420.jpg",
+    "baseline-422-scans.jpg",
+    "baseline-422.jpg",
+    "baseline-440.jpg",
+    "baseline-444-scans.jpg",
+    "baseline-444.jpg",
+    "baseline-cmyk.jpg",
+    "baseline-grey.jpg",
+    "baseline-rgb.jpg",
+    "lossy.webp",
+    "palette.png",
+    "progressive-420.jpg",
+    "progressive-444-restart.jpg",
+    "progressive-cmyk.jpg",
+    "progressive-grey.jpg",
+];
+
+/// Default settings and nothing declared.
+pub(crate) fn run(bytes: &[u8]) -> Result<Thumbnailed, Rejection> {
+    thumbnail(bytes, &Declared::default(), &Settings::default(), None)
+}
+
+/// The code of the rejection, or `"ready"`.
+pub(crate) fn verdict(bytes: &[u8]) -> &'static str {
+    run(bytes).map_or_else(|rejection| rejection.code(), |_| "ready")
+}
+
+/// The pixels of the largest rendition at the best quality.
+pub(crate) fn best(bytes: &[u8]) -> DynamicImage {
+    let settings = Settings {
+        quality: 100,
+        widths: vec![4096],
+        ..Settings::default()
+    };
+    let made = thumbnail(bytes, &Declared::default(), &settings, None).unwrap();
+    image::load_from_memory(&made.renditions[0].data).unwrap()
+}
+
+/// Mean difference of two pictures' channels.
+pub(crate) fn difference(a: &RgbImage, b: &RgbImage) -> f64 {
+    assert_eq!(a.dimensions(), b.dimensions());
+    let sum: u64 = a
+        .as_raw()
+        .iter()
+        .zip(b.as_raw())
+        .map(|(a, b)| u64::from(a.abs_diff(*b)))
+        .sum();
+    sum as f64 / a.as_raw().len() as f64
+}
+
+/// A generator whose sequence never changes: xorshift64.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+}

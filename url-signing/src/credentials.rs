@@ -1,0 +1,93 @@
+//! AWS credentials as the caller resolved them. Every signer takes them by reference; this module never fetches,
+//! refreshes or prints them.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use crate::error::{Rule, SigningError};
+
+/// What AWS issued: a pair of keys and, for a role's session, a token and an end.
+///
+/// Signers check the parts before they use them. `Debug` shows the access key id and the expiry, nothing else.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// Such as `AKIAIOSFODNN7EXAMPLE`. Not secret: every signed form names it.
+    pub access_key_id: String,
+    /// The secret that signing keys are derived from.
+    pub secret_access_key: String,
+    /// The token of a session. Without it S3 does not know a session's access key.
+    pub session_token: Option<String>,
+    /// When the credentials stop working, if they do: with them ends all that they signed.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Credentials {
+    pub(crate) fn check(&self) -> Result<(), SigningError> {
+        let id = &self.access_key_id;
+        // The id stands before the first slash of the credential field: one inside it would shift the scope.
+        match check_part("access key id", id) {
+            Ok(())
+                if !id
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) =>
+            {
+                Err(malformed(
+                    "access key id",
+                    Rule::Characters("letters, digits, hyphens, underscores and periods"),
+                ))
+            }
+            checked => checked,
+        }?;
+        check_part("secret access key", &self.secret_access_key)?;
+        self.session_token
+            .as_deref()
+            .map_or(Ok(()), |token| check_part("session token", token))
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("access_key_id", &self.access_key_id)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A stray line break from a file or a variable is the usual mistake, and S3 names it only as a wrong signature.
+fn check_part(part: &'static str, value: &str) -> Result<(), SigningError> {
+    if value.is_empty() {
+        return Err(malformed(part, Rule::Empty));
+    }
+    if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(malformed(
+            part,
+            Rule::Characters("visible US-ASCII characters"),
+        ));
+    }
+    Ok(())
+}
+
+fn malformed(part: &'static str, rule: Rule) -> SigningError {
+    SigningError::CredentialsMalformed { part, rule }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let credentials = Credentials {
+            access_key_id: "AKID".to_owned(),
+            secret_access_key: "the-secret".to_owned(),
+            session_token: Some("the-token".to_owned()),
+            expires_at: None,
+        };
+        assert_eq!(
+            format!("{credentials:?}"),
+            r#"Credentials { access_key_id: "AKID", expires_at: None, .. }"#
+        );
+    }
+}

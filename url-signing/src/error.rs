@@ -1,0 +1,237 @@
+//! Every reason not to sign, as one table. All other modules return these values; callers match on them, or answer
+//! with [`SigningError::status`] and [`SigningError::public_message`]. No variant ever holds a secret or a token.
+
+use jiff::Timestamp;
+use thiserror::Error;
+
+/// Why nothing was signed.
+///
+/// `Display` is for the log: it names the value and the limit.
+/// [`public_message`](Self::public_message) is for the person outside.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SigningError {
+    /// The bucket has a name that no general purpose bucket can have.
+    #[error("bucket name {name:?} {rule}")]
+    BucketName {
+        /// The name as given.
+        name: String,
+        /// What is wrong with it.
+        rule: Rule,
+    },
+    /// The content type is not a media type (RFC 9110 §8.3.1).
+    #[error("content type {value:?} is not of the form type/subtype")]
+    ContentType {
+        /// The content type as given.
+        value: String,
+    },
+    /// The credentials no longer work.
+    #[error("the credentials expired at {expires_at}, it is {now}")]
+    CredentialsExpired {
+        /// When they expired.
+        expires_at: Timestamp,
+        /// The time of signing.
+        now: Timestamp,
+    },
+    /// A part of the credentials cannot be what AWS issued. The value is withheld.
+    #[error("the credentials' {part} {rule}")]
+    CredentialsMalformed {
+        /// Which part, in words.
+        part: &'static str,
+        /// What is wrong with it.
+        rule: Rule,
+    },
+    /// A form field was set twice. S3 takes each field once; names differ in more than case.
+    #[error("field {name:?} is set twice")]
+    DuplicateField {
+        /// The field's name.
+        name: String,
+    },
+    /// The endpoint is not an origin: a scheme, a host and perhaps a port.
+    #[error("endpoint {url:?} {rule}")]
+    Endpoint {
+        /// The URL as given.
+        url: String,
+        /// What is wrong with it.
+        rule: Rule,
+    },
+    /// The form would be expired from the start.
+    #[error("the expiry {expires_at} is not after the time of signing {now}")]
+    ExpiryNotInFuture {
+        /// The expiry in whole seconds.
+        expires_at: Timestamp,
+        /// The time of signing in whole seconds.
+        now: Timestamp,
+    },
+    /// The form would promise more time than its credentials have. See [`crate::Expiry::clamp_to_credentials`].
+    #[error("the expiry {expires_at} is after that of the credentials, {credentials_expire_at}")]
+    ExpiryPastCredentials {
+        /// The expiry in whole seconds.
+        expires_at: Timestamp,
+        /// When the credentials expire.
+        credentials_expire_at: Timestamp,
+    },
+    /// The form would outlive its signing key, which S3 takes for seven days.
+    #[error("the expiry is after {latest}, the latest that a signature of this time can have")]
+    ExpiryTooLate {
+        /// Seven days after the time of signing.
+        latest: Timestamp,
+    },
+    /// A field has a value that would not survive the way through a form and S3.
+    #[error("the value of field {name:?} {rule}")]
+    FieldValue {
+        /// The field's name.
+        name: String,
+        /// What is wrong with its value.
+        rule: Rule,
+    },
+    /// The form without its file is larger than S3 reads.
+    #[error("the form takes about {bytes} bytes without its file, more than {max}")]
+    FormTooLarge {
+        /// The estimated size.
+        bytes: usize,
+        /// S3's limit.
+        max: usize,
+    },
+    /// The object key cannot be posted.
+    #[error("object key {key:?} {rule}")]
+    Key {
+        /// The key as given.
+        key: String,
+        /// What is wrong with it.
+        rule: Rule,
+    },
+    /// The name of a metadata entry cannot be part of a header's name.
+    #[error("metadata name {name:?} {rule}")]
+    MetadataName {
+        /// The name as given.
+        name: String,
+        /// What is wrong with it.
+        rule: Rule,
+    },
+    /// The metadata together is larger than S3 stores.
+    #[error("the metadata takes {bytes} bytes, more than {max}")]
+    MetadataTooLarge {
+        /// The bytes of all names (without `x-amz-meta-`) and values.
+        bytes: usize,
+        /// S3's limit.
+        max: usize,
+    },
+    /// The region is not one that a signature can be scoped to.
+    #[error("region {region:?} {rule}")]
+    Region {
+        /// The region as given.
+        region: String,
+        /// What is wrong with it.
+        rule: Rule,
+    },
+    /// No size lies in the range.
+    #[error("no size lies between {min} and {max} bytes")]
+    SizeRangeEmpty {
+        /// The smallest size asked for.
+        min: u64,
+        /// The largest size asked for.
+        max: u64,
+    },
+    /// The largest size is more than S3 takes in one POST.
+    #[error("{max} bytes are more than the {limit} that S3 takes in one POST")]
+    SizeTooLarge {
+        /// The largest size asked for.
+        max: u64,
+        /// S3's limit.
+        limit: u64,
+    },
+}
+
+/// What is wrong with a piece of text. `Display` continues a sentence that names the text.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rule {
+    /// Two periods follow each other.
+    #[error("contains two adjacent periods")]
+    AdjacentPeriods,
+    /// A character is outside the set that the position allows.
+    #[error("may contain only {0}")]
+    Characters(&'static str),
+    /// A control character, such as a line break: browsers rewrite line breaks in forms, headers forbid them.
+    #[error("contains a control character")]
+    ControlCharacter,
+    /// A dollar sign: S3 expands `${filename}` and fails conditions on `$$`.
+    #[error("contains a dollar sign, which S3 would expand or fail to match")]
+    Dollar,
+    /// It begins or ends with the wrong character.
+    #[error("must begin and end with {0}")]
+    Edges(&'static str),
+    /// There is nothing.
+    #[error("is empty")]
+    Empty,
+    /// It looks like an IP address.
+    #[error("is formatted as an IP address")]
+    IpAddress,
+    /// The length is out of bounds.
+    #[error("must have {min} to {max} bytes")]
+    Length {
+        /// The least number of bytes.
+        min: usize,
+        /// The greatest number of bytes.
+        max: usize,
+    },
+    /// A character is not US-ASCII.
+    #[error("contains a character outside US-ASCII; percent-encode it")]
+    NotAscii,
+    /// AWS has no region of this form.
+    #[error("is not of the form of an AWS region, such as eu-central-1")]
+    NotAwsRegion,
+    /// It is not a URL of scheme, host and perhaps port.
+    #[error("is not of the form http(s)://HOST[:PORT]")]
+    NotOrigin,
+    /// It begins with the prefix that is put before it.
+    #[error("already begins with {0}, which is put before it")]
+    Prefixed(&'static str),
+    /// AWS keeps such names for other things.
+    #[error("has the reserved prefix or suffix {0}")]
+    Reserved(&'static str),
+}
+
+impl SigningError {
+    /// A stable code for logs, metrics and problem documents.
+    pub fn code(&self) -> &'static str {
+        self.row().0
+    }
+
+    /// The HTTP status that fits: 400 when the request asked for it, 503 when waiting helps, otherwise 500.
+    pub fn status(&self) -> u16 {
+        self.row().1
+    }
+
+    /// A sentence for the person outside. It names no bucket, key or credential.
+    pub fn public_message(&self) -> &'static str {
+        self.row().2
+    }
+
+    /// The table of refusals: code, status, public message.
+    #[rustfmt::skip]
+    fn row(&self) -> (&'static str, u16, &'static str) {
+        const SETUP: &str = "Uploads are not set up correctly here.";
+        const SOON: &str = "Uploads are not available right now. Try again in a moment.";
+        match self {
+            Self::BucketName { .. } => ("bucket_name", 500, SETUP),
+            Self::ContentType { .. } => ("content_type", 400, "The content type is not valid."),
+            Self::CredentialsExpired { .. } => ("credentials_expired", 503, SOON),
+            Self::CredentialsMalformed { .. } => ("credentials_malformed", 500, SETUP),
+            Self::DuplicateField { .. } => ("duplicate_field", 400, "A field of the upload is given twice."),
+            Self::Endpoint { .. } => ("endpoint", 500, SETUP),
+            Self::ExpiryNotInFuture { .. } => ("expiry_not_in_future", 400, "The upload would expire at once."),
+            Self::ExpiryPastCredentials { .. } => ("expiry_past_credentials", 503, SOON),
+            Self::ExpiryTooLate { .. } => ("expiry_too_late", 400, "The upload may stay open for seven days at most."),
+            Self::FieldValue { .. } => ("field_value", 400, "A field of the upload has a value that cannot be used."),
+            Self::FormTooLarge { .. } => ("form_too_large", 400, "The upload carries too much beside its file."),
+            Self::Key { .. } => ("key", 400, "The object's name cannot be used."),
+            Self::MetadataName { .. } => ("metadata_name", 400, "A metadata name cannot be used."),
+            Self::MetadataTooLarge { .. } => ("metadata_too_large", 400, "The metadata is larger than 2 KB."),
+            Self::Region { .. } => ("region", 500, SETUP),
+            Self::SizeRangeEmpty { .. } => ("size_range_empty", 400, "The smallest size is above the largest."),
+            Self::SizeTooLarge { .. } => ("size_too_large", 400, "One upload carries 5 GiB at most."),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The signed form, ready for a browser. [`crate::PostPolicy::sign`] makes it; services hand it out as JSON.
+//! It never holds the secret key, but whoever holds the form can upload: do not log its fields.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use crate::error::SigningError;
+
+/// S3 reads 20 KB of a form before its file (AWS, "POST Object"; beyond that `MaxPostPreDataLengthExceeded`).
+pub const MAX_FORM_BYTES: usize = 20 * 1024;
+
+/// What `multipart/form-data` puts around each field: a boundary of up to 70 characters (RFC 2046 §5.1.1) with its
+/// hyphens, `Content-Disposition: form-data; name=""`, and four line breaks.
+const OVERHEAD_PER_FIELD: usize = 2 + 70 + 39 + 8;
+
+/// Where to post, and what.
+///
+/// As JSON it is `{"url":"…","fields":{"key":"…",…},"expires_at":"2026-11-23T12:05:00Z"}`, the fields in their order.
+/// `Debug` shows the fields' names only.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[must_use]
+pub struct SignedForm {
+    /// The form's action.
+    pub url: String,
+    /// Names and values in the order to send them: the key first, policy and signature last. The sender appends the
+    /// file after them, under the name `file`: S3 ignores what follows it.
+    #[serde(serialize_with = "as_object")]
+    pub fields: Vec<(String, String)>,
+    /// When S3 stops taking the form, in whole seconds.
+    pub expires_at: Timestamp,
+}
+
+impl SignedForm {
+    /// The value of a field, by its name without regard to case, as S3 reads it.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let found = self
+            .fields
+            .iter()
+            .find(|(own, _)| own.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn check_size(&self) -> Result<(), SigningError> {
+        let field_bytes =
+            |(name, value): &(String, String)| name.len() + value.len() + OVERHEAD_PER_FIELD;
+        match self.fields.iter().map(field_bytes).sum() {
+            bytes if bytes <= MAX_FORM_BYTES => Ok(()),
+            bytes => Err(SigningError::FormTooLarge {
+                bytes,
+                max: MAX_FORM_BYTES,
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for SignedForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.fields.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("SignedForm")
+            .field("url", &self.url)
+            .field("fields", &names)
+            .field("expires_at", &self.expires_at)
+            .finish()
+    }
+}
+
+fn as_object<S: Serializer>(
+    fields: &[(String, String)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(fields.iter().map(|(name, value)| (name, value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_keeps_the_order_and_debug_the_values() {
+        let form = SignedForm {
+            url: "https://example.com/".to_owned(),
+            fields: vec![
+                ("key".to_owned(), "a\"b".to_owned()),
+                ("Content-Type".to_owned(), "image/png".to_owned()),
+            ],
+            expires_at: Timestamp::UNIX_EPOCH,
+        };
+        assert_eq!(
+            serde_json::to_string(&form).unwrap(),
+            r#"{"url":"https://example.com/","fields":{"key":"a\"b","Content-Type":"image/png"},"expires_at":"1970-01-01T00:00:00Z"}"#
+        );
+        assert_eq!(
+            format!("{form:?}"),
+            r#"SignedForm { url: "https://example.com/", fields: ["key", "Content-Type"], expires_at: 1970-01-01T00:00:00Z }"#
+        );
+        assert_eq!(form.field("content-type"), Some("image/png"));
+    }
+}

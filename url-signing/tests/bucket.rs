@@ -1,0 +1,165 @@
+//! The URLs that buckets lead to, and the names, regions and endpoints that lead nowhere.
+
+use url_signing::{Bucket, Rule, SigningError};
+
+#[test]
+fn urls() {
+    for (name, region, expected) in [
+        (
+            "my-bucket",
+            "us-east-1",
+            "https://my-bucket.s3.us-east-1.amazonaws.com/",
+        ),
+        (
+            "my-bucket",
+            "eu-central-1",
+            "https://my-bucket.s3.eu-central-1.amazonaws.com/",
+        ),
+        (
+            "my.bucket",
+            "eu-central-1",
+            "https://s3.eu-central-1.amazonaws.com/my.bucket",
+        ),
+        (
+            "my-bucket",
+            "cn-north-1",
+            "https://my-bucket.s3.cn-north-1.amazonaws.com.cn/",
+        ),
+        (
+            "my.bucket",
+            "cn-north-1",
+            "https://s3.cn-north-1.amazonaws.com.cn/my.bucket",
+        ),
+        (
+            "my-bucket",
+            "us-gov-west-1",
+            "https://my-bucket.s3.us-gov-west-1.amazonaws.com/",
+        ),
+        (
+            "my-bucket",
+            "eusc-de-east-1",
+            "https://my-bucket.s3.eusc-de-east-1.amazonaws.eu/",
+        ),
+        (
+            "my-bucket",
+            "us-iso-east-1",
+            "https://my-bucket.s3.us-iso-east-1.c2s.ic.gov/",
+        ),
+        (
+            "my-bucket",
+            "us-isob-east-1",
+            "https://my-bucket.s3.us-isob-east-1.sc2s.sgov.gov/",
+        ),
+    ] {
+        assert_eq!(Bucket::new(name, region).unwrap().url(), expected);
+    }
+}
+
+#[test]
+fn urls_at_endpoints() {
+    for (endpoint, expected) in [
+        ("http://127.0.0.1:9000", "http://127.0.0.1:9000/my.bucket"),
+        ("http://127.0.0.1:9000/", "http://127.0.0.1:9000/my.bucket"),
+        ("http://[::1]:9000", "http://[::1]:9000/my.bucket"),
+        ("http://[::1]", "http://[::1]/my.bucket"),
+        ("https://s3.example.com", "https://s3.example.com/my.bucket"),
+    ] {
+        assert_eq!(
+            Bucket::at_endpoint("my.bucket", "garage", endpoint)
+                .unwrap()
+                .url(),
+            expected
+        );
+    }
+}
+
+#[test]
+fn endpoints_refused() {
+    for endpoint in [
+        "",
+        "localhost:9000",
+        "ftp://localhost",
+        "http://",
+        "http:///",
+        "http://:9000",
+        "http://localhost:",
+        "http://localhost:0",
+        "http://localhost:65536",
+        "http://localhost:+1",
+        "http://user@localhost",
+        "http://localhost/s3",
+        "http://localhost//",
+        "http://localhost?x",
+        "http://localhost#x",
+        "http://[::1",
+        "http://[::1]9000",
+        "http://[localhost]",
+        "http://a b",
+        "http://localhost:1:2",
+        "HTTP://localhost",
+    ] {
+        let expected = SigningError::Endpoint {
+            url: endpoint.to_owned(),
+            rule: Rule::NotOrigin,
+        };
+        assert_eq!(
+            Bucket::at_endpoint("my-bucket", "us-east-1", endpoint),
+            Err(expected)
+        );
+    }
+}
+
+#[test]
+fn bucket_names_refused() {
+    let characters = Rule::Characters("lower-case letters, digits, periods and hyphens");
+    let edges = Rule::Edges("a letter or digit");
+    for (name, rule) in [
+        ("", Rule::Length { min: 3, max: 63 }),
+        ("ab", Rule::Length { min: 3, max: 63 }),
+        (&"a".repeat(64), Rule::Length { min: 3, max: 63 }),
+        ("My-bucket", characters),
+        ("my_bucket", characters),
+        ("my/bucket", characters),
+        ("bücket", characters),
+        ("-bucket", edges),
+        ("bucket.", edges),
+        ("my..bucket", Rule::AdjacentPeriods),
+        ("192.168.5.4", Rule::IpAddress),
+        ("xn--bucket", Rule::Reserved("xn--")),
+        ("sthree-bucket", Rule::Reserved("sthree-")),
+        ("bucket-s3alias", Rule::Reserved("-s3alias")),
+        ("bucket--ol-s3", Rule::Reserved("--ol-s3")),
+        ("bucket.mrap", Rule::Reserved(".mrap")),
+        ("bucket--use1-az4--x-s3", Rule::Reserved("--x-s3")),
+        ("bucket--table-s3", Rule::Reserved("--table-s3")),
+    ] {
+        let expected = SigningError::BucketName {
+            name: name.to_owned(),
+            rule,
+        };
+        assert_eq!(Bucket::new(name, "us-east-1"), Err(expected));
+    }
+}
+
+#[test]
+fn regions_refused() {
+    let characters = Rule::Characters("lower-case letters, digits and hyphens");
+    for (region, rule) in [
+        ("", Rule::Length { min: 1, max: 63 }),
+        ("us-east-1/s3", characters),
+        ("us-east-1.evil.example", characters),
+        ("US-EAST-1", characters),
+        ("-us-east-1", Rule::Edges("a letter or digit")),
+        ("us-east", Rule::NotAwsRegion),
+        ("east-1", Rule::NotAwsRegion),
+        ("us--1", Rule::NotAwsRegion),
+        ("us-east-1a", Rule::NotAwsRegion),
+        ("auto", Rule::NotAwsRegion),
+    ] {
+        let expected = SigningError::Region {
+            region: region.to_owned(),
+            rule,
+        };
+        assert_eq!(Bucket::new("my-bucket", region), Err(expected));
+    }
+}

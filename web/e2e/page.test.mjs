@@ -1,0 +1,328 @@
+// The whole way as a person goes it: sign in, drop a photo and something that is none, see what
+// becomes of each, look at the gallery, be kept out of somebody else's. Runs against the real binary
+// (GATEPOST_BIN) with a real photo (GATEPOST_PHOTO, a JPEG) in Chromium (GATEPOST_CHROMIUM). With
+// GATEPOST_SCREENSHOTS set, leaves pictures of the page in that folder.
+
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+
+import { newPage, required, screenshot, startBrowser, startGatepost, throttle } from './gatepost.mjs'
+
+const SECONDS = 1000
+const PROCESSED_WITHIN = 60 * SECONDS
+
+describe('the page', { timeout: 240 * SECONDS }, () => {
+  const photoPath = required('GATEPOST_PHOTO')
+  const photoName = basename(photoPath)
+  let gatepost, browser, alice, photo
+  const pages = []
+
+  before(async () => {
+    photo = { name: photoName, mimeType: 'image/jpeg', buffer: await readFile(photoPath) }
+    gatepost = await startGatepost()
+    browser = await startBrowser()
+    alice = await newPage(browser, gatepost.origin)
+    pages.push(alice)
+  })
+
+  after(async () => {
+    await browser?.close()
+    await gatepost?.stop()
+  })
+
+  test('somebody unknown is shown the way in', async () => {
+    const { page } = alice
+    await page.goto('/')
+    await page.getByTestId('sign-in').waitFor()
+    await screenshot(page, '1-signed-out')
+    assert.equal(await page.getByTestId('file-input').count(), 0)
+
+    await page.getByTestId('sign-in').click()
+    await page.getByTestId('sign-in-alice').waitFor()
+    await screenshot(page, '2-sign-in')
+    await page.getByTestId('sign-in-alice').click()
+    await page.getByTestId('who').waitFor()
+    assert.equal(await page.getByTestId('who').innerText(), 'alice')
+    assert.equal(new URL(page.url()).pathname, '/')
+    await page.getByTestId('gallery-empty').waitFor()
+  })
+
+  test('a photo becomes a thumbnail, a text file called .jpg is refused with a reason', async () => {
+    const { page } = alice
+    const release = await throttle(page, 400_000)
+    await page.getByTestId('file-input').setInputFiles([
+      photo,
+      { name: 'notes.jpg', mimeType: 'image/jpeg', buffer: Buffer.from('Dear diary, this is no picture.\n'.repeat(64)) },
+    ])
+
+    // Real progress: it passes through something between nothing and everything.
+    const bar = row(page, photoName).getByRole('progressbar')
+    await page.waitForFunction(
+      (element) => Number(element.getAttribute('aria-valuenow')) > 30 && Number(element.getAttribute('aria-valuenow')) < 100,
+      await bar.elementHandle(),
+    )
+    assert.equal(await row(page, photoName).getAttribute('data-status'), 'uploading')
+    await screenshot(page, '3-uploading', { animations: 'allow' })
+    await throttle(page, 0)
+    await release()
+
+    await waitForStatus(page, 'notes.jpg', 'rejected')
+    const reason = await row(page, 'notes.jpg').getByTestId('reason').innerText()
+    assert.match(reason, /\w{3,}.*\w{3,}/, 'the reason is a sentence')
+
+    await waitForStatus(page, photoName, 'ready')
+    const thumbnail = row(page, photoName).locator('button img')
+    await waitForImage(thumbnail)
+    assert.match(await thumbnail.getAttribute('src'), /^\/media\//)
+    await waitForImage(page.getByTestId('photo').first().locator('img'))
+    assert.equal(await page.getByTestId('photo').count(), 1)
+    await screenshot(page, '4-done')
+  })
+
+  test('the gallery is still there after a reload', async () => {
+    const { page } = alice
+    await page.reload()
+    await waitForImage(page.getByTestId('photo').locator('img'))
+    assert.equal(await page.getByTestId('photo').count(), 1)
+    assert.equal(await page.getByTestId('upload').count(), 0)
+    await page.mouse.move(0, 0)
+    await screenshot(page, '5-gallery')
+  })
+
+  test('the second look at a rendition comes from the cache', async () => {
+    const { page } = alice
+    const path = await largestRendition(page)
+    assert.match(path, /^\/media\/[a-z2-7]{26}\/[a-z0-9]{26}\/\d+\.\w+$/)
+    const first = await look(page, path)
+    const second = await look(page, path)
+    assert.deepEqual([first.status, second.status], [200, 200])
+    assert.notEqual(first.cache, 'Hit from gatepost', 'nobody has asked for the largest one yet')
+    assert.equal(second.cache, 'Hit from gatepost')
+  })
+
+  test('the keyboard opens a photo, walks and closes it', async () => {
+    const { page } = alice
+    await page.getByTestId('photo').focus()
+    await page.keyboard.press('Enter')
+    const image = page.getByTestId('lightbox').locator('img')
+    await waitForImage(image)
+    assert.ok((await image.boundingBox()).width > 600, 'it is shown large')
+    await screenshot(page, '6-lightbox')
+    await page.keyboard.press('ArrowRight')
+    await page.keyboard.press('Escape')
+    await page.getByTestId('lightbox').waitFor({ state: 'hidden' })
+    assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('data-testid')), 'photo')
+  })
+
+  test('what can be told at once is told at once, and nothing is sent', async () => {
+    const { page } = alice
+    const asked = []
+    const listen = (request) => request.method() === 'POST' && asked.push(request.url())
+    page.on('request', listen)
+    await page.getByTestId('file-input').setInputFiles([
+      { name: 'IMG_0001.HEIC', mimeType: '', buffer: Buffer.from('ftypheic') },
+      { name: 'letter.pdf', mimeType: 'application/pdf', buffer: Buffer.from('%PDF-1.7') },
+      { name: 'empty.png', mimeType: 'image/png', buffer: Buffer.alloc(0) },
+      { name: 'huge.jpg', mimeType: 'image/jpeg', buffer: Buffer.alloc(25 * 1024 * 1024 + 1) },
+    ])
+    await waitForStatus(page, 'huge.jpg', 'rejected')
+    const reasons = await page.getByTestId('reason').allInnerTexts()
+    assert.equal(reasons.length, 4)
+    assert.match(reasons[0], /Most Compatible/)
+    assert.match(reasons[1], /JPEG, PNG or WebP/)
+    assert.match(reasons[2], /empty/)
+    assert.match(reasons[3], /25 MB/)
+    page.off('request', listen)
+    assert.deepEqual(asked, [])
+    await page.getByRole('button', { name: 'Clear finished' }).click()
+    assert.equal(await page.getByTestId('upload').count(), 0)
+  })
+
+  test('a form that ran out is signed anew on retry; a cancelled upload leaves nothing', async () => {
+    const { page } = alice
+    let signed = 0
+    const count = (request) => (signed += Number(request.method() === 'POST' && new URL(request.url()).pathname === '/api/uploads'))
+    page.on('request', count)
+    const toStorage = (url) => url.origin !== gatepost.origin
+    const storagePath = new Promise((resolve) => {
+      void page.route(toStorage, async (route) => {
+        const path = new URL(route.request().url()).pathname
+        resolve(path)
+        page.expectedRefusals = [path]
+        await route.fulfill({
+          status: 403,
+          contentType: 'application/xml',
+          headers: { 'access-control-allow-origin': '*' },
+          body: '<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Invalid according to Policy: Policy expired.</Message></Error>',
+        })
+      })
+    })
+    await page.getByTestId('file-input').setInputFiles([photo])
+    await storagePath
+    await waitForStatus(page, photoName, 'failed')
+    assert.match(await row(page, photoName).getByTestId('reason').innerText(), /run out/)
+    await page.unroute(toStorage)
+    page.expectedRefusals = []
+
+    await row(page, photoName).getByTestId('retry').click()
+    await waitForStatus(page, photoName, 'ready')
+    assert.equal(signed, 2)
+    assert.equal(await page.getByTestId('photo').count(), 2)
+
+    const release = await throttle(page, 100_000)
+    await page.getByTestId('file-input').setInputFiles([{ ...photo, name: 'second-thoughts.jpg' }])
+    await waitForStatus(page, 'second-thoughts.jpg', 'uploading')
+    await page.getByRole('button', { name: 'Cancel second-thoughts.jpg' }).click()
+    await row(page, 'second-thoughts.jpg').waitFor({ state: 'detached' })
+    await throttle(page, 0)
+    await release()
+    page.off('request', count)
+    await page.reload()
+    await waitForImage(page.getByTestId('photo').first().locator('img'))
+    assert.equal(await page.getByTestId('photo').count(), 2)
+  })
+
+  test('drop and paste bring photos in as well', async () => {
+    const { page } = alice
+    const carrying = (name, type) =>
+      page.evaluateHandle(([name, type]) => {
+        const data = new DataTransfer()
+        data.items.add(new File(['neither'], name, { type }))
+        return data
+      }, [name, type])
+
+    const dragged = await carrying('dropped.gif', 'image/gif')
+    await page.dispatchEvent('body', 'dragenter', { dataTransfer: dragged })
+    await page.getByText('Drop to upload').waitFor()
+    await screenshot(page, '7-drop')
+    await page.dispatchEvent('body', 'drop', { dataTransfer: dragged })
+    await waitForStatus(page, 'dropped.gif', 'rejected')
+    await page.getByText('Drop to upload').waitFor({ state: 'hidden' })
+
+    const pasted = await carrying('pasted.gif', 'image/gif')
+    await page.evaluate((clipboardData) => window.dispatchEvent(new ClipboardEvent('paste', { clipboardData, cancelable: true })), pasted)
+    await waitForStatus(page, 'pasted.gif', 'rejected')
+    await page.getByRole('button', { name: 'Clear finished' }).click()
+  })
+
+  test('it fits a phone and the dark', async () => {
+    const { page } = alice
+    await page.emulateMedia({ colorScheme: 'dark' })
+    await screenshot(page, '8-dark')
+    await page.emulateMedia({ colorScheme: null })
+
+    const phone = await newPage(browser, gatepost.origin, {
+      storageState: await page.context().storageState(),
+      viewport: { width: 390, height: 844 },
+      deviceScaleFactor: 2,
+      isMobile: true,
+      hasTouch: true,
+    })
+    pages.push(phone)
+    await phone.page.goto('/')
+    await waitForImage(phone.page.getByTestId('photo').first().locator('img'))
+    assert.ok(await phone.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'nothing sticks out sideways')
+    await screenshot(phone.page, '9-phone')
+    await phone.page.getByTestId('photo').first().tap()
+    await waitForImage(phone.page.getByTestId('lightbox').locator('img'))
+    await screenshot(phone.page, '10-phone-lightbox')
+    await phone.close()
+  })
+
+  test('bob sees none of it, and somebody unknown is sent to sign in', async () => {
+    const { page } = alice
+    const path = await largestRendition(page)
+    await page.getByTestId('sign-out').click()
+    await page.getByTestId('sign-in').click()
+    await page.getByTestId('sign-in-bob').click()
+    await page.getByTestId('who').waitFor()
+    assert.equal(await page.getByTestId('who').innerText(), 'bob')
+    await page.getByTestId('gallery-empty').waitFor()
+    assert.equal(await page.getByTestId('photo').count(), 0)
+    assert.equal((await look(page, path)).status, 403)
+
+    await page.getByTestId('sign-out').click()
+    await page.getByTestId('sign-in').waitFor()
+    assert.equal((await look(page, path)).status, 401)
+    await page.goto(path)
+    assert.equal(new URL(page.url()).pathname, '/dev/sign-in')
+    await page.getByTestId('sign-in-alice').waitFor()
+  })
+
+  test('a session that ends takes nothing away', async () => {
+    const { page } = alice
+    await page.goto('/')
+    await page.getByTestId('sign-in').click()
+    await page.getByTestId('sign-in-alice').click()
+    await waitForImage(page.getByTestId('photo').first().locator('img'))
+
+    page.expectedRefusals = ['/api/uploads']
+    await page.context().clearCookies()
+    await page.getByTestId('file-input').setInputFiles([{ ...photo, name: 'later.jpg' }])
+    await waitForStatus(page, 'later.jpg', 'failed')
+    await page.getByTestId('session-over').waitFor()
+    assert.equal(await page.getByTestId('photo').count(), 2)
+    await screenshot(page, '11-session-over')
+
+    const [elsewhere] = await Promise.all([
+      page.context().waitForEvent('page'),
+      page.getByTestId('session-over').getByRole('link').click(),
+    ])
+    await elsewhere.getByTestId('sign-in-alice').click()
+    await elsewhere.getByTestId('who').waitFor()
+    await elsewhere.close()
+    await page.bringToFront()
+    await page.evaluate(() => window.dispatchEvent(new Event('focus')))
+    await page.getByTestId('session-over').waitFor({ state: 'hidden' })
+    await waitForStatus(page, 'later.jpg', 'ready')
+    assert.equal(await page.getByTestId('photo').count(), 3)
+  })
+
+  test('the browser had nothing to complain about', () => {
+    assert.deepEqual(pages.flatMap((page) => page.complaints()), [])
+  })
+
+  test('Ctrl-C stops it cleanly', async () => {
+    await browser.close()
+    assert.equal(await gatepost.stop(), 0)
+  })
+})
+
+function row(page, filename) {
+  return page.locator(`[data-testid="upload"][data-filename="${filename}"]`)
+}
+
+async function waitForStatus(page, filename, status) {
+  try {
+    await page.locator(`[data-testid="upload"][data-filename="${filename}"][data-status="${status}"]`).waitFor({ timeout: PROCESSED_WITHIN })
+  } catch (error) {
+    const text = await row(page, filename).innerText({ timeout: SECONDS }).catch(() => 'no such row')
+    throw new Error(`${filename} did not become ${status}; its row says: ${text}`, { cause: error })
+  }
+}
+
+/** Until it is decoded and has pixels. */
+async function waitForImage(locator) {
+  await locator.waitFor({ timeout: PROCESSED_WITHIN })
+  const handle = await locator.elementHandle()
+  await handle.evaluate((image) => image.decode())
+  assert.ok((await handle.evaluate((image) => image.naturalWidth)) > 0)
+  // The fade from the placeholder.
+  await locator.page().waitForFunction((image) => getComputedStyle(image).opacity === '1', handle)
+}
+
+/** The path of the widest rendition of the first photo, from the page itself. */
+function largestRendition(page) {
+  return page.getByTestId('photo').first().locator('img').evaluate((image) => image.getAttribute('src'))
+}
+
+/** A request as the page makes it, past the browser's own cache. */
+function look(page, path) {
+  return page.evaluate(async (path) => {
+    const response = await fetch(path, { cache: 'no-store', redirect: 'manual' })
+    await response.arrayBuffer()
+    return { status: response.status, cache: response.headers.get('x-cache') }
+  }, path)
+}

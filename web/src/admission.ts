@@ -1,0 +1,22 @@
+// What is said about a file before anything is sent: its type and its size, as the browser knows
+// them. Called by `uploads` for each file. It never looks into the bytes: what a file really is,
+// the server decides, and it never trusts what was said here.
+
+import { strings } from './strings'
+
+export const MAX_BYTES = 25 * 1024 * 1024
+export const TYPES: readonly string[] = ['image/jpeg', 'image/png', 'image/webp']
+
+/** The sentence that turns the file away, or `null` when it may be tried. */
+export function refusalOf(file: { name: string; type: string; size: number }): string | null {
+  if (isHeic(file)) return strings.refusal.heic
+  if (!TYPES.includes(file.type)) return strings.refusal.type
+  if (file.size === 0) return strings.refusal.empty
+  if (file.size > MAX_BYTES) return strings.refusal.size(file.size, MAX_BYTES)
+  return null
+}
+
+/** Desktop browsers often know no type for HEIC, so the name counts as well. */
+function isHeic(file: { name: string; type: string }): boolean {
+  return /^image\/hei[cf](-sequence)?$/.test(file.type) || (file.type === '' && /\.(heic|heif|hif)$/i.test(file.name))
+}

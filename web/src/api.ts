@@ -1,0 +1,68 @@
+// The signing API's calls, one function each. Called by `uploads`, `outcome` and `gallery`. Every
+// failure leaves here as a `Fault`; a 401 is also told to whoever watches the session. It never
+// talks to S3 and never retries: the callers know whether that makes sense.
+
+import { sha256Hex } from './digest'
+import { Fault, faultOf } from './fault'
+import type { Manifest } from './manifest'
+
+export type UploadForm = {
+  id: string
+  url: string
+  fields: Record<string, string>
+  /** RFC 3339. */
+  expires_at: string
+}
+
+export type UploadStatus =
+  | { id: string; status: 'pending' }
+  | { id: string; status: 'ready'; manifest: Manifest }
+  | { id: string; status: 'rejected'; reason?: { code: string; message: string } }
+
+export type MediaPage = { items: Manifest[]; cursor?: string }
+
+export class Api {
+  constructor(private readonly onSessionOver: () => void) {}
+
+  createUpload(wanted: { content_type: string; size: number; sha256: string; filename: string }): Promise<UploadForm> {
+    return this.#call<UploadForm>('/api/uploads', wanted)
+  }
+
+  uploadStatus(id: string, signal: AbortSignal): Promise<UploadStatus> {
+    return this.#call<UploadStatus>(`/api/uploads/${encodeURIComponent(id)}`, undefined, signal)
+  }
+
+  listMedia(cursor: string | undefined): Promise<MediaPage> {
+    const query = cursor === undefined ? '' : `?${new URLSearchParams({ cursor })}`
+    return this.#call<MediaPage>(`/api/media${query}`)
+  }
+
+  /** GET without a body, POST with one. */
+  async #call<Answer>(path: string, body?: object, signal?: AbortSignal): Promise<Answer> {
+    const request: RequestInit = { headers: { accept: 'application/json' }, ...(signal ? { signal } : {}) }
+    if (body !== undefined) {
+      const text = JSON.stringify(body)
+      request.method = 'POST'
+      request.body = text
+      request.headers = {
+        accept: 'application/json',
+        'content-type': 'application/json',
+        'x-amz-content-sha256': await sha256Hex(text),
+      }
+    }
+
+    let response: Response
+    try {
+      response = await fetch(path, request)
+    } catch (error) {
+      if (signal?.aborted) throw error
+      throw new Fault('unreachable')
+    }
+    if (!response.ok) {
+      const fault = await faultOf(response)
+      if (fault.kind === 'session-over') this.onSessionOver()
+      throw fault
+    }
+    return (await response.json()) as Answer
+  }
+}

@@ -1,0 +1,155 @@
+// One's own photos, newest first, in pages. Owns the list that the lightbox walks through. Called by
+// `main`; new photos come in through `prepend`. It never fetches a picture itself, and an error never
+// empties it.
+
+import type { Announcer } from './announcer'
+import type { Api } from './api'
+import { element, icon } from './element'
+import { sentenceFor } from './fault'
+import { Lightbox } from './lightbox'
+import { type Manifest, tileRatio } from './manifest'
+import { picture, reload } from './picture'
+import { strings } from './strings'
+
+export class Gallery {
+  readonly element: HTMLElement
+  readonly #lightbox: Lightbox
+  readonly #photos: Manifest[] = []
+  readonly #tiles = new Map<string, HTMLLIElement>()
+  readonly #list = element('ul', { class: 'tiles', role: 'list' })
+  readonly #empty: HTMLElement
+  readonly #fault = element('p', { class: 'gallery-fault', role: 'alert', hidden: true })
+  readonly #more = element('button', { type: 'button', class: 'button', 'data-testid': 'load-more', hidden: true }, strings.gallery.more)
+  #cursor: string | undefined
+  #loading = false
+  #begun = false
+
+  constructor(
+    private readonly api: Api,
+    private readonly announcer: Announcer,
+    private readonly onBroken: () => void,
+  ) {
+    this.#lightbox = new Lightbox({
+      photos: this.#photos,
+      onNearEnd: () => void this.#loadMore(),
+      onClosed: (id) => this.#tiles.get(id)?.querySelector('button')?.focus(),
+      onBroken,
+    })
+    this.#empty = element(
+      'div',
+      { class: 'gallery-empty', 'data-testid': 'gallery-empty', hidden: true },
+      icon('image'),
+      element('p', { class: 'gallery-empty-title' }, strings.gallery.emptyTitle),
+      element('p', {}, strings.gallery.emptyText),
+    )
+    this.element = element(
+      'section',
+      { class: 'gallery', 'aria-labelledby': 'gallery-title', 'data-testid': 'gallery' },
+      element('div', { class: 'section-head' }, element('h2', { id: 'gallery-title' }, strings.gallery.title)),
+      this.#list,
+      this.#empty,
+      this.#fault,
+      element('div', { class: 'gallery-more' }, this.#more),
+      this.#lightbox.element,
+    )
+    this.#more.addEventListener('click', () => void this.#loadMore({ asked: true }))
+    new IntersectionObserver(
+      (entries) => {
+        if (entries.some((entry) => entry.isIntersecting) && this.#fault.hidden) void this.#loadMore()
+      },
+      { rootMargin: '600px' },
+    ).observe(this.#more)
+  }
+
+  /** The first page; after a failure, the next one. */
+  async load(): Promise<void> {
+    if (!this.#begun) this.#showSkeleton()
+    await this.#loadMore()
+  }
+
+  prepend(manifest: Manifest): void {
+    if (this.#tiles.has(manifest.id)) return
+    this.#photos.unshift(manifest)
+    this.#list.prepend(this.#tileOf(manifest))
+    this.#showEmptiness()
+  }
+
+  open(id: string): void {
+    this.#lightbox.open(id)
+  }
+
+  /** The session is back: load what failed to. */
+  recover(): void {
+    for (const frame of this.#list.querySelectorAll('.picture[data-state="broken"]')) reload(frame)
+    if (!this.#fault.hidden) void this.#loadMore()
+  }
+
+  async #loadMore({ asked = false } = {}): Promise<void> {
+    if (this.#loading || (this.#begun && this.#cursor === undefined)) return
+    this.#loading = true
+    this.#fault.hidden = true
+    this.#list.setAttribute('aria-busy', 'true')
+    this.#more.disabled = true
+    this.#more.textContent = strings.gallery.loading
+    try {
+      const added = await this.#loadUntilSomething()
+      if (asked) {
+        this.announcer.say(strings.announce.loaded(added.length))
+        added[0]?.querySelector('button')?.focus({ preventScroll: true })
+      }
+    } catch (error) {
+      this.#fault.replaceChildren(strings.gallery.failed, ' ', sentenceFor(error))
+      this.#fault.hidden = false
+    } finally {
+      this.#loading = false
+      this.#list.removeAttribute('aria-busy')
+      for (const skeleton of this.#list.querySelectorAll('.skeleton')) skeleton.remove()
+      this.#more.disabled = false
+      this.#more.textContent = this.#fault.hidden ? strings.gallery.more : strings.gallery.retry
+      this.#more.hidden = this.#fault.hidden && this.#cursor === undefined
+      this.#showEmptiness()
+    }
+  }
+
+  /** A page may be empty and still not be the last. */
+  async #loadUntilSomething(): Promise<HTMLLIElement[]> {
+    for (;;) {
+      const page = await this.api.listMedia(this.#cursor)
+      this.#begun = true
+      this.#cursor = page.cursor
+      // What was uploaded meanwhile stands at the top already.
+      const added = page.items.filter(({ id }) => !this.#tiles.has(id))
+      this.#photos.push(...added)
+      const tiles = added.map((manifest) => this.#tileOf(manifest))
+      this.#list.append(...tiles)
+      if (tiles.length > 0 || page.cursor === undefined) return tiles
+    }
+  }
+
+  #tileOf(manifest: Manifest): HTMLLIElement {
+    const ratio = tileRatio(manifest)
+    const name = strings.gallery.photo(manifest.created_at)
+    const open = element(
+      'button',
+      { type: 'button', class: 'photo', 'data-testid': 'photo', 'data-id': manifest.id, 'aria-haspopup': 'dialog' },
+      picture(manifest, { alt: name, sizes: `auto, ${Math.round(ratio * 280)}px`, lazy: true, onBroken: this.onBroken }),
+    )
+    open.addEventListener('click', () => this.open(manifest.id))
+    const tile = element('li', { class: 'tile' }, open)
+    tile.style.setProperty('--ratio', String(ratio))
+    this.#tiles.set(manifest.id, tile)
+    return tile
+  }
+
+  #showSkeleton(): void {
+    for (const ratio of [1.5, 1, 0.75, 1.5, 1.33, 1.78]) {
+      const tile = element('li', { class: 'tile skeleton', 'aria-hidden': 'true' }, element('span', { class: 'photo' }))
+      tile.style.setProperty('--ratio', String(ratio))
+      this.#list.append(tile)
+    }
+  }
+
+  #showEmptiness(): void {
+    this.#empty.hidden = this.#photos.length > 0 || !this.#begun || this.#cursor !== undefined
+  }
+}

@@ -1,0 +1,121 @@
+// Puts the page together: who is signed in decides between the welcome and the gallery, and here the
+// modules are wired to each other. Loaded by index.html. It never holds state of its own.
+
+import './styles/base.css'
+import './styles/welcome.css'
+import './styles/intake.css'
+import './styles/uploads.css'
+import './styles/gallery.css'
+import './styles/lightbox.css'
+
+import { Announcer } from './announcer'
+import { Api } from './api'
+import { element } from './element'
+import { Gallery } from './gallery'
+import { Intake } from './intake'
+import mark from './mark.svg'
+import { currentSession, type Session, SessionWatch, SIGN_OUT, signInUrl } from './session'
+import { strings } from './strings'
+import { UploadList } from './upload-list'
+import { Uploads } from './uploads'
+import { welcome } from './welcome'
+
+const page = document.querySelector<HTMLElement>('#page')!
+
+void start()
+
+async function start(): Promise<void> {
+  try {
+    const session = await currentSession()
+    if (session === null) page.replaceChildren(header(), welcome())
+    else showApp(session)
+  } catch {
+    const retry = element('button', { type: 'button', class: 'button' }, strings.session.retry)
+    retry.addEventListener('click', () => void start())
+    page.replaceChildren(header(), element('main', { class: 'unreachable', role: 'alert' }, element('p', {}, strings.session.unreachable), retry))
+  }
+}
+
+function showApp(session: Session): void {
+  const announcer = new Announcer()
+  const banner = sessionBanner()
+
+  const watch = new SessionWatch(session, {
+    onOver: () => (banner.hidden = false),
+    onBack: () => {
+      banner.hidden = true
+      uploads.retryAfterSignIn()
+      gallery.recover()
+    },
+    onSomeoneElse: () => location.reload(),
+  })
+  const api = new Api(() => watch.over())
+
+  const gallery = new Gallery(api, announcer, () => watch.suspect())
+  const list = new UploadList(
+    () => uploads,
+    announcer,
+    (manifest) => gallery.open(manifest.id),
+  )
+  const uploads: Uploads = new Uploads(api, {
+    onAdded: (upload) => list.added(upload),
+    onChanged: (upload) => {
+      list.changed(upload)
+      if (upload.state.status === 'ready') gallery.prepend(upload.state.manifest)
+    },
+    onRemoved: (upload) => list.removed(upload),
+    onDuplicate: (name) => announcer.say(strings.announce.already(name)),
+  })
+  const intake = new Intake((files) => {
+    const started = uploads.add(files)
+    if (started > 0) announcer.say(strings.announce.started(started))
+  })
+
+  window.addEventListener('beforeunload', (event) => {
+    if (uploads.isSending()) event.preventDefault()
+  })
+
+  page.replaceChildren(
+    header(session),
+    banner,
+    element('main', { class: 'app' }, element('h1', { class: 'visually-hidden' }, strings.product), intake.element, list.element, gallery.element),
+    intake.overlay,
+    announcer.element,
+  )
+  void gallery.load()
+}
+
+function header(session?: Session): HTMLElement {
+  const bar = element(
+    'header',
+    { class: 'header' },
+    element('a', { class: 'brand', href: '/' }, element('img', { src: mark, alt: '', width: 28, height: 28 }), strings.product),
+  )
+  if (session) {
+    bar.append(
+      element(
+        'div',
+        { class: 'me' },
+        element('span', { class: 'avatar', 'aria-hidden': 'true', 'data-hue': session.sub.charAt(0) }, session.sub.charAt(0).toUpperCase()),
+        element('span', { class: 'visually-hidden' }, strings.header.signedInAs),
+        element('span', { class: 'who', 'data-testid': 'who' }, session.sub),
+        element(
+          'form',
+          { method: 'post', action: SIGN_OUT },
+          element('button', { type: 'submit', class: 'button quiet', 'data-testid': 'sign-out' }, strings.header.signOut),
+        ),
+      ),
+    )
+  }
+  return bar
+}
+
+/** Signing in happens in another tab, so that the list and the uploads of this one stay. */
+function sessionBanner(): HTMLElement {
+  return element(
+    'div',
+    { class: 'session-banner', role: 'alert', hidden: true, 'data-testid': 'session-over' },
+    element('p', {}, strings.session.over),
+    element('a', { class: 'button small', href: signInUrl(), target: '_blank', rel: 'noopener' }, strings.session.signIn),
+  )
+}

@@ -1,0 +1,36 @@
+// The shape of a published picture, as `media/{owner}/{id}/manifest.json` says it, and what can be
+// read off it. Used by gallery, lightbox and uploads. It never fetches.
+
+export type Rendition = { path: string; type: string; width: number; height: number; bytes: number }
+
+export type Manifest = {
+  id: string
+  owner: string
+  status: 'ready'
+  source: { type: string; width: number; height: number; bytes: number }
+  renditions: Rendition[]
+  /** A thumbhash in base64. */
+  placeholder?: string
+  created_at: string
+}
+
+/** The renditions of the best format that every browser we build for can show, smallest first. */
+export function bestRenditions(manifest: Manifest): Rendition[] {
+  const best = FORMATS.find((type) => manifest.renditions.some((rendition) => rendition.type === type))
+  return manifest.renditions
+    .filter((rendition) => best === undefined || rendition.type === best)
+    .sort((a, b) => a.width - b.width)
+}
+
+/** A `srcset` value. */
+export function srcset(renditions: Rendition[]): string {
+  return renditions.map(({ path, width }) => `${path} ${width}w`).join(', ')
+}
+
+/** Width over height, kept within what a tile can show without becoming a sliver. */
+export function tileRatio({ source }: Manifest): number {
+  const ratio = source.width / source.height
+  return Number.isFinite(ratio) && ratio > 0 ? Math.min(2.4, Math.max(0.6, ratio)) : 1
+}
+
+const FORMATS = ['image/avif', 'image/webp', 'image/jpeg', 'image/png']

@@ -1,0 +1,62 @@
+// Waits for what becomes of an upload. Called by `uploads` once the bytes are in storage. Asks often
+// at first, then less often, and seldom while nobody looks at the tab. It never gives up by itself:
+// an accepted upload ends in exactly one outcome, and the caller ends the wait with its signal.
+
+import type { Api, UploadStatus } from './api'
+import { Fault } from './fault'
+
+const FIRST_MS = 300
+const GROWTH = 1.4
+const MOST_MS = 5_000
+const HIDDEN_MS = 10_000
+
+/** Ready or rejected. Throws only when the signal ends the wait or the server refuses the question. */
+export async function outcomeOf(
+  api: Pick<Api, 'uploadStatus'>,
+  id: string,
+  signal: AbortSignal,
+): Promise<Exclude<UploadStatus, { status: 'pending' }>> {
+  for (let attempt = 0; ; attempt += 1) {
+    await pause(delayBefore(attempt, isHidden()), signal)
+    try {
+      const answer = await api.uploadStatus(id, signal)
+      if (answer.status !== 'pending') return answer
+    } catch (error) {
+      if (signal.aborted || !mayPass(error)) throw error
+    }
+  }
+}
+
+/** Milliseconds to wait before the given attempt, the first being 0. */
+export function delayBefore(attempt: number, hidden: boolean): number {
+  const delay = Math.min(MOST_MS, FIRST_MS * GROWTH ** attempt)
+  return hidden ? Math.max(HIDDEN_MS, delay) : delay
+}
+
+/** A lost connection, a session that ended and a server in trouble all may heal; a plain no does not. */
+function mayPass(error: unknown): boolean {
+  return error instanceof Fault && error.kind !== 'refused'
+}
+
+function isHidden(): boolean {
+  return typeof document !== 'undefined' && document.hidden
+}
+
+/** Resolves after the time, or as soon as the tab is looked at again. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason)
+    const wasHidden = isHidden()
+    const finish = (settle: () => void) => () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', onAbort)
+      if (wasHidden) document.removeEventListener('visibilitychange', onDone)
+      settle()
+    }
+    const onDone = finish(resolve)
+    const onAbort = finish(() => reject(signal.reason))
+    const timer = setTimeout(onDone, ms)
+    signal.addEventListener('abort', onAbort, { once: true })
+    if (wasHidden) document.addEventListener('visibilitychange', onDone)
+  })
+}

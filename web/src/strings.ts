@@ -1,0 +1,142 @@
+// Every word that the page says, in one place: to localise it, translate this file and set `LOCALE`.
+// Imported by whatever shows text. It holds no logic beyond plurals and the forms of numbers and
+// dates. (The development sign-in page is plain HTML with its own words.)
+
+const LOCALE = 'en'
+
+const whole = new Intl.NumberFormat(LOCALE)
+const decimal = new Intl.NumberFormat(LOCALE, { minimumFractionDigits: 1, maximumFractionDigits: 1 })
+const moment = new Intl.DateTimeFormat(LOCALE, { dateStyle: 'long', timeStyle: 'short' })
+const plural = new Intl.PluralRules(LOCALE)
+
+export const strings = {
+  product: 'Gatepost',
+
+  header: {
+    signOut: 'Sign out',
+    signedInAs: 'Signed in as',
+  },
+
+  welcome: {
+    title: 'Your photos, behind your gate.',
+    lead: 'Drop a photo and see it seconds later, sharp on every screen. Nobody opens it but you.',
+    signIn: 'Sign in',
+    points: [
+      { title: 'Straight to storage', text: 'Files go from your browser to storage directly. Nothing waits in between.' },
+      { title: 'Checked and resized', text: 'Each photo is verified and made ready for phone, laptop and large screen.' },
+      { title: 'Yours alone', text: 'Every single view is authorized at the edge, even when it comes from a cache.' },
+    ],
+  },
+
+  session: {
+    over: 'Your session has ended. Sign in again to go on; nothing on this page is lost.',
+    signIn: 'Sign in',
+    unreachable: 'Gatepost can’t be reached right now.',
+    retry: 'Try again',
+  },
+
+  intake: {
+    title: 'Add photos',
+    choose: 'Choose photos',
+    ways: 'or drop them anywhere on this page, or paste',
+    limits: (maxBytes: number) => `JPEG, PNG or WebP, up to ${size(maxBytes)} each`,
+    drop: 'Drop to upload',
+    pasted: (at: Date) => `Pasted ${at.toISOString().slice(0, 19).replace('T', ' ').replaceAll(':', '.')}`,
+  },
+
+  uploads: {
+    title: 'Uploads',
+    clear: 'Clear finished',
+    waiting: 'Waiting',
+    preparing: 'Preparing',
+    sending: (sent: number, total: number) => `${size(sent)} of ${size(total)}`,
+    processing: 'Checking and resizing',
+    processingLong: 'Still working on it. You can leave this page; the photo will turn up in your gallery',
+    ready: (bytes: number) => `Ready · ${size(bytes)}`,
+    progressOf: (name: string) => `Upload of ${name}`,
+    cancel: (name: string) => `Cancel ${name}`,
+    dismiss: (name: string) => `Remove ${name} from this list`,
+    retry: 'Try again',
+    retryOf: (name: string) => `Try ${name} again`,
+    open: (name: string) => `Open ${name}`,
+    summary: (done: number, all: number, troubled: number) =>
+      (done === all ? `${whole.format(all)} ${count(all, 'upload', 'uploads')}` : `${whole.format(done)} of ${whole.format(all)} done`) +
+      (troubled > 0 ? ` · ${whole.format(troubled)} ${count(troubled, 'needs', 'need')} a look` : ''),
+  },
+
+  refusal: {
+    heic: 'HEIC photos can’t be shown by most browsers. On your iPhone, choose Settings › Camera › Formats › Most Compatible, or export this photo as JPEG.',
+    type: 'This isn’t a photo we can take. Please choose a JPEG, PNG or WebP image.',
+    empty: 'This file is empty.',
+    size: (bytes: number, maxBytes: number) => `This photo is ${size(bytes)}. The limit is ${size(maxBytes)}.`,
+    unnamed: 'This photo couldn’t be accepted.',
+  },
+
+  fault: {
+    unreachable: 'The connection was lost. Check your network and try again.',
+    sessionOver: 'Your session ended before this could be sent. Sign in and try again.',
+    unreadable: 'This file can’t be read any more. It may have been moved or changed.',
+    unexpected: 'Something went wrong on our side. Please try again.',
+    unexpectedWithId: (id: string) => `Something went wrong on our side. Please try again. (Reference ${id})`,
+    storageOther: 'Storage didn’t accept this file. Please try again.',
+    /** By S3's error code. */
+    storage: {
+      AccessDenied: 'The permission to upload has run out. Please try again.',
+      BadDigest: 'The file changed on its way. Please try again.',
+      EntityTooLarge: 'The file is larger than was announced.',
+      EntityTooSmall: 'The file is smaller than was announced. It may have changed since you chose it.',
+      ExpiredToken: 'The permission to upload has run out. Please try again.',
+      InternalError: 'Storage had a hiccup. Please try again.',
+      RequestTimeout: 'The connection was too slow. Please try again.',
+      ServiceUnavailable: 'Storage is busy. Please try again in a moment.',
+      SlowDown: 'Storage is busy. Please try again in a moment.',
+      XAmzContentChecksumMismatch: 'The file changed on its way. Please try again.',
+    } as Record<string, string>,
+  },
+
+  gallery: {
+    title: 'Your photos',
+    retry: 'Try again',
+    more: 'Load more',
+    loading: 'Loading photos',
+    emptyTitle: 'No photos yet',
+    emptyText: 'The first one you add will appear here.',
+    failed: 'Your photos couldn’t be loaded.',
+    photo: (createdAt: string) => `Photo from ${moment.format(new Date(createdAt))}`,
+  },
+
+  lightbox: {
+    label: 'Photo',
+    close: 'Close',
+    previous: 'Previous photo',
+    next: 'Next photo',
+    open: 'Open in a new tab',
+    broken: 'This photo couldn’t be loaded.',
+    taken: (createdAt: string) => moment.format(new Date(createdAt)),
+    facts: (width: number, height: number, bytes: number) => `${whole.format(width)} × ${whole.format(height)} · ${size(bytes)}`,
+  },
+
+  announce: {
+    started: (n: number) => `Uploading ${whole.format(n)} ${count(n, 'photo', 'photos')}.`,
+    ready: (name: string) => `${name} is ready.`,
+    rejected: (name: string, reason: string) => `${name} was not accepted. ${reason}`,
+    failed: (name: string, reason: string) => `${name} was not uploaded. ${reason}`,
+    cancelled: (name: string) => `${name} was cancelled.`,
+    already: (name: string) => `${name} is already being uploaded.`,
+    loaded: (n: number) => `${whole.format(n)} more ${count(n, 'photo', 'photos')} loaded.`,
+    position: (index: number, all: number) => `Photo ${whole.format(index + 1)} of ${whole.format(all)}`,
+  },
+}
+
+/** Bytes as people write them, in the binary units that the limits are set in. */
+function size(bytes: number): string {
+  if (bytes < 1000) return `${whole.format(bytes)} B`
+  const kib = bytes / 1024
+  if (kib < 1000) return `${whole.format(Math.max(1, Math.round(kib)))} KB`
+  const mib = kib / 1024
+  return `${Number.isInteger(mib) ? whole.format(mib) : decimal.format(mib)} MB`
+}
+
+function count(n: number, one: string, other: string): string {
+  return plural.select(n) === 'one' ? one : other
+}

@@ -1,0 +1,236 @@
+// The life of each upload: checked, hashed, signed for, sent, then followed until the server says
+// what became of it. Owns the state, which `upload-list` shows; Uppy does the sending, its progress,
+// its queue and its retries of passing failures. Called by `main`. It never touches the page, and it
+// never keeps a signed form: every try asks for a fresh one, for they live minutes only.
+
+import AwsS3 from '@uppy/aws-s3'
+import Uppy from '@uppy/core'
+
+import { refusalOf } from './admission'
+import type { Api } from './api'
+import { sha256Hex } from './digest'
+import { Fault, sentenceFor, storageFault } from './fault'
+import type { Manifest } from './manifest'
+import { outcomeOf } from './outcome'
+import { strings } from './strings'
+
+export type UploadState =
+  | { status: 'uploading'; phase: 'waiting' | 'preparing' }
+  | { status: 'uploading'; phase: 'sending'; sent: number }
+  | { status: 'processing' }
+  | { status: 'ready'; manifest: Manifest }
+  /** Final: this file will not do, whoever said so. */
+  | { status: 'rejected'; reason: string }
+  /** May be tried again. */
+  | { status: 'failed'; reason: string; sessionOver: boolean }
+
+export type Upload = { readonly file: File; readonly name: string; readonly state: UploadState }
+
+export type UploadsListener = {
+  onAdded(upload: Upload): void
+  onChanged(upload: Upload): void
+  onRemoved(upload: Upload): void
+  /** The same file is under way already. */
+  onDuplicate(name: string): void
+}
+
+/** How many files go at once. */
+const AT_ONCE = 3
+
+export class Uploads {
+  readonly #api: Api
+  readonly #listener: UploadsListener
+  readonly #uppy: Uppy
+  readonly #all = new Set<Tracked>()
+  #nextKey = 1
+
+  constructor(api: Api, listener: UploadsListener) {
+    this.#api = api
+    this.#listener = listener
+    // Uppy's own messages stay silent: each failure is shown on its row, in our words.
+    const silent = { debug() {}, warn() {}, error() {} }
+    this.#uppy = new Uppy({ autoProceed: true, logger: silent })
+      .use(AwsS3, {
+        limit: AT_ONCE,
+        shouldUseMultipart: false,
+        // The server makes the real key; ours only says which file it is that wants a form.
+        generateObjectKey: (file) => file.id,
+        signRequest: (request) => this.#sign(request.key),
+      })
+      .on('upload-progress', (file, progress) => {
+        const upload = this.#find(file?.id)
+        if (upload) this.#set(upload, { status: 'uploading', phase: 'sending', sent: progress.bytesUploaded || 0 })
+      })
+      .on('upload-success', (file) => {
+        const upload = this.#find(file?.id)
+        if (upload) void this.#follow(upload)
+      })
+      .on('upload-error', (file, error) => {
+        const upload = this.#find(file?.id)
+        if (upload) this.#fail(upload, error)
+      })
+  }
+
+  add(files: Iterable<File>): number {
+    let started = 0
+    for (const file of files) {
+      if (this.#isUnderWay(file)) {
+        this.#listener.onDuplicate(file.name)
+        continue
+      }
+      const refusal = refusalOf(file)
+      const upload: Tracked = {
+        file,
+        name: file.name,
+        state: refusal === null ? WAITING : { status: 'rejected', reason: refusal },
+        ending: new AbortController(),
+      }
+      this.#all.add(upload)
+      this.#listener.onAdded(upload)
+      if (refusal !== null) continue
+      this.#send(upload)
+      started += 1
+    }
+    return started
+  }
+
+  /** Stops whatever goes on for it and forgets it. */
+  remove(upload: Upload): void {
+    const tracked = this.#own(upload)
+    if (!tracked) return
+    this.#all.delete(tracked)
+    tracked.ending.abort()
+    this.#leaveUppy(tracked)
+    this.#listener.onRemoved(tracked)
+  }
+
+  /** Tries a failed one again, from a fresh form on. */
+  retry(upload: Upload): void {
+    const tracked = this.#own(upload)
+    if (tracked?.state.status !== 'failed') return
+    this.#leaveUppy(tracked)
+    this.#set(tracked, WAITING)
+    this.#send(tracked)
+  }
+
+  /** What the end of a session stopped may go on. */
+  retryAfterSignIn(): void {
+    for (const upload of this.#all) {
+      if (upload.state.status === 'failed' && upload.state.sessionOver) this.retry(upload)
+    }
+  }
+
+  clearFinished(): void {
+    for (const upload of this.#all) {
+      if (upload.state.status === 'ready' || upload.state.status === 'rejected') this.remove(upload)
+    }
+  }
+
+  /** Whether leaving the page now would lose something. */
+  isSending(): boolean {
+    return [...this.#all].some((upload) => upload.state.status === 'uploading')
+  }
+
+  #send(upload: Tracked): void {
+    const { file } = upload
+    // Uppy tells files apart by name, type, size and path. The path makes every try one of its own.
+    const meta = { relativePath: String(this.#nextKey++) }
+    upload.uppyId = this.#uppy.addFile({ name: upload.name, type: file.type, data: file, meta })
+  }
+
+  async #sign(uppyId: string): Promise<{ url: string; fields: Record<string, string> }> {
+    const upload = this.#find(uppyId)
+    // Cancelled a moment ago: Uppy drops the request as well.
+    if (!upload) throw new DOMException('Cancelled', 'AbortError')
+    this.#set(upload, { status: 'uploading', phase: 'preparing' })
+    const { file } = upload
+    upload.sha256 ??= await sha256Hex(file).catch(() => {
+      throw new Fault('unreadable')
+    })
+    const form = await this.#api.createUpload({
+      content_type: file.type,
+      size: file.size,
+      sha256: upload.sha256,
+      filename: upload.name,
+    })
+    upload.id = form.id
+    return { url: form.url, fields: form.fields }
+  }
+
+  async #follow(upload: Tracked): Promise<void> {
+    const { id } = upload
+    if (id === undefined) return
+    this.#set(upload, { status: 'processing' })
+    try {
+      const outcome = await outcomeOf(this.#api, id, upload.ending.signal)
+      this.#set(
+        upload,
+        outcome.status === 'ready'
+          ? { status: 'ready', manifest: outcome.manifest }
+          : { status: 'rejected', reason: outcome.reason?.message || strings.refusal.unnamed },
+      )
+      this.#leaveUppy(upload)
+    } catch (error) {
+      if (!upload.ending.signal.aborted) this.#fail(upload, error)
+    }
+  }
+
+  #fail(upload: Tracked, error: unknown): void {
+    const fault = faultIn(error)
+    const sessionOver = fault instanceof Fault && fault.kind === 'session-over'
+    this.#set(upload, { status: 'failed', reason: sentenceFor(fault), sessionOver })
+  }
+
+  #set(upload: Tracked, state: UploadState): void {
+    if (!this.#all.has(upload)) return
+    upload.state = state
+    this.#listener.onChanged(upload)
+  }
+
+  #leaveUppy(upload: Tracked): void {
+    if (upload.uppyId !== undefined) this.#uppy.removeFile(upload.uppyId)
+    delete upload.uppyId
+  }
+
+  #find(uppyId: string | undefined): Tracked | undefined {
+    return [...this.#all].find((upload) => upload.uppyId !== undefined && upload.uppyId === uppyId)
+  }
+
+  #own(upload: Upload): Tracked | undefined {
+    return [...this.#all].find((tracked) => tracked === upload)
+  }
+
+  #isUnderWay({ name, size, lastModified }: File): boolean {
+    return [...this.#all].some(
+      ({ file, state }) =>
+        (state.status === 'uploading' || state.status === 'processing') &&
+        file.name === name &&
+        file.size === size &&
+        file.lastModified === lastModified,
+    )
+  }
+}
+
+type Tracked = {
+  readonly file: File
+  readonly name: string
+  state: UploadState
+  /** Ends the wait for the outcome. */
+  readonly ending: AbortController
+  uppyId?: string
+  sha256?: string
+  /** The server's name for it, of the latest try. */
+  id?: string
+}
+
+const WAITING: UploadState = { status: 'uploading', phase: 'waiting' }
+
+/** Uppy's S3 errors are not exported and lose their names to the minifier: told by their shape. */
+function faultIn(error: unknown): unknown {
+  if (error instanceof Fault || typeof error !== 'object' || error === null) return error
+  if ('code' in error && error.code === 'NETWORK') return storageFault(0, undefined)
+  if ('status' in error && typeof error.status === 'number') {
+    return storageFault(error.status, 'body' in error && typeof error.body === 'string' ? error.body : undefined)
+  }
+  return error
+}

@@ -1,0 +1,36 @@
+// What somebody sees who is not signed in: what this is, and the way in. Called by `main`. It never
+// asks the server anything.
+
+import { element, icon } from './element'
+import { signInUrl } from './session'
+import { strings } from './strings'
+
+export function welcome(): HTMLElement {
+  return element(
+    'main',
+    { class: 'welcome' },
+    element(
+      'div',
+      { class: 'welcome-words' },
+      element('h1', {}, strings.welcome.title),
+      element('p', { class: 'welcome-lead' }, strings.welcome.lead),
+      element('a', { class: 'button primary large', href: signInUrl(), 'data-testid': 'sign-in' }, strings.welcome.signIn),
+    ),
+    art(),
+    element(
+      'ul',
+      { class: 'welcome-points', role: 'list' },
+      ...strings.welcome.points.map(({ title, text }, index) =>
+        element('li', {}, icon(POINT_ICONS[index] ?? 'check'), element('div', {}, element('h2', {}, title), element('p', {}, text))),
+      ),
+    ),
+  )
+}
+
+const POINT_ICONS = ['bolt', 'eye', 'lock'] as const
+
+/** A wall of pictures, drawn by the style sheet. */
+function art(): HTMLElement {
+  const tiles = Array.from({ length: 7 }, () => element('span'))
+  return element('div', { class: 'welcome-art', 'aria-hidden': 'true' }, ...tiles)
+}

@@ -1,0 +1,50 @@
+// What a person reads for each kind of failure.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { source } from './source.mjs'
+
+const { faultOf, sentenceFor, storageFault } = await source('fault')
+
+const problem = (status, body) =>
+  new Response(JSON.stringify(body), { status, headers: { 'content-type': 'application/problem+json' } })
+
+test('a refusal speaks in the words of its detail', async () => {
+  const fault = await faultOf(problem(422, { title: 'Too large', detail: 'Photos may have 25 MiB.' }))
+  assert.equal(fault.kind, 'refused')
+  assert.equal(sentenceFor(fault), 'Photos may have 25 MiB.')
+})
+
+test('401 is the end of the session, whatever its body says', async () => {
+  assert.equal((await faultOf(problem(401, { detail: 'expired' }))).kind, 'session-over')
+})
+
+test('a fault of the server does not quote it, but names the reference', async () => {
+  const fault = await faultOf(problem(500, { title: 'Internal', detail: 'stack', request_id: 'r-1' }))
+  assert.equal(fault.kind, 'unexpected')
+  assert.match(sentenceFor(fault), /r-1/)
+  assert.doesNotMatch(sentenceFor(fault), /stack/)
+})
+
+test('an answer that is no problem document still gives a sentence', async () => {
+  assert.match(sentenceFor(await faultOf(new Response('<html>', { status: 404 }))), /try again/)
+  assert.match(sentenceFor(await faultOf(new Response('{', { status: 400, headers: { 'content-type': 'application/problem+json' } }))), /try again/)
+})
+
+const storage = [
+  [403, '<Error><Code>AccessDenied</Code><Message>Policy expired.</Message></Error>', /run out/],
+  [400, '<?xml version="1.0"?>\n<Error><Code>EntityTooLarge</Code></Error>', /larger/],
+  [503, '<Error><Code>SlowDown</Code></Error>', /busy/],
+  [400, '<Error><Code>SomethingNew</Code></Error>', /Storage didn/],
+  [500, undefined, /Storage didn/],
+  [0, undefined, /connection was lost/],
+]
+for (const [status, xml, expected] of storage) {
+  test(`S3 answers ${status} ${xml ?? 'without a body'}`, () => assert.match(sentenceFor(storageFault(status, xml)), expected))
+}
+
+test('anything thrown gives a sentence', () => {
+  assert.match(sentenceFor(new TypeError('x is undefined')), /try again/)
+  assert.match(sentenceFor(undefined), /try again/)
+})
