@@ -22,7 +22,7 @@ pub struct Manifest {
     /// How it ended.
     #[serde(flatten)]
     pub result: Verdict,
-    /// When it ended.
+    /// When it ended, in whole seconds.
     pub created_at: Timestamp,
 }
 
@@ -128,7 +128,7 @@ impl Manifest {
             id: upload.id.clone(),
             owner: upload.owner.clone(),
             result,
-            created_at: now,
+            created_at: Timestamp::from_second(now.as_second()).unwrap_or(now),
         }
     }
 }

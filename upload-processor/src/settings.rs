@@ -119,13 +119,12 @@ impl Settings {
 
     /// The most memory, in bytes, that one image may take beside the upload itself.
     ///
-    /// Twelve bytes a pixel suffice for every encoding of a picture of [`max_pixels`](Self::max_pixels): the
-    /// dearest are a tall PNG with alpha (4 decoded, 4 premultiplied, up to 4 between the resizer's passes), a
-    /// progressive CMYK JPEG (11) and a lossy WebP with alpha (10.5). A Lambda's memory can thus be sized once.
-    /// The bytes are for the upload's copy without metadata, which is what decoders get.
+    /// Sixteen bytes a pixel suffice for nearly every picture of [`max_pixels`](Self::max_pixels), however it is
+    /// encoded; most take 3 to 8. A Lambda's memory can thus be sized once. The bytes are for the upload's copy
+    /// without metadata, which is what decoders get.
     pub fn max_memory(&self) -> u64 {
         self.max_pixels
-            .saturating_mul(12)
+            .saturating_mul(16)
             .saturating_add(self.max_bytes)
     }
 }

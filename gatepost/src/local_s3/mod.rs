@@ -47,7 +47,7 @@ pub(crate) struct LocalS3 {
 }
 
 impl LocalS3 {
-    /// Opens the store in a folder, makes the buckets and listens on a free port of loopback.
+    /// Opens the store in a folder, makes the buckets and listens on loopback.
     pub(crate) async fn open(
         folder: &Path,
         buckets: &[&str],
@@ -72,7 +72,7 @@ impl LocalS3 {
         config.presigned_url_max_skew_time_secs = MAX_SIGNATURE_AGE_SECS;
         config.form_max_fields_size = MAX_FORM_FIELDS_BYTES;
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let listener = listen_as_before(folder).await?;
         Ok(Self {
             address: listener.local_addr()?,
             listener,
@@ -105,6 +105,22 @@ impl LocalS3 {
             .with_graceful_shutdown(stop)
             .await
     }
+}
+
+/// Listens on the port of the last time, so that forms and scripts outlive a restart; on a free one if it is taken.
+async fn listen_as_before(folder: &Path) -> anyhow::Result<TcpListener> {
+    let file = folder.join(".port");
+    let last = std::fs::read_to_string(&file)
+        .ok()
+        .and_then(|text| text.trim().parse::<u16>().ok());
+    if let Some(port) = last
+        && let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await
+    {
+        return Ok(listener);
+    }
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    std::fs::write(file, listener.local_addr()?.port().to_string())?;
+    Ok(listener)
 }
 
 async fn answer(State((service, cors)): State<(S3Service, Cors)>, request: Request) -> Response {

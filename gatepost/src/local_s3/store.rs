@@ -137,7 +137,12 @@ impl S3 for Store {
         req.input.content_length = i64::try_from(body.len()).ok();
         req.input.body = Some(StreamingBlob::from(Body::from(body)));
         let _writing = self.writing.lock().await;
-        let answer = self.files.put_object(req).await?;
+        let is_form = req.method == http::Method::POST;
+        let mut answer = self.files.put_object(req).await?;
+        if is_form && let Ok(etag) = format!("\"{}\"", created.etag).parse() {
+            // S3 names the ETag in its answer to a form, too.
+            answer.headers.insert(http::header::ETAG, etag);
+        }
         self.notifier
             .object_created(&created)
             .await

@@ -46,7 +46,8 @@ impl Tables {
 
 /// A code: for the next bits of a stream, the symbol that they begin with.
 pub(super) struct Table {
-    /// By the next `LOOK` bits: length in the high byte, symbol in the low. 0 where the code is longer.
+    /// By the next `LOOK` bits: in the high byte the length of the code and of the bits after it, in the low byte the
+    /// symbol. 0 where the code is longer.
     short: Box<[u16; 1 << LOOK]>,
     /// By length: one more than its last code, shifted left to 16 bits, and what makes a symbol's index of a code.
     limits: [u32; 17],
@@ -77,8 +78,9 @@ impl Table {
                     let from = (code as usize) << (LOOK - length);
                     let to = from + (1 << (LOOK - length));
                     if let Some(entries) = table.short.get_mut(from..to) {
+                        let symbol = u16::from(symbols[index]);
                         #[allow(clippy::cast_possible_truncation)]
-                        entries.fill((length as u16) << 8 | u16::from(symbols[index]));
+                        entries.fill((length as u16 + (symbol & 15)) << 8 | symbol);
                     }
                 }
                 code += 1;
@@ -93,18 +95,9 @@ impl Table {
         Ok(table)
     }
 
-    /// Length and symbol of the code that `bits` (16 of them) begin with.
-    fn lookup(&self, bits: usize) -> Option<(u32, u8)> {
-        let entry = self.short[bits >> (16 - LOOK)];
-        if entry != 0 {
-            return Some((u32::from(entry >> 8), entry.to_le_bytes()[0]));
-        }
-        self.lookup_long(bits)
-    }
-
-    #[cold]
-    fn lookup_long(&self, bits: usize) -> Option<(u32, u8)> {
-        let length = (LOOK + 1..=16).find(|length| bits < self.limits[*length] as usize)?;
+    /// Length and symbol of the long code that `bits` (16 of them) begin with.
+    fn lookup(&self, bits: u64) -> Option<(u32, u8)> {
+        let length = (LOOK + 1..=16).find(|length| bits < u64::from(self.limits[*length]))?;
         #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
         let index = (bits >> (16 - length)) as i32 + self.offsets[length];
         let symbol = self.symbols.get(usize::try_from(index).ok()?)?;
@@ -123,6 +116,10 @@ pub(super) enum Fault {
 }
 
 /// Reads the bits of entropy-coded data up to the next marker.
+///
+/// A small value: the loops of `scan` work on a copy, which the compiler can keep in registers. The paths that are
+/// rarely taken pass it by value for the same reason.
+#[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
     data: &'a [u8],
     /// The next byte to read.
@@ -143,10 +140,23 @@ impl<'a> Bits<'a> {
     }
 
     /// Reads a symbol, and passes the bits that follow it: as many as its low four bits say.
-    #[inline]
+    #[allow(clippy::inline_always)] // The hot loop is this function, twice the speed inlined.
+    #[inline(always)]
     pub(super) fn symbol(&mut self, table: &Table) -> Result<u8, Fault> {
         self.refill();
-        let Some((length, symbol)) = table.lookup((self.held >> 48) as usize) else {
+        let [symbol, length] = table.short[(self.held >> (64 - LOOK)) as usize].to_le_bytes();
+        if length == 0 {
+            let (rest, symbol) = self.long_symbol(table)?;
+            *self = rest;
+            return Ok(symbol);
+        }
+        self.pass(u32::from(length))?;
+        Ok(symbol)
+    }
+
+    #[cold]
+    fn long_symbol(mut self, table: &Table) -> Result<(Self, u8), Fault> {
+        let Some((length, symbol)) = table.lookup(self.held >> 48) else {
             return Err(if self.n_held < 16 {
                 Fault::Exhausted
             } else {
@@ -155,7 +165,7 @@ impl<'a> Bits<'a> {
         };
         // At most 16 and 15: within the 32 that a refill guarantees.
         self.pass(length + u32::from(symbol & 15))?;
-        Ok(symbol)
+        Ok((self, symbol))
     }
 
     /// Reads up to 16 bits.
@@ -170,12 +180,12 @@ impl<'a> Bits<'a> {
     }
 
     /// Passes any number of bits.
-    pub(super) fn skip(&mut self, mut count: u64) -> Result<(), Fault> {
+    #[inline]
+    pub(super) fn skip(&mut self, mut count: u32) -> Result<(), Fault> {
         while count > 0 {
             self.refill();
-            let step = count.min(u64::from(self.n_held.clamp(1, 32)));
-            #[allow(clippy::cast_possible_truncation)]
-            self.pass(step as u32)?;
+            let step = count.min(32);
+            self.pass(step)?;
             count -= step;
         }
         Ok(())
@@ -225,18 +235,20 @@ impl<'a> Bits<'a> {
         self.at += 1;
     }
 
-    #[inline]
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     fn pass(&mut self, count: u32) -> Result<(), Fault> {
         if count > self.n_held {
             return Err(Fault::Exhausted);
         }
-        self.held <<= count;
+        self.held = self.held.wrapping_shl(count);
         self.n_held -= count;
         Ok(())
     }
 
     /// Makes at least 32 bits available, or all that are left.
-    #[inline]
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     fn refill(&mut self) {
         if self.n_held >= 32 {
             return;
@@ -255,14 +267,14 @@ impl<'a> Bits<'a> {
                 return;
             }
         }
-        self.refill_slowly();
+        *self = self.refilled_slowly();
     }
 
     #[cold]
-    fn refill_slowly(&mut self) {
+    fn refilled_slowly(mut self) -> Self {
         while self.n_held <= 56 {
             let Some(byte) = self.data.get(self.at) else {
-                return;
+                return self;
             };
             let mut next = self.at + 1;
             if *byte == 0xff {
@@ -271,7 +283,7 @@ impl<'a> Bits<'a> {
                     next += 1;
                 }
                 if self.data.get(next) != Some(&0) {
-                    return;
+                    return self;
                 }
                 next += 1;
             }
@@ -279,6 +291,7 @@ impl<'a> Bits<'a> {
             self.n_held += 8;
             self.at = next;
         }
+        self
     }
 }
 

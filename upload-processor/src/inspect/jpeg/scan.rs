@@ -324,10 +324,11 @@ impl<'a> Coder<'a> {
     fn read_block(&self, bits: &mut Bits<'_>) -> Result<(), Fault> {
         match self.kind {
             Kind::Sequential { dc, ac } => {
-                bits.symbol(dc)?;
+                let mut reader = *bits;
+                reader.symbol(dc)?;
                 let mut next = 1;
                 while next < 64 {
-                    let symbol = bits.symbol(ac)?;
+                    let symbol = reader.symbol(ac)?;
                     if symbol & 15 != 0 {
                         next += usize::from(symbol >> 4) + 1;
                     } else if symbol == ZERO_RUN {
@@ -336,6 +337,7 @@ impl<'a> Coder<'a> {
                         break;
                     }
                 }
+                *bits = reader;
                 if next > 64 {
                     Err(Fault::NoCode)
                 } else {
@@ -357,13 +359,14 @@ impl<'a> Coder<'a> {
         nonzero: &mut [u64],
         range: std::ops::Range<usize>,
     ) -> Result<(), Fault> {
+        let mut reader = *bits;
         let mut block = range.start;
         while block < range.end {
             let mut found = 0_u64;
             let mut next = self.first;
             let mut ended = 1;
             while next <= self.last {
-                let symbol = bits.symbol(ac)?;
+                let symbol = reader.symbol(ac)?;
                 let run = symbol >> 4;
                 if symbol & 15 != 0 {
                     next += usize::from(run);
@@ -375,7 +378,7 @@ impl<'a> Coder<'a> {
                 } else if symbol == ZERO_RUN {
                     next += 16;
                 } else {
-                    ended = (1 << run) + bits.value(u32::from(run))? as usize;
+                    ended = (1 << run) + reader.value(u32::from(run))? as usize;
                     break;
                 }
             }
@@ -384,6 +387,7 @@ impl<'a> Coder<'a> {
             }
             block += ended;
         }
+        *bits = reader;
         Ok(())
     }
 
@@ -394,15 +398,20 @@ impl<'a> Coder<'a> {
         bits: &mut Bits<'_>,
         blocks: &mut [u64],
     ) -> Result<(), Fault> {
+        let mut reader = *bits;
         let mut ended = 0_u32;
         for coefficients in blocks {
             let mut next = self.first;
             while ended == 0 && next <= self.last {
-                let symbol = bits.symbol(ac)?;
+                let symbol = reader.symbol(ac)?;
                 let (mut run, size) = (symbol >> 4, symbol & 15);
                 if size == 0 && symbol != ZERO_RUN {
-                    ended = (1 << run) + bits.value(u32::from(run))?;
+                    ended = (1 << run) + reader.value(u32::from(run))?;
                     break;
+                }
+                // A new coefficient can only be 1 or -1 at this bit position: its sign is all that follows.
+                if size > 1 {
+                    return Err(Fault::NoCode);
                 }
                 let mut corrections = 0;
                 while next <= self.last {
@@ -415,7 +424,7 @@ impl<'a> Coder<'a> {
                     }
                     next += 1;
                 }
-                bits.skip(corrections)?;
+                reader.skip(corrections)?;
                 if symbol != ZERO_RUN {
                     if next > self.last {
                         return Err(Fault::NoCode);
@@ -431,10 +440,11 @@ impl<'a> Coder<'a> {
                 } else {
                     u64::MAX >> (63 - self.last) & u64::MAX << next
                 };
-                bits.skip(u64::from((*coefficients & rest).count_ones()))?;
+                reader.skip((*coefficients & rest).count_ones())?;
                 ended -= 1;
             }
         }
+        *bits = reader;
         Ok(())
     }
 }

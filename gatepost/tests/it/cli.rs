@@ -1,0 +1,114 @@
+//! The command line's answers to what is wrong: one clear message, no panic, nothing half-written.
+
+use std::net::TcpListener;
+use std::path::Path;
+
+use crate::harness::{Gatepost, gatepost, text};
+
+/// Runs it and gives exit code, stdout and stderr.
+fn run(arguments: &[&str], folder: &Path) -> (Option<i32>, String, String) {
+    let output = gatepost().args(arguments).current_dir(folder).output().unwrap();
+    let (stdout, stderr) = text(&output);
+    assert!(!stderr.contains("panicked"), "{arguments:?}: {stderr}");
+    assert!(!stderr.contains("backtrace"), "{arguments:?}: {stderr}");
+    (output.status.code(), stdout, stderr)
+}
+
+#[test]
+fn what_cannot_be_done_is_said_in_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for (arguments, code, said) in [
+        (vec!["--nonsense"], 2, "unexpected argument '--nonsense'"),
+        (vec!["dev", "--port", "x"], 2, "invalid value 'x' for '--port <PORT>'"),
+        (vec!["dev", "--port", &port], 1, "is taken; stop what listens there or name another with --port"),
+        (vec!["dev", "--port", "0", "--data-dir", "file"], 1, "the data directory file cannot be made"),
+        (vec!["dev", "--port", "0", "--data-dir", "file/below"], 1, "the data directory file/below cannot be made"),
+        (vec!["dev", "--port", "0", "--config", "missing.toml"], 1, "the configuration missing.toml cannot be read"),
+        (vec!["token", "--sub", "alice", "--data-dir", "file"], 1, "the data directory file cannot be made"),
+        (vec!["token", "--sub", ""], 1, "--sub is empty"),
+        (vec!["token", "--sub", "a", "--claims", "[]"], 2, "it is not a JSON object"),
+        (vec!["token", "--sub", "a", "--expires", "soon"], 2, "is no duration; write for example 30s, 5m or 1h"),
+        (vec!["replay"], 2, "<PATH>..."),
+        (vec!["replay", "missing"], 2, "missing does not exist"),
+    ] {
+        let (found, stdout, stderr) = run(&arguments, folder.path());
+        assert_eq!(found, Some(code), "{arguments:?}: {stderr}");
+        assert_eq!(stdout, "", "{arguments:?}");
+        assert!(stderr.contains(said), "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
+fn every_fault_of_a_configuration_is_reported_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = r#"
+[[issuers]]
+issuer = "https://login.example.com/"
+algorithms = ["RS256", "none"]
+jwks = { file = "missing.json" }
+
+[token]
+from = ["authorization", "header:x"]
+
+[[rules]]
+path = "media/**"
+allow = "everyone"
+[[rules]]
+path = "/admin/**"
+scope = ["admin"]
+
+[uploads]
+max_bytes = "lots"
+colour = "red"
+
+[renditions]
+quality = 101
+widths = [320, "wide"]
+"#;
+    std::fs::write(folder.path().join("gatepost.toml"), broken).unwrap();
+    let (code, stdout, stderr) = run(&["dev", "--port", "0"], folder.path());
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    for said in [
+        "gatepost.toml:2: issuers[0].audiences: it is missing",
+        "gatepost.toml:4: issuers[0].algorithms[1]: \"none\" is not supported",
+        "gatepost.toml:5: issuers[0].jwks.file: missing.json:",
+        "gatepost.toml:8: token.from[1]: \"header:x\" is not supported",
+        "gatepost.toml:11: rules[0].path: a path begins with a slash",
+        "gatepost.toml:12: rules[0].allow: \"everyone\" is none of",
+        "gatepost.toml:13: rules[1].allow: it is missing",
+        "gatepost.toml:15: rules[1].scope: there is no such key; known here are allow, methods, path, scopes",
+        "gatepost.toml:18: uploads.max_bytes: \"lots\" is no size",
+        "gatepost.toml:19: uploads.colour: there is no such key",
+        "gatepost.toml:22: renditions.quality",
+        "gatepost.toml:23: renditions.widths[1]: a whole number is wanted, not a text",
+    ] {
+        assert!(stderr.contains(said), "{said}\nis not in\n{stderr}");
+    }
+    assert!(!folder.path().join(".gatepost").exists());
+}
+
+#[test]
+fn text_that_is_not_toml_is_reported_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("gatepost.toml"), "[uploads]\nmax_bytes = \nx = [").unwrap();
+    let (code, _, stderr) = run(&["replay", "."], folder.path());
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("gatepost.toml:2:"), "{stderr}");
+}
+
+#[test]
+fn a_data_directory_belongs_to_one_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let _running = Gatepost::start(folder.path());
+    let output = gatepost()
+        .args(["dev", "--port", "0", "--data-dir"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    let (_, stderr) = text(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr.contains("is in use by another `gatepost dev`"), "{stderr}");
+}

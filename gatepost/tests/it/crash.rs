@@ -1,0 +1,111 @@
+//! Nothing is lost and nothing is done twice, whenever the process ends.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::harness::{Form, Gatepost, PATIENCE, photo, post_form};
+
+fn manifests(data_dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let media = data_dir.join("s3/gatepost-media/media");
+    for owner in std::fs::read_dir(media).into_iter().flatten() {
+        for upload in std::fs::read_dir(owner.unwrap().path()).unwrap() {
+            let manifest = upload.unwrap().path().join("manifest.json");
+            if manifest.exists() {
+                found.push(manifest);
+            }
+        }
+    }
+    found
+}
+
+async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < PATIENCE, "{what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn twenty_uploads_survive_a_kill_in_their_midst() {
+    let folder = tempfile::tempdir().unwrap();
+    let system = Gatepost::start(folder.path());
+    let alice = system.token("alice");
+    let jpeg = photo(1600, 1200);
+    let mut forms: Vec<Form> = Vec::new();
+    for _ in 0..20 {
+        forms.push(system.form(&alice, "image/jpeg", &jpeg).await);
+    }
+    let sending: Vec<_> = forms
+        .iter()
+        .map(|form| {
+            let (http, url, fields, jpeg) = (system.http.clone(), form.url().to_owned(), form.fields(), jpeg.clone());
+            tokio::spawn(async move { post_form(&http, &url, &fields, &jpeg).await })
+        })
+        .collect();
+    // Some are finished, some are being worked on, some may not even have arrived.
+    until("no upload was finished", || manifests(folder.path()).len() >= 3).await;
+    system.kill();
+    let n_finished = manifests(folder.path()).len();
+    assert!(n_finished < 20, "all were finished before the kill");
+
+    let system = Gatepost::start(folder.path());
+    for (form, sent) in forms.iter().zip(sending) {
+        // Who got no answer sends again.
+        if !sent.await.unwrap().is_ok_and(|answer| answer.status().is_success()) {
+            assert_eq!(form.send(&system.http, &jpeg).await.status(), 204);
+        }
+    }
+    for form in &forms {
+        let answer = system.settled(&alice, &form.id()).await;
+        assert_eq!(answer["status"], "ready", "{answer}");
+        for rendition in answer["manifest"]["renditions"].as_array().unwrap() {
+            let file = system.get(rendition["path"].as_str().unwrap(), &alice).await.bytes().await.unwrap();
+            let decoded = image::load_from_memory(&file).unwrap();
+            assert_eq!(u64::from(decoded.width()), rendition["width"].as_u64().unwrap());
+        }
+    }
+    assert_eq!(manifests(folder.path()).len(), 20);
+    let is_empty = || std::fs::read_dir(folder.path().join("queue")).unwrap().next().is_none();
+    until("messages are left", is_empty).await;
+}
+
+#[tokio::test]
+async fn an_object_whose_event_was_lost_is_found_at_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let system = Gatepost::start(folder.path());
+    let alice = system.token("alice");
+    let answer = system.upload(&alice, "image/jpeg", &photo(400, 300)).await;
+    let id = answer["id"].as_str().unwrap().to_owned();
+    system.kill();
+    // As if the process had ended between the object and its event.
+    for manifest in manifests(folder.path()) {
+        std::fs::remove_file(manifest).unwrap();
+    }
+    let system = Gatepost::start(folder.path());
+    assert_eq!(system.settled(&alice, &id).await["status"], "ready");
+}
+
+#[tokio::test]
+async fn what_fails_five_times_lies_in_the_dead_letters() {
+    let folder = tempfile::tempdir().unwrap();
+    let system = Gatepost::start(folder.path());
+    let alice = system.token("alice");
+    let jpeg = photo(64, 48);
+    let form = system.form(&alice, "image/jpeg", &jpeg).await;
+    // A manifest that cannot be read: the processor can neither finish the upload nor say that it was.
+    let place = folder.path().join("s3/gatepost-media").join(form.0["manifest"].as_str().unwrap().trim_start_matches('/'));
+    std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+    std::fs::write(&place, "{").unwrap();
+    assert_eq!(form.send(&system.http, &jpeg).await.status(), 204);
+
+    let dead = folder.path().join("dead-letters");
+    until("there is no dead letter", || std::fs::read_dir(&dead).unwrap().next().is_some()).await;
+    let file = std::fs::read_dir(&dead).unwrap().next().unwrap().unwrap().path();
+    let letter: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    assert_eq!(letter["receive_count"], 5);
+    assert!(letter["body"].as_str().unwrap().contains(&form.id()));
+    // It held up nobody else.
+    assert_eq!(system.upload(&alice, "image/jpeg", &jpeg).await["status"], "ready");
+}

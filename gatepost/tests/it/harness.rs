@@ -1,0 +1,227 @@
+//! A running `gatepost dev`, and what a test needs to talk to it.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use image::{ImageEncoder, Rgb, RgbImage};
+use reqwest::{Client, Method, RequestBuilder, Response};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+/// How long anything may take on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A system that runs until it is dropped.
+pub(crate) struct Gatepost {
+    child: Child,
+    pub(crate) url: String,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) http: Client,
+}
+
+/// An upload's form, as the API handed it out.
+pub(crate) struct Form(pub(crate) Value);
+
+impl Gatepost {
+    /// Starts it on a data directory.
+    pub(crate) fn start(data_dir: &Path) -> Self {
+        Self::start_with(data_dir, &[])
+    }
+
+    /// Starts it with more arguments.
+    pub(crate) fn start_with(data_dir: &Path, arguments: &[&str]) -> Self {
+        let mut child = gatepost()
+            .args(["dev", "--port", "0", "--data-dir"])
+            .arg(data_dir)
+            .args(arguments)
+            .current_dir(env!("CARGO_TARGET_TMPDIR"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let url = line
+            .trim()
+            .strip_prefix("ready ")
+            .unwrap_or_else(|| panic!("it did not get ready: {line:?}"))
+            .to_owned();
+        Self {
+            child,
+            url,
+            data_dir: data_dir.to_owned(),
+            http: Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .build()
+                .unwrap(),
+        }
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Ends it as Ctrl-C does; says whether it ended well.
+    pub(crate) fn interrupt(mut self) -> bool {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args(["-INT", &pid]).status().unwrap();
+        self.child.wait().unwrap().success()
+    }
+
+    /// A token of the development issuer.
+    pub(crate) fn token(&self, subject: &str) -> String {
+        let output = gatepost()
+            .args(["token", "--sub", subject, "--data-dir"])
+            .arg(&self.data_dir)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str, token: &str) -> RequestBuilder {
+        self.http
+            .request(method, format!("{}{path}", self.url))
+            .bearer_auth(token)
+    }
+
+    pub(crate) async fn get(&self, path: &str, token: &str) -> Response {
+        self.request(Method::GET, path, token).send().await.unwrap()
+    }
+
+    /// Asks for a form for these bytes.
+    pub(crate) async fn form(&self, token: &str, content_type: &str, bytes: &[u8]) -> Form {
+        let intent = json!({
+            "content_type": content_type,
+            "size": bytes.len(),
+            "sha256": data_encoding::HEXLOWER.encode(&Sha256::digest(bytes)),
+            "filename": "Übung 1.jpg",
+        });
+        let response = self
+            .request(Method::POST, "/api/uploads", token)
+            .json(&intent)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 201);
+        Form(response.json().await.unwrap())
+    }
+
+    /// Uploads bytes and waits for what becomes of them.
+    pub(crate) async fn upload(&self, token: &str, content_type: &str, bytes: &[u8]) -> Value {
+        let form = self.form(token, content_type, bytes).await;
+        let response = form.send(&self.http, bytes).await;
+        assert_eq!(response.status(), 204);
+        self.settled(token, &form.id()).await
+    }
+
+    /// Waits until an upload is no longer pending.
+    pub(crate) async fn settled(&self, token: &str, id: &str) -> Value {
+        let started = Instant::now();
+        loop {
+            let response = self.get(&format!("/api/uploads/{id}"), token).await;
+            assert_eq!(response.status(), 200);
+            let answer: Value = response.json().await.unwrap();
+            if answer["status"] != "pending" {
+                return answer;
+            }
+            assert!(started.elapsed() < PATIENCE, "upload {id} is still pending");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+impl Drop for Gatepost {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Form {
+    pub(crate) fn id(&self) -> String {
+        self.0["id"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn fields(&self) -> Vec<(String, String)> {
+        let fields = self.0["fields"].as_object().unwrap();
+        fields
+            .iter()
+            .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()))
+            .collect()
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        self.0["url"].as_str().unwrap()
+    }
+
+    /// Posts it as a browser would.
+    pub(crate) async fn send(&self, http: &Client, bytes: &[u8]) -> Response {
+        post_form(http, self.url(), &self.fields(), bytes)
+            .await
+            .unwrap()
+    }
+}
+
+/// Posts fields and a file.
+pub(crate) async fn post_form(
+    http: &Client,
+    url: &str,
+    fields: &[(String, String)],
+    bytes: &[u8],
+) -> reqwest::Result<Response> {
+    let mut form = reqwest::multipart::Form::new();
+    for (name, value) in fields {
+        form = form.text(name.clone(), value.clone());
+    }
+    let file = reqwest::multipart::Part::bytes(bytes.to_vec()).file_name("photo.jpg");
+    http.post(url)
+        .header("origin", "http://127.0.0.1:1")
+        .multipart(form.part("file", file))
+        .send()
+        .await
+}
+
+/// The binary under test.
+pub(crate) fn gatepost() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_gatepost"))
+}
+
+/// What a command printed, as text.
+pub(crate) fn text(output: &Output) -> (String, String) {
+    (
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+/// A picture with areas, edges and some grain, as JPEG.
+pub(crate) fn photo(width: u32, height: u32) -> Vec<u8> {
+    let mut noise = 0x9e37_79b9_u32;
+    let image = RgbImage::from_fn(width, height, |x, y| {
+        noise ^= noise << 13;
+        noise ^= noise >> 17;
+        noise ^= noise << 5;
+        let grain = (noise & 15) as u8;
+        let sky = (y * 160 / height) as u8;
+        let hill = u8::from((x * 7 / width + y * 5 / height) % 2 == 0) * 60;
+        Rgb([40 + hill + grain, 70 + sky / 2 + grain, 200 - sky + grain])
+    });
+    let mut jpeg = Vec::new();
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 85)
+        .write_image(image.as_raw(), width, height, image::ExtendedColorType::Rgb8)
+        .unwrap();
+    jpeg
+}
+
+/// The path of something in the repository.
+pub(crate) fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
