@@ -12,7 +12,15 @@ fn main() {
     let manifest_dir = PathBuf::from(variable("CARGO_MANIFEST_DIR"));
     let out_dir = PathBuf::from(variable("OUT_DIR"));
     let web = manifest_dir.join("../web");
-    for input in ["index.html", "sign-in.html", "src", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts"] {
+    for input in [
+        "index.html",
+        "sign-in.html",
+        "src",
+        "package.json",
+        "package-lock.json",
+        "tsconfig.json",
+        "vite.config.ts",
+    ] {
         println!("cargo:rerun-if-changed={}", web.join(input).display());
     }
     println!("cargo:rerun-if-env-changed=PATH");
@@ -21,7 +29,10 @@ fn main() {
     if let Some(reason) = &missing {
         println!("cargo:warning=the page is not built: {reason}");
         // A file that does not exist makes Cargo run this again.
-        println!("cargo:rerun-if-changed={}", out_dir.join("try-again").display());
+        println!(
+            "cargo:rerun-if-changed={}",
+            out_dir.join("try-again").display()
+        );
     }
     let table = match &missing {
         None => table_of(&built),
@@ -41,18 +52,34 @@ fn variable(name: &str) -> String {
 fn build_page(web: &Path, built: &Path) -> Result<(), String> {
     let has_node = Command::new("node").arg("--version").output().is_ok();
     if !has_node {
-        return Err("Node.js was not found; install Node 20 or newer and run this again".to_owned());
+        return Err(
+            "Node.js was not found; install Node 20 or newer and run this again".to_owned(),
+        );
     }
     // `npm ci` empties node_modules; it is only needed when what it installed is not what the lock file says.
     let installed = fs::read(web.join("node_modules/.gatepost-lock")).ok();
-    let locked = fs::read(web.join("package-lock.json")).map_err(|error| format!("web/package-lock.json: {error}"))?;
+    let locked = fs::read(web.join("package-lock.json"))
+        .map_err(|error| format!("web/package-lock.json: {error}"))?;
     if installed.as_ref() != Some(&locked) {
         npm(web, &["ci", "--no-audit", "--no-fund", "--ignore-scripts"])?;
         // Without the mark the next build installs again, and that is all.
         let _ = fs::write(web.join("node_modules/.gatepost-lock"), &locked);
     }
-    let out_dir = built.to_str().ok_or("the build directory's path is not UTF-8")?;
-    npm(web, &["run", "--silent", "build", "--", "--outDir", out_dir, "--emptyOutDir"])
+    let out_dir = built
+        .to_str()
+        .ok_or("the build directory's path is not UTF-8")?;
+    npm(
+        web,
+        &[
+            "run",
+            "--silent",
+            "build",
+            "--",
+            "--outDir",
+            out_dir,
+            "--emptyOutDir",
+        ],
+    )
 }
 
 fn npm(web: &Path, arguments: &[&str]) -> Result<(), String> {
@@ -66,7 +93,10 @@ fn npm(web: &Path, arguments: &[&str]) -> Result<(), String> {
     }
     let text = [output.stderr, output.stdout].concat();
     let text = String::from_utf8_lossy(&text);
-    let reason = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason was given");
+    let reason = text
+        .lines()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("no reason was given");
     Err(format!("npm {} failed: {reason}", arguments[0]))
 }
 
@@ -78,9 +108,17 @@ fn table_of(built: &Path) -> io::Result<String> {
     let mut table = String::from("pub(super) const MISSING: Option<&str> = None;\n");
     table.push_str("pub(super) static FILES: &[(&str, &[u8])] = &[\n");
     for file in files {
-        let name = file.strip_prefix(built).unwrap_or(&file).to_string_lossy().replace('\\', "/");
+        let name = file
+            .strip_prefix(built)
+            .unwrap_or(&file)
+            .to_string_lossy()
+            .replace('\\', "/");
         let path = file.to_string_lossy();
-        let _ = writeln!(table, "    ({:?}, include_bytes!({path:?})),", format!("/{name}"));
+        let _ = writeln!(
+            table,
+            "    ({:?}, include_bytes!({path:?})),",
+            format!("/{name}")
+        );
     }
     table.push_str("];\n");
     Ok(table)

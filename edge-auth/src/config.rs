@@ -69,7 +69,9 @@ impl Algorithm {
 
     /// The algorithm of that exact name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.name() == name)
     }
 }
 

@@ -35,7 +35,9 @@ impl Owner {
         let (last, head) = text.as_bytes().split_last()?;
         // 26 characters hold 130 bits: the last two of them are zero in what is made of 128.
         let is_owner = text.len() == Self::LENGTH
-            && head.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'))
+            && head
+                .iter()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'))
             && b"aeimquy4".contains(last);
         if !is_owner {
             return None;
@@ -94,7 +96,9 @@ impl Viewer {
             .filter_map(|name| self.claims.get(*name))
             .any(|claim| match claim {
                 Value::String(scopes) => scopes.split(' ').any(|granted| granted == scope),
-                Value::Array(scopes) => scopes.iter().any(|granted| granted.as_str() == Some(scope)),
+                Value::Array(scopes) => {
+                    scopes.iter().any(|granted| granted.as_str() == Some(scope))
+                }
                 _ => false,
             })
     }
@@ -159,7 +163,11 @@ mod tests {
             let Value::Object(map) = claims.clone() else {
                 unreachable!()
             };
-            assert_eq!(Viewer::new("i", "s", map).has_scope("media:read"), granted, "{claims}");
+            assert_eq!(
+                Viewer::new("i", "s", map).has_scope("media:read"),
+                granted,
+                "{claims}"
+            );
         }
     }
 }

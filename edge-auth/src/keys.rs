@@ -31,7 +31,9 @@ impl KeySet {
     /// Reads a JWK Set; the errors are sentences about it.
     pub(crate) fn new(jwks: &Value) -> Result<Self, Vec<String>> {
         let Some(entries) = jwks.get("keys").and_then(Value::as_array) else {
-            return Err(vec!["it is no JWK Set: there is no array `keys`".to_owned()]);
+            return Err(vec![
+                "it is no JWK Set: there is no array `keys`".to_owned(),
+            ]);
         };
         let mut keys = Vec::new();
         let mut faults = Vec::new();
@@ -83,7 +85,10 @@ impl Key {
     fn new(jwk: &Value) -> Result<Option<Self>, String> {
         let text = |name: &str| jwk.get(name).and_then(Value::as_str);
         if jwk.get("d").is_some() {
-            return Err("it is a private key, which has no place here; publish only its public half".to_owned());
+            return Err(
+                "it is a private key, which has no place here; publish only its public half"
+                    .to_owned(),
+            );
         }
         let verifies = text("use").is_none_or(|usage| usage == "sig")
             && jwk
@@ -104,7 +109,9 @@ impl Key {
                 let (modulus, exponent) = (octets("n")?, octets("e")?);
                 let bits = bit_length(&modulus);
                 if bits < MIN_RSA_BITS {
-                    return Err(format!("its RSA modulus has {bits} bits; at least {MIN_RSA_BITS} are needed"));
+                    return Err(format!(
+                        "its RSA modulus has {bits} bits; at least {MIN_RSA_BITS} are needed"
+                    ));
                 }
                 let key = DecodingKey::from_rsa_raw_components(&modulus, &exponent);
                 (vec![Algorithm::RS256], key)
@@ -166,7 +173,10 @@ mod tests {
     fn what_a_set_says_of_a_key_is_honoured() {
         for (extra, usable) in [
             (json!({}), true),
-            (json!({"use": "sig", "alg": "ES256", "key_ops": ["verify"]}), true),
+            (
+                json!({"use": "sig", "alg": "ES256", "key_ops": ["verify"]}),
+                true,
+            ),
             (json!({"use": "enc"}), false),
             (json!({"key_ops": ["sign"]}), false),
             (json!({"alg": "ES384"}), false),
@@ -187,7 +197,10 @@ mod tests {
     fn a_dangerous_set_is_a_fault() {
         for (jwks, fault) in [
             (json!([]), "it is no JWK Set: there is no array `keys`"),
-            (json!({"keys": []}), "it holds no public key that verifies RS256 or ES256"),
+            (
+                json!({"keys": []}),
+                "it holds no public key that verifies RS256 or ES256",
+            ),
             (
                 json!({"keys": [p256(&json!({"d": "AA"}))]}),
                 "keys[0]: it is a private key, which has no place here; publish only its public half",
@@ -211,7 +224,8 @@ mod tests {
 
     #[test]
     fn a_key_is_found_by_kid_and_algorithm_or_not_at_all() {
-        let set = KeySet::new(&json!({"keys": [p256(&json!({})), p256(&json!({"kid": "2"}))]})).unwrap_or_else(|faults| panic!("{faults:?}"));
+        let set = KeySet::new(&json!({"keys": [p256(&json!({})), p256(&json!({"kid": "2"}))]}))
+            .unwrap_or_else(|faults| panic!("{faults:?}"));
         assert!(set.find(Some("2"), Algorithm::ES256).is_ok());
         for (kid, algorithm) in [
             (Some("3"), Algorithm::ES256),

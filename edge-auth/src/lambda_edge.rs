@@ -197,7 +197,11 @@ impl Authorizer {
 }
 
 fn remove_cookie(lines: &mut Vec<HeaderValue>, name: &str) {
-    let is_ours = |pair: &str| pair.split('=').next().is_some_and(|found| found.trim() == name);
+    let is_ours = |pair: &str| {
+        pair.split('=')
+            .next()
+            .is_some_and(|found| found.trim() == name)
+    };
     lines.retain_mut(|line| {
         if !line.value.split(';').any(is_ours) {
             return true;

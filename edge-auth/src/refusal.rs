@@ -146,7 +146,11 @@ impl Refusal {
         const FORBIDDEN: &str = "You may not access this.";
         match self {
             Self::AlgorithmNotAllowed { .. } => ("algorithm_not_allowed", 401, TOKEN),
-            Self::AmbiguousPath(_) => ("ambiguous_path", 400, "The path can be read in more than one way."),
+            Self::AmbiguousPath(_) => (
+                "ambiguous_path",
+                400,
+                "The path can be read in more than one way.",
+            ),
             Self::BadSignature { .. } => ("bad_signature", 401, TOKEN),
             Self::ClaimMismatch { .. } => ("claim_mismatch", 403, FORBIDDEN),
             Self::CriticalHeader => ("critical_header", 401, TOKEN),
@@ -159,7 +163,11 @@ impl Refusal {
             Self::NoRule => ("no_rule", 403, FORBIDDEN),
             Self::NotOwner => ("not_owner", 403, FORBIDDEN),
             Self::NotYetValid { .. } => ("not_yet_valid", 401, TOKEN),
-            Self::SeveralTokens => ("several_tokens", 401, "There is more than one access token."),
+            Self::SeveralTokens => (
+                "several_tokens",
+                401,
+                "There is more than one access token.",
+            ),
             Self::TokenTooLong { .. } => ("token_too_long", 401, TOKEN),
             Self::UnknownIssuer => ("unknown_issuer", 401, TOKEN),
             Self::UnknownKey { .. } => ("unknown_key", 401, TOKEN),

@@ -59,7 +59,8 @@ impl RuleSet {
 
 impl CompiledRule {
     fn new(rule: &Rule) -> Result<Self, (&'static str, String)> {
-        let (mut segments, open_ended) = parse_pattern(&rule.path).map_err(|fault| ("path", fault))?;
+        let (mut segments, open_ended) =
+            parse_pattern(&rule.path).map_err(|fault| ("path", fault))?;
         let names_somebody = segments
             .iter()
             .any(|segment| !matches!(segment, Segment::Glob(_)));
@@ -88,7 +89,10 @@ impl CompiledRule {
             .iter()
             .find(|method| method.is_empty() || !method.bytes().all(|b| b.is_ascii_uppercase()))
         {
-            return Err(("methods", format!("{method:?} is no method; methods are upper-case words")));
+            return Err((
+                "methods",
+                format!("{method:?} is no method; methods are upper-case words"),
+            ));
         }
         segments.shrink_to_fit();
         Ok(Self {
@@ -197,14 +201,22 @@ fn parse_pattern(pattern: &str) -> Result<(Vec<Segment>, bool), String> {
             match name.split_once(':') {
                 None if name == "owner" => Segment::Owner,
                 Some(("claim", claim)) if !claim.is_empty() => Segment::Claim(claim.to_owned()),
-                _ => return Err(format!("{{{name}}} is no placeholder; there are {{owner}} and {{claim:NAME}}")),
+                _ => {
+                    return Err(format!(
+                        "{{{name}}} is no placeholder; there are {{owner}} and {{claim:NAME}}"
+                    ));
+                }
             }
         } else if text.contains("**") {
             return Err("** is the last segment of a path or does not stand in it".to_owned());
         } else {
             match *text {
-                "" if !is_last => return Err("it holds an empty segment, which no request may have".to_owned()),
-                "." | ".." => return Err("it holds a dot segment, which no request may have".to_owned()),
+                "" if !is_last => {
+                    return Err("it holds an empty segment, which no request may have".to_owned());
+                }
+                "." | ".." => {
+                    return Err("it holds a dot segment, which no request may have".to_owned());
+                }
                 _ if text.contains(['%', '\\', '?', '#']) || text.chars().any(char::is_control) => {
                     return Err("it is matched against the decoded path: write characters as they are, without % \\ ? #".to_owned());
                 }
@@ -218,13 +230,17 @@ fn parse_pattern(pattern: &str) -> Result<(Vec<Segment>, bool), String> {
 
 /// The name between braces, if the segment is a placeholder. Braces anywhere else are a mistake.
 fn placeholder(segment: &str) -> Result<Option<&str>, String> {
-    if let Some(name) = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'))
+    if let Some(name) = segment
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'))
         && !name.contains(['{', '}'])
     {
         return Ok(Some(name));
     }
     if segment.contains(['{', '}']) {
-        return Err(format!("{segment:?}: a placeholder is a whole segment, such as {{owner}}"));
+        return Err(format!(
+            "{segment:?}: a placeholder is a whole segment, such as {{owner}}"
+        ));
     }
     Ok(None)
 }

@@ -206,7 +206,10 @@ mod tests {
         let claims = encode(r#"{"sub":"a"}"#);
         for (token, refusal) in [
             (String::new(), Refusal::MalformedToken(Malformed::Parts)),
-            ("garbage".to_owned(), Refusal::MalformedToken(Malformed::Parts)),
+            (
+                "garbage".to_owned(),
+                Refusal::MalformedToken(Malformed::Parts),
+            ),
             (
                 format!("{header}.{claims}"),
                 Refusal::MalformedToken(Malformed::Parts),

@@ -58,7 +58,11 @@ impl Verifier {
                     leeway_seconds: issuer.leeway_seconds.into(),
                 }),
                 Err(found) => {
-                    faults.extend(found.into_iter().map(|fault| Fault::new(key("jwks"), fault)));
+                    faults.extend(
+                        found
+                            .into_iter()
+                            .map(|fault| Fault::new(key("jwks"), fault)),
+                    );
                 }
             }
         }
@@ -110,7 +114,8 @@ impl TrustedIssuer {
 
     fn verify_claims(&self, now: Timestamp, claims: Map<String, Value>) -> Result<Viewer, Refusal> {
         let now = now.as_second();
-        let exp = time_claim(&claims, "exp", f64::floor)?.ok_or(Refusal::MissingClaim { claim: "exp" })?;
+        let exp = time_claim(&claims, "exp", f64::floor)?
+            .ok_or(Refusal::MissingClaim { claim: "exp" })?;
         if now >= exp.saturating_add(self.leeway_seconds) {
             return Err(Refusal::Expired { exp, now });
         }
@@ -127,7 +132,10 @@ impl TrustedIssuer {
                 if audiences.is_empty() {
                     return Err(Refusal::MissingClaim { claim: "aud" });
                 }
-                if !audiences.iter().any(|audience| ours.iter().any(|our| our == audience)) {
+                if !audiences
+                    .iter()
+                    .any(|audience| ours.iter().any(|our| our == audience))
+                {
                     return Err(Refusal::WrongAudience);
                 }
             }
@@ -138,10 +146,7 @@ impl TrustedIssuer {
 }
 
 /// A claim that must be there and be a text with something in it.
-fn text_claim<'a>(
-    claims: &'a Map<String, Value>,
-    claim: &'static str,
-) -> Result<&'a str, Refusal> {
+fn text_claim<'a>(claims: &'a Map<String, Value>, claim: &'static str) -> Result<&'a str, Refusal> {
     match claims.get(claim) {
         None => Err(Refusal::MissingClaim { claim }),
         Some(Value::String(text)) if !text.is_empty() => Ok(text),

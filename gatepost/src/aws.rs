@@ -46,12 +46,17 @@ pub(crate) async fn connect(endpoint: &str) -> anyhow::Result<Connection> {
         .force_path_style(true)
         .build();
     let credentials = aws.credentials_provider().ok_or_else(|| {
-        anyhow::anyhow!("there are no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+        anyhow::anyhow!(
+            "there are no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
     })?;
     Ok(Connection {
         s3: Client::from_conf(config),
         credentials,
-        region: aws.region().map_or(REGION, |region| region.as_ref()).to_owned(),
+        region: aws
+            .region()
+            .map_or(REGION, |region| region.as_ref())
+            .to_owned(),
         endpoint: endpoint.trim_end_matches('/').to_owned(),
     })
 }

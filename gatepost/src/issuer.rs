@@ -40,8 +40,12 @@ impl DevIssuer {
         let file = data_dir.join(KEY_FILE);
         if !file.exists() {
             // Two processes may be here at once: whoever is first has made the key.
-            let mut temporary = tempfile::NamedTempFile::new_in(data_dir)
-                .with_context(|| format!("the data directory {} cannot be written to", data_dir.display()))?;
+            let mut temporary = tempfile::NamedTempFile::new_in(data_dir).with_context(|| {
+                format!(
+                    "the data directory {} cannot be written to",
+                    data_dir.display()
+                )
+            })?;
             temporary.write_all(&new_key()?)?;
             match temporary.persist_noclobber(&file) {
                 Err(failed) if failed.error.kind() != std::io::ErrorKind::AlreadyExists => {
@@ -52,8 +56,12 @@ impl DevIssuer {
         }
         let key = std::fs::read(&file)
             .with_context(|| format!("the issuer's key {} cannot be read", file.display()))?;
-        Self::from_pkcs8(&key)
-            .with_context(|| format!("{} is no P-256 key in PKCS#8; delete it to have a new one made", file.display()))
+        Self::from_pkcs8(&key).with_context(|| {
+            format!(
+                "{} is no P-256 key in PKCS#8; delete it to have a new one made",
+                file.display()
+            )
+        })
     }
 
     fn from_pkcs8(pkcs8: &[u8]) -> anyhow::Result<Self> {
@@ -123,8 +131,9 @@ impl DevIssuer {
 }
 
 fn new_key() -> anyhow::Result<Vec<u8>> {
-    let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
-        .map_err(|error| anyhow::anyhow!("a key cannot be made: {error}"))?;
+    let pkcs8 =
+        EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
+            .map_err(|error| anyhow::anyhow!("a key cannot be made: {error}"))?;
     Ok(pkcs8.as_ref().to_vec())
 }
 
@@ -154,7 +163,10 @@ mod tests {
             .into_iter()
             .collect();
         let viewer = authorizer.authenticate(now, &headers).unwrap();
-        assert_eq!((viewer.issuer.as_str(), viewer.subject.as_str()), (ISSUER, "alice"));
+        assert_eq!(
+            (viewer.issuer.as_str(), viewer.subject.as_str()),
+            (ISSUER, "alice")
+        );
         let stranger = DevIssuer::ephemeral().unwrap().configuration();
         let config = Config {
             issuers: vec![stranger],

@@ -126,7 +126,11 @@ impl Queue {
             return Ok(());
         };
         if entry.message.receive_count >= MAX_RECEIVES {
-            tracing::error!(message_id, receives = entry.message.receive_count, "a message goes to the dead letters");
+            tracing::error!(
+                message_id,
+                receives = entry.message.receive_count,
+                "a message goes to the dead letters"
+            );
             std::fs::rename(
                 self.path(message_id),
                 self.dead_letters.join(file_name(message_id)),
@@ -226,7 +230,10 @@ fn new_message_id() -> io::Result<String> {
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(io::Error::other)?;
     let micros = Timestamp::now().as_microsecond();
-    Ok(format!("{micros:016x}-{}", data_encoding::HEXLOWER.encode(&random)))
+    Ok(format!(
+        "{micros:016x}-{}",
+        data_encoding::HEXLOWER.encode(&random)
+    ))
 }
 
 /// Writes a file so that it is there whole or not at all.
@@ -258,7 +265,10 @@ mod tests {
         // In flight when the process ends: there again for the next.
         let queue = open(folder.path());
         let received = queue.receive(10).await.unwrap();
-        assert_eq!((received[0].body.as_str(), received[0].receive_count), ("one", 2));
+        assert_eq!(
+            (received[0].body.as_str(), received[0].receive_count),
+            ("one", 2)
+        );
         queue.delete(&received[0].message_id).unwrap();
         assert!(open(folder.path()).bodies().is_empty());
     }
@@ -289,7 +299,10 @@ mod tests {
         }
         assert!(queue.bodies().is_empty());
         let dead = read_messages(&folder.path().join("dead")).unwrap();
-        assert_eq!((dead[0].body.as_str(), dead[0].receive_count), ("poison", MAX_RECEIVES));
+        assert_eq!(
+            (dead[0].body.as_str(), dead[0].receive_count),
+            ("poison", MAX_RECEIVES)
+        );
     }
 
     #[tokio::test]

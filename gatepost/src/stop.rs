@@ -16,9 +16,10 @@ impl Stop {
     pub(crate) fn on_signal() -> Self {
         let (sender, stopped) = watch::channel(false);
         tokio::spawn(async move {
-            let (Ok(mut interrupt), Ok(mut terminate)) =
-                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-            else {
+            let (Ok(mut interrupt), Ok(mut terminate)) = (
+                signal(SignalKind::interrupt()),
+                signal(SignalKind::terminate()),
+            ) else {
                 // Without handlers the signals end the process, as they do by default.
                 std::future::pending::<()>().await;
                 return;
@@ -47,7 +48,10 @@ impl Stop {
     }
 }
 
-async fn next(interrupt: &mut tokio::signal::unix::Signal, terminate: &mut tokio::signal::unix::Signal) {
+async fn next(
+    interrupt: &mut tokio::signal::unix::Signal,
+    terminate: &mut tokio::signal::unix::Signal,
+) {
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}

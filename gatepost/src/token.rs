@@ -30,7 +30,10 @@ pub(crate) fn run(args: TokenArgs) -> anyhow::Result<()> {
     anyhow::ensure!(!args.sub.is_empty(), "--sub is empty; name the subject");
     let issuer = DevIssuer::open(&args.data_dir)?;
     let claims = args.claims.unwrap_or_default();
-    println!("{}", issuer.token(Timestamp::now(), &args.sub, args.expires, claims)?);
+    println!(
+        "{}",
+        issuer.token(Timestamp::now(), &args.sub, args.expires, claims)?
+    );
     Ok(())
 }
 

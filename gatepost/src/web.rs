@@ -30,33 +30,57 @@ impl Web {
         assets::MISSING
     }
 
-    /// The file that a path of the site names.
+    /// The page that asks who one wants to be.
+    pub(crate) fn sign_in_page(&self) -> Response<Body> {
+        self.page("/sign-in.html")
+    }
+
+    /// What a path of the site names, if it names something of the page.
     pub(crate) fn file(&self, method: &Method, path: &str) -> Option<Response<Body>> {
         if !matches!(*method, Method::GET | Method::HEAD) {
             return None;
         }
-        let name = match path {
-            "/" => "/index.html",
-            "/dev/sign-in" => "/sign-in.html",
-            other => other,
-        };
-        if let Some(reason) = assets::MISSING {
-            return (name != path).then(|| unbuilt(reason));
+        match path {
+            "/" => Some(self.page("/index.html")),
+            asset => self.embedded(asset),
         }
+    }
+
+    fn page(&self, name: &str) -> Response<Body> {
+        self.embedded(name)
+            .unwrap_or_else(|| unbuilt(assets::MISSING.unwrap_or("it is not part of this binary")))
+    }
+
+    fn embedded(&self, name: &str) -> Option<Response<Body>> {
         let (_, content) = assets::FILES.iter().find(|(found, _)| *found == name)?;
         let mut response = Response::new(Body::from(*content));
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(name)));
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-        headers.insert(header::CONTENT_SECURITY_POLICY, self.content_security_policy.clone());
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(media_type(name)),
+        );
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
+        headers.insert(
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("same-origin"),
+        );
+        headers.insert(
+            header::CONTENT_SECURITY_POLICY,
+            self.content_security_policy.clone(),
+        );
         // Names below /assets/ hold a hash of the content.
         let cache_control = if name.starts_with("/assets/") {
             "public, max-age=31536000, immutable"
         } else {
             "no-cache"
         };
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache_control));
+        headers.insert(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static(cache_control),
+        );
         Some(response)
     }
 }
@@ -71,9 +95,10 @@ fn unbuilt(reason: &str) -> Response<Body> {
     );
     let mut response = Response::new(Body::from(page));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/html; charset=utf-8"),
+    );
     response
 }
 

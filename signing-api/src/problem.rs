@@ -80,18 +80,40 @@ impl Problem {
         use StatusCode as S;
         match self {
             Self::InvalidBody(_) => ("invalid-body", S::BAD_REQUEST, "The body is not valid."),
-            Self::InvalidParameter { .. } => ("invalid-parameter", S::BAD_REQUEST, "A parameter is not valid."),
-            Self::NotJson => ("not-json", S::UNSUPPORTED_MEDIA_TYPE, "The body must be JSON."),
+            Self::InvalidParameter { .. } => (
+                "invalid-parameter",
+                S::BAD_REQUEST,
+                "A parameter is not valid.",
+            ),
+            Self::NotJson => (
+                "not-json",
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "The body must be JSON.",
+            ),
             Self::NoSuchUpload => ("no-such-upload", S::NOT_FOUND, "There is no such upload."),
             Self::NoSuchCall => ("no-such-call", S::NOT_FOUND, "There is no such call."),
             Self::TooLarge { .. } => ("too-large", S::PAYLOAD_TOO_LARGE, "The file is too large."),
             Self::Unauthorized(_) => ("unauthorized", S::UNAUTHORIZED, "Sign in first."),
-            Self::CrossSite => ("cross-site", S::FORBIDDEN, "Calls from other sites are refused."),
-            Self::UnsupportedType { .. } => ("unsupported-type", S::UNSUPPORTED_MEDIA_TYPE, "This type of file is not taken."),
-            Self::WrongMethod => ("wrong-method", S::METHOD_NOT_ALLOWED, "This call does not take this method."),
-            Self::Signing(_) | Self::Credentials(_) | Self::Random(_) | Self::Storage(_) => {
-                ("unavailable", S::SERVICE_UNAVAILABLE, "The service cannot do this now.")
-            }
+            Self::CrossSite => (
+                "cross-site",
+                S::FORBIDDEN,
+                "Calls from other sites are refused.",
+            ),
+            Self::UnsupportedType { .. } => (
+                "unsupported-type",
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "This type of file is not taken.",
+            ),
+            Self::WrongMethod => (
+                "wrong-method",
+                S::METHOD_NOT_ALLOWED,
+                "This call does not take this method.",
+            ),
+            Self::Signing(_) | Self::Credentials(_) | Self::Random(_) | Self::Storage(_) => (
+                "unavailable",
+                S::SERVICE_UNAVAILABLE,
+                "The service cannot do this now.",
+            ),
         }
     }
 
@@ -102,7 +124,9 @@ impl Problem {
             Self::InvalidParameter { name } => format!("The parameter {name} is not valid."),
             Self::TooLarge { max, .. } => format!("A file may have at most {max} bytes."),
             Self::Unauthorized(refusal) => refusal.public_message().to_owned(),
-            Self::UnsupportedType { allowed } => format!("Files may be of type {}.", allowed.join(", ")),
+            Self::UnsupportedType { allowed } => {
+                format!("Files may be of type {}.", allowed.join(", "))
+            }
             Self::NotJson => "Send the body as application/json.".to_owned(),
             Self::Signing(_) | Self::Credentials(_) | Self::Random(_) | Self::Storage(_) => {
                 "Please try again in a moment.".to_owned()
@@ -132,7 +156,10 @@ impl IntoResponse for Problem {
                 "no_token" => "Bearer",
                 _ => "Bearer error=\"invalid_token\"",
             };
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            headers.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static(challenge),
+            );
         }
         response.extensions_mut().insert(Fault {
             code,

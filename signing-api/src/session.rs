@@ -14,7 +14,12 @@ impl FromRequestParts<Api> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let header = |name: &str| {
+            parts
+                .headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+        };
         // A cookie is sent along with whatever page makes the browser call. Browsers say which site that is.
         let changes_something = !matches!(parts.method, Method::GET | Method::HEAD);
         if changes_something && header("sec-fetch-site").is_some_and(|site| site != "same-origin") {

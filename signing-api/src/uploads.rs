@@ -111,7 +111,9 @@ fn read_intent(headers: &HeaderMap, body: &[u8]) -> Result<Intent, Problem> {
         return Err(Problem::NotJson);
     }
     if body.len() > MAX_BODY_BYTES {
-        return Err(Problem::InvalidBody(format!("it has more than {MAX_BODY_BYTES} bytes")));
+        return Err(Problem::InvalidBody(format!(
+            "it has more than {MAX_BODY_BYTES} bytes"
+        )));
     }
     serde_json::from_slice(body).map_err(|error| Problem::InvalidBody(error.to_string()))
 }
@@ -125,7 +127,9 @@ fn check_intent(api: &Api, intent: &Intent) -> Result<Option<(String, [u8; 32])>
         });
     }
     if intent.size == 0 {
-        return Err(Problem::InvalidBody("size is 0, the file is empty".to_owned()));
+        return Err(Problem::InvalidBody(
+            "size is 0, the file is empty".to_owned(),
+        ));
     }
     if intent.size > settings.max_bytes {
         return Err(Problem::TooLarge {
@@ -197,7 +201,10 @@ mod tests {
             ("photo.jpg", "photo.jpg"),
             ("Ferien in Köln.jpg", "Ferien%20in%20K%C3%B6ln.jpg"),
             ("../../etc/passwd", "..%2F..%2Fetc%2Fpasswd"),
-            ("a\r\nx-amz-acl: public-read", "a%0D%0Ax-amz-acl%3A%20public-read"),
+            (
+                "a\r\nx-amz-acl: public-read",
+                "a%0D%0Ax-amz-acl%3A%20public-read",
+            ),
             ("${filename}", "%24%7Bfilename%7D"),
         ] {
             assert_eq!(encode_filename(filename), encoded);

@@ -83,8 +83,8 @@ struct RawObject {
 impl Notice {
     /// Reads a message's body; the error is a sentence about it.
     pub fn parse(body: &str) -> Result<Self, String> {
-        let raw: RawNotification =
-            serde_json::from_str(body).map_err(|error| format!("it is no S3 notification: {error}"))?;
+        let raw: RawNotification = serde_json::from_str(body)
+            .map_err(|error| format!("it is no S3 notification: {error}"))?;
         if raw.event.as_deref() == Some("s3:TestEvent") {
             return Ok(Self::Test);
         }
@@ -102,7 +102,10 @@ impl Notice {
 impl RawRecord {
     fn understand(self) -> Result<Record, String> {
         if self.event_source != "aws:s3" || !self.event_name.starts_with("ObjectCreated:") {
-            return Ok(Record::Other(format!("{} {}", self.event_source, self.event_name)));
+            return Ok(Record::Other(format!(
+                "{} {}",
+                self.event_source, self.event_name
+            )));
         }
         let object = self.s3.object;
         let key = decode_form(&object.key)
@@ -111,7 +114,10 @@ impl RawRecord {
             bucket: self.s3.bucket.name,
             key,
             version_id: object.version_id,
-            etag: object.e_tag.map(|etag| etag.trim_matches('"').to_owned()),
+            etag: object
+                .e_tag
+                .map(|etag| etag.trim_matches('"').to_owned())
+                .filter(|etag| !etag.is_empty()),
         }))
     }
 }
@@ -189,7 +195,9 @@ mod tests {
         let removed = created.replace("ObjectCreated:Post", "ObjectRemoved:Delete");
         assert_eq!(
             Notice::parse(&removed),
-            Ok(Notice::Records(vec![Record::Other("aws:s3 ObjectRemoved:Delete".to_owned())]))
+            Ok(Notice::Records(vec![Record::Other(
+                "aws:s3 ObjectRemoved:Delete".to_owned()
+            )]))
         );
         for body in ["", "hello", "{}", "[]", r#"{"Records":[{}]}"#] {
             assert!(Notice::parse(body).is_err(), "{body}");

@@ -80,12 +80,7 @@ pub struct BatchReport {
 
 impl Processor {
     /// A processor on as many cores as the machine has.
-    pub fn new(
-        s3: Client,
-        buckets: Buckets,
-        settings: Settings,
-        clock: fn() -> Timestamp,
-    ) -> Self {
+    pub fn new(s3: Client, buckets: Buckets, settings: Settings, clock: fn() -> Timestamp) -> Self {
         let n_cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             s3,
@@ -119,7 +114,11 @@ impl Processor {
                         Err(panic) => Err(Retry::new("processing", &panic)),
                     };
                     if let Err(retry) = &result {
-                        tracing::warn!(message_id = id, reason = retry.reason, "the message is to be sent again");
+                        tracing::warn!(
+                            message_id = id,
+                            reason = retry.reason,
+                            "the message is to be sent again"
+                        );
                     }
                     (id, result)
                 }
@@ -134,7 +133,9 @@ impl Processor {
         let records = match Notice::parse(body) {
             Ok(Notice::Records(records)) => records,
             Ok(Notice::Test) => {
-                return Ok(vec![ignored("it is S3's test of the notification".to_owned())]);
+                return Ok(vec![ignored(
+                    "it is S3's test of the notification".to_owned(),
+                )]);
             }
             // It will not become one by being sent again.
             Err(reason) => return Ok(vec![ignored(reason)]),
@@ -158,18 +159,25 @@ impl Processor {
         };
         let started = Instant::now();
         if let Some(manifest) = self.read_manifest(&upload).await? {
-            tracing::info!(owner = upload.owner, id = upload.id, "the upload was finished before");
+            tracing::info!(
+                owner = upload.owner,
+                id = upload.id,
+                "the upload was finished before"
+            );
             return Ok(Outcome::AlreadyFinished(manifest));
         }
         let Some(source) = storage::open(&self.s3, object).await? else {
-            return Ok(ignored("the object was overwritten or deleted since".to_owned()));
+            return Ok(ignored(
+                "the object was overwritten or deleted since".to_owned(),
+            ));
         };
         let result = self.make(source).await?;
         if let Ok(made) = &result {
             self.write_renditions(&upload, made).await?;
         }
         let manifest = Manifest::new((self.clock)(), &upload, &result);
-        let data = serde_json::to_vec(&manifest).map_err(|error| Retry::new("the manifest", &error))?;
+        let data =
+            serde_json::to_vec(&manifest).map_err(|error| Retry::new("the manifest", &error))?;
         let is_ours =
             storage::write_manifest(&self.s3, &self.buckets.media, upload.manifest_key(), data)
                 .await?;
@@ -204,10 +212,7 @@ impl Processor {
     }
 
     /// Reads and renders an upload. The inner result is what the manifest will say.
-    async fn make(
-        &self,
-        source: storage::Upload,
-    ) -> Result<Result<Thumbnailed, Rejection>, Retry> {
+    async fn make(&self, source: storage::Upload) -> Result<Result<Thumbnailed, Rejection>, Retry> {
         if source.bytes > self.settings.max_bytes {
             return Ok(Err(Rejection::TooLarge {
                 bytes: source.bytes,

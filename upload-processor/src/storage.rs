@@ -36,7 +36,10 @@ pub(crate) async fn open(s3: &Client, object: &CreatedObject) -> Result<Option<U
     match request.send().await {
         Ok(output) => Ok(Some(Upload::new(output))),
         Err(error) if matches!(status(&error), Some(404 | 412)) => Ok(None),
-        Err(error) => Err(Retry::new("reading the upload", &DisplayErrorContext(error))),
+        Err(error) => Err(Retry::new(
+            "reading the upload",
+            &DisplayErrorContext(error),
+        )),
     }
 }
 
@@ -75,7 +78,10 @@ pub(crate) async fn read(s3: &Client, bucket: &str, key: &str) -> Result<Option<
             Ok(Some(body.to_vec()))
         }
         Err(error) if status(&error) == Some(404) => Ok(None),
-        Err(error) => Err(Retry::new("reading the manifest", &DisplayErrorContext(error))),
+        Err(error) => Err(Retry::new(
+            "reading the manifest",
+            &DisplayErrorContext(error),
+        )),
     }
 }
 
@@ -119,7 +125,10 @@ pub(crate) async fn write_manifest(
     match answer {
         Ok(_) => Ok(true),
         Err(error) if status(&error) == Some(412) => Ok(false),
-        Err(error) => Err(Retry::new("writing the manifest", &DisplayErrorContext(error))),
+        Err(error) => Err(Retry::new(
+            "writing the manifest",
+            &DisplayErrorContext(error),
+        )),
     }
 }
 

@@ -66,10 +66,7 @@ impl fmt::Debug for SignedForm {
     }
 }
 
-fn as_object<S: Serializer>(
-    fields: &[(String, String)],
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+fn as_object<S: Serializer>(fields: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(fields.iter().map(|(name, value)| (name, value)))
 }
 

@@ -154,7 +154,10 @@ impl<'a> Section<'a> {
     pub(crate) fn texts(&self, name: &'static str) -> Option<Vec<String>> {
         let value = self.get(name)?;
         let Some(array) = value.as_array() else {
-            self.fault(name, &format!("a list of texts is wanted, not {}", described(value)));
+            self.fault(
+                name,
+                &format!("a list of texts is wanted, not {}", described(value)),
+            );
             return None;
         };
         let mut texts = Vec::with_capacity(array.len());
@@ -166,7 +169,10 @@ impl<'a> Section<'a> {
                 .insert(key.clone(), item.span());
             match item.get_ref().as_str() {
                 Some(text) => texts.push(text.to_owned()),
-                None => self.notes.fault(&key, &format!("a text is wanted, not {}", described(item.get_ref()))),
+                None => self.notes.fault(
+                    &key,
+                    &format!("a text is wanted, not {}", described(item.get_ref())),
+                ),
             }
         }
         Some(texts)
@@ -176,7 +182,13 @@ impl<'a> Section<'a> {
     pub(crate) fn numbers(&self, name: &'static str) -> Option<Vec<u32>> {
         let value = self.get(name)?;
         let Some(array) = value.as_array() else {
-            self.fault(name, &format!("a list of whole numbers is wanted, not {}", described(value)));
+            self.fault(
+                name,
+                &format!(
+                    "a list of whole numbers is wanted, not {}",
+                    described(value)
+                ),
+            );
             return None;
         };
         let mut numbers = Vec::with_capacity(array.len());
@@ -188,7 +200,13 @@ impl<'a> Section<'a> {
                 .insert(key.clone(), item.span());
             match whole_number(item.get_ref()) {
                 Some(number) => numbers.push(number),
-                None => self.notes.fault(&key, &format!("a whole number is wanted, not {}", described(item.get_ref()))),
+                None => self.notes.fault(
+                    &key,
+                    &format!(
+                        "a whole number is wanted, not {}",
+                        described(item.get_ref())
+                    ),
+                ),
             }
         }
         Some(numbers)
@@ -199,7 +217,13 @@ impl<'a> Section<'a> {
         let value = self.get(name)?;
         let number = whole_number(value);
         if number.is_none() {
-            self.fault(name, &format!("a whole number from 0 on is wanted, not {}", described(value)));
+            self.fault(
+                name,
+                &format!(
+                    "a whole number from 0 on is wanted, not {}",
+                    described(value)
+                ),
+            );
         }
         number
     }
@@ -220,7 +244,10 @@ impl<'a> Section<'a> {
     pub(crate) fn section(&self, name: &'static str) -> Option<Section<'a>> {
         let value = self.get(name)?;
         let Some(table) = value.as_table() else {
-            self.fault(name, &format!("a table is wanted, not {}", described(value)));
+            self.fault(
+                name,
+                &format!("a table is wanted, not {}", described(value)),
+            );
             return None;
         };
         let span = self.table.get(name).map_or(0..0, Spanned::span);
@@ -245,7 +272,9 @@ impl<'a> Section<'a> {
                 .insert(key.clone(), item.span());
             match item.get_ref().as_table() {
                 Some(table) => sections.push(Section::new(self.notes, key, item.span(), table)),
-                None => self.notes.fault(&key, &format!("write [[{name}]] before each of them")),
+                None => self
+                    .notes
+                    .fault(&key, &format!("write [[{name}]] before each of them")),
             }
         }
         sections
@@ -261,7 +290,13 @@ impl<'a> Section<'a> {
             let known: Vec<_> = asked.iter().copied().collect();
             let key = self.key(name.get_ref());
             let at = name.span().start.max(self.span.start);
-            self.notes.note(at, format!("{key}: there is no such key; known here are {}", known.join(", ")));
+            self.notes.note(
+                at,
+                format!(
+                    "{key}: there is no such key; known here are {}",
+                    known.join(", ")
+                ),
+            );
         }
     }
 }

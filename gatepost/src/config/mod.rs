@@ -134,7 +134,10 @@ fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config 
         if let Some(login) = &edge.login
             && !(login.starts_with("https://") || login.starts_with('/'))
         {
-            section.fault("login", "it begins with https:// or, on the same site, with a slash");
+            section.fault(
+                "login",
+                "it begins with https:// or, on the same site, with a slash",
+            );
         }
         section.finish();
     }
@@ -150,7 +153,10 @@ fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config 
         if let Some(lifetime) = section.parsed("expires_in", parse_duration) {
             form_lifetime = lifetime;
             if lifetime > SignedDuration::from_hours(12) {
-                section.fault("expires_in", "a form lives minutes, and never more than 12h");
+                section.fault(
+                    "expires_in",
+                    "a form lives minutes, and never more than 12h",
+                );
             }
         }
         section.finish();
@@ -210,7 +216,10 @@ fn read_keys(section: &Section<'_>, folder: &Path, given: Option<&Value>) -> Val
     let none = serde_json::json!({"keys": []});
     let Some(keys) = section.section("jwks") else {
         if !section.has("jwks") && given.is_none() {
-            section.fault("jwks", "it is missing; write for example jwks = { file = \"jwks.json\" }");
+            section.fault(
+                "jwks",
+                "it is missing; write for example jwks = { file = \"jwks.json\" }",
+            );
         }
         return given.cloned().unwrap_or(none);
     };
@@ -223,10 +232,15 @@ fn read_keys(section: &Section<'_>, folder: &Path, given: Option<&Value>) -> Val
             none
         }),
         (None, None) => {
-            keys.fault("file", match url {
-                Some(_) => "the keys are read from a file; save what the URL answers beside this one",
-                None => "it is missing",
-            });
+            keys.fault(
+                "file",
+                match url {
+                    Some(_) => {
+                        "the keys are read from a file; save what the URL answers beside this one"
+                    }
+                    None => "it is missing",
+                },
+            );
             none
         }
     };
@@ -241,7 +255,10 @@ impl Section<'_> {
             if self.text(name).as_deref() == Some("any") {
                 return Some(Audiences::Any);
             }
-            self.fault(name, "write a list of audiences, or \"any\" to skip the check");
+            self.fault(
+                name,
+                "write a list of audiences, or \"any\" to skip the check",
+            );
             return None;
         }
         self.texts(name).map(Audiences::OneOf)
@@ -255,7 +272,10 @@ fn read_token_sources(section: &Section<'_>, texts: &[String]) -> Vec<TokenSourc
         _ => None,
     });
     if texts.is_empty() {
-        section.fault("from", "name at least one place, such as \"authorization\" or \"cookie:__Host-gatepost\"");
+        section.fault(
+            "from",
+            "name at least one place, such as \"authorization\" or \"cookie:__Host-gatepost\"",
+        );
     }
     sources
 }
@@ -274,12 +294,18 @@ fn read_rule(section: &Section<'_>) -> Rule {
             Access::Authenticated
         }
         (Some(other), None) => {
-            section.fault("allow", &format!("{other:?} is none of \"anyone\", \"authenticated\", \"owner\""));
+            section.fault(
+                "allow",
+                &format!("{other:?} is none of \"anyone\", \"authenticated\", \"owner\""),
+            );
             Access::Authenticated
         }
         (None, None) => {
             if !section.has("allow") && !section.has("scopes") {
-                section.fault("allow", "it is missing; write \"anyone\", \"authenticated\", \"owner\", or `scopes`");
+                section.fault(
+                    "allow",
+                    "it is missing; write \"anyone\", \"authenticated\", \"owner\", or `scopes`",
+                );
             }
             Access::Authenticated
         }
@@ -302,7 +328,10 @@ fn read_names<T>(
     for (idx, text) in texts.iter().enumerate() {
         match parse(text) {
             Some(value) => values.push(value),
-            None => section.fault(&format!("{name}[{idx}]"), &format!("{text:?} is not supported")),
+            None => section.fault(
+                &format!("{name}[{idx}]"),
+                &format!("{text:?} is not supported"),
+            ),
         }
     }
     values
@@ -322,7 +351,11 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable { file, reason } => {
-                write!(f, "the configuration {} cannot be read: {reason}", file.display())
+                write!(
+                    f,
+                    "the configuration {} cannot be read: {reason}",
+                    file.display()
+                )
             }
             Self::Faulty { file, faults } => {
                 let n_faults = faults.len();

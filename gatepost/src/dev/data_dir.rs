@@ -21,8 +21,9 @@ impl DataDir {
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(path)
             .with_context(|| format!("the data directory {} cannot be made", path.display()))?;
-        let lock = File::create(path.join("lock"))
-            .with_context(|| format!("the data directory {} cannot be written to", path.display()))?;
+        let lock = File::create(path.join("lock")).with_context(|| {
+            format!("the data directory {} cannot be written to", path.display())
+        })?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => bail!(
@@ -30,7 +31,9 @@ impl DataDir {
                 path.display()
             ),
             Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("the data directory {} cannot be locked", path.display()));
+                return Err(error).with_context(|| {
+                    format!("the data directory {} cannot be locked", path.display())
+                });
             }
         }
         Ok(Self {
@@ -73,9 +76,15 @@ impl DataDir {
             temporary.write_all(content.to_string().as_bytes())?;
             temporary.persist(&file)?;
         }
-        let unreadable = || format!("{} cannot be read; delete it to have a new one made", file.display());
-        let content: Value = serde_json::from_slice(&std::fs::read(&file).with_context(unreadable)?)
-            .with_context(unreadable)?;
+        let unreadable = || {
+            format!(
+                "{} cannot be read; delete it to have a new one made",
+                file.display()
+            )
+        };
+        let content: Value =
+            serde_json::from_slice(&std::fs::read(&file).with_context(unreadable)?)
+                .with_context(unreadable)?;
         let text = |name: &str| content[name].as_str().with_context(unreadable);
         Ok(Credentials::new(
             text("access_key_id")?,

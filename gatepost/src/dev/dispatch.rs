@@ -48,9 +48,7 @@ async fn invoke(queue: &Queue, processor: &Processor, batch: &[Message]) -> anyh
         });
     for message in batch {
         let id = &message.message_id;
-        let is_done = failed
-            .as_ref()
-            .is_some_and(|failed| !failed.contains(id));
+        let is_done = failed.as_ref().is_some_and(|failed| !failed.contains(id));
         if is_done {
             queue.delete(id)?;
         } else {

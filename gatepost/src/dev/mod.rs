@@ -76,8 +76,12 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let stop = Stop::on_signal();
 
-    let queue = Queue::open(&data_dir.queue(), &data_dir.dead_letters())
-        .with_context(|| format!("the queue in {} cannot be opened", data_dir.path().display()))?;
+    let queue = Queue::open(&data_dir.queue(), &data_dir.dead_letters()).with_context(|| {
+        format!(
+            "the queue in {} cannot be opened",
+            data_dir.path().display()
+        )
+    })?;
     let queue = Arc::new(queue);
     let notifier = Notifier::new(UPLOAD_BUCKET, UPLOAD_PREFIX, queue.clone());
     let buckets = Buckets {
@@ -98,11 +102,16 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     }
     if args.endpoint_url.is_some() {
         let (s3, buckets, queue) = (connection.s3.clone(), buckets.clone(), queue.clone());
-        tokio::spawn(async move {
-            reconcile::keep_reconciling(s3, buckets, &queue, notifier).await
-        });
+        tokio::spawn(
+            async move { reconcile::keep_reconciling(s3, buckets, &queue, notifier).await },
+        );
     }
-    let processor = Processor::new(connection.s3.clone(), buckets, config.images.clone(), Timestamp::now);
+    let processor = Processor::new(
+        connection.s3.clone(),
+        buckets,
+        config.images.clone(),
+        Timestamp::now,
+    );
     tokio::spawn(dispatch::run(queue, processor));
 
     let router = site(&config, &connection, issuer, address)?;
@@ -113,7 +122,8 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     eprintln!("data     {}", data_dir.path().display());
     announce(address)?;
     let waiting = stop.clone();
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move { waiting.wait().await });
+    let server =
+        axum::serve(listener, router).with_graceful_shutdown(async move { waiting.wait().await });
     tokio::select! {
         result = server => result?,
         () = stop.wait_and(GRACE) => {}
@@ -126,7 +136,9 @@ async fn listen(port: u16) -> anyhow::Result<TcpListener> {
     match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
         Ok(listener) => Ok(listener),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            bail!("port {port} is taken; stop what listens there or name another with --port (0 picks a free one)")
+            bail!(
+                "port {port} is taken; stop what listens there or name another with --port (0 picks a free one)"
+            )
         }
         Err(error) => Err(error).with_context(|| format!("port {port} cannot be listened on")),
     }
@@ -178,7 +190,12 @@ async fn prepare_buckets(
                 .bucket(bucket)
                 .send()
                 .await
-                .with_context(|| format!("the bucket {bucket} cannot be made at {}", connection.endpoint))?;
+                .with_context(|| {
+                    format!(
+                        "the bucket {bucket} cannot be made at {}",
+                        connection.endpoint
+                    )
+                })?;
         }
     }
     let rule = CorsRule::builder()
@@ -222,22 +239,32 @@ fn site(
                 .collect(),
             max_bytes: config.images.max_bytes,
             form_lifetime: config.form_lifetime,
-            upload_bucket: Bucket::at_endpoint(UPLOAD_BUCKET, &connection.region, &connection.endpoint)?,
+            upload_bucket: Bucket::at_endpoint(
+                UPLOAD_BUCKET,
+                &connection.region,
+                &connection.endpoint,
+            )?,
             media_bucket: MEDIA_BUCKET.to_owned(),
         }),
         clock: Timestamp::now,
     };
+    let web = Web::new(&connection.endpoint)?;
     let sign_in = SignIn {
         issuer,
         authorizer: authorizer.clone(),
+        web: web.clone(),
     };
     let edge = Edge::new(authorizer, connection.s3.clone(), MEDIA_BUCKET);
-    let web = Web::new(&connection.endpoint)?;
-    let pages = Router::new().fallback(page_or_media).with_state((web, edge));
+    let pages = Router::new()
+        .fallback(page_or_media)
+        .with_state((web, edge));
     Ok(signing_api::router(api)
         .merge(sign_in::router(sign_in))
         .fallback_service(pages)
-        .layer(middleware::from_fn_with_state(page_origins(address), only_by_our_names)))
+        .layer(middleware::from_fn_with_state(
+            page_origins(address),
+            only_by_our_names,
+        )))
 }
 
 async fn page_or_media(State((web, edge)): State<(Web, Edge)>, request: Request) -> Response {
@@ -258,7 +285,11 @@ async fn only_by_our_names(
         .headers()
         .get(header::HOST)
         .and_then(|host| host.to_str().ok())
-        .is_some_and(|host| origins.iter().any(|origin| origin.strip_prefix("http://") == Some(host)));
+        .is_some_and(|host| {
+            origins
+                .iter()
+                .any(|origin| origin.strip_prefix("http://") == Some(host))
+        });
     if is_ours {
         next.run(request).await
     } else {

@@ -37,17 +37,11 @@ pub(super) async fn reconcile(
         let is_open = UploadKey::parse(key).is_some_and(|upload| {
             !finished.contains(&upload.manifest_key()) && !queued.contains(key)
         });
-        if is_open && is_whole(s3, &buckets.uploads, key).await? {
-            notifier
-                .object_created(&CreatedObject {
-                    event_name: "ObjectCreated:Post",
-                    bucket: buckets.uploads.clone(),
-                    key: key.clone(),
-                    size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
-                    etag: object.e_tag.unwrap_or_default().trim_matches('"').to_owned(),
-                    access_key: "reconcile".to_owned(),
-                })
-                .await?;
+        if !is_open {
+            continue;
+        }
+        if let Some(object) = look_at(s3, &buckets.uploads, key).await? {
+            notifier.object_created(&object).await?;
             n_found += 1;
         }
     }
@@ -64,21 +58,45 @@ pub(super) async fn keep_reconciling(
     loop {
         tokio::time::sleep(PERIOD).await;
         if let Err(error) = reconcile(&s3, &buckets, queue, &notifier).await {
-            tracing::warn!(error = format!("{error:#}"), "the buckets cannot be looked through");
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "the buckets cannot be looked through"
+            );
         }
     }
 }
 
-/// Whether an upload was written to its end. The embedded S3 writes the bytes first and their content type after; a
-/// sender whose upload was cut off between the two was never answered, and the rest of it is thrown away.
-async fn is_whole(s3: &Client, bucket: &str, key: &str) -> anyhow::Result<bool> {
-    let head = s3.head_object().bucket(bucket).key(key).send().await?;
-    if head.content_type().is_some() {
-        return Ok(true);
+/// The object as its event would have described it, if it was written to its end. The embedded S3 writes the bytes
+/// first and their content type after; a sender whose upload was cut off between the two was never answered, and the
+/// rest of it is thrown away.
+async fn look_at(s3: &Client, bucket: &str, key: &str) -> anyhow::Result<Option<CreatedObject>> {
+    let head = s3
+        .head_object()
+        .bucket(bucket)
+        .key(key)
+        .send()
+        .await
+        .with_context(|| format!("the object {key} cannot be looked at"))?;
+    if head.content_type().is_none() {
+        tracing::warn!(key, "the rest of an unfinished upload is thrown away");
+        s3.delete_object().bucket(bucket).key(key).send().await?;
+        return Ok(None);
     }
-    tracing::warn!(key, "the rest of an unfinished upload is thrown away");
-    s3.delete_object().bucket(bucket).key(key).send().await?;
-    Ok(false)
+    Ok(Some(CreatedObject {
+        event_name: "ObjectCreated:Post",
+        bucket: bucket.to_owned(),
+        key: key.to_owned(),
+        size: head
+            .content_length()
+            .and_then(|size| u64::try_from(size).ok())
+            .unwrap_or(0),
+        etag: head
+            .e_tag()
+            .unwrap_or_default()
+            .trim_matches('"')
+            .to_owned(),
+        access_key: "reconcile".to_owned(),
+    }))
 }
 
 fn keys(body: &str) -> Vec<String> {

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, json};
 
 use crate::issuer::DevIssuer;
+use crate::web::Web;
 
 /// The cookie that `gatepost.toml` names. Browsers take `__Host-` and `Secure` on loopback too.
 const COOKIE: &str = "__Host-gatepost";
@@ -25,6 +26,7 @@ const PEOPLE: [&str; 2] = ["alice", "bob"];
 pub(super) struct SignIn {
     pub(super) issuer: Arc<DevIssuer>,
     pub(super) authorizer: Arc<Authorizer>,
+    pub(super) web: Web,
 }
 
 #[derive(Deserialize)]
@@ -34,18 +36,22 @@ struct Choice {
     return_to: String,
 }
 
-/// The routes below `/dev` that are not pages, and the key set.
+/// The routes below `/dev`, and the key set.
 pub(super) fn router(sign_in: SignIn) -> Router {
     Router::new()
         .route("/.well-known/jwks.json", get(key_set))
         .route("/dev/session", get(session))
-        .route("/dev/sign-in", post(enter))
+        .route("/dev/sign-in", get(page).post(enter))
         .route("/dev/sign-out", post(leave))
         .with_state(sign_in)
 }
 
 async fn key_set(State(sign_in): State<SignIn>) -> Response {
-    ([(header::CACHE_CONTROL, "no-cache")], Json(sign_in.issuer.jwks())).into_response()
+    (
+        [(header::CACHE_CONTROL, "no-cache")],
+        Json(sign_in.issuer.jwks()),
+    )
+        .into_response()
 }
 
 async fn session(State(sign_in): State<SignIn>, headers: HeaderMap) -> Response {
@@ -58,6 +64,10 @@ async fn session(State(sign_in): State<SignIn>, headers: HeaderMap) -> Response 
         Ok(viewer) => (no_store, Json(json!({"sub": viewer.subject}))).into_response(),
         Err(_) => (StatusCode::UNAUTHORIZED, no_store).into_response(),
     }
+}
+
+async fn page(State(sign_in): State<SignIn>) -> Response {
+    sign_in.web.sign_in_page()
 }
 
 async fn enter(
@@ -74,7 +84,8 @@ async fn enter(
     {
         Ok(token) => {
             let age = LIFETIME.as_secs();
-            let cookie = format!("{COOKIE}={token}; Path=/; Max-Age={age}; Secure; HttpOnly; SameSite=Lax");
+            let cookie =
+                format!("{COOKIE}={token}; Path=/; Max-Age={age}; Secure; HttpOnly; SameSite=Lax");
             go(&cookie, local_path(&choice.return_to))
         }
         Err(error) => {
@@ -88,12 +99,18 @@ async fn leave(headers: HeaderMap) -> Response {
     if is_cross_site(&headers) {
         return StatusCode::FORBIDDEN.into_response();
     }
-    go(&format!("{COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax"), "/")
+    go(
+        &format!("{COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax"),
+        "/",
+    )
 }
 
 fn go(cookie: &str, path: &str) -> Response {
     (
-        [(header::SET_COOKIE, cookie), (header::CACHE_CONTROL, "no-store")],
+        [
+            (header::SET_COOKIE, cookie),
+            (header::CACHE_CONTROL, "no-store"),
+        ],
         Redirect::to(path),
     )
         .into_response()

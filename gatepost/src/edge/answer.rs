@@ -43,19 +43,31 @@ pub(super) fn serve(
         None => object.body.clone(),
         Some(Err(())) => {
             *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
-            set(&mut response, header::CONTENT_RANGE, &format!("bytes */{size}"));
+            set(
+                &mut response,
+                header::CONTENT_RANGE,
+                &format!("bytes */{size}"),
+            );
             return response;
         }
         Some(Ok(range)) => {
             let (first, last) = (*range.start(), *range.end());
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            set(&mut response, header::CONTENT_RANGE, &format!("bytes {first}-{last}/{size}"));
+            set(
+                &mut response,
+                header::CONTENT_RANGE,
+                &format!("bytes {first}-{last}/{size}"),
+            );
             // A range lies within a body that is in memory: its ends fit a usize.
             #[allow(clippy::cast_possible_truncation)]
             object.body.slice(first as usize..=last as usize)
         }
     };
-    set(&mut response, header::CONTENT_LENGTH, &body.len().to_string());
+    set(
+        &mut response,
+        header::CONTENT_LENGTH,
+        &body.len().to_string(),
+    );
     if method != Method::HEAD {
         *response.body_mut() = Body::from(body);
     }
@@ -71,10 +83,18 @@ pub(super) fn fault(status: StatusCode, detail: &str) -> Response<Body> {
     });
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;
-    set(&mut response, header::CONTENT_TYPE, "application/problem+json");
+    set(
+        &mut response,
+        header::CONTENT_TYPE,
+        "application/problem+json",
+    );
     set(&mut response, header::CACHE_CONTROL, "no-store");
     set(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    set(&mut response, HeaderName::from_static("x-cache"), XCache::Error.as_str());
+    set(
+        &mut response,
+        HeaderName::from_static("x-cache"),
+        XCache::Error.as_str(),
+    );
     response
 }
 
@@ -115,7 +135,10 @@ fn object_headers(object: &Object, age: Duration, x_cache: XCache) -> HeaderMap 
     add(header::ACCEPT_RANGES, Some("bytes"));
     add(header::CACHE_CONTROL, Some(cache_control));
     add(header::X_CONTENT_TYPE_OPTIONS, Some("nosniff"));
-    add(header::CONTENT_SECURITY_POLICY, Some(CONTENT_SECURITY_POLICY));
+    add(
+        header::CONTENT_SECURITY_POLICY,
+        Some(CONTENT_SECURITY_POLICY),
+    );
     add(HeaderName::from_static("x-cache"), Some(x_cache.as_str()));
     if matches!(x_cache, XCache::Hit) {
         add(header::AGE, Some(&age.as_secs().to_string()));
@@ -134,7 +157,8 @@ fn is_not_modified(request: &HeaderMap, object: &Object) -> bool {
         });
     }
     match (
-        text(request, &header::IF_MODIFIED_SINCE).and_then(|date| httpdate::parse_http_date(date).ok()),
+        text(request, &header::IF_MODIFIED_SINCE)
+            .and_then(|date| httpdate::parse_http_date(date).ok()),
         last_modified(object),
     ) {
         (Some(since), Some(modified)) => modified <= since,
@@ -158,7 +182,11 @@ fn requested_range(
     // Several ranges, like anything that is not understood, are answered with the whole.
     let (first, last) = ranges.split_once('-')?;
     let size = object.body.len() as u64;
-    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok())?;
+    let number = |text: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| text.parse::<u64>().ok())?
+    };
     let range = match (first.trim(), last.trim()) {
         ("", suffix) => {
             let length = number(suffix)?;
@@ -176,7 +204,11 @@ fn requested_range(
             first..=last.min(size.saturating_sub(1))
         }
     };
-    Some(if *range.start() < size { Ok(range) } else { Err(()) })
+    Some(if *range.start() < size {
+        Ok(range)
+    } else {
+        Err(())
+    })
 }
 
 fn last_modified(object: &Object) -> Option<SystemTime> {
@@ -211,9 +243,20 @@ mod tests {
     fn answer(pairs: &[(&'static str, &'static str)]) -> Response<Body> {
         let headers = pairs
             .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .map(|(name, value)| {
+                (
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                )
+            })
             .collect();
-        serve(&Method::GET, &headers, &object(), Duration::from_secs(7), XCache::Hit)
+        serve(
+            &Method::GET,
+            &headers,
+            &object(),
+            Duration::from_secs(7),
+            XCache::Hit,
+        )
     }
 
     #[test]
@@ -232,7 +275,8 @@ mod tests {
             ("lines=0-3", 200, None, Some("10")),
         ] {
             let response = answer(&[("range", range)]);
-            let header = |name: HeaderName| response.headers().get(name).map(|v| v.to_str().unwrap());
+            let header =
+                |name: HeaderName| response.headers().get(name).map(|v| v.to_str().unwrap());
             assert_eq!(response.status().as_u16(), status, "{range}");
             assert_eq!(header(header::CONTENT_RANGE), content_range, "{range}");
             assert_eq!(header(header::CONTENT_LENGTH), length, "{range}");
@@ -249,9 +293,21 @@ mod tests {
             (vec![("if-none-match", "\"x\", \"abc\"")], 304),
             (vec![("if-none-match", "*")], 304),
             (vec![("if-none-match", "\"x\"")], 200),
-            (vec![("if-modified-since", "Sun, 23 Nov 2025 12:13:20 GMT")], 304),
-            (vec![("if-modified-since", "Sun, 23 Nov 2025 12:13:19 GMT")], 200),
-            (vec![("if-none-match", "\"x\""), ("if-modified-since", "Sun, 23 Nov 2025 12:13:20 GMT")], 200),
+            (
+                vec![("if-modified-since", "Sun, 23 Nov 2025 12:13:20 GMT")],
+                304,
+            ),
+            (
+                vec![("if-modified-since", "Sun, 23 Nov 2025 12:13:19 GMT")],
+                200,
+            ),
+            (
+                vec![
+                    ("if-none-match", "\"x\""),
+                    ("if-modified-since", "Sun, 23 Nov 2025 12:13:20 GMT"),
+                ],
+                200,
+            ),
             (vec![("range", "bytes=0-1"), ("if-range", "\"abc\"")], 206),
             (vec![("range", "bytes=0-1"), ("if-range", "\"x\"")], 200),
         ] {

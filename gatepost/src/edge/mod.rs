@@ -56,17 +56,21 @@ impl Edge {
             return answer::fault(StatusCode::BAD_REQUEST, "The request is empty.");
         };
         let request_id = record.cf.config.request_id;
-        let decision = self
-            .authorizer
-            .decide(Timestamp::now(), &record.cf.request);
+        let decision = self.authorizer.decide(Timestamp::now(), &record.cf.request);
         log_denial(&request_id, &decision);
-        match (self.authorizer.answer(record.cf.request, &decision), decision) {
+        match (
+            self.authorizer.answer(record.cf.request, &decision),
+            decision,
+        ) {
             (Outcome::Continue(_), Decision::Allow(allowed)) => {
                 self.fetch(&request, &allowed).await
             }
             (Outcome::Respond(response), _) => generated(response),
             // A decision that we do not know: refused, like everything that is not allowed.
-            (Outcome::Continue(_), _) => answer::fault(StatusCode::SERVICE_UNAVAILABLE, "The request cannot be decided."),
+            (Outcome::Continue(_), _) => answer::fault(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The request cannot be decided.",
+            ),
         }
     }
 
@@ -74,7 +78,10 @@ impl Edge {
     async fn fetch(&self, request: &Parts, allowed: &Allowed) -> Response<Body> {
         let (method, headers) = (&request.method, &request.headers);
         if !matches!(*method, Method::GET | Method::HEAD) {
-            return answer::fault(StatusCode::METHOD_NOT_ALLOWED, "Media can be read, not changed, here.");
+            return answer::fault(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "Media can be read, not changed, here.",
+            );
         }
         let key = allowed.path.key();
         if let Some((object, age)) = self.cache.get(key) {
@@ -86,7 +93,9 @@ impl Edge {
                 self.cache.put(key, object.clone());
                 answer::serve(method, headers, &object, Duration::ZERO, XCache::Miss)
             }
-            Err(OriginFault::NotFound) => answer::fault(StatusCode::NOT_FOUND, "There is nothing here."),
+            Err(OriginFault::NotFound) => {
+                answer::fault(StatusCode::NOT_FOUND, "There is nothing here.")
+            }
             Err(OriginFault::Unreachable(reason)) => {
                 tracing::error!(reason, "the origin does not answer");
                 answer::fault(StatusCode::BAD_GATEWAY, "The origin does not answer.")

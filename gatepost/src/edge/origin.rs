@@ -33,7 +33,11 @@ pub(crate) async fn fetch(s3: &Client, bucket: &str, key: &str) -> Result<Object
         Err(SdkError::ServiceError(error)) if error.raw().status().as_u16() == 404 => {
             return Err(OriginFault::NotFound);
         }
-        Err(error) => return Err(OriginFault::Unreachable(DisplayErrorContext(error).to_string())),
+        Err(error) => {
+            return Err(OriginFault::Unreachable(
+                DisplayErrorContext(error).to_string(),
+            ));
+        }
     };
     Ok(Object {
         content_type: output.content_type,
@@ -70,6 +74,10 @@ impl Object {
                 .iter()
                 .find_map(|directive| directive.strip_prefix(name)?.parse().ok())
         };
-        Duration::from_secs(seconds("s-maxage=").or_else(|| seconds("max-age=")).unwrap_or(0))
+        Duration::from_secs(
+            seconds("s-maxage=")
+                .or_else(|| seconds("max-age="))
+                .unwrap_or(0),
+        )
     }
 }

@@ -49,7 +49,10 @@ impl Cors {
         {
             headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
         }
-        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3000"));
+        headers.insert(
+            header::ACCESS_CONTROL_MAX_AGE,
+            HeaderValue::from_static("3000"),
+        );
         headers.insert(header::VARY, HeaderValue::from_static("Origin"));
         Some(response)
     }
@@ -159,9 +162,10 @@ fn refuse(status: StatusCode, code: &str, message: &str) -> Response<Body> {
     );
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/xml"),
+    );
     response
 }
 

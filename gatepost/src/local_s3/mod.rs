@@ -4,6 +4,7 @@
 //! and [`notification`] add what they lack.
 
 mod answers;
+mod lingering;
 mod notification;
 mod store;
 
@@ -26,6 +27,7 @@ use s3s_fs::FileSystem;
 use tokio::net::TcpListener;
 
 use answers::Cors;
+use lingering::Lingering;
 pub(crate) use notification::{CreatedObject, Notifier};
 use store::Store;
 
@@ -34,9 +36,6 @@ pub(crate) const REGION: &str = "us-east-1";
 
 /// SigV4's own limit on how old a signature may be; a form's policy sets a lower one.
 const MAX_SIGNATURE_AGE_SECS: u32 = 7 * 24 * 3600;
-
-/// S3's limit on the fields of a form without the file.
-const MAX_FORM_FIELDS_BYTES: usize = 20 * 1024;
 
 /// A server that listens and does not serve yet.
 pub(crate) struct LocalS3 {
@@ -70,7 +69,6 @@ impl LocalS3 {
         let mut config = S3Config::default();
         // `s3s` measures a form's `x-amz-date` against the clock as if it were a request; S3 only looks at the policy.
         config.presigned_url_max_skew_time_secs = MAX_SIGNATURE_AGE_SECS;
-        config.form_max_fields_size = MAX_FORM_FIELDS_BYTES;
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         let listener = listen_as_before(folder).await?;
         Ok(Self {
@@ -136,7 +134,7 @@ async fn answer(State((service, cors)): State<(S3Service, Cors)>, request: Reque
     let mut response = if is_post && !is_form {
         answers::not_a_form()
     } else {
-        let request = request.map(s3s::Body::http_body_unsync);
+        let request = request.map(|body| s3s::Body::http_body_unsync(Lingering::new(body)));
         match service.call(request).await {
             Ok(response) if is_post => {
                 answers::translate_refused_form(response.map(Body::new)).await

@@ -146,7 +146,10 @@ mod tests {
         let s3 = &event.records[0].s3;
         assert_eq!(s3.object.key.as_deref(), Some("uploads/a+b/%C3%BC%2B.jpg"));
         assert_eq!(s3.object.size, Some(3));
-        assert_eq!(event.records[0].event_name.as_deref(), Some("ObjectCreated:Post"));
+        assert_eq!(
+            event.records[0].event_name.as_deref(),
+            Some("ObjectCreated:Post")
+        );
     }
 
     #[test]

@@ -83,7 +83,10 @@ impl S3 for Store {
         if let Some(ETagCondition::ETag(wanted)) = wanted {
             let found = answer.output.e_tag.as_ref().map(ETag::value);
             if found != Some(wanted.value()) {
-                return Err(s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold"));
+                return Err(s3_error!(
+                    PreconditionFailed,
+                    "At least one of the pre-conditions you specified did not hold"
+                ));
             }
         }
         Ok(answer)
@@ -156,7 +159,10 @@ async fn collect(body: StreamingBlob) -> S3Result<Bytes> {
         .map_err(|error| s3_error!(IncompleteBody, "the body broke off: {error}"))
         .try_fold(BytesMut::new(), |mut collected, part| async move {
             if collected.len() + part.len() > MAX_OBJECT_BYTES {
-                return Err(s3_error!(EntityTooLarge, "the embedded S3 takes objects of at most 256 MiB"));
+                return Err(s3_error!(
+                    EntityTooLarge,
+                    "the embedded S3 takes objects of at most 256 MiB"
+                ));
             }
             collected.extend_from_slice(&part);
             Ok(collected)
@@ -189,7 +195,10 @@ fn check_digests(input: &PutObjectInput, body: &[u8]) -> S3Result<()> {
     if let Some(sent) = &input.content_md5
         && *sent != data_encoding::BASE64.encode(Md5::checksum(body).as_ref())
     {
-        return Err(s3_error!(BadDigest, "The Content-MD5 you specified did not match what we received."));
+        return Err(s3_error!(
+            BadDigest,
+            "The Content-MD5 you specified did not match what we received."
+        ));
     }
     let mut hasher = ChecksumHasher::default();
     hasher.crc32 = input.checksum_crc32.is_some().then(Crc32::new);
@@ -202,16 +211,32 @@ fn check_digests(input: &PutObjectInput, body: &[u8]) -> S3Result<()> {
     for (name, sent, found) in [
         ("CRC32", &input.checksum_crc32, found.checksum_crc32),
         ("CRC32C", &input.checksum_crc32c, found.checksum_crc32c),
-        ("CRC64NVME", &input.checksum_crc64nvme, found.checksum_crc64nvme),
+        (
+            "CRC64NVME",
+            &input.checksum_crc64nvme,
+            found.checksum_crc64nvme,
+        ),
         ("SHA1", &input.checksum_sha1, found.checksum_sha1),
         ("SHA256", &input.checksum_sha256, found.checksum_sha256),
     ] {
         if *sent != found {
-            return Err(s3_error!(BadDigest, "The {name} you specified did not match the calculated checksum."));
+            return Err(s3_error!(
+                BadDigest,
+                "The {name} you specified did not match the calculated checksum."
+            ));
         }
         // S3 wants the value of the algorithm that was named.
-        if sent.is_none() && input.checksum_algorithm.as_ref().map(ChecksumAlgorithm::as_str) == Some(name) {
-            return Err(s3_error!(InvalidRequest, "x-amz-checksum-algorithm names {name}, whose value is missing."));
+        if sent.is_none()
+            && input
+                .checksum_algorithm
+                .as_ref()
+                .map(ChecksumAlgorithm::as_str)
+                == Some(name)
+        {
+            return Err(s3_error!(
+                InvalidRequest,
+                "x-amz-checksum-algorithm names {name}, whose value is missing."
+            ));
         }
     }
     Ok(())

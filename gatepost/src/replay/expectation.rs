@@ -5,10 +5,12 @@ use serde_json::Value;
 /// Whether everything that is expected is there: members of objects, all elements of arrays, values as they are.
 pub(super) fn is_met(expected: &Value, found: &Value) -> bool {
     match (expected, found) {
-        (Value::Object(expected), Value::Object(found)) => expected.iter().all(|(name, expected)| {
-            // What is expected to be null may as well be absent.
-            is_met(expected, found.get(name).unwrap_or(&Value::Null))
-        }),
+        (Value::Object(expected), Value::Object(found)) => {
+            expected.iter().all(|(name, expected)| {
+                // What is expected to be null may as well be absent.
+                is_met(expected, found.get(name).unwrap_or(&Value::Null))
+            })
+        }
         (Value::Array(expected), Value::Array(found)) => {
             expected.len() == found.len()
                 && expected

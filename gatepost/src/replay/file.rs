@@ -27,10 +27,7 @@ pub(super) enum Event {
     /// Of Lambda@Edge.
     ViewerRequest(Box<ViewerRequestEvent>),
     /// Of SQS, or of S3 and put into a message as SQS would.
-    Upload {
-        kind: &'static str,
-        batch: SqsEvent,
-    },
+    Upload { kind: &'static str, batch: SqsEvent },
 }
 
 /// An object that is there before the event.
@@ -82,7 +79,10 @@ fn search(folder: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
 }
 
 fn is_event(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
     name.ends_with(".json") && !name.ends_with(".expected.json") && !name.ends_with(".given.json")
 }
 
@@ -95,10 +95,14 @@ impl EventFile {
     /// Reads the event and fills in its templates.
     pub(super) fn read(&self, templates: &Templates<'_>) -> anyhow::Result<Event> {
         let mut value = read_json(&self.path)?;
-        templates
-            .fill(&mut value)
-            .with_context(|| format!("{} holds a template that cannot be filled in", self.path.display()))?;
-        understand(value).with_context(|| format!("{} is no event that can be replayed", self.path.display()))
+        templates.fill(&mut value).with_context(|| {
+            format!(
+                "{} holds a template that cannot be filled in",
+                self.path.display()
+            )
+        })?;
+        understand(value)
+            .with_context(|| format!("{} is no event that can be replayed", self.path.display()))
     }
 
     /// What is expected of each record of the event.
@@ -112,7 +116,11 @@ impl EventFile {
             one => vec![one],
         };
         if expected.len() != n_records {
-            bail!("{} expects {} records, and there are {n_records}", path.display(), expected.len());
+            bail!(
+                "{} expects {} records, and there are {n_records}",
+                path.display(),
+                expected.len()
+            );
         }
         Ok(expected.into_iter().map(Some).collect())
     }
@@ -130,7 +138,8 @@ impl EventFile {
             .into_iter()
             .map(|object| {
                 let file = folder.join(&object.file);
-                let content = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+                let content = std::fs::read(&file)
+                    .with_context(|| format!("{} cannot be read", file.display()))?;
                 Ok((object, content))
             })
             .collect()

@@ -49,15 +49,27 @@ impl Report {
         if !self.as_json {
             self.print_table()?;
         }
-        Ok(if n_unmet == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if n_unmet == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 
     fn count(&self, matches: Option<bool>) -> usize {
-        self.lines.iter().filter(|line| line.matches == matches).count()
+        self.lines
+            .iter()
+            .filter(|line| line.matches == matches)
+            .count()
     }
 
     fn print_table(&self) -> anyhow::Result<()> {
-        let width = self.lines.iter().map(|line| line.name().chars().count()).max().unwrap_or(0);
+        let width = self
+            .lines
+            .iter()
+            .map(|line| line.name().chars().count())
+            .max()
+            .unwrap_or(0);
         let mut stdout = std::io::stdout().lock();
         for line in &self.lines {
             let mark = match line.matches {
@@ -79,7 +91,11 @@ impl Report {
             }
         }
         let n_records = self.lines.len();
-        let (n_met, n_unmet, n_free) = (self.count(Some(true)), self.count(Some(false)), self.count(None));
+        let (n_met, n_unmet, n_free) = (
+            self.count(Some(true)),
+            self.count(Some(false)),
+            self.count(None),
+        );
         writeln!(
             stdout,
             "\n{n_records} records: {n_met} as expected, {n_unmet} not as expected, {n_free} without an expectation"
@@ -105,7 +121,12 @@ impl Line {
         };
         let outcome = &self.outcome;
         if self.kind == "viewer-request" {
-            return format!("{} {} {}", text(&outcome["decision"]), outcome["status"], text(&outcome["reason"]));
+            return format!(
+                "{} {} {}",
+                text(&outcome["decision"]),
+                outcome["status"],
+                text(&outcome["reason"])
+            );
         }
         let detail = match outcome["status"].as_str() {
             Some("ready") => {

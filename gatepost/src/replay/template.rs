@@ -120,7 +120,8 @@ impl<'a> Templates<'a> {
 
 /// The token without a signature, and a header that says that it has none.
 fn unsigned(token: &str) -> anyhow::Result<String> {
-    let header = BASE64URL_NOPAD.encode(json!({"alg": "none", "typ": "JWT"}).to_string().as_bytes());
+    let header =
+        BASE64URL_NOPAD.encode(json!({"alg": "none", "typ": "JWT"}).to_string().as_bytes());
     let payload = token.split('.').nth(1).context("a token has a payload")?;
     Ok(format!("{header}.{payload}."))
 }
@@ -152,11 +153,18 @@ mod tests {
         let issuer = DevIssuer::ephemeral().unwrap();
         let templates = Templates::new(&issuer, Timestamp::now());
         let owner = Owner::of(ISSUER, "alice").to_string();
-        let mut value = json!({"uri": "/media/{{owner sub=alice}}/x", "list": ["{{token}}"], "n": 1});
+        let mut value =
+            json!({"uri": "/media/{{owner sub=alice}}/x", "list": ["{{token}}"], "n": 1});
         templates.fill(&mut value).unwrap();
         assert_eq!(value["uri"], format!("/media/{owner}/x"));
         assert_eq!(value["list"][0].as_str().unwrap().split('.').count(), 3);
-        for wrong in ["{{token", "{{nonsense}}", "{{token sub}}", "{{owner}}", "{{token alg=HS256}}"] {
+        for wrong in [
+            "{{token",
+            "{{nonsense}}",
+            "{{token sub}}",
+            "{{owner}}",
+            "{{token alg=HS256}}",
+        ] {
             assert!(templates.fill_text(wrong).is_err(), "{wrong}");
         }
     }

@@ -43,7 +43,11 @@ impl<'a> Uploads<'a> {
     }
 
     /// Puts the given objects into the store and hands the batch to the processor.
-    pub(super) async fn play(&mut self, file: &EventFile, batch: SqsEvent) -> anyhow::Result<Vec<Played>> {
+    pub(super) async fn play(
+        &mut self,
+        file: &EventFile,
+        batch: SqsEvent,
+    ) -> anyhow::Result<Vec<Played>> {
         let running = match &mut self.running {
             Some(running) => running,
             none => none.insert(start(self.config, self.endpoint_url).await?),
@@ -60,7 +64,9 @@ impl<'a> Uploads<'a> {
                 .body(content.into())
                 .send()
                 .await
-                .with_context(|| format!("the object {} cannot be put into the store", object.key))?;
+                .with_context(|| {
+                    format!("the object {} cannot be put into the store", object.key)
+                })?;
         }
         let started = Instant::now();
         let report = running.processor.process_batch(batch).await;
@@ -71,14 +77,20 @@ impl<'a> Uploads<'a> {
                 Ok(outcomes) => outcomes.iter().map(outcome).collect::<Result<_, _>>()?,
                 Err(retry) => vec![json!({"status": "retry", "reason": retry.reason})],
             };
-            played.extend(outcomes.into_iter().map(|outcome| Played { outcome, elapsed }));
+            played.extend(
+                outcomes
+                    .into_iter()
+                    .map(|outcome| Played { outcome, elapsed }),
+            );
         }
         Ok(played)
     }
 }
 
 async fn start(config: &Config, endpoint_url: Option<&str>) -> anyhow::Result<Running> {
-    let bucket = |variable: &str, default: &str| std::env::var(variable).unwrap_or_else(|_| default.to_owned());
+    let bucket = |variable: &str, default: &str| {
+        std::env::var(variable).unwrap_or_else(|_| default.to_owned())
+    };
     let buckets = Buckets {
         uploads: bucket("GATEPOST_UPLOAD_BUCKET", UPLOAD_BUCKET),
         media: bucket("GATEPOST_MEDIA_BUCKET", MEDIA_BUCKET),
@@ -87,7 +99,13 @@ async fn start(config: &Config, endpoint_url: Option<&str>) -> anyhow::Result<Ru
         (aws::connect(endpoint).await?, None)
     } else {
         let folder = tempfile::tempdir()?;
-        let credentials = Credentials::new("LOCLREPLAY", "for this run only", None, None, "gatepost-replay");
+        let credentials = Credentials::new(
+            "LOCLREPLAY",
+            "for this run only",
+            None,
+            None,
+            "gatepost-replay",
+        );
         let names = [buckets.uploads.as_str(), buckets.media.as_str()];
         let server = LocalS3::open(folder.path(), &names, &credentials, Notifier::silent()).await?;
         let connection = aws::connect_embedded(&server.endpoint(), credentials);
@@ -110,7 +128,9 @@ async fn start(config: &Config, endpoint_url: Option<&str>) -> anyhow::Result<Ru
 
 fn outcome(outcome: &Outcome) -> serde_json::Result<Value> {
     match outcome {
-        Outcome::Finished(manifest) | Outcome::AlreadyFinished(manifest) => serde_json::to_value(manifest),
+        Outcome::Finished(manifest) | Outcome::AlreadyFinished(manifest) => {
+            serde_json::to_value(manifest)
+        }
         Outcome::Ignored(reason) => Ok(json!({"status": "ignored", "reason": reason})),
     }
 }

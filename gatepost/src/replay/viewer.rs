@@ -22,8 +22,9 @@ impl Viewers {
     pub(super) fn new(config: &Config, issuer: &DevIssuer, now: Timestamp) -> anyhow::Result<Self> {
         let mut config = config.edge.clone();
         config.issuers.push(issuer.configuration());
-        let authorizer = Authorizer::new(&config)
-            .map_err(|faults| anyhow::anyhow!("the configuration does not go with the run's issuer: {faults:?}"))?;
+        let authorizer = Authorizer::new(&config).map_err(|faults| {
+            anyhow::anyhow!("the configuration does not go with the run's issuer: {faults:?}")
+        })?;
         Ok(Self { authorizer, now })
     }
 

@@ -10,10 +10,13 @@ use crate::harness::repository;
 
 #[test]
 fn people_sign_in_upload_and_see_only_their_own() {
-    let chromium = std::env::var("GATEPOST_CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".to_owned());
+    let chromium =
+        std::env::var("GATEPOST_CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".to_owned());
     let missing = [
-        (!Path::new(&chromium).exists()).then_some("Chromium (apt-get install chromium, or name it in GATEPOST_CHROMIUM)"),
-        (!repository("web/node_modules/playwright-core").exists()).then_some("web/node_modules (npm ci in web/)"),
+        (!Path::new(&chromium).exists())
+            .then_some("Chromium (apt-get install chromium, or name it in GATEPOST_CHROMIUM)"),
+        (!repository("web/node_modules/playwright-core").exists())
+            .then_some("web/node_modules (npm ci in web/)"),
     ];
     let missing: Vec<_> = missing.into_iter().flatten().collect();
     if !missing.is_empty() {
@@ -38,11 +41,21 @@ fn people_sign_in_upload_and_see_only_their_own() {
 fn photo_of_twelve_megapixels() -> PathBuf {
     let photo = Path::new(env!("CARGO_TARGET_TMPDIR")).join("photo-12mp.jpg");
     if !photo.exists() {
-        let source = ImageReader::open(crate_folder("webp").join("assets/lake.jpg")).unwrap().decode().unwrap();
-        let enlarged = source.resize_to_fill(4032, 3024, FilterType::Triangle).to_rgb8();
+        let source = ImageReader::open(crate_folder("webp").join("assets/lake.jpg"))
+            .unwrap()
+            .decode()
+            .unwrap();
+        let enlarged = source
+            .resize_to_fill(4032, 3024, FilterType::Triangle)
+            .to_rgb8();
         let mut jpeg = Vec::new();
         image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 90)
-            .write_image(enlarged.as_raw(), 4032, 3024, image::ExtendedColorType::Rgb8)
+            .write_image(
+                enlarged.as_raw(),
+                4032,
+                3024,
+                image::ExtendedColorType::Rgb8,
+            )
             .unwrap();
         std::fs::write(&photo, jpeg).unwrap();
     }
@@ -58,6 +71,12 @@ fn crate_folder(name: &str) -> PathBuf {
         .unwrap();
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
-    let package = packages.iter().find(|package| package["name"] == name).unwrap();
-    Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap().to_owned()
+    let package = packages
+        .iter()
+        .find(|package| package["name"] == name)
+        .unwrap();
+    Path::new(package["manifest_path"].as_str().unwrap())
+        .parent()
+        .unwrap()
+        .to_owned()
 }

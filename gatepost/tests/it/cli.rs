@@ -7,7 +7,11 @@ use crate::harness::{Gatepost, gatepost, text};
 
 /// Runs it and gives exit code, stdout and stderr.
 fn run(arguments: &[&str], folder: &Path) -> (Option<i32>, String, String) {
-    let output = gatepost().args(arguments).current_dir(folder).output().unwrap();
+    let output = gatepost()
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap();
     let (stdout, stderr) = text(&output);
     assert!(!stderr.contains("panicked"), "{arguments:?}: {stderr}");
     assert!(!stderr.contains("backtrace"), "{arguments:?}: {stderr}");
@@ -22,15 +26,47 @@ fn what_cannot_be_done_is_said_in_one_sentence() {
     let port = taken.local_addr().unwrap().port().to_string();
     for (arguments, code, said) in [
         (vec!["--nonsense"], 2, "unexpected argument '--nonsense'"),
-        (vec!["dev", "--port", "x"], 2, "invalid value 'x' for '--port <PORT>'"),
-        (vec!["dev", "--port", &port], 1, "is taken; stop what listens there or name another with --port"),
-        (vec!["dev", "--port", "0", "--data-dir", "file"], 1, "the data directory file cannot be made"),
-        (vec!["dev", "--port", "0", "--data-dir", "file/below"], 1, "the data directory file/below cannot be made"),
-        (vec!["dev", "--port", "0", "--config", "missing.toml"], 1, "the configuration missing.toml cannot be read"),
-        (vec!["token", "--sub", "alice", "--data-dir", "file"], 1, "the data directory file cannot be made"),
+        (
+            vec!["dev", "--port", "x"],
+            2,
+            "invalid value 'x' for '--port <PORT>'",
+        ),
+        (
+            vec!["dev", "--port", &port],
+            1,
+            "is taken; stop what listens there or name another with --port",
+        ),
+        (
+            vec!["dev", "--port", "0", "--data-dir", "file"],
+            1,
+            "the data directory file cannot be made",
+        ),
+        (
+            vec!["dev", "--port", "0", "--data-dir", "file/below"],
+            1,
+            "the data directory file/below cannot be made",
+        ),
+        (
+            vec!["dev", "--port", "0", "--config", "missing.toml"],
+            1,
+            "the configuration missing.toml cannot be read",
+        ),
+        (
+            vec!["token", "--sub", "alice", "--data-dir", "file"],
+            1,
+            "the data directory file cannot be made",
+        ),
         (vec!["token", "--sub", ""], 1, "--sub is empty"),
-        (vec!["token", "--sub", "a", "--claims", "[]"], 2, "it is not a JSON object"),
-        (vec!["token", "--sub", "a", "--expires", "soon"], 2, "is no duration; write for example 30s, 5m or 1h"),
+        (
+            vec!["token", "--sub", "a", "--claims", "[]"],
+            2,
+            "it is not a JSON object",
+        ),
+        (
+            vec!["token", "--sub", "a", "--expires", "soon"],
+            2,
+            "is no duration; write for example 30s, 5m or 1h",
+        ),
         (vec!["replay"], 2, "<PATH>..."),
         (vec!["replay", "missing"], 2, "missing does not exist"),
     ] {
@@ -93,7 +129,11 @@ widths = [320, "wide"]
 #[test]
 fn text_that_is_not_toml_is_reported_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("gatepost.toml"), "[uploads]\nmax_bytes = \nx = [").unwrap();
+    std::fs::write(
+        folder.path().join("gatepost.toml"),
+        "[uploads]\nmax_bytes = \nx = [",
+    )
+    .unwrap();
     let (code, _, stderr) = run(&["replay", "."], folder.path());
     assert_eq!(code, Some(2));
     assert!(stderr.contains("gatepost.toml:2:"), "{stderr}");
@@ -110,5 +150,8 @@ fn a_data_directory_belongs_to_one_process() {
         .unwrap();
     let (_, stderr) = text(&output);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr.contains("is in use by another `gatepost dev`"), "{stderr}");
+    assert!(
+        stderr.contains("is in use by another `gatepost dev`"),
+        "{stderr}"
+    );
 }

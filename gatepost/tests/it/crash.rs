@@ -40,12 +40,20 @@ async fn twenty_uploads_survive_a_kill_in_their_midst() {
     let sending: Vec<_> = forms
         .iter()
         .map(|form| {
-            let (http, url, fields, jpeg) = (system.http.clone(), form.url().to_owned(), form.fields(), jpeg.clone());
+            let (http, url, fields, jpeg) = (
+                system.http.clone(),
+                form.url().to_owned(),
+                form.fields(),
+                jpeg.clone(),
+            );
             tokio::spawn(async move { post_form(&http, &url, &fields, &jpeg).await })
         })
         .collect();
     // Some are finished, some are being worked on, some may not even have arrived.
-    until("no upload was finished", || manifests(folder.path()).len() >= 3).await;
+    until("no upload was finished", || {
+        manifests(folder.path()).len() >= 3
+    })
+    .await;
     system.kill();
     let n_finished = manifests(folder.path()).len();
     assert!(n_finished < 20, "all were finished before the kill");
@@ -53,7 +61,11 @@ async fn twenty_uploads_survive_a_kill_in_their_midst() {
     let system = Gatepost::start(folder.path());
     for (form, sent) in forms.iter().zip(sending) {
         // Who got no answer sends again.
-        if !sent.await.unwrap().is_ok_and(|answer| answer.status().is_success()) {
+        if !sent
+            .await
+            .unwrap()
+            .is_ok_and(|answer| answer.status().is_success())
+        {
             assert_eq!(form.send(&system.http, &jpeg).await.status(), 204);
         }
     }
@@ -61,13 +73,26 @@ async fn twenty_uploads_survive_a_kill_in_their_midst() {
         let answer = system.settled(&alice, &form.id()).await;
         assert_eq!(answer["status"], "ready", "{answer}");
         for rendition in answer["manifest"]["renditions"].as_array().unwrap() {
-            let file = system.get(rendition["path"].as_str().unwrap(), &alice).await.bytes().await.unwrap();
+            let file = system
+                .get(rendition["path"].as_str().unwrap(), &alice)
+                .await
+                .bytes()
+                .await
+                .unwrap();
             let decoded = image::load_from_memory(&file).unwrap();
-            assert_eq!(u64::from(decoded.width()), rendition["width"].as_u64().unwrap());
+            assert_eq!(
+                u64::from(decoded.width()),
+                rendition["width"].as_u64().unwrap()
+            );
         }
     }
     assert_eq!(manifests(folder.path()).len(), 20);
-    let is_empty = || std::fs::read_dir(folder.path().join("queue")).unwrap().next().is_none();
+    let is_empty = || {
+        std::fs::read_dir(folder.path().join("queue"))
+            .unwrap()
+            .next()
+            .is_none()
+    };
     until("messages are left", is_empty).await;
 }
 
@@ -95,17 +120,31 @@ async fn what_fails_five_times_lies_in_the_dead_letters() {
     let jpeg = photo(64, 48);
     let form = system.form(&alice, "image/jpeg", &jpeg).await;
     // A manifest that cannot be read: the processor can neither finish the upload nor say that it was.
-    let place = folder.path().join("s3/gatepost-media").join(form.0["manifest"].as_str().unwrap().trim_start_matches('/'));
+    let place = folder
+        .path()
+        .join("s3/gatepost-media")
+        .join(form.0["manifest"].as_str().unwrap().trim_start_matches('/'));
     std::fs::create_dir_all(place.parent().unwrap()).unwrap();
     std::fs::write(&place, "{").unwrap();
     assert_eq!(form.send(&system.http, &jpeg).await.status(), 204);
 
     let dead = folder.path().join("dead-letters");
-    until("there is no dead letter", || std::fs::read_dir(&dead).unwrap().next().is_some()).await;
-    let file = std::fs::read_dir(&dead).unwrap().next().unwrap().unwrap().path();
+    until("there is no dead letter", || {
+        std::fs::read_dir(&dead).unwrap().next().is_some()
+    })
+    .await;
+    let file = std::fs::read_dir(&dead)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
     let letter: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     assert_eq!(letter["receive_count"], 5);
     assert!(letter["body"].as_str().unwrap().contains(&form.id()));
     // It held up nobody else.
-    assert_eq!(system.upload(&alice, "image/jpeg", &jpeg).await["status"], "ready");
+    assert_eq!(
+        system.upload(&alice, "image/jpeg", &jpeg).await["status"],
+        "ready"
+    );
 }

@@ -42,27 +42,116 @@ async fn a_form_permits_exactly_what_it_was_made_for() {
     other[100] ^= 1;
 
     for (case, fields, bytes, status, code) in [
-        ("another key", with(&form, "key", Some("uploads/x/y")), &jpeg, 403, "AccessDenied"),
-        ("a longer key", with(&form, "key", Some(&format!("{key}/x"))), &jpeg, 403, "AccessDenied"),
-        ("another type", with(&form, "Content-Type", Some("text/html")), &jpeg, 403, "AccessDenied"),
-        ("no type", with(&form, "Content-Type", None), &jpeg, 403, "AccessDenied"),
-        ("other metadata", with(&form, "x-amz-meta-filename", Some("x")), &jpeg, 403, "AccessDenied"),
-        ("no metadata", with(&form, "x-amz-meta-filename", None), &jpeg, 403, "AccessDenied"),
-        ("an extra field", with(&form, "acl", Some("public-read")), &jpeg, 403, "AccessDenied"),
-        ("another digest", with(&form, "x-amz-checksum-sha256", Some("AAAA")), &jpeg, 403, "AccessDenied"),
-        ("no digest", with(&form, "x-amz-checksum-sha256", None), &jpeg, 403, "AccessDenied"),
-        ("another signature", with(&form, "x-amz-signature", Some(&"0".repeat(64))), &jpeg, 403, "SignatureDoesNotMatch"),
-        ("no signature", with(&form, "x-amz-signature", None), &jpeg, 403, "AccessDenied"),
-        ("no policy", with(&form, "policy", None), &jpeg, 400, "InvalidArgument"),
+        (
+            "another key",
+            with(&form, "key", Some("uploads/x/y")),
+            &jpeg,
+            403,
+            "AccessDenied",
+        ),
+        (
+            "a longer key",
+            with(&form, "key", Some(&format!("{key}/x"))),
+            &jpeg,
+            403,
+            "AccessDenied",
+        ),
+        (
+            "another type",
+            with(&form, "Content-Type", Some("text/html")),
+            &jpeg,
+            403,
+            "AccessDenied",
+        ),
+        (
+            "no type",
+            with(&form, "Content-Type", None),
+            &jpeg,
+            403,
+            "AccessDenied",
+        ),
+        (
+            "other metadata",
+            with(&form, "x-amz-meta-filename", Some("x")),
+            &jpeg,
+            403,
+            "AccessDenied",
+        ),
+        (
+            "no metadata",
+            with(&form, "x-amz-meta-filename", None),
+            &jpeg,
+            403,
+            "AccessDenied",
+        ),
+        (
+            "an extra field",
+            with(&form, "acl", Some("public-read")),
+            &jpeg,
+            403,
+            "AccessDenied",
+        ),
+        (
+            "another digest",
+            with(&form, "x-amz-checksum-sha256", Some("AAAA")),
+            &jpeg,
+            403,
+            "AccessDenied",
+        ),
+        (
+            "no digest",
+            with(&form, "x-amz-checksum-sha256", None),
+            &jpeg,
+            403,
+            "AccessDenied",
+        ),
+        (
+            "another signature",
+            with(&form, "x-amz-signature", Some(&"0".repeat(64))),
+            &jpeg,
+            403,
+            "SignatureDoesNotMatch",
+        ),
+        (
+            "no signature",
+            with(&form, "x-amz-signature", None),
+            &jpeg,
+            403,
+            "AccessDenied",
+        ),
+        (
+            "no policy",
+            with(&form, "policy", None),
+            &jpeg,
+            400,
+            "InvalidArgument",
+        ),
         ("larger", form.fields(), &longer, 400, "EntityTooLarge"),
-        ("smaller", form.fields(), &jpeg[..100].to_vec(), 400, "EntityTooSmall"),
+        (
+            "smaller",
+            form.fields(),
+            &jpeg[..100].to_vec(),
+            400,
+            "EntityTooSmall",
+        ),
         ("other bytes", form.fields(), &other, 400, "BadDigest"),
     ] {
-        let response = post_form(&system.http, form.url(), &fields, bytes).await.unwrap();
+        let response = post_form(&system.http, form.url(), &fields, bytes)
+            .await
+            .unwrap();
         assert_eq!(refused(response).await, (status, code.to_owned()), "{case}");
     }
-    let response = system.http.post(form.url()).body("hello").send().await.unwrap();
-    assert_eq!(refused(response).await, (412, "PreconditionFailed".to_owned()));
+    let response = system
+        .http
+        .post(form.url())
+        .body("hello")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        refused(response).await,
+        (412, "PreconditionFailed".to_owned())
+    );
 
     // Nothing of all that was kept.
     let uploads = folder.path().join("s3/gatepost-uploads/uploads");
@@ -77,7 +166,8 @@ async fn an_expired_form_is_refused_and_an_old_one_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let system = Gatepost::start(folder.path());
     let stored: Value =
-        serde_json::from_slice(&std::fs::read(folder.path().join("s3-credentials.json")).unwrap()).unwrap();
+        serde_json::from_slice(&std::fs::read(folder.path().join("s3-credentials.json")).unwrap())
+            .unwrap();
     let text = |name: &str| stored[name].as_str().unwrap().to_owned();
     let credentials = Credentials {
         access_key_id: text("access_key_id"),
@@ -85,19 +175,33 @@ async fn an_expired_form_is_refused_and_an_old_one_is_not() {
         session_token: None,
         expires_at: None,
     };
-    let form = system.form(&system.token("alice"), "image/jpeg", b"x").await;
+    let form = system
+        .form(&system.token("alice"), "image/jpeg", b"x")
+        .await;
     let endpoint = form.url().strip_suffix("/gatepost-uploads").unwrap();
     let bucket = Bucket::at_endpoint("gatepost-uploads", "us-east-1", endpoint).unwrap();
     let now = Timestamp::now();
     for (case, signed_at, lifetime, expected) in [
         ("made an hour ago for two", -60, 120, (204, String::new())),
-        ("made an hour ago for half of one", -60, 30, (403, "AccessDenied".to_owned())),
+        (
+            "made an hour ago for half of one",
+            -60,
+            30,
+            (403, "AccessDenied".to_owned()),
+        ),
     ] {
-        let signed = PostPolicy::new(&bucket, "elsewhere/a", 0..=100, Expiry::within(SignedDuration::from_mins(lifetime)))
-            .unwrap()
-            .sign(now + SignedDuration::from_mins(signed_at), &credentials)
+        let signed = PostPolicy::new(
+            &bucket,
+            "elsewhere/a",
+            0..=100,
+            Expiry::within(SignedDuration::from_mins(lifetime)),
+        )
+        .unwrap()
+        .sign(now + SignedDuration::from_mins(signed_at), &credentials)
+        .unwrap();
+        let response = post_form(&system.http, &signed.url, &signed.fields, b"x")
+            .await
             .unwrap();
-        let response = post_form(&system.http, &signed.url, &signed.fields, b"x").await.unwrap();
         assert_eq!(refused(response).await, expected, "{case}");
     }
 }
@@ -106,7 +210,9 @@ async fn an_expired_form_is_refused_and_an_old_one_is_not() {
 async fn pages_of_this_site_may_post_and_read_the_answer() {
     let folder = tempfile::tempdir().unwrap();
     let system = Gatepost::start(folder.path());
-    let form = system.form(&system.token("alice"), "image/jpeg", b"x").await;
+    let form = system
+        .form(&system.token("alice"), "image/jpeg", b"x")
+        .await;
     for (origin, allowed) in [(system.url.as_str(), true), ("https://evil.example", false)] {
         let preflight = system
             .http
@@ -116,10 +222,25 @@ async fn pages_of_this_site_may_post_and_read_the_answer() {
             .send()
             .await
             .unwrap();
-        assert_eq!(preflight.status().as_u16(), if allowed { 200 } else { 403 }, "{origin}");
+        assert_eq!(
+            preflight.status().as_u16(),
+            if allowed { 200 } else { 403 },
+            "{origin}"
+        );
         // A page must be able to read why it was refused.
-        let answer = system.http.post(form.url()).header("origin", origin).body("x").send().await.unwrap();
+        let answer = system
+            .http
+            .post(form.url())
+            .header("origin", origin)
+            .body("x")
+            .send()
+            .await
+            .unwrap();
         let granted = answer.headers().get("access-control-allow-origin");
-        assert_eq!(granted.is_some_and(|granted| granted == origin), allowed, "{origin}");
+        assert_eq!(
+            granted.is_some_and(|granted| granted == origin),
+            allowed,
+            "{origin}"
+        );
     }
 }

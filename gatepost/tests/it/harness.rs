@@ -36,10 +36,11 @@ impl Gatepost {
             .args(["dev", "--port", "0", "--data-dir"])
             .arg(data_dir)
             .args(arguments)
+            .env("RUST_LOG", "off")
             .current_dir(env!("CARGO_TARGET_TMPDIR"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -117,7 +118,8 @@ impl Gatepost {
     pub(crate) async fn upload(&self, token: &str, content_type: &str, bytes: &[u8]) -> Value {
         let form = self.form(token, content_type, bytes).await;
         let response = form.send(&self.http, bytes).await;
-        assert_eq!(response.status(), 204);
+        let status = response.status();
+        assert_eq!(status, 204, "{}", response.text().await.unwrap());
         self.settled(token, &form.id()).await
     }
 
@@ -216,7 +218,12 @@ pub(crate) fn photo(width: u32, height: u32) -> Vec<u8> {
     });
     let mut jpeg = Vec::new();
     image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 85)
-        .write_image(image.as_raw(), width, height, image::ExtendedColorType::Rgb8)
+        .write_image(
+            image.as_raw(),
+            width,
+            height,
+            image::ExtendedColorType::Rgb8,
+        )
         .unwrap();
     jpeg
 }

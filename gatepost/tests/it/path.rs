@@ -18,18 +18,28 @@ async fn a_photo_becomes_thumbnails_that_its_owner_can_fetch() {
     let system = Gatepost::start(folder.path());
     let (alice, bob) = (system.token("alice"), system.token("bob"));
 
-    let answer = system.upload(&alice, "image/jpeg", &photo(1500, 1000)).await;
+    let answer = system
+        .upload(&alice, "image/jpeg", &photo(1500, 1000))
+        .await;
     assert_eq!(answer["status"], "ready", "{answer}");
     let manifest = &answer["manifest"];
     let sizes: Vec<_> = manifest["renditions"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|rendition| (rendition["width"].as_u64().unwrap(), rendition["height"].as_u64().unwrap()))
+        .map(|rendition| {
+            (
+                rendition["width"].as_u64().unwrap(),
+                rendition["height"].as_u64().unwrap(),
+            )
+        })
         .collect();
     // 1920 would be larger than the source.
     assert_eq!(sizes, [(1280, 853), (640, 427), (320, 213)]);
-    assert_eq!((&manifest["source"]["width"], &manifest["source"]["height"]), (&1500.into(), &1000.into()));
+    assert_eq!(
+        (&manifest["source"]["width"], &manifest["source"]["height"]),
+        (&1500.into(), &1000.into())
+    );
 
     // What the manifest says of a file is true of the file.
     let rendition = &manifest["renditions"][1];
@@ -38,7 +48,10 @@ async fn a_photo_becomes_thumbnails_that_its_owner_can_fetch() {
     assert_eq!(response.status(), 200);
     assert_eq!(header(&response, "content-type"), "image/webp");
     assert_eq!(header(&response, "x-cache"), "Miss from gatepost");
-    assert_eq!(header(&response, "cache-control"), "private, max-age=31536000, immutable");
+    assert_eq!(
+        header(&response, "cache-control"),
+        "private, max-age=31536000, immutable"
+    );
     let etag = header(&response, "etag").to_owned();
     let bytes = response.bytes().await.unwrap();
     assert_eq!(bytes.len() as u64, rendition["bytes"].as_u64().unwrap());
@@ -49,21 +62,55 @@ async fn a_photo_becomes_thumbnails_that_its_owner_can_fetch() {
     let response = system.get(path, &alice).await;
     assert_eq!(header(&response, "x-cache"), "Hit from gatepost");
     assert!(header(&response, "age").parse::<u64>().is_ok());
-    let response = system.request(Method::HEAD, path, &alice).send().await.unwrap();
+    let response = system
+        .request(Method::HEAD, path, &alice)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(header(&response, "content-length"), bytes.len().to_string());
-    let response = system.request(Method::GET, path, &alice).header("range", "bytes=0-3").send().await.unwrap();
-    assert_eq!((response.status().as_u16(), response.bytes().await.unwrap().as_ref()), (206, b"RIFF".as_slice()));
-    let response = system.request(Method::GET, path, &alice).header("if-none-match", etag).send().await.unwrap();
+    let response = system
+        .request(Method::GET, path, &alice)
+        .header("range", "bytes=0-3")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (
+            response.status().as_u16(),
+            response.bytes().await.unwrap().as_ref()
+        ),
+        (206, b"RIFF".as_slice())
+    );
+    let response = system
+        .request(Method::GET, path, &alice)
+        .header("if-none-match", etag)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(response.status(), 304);
 
     // Others do not get it, though it lies in the cache, and are told little.
     let response = system.get(path, &bob).await;
     assert_eq!(response.status(), 403);
-    assert_eq!((header(&response, "x-cache"), header(&response, "cache-control")), ("", "no-store"));
-    let response = system.http.get(format!("{}{path}", system.url)).send().await.unwrap();
+    assert_eq!(
+        (
+            header(&response, "x-cache"),
+            header(&response, "cache-control")
+        ),
+        ("", "no-store")
+    );
+    let response = system
+        .http
+        .get(format!("{}{path}", system.url))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(response.status(), 401);
     assert_eq!(header(&response, "www-authenticate"), "Bearer");
-    let browser = system.http.get(format!("{}{path}", system.url)).header("accept", "text/html");
+    let browser = system
+        .http
+        .get(format!("{}{path}", system.url))
+        .header("accept", "text/html");
     let response = browser.send().await.unwrap();
     assert_eq!(response.status(), 302);
     assert!(header(&response, "location").starts_with("/dev/sign-in?return_to=%2Fmedia%2F"));
@@ -75,13 +122,24 @@ async fn a_photo_becomes_thumbnails_that_its_owner_can_fetch() {
     assert_eq!(gallery["items"].as_array().unwrap().len(), 0);
     let id = manifest["id"].as_str().unwrap();
     let stolen = format!("/api/uploads/{id}");
-    assert_ne!(system.get(&stolen, &bob).await.json::<Value>().await.unwrap()["status"], "ready");
+    assert_ne!(
+        system
+            .get(&stolen, &bob)
+            .await
+            .json::<Value>()
+            .await
+            .unwrap()["status"],
+        "ready"
+    );
 
     // All of it is there after a restart.
     assert!(system.interrupt());
     let system = Gatepost::start(folder.path());
     let response = system.get(path, &alice).await;
-    assert_eq!((response.status().as_u16(), header(&response, "x-cache")), (200, "Miss from gatepost"));
+    assert_eq!(
+        (response.status().as_u16(), header(&response, "x-cache")),
+        (200, "Miss from gatepost")
+    );
 }
 
 #[tokio::test]
@@ -95,14 +153,25 @@ async fn what_is_no_picture_is_refused_with_a_reason() {
         .write_to(&mut std::io::Cursor::new(&mut png), image::ImageFormat::Png)
         .unwrap();
     for (content_type, bytes, code) in [
-        ("image/jpeg", b"This is a text, whatever its name.".as_slice(), "unsupported_type"),
+        (
+            "image/jpeg",
+            b"This is a text, whatever its name.".as_slice(),
+            "unsupported_type",
+        ),
         ("image/jpeg", &jpeg[..jpeg.len() / 2], "truncated"),
         ("image/jpeg", &png, "type_mismatch"),
         ("image/png", &jpeg, "type_mismatch"),
     ] {
         let answer = system.upload(&alice, content_type, bytes).await;
-        assert_eq!((&answer["status"], &answer["reason"]["code"]), (&"rejected".into(), &code.into()), "{answer}");
-        assert!(answer["reason"]["message"].as_str().unwrap().ends_with('.'), "{answer}");
+        assert_eq!(
+            (&answer["status"], &answer["reason"]["code"]),
+            (&"rejected".into(), &code.into()),
+            "{answer}"
+        );
+        assert!(
+            answer["reason"]["message"].as_str().unwrap().ends_with('.'),
+            "{answer}"
+        );
     }
     let gallery: Value = system.get("/api/media", &alice).await.json().await.unwrap();
     assert_eq!(gallery["items"].as_array().unwrap().len(), 0);
@@ -124,7 +193,13 @@ async fn a_gallery_is_paged_newest_first() {
     let mut n_pages = 0;
     loop {
         let page: Value = system.get(&path, &alice).await.json().await.unwrap();
-        listed.extend(page["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()));
+        listed.extend(
+            page["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|item| item["id"].as_str().unwrap().to_owned()),
+        );
         n_pages += 1;
         match page["cursor"].as_str() {
             Some(cursor) => path = format!("/api/media?cursor={cursor}"),
@@ -133,7 +208,10 @@ async fn a_gallery_is_paged_newest_first() {
     }
     assert_eq!(n_pages, 2);
     assert_eq!(listed, ids);
-    assert_eq!(system.get("/api/media?cursor=../x", &alice).await.status(), 400);
+    assert_eq!(
+        system.get("/api/media?cursor=../x", &alice).await.status(),
+        400
+    );
 }
 
 #[tokio::test]
@@ -148,7 +226,12 @@ async fn a_request_by_another_name_is_refused() {
         .await
         .unwrap();
     assert_eq!(response.status(), 421);
-    let key_set: Value = system.get("/.well-known/jwks.json", "").await.json().await.unwrap();
+    let key_set: Value = system
+        .get("/.well-known/jwks.json", "")
+        .await
+        .json()
+        .await
+        .unwrap();
     assert_eq!(key_set["keys"][0]["kty"], "EC");
     assert_eq!(key_set["keys"][0].get("d"), None);
 }

