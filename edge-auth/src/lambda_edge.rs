@@ -1,6 +1,6 @@
 //! The wire: Lambda@Edge's viewer-request event, and what it takes for an answer.
 //!
-//! Shapes are those of the CloudFront developer guide, "Lambda@Edge event structure": header names are lower-case keys
+//! Shapes are those of the `CloudFront` developer guide, "Lambda@Edge event structure": header names are lower-case keys
 //! of lists of `{key, value}`, a generated response has its status as a string. Members that we do not know travel
 //! through untouched.
 
@@ -23,11 +23,11 @@ pub struct ViewerRequestEvent {
 /// The one record of an event.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Record {
-    /// What CloudFront says.
+    /// What `CloudFront` says.
     pub cf: CloudFront,
 }
 
-/// What CloudFront says of a request.
+/// What `CloudFront` says of a request.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct CloudFront {
     /// The distribution and the request's id.
@@ -48,7 +48,7 @@ pub struct EventConfig {
     pub distribution_id: String,
     /// `viewer-request` is the one that we answer.
     pub event_type: String,
-    /// CloudFront's id of the request, for logs.
+    /// `CloudFront`'s id of the request, for logs.
     #[serde(default)]
     pub request_id: String,
 }
@@ -70,7 +70,7 @@ pub struct ViewerRequest {
     pub querystring: String,
     /// The path, as it was sent.
     pub uri: String,
-    /// Whatever else CloudFront sends, such as `body`.
+    /// Whatever else `CloudFront` sends, such as `body`.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
@@ -90,7 +90,7 @@ pub struct HeaderValue {
     pub value: String,
 }
 
-/// An answer that CloudFront gives in our name.
+/// An answer that `CloudFront` gives in our name.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GeneratedResponse {
@@ -108,9 +108,9 @@ pub struct GeneratedResponse {
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Outcome {
-    /// CloudFront goes on with this request.
+    /// `CloudFront` goes on with this request.
     Continue(ViewerRequest),
-    /// CloudFront answers with this.
+    /// `CloudFront` answers with this.
     Respond(GeneratedResponse),
 }
 

@@ -11,7 +11,7 @@ use crate::config::TokenSource;
 use crate::lambda_edge::Headers;
 use crate::refusal::{Malformed, Refusal};
 
-/// Tokens longer than this are refused before anything is decoded. CloudFront takes 20 KB of request in all.
+/// Tokens longer than this are refused before anything is decoded. `CloudFront` takes 20 KB of request in all.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// A token whose form is right and whose signature nobody has checked.

@@ -24,7 +24,7 @@ impl Stop {
                 std::future::pending::<()>().await;
                 return;
             };
-            let _ = next(&mut interrupt, &mut terminate).await;
+            let () = next(&mut interrupt, &mut terminate).await;
             // Nobody may be waiting; then there is nothing to tell.
             let _ = sender.send(true);
             next(&mut interrupt, &mut terminate).await;

@@ -1,7 +1,7 @@
 //! The HTTP API between the page and the bucket: it hands out upload forms and tells what became of uploads.
 //!
 //! [`router`] is the whole service; `gatepost dev` serves it beside the local edge, a Lambda serves it behind
-//! CloudFront. Every call verifies the caller's JWT itself with `edge-auth`: the edge's word is not taken for it.
+//! `CloudFront`. Every call verifies the caller's JWT itself with `edge-auth`: the edge's word is not taken for it.
 //! No file passes through here.
 
 mod media;

@@ -1,2 +1,172 @@
-//! stub
-fn main() {}
+//! The contributor loop, the same for people and CI: `cargo xtask test`.
+//!
+//! It installs what the tests need where it may, says what is missing where it may not, runs every check even if one
+//! before it failed, and ends with a line for each. With `CI=true` nothing is skipped: what is missing is a failure.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use anyhow::{Context as _, bail, ensure};
+
+const USAGE: &str = "usage: cargo xtask test
+
+  test    format, lints, documentation, every test of every kind, the events of test-events/";
+
+const CHROMIUM: &str = "/usr/bin/chromium";
+
+type Step = (&'static str, fn() -> anyhow::Result<()>);
+
+const TEST: &[Step] = &[
+    ("Node.js and the page's packages", install_node_packages),
+    ("Chromium", install_chromium),
+    ("format", || cargo(&["fmt", "--all", "--check"])),
+    ("lints", || {
+        cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ])
+    }),
+    ("documentation", || {
+        run(Command::new(cargo_binary())
+            .args([
+                "doc",
+                "--workspace",
+                "--no-deps",
+                "--locked",
+                "--document-private-items",
+            ])
+            .env("RUSTDOCFLAGS", "-D warnings"))
+    }),
+    ("Rust tests, the browser's among them", || {
+        cargo(&["test", "--workspace", "--locked"])
+    }),
+    ("the page's unit tests", || npm(&["test", "--silent"])),
+    ("replay of test-events", || {
+        cargo(&["run", "--quiet", "--locked", "--", "replay", "test-events"])
+    }),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if arguments != ["test"] {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    }
+    // Cargo names this crate's folder; everything here is relative to the one above.
+    if let Ok(folder) = std::env::var("CARGO_MANIFEST_DIR")
+        && let Err(error) = std::env::set_current_dir(Path::new(&folder).join(".."))
+    {
+        eprintln!("the repository cannot be entered: {error}");
+        return ExitCode::from(2);
+    }
+    run_steps(TEST)
+}
+
+fn run_steps(steps: &[Step]) -> ExitCode {
+    let mut results = Vec::new();
+    for (name, step) in steps {
+        println!("\n── {name}");
+        let started = Instant::now();
+        let result = step();
+        if let Err(error) = &result {
+            println!("{error:#}");
+        }
+        results.push((name, result.is_ok(), started.elapsed()));
+    }
+    println!();
+    for (name, passed, elapsed) in &results {
+        let mark = if *passed { "ok    " } else { "FAILED" };
+        println!("{mark}  {:>4} s  {name}", elapsed.as_secs());
+    }
+    let n_passed = results.iter().filter(|(_, passed, _)| *passed).count();
+    let n_failed = results.len() - n_passed;
+    println!("\nsteps: {n_passed} passed, {n_failed} failed");
+    if n_failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Installs the packages of the page and its tests, as its lock file names them.
+fn install_node_packages() -> anyhow::Result<()> {
+    let version = Command::new("node").arg("--version").output();
+    let Ok(version) = version else {
+        bail!("Node.js was not found; install Node 20 or newer");
+    };
+    let text = String::from_utf8_lossy(&version.stdout);
+    let major = text
+        .trim()
+        .trim_start_matches('v')
+        .split('.')
+        .next()
+        .and_then(|major| major.parse::<u32>().ok());
+    ensure!(
+        major.is_some_and(|major| major >= 20),
+        "Node.js is {}; 20 or newer is needed",
+        text.trim()
+    );
+    // The build script of `gatepost` installs them before it builds the page.
+    cargo(&["build", "--locked", "--package", "gatepost"])?;
+    ensure!(
+        Path::new("web/node_modules/playwright-core").exists(),
+        "the page's packages are not installed; run npm ci in web/ to see why"
+    );
+    Ok(())
+}
+
+/// Installs Debian's Chromium where there is none and we may.
+fn install_chromium() -> anyhow::Result<()> {
+    if std::env::var_os("GATEPOST_CHROMIUM").is_some() || Path::new(CHROMIUM).exists() {
+        return Ok(());
+    }
+    let is_root = Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout == b"0\n");
+    let has_apt = Command::new("apt-get").arg("--version").output().is_ok();
+    let in_ci = std::env::var_os("CI").is_some();
+    if is_root && has_apt {
+        run(Command::new("apt-get").args(["update", "-qq"]))?;
+        return run(Command::new("apt-get")
+            .args([
+                "install",
+                "-y",
+                "-qq",
+                "--no-install-recommends",
+                "chromium",
+            ])
+            .env("DEBIAN_FRONTEND", "noninteractive"));
+    }
+    let advice = "Chromium was not found; install it (Debian: apt-get install chromium) or name it in GATEPOST_CHROMIUM";
+    ensure!(!in_ci, "{advice}");
+    println!("{advice}\nNOT RUN: the browser test will be left out");
+    Ok(())
+}
+
+fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
+    run(Command::new(cargo_binary()).args(arguments))
+}
+
+fn cargo_binary() -> String {
+    std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
+}
+
+fn npm(arguments: &[&str]) -> anyhow::Result<()> {
+    run(Command::new("npm").args(arguments).current_dir("web"))
+}
+
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let shown = format!("{command:?}");
+    let status = command
+        .status()
+        .with_context(|| format!("{shown} cannot be run"))?;
+    ensure!(status.success(), "{shown} failed: {status}");
+    Ok(())
+}

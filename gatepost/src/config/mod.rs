@@ -57,13 +57,13 @@ impl Config {
     /// The same, with these keys for every issuer in place of its own.
     pub(crate) fn load_with_keys(
         asked: Option<&Path>,
-        jwks: Option<Value>,
+        jwks: Option<&Value>,
     ) -> Result<Self, ConfigError> {
         let file = asked.unwrap_or(Path::new(DEFAULT_FILE));
         match std::fs::read_to_string(file) {
-            Ok(text) => Self::parse(file, &text, jwks.as_ref()),
+            Ok(text) => Self::parse(file, &text, jwks),
             Err(error) if asked.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
-                Self::parse(file, BUILT_IN, jwks.as_ref())
+                Self::parse(file, BUILT_IN, jwks)
             }
             Err(error) => Err(ConfigError::Unreadable {
                 file: file.to_owned(),

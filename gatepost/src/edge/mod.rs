@@ -1,4 +1,4 @@
-//! The edge on this machine: what CloudFront does with a viewer's request, in the same order.
+//! The edge on this machine: what `CloudFront` does with a viewer's request, in the same order.
 //!
 //! A request becomes a Lambda@Edge viewer-request event, `edge-auth` decides, and only what it allows gets as far as
 //! the cache or, past that, the media bucket.
@@ -25,7 +25,7 @@ use answer::XCache;
 use cache::Cache;
 use origin::OriginFault;
 
-/// The stand-in for a CloudFront distribution.
+/// The stand-in for a `CloudFront` distribution.
 #[derive(Clone)]
 pub(crate) struct Edge {
     authorizer: Arc<Authorizer>,
@@ -104,7 +104,7 @@ impl Edge {
     }
 }
 
-/// The event that CloudFront would send to Lambda@Edge.
+/// The event that `CloudFront` would send to Lambda@Edge.
 fn viewer_request_event(request: &Parts) -> Result<ViewerRequestEvent, &'static str> {
     let mut headers = Headers::default();
     for (name, value) in &request.headers {
@@ -154,7 +154,7 @@ fn log_denial(request_id: &str, decision: &Decision) {
     );
 }
 
-/// CloudFront's answer in the authorizer's name.
+/// `CloudFront`'s answer in the authorizer's name.
 fn generated(generated: GeneratedResponse) -> Response<Body> {
     let status = generated.status.parse().ok();
     let mut builder = Response::builder().status(status.unwrap_or(StatusCode::FORBIDDEN));

@@ -1,4 +1,4 @@
-//! The origin: the media bucket, read as CloudFront reads it through origin access control.
+//! The origin: the media bucket, read as `CloudFront` reads it through origin access control.
 
 use std::time::Duration;
 

@@ -34,7 +34,7 @@ use store::Store;
 /// The region that the embedded S3 says it is in.
 pub(crate) const REGION: &str = "us-east-1";
 
-/// SigV4's own limit on how old a signature may be; a form's policy sets a lower one.
+/// `SigV4`'s own limit on how old a signature may be; a form's policy sets a lower one.
 const MAX_SIGNATURE_AGE_SECS: u32 = 7 * 24 * 3600;
 
 /// A server that listens and does not serve yet.

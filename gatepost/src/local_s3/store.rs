@@ -200,12 +200,13 @@ fn check_digests(input: &PutObjectInput, body: &[u8]) -> S3Result<()> {
             "The Content-MD5 you specified did not match what we received."
         ));
     }
-    let mut hasher = ChecksumHasher::default();
-    hasher.crc32 = input.checksum_crc32.is_some().then(Crc32::new);
-    hasher.crc32c = input.checksum_crc32c.is_some().then(Crc32c::new);
-    hasher.crc64nvme = input.checksum_crc64nvme.is_some().then(Crc64Nvme::new);
-    hasher.sha1 = input.checksum_sha1.is_some().then(Sha1::new);
-    hasher.sha256 = input.checksum_sha256.is_some().then(Sha256::new);
+    let mut hasher = ChecksumHasher {
+        crc32: input.checksum_crc32.is_some().then(Crc32::new),
+        crc32c: input.checksum_crc32c.is_some().then(Crc32c::new),
+        crc64nvme: input.checksum_crc64nvme.is_some().then(Crc64Nvme::new),
+        sha1: input.checksum_sha1.is_some().then(Sha1::new),
+        sha256: input.checksum_sha256.is_some().then(Sha256::new),
+    };
     hasher.update(body);
     let found = hasher.finalize();
     for (name, sent, found) in [

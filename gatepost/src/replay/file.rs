@@ -79,11 +79,12 @@ fn search(folder: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
 }
 
 fn is_event(path: &Path) -> bool {
-    let name = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
-    name.ends_with(".json") && !name.ends_with(".expected.json") && !name.ends_with(".given.json")
+    let is_json = |path: &Path| {
+        path.extension()
+            .is_some_and(|extension| extension == "json")
+    };
+    let beside = path.file_stem().map(Path::new).and_then(Path::extension);
+    is_json(path) && beside.is_none_or(|kind| kind != "expected" && kind != "given")
 }
 
 impl EventFile {

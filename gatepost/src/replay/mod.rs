@@ -83,7 +83,7 @@ pub(crate) struct Played {
 pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let now = args.at.unwrap_or_else(Timestamp::now);
     let jwks = args.jwks.as_deref().map(read_json).transpose()?;
-    let config = Config::load_with_keys(args.config.as_deref(), jwks)?;
+    let config = Config::load_with_keys(args.config.as_deref(), jwks.as_ref())?;
     let files = file::find(&args.paths)?;
 
     let issuer = DevIssuer::ephemeral()?;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 /// How long anything may take on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A system that runs until it is dropped.
 pub(crate) struct Gatepost {
@@ -213,7 +213,7 @@ pub(crate) fn photo(width: u32, height: u32) -> Vec<u8> {
         noise ^= noise << 5;
         let grain = (noise & 15) as u8;
         let sky = (y * 160 / height) as u8;
-        let hill = u8::from((x * 7 / width + y * 5 / height) % 2 == 0) * 60;
+        let hill = u8::from((x * 7 / width + y * 5 / height).is_multiple_of(2)) * 60;
         Rgb([40 + hill + grain, 70 + sky / 2 + grain, 200 - sky + grain])
     });
     let mut jpeg = Vec::new();
