@@ -5,7 +5,7 @@
 //! Lambda@Edge, in `signing-api`, in the local stack and in replay.
 //!
 //! The way of a request: its path is made [canonical](path::CanonicalPath) or refused, the first [rule](rules) that
-//! matches is chosen, and only if that rule asks for an identity is the [token](token) looked at, [verified](verify)
+//! matches is chosen, and only if that rule asks for an identity is the [token] looked at, [verified](verify)
 //! and held against the rule. Whatever is not allowed is a [`Refusal`].
 
 pub mod config;

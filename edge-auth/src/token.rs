@@ -1,6 +1,6 @@
 //! Finding the token in a request, and reading what it says of itself.
 //!
-//! An [`UnverifiedToken`] is what anybody may write: its header and claims choose the key that it is verified with,
+//! An `UnverifiedToken` is what anybody may write: its header and claims choose the key that it is verified with,
 //! and are believed in nothing else. Only [`verify`](crate::verify) turns it into a viewer.
 
 use data_encoding::BASE64URL_NOPAD;

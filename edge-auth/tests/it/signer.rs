@@ -1,0 +1,154 @@
+//! An identity provider of the tests: one RSA and one P-256 key, made for the run.
+
+use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
+};
+use data_encoding::BASE64URL_NOPAD;
+use edge_auth::config::{Access, Algorithm, Audiences, Issuer, Rule, TokenSource};
+use edge_auth::{Authorizer, Config};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+pub(crate) const ISSUER: &str = "https://login.example.com/";
+pub(crate) const AUDIENCE: &str = "media";
+/// The time of every decision: 2026-11-23T12:00:00Z.
+pub(crate) const NOW: i64 = 1_795_435_200;
+
+pub(crate) struct Signer {
+    rsa: RsaKeyPair,
+    ecdsa: EcdsaKeyPair,
+}
+
+impl Signer {
+    pub(crate) fn new() -> Self {
+        Self {
+            rsa: RsaKeyPair::generate(KeySize::Rsa2048).unwrap(),
+            ecdsa: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap(),
+        }
+    }
+
+    pub(crate) fn jwks(&self) -> Value {
+        let der = self.rsa.public_key().as_ref();
+        let (modulus, exponent) = rsa_components(der);
+        let (x, y) = self.ecdsa.public_key().as_ref()[1..].split_at(32);
+        let encode = |bytes: &[u8]| BASE64URL_NOPAD.encode(bytes);
+        json!({"keys": [
+            {"kty": "RSA", "kid": "rsa", "use": "sig", "n": encode(modulus), "e": encode(exponent)},
+            {"kty": "EC", "crv": "P-256", "kid": "ec", "alg": "ES256", "x": encode(x), "y": encode(y)},
+            {"kty": "AKP", "kid": "of the future", "pub": "AAAA"},
+        ]})
+    }
+
+    /// The RSA public key as PEM's bytes: what an attacker takes for an HMAC secret.
+    pub(crate) fn rsa_public_der(&self) -> Vec<u8> {
+        self.rsa.public_key().as_der().unwrap().as_ref().to_vec()
+    }
+
+    pub(crate) fn sign(&self, header: &Value, claims: &Value) -> String {
+        self.sign_text(&header.to_string(), &claims.to_string())
+    }
+
+    /// Signs any header and payload with the key that `kid` names, whatever `alg` says.
+    pub(crate) fn sign_text(&self, header: &str, payload: &str) -> String {
+        let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
+        let input = format!("{}.{}", encode(header), encode(payload));
+        let signature = if header.contains("\"rsa\"") {
+            let mut signature = vec![0; self.rsa.public_modulus_len()];
+            self.rsa
+                .sign(
+                    &RSA_PKCS1_SHA256,
+                    &SystemRandom::new(),
+                    input.as_bytes(),
+                    &mut signature,
+                )
+                .unwrap();
+            signature
+        } else {
+            let signature = self
+                .ecdsa
+                .sign(&SystemRandom::new(), input.as_bytes())
+                .unwrap();
+            signature.as_ref().to_vec()
+        };
+        format!("{input}.{}", BASE64URL_NOPAD.encode(&signature))
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        let rule = |path: &str, access: Access| Rule {
+            path: path.to_owned(),
+            access,
+            methods: Vec::new(),
+        };
+        Config {
+            issuers: vec![Issuer {
+                issuer: ISSUER.to_owned(),
+                audiences: Audiences::OneOf(vec![AUDIENCE.to_owned()]),
+                algorithms: vec![Algorithm::RS256, Algorithm::ES256],
+                jwks: self.jwks(),
+                leeway_seconds: 0,
+            }],
+            token_sources: vec![
+                TokenSource::Authorization,
+                TokenSource::Cookie("__Host-gatepost".to_owned()),
+            ],
+            rules: vec![
+                rule("/media/{owner}/**", Access::Owner),
+                rule("/team/{claim:groups}/**", Access::Authenticated),
+                rule("/admin/**", Access::Scopes(vec!["media:admin".to_owned()])),
+                rule("/members/**", Access::Authenticated),
+                rule("/public/**", Access::Anyone),
+            ],
+            login: None,
+        }
+    }
+
+    pub(crate) fn authorizer(&self) -> Authorizer {
+        Authorizer::new(&self.config()).unwrap_or_else(|faults| panic!("{faults:?}"))
+    }
+}
+
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_second(NOW).unwrap()
+}
+
+pub(crate) fn header(kid: &str) -> Value {
+    let alg = if kid == "rsa" { "RS256" } else { "ES256" };
+    json!({"alg": alg, "kid": kid, "typ": "JWT"})
+}
+
+pub(crate) fn claims(changes: &Value) -> Value {
+    let mut claims =
+        json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "iat": NOW - 10, "exp": NOW + 300});
+    for (name, value) in changes.as_object().unwrap() {
+        if value.is_null() {
+            claims.as_object_mut().unwrap().remove(name);
+        } else {
+            claims[name] = value.clone();
+        }
+    }
+    claims
+}
+
+/// Modulus and exponent out of an `RSAPublicKey` (RFC 8017, appendix A.1.1), alone or within its SPKI.
+fn rsa_components(der: &[u8]) -> (&[u8], &[u8]) {
+    fn element(der: &[u8]) -> (&[u8], &[u8]) {
+        let (length, start) = match der[1] {
+            short @ 0..0x80 => (usize::from(short), 2),
+            long => {
+                let n_octets = usize::from(long & 0x7f);
+                let length = der[2..2 + n_octets]
+                    .iter()
+                    .fold(0, |sum, octet| (sum << 8) | usize::from(*octet));
+                (length, 2 + n_octets)
+            }
+        };
+        (&der[start..start + length], &der[start + length..])
+    }
+    let (sequence, _) = element(der);
+    let (modulus, rest) = element(sequence);
+    let (exponent, _) = element(rest);
+    (modulus.strip_prefix(&[0]).unwrap_or(modulus), exponent)
+}
