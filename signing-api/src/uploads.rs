@@ -3,6 +3,7 @@
 use aws_credential_types::provider::ProvideCredentials;
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -46,8 +47,9 @@ pub(crate) async fn create(
     State(api): State<Api>,
     Caller(viewer): Caller,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
+    let body = body.map_err(|_| too_long())?;
     let intent = read_intent(&headers, &body)?;
     let digest = check_intent(&api, &intent)?;
     let now = (api.clock)();
@@ -101,6 +103,10 @@ pub(crate) async fn show(
     Ok(Json(answer).into_response())
 }
 
+fn too_long() -> Problem {
+    Problem::InvalidBody(format!("it has more than {MAX_BODY_BYTES} bytes"))
+}
+
 fn read_intent(headers: &HeaderMap, body: &[u8]) -> Result<Intent, Problem> {
     let is_json = headers
         .get(header::CONTENT_TYPE)
@@ -111,9 +117,7 @@ fn read_intent(headers: &HeaderMap, body: &[u8]) -> Result<Intent, Problem> {
         return Err(Problem::NotJson);
     }
     if body.len() > MAX_BODY_BYTES {
-        return Err(Problem::InvalidBody(format!(
-            "it has more than {MAX_BODY_BYTES} bytes"
-        )));
+        return Err(too_long());
     }
     serde_json::from_slice(body).map_err(|error| Problem::InvalidBody(error.to_string()))
 }

@@ -102,6 +102,12 @@ async fn every_fault_is_a_problem_with_a_stable_type() {
             "invalid-body",
         ),
         (
+            "a very long body",
+            post(good.clone()).body("x".repeat(5_000_000)),
+            400,
+            "invalid-body",
+        ),
+        (
             "a long body",
             with("filename", json!("x".repeat(20_000))),
             400,
