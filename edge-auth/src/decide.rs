@@ -34,7 +34,7 @@ pub enum Decision {
 /// A request that may go on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Allowed {
-    /// The path that the rules were held against, and that the cache and S3 are to be asked for.
+    /// The path that the rules were held against: what S3 will make of the request's.
     pub path: CanonicalPath,
     /// Who asks, if the rule wanted to know.
     pub owner: Option<Owner>,

@@ -22,8 +22,7 @@ pub(crate) struct KeySet {
 
 struct Key {
     kid: Option<String>,
-    /// Every algorithm that the key's type fits and that its `alg` allows.
-    algorithms: Vec<Algorithm>,
+    algorithm: Algorithm,
     decoding: DecodingKey,
 }
 
@@ -71,7 +70,7 @@ impl KeySet {
             kid: kid.map(str::to_owned),
         };
         let mut matching = self.keys.iter().filter(|key| {
-            key.algorithms.contains(&algorithm) && (kid.is_none() || key.kid.as_deref() == kid)
+            key.algorithm == algorithm && (kid.is_none() || key.kid.as_deref() == kid)
         });
         match (matching.next(), matching.next()) {
             (Some(key), None) => Ok(&key.decoding),
@@ -90,11 +89,14 @@ impl Key {
                     .to_owned(),
             );
         }
-        let verifies = text("use").is_none_or(|usage| usage == "sig")
-            && jwk
-                .get("key_ops")
-                .and_then(Value::as_array)
-                .is_none_or(|ops| ops.iter().any(|op| op == "verify"));
+        // What is there must be of the right type and fit: a key with an odd `use` is not one without.
+        let is_absent_or =
+            |name: &str, fits: &dyn Fn(&Value) -> bool| jwk.get(name).is_none_or(fits);
+        let verifies = is_absent_or("use", &|usage| usage == "sig")
+            && is_absent_or("key_ops", &|ops| {
+                ops.as_array()
+                    .is_some_and(|ops| ops.iter().any(|op| op == "verify"))
+            });
         if !verifies {
             return Ok(None);
         }
@@ -104,7 +106,7 @@ impl Key {
                 .decode(member(name)?.as_bytes())
                 .map_err(|_| format!("`{name}` is not base64url"))
         };
-        let (fits, decoding) = match (text("kty"), text("crv")) {
+        let (algorithm, decoding) = match (text("kty"), text("crv")) {
             (Some("RSA"), _) => {
                 let (modulus, exponent) = (octets("n")?, octets("e")?);
                 let bits = bit_length(&modulus);
@@ -114,7 +116,7 @@ impl Key {
                     ));
                 }
                 let key = DecodingKey::from_rsa_raw_components(&modulus, &exponent);
-                (vec![Algorithm::RS256], key)
+                (Algorithm::RS256, key)
             }
             (Some("EC"), Some("P-256")) => {
                 if octets("x")?.len() != 32 || octets("y")?.len() != 32 {
@@ -122,21 +124,17 @@ impl Key {
                 }
                 let key = DecodingKey::from_ec_components(member("x")?, member("y")?)
                     .map_err(|error| error.to_string())?;
-                (vec![Algorithm::ES256], key)
+                (Algorithm::ES256, key)
             }
             // Symmetric keys have no place in a published set, and others we do not verify with.
             _ => return Ok(None),
         };
-        let algorithms: Vec<_> = fits
-            .into_iter()
-            .filter(|algorithm| text("alg").is_none_or(|alg| alg == algorithm.name()))
-            .collect();
-        if algorithms.is_empty() {
+        if !is_absent_or("alg", &|alg| alg == algorithm.name()) {
             return Ok(None);
         }
         Ok(Some(Self {
             kid: text("kid").map(str::to_owned),
-            algorithms,
+            algorithm,
             decoding,
         }))
     }
@@ -179,6 +177,8 @@ mod tests {
             ),
             (json!({"use": "enc"}), false),
             (json!({"key_ops": ["sign"]}), false),
+            (json!({"key_ops": "verify"}), false),
+            (json!({"use": ["sig"]}), false),
             (json!({"alg": "ES384"}), false),
             (json!({"crv": "P-521"}), false),
             (json!({"kty": "OKP"}), false),

@@ -221,12 +221,7 @@ fn refuse(denied: &Denied) -> GeneratedResponse {
     let refusal = &denied.refusal;
     let status = refusal.status();
     let mut response = empty_response(status, reason_phrase(status));
-    if status == 401 {
-        // RFC 6750 §3.1: who sent no token is told only the scheme.
-        let challenge = match refusal.code() {
-            "no_token" => "Bearer",
-            _ => "Bearer error=\"invalid_token\"",
-        };
+    if let Some(challenge) = refusal.challenge() {
         response.headers.append("www-authenticate", challenge);
     }
     response

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_canonical_stays_so_when_encoded_again() {
+    fn no_encoded_octet_makes_a_segment() {
         for byte in 0..=255_u8 {
             let raw = format!("/a%{byte:02X}b");
             let Ok(path) = CanonicalPath::parse(&raw) else {

@@ -2,7 +2,7 @@
 //!
 //! Outside, a refusal says little: enough for a developer to look in the right place, nothing of the rule or the
 //! claim that decided. The log's message ([`Display`](std::fmt::Display)) says all, but holds no token and no claim's
-//! value.
+//! value but its times.
 
 use thiserror::Error;
 
@@ -139,6 +139,15 @@ impl Refusal {
     /// The sentence for the person outside.
     pub fn public_message(&self) -> &'static str {
         self.row().2
+    }
+
+    /// The `WWW-Authenticate` of a 401 (RFC 6750 §3): who sent no token is told only the scheme.
+    pub fn challenge(&self) -> Option<&'static str> {
+        match self {
+            Self::NoToken => Some("Bearer"),
+            other if other.status() == 401 => Some("Bearer error=\"invalid_token\""),
+            _ => None,
+        }
     }
 
     fn row(&self) -> (&'static str, u16, &'static str) {

@@ -59,8 +59,7 @@ impl RuleSet {
 
 impl CompiledRule {
     fn new(rule: &Rule) -> Result<Self, (&'static str, String)> {
-        let (mut segments, open_ended) =
-            parse_pattern(&rule.path).map_err(|fault| ("path", fault))?;
+        let (segments, open_ended) = parse_pattern(&rule.path).map_err(|fault| ("path", fault))?;
         let names_somebody = segments
             .iter()
             .any(|segment| !matches!(segment, Segment::Glob(_)));
@@ -94,7 +93,6 @@ impl CompiledRule {
                 format!("{method:?} is no method; methods are upper-case words"),
             ));
         }
-        segments.shrink_to_fit();
         Ok(Self {
             segments,
             open_ended,

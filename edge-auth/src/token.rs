@@ -27,13 +27,31 @@ pub(crate) struct UnverifiedToken<'a> {
 
 /// The members of a JOSE header that we act on. The ones that name or carry keys (`jwk`, `jku`, `x5u`, `x5c`) are
 /// not among them: keys come from the configuration alone (RFC 8725 §3.10).
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(crate) struct Header {
     pub(crate) alg: String,
     pub(crate) kid: Option<String>,
-    crit: Option<Value>,
-    /// `false` would mean a payload that is not base64url (RFC 7797).
-    b64: Option<Value>,
+}
+
+impl Header {
+    fn parse(json: &[u8]) -> Result<Self, Refusal> {
+        const MALFORMED: Refusal = Refusal::MalformedToken(Malformed::Header);
+        let UniqueMembers(mut members) = serde_json::from_slice(json).map_err(|_| MALFORMED)?;
+        // RFC 7515 §4.1.11: what must be understood and is not makes the token invalid. `b64` would say that the
+        // payload is not base64url (RFC 7797).
+        if members.contains_key("crit") || members.contains_key("b64") {
+            return Err(Refusal::CriticalHeader);
+        }
+        let Some(Value::String(alg)) = members.remove("alg") else {
+            return Err(MALFORMED);
+        };
+        let kid = match members.remove("kid") {
+            None => None,
+            Some(Value::String(kid)) => Some(kid),
+            Some(_) => return Err(MALFORMED),
+        };
+        Ok(Self { alg, kid })
+    }
 }
 
 /// Looks for a token in the configured places, in order; the first place that has one decides.
@@ -69,12 +87,7 @@ impl<'a> UnverifiedToken<'a> {
         else {
             return Err(Refusal::MalformedToken(Malformed::Parts));
         };
-        let header: Header = serde_json::from_slice(&decode(header)?)
-            .map_err(|_| Refusal::MalformedToken(Malformed::Header))?;
-        if header.crit.is_some() || header.b64.is_some() {
-            // RFC 7515 §4.1.11: what must be understood and is not makes the token invalid.
-            return Err(Refusal::CriticalHeader);
-        }
+        let header = Header::parse(&decode(header)?)?;
         let claims = serde_json::from_slice::<UniqueMembers>(&decode(payload)?)
             .map_err(|_| Refusal::MalformedToken(Malformed::Claims))?
             .0;

@@ -6,6 +6,7 @@ mod config;
 mod dev;
 mod edge;
 mod issuer;
+mod lingering;
 mod local_s3;
 mod queue;
 mod replay;

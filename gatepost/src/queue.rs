@@ -52,6 +52,7 @@ impl Queue {
     pub(crate) fn open(folder: &Path, dead_letters: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         std::fs::create_dir_all(dead_letters)?;
+        remove_unfinished(folder)?;
         let now = Instant::now();
         let messages = read_messages(folder)?
             .into_iter()
@@ -144,12 +145,19 @@ impl Queue {
         Ok(())
     }
 
-    /// The bodies of all messages, for whoever wants to know whether something is queued.
-    pub(crate) fn bodies(&self) -> Vec<String> {
-        self.lock()
+    /// The bodies of all messages, the given-up ones among them, for whoever wants to know what was announced.
+    pub(crate) fn bodies(&self) -> io::Result<Vec<String>> {
+        let mut bodies: Vec<_> = self
+            .lock()
             .values()
             .map(|entry| entry.message.body.clone())
-            .collect()
+            .collect();
+        bodies.extend(
+            read_messages(&self.dead_letters)?
+                .into_iter()
+                .map(|message| message.body),
+        );
+        Ok(bodies)
     }
 
     /// Takes what is visible, and says when something next will be.
@@ -176,14 +184,24 @@ impl Queue {
                 next = Some(now);
                 break;
             }
-            entry.message.receive_count += 1;
+            let mut received = entry.message.clone();
+            received.receive_count += 1;
             // Written before the work begins: a message that ends the process is counted, too.
-            write_whole(
-                &self.folder.join(file_name(&entry.message.message_id)),
-                &serde_json::to_vec_pretty(&entry.message)?,
-            )?;
-            entry.state = Visibility::InFlight;
-            taken.push(entry.message.clone());
+            let written = serde_json::to_vec_pretty(&received)
+                .map_err(io::Error::from)
+                .and_then(|content| {
+                    write_whole(&self.folder.join(file_name(&received.message_id)), &content)
+                });
+            match written {
+                Ok(()) => {
+                    entry.message = received.clone();
+                    entry.state = Visibility::InFlight;
+                    taken.push(received);
+                }
+                // What was taken before this one is worked on; this one stays where it is.
+                Err(_) if !taken.is_empty() => break,
+                Err(error) => return Err(error),
+            }
         }
         drop(messages);
         for message_id in given_up {
@@ -236,6 +254,20 @@ fn new_message_id() -> io::Result<String> {
     ))
 }
 
+/// Removes what a process left that ended while it wrote: see [`write_whole`].
+fn remove_unfinished(folder: &Path) -> io::Result<()> {
+    for file in std::fs::read_dir(folder)? {
+        let file = file?;
+        if file.file_name().as_encoded_bytes().starts_with(UNFINISHED) {
+            std::fs::remove_file(file.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// What the names of files begin with that are being written.
+const UNFINISHED: &[u8] = b".tmp";
+
 /// Writes a file so that it is there whole or not at all.
 fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     use std::io::Write as _;
@@ -270,7 +302,27 @@ mod tests {
             ("one", 2)
         );
         queue.delete(&received[0].message_id).unwrap();
-        assert!(open(folder.path()).bodies().is_empty());
+        assert!(open(folder.path()).bodies().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_fault_of_the_disk_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let queue = open(folder.path());
+        queue.send("one".to_owned()).await.unwrap();
+        let (here, away) = (folder.path().join("queue"), folder.path().join("away"));
+        std::fs::rename(&here, &away).unwrap();
+        assert!(queue.receive(10).await.is_err());
+        std::fs::rename(&away, &here).unwrap();
+        // What was half-written at the last end does not disturb the next start.
+        std::fs::write(here.join(".tmpAbCdEf"), "{").unwrap();
+        let received = queue.receive(10).await.unwrap();
+        assert_eq!(
+            (received[0].body.as_str(), received[0].receive_count),
+            ("one", 1)
+        );
+        assert_eq!(open(folder.path()).bodies().unwrap(), ["one"]);
+        assert_eq!(std::fs::read_dir(&here).unwrap().count(), 1);
     }
 
     #[tokio::test]
@@ -297,7 +349,7 @@ mod tests {
                 .release(&received[0].message_id, Duration::ZERO)
                 .unwrap();
         }
-        assert!(queue.bodies().is_empty());
+        assert!(queue.lock().is_empty());
         let dead = read_messages(&folder.path().join("dead")).unwrap();
         assert_eq!(
             (dead[0].body.as_str(), dead[0].receive_count),

@@ -25,9 +25,16 @@ pub(crate) struct TokenArgs {
     data_dir: PathBuf,
 }
 
+/// Beyond this it is a mistake.
+const MAX_LIFETIME: SignedDuration = SignedDuration::from_hours(10 * 366 * 24);
+
 /// Prints the token.
 pub(crate) fn run(args: TokenArgs) -> anyhow::Result<()> {
     anyhow::ensure!(!args.sub.is_empty(), "--sub is empty; name the subject");
+    anyhow::ensure!(
+        args.expires <= MAX_LIFETIME,
+        "--expires is at most ten years"
+    );
     let issuer = DevIssuer::open(&args.data_dir)?;
     let claims = args.claims.unwrap_or_default();
     println!(

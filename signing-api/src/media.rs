@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -41,13 +41,20 @@ pub(crate) async fn list(
     let owner = viewer.owner.as_str();
     let (ids, next) = api.media_ids(owner, cursor, PAGE).await?;
     let reads: Vec<_> = ids.iter().map(|id| api.manifest(owner, id)).collect();
-    let manifests: Vec<Option<Value>> = stream::iter(reads)
+    let manifests: Vec<_> = stream::iter(reads)
         .buffered(CONCURRENT_READS)
-        .try_collect()
-        .await?;
-    let items = manifests
-        .into_iter()
-        .flatten()
+        .collect()
+        .await;
+    let items = ids
+        .iter()
+        .zip(manifests)
+        .filter_map(|(id, manifest)| {
+            manifest.unwrap_or_else(|problem| {
+                // One that cannot be read hides no other.
+                tracing::error!(owner, id, "a manifest cannot be listed: {problem}");
+                None
+            })
+        })
         .filter(|manifest| manifest["status"] == "ready")
         .collect();
     Ok(Json(Page {

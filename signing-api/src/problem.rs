@@ -151,11 +151,9 @@ impl IntoResponse for Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        if let Self::Unauthorized(refusal) = &self {
-            let challenge = match refusal.code() {
-                "no_token" => "Bearer",
-                _ => "Bearer error=\"invalid_token\"",
-            };
+        if let Self::Unauthorized(refusal) = &self
+            && let Some(challenge) = refusal.challenge()
+        {
             headers.insert(
                 header::WWW_AUTHENTICATE,
                 HeaderValue::from_static(challenge),

@@ -68,7 +68,8 @@ impl Api {
             .prefix(&prefix)
             .delimiter("/")
             .max_keys(max)
-            .set_start_after(cursor.map(|id| format!("{prefix}{id}/")))
+            // `0` follows `/`: everything of the cursor's upload lies before it, for every S3.
+            .set_start_after(cursor.map(|id| format!("{prefix}{id}0")))
             .send()
             .await
             .map_err(fault)?;

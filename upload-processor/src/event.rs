@@ -21,6 +21,8 @@ pub enum Record {
     Created(CreatedObject),
     /// Something else happened: the event's name.
     Other(String),
+    /// It cannot be understood: a sentence about it.
+    Unreadable(String),
 }
 
 /// A created object, as its notification describes it.
@@ -50,7 +52,7 @@ struct RawNotification {
     #[serde(rename = "Event")]
     event: Option<String>,
     #[serde(rename = "Records")]
-    records: Option<Vec<RawRecord>>,
+    records: Option<Vec<serde_json::Value>>,
 }
 
 #[derive(Deserialize)]
@@ -91,11 +93,13 @@ impl Notice {
         let records = raw
             .records
             .ok_or("it is no S3 notification: there are no Records")?;
-        records
-            .into_iter()
-            .map(RawRecord::understand)
-            .collect::<Result<_, _>>()
-            .map(Self::Records)
+        let records = records.into_iter().map(|record| {
+            serde_json::from_value(record)
+                .map_err(|error| format!("the record is none of S3's: {error}"))
+                .and_then(RawRecord::understand)
+                .unwrap_or_else(Record::Unreadable)
+        });
+        Ok(Self::Records(records.collect()))
     }
 }
 
@@ -123,7 +127,7 @@ impl RawRecord {
 }
 
 impl UploadKey {
-    /// Reads an object's key: exactly what `signing-api` makes, or nothing.
+    /// Reads an object's key, if it has the form that `signing-api` gives keys.
     pub fn parse(key: &str) -> Option<Self> {
         let (owner, id) = key.strip_prefix("uploads/")?.split_once('/')?;
         let is_name = |text: &str| {
@@ -199,7 +203,11 @@ mod tests {
                 "aws:s3 ObjectRemoved:Delete".to_owned()
             )]))
         );
-        for body in ["", "hello", "{}", "[]", r#"{"Records":[{}]}"#] {
+        let Ok(Notice::Records(records)) = Notice::parse(r#"{"Records":[{}]}"#) else {
+            panic!("a record that cannot be read spoils no other");
+        };
+        assert!(matches!(records[0], Record::Unreadable(_)));
+        for body in ["", "hello", "{}", "[]"] {
             assert!(Notice::parse(body).is_err(), "{body}");
         }
     }

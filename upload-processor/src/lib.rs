@@ -5,6 +5,7 @@
 //! is the whole way of one image, without any I/O: [`inspect`] looks at the bytes before anything is allocated for
 //! them, [`decode`] is strict, [`render`] makes every size from one decode.
 
+mod claim;
 pub mod decode;
 pub mod event;
 pub mod inspect;

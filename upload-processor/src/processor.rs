@@ -18,12 +18,13 @@ use lambda_runtime::LambdaEvent;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
+use crate::claim;
 use crate::event::{CreatedObject, Notice, Record, UploadKey};
 use crate::inspect::Declared;
 use crate::manifest::Manifest;
 use crate::rejection::Rejection;
 use crate::settings::Settings;
-use crate::storage;
+use crate::storage::{self, Written};
 use crate::thumbnail::{Thumbnailed, thumbnail};
 
 /// How long one image may take. The queue's visibility timeout is far longer.
@@ -33,13 +34,16 @@ const CONCURRENT_MESSAGES: usize = 4;
 /// How many renditions are written at a time.
 const CONCURRENT_WRITES: usize = 4;
 
+/// Tells the time.
+type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
 /// Processes uploads. Made once, then shared.
 #[derive(Clone)]
 pub struct Processor {
     s3: Client,
     buckets: Buckets,
     settings: Arc<Settings>,
-    clock: fn() -> Timestamp,
+    clock: Clock,
     /// One image a core: they are all arithmetic, and each has its memory.
     cores: Arc<Semaphore>,
 }
@@ -80,13 +84,18 @@ pub struct BatchReport {
 
 impl Processor {
     /// A processor on as many cores as the machine has.
-    pub fn new(s3: Client, buckets: Buckets, settings: Settings, clock: fn() -> Timestamp) -> Self {
+    pub fn new(
+        s3: Client,
+        buckets: Buckets,
+        settings: Settings,
+        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Self {
         let n_cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             s3,
             buckets,
             settings: Arc::new(settings),
-            clock,
+            clock: Arc::new(clock),
             cores: Arc::new(Semaphore::new(n_cores)),
         }
     }
@@ -138,13 +147,14 @@ impl Processor {
                 )]);
             }
             // It will not become one by being sent again.
-            Err(reason) => return Ok(vec![ignored(reason)]),
+            Err(reason) => return Ok(vec![unreadable(reason)]),
         };
         let mut outcomes = Vec::with_capacity(records.len());
         for record in records {
             outcomes.push(match record {
                 Record::Created(object) => self.process_object(&object).await?,
                 Record::Other(name) => ignored(format!("the event is {name}")),
+                Record::Unreadable(reason) => unreadable(reason),
             });
         }
         Ok(outcomes)
@@ -171,6 +181,10 @@ impl Processor {
                 "the object was overwritten or deleted since".to_owned(),
             ));
         };
+        let may_vary = source.sha256.is_none();
+        if may_vary && let Some(manifest) = self.claim(&upload, &source).await? {
+            return Ok(Outcome::AlreadyFinished(manifest));
+        }
         let result = self.make(source).await?;
         if let Ok(made) = &result {
             self.write_renditions(&upload, made).await?;
@@ -178,9 +192,24 @@ impl Processor {
         let manifest = Manifest::new((self.clock)(), &upload, &result);
         let data =
             serde_json::to_vec(&manifest).map_err(|error| Retry::new("the manifest", &error))?;
-        let is_ours =
-            storage::write_manifest(&self.s3, &self.buckets.media, upload.manifest_key(), data)
-                .await?;
+        let is_ours = storage::write_first(
+            &self.s3,
+            &self.buckets.media,
+            &upload.manifest_key(),
+            "application/json",
+            data,
+        )
+        .await?
+            == Written::Now;
+        if may_vary {
+            claim::give_up(&self.s3, &self.buckets.media, &upload).await?;
+        }
+        if !is_ours {
+            return match self.read_manifest(&upload).await? {
+                Some(manifest) => Ok(Outcome::AlreadyFinished(manifest)),
+                None => Ok(ignored("the upload was deleted meanwhile".to_owned())),
+            };
+        }
         let elapsed_ms = started.elapsed().as_millis();
         match &result {
             Ok(made) => tracing::info!(
@@ -202,12 +231,24 @@ impl Processor {
                 "the upload is rejected"
             ),
         }
-        if is_ours {
-            return Ok(Outcome::Finished(manifest));
-        }
-        match self.read_manifest(&upload).await? {
-            Some(manifest) => Ok(Outcome::AlreadyFinished(manifest)),
-            None => Ok(ignored("the upload was deleted meanwhile".to_owned())),
+        Ok(Outcome::Finished(manifest))
+    }
+
+    /// Makes sure that nobody works on another content of the upload; gives the manifest if it is there meanwhile.
+    async fn claim(
+        &self,
+        upload: &UploadKey,
+        source: &storage::Upload,
+    ) -> Result<Option<Manifest>, Retry> {
+        let bucket = &self.buckets.media;
+        let is_held =
+            claim::take(&self.s3, bucket, (self.clock)(), upload, &source.content_id).await?;
+        match self.read_manifest(upload).await? {
+            Some(manifest) => Ok(Some(manifest)),
+            None if is_held => Ok(None),
+            None => Err(Retry {
+                reason: "another content of the upload is being worked on".to_owned(),
+            }),
         }
     }
 
@@ -264,11 +305,13 @@ impl Processor {
     }
 
     async fn read_manifest(&self, upload: &UploadKey) -> Result<Option<Manifest>, Retry> {
-        let data = storage::read(&self.s3, &self.buckets.media, &upload.manifest_key()).await?;
-        data.map(|data| {
-            serde_json::from_slice(&data).map_err(|error| Retry::new("the manifest", &error))
-        })
-        .transpose()
+        let object = storage::read(&self.s3, &self.buckets.media, &upload.manifest_key()).await?;
+        object
+            .map(|object| {
+                serde_json::from_slice(&object.data)
+                    .map_err(|error| Retry::new("the manifest", &error))
+            })
+            .transpose()
     }
 }
 
@@ -291,6 +334,12 @@ impl Retry {
             reason: format!("{what}: {error}"),
         }
     }
+}
+
+/// What cannot be read is acknowledged, since it will be no better the next time, and is worth a look.
+fn unreadable(reason: String) -> Outcome {
+    tracing::warn!(reason, "a record cannot be read");
+    Outcome::Ignored(reason)
 }
 
 fn ignored(reason: String) -> Outcome {

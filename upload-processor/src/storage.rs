@@ -1,10 +1,12 @@
-//! S3 as the processor uses it: reads pinned to what an event named, writes that can be repeated, and one write, the
-//! manifest's, that only the first one gets.
+//! S3 as the processor uses it: reads pinned to what an event named, writes that can be repeated, and writes that only
+//! the first one gets.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::operation::put_object::{PutObjectError, PutObjectOutput};
 use aws_sdk_s3::primitives::ByteStream;
+use jiff::Timestamp;
 
 use crate::event::CreatedObject;
 use crate::processor::Retry;
@@ -20,6 +22,8 @@ pub(crate) struct Upload {
     /// `x-amz-meta-sha256`: the digest that the form was pinned to, in hexadecimal.
     pub(crate) sha256: Option<String>,
     pub(crate) bytes: u64,
+    /// The version or `ETag`: two contents never have the same.
+    pub(crate) content_id: String,
     body: ByteStream,
 }
 
@@ -50,6 +54,7 @@ impl Upload {
             sha256: output
                 .metadata
                 .and_then(|mut metadata| metadata.remove("sha256")),
+            content_id: output.version_id.or(output.e_tag).unwrap_or_default(),
             bytes: u64::try_from(output.content_length.unwrap_or(0)).unwrap_or(0),
             body: output.body,
         }
@@ -66,22 +71,44 @@ impl Upload {
     }
 }
 
+/// A small object, read whole.
+pub(crate) struct Small {
+    pub(crate) data: Vec<u8>,
+    /// With its quotation marks.
+    pub(crate) etag: String,
+    pub(crate) modified: Option<Timestamp>,
+}
+
+/// What came of a conditional write.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Written {
+    /// It was made.
+    Now,
+    /// The condition did not hold: somebody else was first.
+    Before,
+}
+
 /// Reads a small object, if it is there.
-pub(crate) async fn read(s3: &Client, bucket: &str, key: &str) -> Result<Option<Vec<u8>>, Retry> {
+pub(crate) async fn read(s3: &Client, bucket: &str, key: &str) -> Result<Option<Small>, Retry> {
+    let what = || format!("reading {key}");
     match s3.get_object().bucket(bucket).key(key).send().await {
         Ok(output) => {
+            let modified = output
+                .last_modified
+                .and_then(|time| Timestamp::from_second(time.secs()).ok());
             let body = output
                 .body
                 .collect()
                 .await
-                .map_err(|error| Retry::new("reading the manifest", &error))?;
-            Ok(Some(body.to_vec()))
+                .map_err(|error| Retry::new(&what(), &error))?;
+            Ok(Some(Small {
+                data: body.to_vec(),
+                etag: output.e_tag.unwrap_or_default(),
+                modified,
+            }))
         }
         Err(error) if status(&error) == Some(404) => Ok(None),
-        Err(error) => Err(Retry::new(
-            "reading the manifest",
-            &DisplayErrorContext(error),
-        )),
+        Err(error) => Err(Retry::new(&what(), &DisplayErrorContext(error))),
     }
 }
 
@@ -105,28 +132,63 @@ pub(crate) async fn write_rendition(
     Ok(())
 }
 
-/// Writes the manifest, unless there is one; says whether it was ours.
-pub(crate) async fn write_manifest(
+/// Writes an object, unless there is one.
+pub(crate) async fn write_first(
     s3: &Client,
     bucket: &str,
-    key: String,
+    key: &str,
+    content_type: &str,
     data: Vec<u8>,
-) -> Result<bool, Retry> {
-    let answer = s3
+) -> Result<Written, Retry> {
+    let request = s3
         .put_object()
         .bucket(bucket)
         .key(key)
-        .content_type("application/json")
+        .content_type(content_type)
         .cache_control(REVALIDATED)
         .if_none_match("*")
-        .body(data.into())
+        .body(data.into());
+    conditional(key, request.send().await)
+}
+
+/// Writes an object in the place of the one with this `ETag`.
+pub(crate) async fn replace(
+    s3: &Client,
+    bucket: &str,
+    key: &str,
+    etag: &str,
+    data: Vec<u8>,
+) -> Result<Written, Retry> {
+    let request = s3
+        .put_object()
+        .bucket(bucket)
+        .key(key)
+        .content_type("text/plain")
+        .if_match(etag)
+        .body(data.into());
+    conditional(key, request.send().await)
+}
+
+/// Deletes an object. One that is not there is deleted already.
+pub(crate) async fn delete(s3: &Client, bucket: &str, key: &str) -> Result<(), Retry> {
+    s3.delete_object()
+        .bucket(bucket)
+        .key(key)
         .send()
-        .await;
+        .await
+        .map_err(|error| Retry::new(&format!("deleting {key}"), &DisplayErrorContext(error)))?;
+    Ok(())
+}
+
+fn conditional(
+    key: &str,
+    answer: Result<PutObjectOutput, SdkError<PutObjectError>>,
+) -> Result<Written, Retry> {
     match answer {
-        Ok(_) => Ok(true),
-        Err(error) if status(&error) == Some(412) => Ok(false),
+        Ok(_) => Ok(Written::Now),
+        Err(error) if matches!(status(&error), Some(404 | 412)) => Ok(Written::Before),
         Err(error) => Err(Retry::new(
-            "writing the manifest",
+            &format!("writing {key}"),
             &DisplayErrorContext(error),
         )),
     }

@@ -235,6 +235,16 @@ fn the_header_chooses_nothing_but_among_our_keys() {
             "critical_header",
         ),
         (
+            "crit that is null",
+            signed(json!({"alg": "ES256", "kid": "ec", "crit": null})),
+            "critical_header",
+        ),
+        (
+            "a kid of another type",
+            signed(json!({"alg": "ES256", "kid": 1})),
+            "malformed_token",
+        ),
+        (
             "b64",
             signed(json!({"alg": "ES256", "kid": "ec", "b64": true})),
             "critical_header",

@@ -15,6 +15,7 @@ use toml::de::{DeTable, DeValue};
 pub(crate) struct Notes<'a> {
     text: &'a str,
     faults: RefCell<Vec<(usize, String)>>,
+    keys: RefCell<Vec<String>>,
     spans: RefCell<BTreeMap<String, Range<usize>>>,
 }
 
@@ -32,6 +33,7 @@ impl<'a> Notes<'a> {
         Self {
             text,
             faults: RefCell::default(),
+            keys: RefCell::default(),
             spans: RefCell::default(),
         }
     }
@@ -56,7 +58,13 @@ impl<'a> Notes<'a> {
             }
         };
         drop(spans);
+        self.keys.borrow_mut().push(key.to_owned());
         self.note(at, format!("{key}: {message}"));
+    }
+
+    /// The keys of all faults so far.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.keys.borrow().clone()
     }
 
     /// All faults, each with its line, in the order of the document.

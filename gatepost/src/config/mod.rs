@@ -17,7 +17,7 @@ use upload_processor::settings::Settings as ImageSettings;
 
 use document::{Notes, Section};
 pub(crate) use units::parse_duration;
-use units::{parse_bytes, parse_pixels};
+use units::{parse_bytes, parse_leeway, parse_pixels};
 
 /// The default name of the file, looked for in the working directory.
 pub(crate) const DEFAULT_FILE: &str = "gatepost.toml";
@@ -84,7 +84,10 @@ impl Config {
             let config = read_root(&root, folder, jwks);
             root.finish();
             if let Err(faults) = edge_auth::Authorizer::new(&config.edge) {
-                for fault in faults {
+                // What was not understood is not there to be checked: one fault a key is enough.
+                let known = notes.keys();
+                let is_new = |key: &str| !known.iter().any(|faulty| faulty.starts_with(key));
+                for fault in faults.iter().filter(|fault| is_new(&fault.key)) {
                     notes.fault(&fault.key, &fault.message);
                 }
             }
@@ -204,10 +207,7 @@ fn read_issuer(section: &Section<'_>, folder: &Path, given_jwks: Option<&Value>)
         audiences,
         algorithms,
         jwks,
-        leeway_seconds: section
-            .parsed("leeway", parse_duration)
-            .and_then(|leeway| u32::try_from(leeway.as_secs()).ok())
-            .unwrap_or(0),
+        leeway_seconds: section.parsed("leeway", parse_leeway).unwrap_or(0),
     }
 }
 

@@ -13,6 +13,17 @@ pub(crate) fn parse_duration(text: &str) -> Result<SignedDuration, String> {
     Ok(SignedDuration::from_secs(duration.as_secs()))
 }
 
+/// A leeway: a duration of at most five minutes, or `0s`.
+pub(crate) fn parse_leeway(text: &str) -> Result<u32, String> {
+    let duration: SignedDuration = text
+        .parse()
+        .map_err(|_| format!("{text:?} is no duration; write for example 0s or 30s"))?;
+    u32::try_from(duration.as_secs())
+        .ok()
+        .filter(|seconds| *seconds <= 300)
+        .ok_or_else(|| format!("{text:?} is out of range; a leeway is at most 5m"))
+}
+
 /// A number of bytes, such as `25 MiB`, `500 kB` or `1024`.
 pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
     parse_scaled(

@@ -65,12 +65,12 @@ impl DataDir {
     pub(super) fn s3_credentials(&self) -> anyhow::Result<Credentials> {
         let file = self.path.join(CREDENTIALS_FILE);
         if !file.exists() {
-            let mut random = [0; 28];
+            let mut random = [0; 30];
             getrandom::fill(&mut random)?;
             let key = data_encoding::BASE32_NOPAD.encode(&random[..10]);
             let content = json!({
                 "access_key_id": format!("LOCL{key}"),
-                "secret_access_key": data_encoding::HEXLOWER.encode(&random[8..]),
+                "secret_access_key": data_encoding::HEXLOWER.encode(&random[10..]),
             });
             let mut temporary = tempfile::NamedTempFile::new_in(&self.path)?;
             temporary.write_all(content.to_string().as_bytes())?;

@@ -24,11 +24,18 @@ pub(super) async fn run(queue: Arc<Queue>, processor: Processor) -> anyhow::Resu
     let invocations = Arc::new(Semaphore::new(CONCURRENT_BATCHES));
     loop {
         let invocation = invocations.clone().acquire_owned().await?;
-        let batch = queue.receive(BATCH).await?;
+        let batch = match queue.receive(BATCH).await {
+            Ok(batch) => batch,
+            Err(error) => {
+                tracing::error!(%error, "the queue cannot be read; it is tried again");
+                tokio::time::sleep(BACKOFF).await;
+                continue;
+            }
+        };
         let (queue, processor) = (queue.clone(), processor.clone());
         tokio::spawn(async move {
             if let Err(error) = invoke(&queue, &processor, &batch).await {
-                tracing::error!(%error, "the batch is not settled; it comes again at the next start");
+                tracing::error!(%error, "a batch cannot be handed over");
             }
             drop(invocation);
         });
@@ -49,10 +56,13 @@ async fn invoke(queue: &Queue, processor: &Processor, batch: &[Message]) -> anyh
     for message in batch {
         let id = &message.message_id;
         let is_done = failed.as_ref().is_some_and(|failed| !failed.contains(id));
-        if is_done {
-            queue.delete(id)?;
+        let settled = if is_done {
+            queue.delete(id)
         } else {
-            queue.release(id, BACKOFF * message.receive_count)?;
+            queue.release(id, BACKOFF * message.receive_count)
+        };
+        if let Err(error) = settled {
+            tracing::error!(message_id = id, %error, "the message is not settled; it comes again at the next start");
         }
     }
     Ok(())

@@ -17,6 +17,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use aws_sdk_s3::types::{CorsConfiguration, CorsRule};
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
@@ -33,6 +34,7 @@ use crate::aws::{self, Connection};
 use crate::config::Config;
 use crate::edge::Edge;
 use crate::issuer::DevIssuer;
+use crate::lingering::Lingering;
 use crate::local_s3::{LocalS3, Notifier};
 use crate::queue::Queue;
 use crate::stop::Stop;
@@ -62,7 +64,8 @@ pub(crate) struct DevArgs {
     /// The configuration [default: gatepost.toml where there is one].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// An S3 to use in place of the embedded one; region and credentials come from the usual AWS chain.
+    /// An S3 to use in place of the embedded one; region and credentials come from the usual AWS chain. Its buckets
+    /// gatepost-uploads and gatepost-media are made where they are missing, and the first one's CORS is set.
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<String>,
 }
@@ -94,7 +97,10 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
             prepare_buckets(&connection, &buckets, address).await?;
             connection
         }
-        None => start_embedded_s3(&data_dir, notifier.clone(), address, &stop).await?,
+        None => {
+            let max_bytes = config.images.max_bytes;
+            start_embedded_s3(&data_dir, notifier.clone(), address, max_bytes, &stop).await?
+        }
     };
     let n_found = reconcile::reconcile(&connection.s3, &buckets, &queue, &notifier).await?;
     if n_found > 0 {
@@ -112,7 +118,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
         config.images.clone(),
         Timestamp::now,
     );
-    tokio::spawn(dispatch::run(queue, processor));
+    let dispatcher = tokio::spawn(dispatch::run(queue, processor));
 
     let router = site(&config, &connection, issuer, address)?;
     if let Some(reason) = Web::missing() {
@@ -126,6 +132,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
         axum::serve(listener, router).with_graceful_shutdown(async move { waiting.wait().await });
     tokio::select! {
         result = server => result?,
+        ended = dispatcher => ended??,
         () = stop.wait_and(GRACE) => {}
     }
     eprintln!("stopped");
@@ -165,11 +172,19 @@ async fn start_embedded_s3(
     data_dir: &DataDir,
     notifier: Notifier,
     address: SocketAddr,
+    max_bytes: u64,
     stop: &Stop,
 ) -> anyhow::Result<Connection> {
     let credentials = data_dir.s3_credentials()?;
     let buckets = [UPLOAD_BUCKET, MEDIA_BUCKET];
-    let mut server = LocalS3::open(&data_dir.objects(), &buckets, &credentials, notifier).await?;
+    let mut server = LocalS3::open(
+        &data_dir.objects(),
+        &buckets,
+        &credentials,
+        notifier,
+        max_bytes,
+    )
+    .await?;
     server.allow_origins(page_origins(address));
     let connection = aws::connect_embedded(&server.endpoint(), credentials);
     let stop = stop.clone();
@@ -291,7 +306,8 @@ async fn only_by_our_names(
                 .any(|origin| origin.strip_prefix("http://") == Some(host))
         });
     if is_ours {
-        next.run(request).await
+        next.run(request.map(|body| Body::new(Lingering::new(body))))
+            .await
     } else {
         StatusCode::MISDIRECTED_REQUEST.into_response()
     }

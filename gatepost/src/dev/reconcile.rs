@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::types::Object;
 use upload_processor::Buckets;
 use upload_processor::event::{Notice, Record, UploadKey};
@@ -16,7 +17,7 @@ use crate::local_s3::{CreatedObject, Notifier};
 use crate::queue::Queue;
 
 /// How often an S3 elsewhere is looked through.
-const PERIOD: Duration = Duration::from_secs(1);
+const PERIOD: Duration = Duration::from_secs(2);
 
 /// Queues what is unfinished; says how much that was.
 pub(super) async fn reconcile(
@@ -30,7 +31,7 @@ pub(super) async fn reconcile(
         .into_iter()
         .filter_map(|object| object.key)
         .collect();
-    let queued: HashSet<String> = queue.bodies().iter().flat_map(|body| keys(body)).collect();
+    let queued: HashSet<String> = queue.bodies()?.iter().flat_map(|body| keys(body)).collect();
     let mut n_found = 0;
     for object in list(s3, &buckets.uploads, "uploads/").await? {
         let Some(key) = &object.key else { continue };
@@ -66,22 +67,17 @@ pub(super) async fn keep_reconciling(
     }
 }
 
-/// The object as its event would have described it, if it was written to its end. The embedded S3 writes the bytes
-/// first and their content type after; a sender whose upload was cut off between the two was never answered, and the
-/// rest of it is thrown away.
+/// The object as its event would have described it; `None` if it is gone.
 async fn look_at(s3: &Client, bucket: &str, key: &str) -> anyhow::Result<Option<CreatedObject>> {
-    let head = s3
-        .head_object()
-        .bucket(bucket)
-        .key(key)
-        .send()
-        .await
-        .with_context(|| format!("the object {key} cannot be looked at"))?;
-    if head.content_type().is_none() {
-        tracing::warn!(key, "the rest of an unfinished upload is thrown away");
-        s3.delete_object().bucket(bucket).key(key).send().await?;
-        return Ok(None);
-    }
+    let head = match s3.head_object().bucket(bucket).key(key).send().await {
+        Ok(head) => head,
+        Err(SdkError::ServiceError(error)) if error.raw().status().as_u16() == 404 => {
+            return Ok(None);
+        }
+        Err(error) => {
+            return Err(error).with_context(|| format!("the object {key} cannot be looked at"));
+        }
+    };
     Ok(Some(CreatedObject {
         event_name: "ObjectCreated:Post",
         bucket: bucket.to_owned(),
@@ -105,7 +101,7 @@ fn keys(body: &str) -> Vec<String> {
     };
     let keys = records.into_iter().filter_map(|record| match record {
         Record::Created(object) => Some(object.key),
-        Record::Other(_) => None,
+        Record::Other(_) | Record::Unreadable(_) => None,
     });
     keys.collect()
 }

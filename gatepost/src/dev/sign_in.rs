@@ -16,7 +16,7 @@ use serde_json::{Map, json};
 use crate::issuer::DevIssuer;
 use crate::web::Web;
 
-/// The cookie that `gatepost.toml` names. Browsers take `__Host-` and `Secure` on loopback too.
+/// The cookie that `gatepost.toml` names. Chromium and Firefox take `__Host-` and `Secure` on loopback too.
 const COOKIE: &str = "__Host-gatepost";
 const LIFETIME: SignedDuration = SignedDuration::from_hours(12);
 /// Who one can be.
@@ -55,12 +55,12 @@ async fn key_set(State(sign_in): State<SignIn>) -> Response {
 }
 
 async fn session(State(sign_in): State<SignIn>, headers: HeaderMap) -> Response {
-    let headers: Headers = headers
-        .iter()
-        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
-        .collect();
+    let mut seen = Headers::default();
+    for (name, value) in &headers {
+        seen.append(name.as_str(), String::from_utf8_lossy(value.as_bytes()));
+    }
     let no_store = [(header::CACHE_CONTROL, "no-store")];
-    match sign_in.authorizer.authenticate(Timestamp::now(), &headers) {
+    match sign_in.authorizer.authenticate(Timestamp::now(), &seen) {
         Ok(viewer) => (no_store, Json(json!({"sub": viewer.subject}))).into_response(),
         Err(_) => (StatusCode::UNAUTHORIZED, no_store).into_response(),
     }

@@ -61,11 +61,11 @@ impl Object {
             .as_deref()
             .unwrap_or_default()
             .split(',')
-            .map(str::trim)
+            .map(|directive| directive.trim().to_ascii_lowercase())
             .collect();
         if directives
             .iter()
-            .any(|directive| matches!(*directive, "no-store" | "no-cache" | "private"))
+            .any(|directive| matches!(directive.as_str(), "no-store" | "no-cache" | "private"))
         {
             return Duration::ZERO;
         }

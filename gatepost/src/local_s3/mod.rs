@@ -4,7 +4,6 @@
 //! and [`notification`] add what they lack.
 
 mod answers;
-mod lingering;
 mod notification;
 mod store;
 
@@ -26,8 +25,8 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s_fs::FileSystem;
 use tokio::net::TcpListener;
 
+use crate::lingering::Lingering;
 use answers::Cors;
-use lingering::Lingering;
 pub(crate) use notification::{CreatedObject, Notifier};
 use store::Store;
 
@@ -46,12 +45,14 @@ pub(crate) struct LocalS3 {
 }
 
 impl LocalS3 {
-    /// Opens the store in a folder, makes the buckets and listens on loopback.
+    /// Opens the store in a folder, makes the buckets and listens on loopback. No form may bring more than
+    /// `max_form_bytes`.
     pub(crate) async fn open(
         folder: &Path,
         buckets: &[&str],
         credentials: &Credentials,
         notifier: Notifier,
+        max_form_bytes: u64,
     ) -> anyhow::Result<Self> {
         for bucket in buckets {
             let path = folder.join(bucket);
@@ -61,7 +62,15 @@ impl LocalS3 {
         let files = FileSystem::new(folder)
             .map_err(|error| anyhow::anyhow!("{error:?}"))
             .with_context(|| format!("the object store {} cannot be opened", folder.display()))?;
-        let mut builder = S3ServiceBuilder::new(Store::new(files, notifier));
+        let store = Store::new(files, notifier);
+        for bucket in buckets {
+            store
+                .discard_unfinished(bucket)
+                .await
+                .map_err(|error| anyhow::anyhow!("{error:?}"))
+                .with_context(|| format!("the bucket {bucket} cannot be read"))?;
+        }
+        let mut builder = S3ServiceBuilder::new(store);
         builder.set_auth(SimpleAuth::from_single(
             credentials.access_key_id(),
             credentials.secret_access_key(),
@@ -69,6 +78,8 @@ impl LocalS3 {
         let mut config = S3Config::default();
         // `s3s` measures a form's `x-amz-date` against the clock as if it were a request; S3 only looks at the policy.
         config.presigned_url_max_skew_time_secs = MAX_SIGNATURE_AGE_SECS;
+        // `s3s` reads a form's file into memory before it looks whether anybody signed it.
+        config.post_object_max_file_size = max_form_bytes;
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         let listener = listen_as_before(folder).await?;
         Ok(Self {
@@ -130,7 +141,11 @@ async fn answer(State((service, cors)): State<(S3Service, Cors)>, request: Reque
     let is_form = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.starts_with("multipart/form-data"));
+        .is_some_and(|value| {
+            value
+                .to_ascii_lowercase()
+                .starts_with("multipart/form-data")
+        });
     let mut response = if is_post && !is_form {
         answers::not_a_form()
     } else {

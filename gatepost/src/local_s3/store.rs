@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 
 use super::notification::{CreatedObject, Notifier};
 
-/// What a part of a request may hold in memory. Forms have their own, lower limit in their policy.
+/// What is taken in one request by those who have the key; whoever has only a form has its policy's limit.
 const MAX_OBJECT_BYTES: usize = 256 << 20;
 
 /// The content type of an object that was sent without one, as S3 has it.
@@ -41,6 +41,44 @@ impl Store {
             notifier,
             writing: Mutex::default(),
         }
+    }
+
+    /// Throws away what a process left that ended while it wrote: `s3s-fs` writes an object's bytes first and its
+    /// content type after. Its sender was never answered.
+    pub(super) async fn discard_unfinished(&self, bucket: &str) -> S3Result<()> {
+        let listed = ListObjectsV2Input {
+            bucket: bucket.to_owned(),
+            max_keys: Some(i32::MAX),
+            ..ListObjectsV2Input::default()
+        };
+        let listing = self.files.list_objects_v2(internal(listed)).await?.output;
+        for key in listing
+            .contents
+            .into_iter()
+            .flatten()
+            .filter_map(|object| object.key)
+        {
+            let looked_at = HeadObjectInput {
+                bucket: bucket.to_owned(),
+                key: key.clone(),
+                ..HeadObjectInput::default()
+            };
+            let found = self.files.head_object(internal(looked_at)).await?.output;
+            if found.content_type.is_none() {
+                tracing::warn!(
+                    bucket,
+                    key,
+                    "the rest of an unfinished write is thrown away"
+                );
+                let deleted = DeleteObjectInput {
+                    bucket: bucket.to_owned(),
+                    key,
+                    ..DeleteObjectInput::default()
+                };
+                self.files.delete_object(internal(deleted)).await?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -151,6 +189,21 @@ impl S3 for Store {
             .await
             .map_err(|error| s3_error!(error, InternalError, "the event could not be queued"))?;
         Ok(answer)
+    }
+}
+
+/// A request of our own, as if it had come in and been checked.
+fn internal<T>(input: T) -> S3Request<T> {
+    S3Request {
+        input,
+        method: http::Method::GET,
+        uri: http::Uri::default(),
+        headers: http::HeaderMap::default(),
+        extensions: http::Extensions::default(),
+        credentials: None,
+        region: None,
+        service: None,
+        trailing_headers: None,
     }
 }
 

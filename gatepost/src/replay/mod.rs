@@ -93,7 +93,7 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         .map(|file| file.read(&templates).map(|event| (file, event)))
         .collect::<Result<_, _>>()?;
     let viewers = Viewers::new(&config, &issuer, now)?;
-    let mut uploads = Uploads::new(&config, args.endpoint_url.as_deref());
+    let mut uploads = Uploads::new(&config, args.endpoint_url.as_deref(), now);
 
     let mut report = Report::new(matches!(args.format, Format::Json));
     for (file, event) in events {

@@ -46,10 +46,16 @@ impl<'a> Templates<'a> {
         let mut filled = String::with_capacity(text.len());
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("{{") {
+            filled.push_str(before);
+            if !is_template(after) {
+                // Recorded events hold whatever people send.
+                filled.push_str("{{");
+                rest = after;
+                continue;
+            }
             let (template, after) = after
                 .split_once("}}")
                 .context("a template is opened with {{ and not closed")?;
-            filled.push_str(before);
             filled.push_str(&self.expand(template)?);
             rest = after;
         }
@@ -118,6 +124,14 @@ impl<'a> Templates<'a> {
     }
 }
 
+/// Whether what follows the braces is one of ours.
+fn is_template(text: &str) -> bool {
+    ["owner", "token"]
+        .iter()
+        .filter_map(|name| text.strip_prefix(name))
+        .any(|rest| rest.starts_with([' ', '}']))
+}
+
 /// The token without a signature, and a header that says that it has none.
 fn unsigned(token: &str) -> anyhow::Result<String> {
     let header =
@@ -159,13 +173,16 @@ mod tests {
         assert_eq!(value["uri"], format!("/media/{owner}/x"));
         assert_eq!(value["list"][0].as_str().unwrap().split('.').count(), 3);
         for wrong in [
-            "{{token",
-            "{{nonsense}}",
+            "{{token sub=alice",
             "{{token sub}}",
             "{{owner}}",
             "{{token alg=HS256}}",
         ] {
             assert!(templates.fill_text(wrong).is_err(), "{wrong}");
+        }
+        // What scanners send is no template.
+        for text in ["{{7*7}}", "{{", "a }} b"] {
+            assert_eq!(templates.fill_text(text).unwrap(), text);
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::local_s3::{LocalS3, Notifier};
 pub(super) struct Uploads<'a> {
     config: &'a Config,
     endpoint_url: Option<&'a str>,
+    now: Timestamp,
     running: Option<Running>,
 }
 
@@ -34,10 +35,11 @@ struct Running {
 }
 
 impl<'a> Uploads<'a> {
-    pub(super) fn new(config: &'a Config, endpoint_url: Option<&'a str>) -> Self {
+    pub(super) fn new(config: &'a Config, endpoint_url: Option<&'a str>, now: Timestamp) -> Self {
         Self {
             config,
             endpoint_url,
+            now,
             running: None,
         }
     }
@@ -50,9 +52,14 @@ impl<'a> Uploads<'a> {
     ) -> anyhow::Result<Vec<Played>> {
         let running = match &mut self.running {
             Some(running) => running,
-            none => none.insert(start(self.config, self.endpoint_url).await?),
+            none => none.insert(start(self.config, self.endpoint_url, self.now).await?),
         };
-        for (object, content) in file.given()? {
+        // An S3 that somebody named holds what it holds: nothing is put into it.
+        let given = match self.endpoint_url {
+            Some(_) => Vec::new(),
+            None => file.given()?,
+        };
+        for (object, content) in given {
             running
                 .connection
                 .s3
@@ -87,7 +94,11 @@ impl<'a> Uploads<'a> {
     }
 }
 
-async fn start(config: &Config, endpoint_url: Option<&str>) -> anyhow::Result<Running> {
+async fn start(
+    config: &Config,
+    endpoint_url: Option<&str>,
+    now: Timestamp,
+) -> anyhow::Result<Running> {
     let bucket = |variable: &str, default: &str| {
         std::env::var(variable).unwrap_or_else(|_| default.to_owned())
     };
@@ -107,7 +118,14 @@ async fn start(config: &Config, endpoint_url: Option<&str>) -> anyhow::Result<Ru
             "gatepost-replay",
         );
         let names = [buckets.uploads.as_str(), buckets.media.as_str()];
-        let server = LocalS3::open(folder.path(), &names, &credentials, Notifier::silent()).await?;
+        let server = LocalS3::open(
+            folder.path(),
+            &names,
+            &credentials,
+            Notifier::silent(),
+            config.images.max_bytes,
+        )
+        .await?;
         let connection = aws::connect_embedded(&server.endpoint(), credentials);
         tokio::spawn(server.serve(std::future::pending()));
         (connection, Some(folder))
@@ -116,7 +134,7 @@ async fn start(config: &Config, endpoint_url: Option<&str>) -> anyhow::Result<Ru
         connection.s3.clone(),
         buckets.clone(),
         config.images.clone(),
-        Timestamp::now,
+        move || now,
     );
     Ok(Running {
         processor,

@@ -127,6 +127,18 @@ async fn every_fault_is_a_problem_with_a_stable_type() {
             "no-such-upload",
         ),
         (
+            "an id that is not UTF-8",
+            get("/api/uploads/%ff"),
+            404,
+            "no-such-upload",
+        ),
+        (
+            "an id of the future",
+            get("/api/uploads/1q78nq9qzz0000000000000005"),
+            404,
+            "no-such-upload",
+        ),
+        (
             "a bad cursor",
             get("/api/media?cursor=%2F"),
             400,

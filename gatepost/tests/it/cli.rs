@@ -67,6 +67,11 @@ fn what_cannot_be_done_is_said_in_one_sentence() {
             2,
             "is no duration; write for example 30s, 5m or 1h",
         ),
+        (
+            vec!["token", "--sub", "a", "--expires", "99999999h"],
+            1,
+            "--expires is at most ten years",
+        ),
         (vec!["replay"], 2, "<PATH>..."),
         (vec!["replay", "missing"], 2, "missing does not exist"),
     ] {

@@ -142,9 +142,127 @@ async fn what_fails_five_times_lies_in_the_dead_letters() {
     let letter: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     assert_eq!(letter["receive_count"], 5);
     assert!(letter["body"].as_str().unwrap().contains(&form.id()));
+    // The next start does not begin all over again.
+    drop(system);
+    let system = Gatepost::start(folder.path());
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(std::fs::read_dir(&dead).unwrap().count(), 1);
+    assert_eq!(
+        std::fs::read_dir(folder.path().join("queue"))
+            .unwrap()
+            .count(),
+        0
+    );
     // It held up nobody else.
     assert_eq!(
         system.upload(&alice, "image/jpeg", &jpeg).await["status"],
         "ready"
     );
+}
+
+#[tokio::test]
+async fn an_upload_that_was_cut_off_is_thrown_away_and_one_without_a_finished_manifest_is_done_again()
+ {
+    let folder = tempfile::tempdir().unwrap();
+    let system = Gatepost::start(folder.path());
+    let alice = system.token("alice");
+    let jpeg = photo(400, 300);
+    let answer = system.upload(&alice, "image/jpeg", &jpeg).await;
+    let (id, owner) = (
+        answer["id"].as_str().unwrap(),
+        answer["manifest"]["owner"].as_str().unwrap(),
+    );
+    let store = folder.path().join("s3");
+    system.kill();
+
+    // As if it had ended between an object's bytes and its attributes: of an upload, and of a manifest.
+    let encode = |text: &str| data_encoding::BASE64URL_NOPAD.encode(text.as_bytes());
+    let attributes = |bucket: &str, key: &str| {
+        store.join(format!(
+            ".bucket-{}.object-{}.metadata.json",
+            encode(bucket),
+            encode(key)
+        ))
+    };
+    let manifest = format!("media/{owner}/{id}/manifest.json");
+    std::fs::remove_file(attributes("gatepost-media", &manifest)).unwrap();
+    let cut_off = store.join(format!(
+        "gatepost-uploads/uploads/{owner}/{}",
+        "7".repeat(26)
+    ));
+    std::fs::write(&cut_off, &jpeg[..100]).unwrap();
+
+    let system = Gatepost::start(folder.path());
+    assert_eq!(system.settled(&alice, id).await["status"], "ready");
+    assert!(attributes("gatepost-media", &manifest).exists());
+    assert!(!cut_off.exists());
+    assert_eq!(manifests(folder.path()).len(), 1);
+}
+
+#[tokio::test]
+async fn a_form_that_is_sent_with_two_pictures_ends_with_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let system = Gatepost::start(folder.path());
+    let alice = system.token("alice");
+    // Two pictures of one size in bytes, and so different that their renditions differ.
+    let one = photo(1600, 1200);
+    let mut other = photo(1200, 1600);
+    let length = one.len().max(other.len());
+    let mut one = one;
+    one.resize(length, 0);
+    other.resize(length, 0);
+    for delay in [0, 20, 60, 120] {
+        let intent = serde_json::json!({"content_type": "image/jpeg", "size": length});
+        let response = system
+            .request(reqwest::Method::POST, "/api/uploads", &alice)
+            .json(&intent)
+            .send()
+            .await
+            .unwrap();
+        let form = Form(response.json().await.unwrap());
+        assert_eq!(form.send(&system.http, &one).await.status(), 204);
+        tokio::time::sleep(Duration::from_millis(delay)).await;
+        assert_eq!(form.send(&system.http, &other).await.status(), 204);
+        let answer = system.settled(&alice, &form.id()).await;
+        let is_empty = || {
+            std::fs::read_dir(folder.path().join("queue"))
+                .unwrap()
+                .next()
+                .is_none()
+        };
+        until("messages are left", is_empty).await;
+        let renditions = answer["manifest"]["renditions"].as_array().unwrap();
+        for rendition in renditions {
+            let path = rendition["path"].as_str().unwrap();
+            let file = system.get(path, &alice).await.bytes().await.unwrap();
+            assert_eq!(
+                file.len() as u64,
+                rendition["bytes"].as_u64().unwrap(),
+                "{delay} ms: {path}"
+            );
+            let decoded = image::load_from_memory(&file).unwrap();
+            assert_eq!(
+                u64::from(decoded.height()),
+                rendition["height"].as_u64().unwrap(),
+                "{delay} ms: {path}"
+            );
+        }
+        let media = folder.path().join("s3/gatepost-media");
+        let made = media.join(
+            answer["manifest"]["renditions"][0]["path"]
+                .as_str()
+                .unwrap()
+                .trim_start_matches('/'),
+        );
+        let n_files = std::fs::read_dir(made.parent().unwrap()).unwrap().count();
+        assert_eq!(
+            n_files,
+            renditions.len() + 1,
+            "{delay} ms: files that no manifest names"
+        );
+        let claims = media
+            .join("claims")
+            .join(answer["manifest"]["owner"].as_str().unwrap());
+        assert_eq!(std::fs::read_dir(claims).unwrap().count(), 0);
+    }
 }

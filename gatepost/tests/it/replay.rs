@@ -79,7 +79,7 @@ fn the_exit_code_tells_how_it_went() {
             "event.json is no event that can be replayed",
         ),
         (
-            request.to_string().replace("/public", "{{nonsense}}"),
+            request.to_string().replace("/public", "{{token nonsense}}"),
             "{}",
             2,
             "holds a template that cannot be filled in",

@@ -25,6 +25,7 @@ use super::{Outline, be_u16, check_memory, check_pixels};
 
 /// Walks the markers. `bytes` begins with SOI.
 pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outline<'a>, Rejection> {
+    let mut adobe = None;
     let mut orientation = None;
     let mut frame: Option<Frame> = None;
     let mut tables = Tables::default();
@@ -97,8 +98,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
                 if data.starts_with(b"Adobe")
                     && data.get(11).is_some_and(|transform| *transform <= 2) =>
             {
-                // The decoder wants it before the frame, where almost every writer has it.
-                essence.insert(1, whole);
+                adobe = Some(whole);
             }
             SOF3 => return unsupported(Unsupported::JpegLossless),
             SOF5..=SOF7 | DHP => return unsupported(Unsupported::JpegHierarchical),
@@ -118,6 +118,11 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
         return Err(Rejection::Truncated("JPEG has no scan"));
     };
     progress.check_complete()?;
+    // The decoder wants it before the frame, where almost every writer has it. Only one is kept, and it is put in
+    // place only once: a file may hold nothing but such segments.
+    if let Some(adobe) = adobe {
+        essence.insert(1, adobe);
+    }
     essence.push(Cow::Borrowed(&[0xff, EOI]));
     Ok(Outline {
         width: frame.width,

@@ -22,6 +22,23 @@ fn declared(content_type: &str) -> Declared {
 }
 
 #[test]
+fn a_file_of_nothing_but_adobe_segments_is_read_once() {
+    let segment = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00";
+    let mut bytes = b"\xff\xd8".to_vec();
+    bytes.extend(segment.repeat(1_000_000));
+    bytes.extend(b"\xff\xd9");
+    let started = Instant::now();
+    let rejection = rejection(&bytes, &Declared::default());
+    assert_eq!(rejection.code(), "truncated");
+    // To put each in its place on its own took minutes.
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[test]
 fn bytes_decide_and_the_claim_is_compared() {
     let png = png(photo(8, 8));
     for (claim, bytes, expected) in [

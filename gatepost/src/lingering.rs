@@ -1,8 +1,8 @@
 //! A request body that is read to its end even where its reader gave up.
 //!
-//! A form is refused by its fields, before its file has arrived. To close the connection then would break off the
-//! browser's sending, and a page would see a network error in the place of S3's reason. S3 reads on; so do we, for a
-//! while.
+//! A form is refused by its fields, before its file has arrived, and a call by its length. To close the connection then
+//! would break off the browser's sending, and a page would see a network error in the place of the reason. S3 reads on;
+//! so do we, for a while.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -17,12 +17,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const MAX_BYTES: usize = 256 << 20;
 
 /// A body that reads itself to its end when it is dropped.
-pub(super) struct Lingering {
+pub(crate) struct Lingering {
     body: Option<Body>,
 }
 
 impl Lingering {
-    pub(super) fn new(body: Body) -> Self {
+    pub(crate) fn new(body: Body) -> Self {
         Self { body: Some(body) }
     }
 }

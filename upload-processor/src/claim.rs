@@ -1,0 +1,58 @@
+//! Which content of an upload is worked on, where a form let several arrive.
+//!
+//! A form that is pinned to a digest takes one content. Any other takes whatever has its size, again and again while it
+//! is open, and each time an event comes. Two workers with two contents would write to the same names, and the
+//! manifest of one could describe renditions of the other. So the first takes a claim, a small object that names the
+//! content, with `If-None-Match: *`; whoever has another waits for the manifest. With one content there is no such
+//! race, and no claim is taken.
+//!
+//! The order makes it tight: the claim is taken before the manifest is looked for, and given up after it is written.
+
+use aws_sdk_s3::Client;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::event::UploadKey;
+use crate::processor::Retry;
+use crate::storage::{self, Written};
+
+/// A worker that has held a claim for so long is dead: its Lambda's time is over.
+const LIFETIME: SignedDuration = SignedDuration::from_mins(5);
+
+/// Takes the claim for `content`, or keeps it if it was taken for the same; says whether it is held.
+pub(crate) async fn take(
+    s3: &Client,
+    bucket: &str,
+    now: Timestamp,
+    upload: &UploadKey,
+    content: &str,
+) -> Result<bool, Retry> {
+    let key = key(upload);
+    if storage::write_first(s3, bucket, &key, "text/plain", content.into()).await? == Written::Now {
+        return Ok(true);
+    }
+    let Some(found) = storage::read(s3, bucket, &key).await? else {
+        // Given up between the two: the manifest is there.
+        return Ok(false);
+    };
+    if found.data == content.as_bytes() {
+        return Ok(true);
+    }
+    let is_stale = found
+        .modified
+        .is_some_and(|modified| modified + LIFETIME < now);
+    if !is_stale {
+        return Ok(false);
+    }
+    let taken_over = storage::replace(s3, bucket, &key, &found.etag, content.into()).await?;
+    Ok(taken_over == Written::Now)
+}
+
+/// Gives the claim up.
+pub(crate) async fn give_up(s3: &Client, bucket: &str, upload: &UploadKey) -> Result<(), Retry> {
+    storage::delete(s3, bucket, &key(upload)).await
+}
+
+/// Outside `media/`, where no viewer can ask for it.
+fn key(upload: &UploadKey) -> String {
+    format!("claims/{}/{}", upload.owner, upload.id)
+}
