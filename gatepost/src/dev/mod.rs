@@ -91,16 +91,13 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
         uploads: UPLOAD_BUCKET.to_owned(),
         media: MEDIA_BUCKET.to_owned(),
     };
-    let connection = match &args.endpoint_url {
-        Some(endpoint) => {
-            let connection = aws::connect(endpoint).await?;
-            prepare_buckets(&connection, &buckets, address).await?;
-            connection
-        }
-        None => {
-            let max_bytes = config.images.max_bytes;
-            start_embedded_s3(&data_dir, notifier.clone(), address, max_bytes, &stop).await?
-        }
+    let connection = if let Some(endpoint) = &args.endpoint_url {
+        let connection = aws::connect(endpoint).await?;
+        prepare_buckets(&connection, &buckets, address).await?;
+        connection
+    } else {
+        let max_bytes = config.images.max_bytes;
+        start_embedded_s3(&data_dir, notifier.clone(), address, max_bytes, &stop).await?
     };
     let n_found = reconcile::reconcile(&connection.s3, &buckets, &queue, &notifier).await?;
     if n_found > 0 {
