@@ -1,7 +1,13 @@
 //! The AWS SDK's S3 client, pointed at the embedded S3, at an endpoint that somebody named, or at AWS.
 
+use aws_config::environment::{
+    EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider,
+};
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Builder, Region};
 
@@ -34,22 +40,30 @@ pub(crate) fn connect_embedded(endpoint: &str, credentials: Credentials) -> Conn
     }
 }
 
-/// Connects to an S3 elsewhere, with the region and credentials that the AWS SDK finds as usual.
+/// Connects to an S3 elsewhere, with the region and credentials of the AWS environment variables, else of the AWS
+/// profile. The rest of the SDK's chain is for machines on AWS; here it would ask networks that nobody named.
 pub(crate) async fn connect(endpoint: &str) -> anyhow::Result<Connection> {
-    let region = aws_config::meta::region::RegionProviderChain::default_provider().or_else(REGION);
+    let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+        .or_else(ProfileFileRegionProvider::new())
+        .or_else(REGION);
+    let chain = CredentialsProviderChain::first_try(
+        "environment",
+        EnvironmentVariableCredentialsProvider::new(),
+    )
+    .or_else("profile", ProfileFileCredentialsProvider::builder().build());
+    chain.provide_credentials().await.map_err(|_| {
+        anyhow::anyhow!("there are no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE")
+    })?;
+    let credentials = SharedCredentialsProvider::new(chain);
     let aws = aws_config::defaults(BehaviorVersion::latest())
         .region(region)
+        .credentials_provider(credentials.clone())
         .load()
         .await;
-    let config = aws_sdk_s3::config::Builder::from(&aws)
+    let config = Builder::from(&aws)
         .endpoint_url(endpoint)
         .force_path_style(true)
         .build();
-    let credentials = aws.credentials_provider().ok_or_else(|| {
-        anyhow::anyhow!(
-            "there are no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        )
-    })?;
     Ok(Connection {
         s3: Client::from_conf(config),
         credentials,

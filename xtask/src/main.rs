@@ -13,6 +13,9 @@ const USAGE: &str = "usage: cargo xtask test
 
   test    format, lints, documentation, every test of every kind, the events of test-events/";
 
+/// MIT; speaks S3 with signatures checked, when it is told `AUTH=true`.
+const MINISTACK: &str = "ministack==1.5.33";
+const VENV: &str = "target/venv";
 const CHROMIUM: &str = "/usr/bin/chromium";
 
 type Step = (&'static str, fn() -> anyhow::Result<()>);
@@ -20,6 +23,7 @@ type Step = (&'static str, fn() -> anyhow::Result<()>);
 const TEST: &[Step] = &[
     ("Node.js and the page's packages", install_node_packages),
     ("Chromium", install_chromium),
+    ("MiniStack", install_ministack),
     ("format", || cargo(&["fmt", "--all", "--check"])),
     ("lints", || {
         cargo(&[
@@ -148,6 +152,22 @@ fn install_chromium() -> anyhow::Result<()> {
     ensure!(!in_ci, "{advice}");
     println!("{advice}\nNOT RUN: the browser test will be left out");
     Ok(())
+}
+
+/// Installs MiniStack, an independent AWS in Python, into an environment of its own below `target/`.
+fn install_ministack() -> anyhow::Result<()> {
+    if Path::new(VENV).join("bin/ministack").exists() {
+        return Ok(());
+    }
+    run(Command::new("python3").args(["-m", "venv", VENV])).context(
+        "Python 3 with its venv module is needed (Debian: apt-get install python3-venv)",
+    )?;
+    run(Command::new(format!("{VENV}/bin/pip")).args([
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        MINISTACK,
+    ]))
 }
 
 fn cargo(arguments: &[&str]) -> anyhow::Result<()> {

@@ -160,64 +160,42 @@ impl<'a> Section<'a> {
 
     /// A list of texts, if the key is there.
     pub(crate) fn texts(&self, name: &'static str) -> Option<Vec<String>> {
-        let value = self.get(name)?;
-        let Some(array) = value.as_array() else {
-            self.fault(
-                name,
-                &format!("a list of texts is wanted, not {}", described(value)),
-            );
-            return None;
-        };
-        let mut texts = Vec::with_capacity(array.len());
-        for (idx, item) in array.iter().enumerate() {
-            let key = format!("{}[{idx}]", self.key(name));
-            self.notes
-                .spans
-                .borrow_mut()
-                .insert(key.clone(), item.span());
-            match item.get_ref().as_str() {
-                Some(text) => texts.push(text.to_owned()),
-                None => self.notes.fault(
-                    &key,
-                    &format!("a text is wanted, not {}", described(item.get_ref())),
-                ),
-            }
-        }
-        Some(texts)
+        self.list(name, "text", |value| value.as_str().map(str::to_owned))
     }
 
     /// A list of whole numbers, if the key is there.
     pub(crate) fn numbers(&self, name: &'static str) -> Option<Vec<u32>> {
+        self.list(name, "whole number", whole_number)
+    }
+
+    fn list<T>(
+        &self,
+        name: &'static str,
+        wanted: &str,
+        read: impl Fn(&DeValue<'_>) -> Option<T>,
+    ) -> Option<Vec<T>> {
         let value = self.get(name)?;
         let Some(array) = value.as_array() else {
-            self.fault(
-                name,
-                &format!(
-                    "a list of whole numbers is wanted, not {}",
-                    described(value)
-                ),
-            );
+            let message = format!("a list of {wanted}s is wanted, not {}", described(value));
+            self.fault(name, &message);
             return None;
         };
-        let mut numbers = Vec::with_capacity(array.len());
+        let mut items = Vec::with_capacity(array.len());
         for (idx, item) in array.iter().enumerate() {
             let key = format!("{}[{idx}]", self.key(name));
             self.notes
                 .spans
                 .borrow_mut()
                 .insert(key.clone(), item.span());
-            match whole_number(item.get_ref()) {
-                Some(number) => numbers.push(number),
+            match read(item.get_ref()) {
+                Some(read) => items.push(read),
                 None => self.notes.fault(
                     &key,
-                    &format!(
-                        "a whole number is wanted, not {}",
-                        described(item.get_ref())
-                    ),
+                    &format!("a {wanted} is wanted, not {}", described(item.get_ref())),
                 ),
             }
         }
-        Some(numbers)
+        Some(items)
     }
 
     /// A whole number, if the key is there.

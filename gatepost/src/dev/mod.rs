@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use aws_sdk_s3::types::{CorsConfiguration, CorsRule};
+use aws_sdk_s3::types::{CorsConfiguration, CorsRule, CreateBucketConfiguration};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -64,7 +64,7 @@ pub(crate) struct DevArgs {
     /// The configuration [default: gatepost.toml where there is one].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// An S3 to use in place of the embedded one; region and credentials come from the usual AWS chain. Its buckets
+    /// An S3 to use in place of the embedded one; region and credentials come from the AWS environment variables or profile. Its buckets
     /// gatepost-uploads and gatepost-media are made where they are missing, and the first one's CORS is set.
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<String>,
@@ -200,6 +200,7 @@ async fn prepare_buckets(
         if s3.head_bucket().bucket(bucket).send().await.is_err() {
             s3.create_bucket()
                 .bucket(bucket)
+                .set_create_bucket_configuration(location(&connection.region))
                 .send()
                 .await
                 .with_context(|| {
@@ -223,6 +224,15 @@ async fn prepare_buckets(
         .await
         .context("the page cannot be allowed to post to the bucket")?;
     Ok(())
+}
+
+/// Where a bucket is to be made: `us-east-1` is the one region that must not be named.
+fn location(region: &str) -> Option<CreateBucketConfiguration> {
+    (region != "us-east-1").then(|| {
+        CreateBucketConfiguration::builder()
+            .location_constraint(region.into())
+            .build()
+    })
 }
 
 /// Everything on the one port, as a distribution's behaviours split it: the API, the page, and else the media.

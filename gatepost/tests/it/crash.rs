@@ -27,6 +27,17 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until every message is settled.
+async fn drained(data_dir: &Path) {
+    let is_empty = || {
+        std::fs::read_dir(data_dir.join("queue"))
+            .unwrap()
+            .next()
+            .is_none()
+    };
+    until("messages are left", is_empty).await;
+}
+
 #[tokio::test]
 async fn twenty_uploads_survive_a_kill_in_their_midst() {
     let folder = tempfile::tempdir().unwrap();
@@ -87,13 +98,7 @@ async fn twenty_uploads_survive_a_kill_in_their_midst() {
         }
     }
     assert_eq!(manifests(folder.path()).len(), 20);
-    let is_empty = || {
-        std::fs::read_dir(folder.path().join("queue"))
-            .unwrap()
-            .next()
-            .is_none()
-    };
-    until("messages are left", is_empty).await;
+    drained(folder.path()).await;
 }
 
 #[tokio::test]
@@ -224,13 +229,7 @@ async fn a_form_that_is_sent_with_two_pictures_ends_with_one() {
         tokio::time::sleep(Duration::from_millis(delay)).await;
         assert_eq!(form.send(&system.http, &other).await.status(), 204);
         let answer = system.settled(&alice, &form.id()).await;
-        let is_empty = || {
-            std::fs::read_dir(folder.path().join("queue"))
-                .unwrap()
-                .next()
-                .is_none()
-        };
-        until("messages are left", is_empty).await;
+        drained(folder.path()).await;
         let renditions = answer["manifest"]["renditions"].as_array().unwrap();
         for rendition in renditions {
             let path = rendition["path"].as_str().unwrap();

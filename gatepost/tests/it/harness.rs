@@ -27,16 +27,21 @@ pub(crate) struct Form(pub(crate) Value);
 impl Gatepost {
     /// Starts it on a data directory.
     pub(crate) fn start(data_dir: &Path) -> Self {
-        Self::start_with(data_dir, &[])
+        Self::start_with(data_dir, &[], &[])
     }
 
-    /// Starts it with more arguments.
-    pub(crate) fn start_with(data_dir: &Path, arguments: &[&str]) -> Self {
+    /// Starts it with more arguments and variables.
+    pub(crate) fn start_with(
+        data_dir: &Path,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let mut child = gatepost()
             .args(["dev", "--port", "0", "--data-dir"])
             .arg(data_dir)
             .args(arguments)
             .env("RUST_LOG", "off")
+            .envs(variables.iter().copied())
             .current_dir(env!("CARGO_TARGET_TMPDIR"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

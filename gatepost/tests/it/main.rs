@@ -14,5 +14,6 @@ mod cli;
 mod crash;
 mod forms;
 mod harness;
+mod ministack;
 mod path;
 mod replay;
