@@ -1,4 +1,4 @@
-//! An issuer's public keys, each bound to the one algorithm that it verifies.
+//! An issuer's public keys, each bound to its type, and to one algorithm where the set says which.
 //!
 //! Made of a JWK Set (RFC 7517). What a set says of its keys is honoured: `use`, `key_ops`, `alg`. A key of a kind
 //! that we do not know is skipped, as RFC 7517 §5 asks; a key that is dangerous is a configuration fault.
@@ -22,8 +22,35 @@ pub(crate) struct KeySet {
 
 struct Key {
     kid: Option<String>,
-    algorithm: Algorithm,
+    family: Family,
+    /// Its `alg`: the one algorithm that it may be used with.
+    algorithm: Option<Algorithm>,
     decoding: DecodingKey,
+}
+
+/// The types of keys that we verify with. A key never serves another type's algorithm (RFC 8725 §3.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Family {
+    Rsa,
+    P256,
+    P384,
+    Ed25519,
+}
+
+impl Family {
+    fn of(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::RS256
+            | Algorithm::RS384
+            | Algorithm::RS512
+            | Algorithm::PS256
+            | Algorithm::PS384
+            | Algorithm::PS512 => Self::Rsa,
+            Algorithm::ES256 => Self::P256,
+            Algorithm::ES384 => Self::P384,
+            Algorithm::EdDSA => Self::Ed25519,
+        }
+    }
 }
 
 impl KeySet {
@@ -51,7 +78,10 @@ impl KeySet {
             }
         }
         if keys.is_empty() && faults.is_empty() {
-            faults.push("it holds no public key that verifies RS256 or ES256".to_owned());
+            faults.push(
+                "it holds no public key that verifies tokens: RSA, P-256, P-384 or Ed25519"
+                    .to_owned(),
+            );
         }
         if faults.is_empty() {
             Ok(Self { keys })
@@ -69,9 +99,10 @@ impl KeySet {
         let unknown = || Refusal::UnknownKey {
             kid: kid.map(str::to_owned),
         };
-        let mut matching = self.keys.iter().filter(|key| {
-            key.algorithm == algorithm && (kid.is_none() || key.kid.as_deref() == kid)
-        });
+        let mut matching = self
+            .keys
+            .iter()
+            .filter(|key| key.serves(algorithm) && (kid.is_none() || key.kid.as_deref() == kid));
         match (matching.next(), matching.next()) {
             (Some(key), None) => Ok(&key.decoding),
             // Without a `kid` the choice must be clear: trying one key after another is a way to be surprised.
@@ -81,6 +112,10 @@ impl KeySet {
 }
 
 impl Key {
+    fn serves(&self, algorithm: Algorithm) -> bool {
+        self.family == Family::of(algorithm) && self.algorithm.is_none_or(|only| only == algorithm)
+    }
+
     fn new(jwk: &Value) -> Result<Option<Self>, String> {
         let text = |name: &str| jwk.get(name).and_then(Value::as_str);
         if jwk.get("d").is_some() {
@@ -106,7 +141,15 @@ impl Key {
                 .decode(member(name)?.as_bytes())
                 .map_err(|_| format!("`{name}` is not base64url"))
         };
-        let (algorithm, decoding) = match (text("kty"), text("crv")) {
+        let curve = |family, bytes: usize| {
+            if octets("x")?.len() != bytes || octets("y")?.len() != bytes {
+                return Err(format!("a coordinate of its curve has {bytes} bytes"));
+            }
+            DecodingKey::from_ec_components(member("x")?, member("y")?)
+                .map(|key| (family, key))
+                .map_err(|error| error.to_string())
+        };
+        let (family, decoding) = match (text("kty"), text("crv")) {
             (Some("RSA"), _) => {
                 let (modulus, exponent) = (octets("n")?, octets("e")?);
                 let bits = bit_length(&modulus);
@@ -116,24 +159,32 @@ impl Key {
                     ));
                 }
                 let key = DecodingKey::from_rsa_raw_components(&modulus, &exponent);
-                (Algorithm::RS256, key)
+                (Family::Rsa, key)
             }
-            (Some("EC"), Some("P-256")) => {
-                if octets("x")?.len() != 32 || octets("y")?.len() != 32 {
-                    return Err("a P-256 coordinate has 32 bytes".to_owned());
+            (Some("EC"), Some("P-256")) => curve(Family::P256, 32)?,
+            (Some("EC"), Some("P-384")) => curve(Family::P384, 48)?,
+            (Some("OKP"), Some("Ed25519")) => {
+                if octets("x")?.len() != 32 {
+                    return Err("an Ed25519 key has 32 bytes".to_owned());
                 }
-                let key = DecodingKey::from_ec_components(member("x")?, member("y")?)
+                let key = DecodingKey::from_ed_components(member("x")?)
                     .map_err(|error| error.to_string())?;
-                (Algorithm::ES256, key)
+                (Family::Ed25519, key)
             }
             // Symmetric keys have no place in a published set, and others we do not verify with.
             _ => return Ok(None),
         };
-        if !is_absent_or("alg", &|alg| alg == algorithm.name()) {
-            return Ok(None);
-        }
+        let algorithm = match jwk.get("alg") {
+            None => None,
+            Some(alg) => match alg.as_str().and_then(Algorithm::from_name) {
+                Some(algorithm) if Family::of(algorithm) == family => Some(algorithm),
+                // It is for something else.
+                _ => return Ok(None),
+            },
+        };
         Ok(Some(Self {
             kid: text("kid").map(str::to_owned),
+            family,
             algorithm,
             decoding,
         }))
@@ -199,7 +250,7 @@ mod tests {
             (json!([]), "it is no JWK Set: there is no array `keys`"),
             (
                 json!({"keys": []}),
-                "it holds no public key that verifies RS256 or ES256",
+                "it holds no public key that verifies tokens: RSA, P-256, P-384 or Ed25519",
             ),
             (
                 json!({"keys": [p256(&json!({"d": "AA"}))]}),
@@ -211,7 +262,7 @@ mod tests {
             ),
             (
                 json!({"keys": [p256(&json!({"x": "AAAA"}))]}),
-                "keys[0]: a P-256 coordinate has 32 bytes",
+                "keys[0]: a coordinate of its curve has 32 bytes",
             ),
             (
                 json!({"keys": [{"kty": "RSA", "n": "AAD_", "e": "AQAB"}]}),

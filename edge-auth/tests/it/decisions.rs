@@ -2,6 +2,7 @@
 
 use aws_lc_rs::hmac;
 use data_encoding::BASE64URL_NOPAD;
+use edge_auth::config::Algorithm;
 use edge_auth::{Authorizer, Decision, Headers, Owner, Refusal, ViewerRequest};
 use serde_json::{Value, json};
 
@@ -74,6 +75,59 @@ fn rules_decide_for_both_algorithms() {
                 expected,
                 "{kid} {uri}"
             );
+        }
+    }
+}
+
+#[test]
+fn every_algorithm_verifies_with_its_own_keys_where_it_is_configured() {
+    let signer = Signer::new();
+    let families = [
+        (
+            "rsa",
+            ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"].as_slice(),
+        ),
+        ("ec", &["ES256"]),
+        ("p384", &["ES384"]),
+        ("ed", &["EdDSA", "Ed25519"]),
+    ];
+    let named = |alg: &str| Algorithm::from_name(alg).unwrap();
+    for (kid, algorithms) in families {
+        for alg in algorithms {
+            let token = signer.sign(&json!({"alg": alg, "kid": kid}), &claims(&json!({})));
+            for (configured, expected) in [
+                (Algorithm::ALL.to_vec(), "allowed"),
+                (vec![named(alg)], "allowed"),
+                (
+                    Algorithm::ALL
+                        .into_iter()
+                        .filter(|other| *other != named(alg))
+                        .collect(),
+                    "algorithm_not_allowed",
+                ),
+            ] {
+                let mut config = signer.config();
+                config.issuers[0].algorithms = configured;
+                let authorizer =
+                    Authorizer::new(&config).unwrap_or_else(|faults| panic!("{faults:?}"));
+                assert_eq!(
+                    decide(&authorizer, "/members/x", Some(&token)),
+                    expected,
+                    "{alg}"
+                );
+            }
+            // With any other type of key it finds none.
+            let mut config = signer.config();
+            config.issuers[0].algorithms = Algorithm::ALL.to_vec();
+            let authorizer = Authorizer::new(&config).unwrap_or_else(|faults| panic!("{faults:?}"));
+            for (other, _) in families.iter().filter(|(other, _)| *other != kid) {
+                let token = signer.sign(&json!({"alg": alg, "kid": other}), &claims(&json!({})));
+                assert_eq!(
+                    decide(&authorizer, "/members/x", Some(&token)),
+                    "unknown_key",
+                    "{alg} {other}"
+                );
+            }
         }
     }
 }

@@ -1,10 +1,12 @@
-//! An identity provider of the tests: one RSA and one P-256 key, made for the run.
+//! An identity provider of the tests, with a key of every type, made for the run.
 
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
+    KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256,
+    RSA_PSS_SHA384, RSA_PSS_SHA512, RsaKeyPair,
 };
 use data_encoding::BASE64URL_NOPAD;
 use edge_auth::config::{Access, Algorithm, Audiences, Issuer, Rule, TokenSource};
@@ -20,6 +22,8 @@ pub(crate) const NOW: i64 = 1_795_435_200;
 pub(crate) struct Signer {
     rsa: RsaKeyPair,
     ecdsa: EcdsaKeyPair,
+    p384: EcdsaKeyPair,
+    ed25519: Ed25519KeyPair,
 }
 
 impl Signer {
@@ -27,6 +31,8 @@ impl Signer {
         Self {
             rsa: RsaKeyPair::generate(KeySize::Rsa2048).unwrap(),
             ecdsa: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap(),
+            p384: EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap(),
+            ed25519: Ed25519KeyPair::generate().unwrap(),
         }
     }
 
@@ -34,10 +40,14 @@ impl Signer {
         let der = self.rsa.public_key().as_ref();
         let (modulus, exponent) = rsa_components(der);
         let (x, y) = self.ecdsa.public_key().as_ref()[1..].split_at(32);
+        let (x384, y384) = self.p384.public_key().as_ref()[1..].split_at(48);
+        let ed25519 = self.ed25519.public_key().as_ref();
         let encode = |bytes: &[u8]| BASE64URL_NOPAD.encode(bytes);
         json!({"keys": [
             {"kty": "RSA", "kid": "rsa", "use": "sig", "n": encode(modulus), "e": encode(exponent)},
             {"kty": "EC", "crv": "P-256", "kid": "ec", "alg": "ES256", "x": encode(x), "y": encode(y)},
+            {"kty": "EC", "crv": "P-384", "kid": "p384", "x": encode(x384), "y": encode(y384)},
+            {"kty": "OKP", "crv": "Ed25519", "kid": "ed", "x": encode(ed25519)},
             {"kty": "AKP", "kid": "of the future", "pub": "AAAA"},
         ]})
     }
@@ -55,23 +65,39 @@ impl Signer {
     pub(crate) fn sign_text(&self, header: &str, payload: &str) -> String {
         let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
         let input = format!("{}.{}", encode(header), encode(payload));
-        let signature = if header.contains("\"rsa\"") {
-            let mut signature = vec![0; self.rsa.public_modulus_len()];
-            self.rsa
-                .sign(
-                    &RSA_PKCS1_SHA256,
-                    &SystemRandom::new(),
-                    input.as_bytes(),
-                    &mut signature,
-                )
-                .unwrap();
-            signature
-        } else {
-            let signature = self
+        let random = SystemRandom::new();
+        let header: Value = serde_json::from_str(header).unwrap();
+        let signature = match header["kid"].as_str() {
+            Some("rsa") => {
+                let encoding: &'static dyn aws_lc_rs::signature::RsaEncoding =
+                    match header["alg"].as_str() {
+                        Some("RS384") => &RSA_PKCS1_SHA384,
+                        Some("RS512") => &RSA_PKCS1_SHA512,
+                        Some("PS256") => &RSA_PSS_SHA256,
+                        Some("PS384") => &RSA_PSS_SHA384,
+                        Some("PS512") => &RSA_PSS_SHA512,
+                        _ => &RSA_PKCS1_SHA256,
+                    };
+                let mut signature = vec![0; self.rsa.public_modulus_len()];
+                let message = input.as_bytes();
+                self.rsa
+                    .sign(encoding, &random, message, &mut signature)
+                    .unwrap();
+                signature
+            }
+            Some("p384") => self
+                .p384
+                .sign(&random, input.as_bytes())
+                .unwrap()
+                .as_ref()
+                .to_vec(),
+            Some("ed") => self.ed25519.sign(input.as_bytes()).as_ref().to_vec(),
+            _ => self
                 .ecdsa
-                .sign(&SystemRandom::new(), input.as_bytes())
-                .unwrap();
-            signature.as_ref().to_vec()
+                .sign(&random, input.as_bytes())
+                .unwrap()
+                .as_ref()
+                .to_vec(),
         };
         format!("{input}.{}", BASE64URL_NOPAD.encode(&signature))
     }
