@@ -3,6 +3,8 @@
 //! These are plain values, the same in `gatepost.toml` and in the JSON baked into a deployment package. They promise
 //! nothing yet: [`Authorizer::new`](crate::Authorizer::new) checks them and reports every [`Fault`] at once.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// Everything that decides who may fetch what.
@@ -30,6 +32,12 @@ pub struct Issuer {
     pub algorithms: Vec<Algorithm>,
     /// The issuer's keys: a JWK Set (RFC 7517 §5).
     pub jwks: serde_json::Value,
+    /// The `typ` that a token's header must have, such as `at+jwt` (RFC 8725 §3.11); without it any will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typ: Option<String>,
+    /// Claims that a token must have, each a text that is one of these.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: BTreeMap<String, Vec<String>>,
     /// How many seconds a token is accepted before `nbf` and after `exp`.
     #[serde(default)]
     pub leeway_seconds: u32,

@@ -102,6 +102,15 @@ pub enum Refusal {
         /// The `kid` of the token's header.
         kid: Option<String>,
     },
+    /// A claim that the issuer's tokens must have says something else.
+    #[error("claim {claim} is missing or not one of those that are configured")]
+    UnexpectedClaim {
+        /// The claim's name.
+        claim: String,
+    },
+    /// The token is of another kind: its `typ` is not the one that is configured.
+    #[error("the token's typ is not the one that is configured")]
+    UnexpectedType,
     /// The token is meant for somebody else.
     #[error("the token's audience is another")]
     WrongAudience,
@@ -178,6 +187,8 @@ impl Refusal {
                 "There is more than one access token.",
             ),
             Self::TokenTooLong { .. } => ("token_too_long", 401, TOKEN),
+            Self::UnexpectedClaim { .. } => ("unexpected_claim", 401, TOKEN),
+            Self::UnexpectedType => ("unexpected_type", 401, TOKEN),
             Self::UnknownIssuer => ("unknown_issuer", 401, TOKEN),
             Self::UnknownKey { .. } => ("unknown_key", 401, TOKEN),
             Self::WrongAudience => ("wrong_audience", 401, TOKEN),

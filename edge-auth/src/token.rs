@@ -30,6 +30,7 @@ pub(crate) struct UnverifiedToken<'a> {
 pub(crate) struct Header {
     pub(crate) alg: String,
     pub(crate) kid: Option<String>,
+    pub(crate) typ: Option<String>,
 }
 
 impl Header {
@@ -44,12 +45,16 @@ impl Header {
         let Some(Value::String(alg)) = members.remove("alg") else {
             return Err(MALFORMED);
         };
-        let kid = match members.remove("kid") {
-            None => None,
-            Some(Value::String(kid)) => Some(kid),
-            Some(_) => return Err(MALFORMED),
+        let mut text = |name| match members.remove(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(MALFORMED),
         };
-        Ok(Self { alg, kid })
+        Ok(Self {
+            alg,
+            kid: text("kid")?,
+            typ: text("typ")?,
+        })
     }
 }
 

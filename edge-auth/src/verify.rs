@@ -3,6 +3,8 @@
 //! `jsonwebtoken` checks the signature and nothing else. Its own claim validation passes over `iss`, `aud` and `sub`
 //! of the wrong JSON type, does not look at `nbf` unless told and grants a minute by default; ours does none of that.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jsonwebtoken::crypto;
 use serde_json::{Map, Value};
@@ -26,6 +28,8 @@ struct TrustedIssuer {
     audiences: Audiences,
     algorithms: Vec<Algorithm>,
     keys: KeySet,
+    typ: Option<String>,
+    claims: BTreeMap<String, Vec<String>>,
     leeway_seconds: i64,
 }
 
@@ -49,12 +53,21 @@ impl Verifier {
             if issuer.algorithms.is_empty() {
                 faults.push(Fault::new(key("algorithms"), "name at least one algorithm"));
             }
+            for (claim, _) in issuer.claims.iter().filter(|(_, values)| values.is_empty()) {
+                let message = "name at least one value, or no token will do";
+                faults.push(Fault::new(
+                    format!("issuers[{idx}].claims.{claim}"),
+                    message,
+                ));
+            }
             match KeySet::new(&issuer.jwks) {
                 Ok(keys) => trusted.push(TrustedIssuer {
                     name: issuer.issuer.clone(),
                     audiences: issuer.audiences.clone(),
                     algorithms: issuer.algorithms.clone(),
                     keys,
+                    typ: issuer.typ.clone(),
+                    claims: issuer.claims.clone(),
                     leeway_seconds: issuer.leeway_seconds.into(),
                 }),
                 Err(found) => {
@@ -80,6 +93,7 @@ impl Verifier {
             .find(|issuer| issuer.name == issuer_name)
             .ok_or(Refusal::UnknownIssuer)?;
         issuer.verify_signature(&token)?;
+        issuer.verify_type(token.header.typ.as_deref())?;
         issuer.verify_claims(now, claims)
     }
 }
@@ -120,6 +134,23 @@ impl TrustedIssuer {
         }
     }
 
+    /// An ID token is no access token, though the same key signs both (RFC 8725 §3.11).
+    fn verify_type(&self, typ: Option<&str>) -> Result<(), Refusal> {
+        let Some(wanted) = &self.typ else {
+            return Ok(());
+        };
+        // RFC 7515 §4.1.9: a media type, whose `application/` may be left out.
+        let short = |typ: &str| {
+            let typ = typ.to_ascii_lowercase();
+            typ.strip_prefix("application/")
+                .map_or(typ.clone(), str::to_owned)
+        };
+        match typ {
+            Some(typ) if short(typ) == short(wanted) => Ok(()),
+            _ => Err(Refusal::UnexpectedType),
+        }
+    }
+
     fn verify_claims(&self, now: Timestamp, claims: Map<String, Value>) -> Result<Viewer, Refusal> {
         let now = now.as_second();
         let exp = time_claim(&claims, "exp", f64::floor)?
@@ -146,6 +177,14 @@ impl TrustedIssuer {
                 {
                     return Err(Refusal::WrongAudience);
                 }
+            }
+        }
+        for (claim, allowed) in &self.claims {
+            let found = claims.get(claim).and_then(Value::as_str);
+            if !found.is_some_and(|found| allowed.iter().any(|value| value == found)) {
+                return Err(Refusal::UnexpectedClaim {
+                    claim: claim.clone(),
+                });
             }
         }
         let subject = text_claim(&claims, "sub")?.to_owned();
@@ -227,6 +266,8 @@ mod tests {
             audiences: Audiences::Any,
             algorithms: Algorithm::ALL.to_vec(),
             keys: KeySet::new(&json!({"keys": [key]}))?,
+            typ: None,
+            claims: BTreeMap::new(),
             leeway_seconds: 0,
         })
     }

@@ -89,6 +89,8 @@ impl DevIssuer {
             audiences: Audiences::OneOf(vec![AUDIENCE.to_owned()]),
             algorithms: vec![Algorithm::ES256],
             jwks: self.jwks(),
+            typ: None,
+            claims: std::collections::BTreeMap::new(),
             leeway_seconds: 0,
         }
     }

@@ -189,6 +189,62 @@ fn claims_are_required_and_of_their_type() {
 }
 
 #[test]
+fn a_type_and_claims_are_required_where_they_are_configured() {
+    let signer = Signer::new();
+    let mut config = signer.config();
+    config.issuers[0].typ = Some("at+jwt".to_owned());
+    config.issuers[0].claims = [
+        ("token_use".to_owned(), vec!["access".to_owned()]),
+        (
+            "client_id".to_owned(),
+            vec!["web".to_owned(), "app".to_owned()],
+        ),
+    ]
+    .into();
+    let authorizer = Authorizer::new(&config).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let good = json!({"token_use": "access", "client_id": "app"});
+    for (typ, changes, expected) in [
+        (json!("at+jwt"), good.clone(), "allowed"),
+        (json!("application/AT+JWT"), good.clone(), "allowed"),
+        (json!("JWT"), good.clone(), "unexpected_type"),
+        (json!(null), good.clone(), "malformed_token"),
+        (
+            json!("at+jwt"),
+            json!({"token_use": "id", "client_id": "app"}),
+            "unexpected_claim",
+        ),
+        (
+            json!("at+jwt"),
+            json!({"client_id": "app"}),
+            "unexpected_claim",
+        ),
+        (
+            json!("at+jwt"),
+            json!({"token_use": ["access"], "client_id": "app"}),
+            "unexpected_claim",
+        ),
+        (
+            json!("at+jwt"),
+            json!({"token_use": "access", "client_id": "other"}),
+            "unexpected_claim",
+        ),
+    ] {
+        let header = json!({"alg": "ES256", "kid": "ec", "typ": typ});
+        let token = signer.sign(&header, &claims(&changes));
+        assert_eq!(
+            decide(&authorizer, "/members/x", Some(&token)),
+            expected,
+            "{header} {changes}"
+        );
+    }
+    let untyped = signer.sign(&json!({"alg": "ES256", "kid": "ec"}), &claims(&good));
+    assert_eq!(
+        decide(&authorizer, "/members/x", Some(&untyped)),
+        "unexpected_type"
+    );
+}
+
+#[test]
 fn leeway_is_granted_only_where_it_is_configured() {
     let signer = Signer::new();
     let mut config = signer.config();

@@ -114,6 +114,8 @@ impl Signer {
                 audiences: Audiences::OneOf(vec![AUDIENCE.to_owned()]),
                 algorithms: vec![Algorithm::RS256, Algorithm::ES256],
                 jwks: self.jwks(),
+                typ: None,
+                claims: std::collections::BTreeMap::new(),
                 leeway_seconds: 0,
             }],
             token_sources: vec![

@@ -25,7 +25,7 @@ pub(crate) struct Section<'a> {
     path: String,
     span: Range<usize>,
     table: &'a DeTable<'a>,
-    asked: RefCell<BTreeSet<&'static str>>,
+    asked: RefCell<BTreeSet<&'a str>>,
 }
 
 impl<'a> Notes<'a> {
@@ -129,7 +129,7 @@ impl<'a> Section<'a> {
             .is_some_and(|value| value.get_ref().is_str())
     }
 
-    fn get(&self, name: &'static str) -> Option<&'a DeValue<'a>> {
+    fn get(&self, name: &'a str) -> Option<&'a DeValue<'a>> {
         self.asked.borrow_mut().insert(name);
         let value = self.table.get(name)?;
         self.notes
@@ -168,9 +168,27 @@ impl<'a> Section<'a> {
         self.list(name, "whole number", whole_number)
     }
 
+    /// Every key of the section, whatever its name, with its text or its list of texts.
+    pub(crate) fn texts_by_name(&self) -> BTreeMap<String, Vec<String>> {
+        let mut texts = BTreeMap::new();
+        for name in self.table.keys() {
+            let name = name.get_ref().as_ref();
+            let found = if self.is_text(name) {
+                self.table[name]
+                    .get_ref()
+                    .as_str()
+                    .map(|text| vec![text.to_owned()])
+            } else {
+                self.list(name, "text", |value| value.as_str().map(str::to_owned))
+            };
+            texts.insert(name.to_owned(), found.unwrap_or_default());
+        }
+        texts
+    }
+
     fn list<T>(
         &self,
-        name: &'static str,
+        name: &'a str,
         wanted: &str,
         read: impl Fn(&DeValue<'_>) -> Option<T>,
     ) -> Option<Vec<T>> {

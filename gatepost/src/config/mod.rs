@@ -207,6 +207,11 @@ fn read_issuer(section: &Section<'_>, folder: &Path, given_jwks: Option<&Value>)
         audiences,
         algorithms,
         jwks,
+        typ: section.text("typ"),
+        claims: section
+            .section("claims")
+            .map(|claims| claims.texts_by_name())
+            .unwrap_or_default(),
         leeway_seconds: section.parsed("leeway", parse_leeway).unwrap_or(0),
     }
 }
