@@ -205,7 +205,10 @@ impl Queue {
         }
         drop(messages);
         for message_id in given_up {
-            self.release(&message_id, Duration::ZERO)?;
+            // What was taken is worked on all the same.
+            if let Err(error) = self.release(&message_id, Duration::ZERO) {
+                tracing::error!(message_id, %error, "the message cannot be moved to the dead letters");
+            }
         }
         Ok((taken, next))
     }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use axum::Router;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use edge_auth::Authorizer;
 use jiff::{SignedDuration, Timestamp};
 use url_signing::Bucket;
@@ -60,7 +60,9 @@ pub fn router(api: Api) -> Router {
         .route("/api/uploads", post(uploads::create))
         .route("/api/uploads/{id}", get(uploads::show))
         .route("/api/media", get(media::list))
-        .route("/api/{*rest}", axum::routing::any(problem::no_such_call))
+        .route("/api", any(problem::no_such_call))
+        .route("/api/", any(problem::no_such_call))
+        .route("/api/{*rest}", any(problem::no_such_call))
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(middleware::from_fn(problem::with_request_id))
         .with_state(api)

@@ -7,6 +7,10 @@
 //! race, and no claim is taken.
 //!
 //! The order makes it tight: the claim is taken before the manifest is looked for, and given up after it is written.
+//! A worker that dies leaves its claim; its own content may still be finished with it, and any other takes it over when
+//! it is stale.
+
+use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use jiff::{SignedDuration, Timestamp};
@@ -15,8 +19,14 @@ use crate::event::UploadKey;
 use crate::processor::Retry;
 use crate::storage::{self, Written};
 
-/// A worker that has held a claim for so long is dead: its Lambda's time is over.
-const LIFETIME: SignedDuration = SignedDuration::from_mins(5);
+/// When a claim is stale. It is taken with a core at hand, so that what is done under it takes one image's time and a
+/// few writes: the Lambda's timeout must not be longer.
+const LIFETIME: SignedDuration = SignedDuration::from_secs(60);
+/// How long another content waits for the manifest, or for the claim to become stale, each time that its message is
+/// received. Five times this is longer than a claim lives, so that a dead worker's claim outlasts no message.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// How often it looks.
+pub(crate) const PAUSE: Duration = Duration::from_millis(500);
 
 /// Takes the claim for `content`, or keeps it if it was taken for the same; says whether it is held.
 pub(crate) async fn take(

@@ -16,7 +16,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use lambda_runtime::LambdaEvent;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::claim;
 use crate::event::{CreatedObject, Notice, Record, UploadKey};
@@ -73,6 +73,14 @@ pub enum Outcome {
 pub struct Retry {
     /// What failed, for the log.
     pub reason: String,
+}
+
+/// Whether an upload may be worked on.
+enum Claim {
+    /// Nobody else does, and here is a core to do it on.
+    Held(OwnedSemaphorePermit),
+    /// Somebody did.
+    Finished(Manifest),
 }
 
 /// What became of a batch, message by message.
@@ -182,10 +190,15 @@ impl Processor {
             ));
         };
         let may_vary = source.sha256.is_none();
-        if may_vary && let Some(manifest) = self.claim(&upload, &source).await? {
-            return Ok(Outcome::AlreadyFinished(manifest));
-        }
-        let result = self.make(source).await?;
+        let core = if may_vary {
+            match self.claim(&upload, &source).await? {
+                Claim::Held(core) => core,
+                Claim::Finished(manifest) => return Ok(Outcome::AlreadyFinished(manifest)),
+            }
+        } else {
+            self.core().await?
+        };
+        let result = self.make(source, core).await?;
         if let Ok(made) = &result {
             self.write_renditions(&upload, made).await?;
         }
@@ -234,26 +247,45 @@ impl Processor {
         Ok(Outcome::Finished(manifest))
     }
 
-    /// Makes sure that nobody works on another content of the upload; gives the manifest if it is there meanwhile.
-    async fn claim(
-        &self,
-        upload: &UploadKey,
-        source: &storage::Upload,
-    ) -> Result<Option<Manifest>, Retry> {
+    /// Makes sure that nobody works on another content of the upload, and waits a while for whoever does. The claim is
+    /// taken by who has a core: from then on the work goes on without waiting.
+    async fn claim(&self, upload: &UploadKey, source: &storage::Upload) -> Result<Claim, Retry> {
         let bucket = &self.buckets.media;
-        let is_held =
-            claim::take(&self.s3, bucket, (self.clock)(), upload, &source.content_id).await?;
-        match self.read_manifest(upload).await? {
-            Some(manifest) => Ok(Some(manifest)),
-            None if is_held => Ok(None),
-            None => Err(Retry {
-                reason: "another content of the upload is being worked on".to_owned(),
-            }),
+        let give_up_at = Instant::now() + claim::PATIENCE;
+        loop {
+            let core = self.core().await?;
+            let is_held =
+                claim::take(&self.s3, bucket, (self.clock)(), upload, &source.content_id).await?;
+            match self.read_manifest(upload).await? {
+                Some(manifest) => {
+                    if is_held {
+                        claim::give_up(&self.s3, bucket, upload).await?;
+                    }
+                    return Ok(Claim::Finished(manifest));
+                }
+                None if is_held => return Ok(Claim::Held(core)),
+                None => drop(core),
+            }
+            if Instant::now() > give_up_at {
+                return Err(Retry {
+                    reason: "another content of the upload is being worked on".to_owned(),
+                });
+            }
+            tokio::time::sleep(claim::PAUSE).await;
         }
     }
 
+    async fn core(&self) -> Result<OwnedSemaphorePermit, Retry> {
+        let core = self.cores.clone().acquire_owned().await;
+        core.map_err(|error| Retry::new("waiting for a core", &error))
+    }
+
     /// Reads and renders an upload. The inner result is what the manifest will say.
-    async fn make(&self, source: storage::Upload) -> Result<Result<Thumbnailed, Rejection>, Retry> {
+    async fn make(
+        &self,
+        source: storage::Upload,
+        core: OwnedSemaphorePermit,
+    ) -> Result<Result<Thumbnailed, Rejection>, Retry> {
         if source.bytes > self.settings.max_bytes {
             return Ok(Err(Rejection::TooLarge {
                 bytes: source.bytes,
@@ -267,12 +299,6 @@ impl Processor {
                 .as_ref()
                 .and_then(|text| HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()),
         };
-        let core = self
-            .cores
-            .clone()
-            .acquire_owned()
-            .await
-            .map_err(|error| Retry::new("waiting for a core", &error))?;
         let bytes = source.read().await?;
         let settings = self.settings.clone();
         let work = tokio::task::spawn_blocking(move || {

@@ -22,7 +22,7 @@ pub(crate) struct Upload {
     /// `x-amz-meta-sha256`: the digest that the form was pinned to, in hexadecimal.
     pub(crate) sha256: Option<String>,
     pub(crate) bytes: u64,
-    /// The version or `ETag`: two contents never have the same.
+    /// The version or `ETag`: two contents do not have the same by accident.
     pub(crate) content_id: String,
     body: ByteStream,
 }

@@ -33,10 +33,11 @@ export async function faultOf(response: Response): Promise<Fault> {
   if (response.status === 401) return new Fault('session-over', { status: 401 })
   const problem = await problemIn(response)
   const sentence = problem?.detail ?? problem?.title
+  const requestId = response.headers.get('x-request-id')
   return new Fault(response.status < 500 && sentence ? 'refused' : 'unexpected', {
     status: response.status,
     ...(sentence ? { sentence } : {}),
-    ...(problem?.request_id ? { requestId: problem.request_id } : {}),
+    ...(requestId ? { requestId } : {}),
   })
 }
 
@@ -67,7 +68,7 @@ export function sentenceFor(error: unknown): string {
   }
 }
 
-type Problem = { title?: string; detail?: string; request_id?: string }
+type Problem = { title?: string; detail?: string }
 
 async function problemIn(response: Response): Promise<Problem | undefined> {
   if (!response.headers.get('content-type')?.startsWith('application/problem+json')) return undefined

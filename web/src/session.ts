@@ -57,7 +57,7 @@ export class SessionWatch {
   }
 
   async #check(): Promise<void> {
-    if (this.#over && !document.hidden) await this.#ask()
+    if (!document.hidden) await this.#ask()
   }
 
   async #ask(): Promise<void> {

@@ -67,7 +67,7 @@ export class UploadList {
     const neighbour = row?.nextElementSibling ?? row?.previousElementSibling
     const { status } = upload.state
     this.uploads().remove(upload)
-    if (status === 'uploading' || status === 'processing') this.announcer.say(strings.announce.cancelled(upload.name))
+    if (status === 'uploading') this.announcer.say(strings.announce.cancelled(upload.name))
     neighbour?.querySelector<HTMLElement>('button')?.focus()
   }
 
@@ -145,7 +145,8 @@ class Row {
     clearTimeout(this.#longTimer)
 
     const busy = state.status === 'uploading' || state.status === 'processing'
-    const label = busy ? strings.uploads.cancel(this.#name) : strings.uploads.dismiss(this.#name)
+    // What has arrived is processed whatever happens here: its row can be removed, the upload not cancelled.
+    const label = state.status === 'uploading' ? strings.uploads.cancel(this.#name) : strings.uploads.dismiss(this.#name)
     this.element.dataset['status'] = state.status
     this.#remove.setAttribute('aria-label', label)
     this.#remove.title = label

@@ -1,7 +1,7 @@
 // The life of each upload: checked, hashed, signed for, sent, then followed until the server says
 // what became of it. Owns the state, which `upload-list` shows; Uppy does the sending, its progress,
 // its queue and its retries of passing failures. Called by `main`. It never touches the page, and it
-// never keeps a signed form: every try asks for a fresh one, for they live minutes only.
+// never keeps a signed form: every try that a person starts asks for a fresh one, for they live minutes only.
 
 import AwsS3 from '@uppy/aws-s3'
 import Uppy from '@uppy/core'
@@ -177,6 +177,10 @@ export class Uploads {
 
   #fail(upload: Tracked, error: unknown): void {
     const fault = faultIn(error)
+    if (fault instanceof Fault && fault.kind === 'refused') {
+      // The same file would be refused again.
+      return this.#set(upload, { status: 'rejected', reason: sentenceFor(fault) })
+    }
     const sessionOver = fault instanceof Fault && fault.kind === 'session-over'
     this.#set(upload, { status: 'failed', reason: sentenceFor(fault), sessionOver })
   }

@@ -21,7 +21,9 @@ test('401 is the end of the session, whatever its body says', async () => {
 })
 
 test('a fault of the server does not quote it, but names the reference', async () => {
-  const fault = await faultOf(problem(500, { title: 'Internal', detail: 'stack', request_id: 'r-1' }))
+  const response = problem(500, { title: 'Internal', detail: 'stack' })
+  response.headers.set('x-request-id', 'r-1')
+  const fault = await faultOf(response)
   assert.equal(fault.kind, 'unexpected')
   assert.match(sentenceFor(fault), /r-1/)
   assert.doesNotMatch(sentenceFor(fault), /stack/)

@@ -62,7 +62,7 @@ impl LocalS3 {
         let files = FileSystem::new(folder)
             .map_err(|error| anyhow::anyhow!("{error:?}"))
             .with_context(|| format!("the object store {} cannot be opened", folder.display()))?;
-        let store = Store::new(files, notifier);
+        let store = Store::new(folder, files, notifier);
         for bucket in buckets {
             store
                 .discard_unfinished(bucket)

@@ -4,15 +4,18 @@
 //! holding the two together, and does not know `If-Match` on reads. Here a body is checked whole before it is written,
 //! writes happen one at a time, and a new object is announced before its sender is answered.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
 use s3s::dto::{
-    ChecksumAlgorithm, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput,
-    DeleteObjectsOutput, ETag, ETagCondition, GetObjectInput, GetObjectOutput, HeadBucketInput,
-    HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListBucketsInput, ListBucketsOutput,
-    ListObjectsV2Input, ListObjectsV2Output, PutObjectInput, PutObjectOutput, StreamingBlob,
+    ChecksumAlgorithm, DeleteObjectInput, DeleteObjectOutput, ETag, ETagCondition, GetObjectInput,
+    GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput,
+    ListBucketsInput, ListBucketsOutput, ListObjectsV2Input, ListObjectsV2Output, PutObjectInput,
+    PutObjectOutput, StreamingBlob,
 };
 use s3s::{Body, S3, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
@@ -27,19 +30,22 @@ const MAX_OBJECT_BYTES: usize = 256 << 20;
 pub(super) const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
 
 /// The object store behind the embedded S3.
+#[derive(Clone)]
 pub(super) struct Store {
-    files: FileSystem,
+    root: PathBuf,
+    files: Arc<FileSystem>,
     notifier: Notifier,
     /// Held from the check of a condition to the end of the write that it guards.
-    writing: Mutex<()>,
+    writing: Arc<Mutex<()>>,
 }
 
 impl Store {
-    pub(super) fn new(files: FileSystem, notifier: Notifier) -> Self {
+    pub(super) fn new(root: &Path, files: FileSystem, notifier: Notifier) -> Self {
         Self {
-            files,
+            root: root.to_owned(),
+            files: Arc::new(files),
             notifier,
-            writing: Mutex::default(),
+            writing: Arc::default(),
         }
     }
 
@@ -75,7 +81,7 @@ impl Store {
                     key,
                     ..DeleteObjectInput::default()
                 };
-                self.files.delete_object(internal(deleted)).await?;
+                self.delete(internal(deleted)).await?;
             }
         }
         Ok(())
@@ -135,15 +141,7 @@ impl S3 for Store {
         req: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
         let _writing = self.writing.lock().await;
-        self.files.delete_object(req).await
-    }
-
-    async fn delete_objects(
-        &self,
-        req: S3Request<DeleteObjectsInput>,
-    ) -> S3Result<S3Response<DeleteObjectsOutput>> {
-        let _writing = self.writing.lock().await;
-        self.files.delete_objects(req).await
+        self.delete(req).await
     }
 
     /// Also what a form arrives at: `s3s` hands `PostObject` on to here.
@@ -177,6 +175,46 @@ impl S3 for Store {
             .get_or_insert_with(|| DEFAULT_CONTENT_TYPE.to_owned());
         req.input.content_length = i64::try_from(body.len()).ok();
         req.input.body = Some(StreamingBlob::from(Body::from(body)));
+        // A task of its own: a sender that hangs up after the last byte must not leave half of it.
+        let store = self.clone();
+        tokio::spawn(async move { store.write(req, created).await })
+            .await
+            .map_err(|error| s3_error!(error, InternalError, "the write was broken off"))?
+    }
+}
+
+impl Store {
+    /// Deletes an object and what `s3s-fs` keeps beside it, which it leaves behind: the attributes of a former object
+    /// would make an unfinished one look finished.
+    async fn delete(
+        &self,
+        req: S3Request<DeleteObjectInput>,
+    ) -> S3Result<S3Response<DeleteObjectOutput>> {
+        let encode = |text: &str| data_encoding::BASE64URL_NOPAD.encode(text.as_bytes());
+        let (bucket, key) = (encode(&req.input.bucket), encode(&req.input.key));
+        let answer = self.files.delete_object(req).await?;
+        for kind in ["metadata", "internal"] {
+            let beside = format!(".bucket-{bucket}.object-{key}.{kind}.json");
+            match tokio::fs::remove_file(self.root.join(beside)).await {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(s3_error!(
+                        error,
+                        InternalError,
+                        "the attributes cannot be deleted"
+                    ));
+                }
+                _ => {}
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Writes a checked object and announces it.
+    async fn write(
+        &self,
+        req: S3Request<PutObjectInput>,
+        created: CreatedObject,
+    ) -> S3Result<S3Response<PutObjectOutput>> {
         let _writing = self.writing.lock().await;
         let is_form = req.method == http::Method::POST;
         let mut answer = self.files.put_object(req).await?;

@@ -265,3 +265,90 @@ async fn a_form_that_is_sent_with_two_pictures_ends_with_one() {
         assert_eq!(std::fs::read_dir(claims).unwrap().count(), 0);
     }
 }
+
+#[tokio::test]
+async fn the_claim_of_a_dead_worker_is_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let system = Gatepost::start(folder.path());
+    let alice = system.token("alice");
+    let jpeg = photo(320, 240);
+    let intent = serde_json::json!({"content_type": "image/jpeg", "size": jpeg.len()});
+    let request = system.request(reqwest::Method::POST, "/api/uploads", &alice);
+    let response = request.json(&intent).send().await.unwrap();
+    let form = Form(response.json().await.unwrap());
+    let key = form.0["fields"]["key"].as_str().unwrap();
+    let claim = folder
+        .path()
+        .join("s3/gatepost-media")
+        .join(key.replacen("uploads/", "claims/", 1));
+    std::fs::create_dir_all(claim.parent().unwrap()).unwrap();
+    std::fs::write(&claim, "\"of another content\"").unwrap();
+    let long_ago = std::time::SystemTime::now() - Duration::from_secs(100);
+    std::fs::File::options()
+        .write(true)
+        .open(&claim)
+        .unwrap()
+        .set_modified(long_ago)
+        .unwrap();
+
+    assert_eq!(form.send(&system.http, &jpeg).await.status(), 204);
+    assert_eq!(system.settled(&alice, &form.id()).await["status"], "ready");
+    assert!(!claim.exists());
+}
+
+#[tokio::test]
+async fn a_sender_that_hangs_up_after_the_last_byte_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let system = Gatepost::start(folder.path());
+    let alice = system.token("alice");
+    let jpeg = photo(320, 240);
+    let mut sent = Vec::new();
+    for idx in 0..30 {
+        let form = system.form(&alice, "image/jpeg", &jpeg).await;
+        let mut body = Vec::new();
+        for (name, value) in form.fields() {
+            body.extend(
+                format!(
+                    "--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+                )
+                .bytes(),
+            );
+        }
+        body.extend(
+            b"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x\"\r\n\r\n",
+        );
+        body.extend(&jpeg);
+        body.extend(b"\r\n--b--\r\n");
+        let host = form
+            .url()
+            .strip_prefix("http://")
+            .unwrap()
+            .split('/')
+            .next()
+            .unwrap()
+            .to_owned();
+        let head = format!(
+            "POST /gatepost-uploads HTTP/1.1\r\nHost: {host}\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let mut socket = std::net::TcpStream::connect(&host).unwrap();
+        std::io::Write::write_all(&mut socket, &[head.as_bytes(), &body].concat()).unwrap();
+        std::thread::sleep(Duration::from_millis(idx % 10));
+        drop(socket);
+        sent.push(form);
+    }
+    // Whatever arrived is finished; what did not leaves nothing behind.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drained(folder.path()).await;
+    for form in sent {
+        let key = form.0["fields"]["key"].as_str().unwrap();
+        let is_stored = folder.path().join("s3/gatepost-uploads").join(key).exists();
+        let answer: serde_json::Value = system
+            .get(&format!("/api/uploads/{}", form.id()), &alice)
+            .await
+            .json()
+            .await
+            .unwrap();
+        assert_eq!(answer["status"] == "ready", is_stored, "{answer}");
+    }
+}
