@@ -342,13 +342,16 @@ async fn a_sender_that_hangs_up_after_the_last_byte_loses_nothing() {
     drained(folder.path()).await;
     for form in sent {
         let key = form.0["fields"]["key"].as_str().unwrap();
-        let is_stored = folder.path().join("s3/gatepost-uploads").join(key).exists();
-        let answer: serde_json::Value = system
-            .get(&format!("/api/uploads/{}", form.id()), &alice)
-            .await
-            .json()
-            .await
-            .unwrap();
-        assert_eq!(answer["status"] == "ready", is_stored, "{answer}");
+        let started = Instant::now();
+        loop {
+            let object = folder.path().join("s3/gatepost-uploads").join(key);
+            let path = format!("/api/uploads/{}", form.id());
+            let answer: serde_json::Value = system.get(&path, &alice).await.json().await.unwrap();
+            if object.exists() == (answer["status"] == "ready") {
+                break;
+            }
+            assert!(started.elapsed() < PATIENCE, "{answer}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 }
