@@ -31,17 +31,24 @@ pub(super) async fn reconcile(
         .into_iter()
         .filter_map(|object| object.key)
         .collect();
-    let queued: HashSet<String> = queue.bodies()?.iter().flat_map(|body| keys(body)).collect();
+    let announced: HashSet<_> = queue
+        .bodies()?
+        .iter()
+        .flat_map(|body| announced_in(body))
+        .collect();
     let mut n_found = 0;
     for object in list(s3, &buckets.uploads, "uploads/").await? {
         let Some(key) = &object.key else { continue };
-        let is_open = UploadKey::parse(key).is_some_and(|upload| {
-            !finished.contains(&upload.manifest_key()) && !queued.contains(key)
-        });
+        let is_open =
+            UploadKey::parse(key).is_some_and(|upload| !finished.contains(&upload.manifest_key()));
         if !is_open {
             continue;
         }
-        if let Some(object) = look_at(s3, &buckets.uploads, key).await? {
+        let Some(object) = look_at(s3, &buckets.uploads, key).await? else {
+            continue;
+        };
+        // By its content, too: what was written over an announced object was not announced with it.
+        if !announced.contains(&(object.key.clone(), object.etag.clone())) {
             notifier.object_created(&object).await?;
             n_found += 1;
         }
@@ -95,15 +102,16 @@ async fn look_at(s3: &Client, bucket: &str, key: &str) -> anyhow::Result<Option<
     }))
 }
 
-fn keys(body: &str) -> Vec<String> {
+/// The keys and `ETag`s that a message is about.
+fn announced_in(body: &str) -> Vec<(String, String)> {
     let Ok(Notice::Records(records)) = Notice::parse(body) else {
         return Vec::new();
     };
-    let keys = records.into_iter().filter_map(|record| match record {
-        Record::Created(object) => Some(object.key),
+    let created = records.into_iter().filter_map(|record| match record {
+        Record::Created(object) => Some((object.key, object.etag.unwrap_or_default())),
         Record::Other(_) | Record::Unreadable(_) => None,
     });
-    keys.collect()
+    created.collect()
 }
 
 async fn list(s3: &Client, bucket: &str, prefix: &str) -> anyhow::Result<Vec<Object>> {
