@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 /// Everything wrong with one document, and where each key of it stands.
 pub(crate) struct Notes<'a> {
@@ -186,6 +186,20 @@ impl<'a> Section<'a> {
         texts
     }
 
+    /// The items of a list, each with its full name, whose place is remembered.
+    fn items<'b>(
+        &'b self,
+        name: &'b str,
+        array: &'a DeArray<'a>,
+    ) -> impl Iterator<Item = (String, &'a Spanned<DeValue<'a>>)> + use<'a, 'b> {
+        array.iter().enumerate().map(move |(idx, item)| {
+            let key = format!("{}[{idx}]", self.key(name));
+            let mut spans = self.notes.spans.borrow_mut();
+            spans.insert(key.clone(), item.span());
+            (key, item)
+        })
+    }
+
     fn list<T>(
         &self,
         name: &'a str,
@@ -199,12 +213,7 @@ impl<'a> Section<'a> {
             return None;
         };
         let mut items = Vec::with_capacity(array.len());
-        for (idx, item) in array.iter().enumerate() {
-            let key = format!("{}[{idx}]", self.key(name));
-            self.notes
-                .spans
-                .borrow_mut()
-                .insert(key.clone(), item.span());
+        for (key, item) in self.items(name, array) {
             match read(item.get_ref()) {
                 Some(read) => items.push(read),
                 None => self.notes.fault(
@@ -268,12 +277,7 @@ impl<'a> Section<'a> {
             return Vec::new();
         };
         let mut sections = Vec::with_capacity(array.len());
-        for (idx, item) in array.iter().enumerate() {
-            let key = format!("{}[{idx}]", self.key(name));
-            self.notes
-                .spans
-                .borrow_mut()
-                .insert(key.clone(), item.span());
+        for (key, item) in self.items(name, array) {
             match item.get_ref().as_table() {
                 Some(table) => sections.push(Section::new(self.notes, key, item.span(), table)),
                 None => self
