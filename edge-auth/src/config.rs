@@ -4,8 +4,10 @@
 //! nothing yet: [`Authorizer::new`](crate::Authorizer::new) checks them and reports every [`Fault`] at once.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Everything that decides who may fetch what.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -19,6 +21,9 @@ pub struct Config {
     /// The page that browsers are sent to when a token is missing or refused; `{url}` becomes the return address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<String>,
+    /// Which other sites' scripts may fetch from here; without it preflights are held against the rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cors: Option<Cors>,
 }
 
 /// One identity provider.
@@ -30,17 +35,76 @@ pub struct Issuer {
     pub audiences: Audiences,
     /// The algorithms that this issuer signs with; a token that names another is refused.
     pub algorithms: Vec<Algorithm>,
-    /// The issuer's keys: a JWK Set (RFC 7517 §5).
-    pub jwks: serde_json::Value,
+    /// The public keys that are known from the start: a JWK Set (RFC 7517 §5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<Value>,
+    /// Where the issuer publishes its keys. What is fetched from there takes the place of `jwks`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<PublishedKeys>,
+    /// The secrets that HS256 is verified with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<Secrets>,
     /// The `typ` that a token's header must have, such as `at+jwt` (RFC 8725 §3.11); without it any will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typ: Option<String>,
-    /// Claims that a token must have, each a text that is one of these.
+    /// Claims that every token must have, each with one of these values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub claims: BTreeMap<String, Vec<String>>,
+    pub claims: RequiredClaims,
     /// How many seconds a token is accepted before `nbf` and after `exp`.
     #[serde(default)]
     pub leeway_seconds: u32,
+}
+
+/// Claims by name, each with the values of which the token's claim must be one, or, as an array, hold one.
+pub type RequiredClaims = BTreeMap<String, Vec<ClaimValue>>;
+
+/// A claim's value that a configuration can ask for.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum ClaimValue {
+    /// `true` or `false`, as in `email_verified`.
+    Bool(bool),
+    /// A whole number.
+    Integer(i64),
+    /// A text.
+    Text(String),
+}
+
+/// An issuer's keys at a URL. The host fetches them when a decision asks for it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct PublishedKeys {
+    /// An HTTPS address that answers with a JWK Set; plain HTTP only on this machine itself.
+    pub url: String,
+    /// How many seconds a fetched set is used before it is fetched again. A key that the issuer withdraws is trusted
+    /// no longer than this while the address answers. The keys known from the start count as older than that.
+    pub max_age_seconds: u32,
+}
+
+/// Symmetric keys: a JWK Set of keys of type `oct` (RFC 7518 §6.4), each of at least 32 bytes.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct Secrets(pub Value);
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secrets")
+    }
+}
+
+/// What scripts of other sites may do (the Fetch standard's CORS protocol).
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Cors {
+    /// The sites, such as `https://app.example.com`; `*` alone means all.
+    pub origins: Vec<String>,
+    /// The methods that a preflight is granted.
+    pub methods: Vec<String>,
+    /// The request headers that a preflight is granted, lower-case.
+    pub headers: Vec<String>,
+    /// Whether cookies may be sent along.
+    #[serde(default)]
+    pub credentials: bool,
+    /// How many seconds a browser may remember the answer to a preflight.
+    pub max_age_seconds: u32,
 }
 
 /// Which values of the `aud` claim are accepted.
@@ -53,7 +117,7 @@ pub enum Audiences {
     OneOf(Vec<String>),
 }
 
-/// A signature algorithm of RFC 7518 §3.1 or RFC 8037 §3.1.
+/// A signature or MAC algorithm of RFC 7518 §3.1 or RFC 8037 §3.1.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub enum Algorithm {
@@ -75,11 +139,13 @@ pub enum Algorithm {
     ES384,
     /// Ed25519; tokens may name it `EdDSA` or, as RFC 9864 has it, `Ed25519`.
     EdDSA,
+    /// HMAC with SHA-256, for issuers that share a secret with us.
+    HS256,
 }
 
 impl Algorithm {
     /// All that are supported, in the order in which messages list them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::RS256,
         Self::RS384,
         Self::RS512,
@@ -89,6 +155,7 @@ impl Algorithm {
         Self::ES256,
         Self::ES384,
         Self::EdDSA,
+        Self::HS256,
     ];
 
     /// The name in a token's `alg` header.
@@ -103,6 +170,7 @@ impl Algorithm {
             Self::ES256 => "ES256",
             Self::ES384 => "ES384",
             Self::EdDSA => "EdDSA",
+            Self::HS256 => "HS256",
         }
     }
 
@@ -125,6 +193,9 @@ pub enum TokenSource {
     Authorization,
     /// The cookie of this name.
     Cookie(String),
+    /// The query parameter of this name (RFC 6750 §2.3). URLs end up in logs, histories and `Referer`s: for links that
+    /// live shortly, and never a default.
+    Query(String),
 }
 
 /// One path rule.
@@ -137,6 +208,9 @@ pub struct Rule {
     /// The methods that it holds for; empty means GET and HEAD.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub methods: Vec<String>,
+    /// Claims that the viewer's token must have besides.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: RequiredClaims,
 }
 
 /// What a rule asks of the viewer.

@@ -1,22 +1,29 @@
 //! The decision itself: path, rule, token, viewer, in this order.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use crate::config::{Config, Fault, TokenSource};
+use crate::cors::{CorsPolicy, Preflight};
+use crate::forward::without_parameters;
 use crate::identity::{Owner, Viewer};
-use crate::lambda_edge::{Headers, ViewerRequest};
 use crate::path::CanonicalPath;
 use crate::refusal::Refusal;
+use crate::request::{Lines, Request};
 use crate::rules::RuleSet;
 use crate::token;
-use crate::verify::Verifier;
+use crate::verify::{NeedKeys, Unverified, Verdict, Verifier};
 
-/// Decides on requests. Made once from a [`Config`], then shared: it changes nothing in itself.
+/// Decides on requests. Made once from a [`Config`], then shared: what changes in it are keys that the host fetched,
+/// and which tokens it has seen.
 pub struct Authorizer {
     verifier: Verifier,
     rules: RuleSet,
     token_sources: Vec<TokenSource>,
     login: Option<String>,
+    cors: Option<CorsPolicy>,
 }
 
 /// What becomes of a request.
@@ -27,6 +34,10 @@ pub enum Decision {
     Allow(Allowed),
     /// It is refused.
     Deny(Denied),
+    /// It cannot be decided before the host has fetched an issuer's keys.
+    NeedKeys(NeedKeys),
+    /// It is a browser that asks what a script of another site may do, and is answered here.
+    Preflight(Preflight),
     /// It is a browser that may sign in and come back.
     Redirect(Redirect),
 }
@@ -49,6 +60,10 @@ pub struct Denied {
     pub refusal: Refusal,
     /// The index of the rule that decided, if one matched.
     pub rule: Option<usize>,
+    /// The configured issuer whose token it is.
+    pub issuer: Option<String>,
+    /// The `kid` of the token's header, as the sender wrote it.
+    pub kid: Option<String>,
 }
 
 /// A browser that is sent to sign in.
@@ -60,6 +75,15 @@ pub struct Redirect {
     pub denied: Denied,
 }
 
+/// Why it is not known who sends a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Unauthenticated {
+    /// Nobody whom we know.
+    Denied(Denied),
+    /// The keys of an issuer are needed to tell.
+    NeedKeys(NeedKeys),
+}
+
 impl Authorizer {
     /// Checks a configuration, and reports everything that is wrong with it.
     pub fn new(config: &Config) -> Result<Self, Vec<Fault>> {
@@ -69,14 +93,23 @@ impl Authorizer {
             rules: RuleSet::new(&config.rules, &mut faults),
             token_sources: config.token_sources.clone(),
             login: config.login.clone(),
+            cors: config
+                .cors
+                .as_ref()
+                .map(|cors| CorsPolicy::new(cors, &mut faults)),
         };
         for (idx, source) in config.token_sources.iter().enumerate() {
-            if matches!(source, TokenSource::Cookie(name) if !is_cookie_name(name)) {
-                faults.push(Fault::new(
-                    format!("token.from[{idx}]"),
-                    "this is no cookie name (RFC 6265 §4.1.1)",
-                ));
-            }
+            let message = match source {
+                TokenSource::Cookie(name) if !is_token(name) => {
+                    "this is no cookie name (RFC 6265 §4.1.1)"
+                }
+                TokenSource::Query(name) if !name.bytes().all(is_unreserved) || name.is_empty() => {
+                    "a parameter is named with letters, digits and - . _ ~"
+                }
+                _ if config.token_sources[..idx].contains(source) => "this place is named twice",
+                _ => continue,
+            };
+            faults.push(Fault::new(format!("token.from[{idx}]"), message));
         }
         if faults.is_empty() {
             Ok(authorizer)
@@ -86,90 +119,209 @@ impl Authorizer {
     }
 
     /// May this viewer fetch this path?
-    pub fn decide(&self, now: Timestamp, request: &ViewerRequest) -> Decision {
-        match self.decide_strictly(now, request) {
-            Ok(allowed) => Decision::Allow(allowed),
-            Err(denied) => match self.login_location(request, &denied.refusal) {
-                Some(location) => Decision::Redirect(Redirect { location, denied }),
-                None => Decision::Deny(denied),
-            },
+    pub fn decide(&self, now: Timestamp, request: &Request<'_>) -> Decision {
+        let path = match CanonicalPath::parse(request.uri) {
+            Ok(path) => path,
+            Err(fault) => {
+                return self.deny(request, Denied::of(Refusal::AmbiguousPath(fault), None));
+            }
+        };
+        if let Some(cors) = &self.cors
+            && CorsPolicy::is_preflight(request)
+        {
+            // A preflight never has a token: the browser asks before the script's request, which is decided by itself.
+            return match cors.answer(request) {
+                Ok(preflight) => Decision::Preflight(preflight),
+                Err(missing) => self.deny(request, Denied::of(Refusal::CorsRefused(missing), None)),
+            };
         }
-    }
-
-    /// Who sends this request? For services that have rules of their own, such as `signing-api`.
-    pub fn authenticate(&self, now: Timestamp, headers: &Headers) -> Result<Viewer, Refusal> {
-        let token = token::find(headers, &self.token_sources)?.ok_or(Refusal::NoToken)?;
-        self.verifier.verify(now, token)
-    }
-
-    fn decide_strictly(&self, now: Timestamp, request: &ViewerRequest) -> Result<Allowed, Denied> {
-        let path = CanonicalPath::parse(&request.uri).map_err(|fault| Denied {
-            refusal: Refusal::AmbiguousPath(fault),
-            rule: None,
-        })?;
-        let Some((idx, rule)) = self.rules.first_match(&request.method, &path) else {
-            return Err(Denied {
-                refusal: Refusal::NoRule,
-                rule: None,
-            });
+        let Some((idx, rule)) = self.rules.first_match(request.method, &path) else {
+            return self.deny(request, Denied::of(Refusal::NoRule, None));
         };
         if rule.is_for_anyone() {
-            return Ok(Allowed {
+            return Decision::Allow(Allowed {
                 path,
                 owner: None,
                 rule: idx,
             });
         }
-        let viewer = self
-            .authenticate(now, &request.headers)
-            .and_then(|viewer| rule.check(&path, &viewer).map(|()| viewer))
-            .map_err(|refusal| Denied {
-                refusal,
-                rule: Some(idx),
-            })?;
-        Ok(Allowed {
-            path,
-            owner: Some(viewer.owner),
-            rule: idx,
-        })
+        let verdict = match self.find_viewer(now, request) {
+            Ok(verdict) => verdict,
+            Err(Unauthenticated::NeedKeys(need)) => return Decision::NeedKeys(need),
+            Err(Unauthenticated::Denied(denied)) => {
+                let rule = Some(idx);
+                return self.deny(request, Denied { rule, ..denied });
+            }
+        };
+        match rule.check(&path, &verdict.viewer) {
+            Ok(()) => Decision::Allow(Allowed {
+                path,
+                owner: Some(verdict.viewer.owner.clone()),
+                rule: idx,
+            }),
+            Err(refusal) => {
+                let denied = Denied {
+                    refusal,
+                    rule: Some(idx),
+                    issuer: Some(verdict.viewer.issuer.clone()),
+                    kid: verdict.kid.clone(),
+                };
+                self.deny(request, denied)
+            }
+        }
     }
 
-    /// Where a browser may sign in, if that would help: only for a page that a person opens, only on 401.
-    fn login_location(&self, request: &ViewerRequest, refusal: &Refusal) -> Option<String> {
-        let login = self.login.as_ref()?;
-        if refusal.status() != 401 || request.method != "GET" || !is_navigation(&request.headers) {
-            return None;
-        }
-        // Path and query of this site and nothing more, so the way back cannot lead elsewhere.
-        let mut back = request.uri.clone();
-        if !request.querystring.is_empty() {
-            back.push('?');
-            back.push_str(&request.querystring);
-        }
-        Some(login.replace("{url}", &percent_encode(&back)))
+    /// Who sends this request? For services that have rules of their own, such as `signing-api`.
+    pub fn authenticate(
+        &self,
+        now: Timestamp,
+        request: &Request<'_>,
+    ) -> Result<Viewer, Unauthenticated> {
+        self.find_viewer(now, request)
+            .map(|verdict| verdict.viewer.clone())
+    }
+
+    /// Takes the keys that the host fetched for an issuer, in place of those so far.
+    ///
+    /// Answers with what is wrong with single keys, which are left out, or with why the set as a whole is refused; then
+    /// the keys so far stay. Both are sentences for the log.
+    pub fn accept_keys(
+        &self,
+        now: Timestamp,
+        issuer: &str,
+        jwks: &Value,
+    ) -> Result<Vec<String>, Vec<String>> {
+        self.verifier.accept_keys(now, issuer, jwks)
+    }
+
+    /// Notes that an issuer's keys could not be fetched: those so far serve, and it is a while before it is tried again.
+    pub fn keys_not_fetched(&self, now: Timestamp, issuer: &str) {
+        self.verifier.keys_not_fetched(now, issuer);
+    }
+
+    /// Keys that the first request will ask for: a host may fetch them before it comes.
+    pub fn wanted_keys(&self, now: Timestamp) -> Vec<NeedKeys> {
+        self.verifier.wanted_keys(now)
     }
 
     pub(crate) fn token_sources(&self) -> &[TokenSource] {
         &self.token_sources
     }
+
+    pub(crate) fn cors(&self) -> Option<&CorsPolicy> {
+        self.cors.as_ref()
+    }
+
+    fn find_viewer(
+        &self,
+        now: Timestamp,
+        request: &Request<'_>,
+    ) -> Result<std::sync::Arc<Verdict>, Unauthenticated> {
+        let token = token::find(request, &self.token_sources)
+            .and_then(|token| token.ok_or(Refusal::NoToken))
+            .map_err(|refusal| Unauthenticated::Denied(Denied::of(refusal, None)))?;
+        self.verifier
+            .verify(now, token)
+            .map_err(|unverified| match unverified {
+                Unverified::NeedKeys(need) => Unauthenticated::NeedKeys(need),
+                Unverified::Rejected {
+                    refusal,
+                    issuer,
+                    kid,
+                } => Unauthenticated::Denied(Denied {
+                    refusal,
+                    rule: None,
+                    issuer,
+                    kid,
+                }),
+            })
+    }
+
+    fn deny(&self, request: &Request<'_>, denied: Denied) -> Decision {
+        match self.login_location(request, &denied.refusal) {
+            Some(location) => Decision::Redirect(Redirect { location, denied }),
+            None => Decision::Deny(denied),
+        }
+    }
+
+    /// Where a browser may sign in, if that would help: only for a page that a person opens, only on 401.
+    fn login_location(&self, request: &Request<'_>, refusal: &Refusal) -> Option<String> {
+        let login = self.login.as_ref()?;
+        if refusal.status() != 401 || request.method != "GET" || !is_navigation(request) {
+            return None;
+        }
+        // Path and query of this site and nothing more, so the way back cannot lead elsewhere; without the token that
+        // was refused, which would only be refused again.
+        let querystring = without_parameters(request.querystring, &self.token_sources);
+        let querystring = querystring.as_deref().unwrap_or(request.querystring);
+        let mut back = request.uri.to_owned();
+        if !querystring.is_empty() {
+            back.push('?');
+            back.push_str(querystring);
+        }
+        Some(login.replace("{url}", &percent_encode(&back)))
+    }
+}
+
+impl Denied {
+    pub(crate) fn of(refusal: Refusal, rule: Option<usize>) -> Self {
+        Self {
+            refusal,
+            rule,
+            issuer: None,
+            kid: None,
+        }
+    }
+
+    /// The line of the log: one JSON object that names what an operator looks for, and holds no token and no claim.
+    pub fn log_line(&self, request_id: &str) -> Value {
+        json!({
+            "level": "info",
+            "message": "a viewer request is denied",
+            "code": self.refusal.code(),
+            "status": self.refusal.status(),
+            "reason": self.refusal.to_string(),
+            "rule": self.rule,
+            "issuer": self.issuer,
+            "kid": self.loggable_kid(),
+            "request_id": request_id,
+        })
+    }
+
+    /// The `kid`, unless it is none that an issuer would choose: it is the sender's text, and a log is no place for it.
+    pub fn loggable_kid(&self) -> Option<&str> {
+        let kid = self.kid.as_deref()?;
+        let is_harmless = kid.len() <= 128 && kid.chars().all(|c| c.is_ascii_graphic());
+        Some(if is_harmless { kid } else { "unprintable" })
+    }
+}
+
+impl Unauthenticated {
+    /// The refusal; while keys are needed, that they are not there.
+    pub fn refusal(self) -> Refusal {
+        match self {
+            Self::Denied(denied) => denied.refusal,
+            Self::NeedKeys(_) => Refusal::KeysUnavailable,
+        }
+    }
 }
 
 /// Whether a browser is opening a page, rather than a script or an image tag fetching something.
-fn is_navigation(headers: &Headers) -> bool {
-    match headers.values("sec-fetch-mode").next() {
-        Some(mode) => mode == "navigate",
-        None => headers
-            .values("accept")
+fn is_navigation(request: &Request<'_>) -> bool {
+    match request.sec_fetch_mode {
+        Lines::None => request
+            .accept
+            .iter()
             .any(|accept| accept.contains("text/html")),
+        _ => request.sec_fetch_mode.only() == Some("navigate"),
     }
 }
 
 /// Encodes everything but RFC 3986's unreserved characters.
 fn percent_encode(text: &str) -> String {
-    use std::fmt::Write as _;
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        if is_unreserved(byte) {
             encoded.push(char::from(byte));
         } else {
             // Writing to a String cannot fail.
@@ -179,10 +331,15 @@ fn percent_encode(text: &str) -> String {
     encoded
 }
 
-/// Whether a name is a token of RFC 9110 §5.6.2, as cookie names are.
-fn is_cookie_name(name: &str) -> bool {
-    !name.is_empty()
-        && name
+/// RFC 3986 §2.3.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+}
+
+/// Whether a text is a token of RFC 9110 §5.6.2, as the names of cookies and headers are.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
+
+use crate::config::{ClaimValue, RequiredClaims};
 
 /// The name of a person in paths and keys: 26 characters of lower-case base32.
 ///
@@ -21,11 +23,11 @@ impl Owner {
 
     /// The owner of what `subject` of `issuer` uploads.
     pub fn of(issuer: &str, subject: &str) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(issuer);
+        let mut hash = Context::new(&SHA256);
+        hash.update(issuer.as_bytes());
         hash.update(b"\n");
-        hash.update(subject);
-        let mut text = BASE32_NOPAD.encode(&hash.finalize()[..16]);
+        hash.update(subject.as_bytes());
+        let mut text = BASE32_NOPAD.encode(&hash.finish().as_ref()[..16]);
         text.make_ascii_lowercase();
         Self(text)
     }
@@ -89,6 +91,17 @@ impl Viewer {
         }
     }
 
+    /// The first of these claims that the token lacks or has with another value.
+    pub(crate) fn missing_claim<'a>(&self, required: &'a RequiredClaims) -> Option<&'a str> {
+        required
+            .iter()
+            .find(|(name, values)| {
+                let claim = self.claims.get(*name);
+                !values.iter().any(|value| is_or_holds(claim, value))
+            })
+            .map(|(name, _)| name.as_str())
+    }
+
     /// Whether the token grants a scope: `scope` as one string with spaces (RFC 8693 §4.2) or as an array, or `scp`.
     pub fn has_scope(&self, scope: &str) -> bool {
         ["scope", "scp"]
@@ -101,6 +114,20 @@ impl Viewer {
                 }
                 _ => false,
             })
+    }
+}
+
+/// Whether a claim is this value, or an array with it among its items.
+fn is_or_holds(claim: Option<&Value>, wanted: &ClaimValue) -> bool {
+    let is = |found: &Value| match wanted {
+        ClaimValue::Bool(wanted) => found.as_bool() == Some(*wanted),
+        ClaimValue::Integer(wanted) => found.as_i64() == Some(*wanted),
+        ClaimValue::Text(wanted) => found.as_str() == Some(wanted),
+    };
+    match claim {
+        Some(Value::Array(items)) => items.iter().any(is),
+        Some(claim) => is(claim),
+        None => false,
     }
 }
 

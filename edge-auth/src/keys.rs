@@ -1,31 +1,47 @@
-//! An issuer's public keys, each bound to its type, and to one algorithm where the set says which.
+//! An issuer's keys, each bound to its type, to its algorithms, and to one algorithm where the set says which.
 //!
-//! Made of a JWK Set (RFC 7517). What a set says of its keys is honoured: `use`, `key_ops`, `alg`. A key of a kind
-//! that we do not know is skipped, as RFC 7517 §5 asks; a key that is dangerous is a configuration fault.
+//! Made of JWK Sets (RFC 7517). What a set says of its keys is honoured: `use`, `key_ops`, `alg`. A key of a kind
+//! that we do not know is skipped, as RFC 7517 §5 asks; a key that is dangerous is a fault. Keys are parsed once,
+//! here, for every algorithm that they will be asked for.
 
 use std::collections::HashSet;
 
+use aws_lc_rs::hmac;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
+    RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters,
+    RsaPublicKeyComponents, VerificationAlgorithm,
+};
 use data_encoding::BASE64URL_NOPAD;
-use jsonwebtoken::DecodingKey;
 use serde_json::Value;
 
 use crate::config::Algorithm;
-use crate::refusal::Refusal;
+use crate::roca;
 
-/// The smallest RSA modulus that RFC 7518 §3.3 allows.
-const MIN_RSA_BITS: usize = 2048;
+/// The RSA moduli that are accepted: RFC 7518 §3.3 asks for the least, and beyond the most a signature takes
+/// milliseconds to verify.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+/// RFC 7518 §3.2: a key as long as the hash.
+const MIN_SECRET_BYTES: usize = 32;
 
 /// The keys that one issuer's tokens are verified with.
+#[derive(Debug, Default)]
 pub(crate) struct KeySet {
     keys: Vec<Key>,
 }
 
+#[derive(Debug)]
 struct Key {
     kid: Option<String>,
-    family: Family,
-    /// Its `alg`: the one algorithm that it may be used with.
-    algorithm: Option<Algorithm>,
-    decoding: DecodingKey,
+    uses: Vec<(Algorithm, Material)>,
+}
+
+/// A key, ready to verify with one algorithm.
+pub(crate) enum Material {
+    Public(ParsedPublicKey),
+    Secret(hmac::Key),
 }
 
 /// The types of keys that we verify with. A key never serves another type's algorithm (RFC 8725 §3.1).
@@ -35,6 +51,7 @@ enum Family {
     P256,
     P384,
     Ed25519,
+    Secret,
 }
 
 impl Family {
@@ -49,27 +66,94 @@ impl Family {
             Algorithm::ES256 => Self::P256,
             Algorithm::ES384 => Self::P384,
             Algorithm::EdDSA => Self::Ed25519,
+            Algorithm::HS256 => Self::Secret,
         }
     }
 }
 
+impl Material {
+    /// Whether this is the signature of the message.
+    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        match self {
+            Self::Public(key) => key.verify_sig(message, signature).is_ok(),
+            Self::Secret(key) => hmac::verify(key, message, signature).is_ok(),
+        }
+    }
+}
+
+/// Key material stays out of logs, public or not.
+impl std::fmt::Debug for Material {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Public(_) => "Public",
+            Self::Secret(_) => "Secret",
+        })
+    }
+}
+
 impl KeySet {
-    /// Reads a JWK Set; the errors are sentences about it.
-    pub(crate) fn new(jwks: &Value) -> Result<Self, Vec<String>> {
+    /// Reads a JWK Set of public keys for these algorithms; the errors are sentences about it.
+    pub(crate) fn public(jwks: &Value, algorithms: &[Algorithm]) -> Result<Self, Vec<String>> {
+        let (set, faults) = Self::read(jwks, algorithms, public_key)?;
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        if set.keys.is_empty() {
+            return Err(vec![
+                "it holds no public key that verifies one of the issuer's algorithms".to_owned(),
+            ]);
+        }
+        Ok(set)
+    }
+
+    /// Reads a JWK Set that was fetched: what is wrong with one of its keys costs that key, not the others.
+    pub(crate) fn fetched(
+        jwks: &Value,
+        algorithms: &[Algorithm],
+    ) -> Result<(Self, Vec<String>), Vec<String>> {
+        let (set, faults) = Self::read(jwks, algorithms, public_key)?;
+        if set.keys.is_empty() {
+            let nothing =
+                "it holds no public key that verifies one of the issuer's algorithms".to_owned();
+            return Err(faults.into_iter().chain([nothing]).collect());
+        }
+        Ok((set, faults))
+    }
+
+    /// Reads a JWK Set of secrets.
+    pub(crate) fn secrets(jwks: &Value, algorithms: &[Algorithm]) -> Result<Self, Vec<String>> {
+        let (set, mut faults) = Self::read(jwks, algorithms, secret_key)?;
+        if set.keys.is_empty() && faults.is_empty() {
+            faults.push("it holds no secret".to_owned());
+        }
+        if faults.is_empty() {
+            Ok(set)
+        } else {
+            Err(faults)
+        }
+    }
+
+    /// Reads the keys that are usable, and says what is wrong with the others.
+    fn read(
+        jwks: &Value,
+        algorithms: &[Algorithm],
+        read_key: impl Fn(&Value, &[Algorithm]) -> Result<Option<Key>, String>,
+    ) -> Result<(Self, Vec<String>), Vec<String>> {
         let Some(entries) = jwks.get("keys").and_then(Value::as_array) else {
             return Err(vec![
                 "it is no JWK Set: there is no array `keys`".to_owned(),
             ]);
         };
-        let mut keys = Vec::new();
+        let mut keys: Vec<Key> = Vec::new();
         let mut faults = Vec::new();
-        let mut seen = HashSet::new();
+        let mut repeated = HashSet::new();
         for (idx, entry) in entries.iter().enumerate() {
-            match Key::new(entry) {
+            match read_key(entry, algorithms) {
                 Ok(Some(key)) => {
-                    // Of two keys with one `kid`, which verifies would depend on their order.
-                    if key.kid.is_some() && !seen.insert(key.kid.clone()) {
+                    // Of two keys with one `kid`, which verifies would depend on their order: neither does.
+                    if key.kid.is_some() && keys.iter().any(|known| known.kid == key.kid) {
                         faults.push(format!("keys[{idx}]: its kid stands twice in the set"));
+                        repeated.insert(key.kid.clone());
                     }
                     keys.push(key);
                 }
@@ -77,117 +161,200 @@ impl KeySet {
                 Err(fault) => faults.push(format!("keys[{idx}]: {fault}")),
             }
         }
-        if keys.is_empty() && faults.is_empty() {
-            faults.push(
-                "it holds no public key that verifies tokens: RSA, P-256, P-384 or Ed25519"
-                    .to_owned(),
-            );
-        }
-        if faults.is_empty() {
-            Ok(Self { keys })
-        } else {
-            Err(faults)
-        }
+        keys.retain(|key| !repeated.contains(&key.kid));
+        Ok((Self { keys }, faults))
     }
 
     /// The one key that a token with this header can be verified with.
-    pub(crate) fn find(
-        &self,
-        kid: Option<&str>,
-        algorithm: Algorithm,
-    ) -> Result<&DecodingKey, Refusal> {
-        let unknown = || Refusal::UnknownKey {
-            kid: kid.map(str::to_owned),
-        };
-        let mut matching = self
+    ///
+    /// Without a `kid` the choice must be clear: trying one key after another is a way to be surprised.
+    pub(crate) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<&Material> {
+        let mut fitting = self
             .keys
             .iter()
-            .filter(|key| key.serves(algorithm) && (kid.is_none() || key.kid.as_deref() == kid));
-        match (matching.next(), matching.next()) {
-            (Some(key), None) => Ok(&key.decoding),
-            // Without a `kid` the choice must be clear: trying one key after another is a way to be surprised.
-            _ => Err(unknown()),
+            .filter(|key| kid.is_none() || key.kid.as_deref() == kid)
+            .filter_map(|key| {
+                key.uses
+                    .iter()
+                    .find(|(usable, _)| *usable == algorithm)
+                    .map(|(_, material)| material)
+            });
+        match (fitting.next(), fitting.next()) {
+            (Some(material), None) => Some(material),
+            _ => None,
         }
     }
 }
 
-impl Key {
-    fn serves(&self, algorithm: Algorithm) -> bool {
-        self.family == Family::of(algorithm) && self.algorithm.is_none_or(|only| only == algorithm)
+/// A public key for those of the algorithms that it fits; none if it is for something else.
+fn public_key(jwk: &Value, algorithms: &[Algorithm]) -> Result<Option<Key>, String> {
+    let text = |name: &str| jwk.get(name).and_then(Value::as_str);
+    if jwk.get("kty").is_some_and(|kty| kty == "oct") {
+        // A symmetric key has no place in a published set, and is none of ours.
+        return Ok(None);
     }
+    if jwk.get("d").is_some() {
+        return Err(
+            "it is a private key, which has no place here; publish only its public half".to_owned(),
+        );
+    }
+    if !is_for_verifying(jwk) {
+        return Ok(None);
+    }
+    let family = match (text("kty"), text("crv")) {
+        (Some("RSA"), _) => Family::Rsa,
+        (Some("EC"), Some("P-256")) => Family::P256,
+        (Some("EC"), Some("P-384")) => Family::P384,
+        (Some("OKP"), Some("Ed25519")) => Family::Ed25519,
+        _ => return Ok(None),
+    };
+    let Some(uses) = algorithms_of(jwk, family, algorithms) else {
+        return Ok(None);
+    };
+    let octets = |name: &str| octets(jwk, name);
+    let point = |n_bytes: usize| {
+        let (x, y) = (octets("x")?, octets("y")?);
+        if x.len() != n_bytes || y.len() != n_bytes {
+            return Err(format!("a coordinate of its curve has {n_bytes} bytes"));
+        }
+        // SEC 1 §2.3.3: an uncompressed point.
+        Ok([&[4], x.as_slice(), y.as_slice()].concat())
+    };
+    let parse = |algorithm: Algorithm| match family {
+        Family::Rsa => rsa_key(&octets("n")?, &octets("e")?, rsa_parameters(algorithm)),
+        Family::P256 => parse_key(&ECDSA_P256_SHA256_FIXED, &point(32)?),
+        Family::P384 => parse_key(&ECDSA_P384_SHA384_FIXED, &point(48)?),
+        Family::Ed25519 => match octets("x")? {
+            key if key.len() == 32 => parse_key(&ED25519, &key),
+            _ => Err("an Ed25519 key has 32 bytes".to_owned()),
+        },
+        Family::Secret => Err("it is a secret".to_owned()),
+    };
+    let uses = uses
+        .into_iter()
+        .map(|algorithm| Ok((algorithm, Material::Public(parse(algorithm)?))))
+        .collect::<Result<Vec<_>, String>>()?;
+    Ok((!uses.is_empty()).then(|| Key {
+        kid: text("kid").map(str::to_owned),
+        uses,
+    }))
+}
 
-    fn new(jwk: &Value) -> Result<Option<Self>, String> {
-        let text = |name: &str| jwk.get(name).and_then(Value::as_str);
-        if jwk.get("d").is_some() {
-            return Err(
-                "it is a private key, which has no place here; publish only its public half"
-                    .to_owned(),
-            );
+/// A secret for HS256.
+fn secret_key(jwk: &Value, algorithms: &[Algorithm]) -> Result<Option<Key>, String> {
+    if jwk.get("kty").is_none_or(|kty| kty != "oct") {
+        return Err(
+            "it is no secret (`kty` is not \"oct\"), and secrets stand alone in their set"
+                .to_owned(),
+        );
+    }
+    if !is_for_verifying(jwk) {
+        return Ok(None);
+    }
+    let Some(uses) = algorithms_of(jwk, Family::Secret, algorithms) else {
+        return Ok(None);
+    };
+    let secret = octets(jwk, "k")?;
+    if secret.len() < MIN_SECRET_BYTES {
+        return Err(format!(
+            "the secret has {} bytes; at least {MIN_SECRET_BYTES} are needed",
+            secret.len()
+        ));
+    }
+    let material = || Material::Secret(hmac::Key::new(hmac::HMAC_SHA256, &secret));
+    Ok((!uses.is_empty()).then(|| Key {
+        kid: jwk.get("kid").and_then(Value::as_str).map(str::to_owned),
+        uses: uses.into_iter().map(|used| (used, material())).collect(),
+    }))
+}
+
+/// What is there must be of the right type and fit: a key with an odd `use` is not one without.
+fn is_for_verifying(jwk: &Value) -> bool {
+    let is_absent_or = |name: &str, fits: &dyn Fn(&Value) -> bool| jwk.get(name).is_none_or(fits);
+    is_absent_or("use", &|usage| usage == "sig")
+        && is_absent_or("key_ops", &|ops| {
+            ops.as_array()
+                .is_some_and(|ops| ops.iter().any(|op| op == "verify"))
+        })
+        && is_absent_or("kid", &Value::is_string)
+}
+
+/// The algorithms that a key will be asked for; `None` if its `alg` is for something else.
+fn algorithms_of(jwk: &Value, family: Family, algorithms: &[Algorithm]) -> Option<Vec<Algorithm>> {
+    let only = match jwk.get("alg") {
+        None => None,
+        Some(alg) => {
+            let named = alg.as_str().and_then(Algorithm::from_name);
+            Some(named.filter(|named| Family::of(*named) == family)?)
         }
-        // What is there must be of the right type and fit: a key with an odd `use` is not one without.
-        let is_absent_or =
-            |name: &str, fits: &dyn Fn(&Value) -> bool| jwk.get(name).is_none_or(fits);
-        let verifies = is_absent_or("use", &|usage| usage == "sig")
-            && is_absent_or("key_ops", &|ops| {
-                ops.as_array()
-                    .is_some_and(|ops| ops.iter().any(|op| op == "verify"))
-            });
-        if !verifies {
-            return Ok(None);
-        }
-        let member = |name: &str| text(name).ok_or_else(|| format!("`{name}` is missing"));
-        let octets = |name: &str| {
-            BASE64URL_NOPAD
-                .decode(member(name)?.as_bytes())
-                .map_err(|_| format!("`{name}` is not base64url"))
-        };
-        let curve = |family, bytes: usize| {
-            if octets("x")?.len() != bytes || octets("y")?.len() != bytes {
-                return Err(format!("a coordinate of its curve has {bytes} bytes"));
-            }
-            DecodingKey::from_ec_components(member("x")?, member("y")?)
-                .map(|key| (family, key))
-                .map_err(|error| error.to_string())
-        };
-        let (family, decoding) = match (text("kty"), text("crv")) {
-            (Some("RSA"), _) => {
-                let (modulus, exponent) = (octets("n")?, octets("e")?);
-                let bits = bit_length(&modulus);
-                if bits < MIN_RSA_BITS {
-                    return Err(format!(
-                        "its RSA modulus has {bits} bits; at least {MIN_RSA_BITS} are needed"
-                    ));
-                }
-                let key = DecodingKey::from_rsa_raw_components(&modulus, &exponent);
-                (Family::Rsa, key)
-            }
-            (Some("EC"), Some("P-256")) => curve(Family::P256, 32)?,
-            (Some("EC"), Some("P-384")) => curve(Family::P384, 48)?,
-            (Some("OKP"), Some("Ed25519")) => {
-                if octets("x")?.len() != 32 {
-                    return Err("an Ed25519 key has 32 bytes".to_owned());
-                }
-                let key = DecodingKey::from_ed_components(member("x")?)
-                    .map_err(|error| error.to_string())?;
-                (Family::Ed25519, key)
-            }
-            // Symmetric keys have no place in a published set, and others we do not verify with.
-            _ => return Ok(None),
-        };
-        let algorithm = match jwk.get("alg") {
-            None => None,
-            Some(alg) => match alg.as_str().and_then(Algorithm::from_name) {
-                Some(algorithm) if Family::of(algorithm) == family => Some(algorithm),
-                // It is for something else.
-                _ => return Ok(None),
-            },
-        };
-        Ok(Some(Self {
-            kid: text("kid").map(str::to_owned),
-            family,
-            algorithm,
-            decoding,
-        }))
+    };
+    let fitting = algorithms.iter().copied().filter(|algorithm| {
+        Family::of(*algorithm) == family && only.is_none_or(|only| only == *algorithm)
+    });
+    Some(fitting.collect())
+}
+
+fn octets(jwk: &Value, name: &str) -> Result<Vec<u8>, String> {
+    let text = jwk
+        .get(name)
+        .and_then(Value::as_str)
+        .ok_or_else(|| format!("`{name}` is missing"))?;
+    BASE64URL_NOPAD
+        .decode(text.as_bytes())
+        .map_err(|_| format!("`{name}` is not base64url"))
+}
+
+fn parse_key(
+    algorithm: &'static dyn VerificationAlgorithm,
+    key: &[u8],
+) -> Result<ParsedPublicKey, String> {
+    ParsedPublicKey::new(algorithm, key).map_err(|error| format!("it is no usable key: {error}"))
+}
+
+fn rsa_key(
+    modulus: &[u8],
+    exponent: &[u8],
+    parameters: &'static RsaParameters,
+) -> Result<ParsedPublicKey, String> {
+    let bits = bit_length(modulus);
+    if !RSA_BITS.contains(&bits) {
+        return Err(format!(
+            "its RSA modulus has {bits} bits; {} to {} are accepted",
+            RSA_BITS.start(),
+            RSA_BITS.end()
+        ));
+    }
+    // With exponent 1 every message is its own signature.
+    if bit_length(exponent) < 2 {
+        return Err("its RSA exponent is less than 2".to_owned());
+    }
+    if roca::is_suspect(modulus) {
+        return Err(
+            "its RSA modulus was made by a generator whose keys can be factored (CVE-2017-15361)"
+                .to_owned(),
+        );
+    }
+    let trimmed = |number: &[u8]| {
+        let zeros = number.iter().take_while(|&&octet| octet == 0).count();
+        number[zeros..].to_vec()
+    };
+    let components = RsaPublicKeyComponents {
+        n: trimmed(modulus),
+        e: trimmed(exponent),
+    };
+    components
+        .to_parsed_public_key(parameters)
+        .map_err(|error| format!("it is no usable key: {error}"))
+}
+
+fn rsa_parameters(algorithm: Algorithm) -> &'static RsaParameters {
+    match algorithm {
+        Algorithm::RS384 => &RSA_PKCS1_2048_8192_SHA384,
+        Algorithm::RS512 => &RSA_PKCS1_2048_8192_SHA512,
+        Algorithm::PS256 => &RSA_PSS_2048_8192_SHA256,
+        Algorithm::PS384 => &RSA_PSS_2048_8192_SHA384,
+        Algorithm::PS512 => &RSA_PSS_2048_8192_SHA512,
+        _ => &RSA_PKCS1_2048_8192_SHA256,
     }
 }
 
@@ -205,17 +372,27 @@ mod tests {
 
     use super::*;
 
-    fn p256(extra: &Value) -> Value {
-        // RFC 7517, appendix A.1.
-        let mut key = json!({
-            "kty": "EC", "crv": "P-256", "kid": "1",
-            "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
-            "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
-        });
+    fn with(mut key: Value, extra: &Value) -> Value {
         for (name, value) in extra.as_object().unwrap() {
             key[name] = value.clone();
         }
         key
+    }
+
+    fn p256(extra: &Value) -> Value {
+        // RFC 7517, appendix A.1.
+        let key = json!({
+            "kty": "EC", "crv": "P-256", "kid": "1",
+            "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+            "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+        });
+        with(key, extra)
+    }
+
+    /// A secret of so many bytes.
+    fn oct(n_bytes: usize, extra: &Value) -> Value {
+        let key = json!({"kty": "oct", "kid": "1", "k": BASE64URL_NOPAD.encode(&vec![7; n_bytes])});
+        with(key, extra)
     }
 
     #[test]
@@ -231,13 +408,17 @@ mod tests {
             (json!({"key_ops": "verify"}), false),
             (json!({"use": ["sig"]}), false),
             (json!({"alg": "ES384"}), false),
+            (json!({"alg": "ECDH-ES"}), false),
+            (json!({"alg": ["ES256"]}), false),
+            (json!({"kid": 1}), false),
             (json!({"crv": "P-521"}), false),
+            (json!({"crv": "P-384"}), false),
             (json!({"kty": "OKP"}), false),
             (json!({"kty": "oct", "k": "AAAA"}), false),
         ] {
-            let set = KeySet::new(&json!({"keys": [p256(&extra)]}));
+            let set = KeySet::public(&json!({"keys": [p256(&extra)]}), &Algorithm::ALL);
             assert_eq!(
-                set.is_ok_and(|set| set.find(Some("1"), Algorithm::ES256).is_ok()),
+                set.is_ok_and(|set| set.find(Some("1"), Algorithm::ES256).is_some()),
                 usable,
                 "{extra}"
             );
@@ -246,11 +427,13 @@ mod tests {
 
     #[test]
     fn a_dangerous_set_is_a_fault() {
+        let rsa = |n: &str, e: &str| json!({"keys": [{"kty": "RSA", "n": n, "e": e}]});
+        let modulus = BASE64URL_NOPAD.encode(&[0xff; 256]);
         for (jwks, fault) in [
             (json!([]), "it is no JWK Set: there is no array `keys`"),
             (
                 json!({"keys": []}),
-                "it holds no public key that verifies tokens: RSA, P-256, P-384 or Ed25519",
+                "it holds no public key that verifies one of the issuer's algorithms",
             ),
             (
                 json!({"keys": [p256(&json!({"d": "AA"}))]}),
@@ -265,25 +448,98 @@ mod tests {
                 "keys[0]: a coordinate of its curve has 32 bytes",
             ),
             (
-                json!({"keys": [{"kty": "RSA", "n": "AAD_", "e": "AQAB"}]}),
-                "keys[0]: its RSA modulus has 8 bits; at least 2048 are needed",
+                rsa("AAD_", "AQAB"),
+                "keys[0]: its RSA modulus has 8 bits; 2048 to 8192 are accepted",
+            ),
+            (
+                rsa(&BASE64URL_NOPAD.encode(&[0xff; 1025]), "AQAB"),
+                "keys[0]: its RSA modulus has 8200 bits; 2048 to 8192 are accepted",
+            ),
+            (
+                rsa(&modulus, "AQ"),
+                "keys[0]: its RSA exponent is less than 2",
             ),
         ] {
-            assert_eq!(KeySet::new(&jwks).err(), Some(vec![fault.to_owned()]));
+            let set = KeySet::public(&jwks, &Algorithm::ALL);
+            assert_eq!(set.err(), Some(vec![fault.to_owned()]));
         }
+        // A point that is not on the curve (CVE-2015-7940 and its heirs).
+        let off_curve = p256(&json!({"y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyN"}));
+        let set = KeySet::public(&json!({"keys": [off_curve]}), &Algorithm::ALL);
+        assert!(set.is_err());
+    }
+
+    #[test]
+    fn a_fetched_set_loses_its_bad_keys_and_keeps_the_others() {
+        let jwks = json!({"keys": [
+            p256(&json!({"kid": "good"})),
+            p256(&json!({"kid": "twice"})),
+            p256(&json!({"kid": "twice"})),
+            p256(&json!({"kid": "private", "d": "AA"})),
+            {"kty": "RSA", "kid": "weak", "n": "AAD_", "e": "AQAB"},
+            {"kty": "AKP", "kid": "of the future", "pub": "AAAA"},
+            "no key at all",
+        ]});
+        let (set, faults) = KeySet::fetched(&jwks, &Algorithm::ALL).unwrap();
+        assert_eq!(faults.len(), 3, "{faults:?}");
+        assert!(set.find(Some("good"), Algorithm::ES256).is_some());
+        for kid in ["twice", "private", "weak", "of the future"] {
+            for algorithm in Algorithm::ALL {
+                assert!(set.find(Some(kid), algorithm).is_none(), "{kid}");
+            }
+        }
+        let nothing = json!({"keys": [{"kty": "AKP", "pub": "AAAA"}]});
+        assert!(KeySet::fetched(&nothing, &Algorithm::ALL).is_err());
     }
 
     #[test]
     fn a_key_is_found_by_kid_and_algorithm_or_not_at_all() {
-        let set = KeySet::new(&json!({"keys": [p256(&json!({})), p256(&json!({"kid": "2"}))]}))
-            .unwrap_or_else(|faults| panic!("{faults:?}"));
-        assert!(set.find(Some("2"), Algorithm::ES256).is_ok());
+        let jwks = json!({"keys": [p256(&json!({})), p256(&json!({"kid": "2"}))]});
+        let set = KeySet::public(&jwks, &Algorithm::ALL).unwrap();
+        assert!(set.find(Some("2"), Algorithm::ES256).is_some());
         for (kid, algorithm) in [
             (Some("3"), Algorithm::ES256),
             (Some("1"), Algorithm::RS256),
             (None, Algorithm::ES256),
         ] {
-            assert!(set.find(kid, algorithm).is_err(), "{kid:?}");
+            assert!(set.find(kid, algorithm).is_none(), "{kid:?}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_long_and_stand_alone() {
+        for (key, fault) in [
+            (oct(32, &json!({})), None),
+            (oct(64, &json!({"alg": "HS256", "use": "sig"})), None),
+            (
+                oct(31, &json!({})),
+                Some("keys[0]: the secret has 31 bytes; at least 32 are needed"),
+            ),
+            (
+                oct(64, &json!({"alg": "HS512"})),
+                Some("it holds no secret"),
+            ),
+            (
+                oct(64, &json!({"alg": "A256KW"})),
+                Some("it holds no secret"),
+            ),
+            (
+                p256(&json!({})),
+                Some(
+                    "keys[0]: it is no secret (`kty` is not \"oct\"), and secrets stand alone in their set",
+                ),
+            ),
+        ] {
+            let set = KeySet::secrets(&json!({"keys": [key]}), &Algorithm::ALL);
+            assert_eq!(
+                set.as_ref().err().map(|faults| faults[0].as_str()),
+                fault,
+                "{key}"
+            );
+            if let Ok(set) = set {
+                assert!(set.find(Some("1"), Algorithm::HS256).is_some());
+                assert!(set.find(Some("1"), Algorithm::RS256).is_none());
+            }
         }
     }
 }

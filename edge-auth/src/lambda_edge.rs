@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::config::TokenSource;
 use crate::decide::{Allowed, Authorizer, Decision, Denied};
+use crate::forward::{Changes, OWN_HEADERS, OWNER_HEADER};
+use crate::refusal::Refusal;
+use crate::request::Request;
 
 /// An event as Lambda@Edge sends it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -100,8 +102,9 @@ pub struct GeneratedResponse {
     pub status_description: String,
     /// The headers.
     pub headers: Headers,
-    /// The body.
-    pub body: String,
+    /// The body; a 204 must not have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
 }
 
 /// What the handler returns: the request, to go on with, or a response.
@@ -161,99 +164,122 @@ impl Authorizer {
     pub fn answer(&self, request: ViewerRequest, decision: &Decision) -> Outcome {
         match decision {
             Decision::Allow(allowed) => Outcome::Continue(self.forward(request, allowed)),
-            Decision::Deny(denied) => Outcome::Respond(refuse(denied)),
-            Decision::Redirect(redirect) => {
-                let mut response = empty_response(302, "Found");
-                response.headers.append("location", &redirect.location);
-                Outcome::Respond(response)
-            }
+            other => Outcome::Respond(self.response(&Request::from(&request), other)),
         }
     }
 
-    /// The request without what was only for us: the origin learns who asks, never the token.
-    fn forward(&self, mut request: ViewerRequest, allowed: &Allowed) -> ViewerRequest {
-        let headers = &mut request.headers.0;
-        headers.retain(|name, _| !name.starts_with("x-gatepost-"));
-        for source in self.token_sources() {
-            match source {
-                TokenSource::Authorization => {
-                    headers.remove("authorization");
-                }
-                TokenSource::Cookie(name) => {
-                    if let Some(lines) = headers.get_mut("cookie") {
-                        remove_cookie(lines, name);
-                    }
-                    if headers.get("cookie").is_some_and(Vec::is_empty) {
-                        headers.remove("cookie");
-                    }
-                }
+    /// The response to a request that does not go on. What is not decided is not allowed: it is answered 503.
+    pub fn response(&self, request: &Request<'_>, decision: &Decision) -> GeneratedResponse {
+        let mut response = match decision {
+            Decision::Deny(denied) => refuse(denied),
+            Decision::Redirect(redirect) => {
+                let mut response = empty_response(302);
+                response.headers.append("location", &redirect.location);
+                return response;
             }
+            Decision::Preflight(preflight) => {
+                let mut response = empty_response(204);
+                for (name, value) in &preflight.headers {
+                    response.headers.append(name, value);
+                }
+                response.headers.append("vary", "Origin");
+                return response;
+            }
+            Decision::NeedKeys(_) | Decision::Allow(_) => {
+                refuse(&Denied::of(Refusal::KeysUnavailable, None))
+            }
+        };
+        if let Some(cors) = self.cors() {
+            // A script is to learn that its token has expired, not only that something failed.
+            for (name, value) in cors.readable_by(request).unwrap_or_default() {
+                response.headers.append(name, value);
+            }
+            response.headers.append("vary", "Origin");
         }
-        if let Some(owner) = &allowed.owner {
-            request.headers.append("x-gatepost-owner", owner.as_str());
-        }
+        response
+    }
+
+    fn forward(&self, mut request: ViewerRequest, allowed: &Allowed) -> ViewerRequest {
+        let changes = self.changes(&Request::from(&request), allowed);
+        changes.apply(&mut request);
         request
     }
 }
 
-fn remove_cookie(lines: &mut Vec<HeaderValue>, name: &str) {
-    let is_ours = |pair: &str| {
-        pair.split('=')
-            .next()
-            .is_some_and(|found| found.trim() == name)
-    };
-    lines.retain_mut(|line| {
-        if !line.value.split(';').any(is_ours) {
-            return true;
+impl Changes {
+    /// Changes the request: the origin learns who asks, never the token.
+    pub fn apply(self, request: &mut ViewerRequest) {
+        let headers = &mut request.headers.0;
+        headers.retain(|name, _| !name.starts_with(OWN_HEADERS));
+        if self.removes_authorization {
+            headers.remove("authorization");
         }
-        let others: Vec<_> = line
-            .value
-            .split(';')
-            .filter(|pair| !is_ours(pair))
-            .map(str::trim)
-            .collect();
-        line.value = others.join("; ");
-        !line.value.is_empty()
-    });
+        if let Some(changed) = self.cookie {
+            let lines = headers.remove("cookie").unwrap_or_default();
+            let lines: Vec<_> = lines
+                .into_iter()
+                .zip(changed)
+                .filter_map(|(line, value)| value.map(|value| HeaderValue { value, ..line }))
+                .collect();
+            if !lines.is_empty() {
+                headers.insert("cookie".to_owned(), lines);
+            }
+        }
+        if let Some(querystring) = self.querystring {
+            request.querystring = querystring;
+        }
+        if let Some(owner) = &self.owner {
+            request.headers.append(OWNER_HEADER, owner.as_str());
+        }
+    }
 }
 
 fn refuse(denied: &Denied) -> GeneratedResponse {
     let refusal = &denied.refusal;
     let status = refusal.status();
-    let mut response = empty_response(status, reason_phrase(status));
+    let mut response = empty_response(status);
     if let Some(challenge) = refusal.challenge() {
         response.headers.append("www-authenticate", challenge);
+    }
+    if status == 503 {
+        let seconds = crate::key_ring::COOL_DOWN_SECONDS.to_string();
+        response.headers.append("retry-after", seconds);
     }
     response
         .headers
         .append("content-type", "application/problem+json");
-    response.body = json!({
-        "title": reason_phrase(status),
-        "status": status,
-        "detail": refusal.public_message(),
-    })
-    .to_string();
+    response.body = Some(
+        json!({
+            "title": reason_phrase(status),
+            "status": status,
+            "detail": refusal.public_message(),
+        })
+        .to_string(),
+    );
     response
 }
 
-fn empty_response(status: u16, phrase: &str) -> GeneratedResponse {
+fn empty_response(status: u16) -> GeneratedResponse {
     GeneratedResponse {
         status: status.to_string(),
-        status_description: phrase.to_owned(),
+        status_description: reason_phrase(status).to_owned(),
         headers: [
             ("cache-control", "no-store"),
             ("x-content-type-options", "nosniff"),
         ]
         .into_iter()
         .collect(),
-        body: String::new(),
+        body: None,
     }
 }
 
 fn reason_phrase(status: u16) -> &'static str {
     match status {
+        204 => "No Content",
+        302 => "Found",
         400 => "Bad Request",
         401 => "Unauthorized",
+        503 => "Service Unavailable",
         _ => "Forbidden",
     }
 }

@@ -4,23 +4,37 @@
 //! answers with a [`Decision`]. It does no I/O and has no clock of its own, so the same code decides in
 //! Lambda@Edge, in `signing-api`, in the local stack and in replay.
 //!
-//! The way of a request: its path is made [canonical](path::CanonicalPath) or refused, the first [rule](rules) that
-//! matches is chosen, and only if that rule asks for an identity is the [token] looked at, [verified](verify)
-//! and held against the rule. Whatever is not allowed is a [`Refusal`].
+//! The way of a request: its path is made [canonical](path::CanonicalPath) or refused, the first
+//! [rule](config::Rule) that matches is chosen, and only if that rule asks for an identity is the token looked at,
+//! verified and held against the rule. Whatever is not allowed is a [`Refusal`].
+//!
+//! Keys that are not known are the host's to fetch: the decision is then [`Decision::NeedKeys`], and the host asks
+//! again when it has handed them over.
 
 pub mod config;
+mod cors;
 mod decide;
+mod forward;
 pub mod identity;
-pub mod keys;
+mod key_ring;
+mod keys;
 pub mod lambda_edge;
 pub mod path;
 pub mod refusal;
-pub mod rules;
-pub mod token;
-pub mod verify;
+mod request;
+mod roca;
+mod rules;
+mod token;
+mod verdicts;
+mod verify;
 
 pub use config::{Config, Fault};
-pub use decide::{Allowed, Authorizer, Decision, Denied, Redirect};
+pub use cors::Preflight;
+pub use decide::{Allowed, Authorizer, Decision, Denied, Redirect, Unauthenticated};
+pub use forward::{Changes, OWN_HEADERS, OWNER_HEADER};
 pub use identity::{Owner, Viewer};
 pub use lambda_edge::{Headers, ViewerRequest};
 pub use refusal::Refusal;
+pub use request::{Lines, Request};
+pub use token::MAX_TOKEN_BYTES;
+pub use verify::NeedKeys;

@@ -132,7 +132,7 @@ impl fmt::Display for PathFault {
 }
 
 /// The octet that two hexadecimal digits name, and what follows them.
-fn decode_octet(bytes: &[u8]) -> Option<(u8, &[u8])> {
+pub(crate) fn decode_octet(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let (digits, rest) = bytes.split_at_checked(2)?;
     let high = char::from(digits[0]).to_digit(16)?;
     let low = char::from(digits[1]).to_digit(16)?;

@@ -2,7 +2,7 @@
 //!
 //! Outside, a refusal says little: enough for a developer to look in the right place, nothing of the rule or the
 //! claim that decided. The log's message ([`Display`](std::fmt::Display)) says all, but holds no token and no claim's
-//! value but its times.
+//! value.
 
 use thiserror::Error;
 
@@ -13,33 +13,34 @@ use crate::path::PathFault;
 #[non_exhaustive]
 pub enum Refusal {
     /// The algorithm in the token's header is not one that its issuer is configured with.
-    #[error("the token's algorithm is not among those of issuer {issuer}")]
-    AlgorithmNotAllowed {
-        /// The issuer whose algorithms were asked.
-        issuer: String,
-    },
+    #[error("the token's algorithm is not among its issuer's")]
+    AlgorithmNotAllowed,
     /// The path can be read in two ways.
     #[error("the path is ambiguous: {0}")]
     AmbiguousPath(PathFault),
     /// The signature does not fit the key.
-    #[error("the signature does not verify (issuer {issuer}, kid {})", kid.as_deref().unwrap_or("none"))]
-    BadSignature {
-        /// The issuer that the token claims.
-        issuer: String,
-        /// The key that it was held against.
-        kid: Option<String>,
-    },
+    #[error("the signature does not verify")]
+    BadSignature,
     /// The path names a group or the like that the token's claim does not hold.
     #[error("claim {claim} does not hold what the path names")]
     ClaimMismatch {
         /// The claim's name.
         claim: String,
     },
+    /// A claim that the rule asks for is missing or says something else.
+    #[error("claim {claim} is not what the rule asks for")]
+    ClaimRequired {
+        /// The claim's name.
+        claim: String,
+    },
+    /// A script of another site asks for more than the configuration grants.
+    #[error("the preflight asks for {0} that is not granted")]
+    CorsRefused(NotGranted),
     /// The token's header demands something that we do not do (RFC 7515 §4.1.11).
     #[error("the token's header has crit or b64, which are not supported")]
     CriticalHeader,
     /// The token's time is over.
-    #[error("the token expired at {exp}, {} s ago", now - exp)]
+    #[error("the token expired {} s ago", now - exp)]
     Expired {
         /// Its `exp`, in seconds since 1970.
         exp: i64,
@@ -52,6 +53,9 @@ pub enum Refusal {
         /// The claim's name.
         claim: &'static str,
     },
+    /// The token's key is not known, and the last attempt to fetch the issuer's keys failed.
+    #[error("the token's key is not known and its issuer's keys could not be fetched")]
+    KeysUnavailable,
     /// The token has no form that could be verified.
     #[error("the token is malformed: {0}")]
     MalformedToken(Malformed),
@@ -77,7 +81,7 @@ pub enum Refusal {
     #[error("the path belongs to another owner")]
     NotOwner,
     /// The token's time has not begun.
-    #[error("the token is not valid before {nbf}, in {} s", nbf - now)]
+    #[error("the token is valid only in {} s", nbf - now)]
     NotYetValid {
         /// Its `nbf`, in seconds since 1970.
         nbf: i64,
@@ -97,11 +101,8 @@ pub enum Refusal {
     #[error("the token's issuer is not configured")]
     UnknownIssuer,
     /// The issuer has no key of this name and algorithm.
-    #[error("no key fits the token (kid {})", kid.as_deref().map_or("none".into(), loggable))]
-    UnknownKey {
-        /// The `kid` of the token's header.
-        kid: Option<String>,
-    },
+    #[error("no key fits the token")]
+    UnknownKey,
     /// A claim that the issuer's tokens must have says something else.
     #[error("claim {claim} is missing or not one of those that are configured")]
     UnexpectedClaim {
@@ -114,6 +115,21 @@ pub enum Refusal {
     /// The token is meant for somebody else.
     #[error("the token's audience is another")]
     WrongAudience,
+}
+
+/// What a preflight asked for in vain.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum NotGranted {
+    /// A request header.
+    #[error("a header")]
+    Header,
+    /// A method.
+    #[error("a method")]
+    Method,
+    /// The site that the script belongs to.
+    #[error("an origin")]
+    Origin,
 }
 
 /// What keeps a text from being a token.
@@ -150,10 +166,11 @@ impl Refusal {
         self.row().2
     }
 
-    /// The `WWW-Authenticate` of a 401 (RFC 6750 §3): who sent no token is told only the scheme.
+    /// The `WWW-Authenticate` of the answer (RFC 6750 §3): who sent no token is told only the scheme.
     pub fn challenge(&self) -> Option<&'static str> {
         match self {
             Self::NoToken => Some("Bearer"),
+            Self::MissingScope { .. } => Some("Bearer error=\"insufficient_scope\""),
             other if other.status() == 401 => Some("Bearer error=\"invalid_token\""),
             _ => None,
         }
@@ -163,17 +180,24 @@ impl Refusal {
         const TOKEN: &str = "The access token is not valid.";
         const FORBIDDEN: &str = "You may not access this.";
         match self {
-            Self::AlgorithmNotAllowed { .. } => ("algorithm_not_allowed", 401, TOKEN),
+            Self::AlgorithmNotAllowed => ("algorithm_not_allowed", 401, TOKEN),
             Self::AmbiguousPath(_) => (
                 "ambiguous_path",
                 400,
                 "The path can be read in more than one way.",
             ),
-            Self::BadSignature { .. } => ("bad_signature", 401, TOKEN),
+            Self::BadSignature => ("bad_signature", 401, TOKEN),
             Self::ClaimMismatch { .. } => ("claim_mismatch", 403, FORBIDDEN),
+            Self::ClaimRequired { .. } => ("claim_required", 403, FORBIDDEN),
+            Self::CorsRefused(_) => ("cors_refused", 403, FORBIDDEN),
             Self::CriticalHeader => ("critical_header", 401, TOKEN),
             Self::Expired { .. } => ("expired", 401, "The access token expired."),
             Self::InvalidClaim { .. } => ("invalid_claim", 401, TOKEN),
+            Self::KeysUnavailable => (
+                "keys_unavailable",
+                503,
+                "The access token cannot be checked at the moment.",
+            ),
             Self::MalformedToken(_) => ("malformed_token", 401, TOKEN),
             Self::MissingClaim { .. } => ("missing_claim", 401, TOKEN),
             Self::MissingScope { .. } => ("missing_scope", 403, FORBIDDEN),
@@ -190,18 +214,8 @@ impl Refusal {
             Self::UnexpectedClaim { .. } => ("unexpected_claim", 401, TOKEN),
             Self::UnexpectedType => ("unexpected_type", 401, TOKEN),
             Self::UnknownIssuer => ("unknown_issuer", 401, TOKEN),
-            Self::UnknownKey { .. } => ("unknown_key", 401, TOKEN),
+            Self::UnknownKey => ("unknown_key", 401, TOKEN),
             Self::WrongAudience => ("wrong_audience", 401, TOKEN),
         }
-    }
-}
-
-/// A `kid` is the sender's text: what reaches a log is short and of one line.
-fn loggable(kid: &str) -> std::borrow::Cow<'_, str> {
-    let harmless = kid.len() <= 128 && kid.chars().all(|c| c.is_ascii_graphic());
-    if harmless {
-        kid.into()
-    } else {
-        "unprintable".into()
     }
 }

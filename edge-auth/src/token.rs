@@ -8,8 +8,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::config::TokenSource;
-use crate::lambda_edge::Headers;
+use crate::path::decode_octet;
 use crate::refusal::{Malformed, Refusal};
+use crate::request::{Lines, Request};
 
 /// Tokens longer than this are refused before anything is decoded. `CloudFront` takes 20 KB of request in all.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -20,8 +21,7 @@ pub(crate) struct UnverifiedToken<'a> {
     payload: Vec<u8>,
     /// `header.payload`, the text that the signature is over.
     pub(crate) signing_input: &'a str,
-    /// The signature in base64url.
-    pub(crate) signature: &'a str,
+    pub(crate) signature: Vec<u8>,
 }
 
 /// The members of a JOSE header that we act on. The ones that name or carry keys (`jwk`, `jku`, `x5u`, `x5c`) are
@@ -60,23 +60,30 @@ impl Header {
 
 /// Looks for a token in the configured places, in order; the first place that has one decides.
 pub(crate) fn find<'a>(
-    headers: &'a Headers,
+    request: &Request<'a>,
     sources: &[TokenSource],
 ) -> Result<Option<&'a str>, Refusal> {
     for source in sources {
-        let mut found = match source {
-            TokenSource::Authorization => bearer_tokens(headers),
-            TokenSource::Cookie(name) => cookie_values(headers, name),
-        }
-        .into_iter();
-        match (found.next(), found.next()) {
-            (None, _) => {}
-            (Some(token), None) => return Ok(Some(token)),
-            // Which of two is meant is for an attacker to choose, who can set a cookie from a sibling domain.
-            (Some(_), Some(_)) => return Err(Refusal::SeveralTokens),
+        let token = match source {
+            TokenSource::Authorization => only(request.authorization.iter().filter_map(bearer)),
+            TokenSource::Cookie(name) => only(cookies(&request.cookie, name)),
+            TokenSource::Query(name) => {
+                only(parameters(request.querystring, name).filter(|value| !value.is_empty()))
+            }
+        }?;
+        if token.is_some() {
+            return Ok(token);
         }
     }
     Ok(None)
+}
+
+/// One token or none. Which of two is meant is for an attacker to choose, who can set a cookie from a sibling domain.
+fn only<'a>(mut tokens: impl Iterator<Item = &'a str>) -> Result<Option<&'a str>, Refusal> {
+    match (tokens.next(), tokens.next()) {
+        (token, None) => Ok(token),
+        (_, Some(_)) => Err(Refusal::SeveralTokens),
+    }
 }
 
 impl<'a> UnverifiedToken<'a> {
@@ -97,7 +104,7 @@ impl<'a> UnverifiedToken<'a> {
             header,
             payload,
             signing_input: &token[..token.len() - signature.len() - 1],
-            signature,
+            signature: decode(signature)?,
         })
     }
 
@@ -146,39 +153,58 @@ impl<'de> Deserialize<'de> for UniqueMembers {
     }
 }
 
-/// The credentials of every `Authorization: Bearer`. Other schemes are not ours.
-fn bearer_tokens(headers: &Headers) -> Vec<&str> {
-    headers
-        .values("authorization")
-        .filter_map(|value| {
-            let (scheme, token) = value.split_once(' ')?;
-            scheme
-                .eq_ignore_ascii_case("bearer")
-                .then(|| token.trim_matches(' '))
-        })
-        .collect()
+/// The credentials of an `Authorization: Bearer`. Other schemes are not ours.
+fn bearer(line: &str) -> Option<&str> {
+    let (scheme, token) = line.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim_matches(' '))
 }
 
 /// The values of every cookie of this name, over all `Cookie` headers: HTTP/2 splits them (RFC 9113 §8.2.3).
-fn cookie_values<'a>(headers: &'a Headers, name: &str) -> Vec<&'a str> {
-    headers
-        .values("cookie")
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| {
+fn cookies<'a>(lines: &Lines<'a>, name: &str) -> impl Iterator<Item = &'a str> {
+    lines
+        .iter()
+        .flat_map(|line| line.split(';'))
+        .filter_map(move |pair| {
             let (found, value) = pair.split_once('=')?;
             (found.trim() == name).then(|| value.trim())
         })
         .filter(|value| !value.is_empty())
-        .collect()
+}
+
+/// The values of every query parameter of this name, as they were sent.
+fn parameters<'a>(querystring: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    querystring
+        .split('&')
+        .filter(move |pair| is_parameter(pair, name))
+        .map(|pair| pair.split_once('=').map_or("", |(_, value)| value))
+}
+
+/// Whether a `name=value` of a query has this name, however that is encoded: what others would read as the token is
+/// counted and removed as the token.
+pub(crate) fn is_parameter(pair: &str, name: &str) -> bool {
+    let found = pair.split('=').next().unwrap_or_default();
+    if !found.contains('%') {
+        return found == name;
+    }
+    let mut decoded = Vec::with_capacity(found.len());
+    let mut rest = found.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let (octet, after) = match decode_octet(after) {
+            Some(encoded) if byte == b'%' => encoded,
+            _ => (byte, after),
+        };
+        decoded.push(octet);
+        rest = after;
+    }
+    decoded == name.as_bytes()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn headers(pairs: &[(&str, &str)]) -> Headers {
-        pairs.iter().copied().collect()
-    }
+    use crate::lambda_edge::Headers;
 
     #[test]
     fn the_first_source_with_a_token_decides() {
@@ -217,7 +243,35 @@ mod tests {
                 Err(Refusal::SeveralTokens),
             ),
         ] {
-            assert_eq!(find(&headers(&pairs), &sources), found, "{pairs:?}");
+            let headers: Headers = pairs.iter().copied().collect();
+            let request = Request::from(&headers);
+            assert_eq!(find(&request, &sources), found, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn a_query_parameter_is_found_however_its_name_is_encoded() {
+        let sources = [TokenSource::Query("token".to_owned())];
+        for (querystring, found) in [
+            ("", Ok(None)),
+            ("token", Ok(None)),
+            ("token=", Ok(None)),
+            ("tokens=a.b.c&xtoken=d", Ok(None)),
+            ("v=1&token=a.b.c", Ok(Some("a.b.c"))),
+            ("%74oken=a.b.c", Ok(Some("a.b.c"))),
+            ("token=a.b.c=", Ok(Some("a.b.c="))),
+            ("token=a&%74oke%6e=b", Err(Refusal::SeveralTokens)),
+            ("token=a&token=b", Err(Refusal::SeveralTokens)),
+            // One of them empty: a reader that takes the last would see none.
+            ("token=a&token=", Ok(Some("a"))),
+            ("Token=a", Ok(None)),
+            ("%7=a&%zz=b", Ok(None)),
+        ] {
+            let request = Request {
+                querystring,
+                ..Request::default()
+            };
+            assert_eq!(find(&request, &sources), found, "{querystring}");
         }
     }
 

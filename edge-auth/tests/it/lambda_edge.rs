@@ -1,7 +1,7 @@
 //! The wire: what Lambda@Edge sends, and what it is given back.
 
 use edge_auth::lambda_edge::{Outcome, ViewerRequestEvent};
-use edge_auth::{Authorizer, Decision};
+use edge_auth::{Authorizer, Decision, Request};
 use serde_json::{Value, json};
 
 use crate::signer::{Signer, claims, header, now};
@@ -28,7 +28,7 @@ fn event(uri: &str, headers: &Value) -> ViewerRequestEvent {
 
 fn answer(authorizer: &Authorizer, event: ViewerRequestEvent) -> Value {
     let request = event.records.into_iter().next().unwrap().cf.request;
-    let decision = authorizer.decide(now(), &request);
+    let decision = authorizer.decide(now(), &Request::from(&request));
     serde_json::to_value(authorizer.answer(request, &decision)).unwrap()
 }
 
@@ -93,7 +93,13 @@ fn a_refusal_is_a_response_that_says_little() {
             "Unauthorized",
             Some("Bearer error=\"invalid_token\""),
         ),
-        ("/admin/x", bearer(&bob), "403", "Forbidden", None),
+        (
+            "/admin/x",
+            bearer(&bob),
+            "403",
+            "Forbidden",
+            Some("Bearer error=\"insufficient_scope\""),
+        ),
         ("/a/../b", json!({}), "400", "Bad Request", None),
     ] {
         let answer = answer(&signer.authorizer(), event(uri, &headers));
@@ -162,7 +168,7 @@ fn only_a_browser_that_opens_a_page_is_sent_to_sign_in() {
         ("//evil.example/x", lines(&[("accept", "text/html")]), "400"),
     ] {
         let request = event(uri, &headers).records.remove(0).cf.request;
-        let decision = authorizer.decide(now(), &request);
+        let decision = authorizer.decide(now(), &Request::from(&request));
         let Outcome::Respond(response) = authorizer.answer(request, &decision) else {
             panic!("{uri} is allowed");
         };

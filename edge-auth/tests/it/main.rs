@@ -4,5 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::too_many_lines, missing_docs)]
 
 mod decisions;
+mod keys;
 mod lambda_edge;
 mod signer;
+mod sources;

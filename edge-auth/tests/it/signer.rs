@@ -9,7 +9,7 @@ use aws_lc_rs::signature::{
     RSA_PSS_SHA384, RSA_PSS_SHA512, RsaKeyPair,
 };
 use data_encoding::BASE64URL_NOPAD;
-use edge_auth::config::{Access, Algorithm, Audiences, Issuer, Rule, TokenSource};
+use edge_auth::config::{Access, Algorithm, Audiences, Issuer, RequiredClaims, Rule, TokenSource};
 use edge_auth::{Authorizer, Config};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -107,15 +107,18 @@ impl Signer {
             path: path.to_owned(),
             access,
             methods: Vec::new(),
+            claims: RequiredClaims::new(),
         };
         Config {
             issuers: vec![Issuer {
                 issuer: ISSUER.to_owned(),
                 audiences: Audiences::OneOf(vec![AUDIENCE.to_owned()]),
                 algorithms: vec![Algorithm::RS256, Algorithm::ES256],
-                jwks: self.jwks(),
+                jwks: Some(self.jwks()),
+                published: None,
+                secrets: None,
                 typ: None,
-                claims: std::collections::BTreeMap::new(),
+                claims: RequiredClaims::new(),
                 leeway_seconds: 0,
             }],
             token_sources: vec![
@@ -130,6 +133,7 @@ impl Signer {
                 rule("/public/**", Access::Anyone),
             ],
             login: None,
+            cors: None,
         }
     }
 

@@ -1,0 +1,130 @@
+//! Cross-origin requests by scripts: what a preflight is answered, and which site may read a refusal.
+//!
+//! This is the Fetch standard's CORS protocol, as far as an edge has to speak it. A browser sends a preflight without
+//! any credentials, so no rule that wants a viewer could let it through.
+
+use crate::config::{Cors, Fault};
+use crate::decide::is_token;
+use crate::refusal::NotGranted;
+use crate::request::{Lines, Request};
+
+/// The checked configuration.
+pub(crate) struct CorsPolicy {
+    cors: Cors,
+}
+
+/// A preflight that is granted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preflight {
+    /// The headers of the answer, by lower-case name.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl CorsPolicy {
+    pub(crate) fn new(cors: &Cors, faults: &mut Vec<Fault>) -> Self {
+        let mut fault = |key: String, message: &str| faults.push(Fault::new(key, message));
+        if cors.origins.is_empty() {
+            fault("cors.origins".to_owned(), "name at least one origin");
+        }
+        for (idx, origin) in cors.origins.iter().enumerate() {
+            let key = format!("cors.origins[{idx}]");
+            if origin == "*" {
+                if cors.origins.len() > 1 {
+                    fault(key, "\"*\" stands alone");
+                } else if cors.credentials {
+                    fault(
+                        key,
+                        "with credentials each origin is named: to allow all of them is to allow an attacker's",
+                    );
+                }
+            } else if !is_origin(origin) {
+                fault(
+                    key,
+                    "an origin is a scheme and a host, without a path: https://app.example.com",
+                );
+            }
+        }
+        if cors.methods.is_empty() {
+            fault("cors.methods".to_owned(), "name at least one method");
+        }
+        for (idx, method) in cors.methods.iter().enumerate() {
+            if !is_token(method) || method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+                let message = "this is no method; methods are upper-case words";
+                fault(format!("cors.methods[{idx}]"), message);
+            }
+        }
+        for (idx, header) in cors.headers.iter().enumerate() {
+            if !is_token(header) || header == "*" {
+                let message = "this is no header's name; each is named, * is none of them";
+                fault(format!("cors.headers[{idx}]"), message);
+            }
+        }
+        Self { cors: cors.clone() }
+    }
+
+    /// Whether a browser asks, rather than a script.
+    pub(crate) fn is_preflight(request: &Request<'_>) -> bool {
+        request.method == "OPTIONS"
+            && !matches!(request.origin, Lines::None)
+            && !matches!(request.access_control_request_method, Lines::None)
+    }
+
+    /// Grants a preflight, or says what of it is not granted.
+    pub(crate) fn answer(&self, request: &Request<'_>) -> Result<Preflight, NotGranted> {
+        let mut headers = self.readable_by(request).ok_or(NotGranted::Origin)?;
+        let method = request.access_control_request_method.only();
+        if !method.is_some_and(|method| self.cors.methods.iter().any(|granted| granted == method)) {
+            return Err(NotGranted::Method);
+        }
+        let is_granted = |name: &str| {
+            self.cors
+                .headers
+                .iter()
+                .any(|granted| granted.eq_ignore_ascii_case(name))
+        };
+        let asked = request
+            .access_control_request_headers
+            .iter()
+            .flat_map(|line| line.split(','))
+            .map(str::trim)
+            .filter(|name| !name.is_empty());
+        if !asked.into_iter().all(is_granted) {
+            return Err(NotGranted::Header);
+        }
+        headers.push(("access-control-allow-methods", self.cors.methods.join(", ")));
+        if !self.cors.headers.is_empty() {
+            headers.push(("access-control-allow-headers", self.cors.headers.join(", ")));
+        }
+        let max_age = self.cors.max_age_seconds.to_string();
+        headers.push(("access-control-max-age", max_age));
+        Ok(Preflight { headers })
+    }
+
+    /// The headers that let the requesting site's script read an answer; `None` if it may not.
+    pub(crate) fn readable_by(&self, request: &Request<'_>) -> Option<Vec<(&'static str, String)>> {
+        let origin = request.origin.only()?;
+        let granted = self
+            .cors
+            .origins
+            .iter()
+            .find(|granted| *granted == "*" || *granted == origin)?;
+        let mut headers = vec![("access-control-allow-origin", granted.clone())];
+        if self.cors.credentials {
+            headers.push(("access-control-allow-credentials", "true".to_owned()));
+        }
+        Some(headers)
+    }
+}
+
+/// Whether a text is an origin as browsers send it (RFC 6454 §6.2).
+fn is_origin(text: &str) -> bool {
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    host.is_some_and(|host| {
+        !host.is_empty()
+            && host.bytes().all(|byte| {
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:[]".contains(&byte)
+            })
+    })
+}

@@ -1,0 +1,128 @@
+//! What an allowed request goes on without: its token, wherever it stood, and whatever claims to come from us.
+
+use crate::config::TokenSource;
+use crate::decide::{Allowed, Authorizer};
+use crate::identity::Owner;
+use crate::request::{Lines, Request};
+use crate::token::is_parameter;
+
+/// The headers that only we set: what a viewer sends under such a name is removed, always.
+pub const OWN_HEADERS: &str = "x-gatepost-";
+
+/// The header that tells the origin who asks.
+pub const OWNER_HEADER: &str = "x-gatepost-owner";
+
+/// The changes to an allowed request. Headers that begin with [`OWN_HEADERS`] go besides, whatever they say; what is
+/// not named here stays as it is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Changes {
+    /// The value of [`OWNER_HEADER`].
+    pub owner: Option<Owner>,
+    /// Whether `Authorization` is removed.
+    pub removes_authorization: bool,
+    /// The lines of `Cookie`, where one of them changes: each as it goes on, `None` for one that held nothing else.
+    pub cookie: Option<Vec<Option<String>>>,
+    /// The query, where it changes.
+    pub querystring: Option<String>,
+}
+
+impl Authorizer {
+    /// How a request goes on that was allowed.
+    pub fn changes(&self, request: &Request<'_>, allowed: &Allowed) -> Changes {
+        let sources = self.token_sources();
+        Changes {
+            owner: allowed.owner.clone(),
+            removes_authorization: !matches!(request.authorization, Lines::None)
+                && sources.contains(&TokenSource::Authorization),
+            cookie: without_cookies(&request.cookie, sources),
+            querystring: without_parameters(request.querystring, sources),
+        }
+    }
+}
+
+/// The lines of `Cookie` without our cookies; `None` if there are none of ours.
+fn without_cookies(lines: &Lines<'_>, sources: &[TokenSource]) -> Option<Vec<Option<String>>> {
+    let is_ours = |pair: &&str| {
+        let name = pair.split('=').next().unwrap_or_default().trim();
+        sources
+            .iter()
+            .any(|source| matches!(source, TokenSource::Cookie(ours) if ours == name))
+    };
+    let holds_ours = |line: &str| line.split(';').any(|pair| is_ours(&pair));
+    if !lines.iter().any(holds_ours) {
+        return None;
+    }
+    let without = |line: &str| {
+        if !holds_ours(line) {
+            return Some(line.to_owned());
+        }
+        let others: Vec<_> = line
+            .split(';')
+            .filter(|pair| !is_ours(pair))
+            .map(str::trim)
+            .filter(|pair| !pair.is_empty())
+            .collect();
+        (!others.is_empty()).then(|| others.join("; "))
+    };
+    Some(lines.iter().map(without).collect())
+}
+
+/// A query without our parameters; `None` if there are none of ours.
+pub(crate) fn without_parameters(querystring: &str, sources: &[TokenSource]) -> Option<String> {
+    let is_ours = |pair: &str| {
+        sources
+            .iter()
+            .any(|source| matches!(source, TokenSource::Query(ours) if is_parameter(pair, ours)))
+    };
+    if !querystring.split('&').any(is_ours) {
+        return None;
+    }
+    let others: Vec<_> = querystring
+        .split('&')
+        .filter(|pair| !is_ours(pair))
+        .collect();
+    Some(others.join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_cookie_goes_and_the_others_stay() {
+        let sources = [TokenSource::Cookie("t".to_owned())];
+        let some = |lines: &[Option<&str>]| {
+            let lines = lines.iter().map(|line| line.map(str::to_owned));
+            Some(lines.collect::<Vec<_>>())
+        };
+        for (lines, changed) in [
+            (vec![], None),
+            (vec!["a=1; tt=2"], None),
+            (vec!["t=x"], some(&[None])),
+            (vec!["a=1; t=x; b=2"], some(&[Some("a=1; b=2")])),
+            (vec!["t=x; t=y"], some(&[None])),
+            (vec!["t"], some(&[None])),
+            (vec!["a=1;t=x;"], some(&[Some("a=1")])),
+            (vec!["a=1;b=2", "t=x"], some(&[Some("a=1;b=2"), None])),
+        ] {
+            let lines: Lines<'_> = lines.into_iter().collect();
+            assert_eq!(without_cookies(&lines, &sources), changed, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn our_parameter_goes_and_the_others_stay_as_they_were_sent() {
+        let sources = [TokenSource::Query("t".to_owned())];
+        for (query, changed) in [
+            ("", None),
+            ("a=1&tt=2&&b=%zz", None),
+            ("t=x", Some("")),
+            ("t", Some("")),
+            ("a=%20&t=x&&b", Some("a=%20&&b")),
+            ("%74=x&a=1", Some("a=1")),
+        ] {
+            let found = without_parameters(query, &sources);
+            assert_eq!(found.as_deref(), changed, "{query}");
+        }
+    }
+}

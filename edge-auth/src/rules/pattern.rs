@@ -1,0 +1,200 @@
+//! Path patterns: what they match, and whether one leaves anything to another.
+
+use crate::path::CanonicalPath;
+
+/// A rule's path: segments, each of which one of the request's must match.
+pub(super) struct Pattern {
+    segments: Vec<Segment>,
+    /// Whether the pattern ended in `**`: any number of segments may follow.
+    open_ended: bool,
+}
+
+#[derive(Debug, PartialEq)]
+pub(super) enum Segment {
+    /// The text between stars; one part means that there was no star.
+    Glob(Vec<String>),
+    Owner,
+    Claim(String),
+}
+
+impl Pattern {
+    /// Takes a pattern apart; the errors are sentences about it.
+    pub(super) fn parse(pattern: &str) -> Result<Self, String> {
+        let Some(rest) = pattern.strip_prefix('/') else {
+            return Err("a path begins with a slash".to_owned());
+        };
+        let mut texts: Vec<&str> = rest.split('/').collect();
+        let open_ended = texts.last() == Some(&"**");
+        if open_ended {
+            texts.pop();
+        }
+        let mut segments = Vec::with_capacity(texts.len());
+        for (idx, text) in texts.iter().enumerate() {
+            let is_last = idx + 1 == texts.len() && !open_ended;
+            let segment = if let Some(name) = placeholder(text)? {
+                match name.split_once(':') {
+                    None if name == "owner" => Segment::Owner,
+                    Some(("claim", claim)) if !claim.is_empty() => Segment::Claim(claim.to_owned()),
+                    _ => {
+                        return Err(format!(
+                            "{{{name}}} is no placeholder; there are {{owner}} and {{claim:NAME}}"
+                        ));
+                    }
+                }
+            } else if text.contains("**") {
+                return Err("** is the last segment of a path or does not stand in it".to_owned());
+            } else {
+                match *text {
+                    "" if !is_last => {
+                        return Err(
+                            "it holds an empty segment, which no request may have".to_owned()
+                        );
+                    }
+                    "." | ".." => {
+                        return Err("it holds a dot segment, which no request may have".to_owned());
+                    }
+                    _ if text.contains(['%', '\\', '?', '#'])
+                        || text.chars().any(char::is_control) =>
+                    {
+                        return Err("it is matched against the decoded path: write characters as they are, without % \\ ? #".to_owned());
+                    }
+                    _ => Segment::Glob(text.split('*').map(str::to_owned).collect()),
+                }
+            };
+            segments.push(segment);
+        }
+        Ok(Self {
+            segments,
+            open_ended,
+        })
+    }
+
+    pub(super) fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    pub(super) fn matches(&self, path: &CanonicalPath) -> bool {
+        let mut found = path.segments();
+        for segment in &self.segments {
+            match found.next() {
+                Some(text) if segment.matches(text) => {}
+                _ => return false,
+            }
+        }
+        self.open_ended || found.next().is_none()
+    }
+
+    /// Whether this pattern matches every path that the other matches.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        let is_long_enough = if self.open_ended {
+            other.segments.len() >= self.segments.len()
+        } else {
+            other.segments.len() == self.segments.len() && !other.open_ended
+        };
+        is_long_enough
+            && self
+                .segments
+                .iter()
+                .zip(&other.segments)
+                .all(|(segment, other)| segment.covers(other))
+    }
+}
+
+impl Segment {
+    fn covers(&self, other: &Self) -> bool {
+        // What a star of the other stands for: a text that only a star of ours can match.
+        const ANYTHING: &str = "\0";
+        match (self, other) {
+            (Self::Glob(parts), Self::Glob(others)) => glob_matches(parts, &others.join(ANYTHING)),
+            (Self::Glob(parts), _) => glob_matches(parts, ANYTHING),
+            (_, Self::Glob(others)) => {
+                others.iter().any(|part| !part.is_empty()) || others.len() > 1
+            }
+            _ => true,
+        }
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        match self {
+            Self::Glob(parts) => glob_matches(parts, text),
+            // An empty segment names nobody.
+            Self::Owner | Self::Claim(_) => !text.is_empty(),
+        }
+    }
+}
+
+/// Whether a text is made of these parts in order, with anything between them.
+fn glob_matches(parts: &[String], text: &str) -> bool {
+    let [first, middle @ .., last] = parts else {
+        return parts.first().is_some_and(|whole| whole == text);
+    };
+    let Some(rest) = text.strip_prefix(first.as_str()) else {
+        return false;
+    };
+    let Some(mut rest) = rest.strip_suffix(last.as_str()) else {
+        return false;
+    };
+    for part in middle {
+        match rest.split_once(part.as_str()) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    // A lone star stands for something: `/team/*` is not about `/team/`.
+    !(text.is_empty() && parts.iter().all(String::is_empty))
+}
+
+/// The name between braces, if the segment is a placeholder. Braces anywhere else are a mistake.
+fn placeholder(segment: &str) -> Result<Option<&str>, String> {
+    if let Some(name) = segment
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'))
+        && !name.contains(['{', '}'])
+    {
+        return Ok(Some(name));
+    }
+    if segment.contains(['{', '}']) {
+        return Err(format!(
+            "{segment:?}: a placeholder is a whole segment, such as {{owner}}"
+        ));
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_whole_segments() {
+        for (pattern, path, expected) in [
+            ("/", "/", true),
+            ("/", "/a", false),
+            ("/**", "/", true),
+            ("/**", "/a/b", true),
+            ("/a/**", "/a/", true),
+            ("/a/**", "/a/b/c", true),
+            ("/a/**", "/a", true),
+            ("/a/**", "/ab", false),
+            ("/a", "/a/", false),
+            ("/a/*", "/a/b", true),
+            ("/a/*", "/a/", false),
+            ("/a/*", "/a/b/c", false),
+            ("/a/*.webp", "/a/640.webp", true),
+            ("/a/*.webp", "/a/640.webp.exe", false),
+            ("/a/x*y*z", "/a/x1y2z", true),
+            ("/a/x*y*z", "/a/xz", false),
+            ("/a/xx*xx", "/a/xxx", false),
+            ("/media/{owner}/**", "/media/k5x/a/b.webp", true),
+            ("/media/{owner}/**", "/media/", false),
+            ("/team/{claim:groups}/**", "/team/red/x", true),
+            ("/café", "/caf%C3%A9", true),
+            ("/A", "/a", false),
+        ] {
+            let canonical =
+                CanonicalPath::parse(path).unwrap_or_else(|fault| panic!("{path}: {fault}"));
+            let matches = Pattern::parse(pattern).unwrap().matches(&canonical);
+            assert_eq!(matches, expected, "{pattern} {path}");
+        }
+    }
+}

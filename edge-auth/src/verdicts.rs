@@ -1,0 +1,153 @@
+//! Tokens that were verified before, with what was found. Whoever sends one of them again is spared the signature.
+//!
+//! Only tokens that verified are kept, so nobody without one can drive out the others. They are found by their whole
+//! text: a hash alone would let one token pass for another (CVE-2026-35039). Two halves bound the memory: when the
+//! young half is full it becomes the old one, and what nobody asked for since is forgotten with the half before.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The most tokens in a half.
+const MAX_TOKENS: usize = 1000;
+/// The most bytes of tokens in a half. Their claims take a few times that.
+const MAX_BYTES: usize = 1 << 20;
+/// As much of a token's end is hashed: it belongs to the signature, which no two tokens share.
+const HASHED_BYTES: usize = 32;
+
+/// A bounded map from a token's text to what it was found to say.
+pub(crate) struct VerdictCache<V> {
+    hasher: RandomState,
+    halves: Mutex<Halves<V>>,
+}
+
+struct Halves<V> {
+    young: HashMap<u64, Entry<V>>,
+    young_bytes: usize,
+    old: HashMap<u64, Entry<V>>,
+}
+
+struct Entry<V> {
+    token: Box<str>,
+    verdict: Arc<V>,
+}
+
+impl<V> VerdictCache<V> {
+    pub(crate) fn new() -> Self {
+        Self {
+            hasher: RandomState::new(),
+            halves: Mutex::new(Halves {
+                young: HashMap::new(),
+                young_bytes: 0,
+                old: HashMap::new(),
+            }),
+        }
+    }
+
+    /// What was found of this very token.
+    pub(crate) fn get(&self, token: &str) -> Option<Arc<V>> {
+        let hash = self.hash(token);
+        let mut halves = self.lock();
+        if let Some(entry) = halves.young.get(&hash)
+            && *entry.token == *token
+        {
+            return Some(entry.verdict.clone());
+        }
+        // Asked for again: it moves on to the young half.
+        let entry = halves
+            .old
+            .remove(&hash)
+            .filter(|entry| *entry.token == *token)?;
+        let verdict = entry.verdict.clone();
+        halves.insert(hash, entry);
+        Some(verdict)
+    }
+
+    /// Keeps what was found.
+    pub(crate) fn put(&self, token: &str, verdict: Arc<V>) {
+        let hash = self.hash(token);
+        let token = token.into();
+        self.lock().insert(hash, Entry { token, verdict });
+    }
+
+    /// Forgets a token.
+    pub(crate) fn forget(&self, token: &str) {
+        let hash = self.hash(token);
+        let mut halves = self.lock();
+        if let Some(entry) = halves.young.remove(&hash) {
+            halves.young_bytes -= entry.token.len();
+        }
+        halves.old.remove(&hash);
+    }
+
+    fn hash(&self, token: &str) -> u64 {
+        let start = token.len().saturating_sub(HASHED_BYTES);
+        self.hasher.hash_one(&token.as_bytes()[start..])
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Halves<V>> {
+        self.halves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<V> Halves<V> {
+    fn insert(&mut self, hash: u64, entry: Entry<V>) {
+        let is_full =
+            self.young.len() >= MAX_TOKENS || self.young_bytes + entry.token.len() > MAX_BYTES;
+        if is_full {
+            self.old = std::mem::take(&mut self.young);
+            self.young_bytes = 0;
+        }
+        self.young_bytes += entry.token.len();
+        if let Some(replaced) = self.young.insert(hash, entry) {
+            self.young_bytes -= replaced.token.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_found_by_its_whole_text() {
+        let cache = VerdictCache::new();
+        let tail = "t".repeat(HASHED_BYTES);
+        let (one, two) = (format!("one.{tail}"), format!("two.{tail}"));
+        cache.put(&one, Arc::new(1));
+        assert_eq!(cache.get(&one).as_deref(), Some(&1));
+        assert_eq!(cache.get(&two), None);
+        assert_eq!(cache.get(&tail), None);
+        cache.forget(&one);
+        assert_eq!(cache.get(&one), None);
+        assert_eq!(cache.get(""), None);
+    }
+
+    #[test]
+    fn what_is_asked_for_stays_and_the_rest_is_forgotten() {
+        let cache = VerdictCache::new();
+        cache.put("asked for", Arc::new(0));
+        for n in 1..=10 * MAX_TOKENS {
+            cache.put(&format!("token {n}"), Arc::new(n));
+            assert!(cache.get("asked for").is_some(), "{n}");
+        }
+        assert_eq!(cache.get("token 1"), None);
+        let halves = cache.lock();
+        assert!(halves.young.len() + halves.old.len() <= 2 * MAX_TOKENS);
+    }
+
+    #[test]
+    fn long_tokens_count_by_their_length() {
+        let cache = VerdictCache::new();
+        for n in 0..1000 {
+            cache.put(&format!("{n:08192}"), Arc::new(n));
+        }
+        let halves = cache.lock();
+        let kept = halves.young.values().chain(halves.old.values());
+        let bytes: usize = kept.map(|entry| entry.token.len()).sum();
+        assert!(bytes <= 2 * MAX_BYTES, "{bytes}");
+        let young: usize = halves.young.values().map(|entry| entry.token.len()).sum();
+        assert_eq!(young, halves.young_bytes);
+    }
+}

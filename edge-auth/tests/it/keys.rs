@@ -1,0 +1,328 @@
+//! Keys over time: fetched when they are wanted, never more often than that, and trusted no longer than configured.
+
+use data_encoding::BASE64URL_NOPAD;
+use edge_auth::config::{Algorithm, PublishedKeys, Secrets};
+use edge_auth::{Authorizer, Config, Decision, Headers, NeedKeys, Request, ViewerRequest};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::signer::{ISSUER, NOW, Signer, claims, header};
+
+const URL: &str = "https://login.example.com/jwks.json";
+const MAX_AGE: u32 = 3600;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(NOW + seconds).unwrap()
+}
+
+/// An issuer that publishes its keys; those in the configuration are what it had when that was written.
+fn config(signer: &Signer, known: Option<Value>) -> Config {
+    let mut config = signer.config();
+    config.issuers[0].jwks = known;
+    config.issuers[0].published = Some(PublishedKeys {
+        url: URL.to_owned(),
+        max_age_seconds: MAX_AGE,
+    });
+    config
+}
+
+fn authorizer(config: &Config) -> Authorizer {
+    Authorizer::new(config).unwrap_or_else(|faults| panic!("{faults:?}"))
+}
+
+/// `allowed`, `need_keys`, or the refusal's code.
+fn decide(authorizer: &Authorizer, seconds: i64, token: &str) -> &'static str {
+    let headers: Headers = [("authorization", format!("Bearer {token}").as_str())]
+        .into_iter()
+        .collect();
+    let request = ViewerRequest {
+        method: "GET".to_owned(),
+        uri: "/members/x".to_owned(),
+        headers,
+        ..ViewerRequest::default()
+    };
+    match authorizer.decide(at(seconds), &Request::from(&request)) {
+        Decision::Allow(_) => "allowed",
+        Decision::Deny(denied) => denied.refusal.code(),
+        Decision::NeedKeys(need) => {
+            let (issuer, url) = (ISSUER.to_owned(), URL.to_owned());
+            assert_eq!(need, NeedKeys { issuer, url });
+            "need_keys"
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A token that outlives every test.
+fn token(signer: &Signer, kid: &str) -> String {
+    let header = json!({"alg": "ES256", "kid": kid});
+    signer.sign(&header, &claims(&json!({"exp": NOW + 1_000_000})))
+}
+
+/// The signer's set without one of its keys.
+fn without(signer: &Signer, kid: &str) -> Value {
+    let mut jwks = signer.jwks();
+    let keys = jwks["keys"].as_array_mut().unwrap();
+    keys.retain(|key| key["kid"] != kid);
+    jwks
+}
+
+#[test]
+fn keys_that_are_not_known_are_fetched_before_the_decision() {
+    let signer = Signer::new();
+    let authorizer = authorizer(&config(&signer, None));
+    let token = token(&signer, "ec");
+    // Whoever asks meanwhile is told the same: the host fetches once for all of them.
+    assert_eq!(decide(&authorizer, 0, &token), "need_keys");
+    assert_eq!(decide(&authorizer, 0, &token), "need_keys");
+    assert_eq!(authorizer.wanted_keys(at(0)).len(), 1);
+    assert_eq!(
+        authorizer.accept_keys(at(1), ISSUER, &signer.jwks()),
+        Ok(vec![])
+    );
+    assert_eq!(authorizer.wanted_keys(at(1)), []);
+    assert_eq!(decide(&authorizer, 1, &token), "allowed");
+}
+
+#[test]
+fn a_flood_of_invented_kids_is_one_fetch_in_a_cool_down() {
+    let signer = Signer::new();
+    let authorizer = authorizer(&config(&signer, Some(signer.jwks())));
+    authorizer
+        .accept_keys(at(0), ISSUER, &signer.jwks())
+        .unwrap();
+    let mut n_fetches = 0;
+    for second in 0..120 {
+        for n in 0..10 {
+            let invented = token(&signer, &format!("invented {second} {n}"));
+            match decide(&authorizer, second, &invented) {
+                "need_keys" => {
+                    n_fetches += 1;
+                    authorizer
+                        .accept_keys(at(second), ISSUER, &signer.jwks())
+                        .unwrap();
+                }
+                other => assert_eq!(other, "unknown_key"),
+            }
+        }
+        assert_eq!(
+            decide(&authorizer, second, &token(&signer, "ec")),
+            "allowed"
+        );
+    }
+    assert_eq!(n_fetches, 3);
+}
+
+#[test]
+fn the_old_keys_serve_while_a_fetch_fails() {
+    let signer = Signer::new();
+    let authorizer = authorizer(&config(&signer, Some(signer.jwks())));
+    let good = token(&signer, "ec");
+    // Of what age the configured keys are nobody knows: they are asked for at once.
+    assert_eq!(decide(&authorizer, 0, &good), "need_keys");
+    authorizer.keys_not_fetched(at(0), ISSUER);
+    assert_eq!(decide(&authorizer, 0, &good), "allowed");
+    assert_eq!(decide(&authorizer, 29, &good), "allowed");
+    // A key that may be new is no reason to send anybody to sign in while we cannot know.
+    assert_eq!(
+        decide(&authorizer, 29, &token(&signer, "new")),
+        "keys_unavailable"
+    );
+    assert_eq!(decide(&authorizer, 30, &good), "need_keys");
+    // What came is no key set: that is a failure, too.
+    for wrong in [
+        json!([]),
+        json!({"keys": []}),
+        json!({"keys": [{"kty": "oct", "k": "AAAA"}]}),
+    ] {
+        assert!(authorizer.accept_keys(at(30), ISSUER, &wrong).is_err());
+        assert_eq!(decide(&authorizer, 31, &good), "allowed");
+    }
+}
+
+#[test]
+fn a_withdrawn_key_is_trusted_no_longer_than_configured() {
+    let signer = Signer::new();
+    let authorizer = authorizer(&config(&signer, None));
+    authorizer
+        .accept_keys(at(0), ISSUER, &signer.jwks())
+        .unwrap();
+    let good = token(&signer, "ec");
+    let last = i64::from(MAX_AGE) - 1;
+    assert_eq!(decide(&authorizer, 0, &good), "allowed");
+    assert_eq!(decide(&authorizer, last, &good), "allowed");
+    // The verdict is known by now, and all the same no longer believed.
+    assert_eq!(decide(&authorizer, last + 1, &good), "need_keys");
+    authorizer
+        .accept_keys(at(last + 1), ISSUER, &without(&signer, "ec"))
+        .unwrap();
+    assert_eq!(decide(&authorizer, last + 1, &good), "unknown_key");
+    // And when it is published again, it is trusted again.
+    assert_eq!(decide(&authorizer, last + 31, &good), "need_keys");
+    authorizer
+        .accept_keys(at(last + 31), ISSUER, &signer.jwks())
+        .unwrap();
+    assert_eq!(decide(&authorizer, last + 31, &good), "allowed");
+}
+
+#[test]
+fn a_key_that_changes_under_its_name_verifies_nothing_of_before() {
+    let (signer, other) = (Signer::new(), Signer::new());
+    let authorizer = authorizer(&config(&signer, None));
+    authorizer
+        .accept_keys(at(0), ISSUER, &signer.jwks())
+        .unwrap();
+    let good = token(&signer, "ec");
+    assert_eq!(decide(&authorizer, 0, &good), "allowed");
+    authorizer
+        .accept_keys(at(1), ISSUER, &other.jwks())
+        .unwrap();
+    assert_eq!(decide(&authorizer, 1, &good), "bad_signature");
+    assert_eq!(decide(&authorizer, 1, &token(&other, "ec")), "allowed");
+}
+
+#[test]
+fn a_token_that_was_seen_is_held_against_the_time_again() {
+    let signer = Signer::new();
+    let authorizer = signer.authorizer();
+    let token = signer.sign(
+        &header("rsa"),
+        &claims(&json!({"nbf": NOW, "exp": NOW + 300})),
+    );
+    for (seconds, expected) in [
+        (0, "allowed"),
+        (299, "allowed"),
+        (-1, "not_yet_valid"),
+        (299, "allowed"),
+        (300, "expired"),
+        (299, "allowed"),
+        (301, "expired"),
+    ] {
+        assert_eq!(decide(&authorizer, seconds, &token), expected, "{seconds}");
+    }
+}
+
+#[test]
+fn a_token_is_known_by_all_of_its_text() {
+    let signer = Signer::new();
+    let authorizer = signer.authorizer();
+    let good = signer.sign(&header("ec"), &claims(&json!({})));
+    let other = signer.sign(&header("ec"), &claims(&json!({"sub": "bob"})));
+    assert_eq!(decide(&authorizer, 0, &good), "allowed");
+    assert_eq!(decide(&authorizer, 0, &other), "allowed");
+    let parts: Vec<_> = good.split('.').collect();
+    let others: Vec<_> = other.split('.').collect();
+    for forged in [
+        format!("{}.{}.{}", parts[0], others[1], parts[2]),
+        format!("{}.{}.{}", others[0], others[1], parts[2]),
+        format!(" {good}"),
+        format!("{good}="),
+    ] {
+        assert_ne!(decide(&authorizer, 0, &format!("{forged}.")), "allowed");
+        if !forged.starts_with(' ') {
+            assert_ne!(decide(&authorizer, 0, &forged), "allowed", "{forged}");
+        }
+    }
+}
+
+#[test]
+fn only_an_issuer_that_shares_a_secret_verifies_hs256() {
+    let signer = Signer::new();
+    let secret = [7_u8; 32];
+    let encode = |bytes: &[u8]| BASE64URL_NOPAD.encode(bytes);
+    let set = |k: &[u8]| {
+        Some(Secrets(
+            json!({"keys": [{"kty": "oct", "kid": "s", "k": encode(k)}]}),
+        ))
+    };
+    let signed = |header: &Value, secret: &[u8]| {
+        let input = format!(
+            "{}.{}",
+            encode(header.to_string().as_bytes()),
+            encode(claims(&json!({})).to_string().as_bytes())
+        );
+        let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret);
+        let mac = aws_lc_rs::hmac::sign(&key, input.as_bytes());
+        format!("{input}.{}", encode(mac.as_ref()))
+    };
+    let mut config = signer.config();
+    config.issuers[0].algorithms.push(Algorithm::HS256);
+    config.issuers[0].secrets = set(&secret);
+    let authorizer = authorizer(&config);
+    let hs256 = |kid: &str| json!({"alg": "HS256", "kid": kid});
+    for (case, token, expected) in [
+        ("the secret", signed(&hs256("s"), &secret), "allowed"),
+        (
+            "another secret",
+            signed(&hs256("s"), &[8; 32]),
+            "bad_signature",
+        ),
+        (
+            "an RSA key's name",
+            signed(&hs256("rsa"), &signer.rsa_public_der()),
+            "unknown_key",
+        ),
+        (
+            "the secret as an RSA key",
+            signed(&json!({"alg": "RS256", "kid": "s"}), &secret),
+            "unknown_key",
+        ),
+        (
+            "HS512",
+            signed(&json!({"alg": "HS512", "kid": "s"}), &secret),
+            "algorithm_not_allowed",
+        ),
+    ] {
+        assert_eq!(decide(&authorizer, 0, &token), expected, "{case}");
+    }
+    assert!(!format!("{config:?}").contains(&encode(&secret)));
+
+    let fault = |change: &dyn Fn(&mut Config)| {
+        let mut config = config.clone();
+        change(&mut config);
+        let faults = Authorizer::new(&config).err().unwrap();
+        format!("{}: {}", faults[0].key, faults[0].message)
+    };
+    for (found, expected) in [
+        (
+            fault(&|config| config.issuers[0].secrets = None),
+            "issuers[0].algorithms: HS256 needs `secrets`",
+        ),
+        (
+            fault(&|config| config.issuers[0].secrets = set(&[7; 31])),
+            "issuers[0].secrets: keys[0]: the secret has 31 bytes; at least 32 are needed",
+        ),
+        (
+            fault(&|config| {
+                config.issuers[0].algorithms.pop();
+            }),
+            "issuers[0].secrets: they serve HS256 alone: add it to `algorithms`",
+        ),
+        (
+            fault(&|config| config.issuers[0].algorithms = vec![Algorithm::HS256]),
+            "issuers[0].jwks: HS256 has no public keys: name another algorithm besides",
+        ),
+    ] {
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn keys_come_from_safe_addresses_alone() {
+    let signer = Signer::new();
+    for (url, safe) in [
+        ("https://login.example.com/jwks.json", true),
+        ("http://127.0.0.1:8080/jwks.json", true),
+        ("http://login.example.com/jwks.json", false),
+        ("http://127.0.0.1.evil.example/", false),
+        ("https://", false),
+        ("https:///jwks.json", false),
+        ("https://login.example.com@evil.example/", false),
+        ("https://login.example.com/a b", false),
+        ("file:///etc/passwd", false),
+    ] {
+        let mut config = config(&signer, None);
+        config.issuers[0].published.as_mut().unwrap().url = url.to_owned();
+        assert_eq!(Authorizer::new(&config).is_ok(), safe, "{url}");
+    }
+}
