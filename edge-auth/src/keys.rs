@@ -41,7 +41,7 @@ struct Key {
 /// A key, ready to verify with one algorithm.
 pub(crate) enum Material {
     Public(ParsedPublicKey),
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
 }
 
 /// The types of keys that we verify with. A key never serves another type's algorithm (RFC 8725 §3.1).
@@ -261,7 +261,7 @@ fn secret_key(jwk: &Value, algorithms: &[Algorithm]) -> Result<Option<Key>, Stri
             secret.len()
         ));
     }
-    let material = || Material::Secret(hmac::Key::new(hmac::HMAC_SHA256, &secret));
+    let material = || Material::Secret(Box::new(hmac::Key::new(hmac::HMAC_SHA256, &secret)));
     Ok((!uses.is_empty()).then(|| Key {
         kid: jwk.get("kid").and_then(Value::as_str).map(str::to_owned),
         uses: uses.into_iter().map(|used| (used, material())).collect(),

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use data_encoding::BASE64URL_NOPAD;
-use edge_auth::config::{Algorithm, Audiences, Issuer};
+use edge_auth::config::{Algorithm, Audiences, Issuer, RequiredClaims};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -88,9 +88,11 @@ impl DevIssuer {
             issuer: ISSUER.to_owned(),
             audiences: Audiences::OneOf(vec![AUDIENCE.to_owned()]),
             algorithms: vec![Algorithm::ES256],
-            jwks: self.jwks(),
+            jwks: Some(self.jwks()),
+            published: None,
+            secrets: None,
             typ: None,
-            claims: std::collections::BTreeMap::new(),
+            claims: RequiredClaims::new(),
             leeway_seconds: 0,
         }
     }
@@ -141,7 +143,7 @@ fn new_key() -> anyhow::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use edge_auth::{Authorizer, Config, Headers};
+    use edge_auth::{Authorizer, Config, Headers, Request};
 
     use super::*;
 
@@ -164,7 +166,9 @@ mod tests {
         let headers: Headers = [("authorization", format!("Bearer {token}").as_str())]
             .into_iter()
             .collect();
-        let viewer = authorizer.authenticate(now, &headers).unwrap();
+        let viewer = authorizer
+            .authenticate(now, &Request::from(&headers))
+            .unwrap();
         assert_eq!(
             (viewer.issuer.as_str(), viewer.subject.as_str()),
             (ISSUER, "alice")
@@ -175,6 +179,10 @@ mod tests {
             ..config
         };
         let authorizer = Authorizer::new(&config).unwrap_or_else(|faults| panic!("{faults:?}"));
-        assert!(authorizer.authenticate(now, &headers).is_err());
+        assert!(
+            authorizer
+                .authenticate(now, &Request::from(&headers))
+                .is_err()
+        );
     }
 }

@@ -8,6 +8,7 @@ mod edge;
 mod issuer;
 mod lingering;
 mod local_s3;
+mod package;
 mod queue;
 mod replay;
 mod stop;
@@ -33,6 +34,8 @@ struct Cli {
 enum Command {
     /// Run the whole system on this machine (also without a command)
     Dev(dev::DevArgs),
+    /// Make what is deployed: the functions' packages and manifest.json
+    Package(package::PackageArgs),
     /// Run events through the real handlers and compare with what is expected
     Replay(replay::ReplayArgs),
     /// Print a token of the development issuer
@@ -46,6 +49,7 @@ async fn main() -> ExitCode {
     start_log(&command);
     let result = match command {
         Command::Dev(args) => dev::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Package(args) => package::run(&args),
         Command::Replay(args) => match replay::run(args).await {
             Err(error) => {
                 complain(&error);

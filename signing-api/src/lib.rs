@@ -17,7 +17,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use axum::Router;
 use axum::middleware;
 use axum::routing::{any, get, post};
-use edge_auth::Authorizer;
+use edge_auth_host::HostedAuthorizer;
 use jiff::{SignedDuration, Timestamp};
 use url_signing::Bucket;
 
@@ -43,7 +43,7 @@ pub struct Settings {
 #[derive(Clone)]
 pub struct Api {
     /// Decides who calls.
-    pub authorizer: Arc<Authorizer>,
+    pub authorizer: Arc<HostedAuthorizer>,
     /// Signs forms; its role may put into `uploads/*` and nothing else.
     pub signer: SharedCredentialsProvider,
     /// Reads the media bucket, and sees whether an upload has arrived.

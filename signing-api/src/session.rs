@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::Method;
 use axum::http::request::Parts;
-use edge_auth::{Headers, Viewer};
+use edge_auth::{Headers, Request, Viewer};
 
 use crate::{Api, Problem};
 
@@ -30,7 +30,10 @@ impl FromRequestParts<Api> for Caller {
             // A cookie of somebody else's may hold anything; ours is beside it.
             headers.append(name.as_str(), String::from_utf8_lossy(value.as_bytes()));
         }
-        let viewer = api.authorizer.authenticate((api.clock)(), &headers)?;
+        let viewer = api
+            .authorizer
+            .authenticate(&Request::from(&headers))
+            .await?;
         Ok(Self(viewer))
     }
 }

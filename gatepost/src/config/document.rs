@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use edge_auth::config::ClaimValue;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
@@ -168,22 +169,19 @@ impl<'a> Section<'a> {
         self.list(name, "whole number", whole_number)
     }
 
-    /// Every key of the section, whatever its name, with its text or its list of texts.
-    pub(crate) fn texts_by_name(&self) -> BTreeMap<String, Vec<String>> {
-        let mut texts = BTreeMap::new();
+    /// Every key of the section, whatever its name, with its value or its list of values: those of a token's claim.
+    pub(crate) fn claim_values_by_name(&self) -> BTreeMap<String, Vec<ClaimValue>> {
+        let mut claims = BTreeMap::new();
         for name in self.table.keys() {
             let name = name.get_ref().as_ref();
-            let found = if self.is_text(name) {
-                self.table[name]
-                    .get_ref()
-                    .as_str()
-                    .map(|text| vec![text.to_owned()])
-            } else {
-                self.list(name, "text", |value| value.as_str().map(str::to_owned))
+            let alone = self.get(name).and_then(claim_value);
+            let values = match alone {
+                Some(value) => Some(vec![value]),
+                None => self.list(name, "text, number or truth value", claim_value),
             };
-            texts.insert(name.to_owned(), found.unwrap_or_default());
+            claims.insert(name.to_owned(), values.unwrap_or_default());
         }
-        texts
+        claims
     }
 
     /// The items of a list, each with its full name, whose place is remembered.
@@ -223,6 +221,17 @@ impl<'a> Section<'a> {
             }
         }
         Some(items)
+    }
+
+    /// `true` or `false`, if the key is there.
+    pub(crate) fn truth(&self, name: &'static str) -> Option<bool> {
+        let value = self.get(name)?;
+        let truth = value.as_bool();
+        if truth.is_none() {
+            let message = format!("true or false is wanted, not {}", described(value));
+            self.fault(name, &message);
+        }
+        truth
     }
 
     /// A whole number, if the key is there.
@@ -306,6 +315,17 @@ impl<'a> Section<'a> {
                 ),
             );
         }
+    }
+}
+
+fn claim_value(value: &DeValue<'_>) -> Option<ClaimValue> {
+    match value {
+        DeValue::String(text) => Some(ClaimValue::Text(text.to_string())),
+        DeValue::Boolean(truth) => Some(ClaimValue::Bool(*truth)),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .ok()
+            .map(ClaimValue::Integer),
+        _ => None,
     }
 }
 

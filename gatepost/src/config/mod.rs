@@ -4,12 +4,12 @@
 //! lines to the faults that they find.
 
 mod document;
+mod edge;
 mod units;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use edge_auth::config::{Access, Algorithm, Audiences, Issuer, Rule, TokenSource};
 use jiff::SignedDuration;
 use serde_json::Value;
 use toml::de::DeTable;
@@ -17,7 +17,7 @@ use upload_processor::settings::Settings as ImageSettings;
 
 use document::{Notes, Section};
 pub(crate) use units::parse_duration;
-use units::{parse_bytes, parse_leeway, parse_pixels};
+use units::{parse_bytes, parse_pixels};
 
 /// The default name of the file, looked for in the working directory.
 pub(crate) const DEFAULT_FILE: &str = "gatepost.toml";
@@ -114,36 +114,7 @@ impl Config {
 }
 
 fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config {
-    let mut edge = edge_auth::Config {
-        token_sources: vec![TokenSource::Authorization],
-        ..Default::default()
-    };
-    for section in root.sections("issuers") {
-        edge.issuers.push(read_issuer(&section, folder, jwks));
-        section.finish();
-    }
-    if let Some(section) = root.section("token") {
-        if let Some(texts) = section.texts("from") {
-            edge.token_sources = read_token_sources(&section, &texts);
-        }
-        section.finish();
-    }
-    for section in root.sections("rules") {
-        edge.rules.push(read_rule(&section));
-        section.finish();
-    }
-    if let Some(section) = root.section("deny") {
-        edge.login = section.text("login");
-        if let Some(login) = &edge.login
-            && !(login.starts_with("https://") || login.starts_with('/'))
-        {
-            section.fault(
-                "login",
-                "it begins with https:// or, on the same site, with a slash",
-            );
-        }
-        section.finish();
-    }
+    let edge = edge::read(root, folder, jwks);
     let mut images = ImageSettings::default();
     let mut form_lifetime = SignedDuration::from_mins(5);
     if let Some(section) = root.section("uploads") {
@@ -187,141 +158,6 @@ fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config 
     }
 }
 
-fn read_issuer(section: &Section<'_>, folder: &Path, given_jwks: Option<&Value>) -> Issuer {
-    let issuer = section.required_text("issuer");
-    let audiences = if !section.has("audiences") {
-        section.required_text("audiences");
-        Audiences::OneOf(vec![String::new()])
-    } else if let Some(audiences) = section.texts_or_any("audiences") {
-        audiences
-    } else {
-        Audiences::OneOf(vec![String::new()])
-    };
-    let algorithms = section.texts("algorithms").map_or_else(
-        || vec![Algorithm::RS256, Algorithm::ES256],
-        |names| read_names(section, "algorithms", &names, Algorithm::from_name),
-    );
-    let jwks = read_keys(section, folder, given_jwks);
-    Issuer {
-        issuer,
-        audiences,
-        algorithms,
-        jwks,
-        typ: section.text("typ"),
-        claims: section
-            .section("claims")
-            .map(|claims| claims.texts_by_name())
-            .unwrap_or_default(),
-        leeway_seconds: section.parsed("leeway", parse_leeway).unwrap_or(0),
-    }
-}
-
-/// `jwks = { file, url }`: the set in the file, or the one that was given instead.
-fn read_keys(section: &Section<'_>, folder: &Path, given: Option<&Value>) -> Value {
-    let none = serde_json::json!({"keys": []});
-    let Some(keys) = section.section("jwks") else {
-        if !section.has("jwks") && given.is_none() {
-            section.fault(
-                "jwks",
-                "it is missing; write for example jwks = { file = \"jwks.json\" }",
-            );
-        }
-        return given.cloned().unwrap_or(none);
-    };
-    let url = keys.text("url");
-    let file = keys.text("file");
-    let jwks = match (given, file) {
-        (Some(given), _) => given.clone(),
-        (None, Some(file)) => read_json(&folder.join(&file)).unwrap_or_else(|reason| {
-            keys.fault("file", &format!("{file}: {reason}"));
-            none
-        }),
-        (None, None) => {
-            keys.fault(
-                "file",
-                match url {
-                    Some(_) => {
-                        "the keys are read from a file; save what the URL answers beside this one"
-                    }
-                    None => "it is missing",
-                },
-            );
-            none
-        }
-    };
-    keys.finish();
-    jwks
-}
-
-impl Section<'_> {
-    /// `audiences`: a list, or the word that skips the check.
-    fn texts_or_any(&self, name: &'static str) -> Option<Audiences> {
-        if self.is_text(name) {
-            if self.text(name).as_deref() == Some("any") {
-                return Some(Audiences::Any);
-            }
-            self.fault(
-                name,
-                "write a list of audiences, or \"any\" to skip the check",
-            );
-            return None;
-        }
-        self.texts(name).map(Audiences::OneOf)
-    }
-}
-
-fn read_token_sources(section: &Section<'_>, texts: &[String]) -> Vec<TokenSource> {
-    let sources = read_names(section, "from", texts, |text| match text.split_once(':') {
-        None if text == "authorization" => Some(TokenSource::Authorization),
-        Some(("cookie", name)) => Some(TokenSource::Cookie(name.to_owned())),
-        _ => None,
-    });
-    if texts.is_empty() {
-        section.fault(
-            "from",
-            "name at least one place, such as \"authorization\" or \"cookie:__Host-gatepost\"",
-        );
-    }
-    sources
-}
-
-fn read_rule(section: &Section<'_>) -> Rule {
-    let path = section.required_text("path");
-    let allow = section.text("allow");
-    let scopes = section.texts("scopes");
-    let access = match (allow.as_deref(), scopes) {
-        (None, Some(scopes)) => Access::Scopes(scopes),
-        (Some("anyone"), None) => Access::Anyone,
-        (Some("authenticated"), None) => Access::Authenticated,
-        (Some("owner"), None) => Access::Owner,
-        (Some(_), Some(_)) => {
-            section.fault("allow", "a rule has `allow` or `scopes`, not both");
-            Access::Authenticated
-        }
-        (Some(other), None) => {
-            section.fault(
-                "allow",
-                &format!("{other:?} is none of \"anyone\", \"authenticated\", \"owner\""),
-            );
-            Access::Authenticated
-        }
-        (None, None) => {
-            if !section.has("allow") && !section.has("scopes") {
-                section.fault(
-                    "allow",
-                    "it is missing; write \"anyone\", \"authenticated\", \"owner\", or `scopes`",
-                );
-            }
-            Access::Authenticated
-        }
-    };
-    Rule {
-        path,
-        access,
-        methods: section.texts("methods").unwrap_or_default(),
-    }
-}
-
 /// Turns names into what they name, noting each that is unknown.
 fn read_names<T>(
     section: &Section<'_>,
@@ -345,11 +181,6 @@ fn read_names<T>(
 /// A name as `serde` knows it.
 fn parse_name<T: serde::de::DeserializeOwned>(name: &str) -> Option<T> {
     serde_json::from_value(Value::from(name)).ok()
-}
-
-fn read_json(file: &Path) -> Result<Value, String> {
-    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
-    serde_json::from_str(&text).map_err(|error| format!("it is not JSON: {error}"))
 }
 
 impl fmt::Display for ConfigError {

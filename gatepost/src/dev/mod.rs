@@ -24,6 +24,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use clap::Args;
 use edge_auth::Authorizer;
+use edge_auth_host::HostedAuthorizer;
 use jiff::Timestamp;
 use signing_api::{Api, Settings};
 use tokio::net::TcpListener;
@@ -247,7 +248,7 @@ fn site(
     let authorizer = Authorizer::new(&edge_config).map_err(|faults| {
         anyhow::anyhow!("the configuration does not go with the development issuer: {faults:?}")
     })?;
-    let authorizer = Arc::new(authorizer);
+    let authorizer = Arc::new(HostedAuthorizer::new(authorizer, Timestamp::now)?);
     let api = Api {
         authorizer: authorizer.clone(),
         signer: connection.credentials.clone(),

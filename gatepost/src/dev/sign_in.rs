@@ -8,7 +8,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Form, Json, Router};
-use edge_auth::{Authorizer, Headers};
+use edge_auth::{Headers, Request};
+use edge_auth_host::HostedAuthorizer;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, json};
@@ -25,7 +26,7 @@ const PEOPLE: [&str; 2] = ["alice", "bob"];
 #[derive(Clone)]
 pub(super) struct SignIn {
     pub(super) issuer: Arc<DevIssuer>,
-    pub(super) authorizer: Arc<Authorizer>,
+    pub(super) authorizer: Arc<HostedAuthorizer>,
     pub(super) web: Web,
 }
 
@@ -60,7 +61,7 @@ async fn session(State(sign_in): State<SignIn>, headers: HeaderMap) -> Response 
         seen.append(name.as_str(), String::from_utf8_lossy(value.as_bytes()));
     }
     let no_store = [(header::CACHE_CONTROL, "no-store")];
-    match sign_in.authorizer.authenticate(Timestamp::now(), &seen) {
+    match sign_in.authorizer.authenticate(&Request::from(&seen)).await {
         Ok(viewer) => (no_store, Json(json!({"sub": viewer.subject}))).into_response(),
         Err(_) => (StatusCode::UNAUTHORIZED, no_store).into_response(),
     }

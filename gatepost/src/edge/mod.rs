@@ -14,12 +14,12 @@ use aws_sdk_s3::Client;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::request::Parts;
-use axum::http::{Method, Response, StatusCode, header};
+use axum::http::{Method, Response, StatusCode};
 use edge_auth::lambda_edge::{
     CloudFront, EventConfig, GeneratedResponse, Outcome, Record, ViewerRequestEvent,
 };
-use edge_auth::{Allowed, Authorizer, Decision, Headers, ViewerRequest};
-use jiff::Timestamp;
+use edge_auth::{Allowed, Decision, Headers, Request as EdgeRequest, ViewerRequest};
+use edge_auth_host::HostedAuthorizer;
 
 use answer::XCache;
 use cache::Cache;
@@ -28,14 +28,14 @@ use origin::OriginFault;
 /// The stand-in for a `CloudFront` distribution.
 #[derive(Clone)]
 pub(crate) struct Edge {
-    authorizer: Arc<Authorizer>,
+    authorizer: Arc<HostedAuthorizer>,
     s3: Client,
     bucket: String,
     cache: Arc<Cache>,
 }
 
 impl Edge {
-    pub(crate) fn new(authorizer: Arc<Authorizer>, s3: Client, bucket: &str) -> Self {
+    pub(crate) fn new(authorizer: Arc<HostedAuthorizer>, s3: Client, bucket: &str) -> Self {
         Self {
             authorizer,
             s3,
@@ -56,12 +56,13 @@ impl Edge {
             return answer::fault(StatusCode::BAD_REQUEST, "The request is empty.");
         };
         let request_id = record.cf.config.request_id;
-        let decision = self.authorizer.decide(Timestamp::now(), &record.cf.request);
+        let decision = self
+            .authorizer
+            .decide(&EdgeRequest::from(&record.cf.request))
+            .await;
         log_denial(&request_id, &decision);
-        match (
-            self.authorizer.answer(record.cf.request, &decision),
-            decision,
-        ) {
+        let authorizer = self.authorizer.authorizer();
+        match (authorizer.answer(record.cf.request, &decision), decision) {
             (Outcome::Continue(_), Decision::Allow(allowed)) => {
                 self.fetch(&request, &allowed).await
             }
@@ -136,7 +137,7 @@ fn viewer_request_event(request: &Parts) -> Result<ViewerRequestEvent, &'static 
     })
 }
 
-/// One line a denial: why and by which rule; never a token, and of claims' values only its times.
+/// One line a denial: why and by which rule; never a token, and no claim's value.
 fn log_denial(request_id: &str, decision: &Decision) {
     let denied = match decision {
         Decision::Deny(denied) => denied,
@@ -147,6 +148,8 @@ fn log_denial(request_id: &str, decision: &Decision) {
         request_id,
         code = denied.refusal.code(),
         rule = denied.rule,
+        issuer = denied.issuer,
+        kid = denied.loggable_kid(),
         reason = %denied.refusal,
         "a viewer request is denied"
     );
@@ -160,7 +163,6 @@ fn generated(generated: GeneratedResponse) -> Response<Body> {
         builder = builder.header(name, value);
     }
     builder
-        .header(header::CONTENT_LENGTH, generated.body.len())
-        .body(Body::from(generated.body))
+        .body(generated.body.map_or_else(Body::empty, Body::from))
         .unwrap_or_else(|_| answer::fault(StatusCode::FORBIDDEN, "You may not access this."))
 }

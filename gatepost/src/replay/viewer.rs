@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use edge_auth::lambda_edge::ViewerRequestEvent;
-use edge_auth::{Authorizer, Decision, Denied};
+use edge_auth::{Authorizer, Decision, Denied, Request};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ impl Viewers {
         requests
             .map(|request| {
                 let started = Instant::now();
-                let decision = self.authorizer.decide(self.now, &request);
+                let decision = self.authorizer.decide(self.now, &Request::from(&request));
                 let elapsed = started.elapsed();
                 Played {
                     outcome: outcome(&decision),

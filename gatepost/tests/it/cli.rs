@@ -90,7 +90,7 @@ fn every_fault_of_a_configuration_is_reported_with_its_line() {
 issuer = "https://login.example.com/"
 algorithms = ["RS256", "none"]
 jwks = { file = "missing.json" }
-claims = { token_use = [], client = 7 }
+claims = { token_use = [], client = { a = 1 } }
 
 [token]
 from = ["authorization", "header:x"]
@@ -118,12 +118,12 @@ widths = [320, "wide"]
         "gatepost.toml:4: issuers[0].algorithms[1]: \"none\" is not supported",
         "gatepost.toml:5: issuers[0].jwks.file: missing.json:",
         "gatepost.toml:6: issuers[0].claims.token_use: name at least one value",
-        "gatepost.toml:6: issuers[0].claims.client: a list of texts is wanted, not the number 7",
+        "gatepost.toml:6: issuers[0].claims.client: a list of text, number or truth values is wanted, not a table",
         "gatepost.toml:9: token.from[1]: \"header:x\" is not supported",
         "gatepost.toml:12: rules[0].path: a path begins with a slash",
         "gatepost.toml:13: rules[0].allow: \"everyone\" is none of",
         "gatepost.toml:14: rules[1].allow: it is missing",
-        "gatepost.toml:16: rules[1].scope: there is no such key; known here are allow, methods, path, scopes",
+        "gatepost.toml:16: rules[1].scope: there is no such key; known here are allow, claims, methods, path, scopes",
         "gatepost.toml:19: uploads.max_bytes: \"lots\" is no size",
         "gatepost.toml:20: uploads.colour: there is no such key",
         "gatepost.toml:23: renditions.quality",

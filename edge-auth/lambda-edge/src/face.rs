@@ -1,0 +1,131 @@
+//! What the addon's functions do, in safe Rust.
+
+use std::sync::OnceLock;
+
+use edge_auth::config::{Config, TokenSource};
+use edge_auth::{Authorizer, Changes, Decision, Denied, NeedKeys, Request};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// The authorizer of this process: its configuration lies in the package and never changes.
+static AUTHORIZER: OnceLock<Authorizer> = OnceLock::new();
+
+/// Takes the configuration, once. Answers whether `Authorization` is a place of tokens.
+pub(crate) fn configure(config: &str) -> Result<bool, String> {
+    let config: Config = serde_json::from_str(config)
+        .map_err(|error| format!("the configuration is not readable: {error}"))?;
+    let authorizer = Authorizer::new(&config).map_err(|faults| {
+        let faults: Vec<_> = faults
+            .iter()
+            .map(|fault| format!("{}: {}", fault.key, fault.message))
+            .collect();
+        format!("the configuration is faulty: {}", faults.join("; "))
+    })?;
+    AUTHORIZER
+        .set(authorizer)
+        .map_err(|_| "it is configured already".to_owned())?;
+    // A panic's own message may quote what it panicked over, such as a token.
+    std::panic::set_hook(Box::new(|panic| {
+        let line = json!({
+            "level": "error",
+            "message": "the addon panicked",
+            "location": panic.location().map(ToString::to_string),
+        });
+        eprintln!("{line}");
+    }));
+    Ok(config.token_sources.contains(&TokenSource::Authorization))
+}
+
+/// Decides, and says in one text what becomes of the request:
+///
+/// - empty: it goes on, and nobody asked who sends it;
+/// - an owner: it goes on as his;
+/// - an owner or nothing, a line feed and a text: the same, and the text takes the place of its one `Cookie` line; where
+///   it is empty, the line goes;
+/// - JSON with one of `forward` (further changes), `response` (an answer, with `log`), `needKeys`.
+///
+/// The first three are nearly all requests, and cost no JSON.
+pub(crate) fn decide(
+    now: Timestamp,
+    request_id: &str,
+    request: &Request<'_>,
+) -> Result<String, String> {
+    let authorizer = authorizer()?;
+    let decision = authorizer.decide(now, request);
+    let denied = match &decision {
+        Decision::Allow(allowed) => return Ok(shown(&authorizer.changes(request, allowed))),
+        Decision::NeedKeys(need) => return Ok(json!({"needKeys": shown_need(need)}).to_string()),
+        Decision::Deny(denied) => Some(denied),
+        Decision::Redirect(redirect) => Some(&redirect.denied),
+        _ => None,
+    };
+    let log = denied.map(|denied: &Denied| denied.log_line(request_id).to_string());
+    let response = authorizer.response(request, &decision);
+    Ok(json!({"response": response, "log": log}).to_string())
+}
+
+/// The keys that the first request will ask for.
+pub(crate) fn wanted_keys(now: Timestamp) -> Result<String, String> {
+    let wanted = authorizer()?.wanted_keys(now);
+    let wanted: Vec<_> = wanted.iter().map(shown_need).collect();
+    Ok(json!(wanted).to_string())
+}
+
+/// Takes a fetched set, as the text that it came as.
+pub(crate) fn accept_keys(now: Timestamp, issuer: &str, jwks: &str) -> Result<String, String> {
+    let authorizer = authorizer()?;
+    let Ok(jwks) = serde_json::from_str::<Value>(jwks) else {
+        authorizer.keys_not_fetched(now, issuer);
+        return Err("the answer is not JSON".to_owned());
+    };
+    authorizer
+        .accept_keys(now, issuer, &jwks)
+        .map(|left_out| left_out.join("; "))
+        .map_err(|faults| faults.join("; "))
+}
+
+/// Notes that keys could not be fetched.
+pub(crate) fn keys_not_fetched(now: Timestamp, issuer: &str) -> Result<(), String> {
+    authorizer()?.keys_not_fetched(now, issuer);
+    Ok(())
+}
+
+fn authorizer() -> Result<&'static Authorizer, String> {
+    AUTHORIZER
+        .get()
+        .ok_or_else(|| "it is not configured".to_owned())
+}
+
+fn shown_need(need: &NeedKeys) -> Value {
+    json!({"issuer": need.issuer, "url": need.url})
+}
+
+fn shown(changes: &Changes) -> String {
+    let mut owner = changes
+        .owner
+        .as_ref()
+        .map_or_else(String::new, |owner| owner.as_str().to_owned());
+    match (&changes.cookie, &changes.querystring) {
+        (None, None) => owner,
+        (Some(lines), None) if is_one_plain_line(lines) => {
+            owner.push('\n');
+            owner.extend(lines[0].as_deref());
+            owner
+        }
+        _ => json!({"forward": {
+            "owner": changes.owner,
+            "cookie": changes.cookie,
+            "querystring": changes.querystring,
+        }})
+        .to_string(),
+    }
+}
+
+/// Whether a change of `Cookie` can stand behind a line feed and be read again.
+fn is_one_plain_line(lines: &[Option<String>]) -> bool {
+    match lines {
+        [None] => true,
+        [Some(line)] => !line.is_empty() && !line.contains('\n'),
+        _ => false,
+    }
+}

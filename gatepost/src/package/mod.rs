@@ -1,0 +1,183 @@
+//! `gatepost package`: what is deployed, byte for byte the same whenever it is made of the same, and
+//! `manifest.json`, from which Terraform reads what there is.
+
+mod addon;
+mod archive;
+mod glibc;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, ensure};
+use clap::Args;
+use data_encoding::{BASE64, HEXLOWER};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::config::Config;
+
+pub(crate) use addon::Addon;
+
+/// The handler of the Lambda@Edge face.
+const INDEX: &str = include_str!("../../../edge-auth/lambda-edge/index.mjs");
+/// What Lambda@Edge took for a viewer-request function before its limit was raised; some accounts and tools still do.
+const MAX_EDGE_BYTES: usize = 1_500_000;
+/// The glibc of Amazon Linux 2023, on which Lambda's Node.js runs.
+const NEWEST_GLIBC: (u16, u16) = (2, 34);
+
+#[derive(Args, Debug)]
+pub(crate) struct PackageArgs {
+    /// The folder that the packages are written to; it is made if it is missing.
+    #[arg(long, default_value = "dist", value_name = "DIR")]
+    out: PathBuf,
+    /// The configuration that is packed in [default: gatepost.toml where there is one].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// A file of a package.
+pub(crate) struct PackedFile {
+    pub(crate) name: &'static str,
+    pub(crate) content: Vec<u8>,
+}
+
+/// `manifest.json`. The names of the fields are a contract.
+#[derive(Serialize)]
+struct Manifest {
+    version: u32,
+    gatepost: &'static str,
+    /// SHA-256 of the configuration as it is packed, in hexadecimal.
+    config_sha256: String,
+    edge_auth: Package,
+}
+
+#[derive(Serialize)]
+struct Package {
+    file: &'static str,
+    bytes: usize,
+    sha256: String,
+    /// The same in base64, as Lambda and Terraform compare it.
+    source_code_hash: String,
+    handler: &'static str,
+    runtimes: [&'static str; 2],
+    architecture: &'static str,
+    glibc: String,
+    contents: Vec<Content>,
+}
+
+#[derive(Serialize)]
+struct Content {
+    name: &'static str,
+    bytes: usize,
+    sha256: String,
+}
+
+pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
+    let config = Config::load(args.config.as_deref())?;
+    ensure!(
+        !config.edge.issuers.is_empty(),
+        "the configuration names no issuer, so that nobody could sign in; add [[issuers]] (the local stack's own is not packed)"
+    );
+    let addon = Addon::build()?;
+    let content = addon.read()?;
+    let needed = glibc::needed(&content)
+        .with_context(|| format!("{} cannot be understood", addon.path().display()))?;
+    ensure!(
+        needed <= NEWEST_GLIBC,
+        "the addon needs glibc {}.{}, and Lambda has {}.{}; build on Debian 12 or older, or install cargo-zigbuild with Zig (pip install cargo-zigbuild), which is then used",
+        needed.0,
+        needed.1,
+        NEWEST_GLIBC.0,
+        NEWEST_GLIBC.1
+    );
+    let files = edge_files(&config.edge, content)?;
+    let zip = archive::zip(&files)?;
+    ensure!(
+        zip.len() <= MAX_EDGE_BYTES,
+        "edge-auth.zip has {} bytes, more than the {MAX_EDGE_BYTES} that viewer requests allow everywhere",
+        zip.len()
+    );
+    let manifest = Manifest {
+        version: 1,
+        gatepost: env!("CARGO_PKG_VERSION"),
+        config_sha256: sha256(&config_json(&config.edge)?),
+        edge_auth: Package {
+            file: "edge-auth.zip",
+            bytes: zip.len(),
+            sha256: sha256(&zip),
+            source_code_hash: BASE64.encode(&Sha256::digest(&zip)),
+            handler: "index.handler",
+            runtimes: ["nodejs22.x", "nodejs24.x"],
+            architecture: "x86_64",
+            glibc: format!("{}.{}", needed.0, needed.1),
+            contents: files
+                .iter()
+                .map(|file| Content {
+                    name: file.name,
+                    bytes: file.content.len(),
+                    sha256: sha256(&file.content),
+                })
+                .collect(),
+        },
+    };
+    let mut manifest_json = serde_json::to_vec_pretty(&manifest)?;
+    manifest_json.push(b'\n');
+    write(&args.out, "edge-auth.zip", &zip)?;
+    write(&args.out, "manifest.json", &manifest_json)?;
+    let shown = args.out.join("edge-auth.zip");
+    println!(
+        "{}  {} bytes  sha256 {}",
+        shown.display(),
+        zip.len(),
+        manifest.edge_auth.sha256
+    );
+    println!("{}", args.out.join("manifest.json").display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The files of the Lambda@Edge face, in the order in which they are packed.
+pub(crate) fn edge_files(
+    config: &edge_auth::Config,
+    addon: Vec<u8>,
+) -> anyhow::Result<Vec<PackedFile>> {
+    Ok(vec![
+        PackedFile {
+            name: "config.json",
+            content: config_json(config)?,
+        },
+        PackedFile {
+            name: "edge-auth.node",
+            content: addon,
+        },
+        PackedFile {
+            name: "index.mjs",
+            content: INDEX.as_bytes().to_vec(),
+        },
+    ])
+}
+
+/// The configuration with the issuers' keys in it.
+fn config_json(config: &edge_auth::Config) -> anyhow::Result<Vec<u8>> {
+    Ok(serde_json::to_vec(config)?)
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    HEXLOWER.encode(&Sha256::digest(bytes))
+}
+
+/// Writes a file as a whole: who reads meanwhile sees the old one.
+fn write(folder: &Path, name: &str, content: &[u8]) -> anyhow::Result<()> {
+    let failed = || format!("{} cannot be written", folder.join(name).display());
+    std::fs::create_dir_all(folder).with_context(failed)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
+    std::io::Write::write_all(&mut file, content).with_context(failed)?;
+    // A temporary file is readable by its owner alone; a package is for others.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::Permissions::from_mode(0o644);
+        file.as_file().set_permissions(mode).with_context(failed)?;
+    }
+    file.persist(folder.join(name)).with_context(failed)?;
+    Ok(())
+}
