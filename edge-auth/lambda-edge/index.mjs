@@ -78,10 +78,10 @@ function decide(config, request, clock) {
   );
 }
 
-/** A header's lines: nothing, a string, or an array of strings. */
+/** A header's lines: nothing, a string, or an array of strings; a line without a value is for the addon to refuse. */
 function lines(header) {
   if (header === undefined) return undefined;
-  return header.length === 1 ? header[0].value : header.map((line) => line.value);
+  return header.length === 1 ? (header[0].value ?? null) : header.map((line) => line.value);
 }
 
 /** Does what the addon says; `face::decide` tells in which words. */

@@ -44,6 +44,7 @@ impl Addon {
             .arg(&target_dir)
             .current_dir(&root)
             // The same source makes the same bytes in whatever folder, and tells nobody its name.
+            .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
             .env("RUSTFLAGS", remapped("--remap-path-prefix=", &root))
             .env("CFLAGS", remapped("-ffile-prefix-map=", &root));
         eprintln!("building the addon (about a minute when nothing is built yet)");

@@ -4,6 +4,7 @@
 
 mod expectation;
 mod file;
+mod node;
 mod report;
 mod template;
 mod upload;
@@ -56,12 +57,15 @@ pub(crate) struct ReplayArgs {
 enum Face {
     /// The Rust library itself.
     Native,
+    /// The Lambda@Edge package in Node.js.
+    Node,
 }
 
 impl Face {
     fn name(self) -> &'static str {
         match self {
             Self::Native => "native",
+            Self::Node => "node",
         }
     }
 }
@@ -92,15 +96,16 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         .into_iter()
         .map(|file| file.read(&templates).map(|event| (file, event)))
         .collect::<Result<_, _>>()?;
-    let viewers = Viewers::new(&config, &issuer, now)?;
+    let mut viewers = Viewers::new(&config, &issuer, args.face, now)?;
     let mut uploads = Uploads::new(&config, args.endpoint_url.as_deref(), now);
 
     let mut report = Report::new(matches!(args.format, Format::Json));
     for (file, event) in events {
         let kind = event.kind();
-        let played = match event {
-            Event::ViewerRequest(event) => viewers.play(*event),
-            Event::Upload { batch, .. } => uploads.play(&file, batch).await?,
+        // Uploads have one face: the processor that is deployed is native.
+        let (face, played) = match event {
+            Event::ViewerRequest(event) => (args.face, viewers.play(&event)?),
+            Event::Upload { batch, .. } => (Face::Native, uploads.play(&file, batch).await?),
         };
         let expected = file.expectations(played.len())?;
         for (index, (played, expected)) in played.into_iter().zip(expected).enumerate() {
@@ -111,7 +116,7 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
                 file: file.shown(),
                 index,
                 kind,
-                face: args.face.name(),
+                face: face.name(),
                 outcome: played.outcome,
                 expected,
                 matches,

@@ -1,4 +1,4 @@
-//! Viewer requests, decided by `edge-auth` itself.
+//! Viewer requests, decided by `edge-auth` itself or by its face in Node.js.
 
 use std::time::Instant;
 
@@ -7,41 +7,83 @@ use edge_auth::{Authorizer, Decision, Denied, Request};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Played;
+use super::node::NodeFace;
+use super::{Face, Played};
 use crate::config::Config;
 use crate::issuer::DevIssuer;
 
-/// The authorizer of a run.
+/// The authorizer of a run, made when the first event needs it.
 pub(super) struct Viewers {
-    authorizer: Authorizer,
+    config: edge_auth::Config,
+    face: Face,
     now: Timestamp,
+    running: Option<Running>,
+}
+
+enum Running {
+    Native(Box<Authorizer>),
+    Node(NodeFace),
 }
 
 impl Viewers {
-    /// The configured authorizer, which also trusts the run's own issuer.
-    pub(super) fn new(config: &Config, issuer: &DevIssuer, now: Timestamp) -> anyhow::Result<Self> {
+    /// The configured authorizer, which also trusts the run's own issuer and fetches nothing.
+    pub(super) fn new(
+        config: &Config,
+        issuer: &DevIssuer,
+        face: Face,
+        now: Timestamp,
+    ) -> anyhow::Result<Self> {
         let mut config = config.edge.clone();
+        for issuer in &mut config.issuers {
+            anyhow::ensure!(
+                issuer.jwks.is_some() || issuer.secrets.is_some(),
+                "issuer {} has its keys at a URL alone, and replay fetches nothing: save them and name the file with --jwks",
+                issuer.issuer
+            );
+            issuer.published = None;
+        }
         config.issuers.push(issuer.configuration());
-        let authorizer = Authorizer::new(&config).map_err(|faults| {
-            anyhow::anyhow!("the configuration does not go with the run's issuer: {faults:?}")
-        })?;
-        Ok(Self { authorizer, now })
+        Ok(Self {
+            config,
+            face,
+            now,
+            running: None,
+        })
     }
 
-    /// Decides on an event's requests.
-    pub(super) fn play(&self, event: ViewerRequestEvent) -> Vec<Played> {
-        let requests = event.records.into_iter().map(|record| record.cf.request);
-        requests
-            .map(|request| {
-                let started = Instant::now();
-                let decision = self.authorizer.decide(self.now, &Request::from(&request));
-                let elapsed = started.elapsed();
-                Played {
-                    outcome: outcome(&decision),
-                    elapsed,
-                }
-            })
-            .collect()
+    /// Decides on an event's request.
+    pub(super) fn play(&mut self, event: &ViewerRequestEvent) -> anyhow::Result<Vec<Played>> {
+        let now = self.now;
+        let running = match &mut self.running {
+            Some(running) => running,
+            none => none.insert(start(&self.config, self.face, now)?),
+        };
+        match running {
+            Running::Native(authorizer) => Ok(event
+                .records
+                .iter()
+                .map(|record| {
+                    let started = Instant::now();
+                    let decision = authorizer.decide(now, &Request::from(&record.cf.request));
+                    let elapsed = started.elapsed();
+                    Played {
+                        outcome: outcome(&decision),
+                        elapsed,
+                    }
+                })
+                .collect()),
+            Running::Node(face) => face.play(event),
+        }
+    }
+}
+
+fn start(config: &edge_auth::Config, face: Face, now: Timestamp) -> anyhow::Result<Running> {
+    let authorizer = Authorizer::new(config).map_err(|faults| {
+        anyhow::anyhow!("the configuration does not go with the run's issuer: {faults:?}")
+    })?;
+    match face {
+        Face::Native => Ok(Running::Native(Box::new(authorizer))),
+        Face::Node => NodeFace::start(config, now).map(Running::Node),
     }
 }
 
@@ -52,6 +94,12 @@ fn outcome(decision: &Decision) -> Value {
             "status": 200,
             "reason": "allowed",
             "owner": allowed.owner,
+        }),
+        Decision::Preflight(_) => json!({
+            "decision": "allow",
+            "status": 204,
+            "reason": "preflight",
+            "owner": null,
         }),
         Decision::Deny(denied) => denied_outcome("deny", denied.refusal.status(), denied),
         Decision::Redirect(redirect) => {

@@ -12,6 +12,7 @@ mod api;
 mod browser;
 mod cli;
 mod crash;
+mod faces;
 mod forms;
 mod harness;
 mod ministack;

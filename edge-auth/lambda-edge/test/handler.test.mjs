@@ -1,0 +1,183 @@
+// The handler as Lambda calls it: it fails closed, and fetches keys no more often than it must.
+
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import { test } from 'node:test';
+
+import { SECRET, config, event, face, hs256, keySet, token, withLog } from './package.mjs';
+
+const bearer = (text) => ({ authorization: `Bearer ${text}` });
+
+/** Holds that an answer is our 503, and that the log says so with the request's id. */
+function assertUnavailable({ answer, log }, reason) {
+  assert.equal(answer.status, '503');
+  assert.equal(answer.headers['cache-control'][0].value, 'no-store');
+  assert.ok(answer.body.length < 1024);
+  assert.equal(log.length, 1);
+  assert.equal(log[0].level, 'error');
+  assert.equal(log[0].request_id, 'request-1');
+  assert.match(log[0].reason, reason);
+}
+
+test('an allowed request goes on as its owner, without its token', async () => {
+  const { handler } = await face(config());
+  for (const headers of [bearer(token()), { cookie: `__Host-gatepost=${token()}` }]) {
+    const answer = await handler(event('/members/x', { ...headers, 'x-gatepost-owner': 'me', 'x-gatepost-admin': '1', dnt: '1' }));
+    assert.deepEqual(Object.keys(answer.headers).sort(), ['dnt', 'x-gatepost-owner']);
+    assert.match(answer.headers['x-gatepost-owner'][0].value, /^[a-z2-7]{26}$/);
+  }
+});
+
+test('the handler has one parameter, as Node.js 24 on Lambda wants it', async () => {
+  const { handler } = await face(config());
+  assert.equal(handler.length, 1);
+  assert.equal(handler.constructor.name, 'AsyncFunction');
+});
+
+test('whatever is wrong with an event is a 503', async () => {
+  const { handler } = await face(config());
+  const broken = (change) => {
+    const one = event('/members/x', bearer(token()));
+    change(one.Records[0].cf, one);
+    return one;
+  };
+  for (const [change, reason] of [
+    [(cf) => delete cf.request.uri, /argument 3 is no string/],
+    [(cf) => (cf.request.method = 7), /argument 2 is no string/],
+    [(cf) => (cf.request.headers.authorization = [{ key: 'Authorization' }]), /argument 5 is no header/],
+    [(cf) => (cf.request.headers.cookie = [{ value: 'a' }, { value: 7 }]), /argument 6 is no header/],
+    [(cf) => (cf.request.headers.cookie = 'a=1'), /argument 6 is no header|header\.map|undefined/],
+    [(cf) => delete cf.request.headers, /undefined/],
+    [(cf) => delete cf.request, /undefined/],
+    // Behind the cache it would guard nothing.
+    [(cf) => (cf.config.eventType = 'origin-request'), /this is no viewer-request: origin-request/],
+  ]) {
+    assertUnavailable(await withLog(() => handler(broken(change))), reason);
+  }
+  for (const nothing of [undefined, null, {}, { Records: [] }]) {
+    const { answer } = await withLog(() => handler(nothing));
+    assert.equal(answer.status, '503');
+  }
+});
+
+test('a package that is broken answers every request with a 503', async () => {
+  for (const [configuration, reason] of [
+    ['no JSON', /the configuration is not readable/],
+    [config({}, { algorithms: [] }), /issuers\[0\]\.algorithms: name at least one algorithm/],
+    [config({ rules: [{ path: 'x', access: 'anyone' }] }), /rules\[0\]\.path/],
+  ]) {
+    const { handler } = await face(configuration);
+    assertUnavailable(await withLog(() => handler(event('/public/x'))), reason);
+  }
+});
+
+test('a clock that shows no time is a 503', async () => {
+  const { answer } = await face(config());
+  for (const now of [NaN, Infinity, 1e300, '7']) {
+    assertUnavailable(await withLog(() => answer(event('/public/x'), () => now)), /argument 0 is no time/);
+  }
+});
+
+test('a denial is one line, without a token and without a claim', async () => {
+  const { handler } = await face(config());
+  const refused = token('known', { sub: 'alice@example.com', aud: 'secret-audience' });
+  const { answer, log } = await withLog(() => handler(event('/members/x', bearer(refused))));
+  assert.equal(answer.status, '401');
+  assert.equal(log.length, 1);
+  const { code, rule, issuer, kid, request_id } = log[0];
+  assert.deepEqual(
+    { code, rule, issuer, kid, request_id },
+    { code: 'wrong_audience', rule: 0, issuer: 'https://login.example.com/', kid: 'known', request_id: 'request-1' },
+  );
+  const line = JSON.stringify(log[0]);
+  for (const secret of ['alice', 'secret-audience', refused.split('.')[1], refused.split('.')[2]]) {
+    assert.ok(!line.includes(secret), line);
+  }
+});
+
+test('long texts arrive whole', async () => {
+  const { handler } = await face(config());
+  const cookie = `a=${'ä'.repeat(30_000)}; __Host-gatepost=${token()}`;
+  const answer = await handler(event('/members/x', { cookie }));
+  assert.equal(answer.headers.cookie[0].value, `a=${'ä'.repeat(30_000)}`);
+});
+
+/** A provider on this machine that counts what it is asked. */
+async function provider(respond) {
+  const server = createServer((request, response) => {
+    provided.requests += 1;
+    respond(response, provided);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const provided = {
+    requests: 0,
+    published: { url: `http://127.0.0.1:${server.address().port}/jwks.json`, max_age_seconds: 3600 },
+    close: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+  return provided;
+}
+
+const status = async (answer, headers, clock) => {
+  const { answer: answered } = await withLog(() => answer(event('/members/x', headers), clock));
+  return answered.status ?? 'allowed';
+};
+
+test('keys that are not known are fetched once for everybody who waits', async () => {
+  const served = await provider((response, { kids }) => {
+    setTimeout(() => response.end(JSON.stringify(keySet(...kids))), 50);
+  });
+  served.kids = ['known', 'new'];
+  const { answer } = await face(config({}, { published: served.published, jwks: keySet('known') }));
+  let now = Date.now();
+  const clock = () => now;
+  const waiting = Array.from({ length: 50 }, (_, n) => status(answer, bearer(token(n % 2 ? 'new' : 'known')), clock));
+  assert.deepEqual(new Set(await Promise.all(waiting)), new Set(['allowed']));
+  assert.equal(served.requests, 1);
+
+  // A flood of invented names: one fetch in each cool-down of 30 seconds.
+  for (let n = 0; n < 200; n += 1) {
+    assert.equal(await status(answer, bearer(token(`invented ${n}`)), clock), '401');
+    now += 450;
+  }
+  assert.ok(served.requests <= 4, `${served.requests} fetches in 90 seconds`);
+
+  // A withdrawn key is trusted no longer than the set's age allows.
+  served.kids = ['new'];
+  now += 3600_000;
+  assert.equal(await status(answer, bearer(token('known')), clock), '401');
+  assert.equal(await status(answer, bearer(token('new', { exp: Math.floor(now / 1000) + 60 })), clock), 'allowed');
+  served.close();
+});
+
+test('the old keys serve while the provider does not answer as it should', async () => {
+  const long = JSON.stringify({ ...keySet('known'), x: 'x'.repeat(300 * 1024) });
+  for (const [name, respond] of [
+    ['an error', (response) => response.writeHead(500).end('{}')],
+    ['a redirect', (response) => response.writeHead(302, { location: 'http://127.0.0.1:9/' }).end()],
+    ['no JSON', (response) => response.end('<html>')],
+    ['no keys', (response) => response.end('{"keys": []}')],
+    ['too much', (response) => response.end(long)],
+    ['cut off', (response) => response.writeHead(200, { 'content-length': 999 }).write('{"ke') && response.socket.destroy()],
+    ['silence', () => {}],
+  ]) {
+    const served = await provider(respond);
+    const { answer } = await face(config({}, { published: served.published, jwks: keySet('known') }));
+    const started = Date.now();
+    assert.equal(await status(answer, bearer(token('known')), Date.now), 'allowed', name);
+    // Nobody knows whether there is such a key: that is no reason to sign anybody out.
+    assert.equal(await status(answer, bearer(token('new')), Date.now), '503', name);
+    assert.ok(Date.now() - started < 3000, name);
+    assert.equal(served.requests, 1, name);
+    served.close();
+  }
+});
+
+test('a session is verified with the secret that its issuer shares', async () => {
+  const secrets = { keys: [{ kty: 'oct', k: SECRET.toString('base64url') }] };
+  const { handler } = await face(config({}, { algorithms: ['HS256'], jwks: undefined, secrets }));
+  const answer = await handler(event('/members/x', bearer(hs256())));
+  assert.ok(answer.headers['x-gatepost-owner']);
+});

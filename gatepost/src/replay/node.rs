@@ -1,0 +1,114 @@
+//! Viewer requests, answered by the Lambda@Edge face in Node.js: the files of the package, unpacked.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use edge_auth::OWNER_HEADER;
+use edge_auth::lambda_edge::ViewerRequestEvent;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::Played;
+use crate::package::{Addon, edge_files};
+
+const RUNNER: &str = include_str!("runner.mjs");
+
+/// A Node.js process with the handler in it.
+pub(super) struct NodeFace {
+    process: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    now: Timestamp,
+    _folder: TempDir,
+}
+
+/// A line of the runner's.
+#[derive(Deserialize)]
+struct Answered {
+    answer: Value,
+    log: Vec<String>,
+    micros: u64,
+}
+
+impl NodeFace {
+    /// Unpacks the face with a configuration, and starts it.
+    pub(super) fn start(config: &edge_auth::Config, now: Timestamp) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let addon = Addon::build()?.read()?;
+        for file in edge_files(config, addon)? {
+            std::fs::write(folder.path().join(file.name), file.content)?;
+        }
+        let runner = folder.path().join("runner.mjs");
+        std::fs::write(&runner, RUNNER)?;
+        let mut process = Command::new("node")
+            .arg(&runner)
+            .arg(folder.path().join("index.mjs"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("Node.js was not found; install Node 20 or newer")?;
+        let (Some(input), Some(output)) = (process.stdin.take(), process.stdout.take()) else {
+            bail!("Node.js has no input or output");
+        };
+        Ok(Self {
+            process,
+            input: Some(input),
+            output: BufReader::new(output),
+            now,
+            _folder: folder,
+        })
+    }
+
+    /// Answers an event, whose one record is the result's.
+    pub(super) fn play(&mut self, event: &ViewerRequestEvent) -> anyhow::Result<Vec<Played>> {
+        let line = json!({"event": event, "now": self.now.as_millisecond()});
+        let input = self.input.as_mut().context("Node.js has ended")?;
+        writeln!(input, "{line}").context("Node.js has ended")?;
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        let answered: Answered = serde_json::from_str(&line)
+            .context("Node.js has ended or answers with something else")?;
+        Ok(vec![Played {
+            outcome: outcome(&answered),
+            elapsed: Duration::from_micros(answered.micros),
+        }])
+    }
+}
+
+impl Drop for NodeFace {
+    fn drop(&mut self) {
+        // Without input it ends by itself; if not, it is no use to anybody.
+        drop(self.input.take());
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// What an operator sees from outside: the answer, and the line in the log.
+fn outcome(answered: &Answered) -> Value {
+    let answer = &answered.answer;
+    let header = |name: &str| &answer["headers"][name][0]["value"];
+    let Some(status) = answer["status"].as_str() else {
+        let owner = header(OWNER_HEADER);
+        return json!({"decision": "allow", "status": 200, "reason": "allowed", "owner": owner});
+    };
+    let logged: Value = answered
+        .log
+        .first()
+        .and_then(|line| serde_json::from_str(line).ok())
+        .unwrap_or_default();
+    let status: u16 = status.parse().unwrap_or_default();
+    let reason = logged["code"].as_str().unwrap_or("undecided");
+    match status {
+        204 => json!({"decision": "allow", "status": 204, "reason": "preflight", "owner": null}),
+        302 => json!({
+            "decision": "redirect", "status": 302, "reason": reason, "owner": null,
+            "location": header("location"),
+        }),
+        _ => json!({"decision": "deny", "status": status, "reason": reason, "owner": null}),
+    }
+}

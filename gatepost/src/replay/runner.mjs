@@ -1,0 +1,26 @@
+// Runs viewer requests through a handler as Lambda would: one event a line in, one answer a line out.
+//
+// in:  {"event": {…}, "now": milliseconds}
+// out: {"answer": {…}, "log": ["…"], "micros": n}
+
+import { createInterface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
+
+const { answer } = await import(pathToFileURL(process.argv[2]));
+
+const write = process.stdout.write.bind(process.stdout);
+let log = [];
+// The handler's log is part of its outcome.
+process.stdout.write = (text) => {
+  log.push(...String(text).split('\n').filter((line) => line !== ''));
+  return true;
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { event, now } = JSON.parse(line);
+  log = [];
+  const started = process.hrtime.bigint();
+  const answered = await answer(event, () => now);
+  const micros = Number((process.hrtime.bigint() - started) / 1000n);
+  write(`${JSON.stringify({ answer: answered, log, micros })}\n`);
+}
