@@ -1,67 +1,23 @@
 //! The contributor loop, the same for people and CI: `cargo xtask test`.
-//!
-//! It installs what the tests need where it may, says what is missing where it may not, runs every check even if one
-//! before it failed, and ends with a line for each. With `CI=true` nothing is skipped: what is missing is a failure.
+
+mod bench;
+mod fuzz;
+mod test;
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::time::Instant;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 
 const USAGE: &str = "usage: cargo xtask test
+       cargo xtask bench [ARGUMENT…]
+       cargo xtask fuzz [SECONDS [TARGET…]]
 
-  test    format, lints, documentation, every test of every kind, the events of test-events/";
-
-/// MIT; speaks S3 with signatures checked, when it is told `AUTH=true`.
-const MINISTACK: &str = "ministack==1.5.33";
-const VENV: &str = "target/venv";
-const CHROMIUM: &str = "/usr/bin/chromium";
-
-type Step = (&'static str, fn() -> anyhow::Result<()>);
-
-const TEST: &[Step] = &[
-    ("Node.js and the page's packages", install_node_packages),
-    ("Chromium", install_chromium),
-    ("MiniStack", install_ministack),
-    ("format", || cargo(&["fmt", "--all", "--check"])),
-    ("lints", || {
-        cargo(&[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--locked",
-            "--",
-            "-D",
-            "warnings",
-        ])
-    }),
-    ("documentation", || {
-        run(Command::new(cargo_binary())
-            .args([
-                "doc",
-                "--workspace",
-                "--no-deps",
-                "--locked",
-                "--document-private-items",
-            ])
-            .env("RUSTDOCFLAGS", "-D warnings"))
-    }),
-    ("Rust tests, the browser's among them", || {
-        cargo(&["test", "--workspace", "--locked"])
-    }),
-    ("the page's unit tests", || npm(&["test", "--silent"])),
-    ("replay of test-events", || {
-        cargo(&["run", "--quiet", "--locked", "--", "replay", "test-events"])
-    }),
-];
+  test    format, lints, documentation, every test of every kind, the events of test-events/
+  bench   side by side with peers; arguments go to bench/edge/run.mjs, such as --format json
+  fuzz    each fuzz target for so many seconds (600); needs a nightly compiler";
 
 fn main() -> ExitCode {
-    let arguments: Vec<_> = std::env::args().skip(1).collect();
-    if arguments != ["test"] {
-        eprintln!("{USAGE}");
-        return ExitCode::from(2);
-    }
     // Cargo names this crate's folder; everything here is relative to the one above.
     if let Ok(folder) = std::env::var("CARGO_MANIFEST_DIR")
         && let Err(error) = std::env::set_current_dir(Path::new(&folder).join(".."))
@@ -69,105 +25,24 @@ fn main() -> ExitCode {
         eprintln!("the repository cannot be entered: {error}");
         return ExitCode::from(2);
     }
-    run_steps(TEST)
-}
-
-fn run_steps(steps: &[Step]) -> ExitCode {
-    let mut results = Vec::new();
-    for (name, step) in steps {
-        println!("\n── {name}");
-        let started = Instant::now();
-        let result = step();
-        if let Err(error) = &result {
-            println!("{error:#}");
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments.as_slice() {
+        ["test"] => return test::run(),
+        ["bench", rest @ ..] => bench::run(rest),
+        ["fuzz", rest @ ..] => fuzz::run(rest),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
         }
-        results.push((name, result.is_ok(), started.elapsed()));
-    }
-    println!();
-    for (name, passed, elapsed) in &results {
-        let mark = if *passed { "ok    " } else { "FAILED" };
-        println!("{mark}  {:>4} s  {name}", elapsed.as_secs());
-    }
-    let n_passed = results.iter().filter(|(_, passed, _)| *passed).count();
-    let n_failed = results.len() - n_passed;
-    println!("\nsteps: {n_passed} passed, {n_failed} failed");
-    if n_failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
-}
-
-/// Installs the packages of the page and its tests, as its lock file names them.
-fn install_node_packages() -> anyhow::Result<()> {
-    let version = Command::new("node").arg("--version").output();
-    let Ok(version) = version else {
-        bail!("Node.js was not found; install Node 20 or newer");
     };
-    let text = String::from_utf8_lossy(&version.stdout);
-    let major = text
-        .trim()
-        .trim_start_matches('v')
-        .split('.')
-        .next()
-        .and_then(|major| major.parse::<u32>().ok());
-    ensure!(
-        major.is_some_and(|major| major >= 20),
-        "Node.js is {}; 20 or newer is needed",
-        text.trim()
-    );
-    // The build script of `gatepost` installs them before it builds the page.
-    cargo(&["build", "--locked", "--package", "gatepost"])?;
-    ensure!(
-        Path::new("web/node_modules/playwright-core").exists(),
-        "the page's packages are not installed; run npm ci in web/ to see why"
-    );
-    Ok(())
-}
-
-/// Installs Debian's Chromium where there is none and we may.
-fn install_chromium() -> anyhow::Result<()> {
-    if std::env::var_os("GATEPOST_CHROMIUM").is_some() || Path::new(CHROMIUM).exists() {
-        return Ok(());
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
     }
-    let is_root = Command::new("id")
-        .arg("-u")
-        .output()
-        .is_ok_and(|output| output.stdout == b"0\n");
-    let has_apt = Command::new("apt-get").arg("--version").output().is_ok();
-    let in_ci = std::env::var_os("CI").is_some();
-    if is_root && has_apt {
-        run(Command::new("apt-get").args(["update", "-qq"]))?;
-        return run(Command::new("apt-get")
-            .args([
-                "install",
-                "-y",
-                "-qq",
-                "--no-install-recommends",
-                "chromium",
-            ])
-            .env("DEBIAN_FRONTEND", "noninteractive"));
-    }
-    let advice = "Chromium was not found; install it (Debian: apt-get install chromium) or name it in GATEPOST_CHROMIUM";
-    ensure!(!in_ci, "{advice}");
-    println!("{advice}\nNOT RUN: the browser test will be left out");
-    Ok(())
-}
-
-/// Installs MiniStack, an independent AWS in Python, into an environment of its own below `target/`.
-fn install_ministack() -> anyhow::Result<()> {
-    if Path::new(VENV).join("bin/ministack").exists() {
-        return Ok(());
-    }
-    run(Command::new("python3").args(["-m", "venv", VENV])).context(
-        "Python 3 with its venv module is needed (Debian: apt-get install python3-venv)",
-    )?;
-    run(Command::new(format!("{VENV}/bin/pip")).args([
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        MINISTACK,
-    ]))
 }
 
 fn cargo(arguments: &[&str]) -> anyhow::Result<()> {

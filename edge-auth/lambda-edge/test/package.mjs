@@ -1,7 +1,7 @@
 // What the tests need: the package unpacked into a folder with a configuration of the test's, tokens, events.
 
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
-import { copyFileSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -37,6 +37,7 @@ export function config(changes = {}, issuer = {}) {
 /** The face with this configuration. Each has an addon of its own: one process is configured once. */
 export async function face(configuration) {
   const folder = mkdtempSync(join(tmpdir(), 'gatepost-face-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
   const from = process.env.GATEPOST_PACKAGE;
   if (!from) throw new Error('GATEPOST_PACKAGE names the folder of an unpacked edge-auth.zip');
   for (const file of ['edge-auth.node', 'index.mjs']) copyFileSync(join(from, file), join(folder, file));

@@ -1,8 +1,8 @@
 //! What an event cannot hold as it stands: tokens that are valid now, and owners.
 //!
 //! A text of an event may contain `{{owner sub=alice}}` or `{{token sub=alice scope=media:read}}`. Tokens are signed by
-//! an issuer made for the run. `exp` and `nbf` are seconds from now; `alg=none` and `tamper=…` make tokens that must
-//! be refused.
+//! an issuer made for the run. `exp` and `nbf` are seconds from now; `kid=…`, `alg=none` and `tamper=…` make tokens
+//! that must be refused.
 
 use anyhow::{Context as _, bail};
 use data_encoding::BASE64URL_NOPAD;
@@ -86,12 +86,13 @@ impl<'a> Templates<'a> {
     fn token(&self, parameters: &[(&str, &str)]) -> anyhow::Result<String> {
         let mut subject = "alice";
         let mut claims = Map::new();
-        let (mut alg, mut tamper) = (None, None);
+        let (mut alg, mut tamper, mut kid) = (None, None, None);
         for (name, value) in parameters {
             match *name {
                 "sub" => subject = value,
                 "alg" => alg = Some(*value),
                 "tamper" => tamper = Some(*value),
+                "kid" => kid = Some(*value),
                 "exp" | "nbf" => {
                     let seconds: i64 = value
                         .parse()
@@ -113,7 +114,11 @@ impl<'a> Templates<'a> {
             }
         }
         let lifetime = SignedDuration::from_mins(5);
-        let token = self.issuer.token(self.now, subject, lifetime, claims)?;
+        let mut token = self.issuer.token(self.now, subject, lifetime, claims)?;
+        if let Some(kid) = kid {
+            let header = json!({"alg": "ES256", "typ": "JWT", "kid": kid});
+            token = self.issuer.sign(&header, &claims_of(&token)?)?;
+        }
         match (alg, tamper) {
             (None, None) => Ok(token),
             (Some("none"), None) => unsigned(&token),
@@ -130,6 +135,13 @@ fn is_template(text: &str) -> bool {
         .iter()
         .filter_map(|name| text.strip_prefix(name))
         .any(|rest| rest.starts_with([' ', '}']))
+}
+
+fn claims_of(token: &str) -> anyhow::Result<Value> {
+    let payload = token.split('.').nth(1).context("a token has a payload")?;
+    Ok(serde_json::from_slice(
+        &BASE64URL_NOPAD.decode(payload.as_bytes())?,
+    )?)
 }
 
 /// The token without a signature, and a header that says that it has none.

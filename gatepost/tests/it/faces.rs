@@ -213,7 +213,7 @@ fn native_answer(authorizer: &Authorizer, event: &str) -> (Value, Vec<Value>) {
     (answer.unwrap(), log)
 }
 
-/// A small generator: the same requests in every run (Steele and Vigna's SplitMix64).
+/// A small generator: the same requests in every run (Steele and Vigna's `SplitMix64`).
 struct Dice(u64);
 
 impl Dice {
