@@ -78,6 +78,11 @@ impl Problem {
 
     fn row(&self) -> (&'static str, StatusCode, &'static str) {
         use StatusCode as S;
+        const UNAVAILABLE: (&str, StatusCode, &str) = (
+            "unavailable",
+            S::SERVICE_UNAVAILABLE,
+            "The service cannot do this now.",
+        );
         match self {
             Self::InvalidBody(_) => ("invalid-body", S::BAD_REQUEST, "The body is not valid."),
             Self::InvalidParameter { .. } => (
@@ -93,6 +98,8 @@ impl Problem {
             Self::NoSuchUpload => ("no-such-upload", S::NOT_FOUND, "There is no such upload."),
             Self::NoSuchCall => ("no-such-call", S::NOT_FOUND, "There is no such call."),
             Self::TooLarge { .. } => ("too-large", S::PAYLOAD_TOO_LARGE, "The file is too large."),
+            // Nobody is to be signed out because an issuer's keys cannot be fetched.
+            Self::Unauthorized(Refusal::KeysUnavailable) => UNAVAILABLE,
             Self::Unauthorized(_) => ("unauthorized", S::UNAUTHORIZED, "Sign in first."),
             Self::CrossSite => (
                 "cross-site",
@@ -109,11 +116,9 @@ impl Problem {
                 S::METHOD_NOT_ALLOWED,
                 "This call does not take this method.",
             ),
-            Self::Signing(_) | Self::Credentials(_) | Self::Random(_) | Self::Storage(_) => (
-                "unavailable",
-                S::SERVICE_UNAVAILABLE,
-                "The service cannot do this now.",
-            ),
+            Self::Signing(_) | Self::Credentials(_) | Self::Random(_) | Self::Storage(_) => {
+                UNAVAILABLE
+            }
         }
     }
 

@@ -33,7 +33,12 @@ fn run_targets(seconds: u32, targets: &[&str]) -> anyhow::Result<()> {
                 .arg(std::path::absolute(&program)?)
                 .args(["run", target, "--"])
                 .arg(format!("-max_total_time={seconds}"))
-                .args(["-max_len=16384", "-print_final_stats=1", "-verbosity=0"]),
+                .args([
+                    "-max_len=16384",
+                    "-print_final_stats=1",
+                    "-print_funcs=0",
+                    "-verbosity=0",
+                ]),
         )
         .with_context(|| format!("{target} found something, or a nightly compiler is missing"))?;
     }

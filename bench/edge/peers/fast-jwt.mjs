@@ -1,0 +1,46 @@
+// The handler over fast-jwt. One verifier per key: with a function for a key the library would verify with a promise
+// and read the key's PEM anew for every token.
+
+import { createPublicKey } from 'node:crypto';
+
+import { createVerifier } from 'fast-jwt';
+
+import { AUDIENCE, handlerOver, ISSUER } from './policy.mjs';
+
+/** How many texts of headers are remembered. An issuer's tokens have one per key. */
+const MAX_HEADERS = 16;
+
+/**
+ * A handler that trusts the keys of this JWK Set.
+ *
+ * `caching` are the library's options for its cache: `cache`, which is off by default, and `cacheKeyBuilder`.
+ */
+export function createHandler(jwks, caching = {}) {
+  const verifiers = new Map(jwks.keys.map((jwk) => [jwk.kid, verifierOf(jwk, caching)]));
+  // All tokens that a key signed begin with the same text: for one that is known nothing has to be decoded twice.
+  const verifiersByHeader = new Map();
+  return handlerOver((token) => {
+    const header = token.slice(0, token.indexOf('.'));
+    const known = verifiersByHeader.get(header);
+    if (known) return known(token);
+    const { kid } = JSON.parse(Buffer.from(header, 'base64url').toString());
+    const verifier = verifiers.get(kid);
+    if (!verifier) throw new Error('no key has this kid');
+    const claims = verifier(token);
+    // Remembered only now: nobody without a token can fill the map.
+    if (verifiersByHeader.size < MAX_HEADERS) verifiersByHeader.set(header, verifier);
+    return claims;
+  });
+}
+
+function verifierOf(jwk, caching) {
+  return createVerifier({
+    key: createPublicKey({ key: jwk, format: 'jwk' }).export({ type: 'spki', format: 'pem' }),
+    algorithms: [jwk.alg],
+    allowedIss: ISSUER,
+    allowedAud: AUDIENCE,
+    // Without this a claim that is missing is a claim that is not checked.
+    requiredClaims: ['iss', 'sub', 'aud', 'exp'],
+    ...caching,
+  });
+}
