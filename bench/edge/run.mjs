@@ -18,14 +18,14 @@ import { createHandler as overFastJwt } from './peers/fast-jwt.mjs';
 import { reporter } from './report.mjs';
 import { timeDecisions } from './timing.mjs';
 
-/** Decisions in a batch. */
-const BATCH = 512;
+/** Decisions in a batch: enough for Gatepost to forget a half of what it remembers, which costs time too. */
+const BATCH = 1024;
 /**
  * New tokens of an algorithm. Rounds take them in order, a batch a round, and begin anew when all were used. Gatepost
  * remembers at most 2000 tokens, those that it saw last: before a token comes again, all others have come, and it is
  * as new as it was at first. The peers of these rows remember none.
  */
-const NEW_TOKENS = 10 * BATCH;
+const NEW_TOKENS = 5 * BATCH;
 /** More tokens than any contestant of the rows for new tokens remembers. */
 const FORGOTTEN_AFTER = 4096;
 const SEEN_TOKENS = 50;

@@ -244,10 +244,16 @@ impl Authorizer {
         }
     }
 
-    /// Where a browser may sign in, if that would help: only for a page that a person opens, only on 401.
+    /// Where a browser may sign in, if that would help: only for a page that a person opens.
     fn login_location(&self, request: &Request<'_>, refusal: &Refusal) -> Option<String> {
         let login = self.login.as_ref()?;
-        if refusal.status() != 401 || request.method != "GET" || !is_navigation(request) {
+        // A login page that is itself behind us would be sent to itself.
+        let is_login = login.split(['?', '#']).next() == Some(request.uri);
+        if !refusal.is_mended_by_signing_in()
+            || is_login
+            || request.method != "GET"
+            || !is_navigation(request)
+        {
             return None;
         }
         // Path and query of this site and nothing more, so the way back cannot lead elsewhere; without the token that

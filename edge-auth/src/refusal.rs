@@ -176,6 +176,19 @@ impl Refusal {
         }
     }
 
+    /// Whether signing in replaces what is wrong. Where it would bring the same again, such as a token for another
+    /// audience, the browser would go round in circles.
+    pub fn is_mended_by_signing_in(&self) -> bool {
+        matches!(
+            self,
+            Self::NoToken
+                | Self::Expired { .. }
+                | Self::MalformedToken(_)
+                | Self::UnknownKey
+                | Self::BadSignature
+        )
+    }
+
     fn row(&self) -> (&'static str, u16, &'static str) {
         const TOKEN: &str = "The access token is not valid.";
         const FORBIDDEN: &str = "You may not access this.";

@@ -41,38 +41,48 @@ impl HostedAuthorizer {
 
     /// May this viewer fetch this path?
     pub async fn decide(&self, request: &Request<'_>) -> Decision {
-        match self.authorizer.decide((self.clock)(), request) {
-            Decision::NeedKeys(need) => {
-                self.fetch(&need).await;
-                self.authorizer.decide((self.clock)(), request)
-            }
-            decision => decision,
-        }
+        let decide = || match self.authorizer.decide((self.clock)(), request) {
+            Decision::NeedKeys(need) => Err(need),
+            decision => Ok(decision),
+        };
+        self.with_keys(decide)
+            .await
+            .unwrap_or_else(Decision::NeedKeys)
     }
 
     /// Who sends this request?
     pub async fn authenticate(&self, request: &Request<'_>) -> Result<Viewer, Refusal> {
-        match self.authorizer.authenticate((self.clock)(), request) {
-            Err(Unauthenticated::NeedKeys(need)) => {
-                self.fetch(&need).await;
-                self.authorizer.authenticate((self.clock)(), request)
-            }
-            answer => answer,
-        }
-        .map_err(Unauthenticated::refusal)
+        let authenticate = || match self.authorizer.authenticate((self.clock)(), request) {
+            Err(Unauthenticated::NeedKeys(need)) => Err(need),
+            answer => Ok(answer),
+        };
+        self.with_keys(authenticate)
+            .await
+            .unwrap_or_else(|need| Err(Unauthenticated::NeedKeys(need)))
+            .map_err(Unauthenticated::refusal)
     }
 
-    /// Fetches an issuer's keys, or waits for somebody else who does.
-    async fn fetch(&self, need: &NeedKeys) {
+    /// Tries, fetches the keys that are needed, and tries again.
+    async fn with_keys<T>(&self, attempt: impl Fn() -> Result<T, NeedKeys>) -> Result<T, NeedKeys> {
+        let need = match attempt() {
+            Ok(done) => return Ok(done),
+            Err(need) => need,
+        };
         let lock = {
             let mut fetching = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
             fetching.entry(need.issuer.clone()).or_default().clone()
         };
-        let Ok(_holding) = lock.try_lock() else {
-            // Whatever comes of it is there when the lock is free.
-            drop(lock.lock().await);
-            return;
+        let _holding = lock.lock().await;
+        // Whoever held the lock before has fetched them, unless he was cut off in the midst of it.
+        let need = match attempt() {
+            Ok(done) => return Ok(done),
+            Err(need) => need,
         };
+        self.fetch(&need).await;
+        attempt()
+    }
+
+    async fn fetch(&self, need: &NeedKeys) {
         let fetched = fetch::key_set(&self.http, &need.url).await;
         let now = (self.clock)();
         let issuer = need.issuer.as_str();

@@ -99,6 +99,25 @@ async fn whoever_waits_is_served_by_one_fetch() {
 }
 
 #[tokio::test]
+async fn who_hangs_up_in_the_midst_of_a_fetch_leaves_it_to_the_next() {
+    let (url, n_requests) = provider(http("200 OK", KEYS), Duration::from_millis(300)).await;
+    let hosted = Arc::new(hosted(&url));
+    let first = {
+        let hosted = hosted.clone();
+        tokio::spawn(async move { authenticate(&hosted).await })
+    };
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let second = {
+        let hosted = hosted.clone();
+        tokio::spawn(async move { authenticate(&hosted).await })
+    };
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    first.abort();
+    assert!(matches!(second.await.unwrap(), Refusal::Expired { .. }));
+    assert_eq!(n_requests.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
 async fn whatever_is_no_key_set_is_refused_and_not_asked_for_again_at_once() {
     let long = format!("{{\"keys\": [], \"x\": \"{}\"}}", "x".repeat(MAX_SET_BYTES));
     for (case, answer) in [

@@ -147,6 +147,8 @@ fn only_a_browser_that_opens_a_page_is_sent_to_sign_in() {
         headers
     };
     let bearer = format!("Bearer {bob}");
+    let elsewhere = signer.sign(&header("ec"), &claims(&json!({"aud": "elsewhere"})));
+    let elsewhere = format!("Bearer {elsewhere}");
     for (uri, headers, status) in [
         (
             "/members/x",
@@ -166,6 +168,20 @@ fn only_a_browser_that_opens_a_page_is_sent_to_sign_in() {
             "403",
         ),
         ("//evil.example/x", lines(&[("accept", "text/html")]), "400"),
+        // Signing in again would bring the same again, for ever.
+        (
+            "/members/x",
+            lines(&[("accept", "text/html"), ("authorization", &elsewhere)]),
+            "401",
+        ),
+        (
+            "/members/x",
+            lines(&[
+                ("sec-fetch-mode", "navigate"),
+                ("cookie", "__Host-gatepost=garbage"),
+            ]),
+            "302",
+        ),
     ] {
         let request = event(uri, &headers).records.remove(0).cf.request;
         let decision = authorizer.decide(now(), &Request::from(&request));
@@ -179,4 +195,15 @@ fn only_a_browser_that_opens_a_page_is_sent_to_sign_in() {
             assert_eq!(response.headers.values("location").next(), Some(location));
         }
     }
+    // A login page behind the authorizer is not sent to itself.
+    config.login = Some("/members/sign-in?return_to={url}".to_owned());
+    let authorizer = Authorizer::new(&config).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let headers = lines(&[("accept", "text/html")]);
+    let request = event("/members/sign-in", &headers)
+        .records
+        .remove(0)
+        .cf
+        .request;
+    let decision = authorizer.decide(now(), &Request::from(&request));
+    assert!(matches!(decision, Decision::Deny(_)), "{decision:?}");
 }
