@@ -4,7 +4,7 @@
 //! | function | answers |
 //! |---|---|
 //! | `configure(config)` | whether `Authorization` is a place of tokens, so that `index.mjs` removes it |
-//! | `decide(now, request id, method, uri, querystring, …headers)` | see [`face::decide`] |
+//! | `decide(now, request id, method, uri, querystring, …headers)` | see `face::decide` |
 //! | `wantedKeys(now)` | `[{issuer, url}]`: keys to fetch before the first request comes |
 //! | `acceptKeys(now, issuer, jwks)` | what is wrong with single keys; throws if the set is refused |
 //! | `keysNotFetched(now, issuer)` | nothing |
