@@ -3,9 +3,6 @@
 // Every decision is made in Rust, by the addon beside this file. This file carries: it hands over what a decision
 // depends on, changes the request as it is told, and fetches keys when it is asked to. Whatever goes wrong becomes a 503.
 
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-
 /** How long fetching a key set may take, from the name lookup to the last byte: a viewer waits for it. */
 const FETCH_TIMEOUT_MS = 2000;
 /** The largest key set that is read. */
@@ -18,8 +15,12 @@ let addon;
 let removesAuthorization;
 let startFault;
 try {
-  addon = createRequire(import.meta.url)('./edge-auth.node');
-  removesAuthorization = addon.configure(readFileSync(new URL('config.json', import.meta.url), 'utf8'));
+  // Without an import of node:fs and node:module, which would take as long as everything else here together.
+  const loaded = { exports: {} };
+  process.dlopen(loaded, `${import.meta.dirname}/edge-auth.node`);
+  addon = loaded.exports;
+  const { readFileSync } = process.getBuiltinModule('node:fs');
+  removesAuthorization = addon.configure(readFileSync(`${import.meta.dirname}/config.json`, 'utf8'));
 } catch (error) {
   // A module that throws would be CloudFront's error page, with CloudFront's caching.
   startFault = error;
