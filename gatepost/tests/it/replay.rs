@@ -124,3 +124,45 @@ fn the_clock_is_the_callers() {
     let (code, stdout, _) = replay(&["--at", "2030-01-01T00:00:00Z"], &event);
     assert_eq!(code, Some(0), "{stdout}");
 }
+
+#[test]
+fn keys_that_are_given_are_not_for_an_issuer_that_shares_a_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    write("session.key", "a secret of this test, 32 bytes or more");
+    let config = write(
+        "gatepost.toml",
+        r#"
+[[issuers]]
+issuer     = "https://media.example.com"
+audiences  = ["media"]
+algorithms = ["HS256"]
+secrets    = [{ file = "session.key" }]
+[[issuers]]
+issuer     = "https://login.example.com/"
+audiences  = ["media"]
+algorithms = ["ES256"]
+jwks       = { url = "https://login.example.com/jwks.json" }
+[[rules]]
+path  = "/public/**"
+allow = "anyone"
+"#,
+    );
+    // RFC 7517, appendix A.1.
+    let jwks = write(
+        "jwks.json",
+        r#"{"keys": [{"kty": "EC", "crv": "P-256", "kid": "1", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+            "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}"#,
+    );
+    let event = repository("test-events/viewer-requests/public.json");
+    let (code, stdout, stderr) = replay(&["--config", &config, "--jwks", &jwks], &event);
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    // Without them there are none, for replay fetches nothing.
+    let (code, _, stderr) = replay(&["--config", &config], &event);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("name the file with --jwks"), "{stderr}");
+}
