@@ -87,10 +87,11 @@ pub enum Unauthenticated {
 impl Authorizer {
     /// Checks a configuration, and reports everything that is wrong with it.
     pub fn new(config: &Config) -> Result<Self, Vec<Fault>> {
-        let mut faults = Vec::new();
+        let (mut faults, mut in_rules) = (Vec::new(), Vec::new());
+        let rules = RuleSet::new(&config.rules, &mut in_rules);
         let authorizer = Self {
-            verifier: Verifier::new(&config.issuers, &mut faults),
-            rules: RuleSet::new(&config.rules, &mut faults),
+            verifier: Verifier::new(&config.issuers, rules.claims(), &mut faults),
+            rules,
             token_sources: config.token_sources.clone(),
             login: config.login.clone(),
             cors: config
@@ -98,6 +99,7 @@ impl Authorizer {
                 .as_ref()
                 .map(|cors| CorsPolicy::new(cors, &mut faults)),
         };
+        faults.append(&mut in_rules);
         for (idx, source) in config.token_sources.iter().enumerate() {
             let message = match source {
                 TokenSource::Cookie(name) if !is_token(name) => {

@@ -5,9 +5,10 @@ use std::fmt;
 use aws_lc_rs::digest::{Context, SHA256};
 use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::config::{ClaimValue, RequiredClaims};
+use crate::members::Members;
 
 /// The name of a person in paths and keys: 26 characters of lower-case base32.
 ///
@@ -68,22 +69,22 @@ pub struct Viewer {
     pub subject: String,
     /// The owner made of the two.
     pub owner: Owner,
-    /// All claims of the token.
-    pub(crate) claims: Map<String, Value>,
+    /// The claims of the token that rules ask for.
+    pub(crate) claims: Members,
 }
 
 impl Viewer {
-    pub(crate) fn new(issuer: &str, subject: &str, claims: Map<String, Value>) -> Self {
+    pub(crate) fn new(issuer: &str, subject: String, claims: Members) -> Self {
         Self {
             issuer: issuer.to_owned(),
-            subject: subject.to_owned(),
-            owner: Owner::of(issuer, subject),
+            owner: Owner::of(issuer, &subject),
+            subject,
             claims,
         }
     }
 
     /// Whether a claim is this string, or an array that holds it.
-    pub fn claim_holds(&self, name: &str, value: &str) -> bool {
+    pub(crate) fn claim_holds(&self, name: &str, value: &str) -> bool {
         match self.claims.get(name) {
             Some(Value::String(claim)) => claim == value,
             Some(Value::Array(items)) => items.iter().any(|item| item.as_str() == Some(value)),
@@ -96,7 +97,7 @@ impl Viewer {
         required
             .iter()
             .find(|(name, values)| {
-                let claim = self.claims.get(*name);
+                let claim = self.claims.get(name);
                 !values.iter().any(|value| is_or_holds(claim, value))
             })
             .map(|(name, _)| name.as_str())
@@ -106,7 +107,7 @@ impl Viewer {
     pub fn has_scope(&self, scope: &str) -> bool {
         ["scope", "scp"]
             .iter()
-            .filter_map(|name| self.claims.get(*name))
+            .filter_map(|name| self.claims.get(name))
             .any(|claim| match claim {
                 Value::String(scopes) => scopes.split(' ').any(|granted| granted == scope),
                 Value::Array(scopes) => {
@@ -191,7 +192,7 @@ mod tests {
                 unreachable!()
             };
             assert_eq!(
-                Viewer::new("i", "s", map).has_scope("media:read"),
+                Viewer::new("i", "s".to_owned(), map.into_iter().collect()).has_scope("media:read"),
                 granted,
                 "{claims}"
             );

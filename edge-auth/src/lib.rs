@@ -19,6 +19,7 @@ pub mod identity;
 mod key_ring;
 mod keys;
 pub mod lambda_edge;
+mod members;
 pub mod path;
 pub mod refusal;
 mod request;

@@ -4,10 +4,10 @@
 //! and are believed in nothing else. Only [`verify`](crate::verify) turns it into a viewer.
 
 use data_encoding::BASE64URL_NOPAD;
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::config::TokenSource;
+use crate::members::Members;
 use crate::path::decode_octet;
 use crate::refusal::{Malformed, Refusal};
 use crate::request::{Lines, Request};
@@ -36,16 +36,17 @@ pub(crate) struct Header {
 impl Header {
     fn parse(json: &[u8]) -> Result<Self, Refusal> {
         const MALFORMED: Refusal = Refusal::MalformedToken(Malformed::Header);
-        let UniqueMembers(mut members) = serde_json::from_slice(json).map_err(|_| MALFORMED)?;
+        const MEMBERS: [&str; 5] = ["alg", "b64", "crit", "kid", "typ"];
+        let mut members = Members::parse(json, &MEMBERS).map_err(|_| MALFORMED)?;
         // RFC 7515 §4.1.11: what must be understood and is not makes the token invalid. `b64` would say that the
         // payload is not base64url (RFC 7797).
-        if members.contains_key("crit") || members.contains_key("b64") {
+        if members.get("crit").is_some() || members.get("b64").is_some() {
             return Err(Refusal::CriticalHeader);
         }
-        let Some(Value::String(alg)) = members.remove("alg") else {
+        let Some(Value::String(alg)) = members.take("alg") else {
             return Err(MALFORMED);
         };
-        let mut text = |name| match members.remove(name) {
+        let mut text = |name| match members.take(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err(MALFORMED),
@@ -108,10 +109,9 @@ impl<'a> UnverifiedToken<'a> {
         })
     }
 
-    /// What the token claims. Do not trust it: it only says where to look for the key.
-    pub(crate) fn claims(&self) -> Result<Map<String, Value>, Refusal> {
-        serde_json::from_slice(&self.payload)
-            .map(|UniqueMembers(claims)| claims)
+    /// What the token claims, as far as somebody will ask. Do not trust it: it only says where to look for the key.
+    pub(crate) fn claims(&self, asked_for: &[String]) -> Result<Members, Refusal> {
+        Members::parse(&self.payload, asked_for)
             .map_err(|_| Refusal::MalformedToken(Malformed::Claims))
     }
 }
@@ -121,36 +121,6 @@ fn decode(part: &str) -> Result<Vec<u8>, Refusal> {
     BASE64URL_NOPAD
         .decode(part.as_bytes())
         .map_err(|_| Refusal::MalformedToken(Malformed::Base64Url))
-}
-
-/// A JSON object that names no member twice: of two `sub`s, different readers take different ones (RFC 8725 §2.6).
-struct UniqueMembers(Map<String, Value>);
-
-impl<'de> Deserialize<'de> for UniqueMembers {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = UniqueMembers;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: serde::de::MapAccess<'de>>(
-                self,
-                mut members: A,
-            ) -> Result<Self::Value, A::Error> {
-                let mut map = Map::new();
-                while let Some((name, value)) = members.next_entry::<String, Value>()? {
-                    if map.insert(name, value).is_some() {
-                        return Err(serde::de::Error::custom("a member stands twice"));
-                    }
-                }
-                Ok(UniqueMembers(map))
-            }
-        }
-        deserializer.deserialize_map(Visitor)
-    }
 }
 
 /// The credentials of an `Authorization: Bearer`. Other schemes are not ours.
@@ -336,7 +306,7 @@ mod tests {
                 },
             ),
         ] {
-            let claims = UnverifiedToken::parse(&token).and_then(|token| token.claims());
+            let claims = UnverifiedToken::parse(&token).and_then(|token| token.claims(&[]));
             assert_eq!(claims.err(), Some(refusal), "{token}");
         }
     }

@@ -3,14 +3,16 @@
 //! AWS-LC checks the signature, with a key that was parsed when it was configured or fetched. What a token must be
 //! besides is decided here, and a token that was decided on before is known by its whole text.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::config::{Algorithm, Audiences, Fault, Issuer, RequiredClaims};
 use crate::identity::Viewer;
 use crate::key_ring::{KeyRing, Search};
+use crate::members::Members;
 use crate::refusal::Refusal;
 use crate::token::{Header, UnverifiedToken};
 use crate::verdicts::VerdictCache;
@@ -18,9 +20,14 @@ use crate::verdicts::VerdictCache;
 /// Numbers of seconds beyond this (the year 9999) are no times.
 const MAX_SECONDS: f64 = 253_402_300_799.0;
 
+/// The claims that are looked at whatever the configuration names.
+const CLAIMS: [&str; 8] = ["iss", "sub", "aud", "exp", "nbf", "iat", "scope", "scp"];
+
 /// Verifies the tokens of the configured issuers.
 pub(crate) struct Verifier {
     issuers: Vec<TrustedIssuer>,
+    /// The claims that are kept of a token.
+    asked_for: Vec<String>,
     verdicts: VerdictCache<Verdict>,
 }
 
@@ -69,7 +76,19 @@ struct TrustedIssuer {
 }
 
 impl Verifier {
-    pub(crate) fn new(issuers: &[Issuer], faults: &mut Vec<Fault>) -> Self {
+    /// A verifier of these issuers' tokens. Of a token it keeps the claims that `rules` name, besides its own.
+    pub(crate) fn new<'a>(
+        issuers: &'a [Issuer],
+        rules: impl Iterator<Item = &'a str>,
+        faults: &mut Vec<Fault>,
+    ) -> Self {
+        let asked_for: BTreeSet<&str> = issuers
+            .iter()
+            .flat_map(|issuer| issuer.claims.keys())
+            .map(String::as_str)
+            .chain(rules)
+            .chain(CLAIMS)
+            .collect();
         let mut trusted: Vec<TrustedIssuer> = Vec::with_capacity(issuers.len());
         for (idx, issuer) in issuers.iter().enumerate() {
             let mut fault = |name: &str, message: &str| {
@@ -115,6 +134,7 @@ impl Verifier {
         }
         Self {
             issuers: trusted,
+            asked_for: asked_for.into_iter().map(str::to_owned).collect(),
             verdicts: VerdictCache::new(),
         }
     }
@@ -141,7 +161,7 @@ impl Verifier {
 
     fn verify_anew(&self, now: i64, token: &str) -> Result<Verdict, Unverified> {
         let token = UnverifiedToken::parse(token)?;
-        let claims = token.claims()?;
+        let claims = token.claims(&self.asked_for)?;
         let issuer_name = text_claim(&claims, "iss")?;
         let (issuer_idx, issuer) = self
             .issuers
@@ -290,7 +310,7 @@ impl TrustedIssuer {
     fn verify_claims(
         &self,
         now: i64,
-        claims: Map<String, Value>,
+        claims: Members,
     ) -> Result<(Viewer, i64, Option<i64>), Refusal> {
         let exp = time_claim(&claims, "exp", f64::floor)?
             .ok_or(Refusal::MissingClaim { claim: "exp" })?;
@@ -313,7 +333,7 @@ impl TrustedIssuer {
             }
         }
         let subject = text_claim(&claims, "sub")?.to_owned();
-        let viewer = Viewer::new(&self.name, &subject, claims);
+        let viewer = Viewer::new(&self.name, subject, claims);
         match viewer.missing_claim(&self.claims) {
             None => Ok((viewer, exp, nbf)),
             Some(claim) => Err(Refusal::UnexpectedClaim {
@@ -324,7 +344,7 @@ impl TrustedIssuer {
 }
 
 /// A claim that must be there and be a text with something in it.
-fn text_claim<'a>(claims: &'a Map<String, Value>, claim: &'static str) -> Result<&'a str, Refusal> {
+fn text_claim<'a>(claims: &'a Members, claim: &'static str) -> Result<&'a str, Refusal> {
     match claims.get(claim) {
         None => Err(Refusal::MissingClaim { claim }),
         Some(Value::String(text)) if !text.is_empty() => Ok(text),
@@ -334,7 +354,7 @@ fn text_claim<'a>(claims: &'a Map<String, Value>, claim: &'static str) -> Result
 
 /// A `NumericDate` (RFC 7519 §2), if it is there, rounded to whole seconds to the token's disadvantage.
 fn time_claim(
-    claims: &Map<String, Value>,
+    claims: &Members,
     claim: &'static str,
     round: fn(f64) -> f64,
 ) -> Result<Option<i64>, Refusal> {
@@ -352,7 +372,7 @@ fn time_claim(
 }
 
 /// The audiences: one text or an array of texts (RFC 7519 §4.1.3); none if the claim is absent.
-fn audience_claim(claims: &Map<String, Value>) -> Result<Vec<&str>, Refusal> {
+fn audience_claim(claims: &Members) -> Result<Vec<&str>, Refusal> {
     const INVALID: Refusal = Refusal::InvalidClaim { claim: "aud" };
     match claims.get("aud") {
         None => Ok(Vec::new()),

@@ -56,6 +56,21 @@ impl RuleSet {
         }
     }
 
+    /// The claims that viewers are asked for.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().flat_map(|rule| {
+            let in_path = rule
+                .pattern
+                .segments()
+                .iter()
+                .filter_map(|segment| match segment {
+                    Segment::Claim(claim) => Some(claim.as_str()),
+                    _ => None,
+                });
+            in_path.chain(rule.claims.keys().map(String::as_str))
+        })
+    }
+
     /// The first rule about this method and path, with its index.
     pub(crate) fn first_match(
         &self,
