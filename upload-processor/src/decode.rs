@@ -1,29 +1,34 @@
-//! Turns an inspected upload into pixels: 8 bits a channel, RGB, or RGBA where something is transparent.
+//! Turns an inspected upload into pixels: 8 bits a channel, RGB, or RGBA where something is transparent; of a JPEG the
+//! planes that it is made of.
 //!
-//! One decoder a format, memory-safe Rust all of them, chosen by what inspection found: zune-jpeg in its strict
-//! mode (`image` runs it in the lenient one, where half a picture is a success), `image`'s PNG and WebP. Each gets
-//! the file's essence, never its metadata. Pixels stay as stored: turning them upright costs less once they are
-//! few, so `render` does it.
+//! One decoder a format, memory-safe Rust all of them, chosen by what inspection found: our own for JPEG, `image`'s for
+//! PNG and WebP. Those get the file's essence, never its metadata. Pixels stay as stored: turning them upright and
+//! converting their colours costs less once they are few, so `render` does it.
 
 use std::io::Cursor;
 
 use image::codecs::{png::PngDecoder, webp::WebPDecoder};
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError, Limits};
-use zune_core::bytestream::ZCursor;
-use zune_core::colorspace::ColorSpace;
-use zune_core::options::DecoderOptions;
-use zune_jpeg::JpegDecoder;
 
 use crate::inspect::Inspected;
+use crate::jpeg::{self, GoOn, Planes};
 use crate::rejection::Rejection;
 use crate::settings::ImageType;
 
 /// A picture that was decoded in full.
 #[derive(Clone, Debug)]
 pub struct Decoded {
-    pub(crate) pixels: Pixels,
+    pub(crate) picture: Picture,
     pub(crate) orientation: Orientation,
+    /// The colour profile, unread.
+    pub(crate) profile: Option<Vec<u8>>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Picture {
+    Pixels(Pixels),
+    Planes(Planes),
 }
 
 /// Rows of pixels without gaps.
@@ -33,27 +38,41 @@ pub(crate) struct Pixels {
     pub(crate) height: u32,
     /// RGBA, not premultiplied; else RGB.
     pub(crate) alpha: bool,
+    /// The three colours were one.
+    pub(crate) grey: bool,
     pub(crate) data: Vec<u8>,
 }
 
 /// Decodes all of it, or says why not.
 pub fn decode(inspected: &Inspected<'_>) -> Result<Decoded, Rejection> {
+    decode_while(inspected, &mut |_| Ok(()))
+}
+
+/// Decodes all of it, asking `go_on` now and then.
+pub(crate) fn decode_while(
+    inspected: &Inspected<'_>,
+    go_on: GoOn<'_>,
+) -> Result<Decoded, Rejection> {
     let essence = inspected.essence();
-    let pixels = match inspected.image_type() {
-        ImageType::Jpeg => decode_jpeg(&essence, inspected)?,
-        ImageType::Png => decode_png(&essence, inspected)?,
-        ImageType::WebP => decode_webp(&essence, inspected)?,
+    let picture = match inspected.image_type() {
+        ImageType::Jpeg => Picture::Planes(jpeg::decode(&essence, go_on)?),
+        ImageType::Png => Picture::Pixels(decode_png(&essence, inspected)?),
+        ImageType::WebP => Picture::Pixels(decode_webp(&essence, inspected)?),
     };
     Ok(Decoded {
-        pixels,
+        picture,
         orientation: inspected.orientation(),
+        profile: inspected.profile().map(<[u8]>::to_vec),
     })
 }
 
 impl Decoded {
     /// Width and height as seen, after orientation.
     pub fn size(&self) -> (u32, u32) {
-        let Pixels { width, height, .. } = self.pixels;
+        let (width, height) = match &self.picture {
+            Picture::Pixels(pixels) => (pixels.width, pixels.height),
+            Picture::Planes(planes) => (planes.width, planes.height),
+        };
         if swaps_sides(self.orientation) {
             (height, width)
         } else {
@@ -63,7 +82,7 @@ impl Decoded {
 
     /// Whether some pixel is transparent.
     pub fn has_alpha(&self) -> bool {
-        self.pixels.alpha
+        matches!(&self.picture, Picture::Pixels(pixels) if pixels.alpha)
     }
 }
 
@@ -76,27 +95,6 @@ pub(crate) fn swaps_sides(orientation: Orientation) -> bool {
             | Orientation::Rotate90FlipH
             | Orientation::Rotate270FlipH
     )
-}
-
-fn decode_jpeg(essence: &[u8], inspected: &Inspected<'_>) -> Result<Pixels, Rejection> {
-    let (width, height) = inspected.stored_size();
-    let options = DecoderOptions::new_fast()
-        .set_strict_mode(true)
-        .set_max_width(width as usize)
-        .set_max_height(height as usize)
-        .jpeg_set_out_colorspace(ColorSpace::RGB);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(essence), options);
-    let corrupt = |error| Rejection::corrupt(format!("JPEG: {error}"));
-    decoder.decode_headers().map_err(corrupt)?;
-    if decoder.dimensions() != Some((width as usize, height as usize)) {
-        return Err(parsers_disagree());
-    }
-    let data = decoder.decode().map_err(corrupt)?;
-    // CMYK and YCCK come as RGB as well, by the plain formula: no colour profile is applied.
-    if decoder.output_colorspace() != Some(ColorSpace::RGB) {
-        return Err(parsers_disagree());
-    }
-    Pixels::new((width, height), ColorType::Rgb8, data)
 }
 
 fn decode_png(essence: &[u8], inspected: &Inspected<'_>) -> Result<Pixels, Rejection> {
@@ -175,6 +173,7 @@ impl Pixels {
             width,
             height,
             alpha,
+            grey: !colour.has_color(),
             data,
         })
     }
@@ -270,6 +269,7 @@ mod tests {
                     width: 2,
                     height: 1,
                     alpha,
+                    grey: !colour.has_color(),
                     data: expected
                 },
                 "{colour:?}"

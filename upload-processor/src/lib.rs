@@ -6,9 +6,11 @@
 //! them, [`decode`] is strict, [`render`] makes every size from one decode.
 
 mod claim;
+mod colour;
 pub mod decode;
 pub mod event;
 pub mod inspect;
+mod jpeg;
 pub mod manifest;
 pub mod processor;
 pub mod rejection;

@@ -50,6 +50,9 @@ pub enum OutputFormat {
     /// Lossy WebP.
     #[serde(rename = "webp")]
     WebP,
+    /// Baseline JPEG, for programs that do not read WebP. What is transparent becomes white.
+    #[serde(rename = "jpeg")]
+    Jpeg,
 }
 
 /// A setting that cannot be used, with the key to look at.
@@ -174,6 +177,7 @@ impl OutputFormat {
     pub fn content_type(self) -> &'static str {
         match self {
             Self::WebP => "image/webp",
+            Self::Jpeg => "image/jpeg",
         }
     }
 
@@ -181,6 +185,7 @@ impl OutputFormat {
     pub fn extension(self) -> &'static str {
         match self {
             Self::WebP => "webp",
+            Self::Jpeg => "jpg",
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::time::Instant;
 
-use crate::decode::decode;
+use crate::decode::decode_while;
 use crate::inspect::{Declared, inspect};
 use crate::rejection::Rejection;
 use crate::render::{Rendition, render_while};
@@ -41,8 +41,8 @@ pub struct Source {
 
 /// Validates `bytes` and makes their renditions.
 ///
-/// The deadline is looked at between steps (inspect, decode, each resize, each encode): a step that has begun is
-/// finished, and the longest, decoding, is bounded by the pixel budget.
+/// The deadline is looked at before each step (inspect, decode, each resize, each encode), before each row of a JPEG's
+/// blocks, and while WebP is encoded; what lies between is bounded by the pixel budget.
 pub fn thumbnail(
     bytes: &[u8],
     declared: &Declared,
@@ -50,16 +50,16 @@ pub fn thumbnail(
     deadline: Option<Instant>,
 ) -> Result<Thumbnailed, Rejection> {
     let steps = || {
-        let go_on = |step| match deadline {
+        let mut go_on = |step| match deadline {
             Some(deadline) if Instant::now() >= deadline => Err(Rejection::Timeout(step)),
             _ => Ok(()),
         };
         go_on("inspect")?;
         let inspected = inspect(bytes, declared, settings)?;
         go_on("decode")?;
-        let decoded = decode(&inspected)?;
-        let rendered = render_while(&decoded, settings, go_on)?;
+        let decoded = decode_while(&inspected, &mut go_on)?;
         let (width, height) = decoded.size();
+        let rendered = render_while(decoded, settings, &mut go_on)?;
         Ok(Thumbnailed {
             source: Source {
                 image_type: inspected.image_type(),

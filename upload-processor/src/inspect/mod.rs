@@ -10,7 +10,6 @@
 //! They also note which parts of the file the pixels need: decoders get these and nothing else, so that no
 //! metadata parser but the EXIF orientation's ever sees an upload.
 
-mod jpeg;
 mod magic;
 mod png;
 mod webp;
@@ -20,6 +19,7 @@ use std::borrow::Cow;
 use image::metadata::Orientation;
 use sha2::{Digest, Sha256};
 
+use crate::jpeg;
 use crate::rejection::{Complexity, Rejection, Unsupported};
 use crate::settings::{ImageType, Settings};
 
@@ -51,6 +51,8 @@ struct Outline<'a> {
     orientation: Orientation,
     /// Estimated peak of decoding and rendering, in bytes, beside the upload.
     memory: u64,
+    /// The colour profile, unread.
+    profile: Option<Vec<u8>>,
     /// Laid end to end: a file of the same pixels and no metadata.
     essence: Vec<Cow<'a, [u8]>>,
 }
@@ -101,7 +103,7 @@ pub fn inspect<'a>(
     }
 
     let outline = match image_type {
-        ImageType::Jpeg => jpeg::outline(bytes, settings)?,
+        ImageType::Jpeg => Outline::of_jpeg(bytes, settings)?,
         ImageType::Png => png::outline(bytes, settings)?,
         ImageType::WebP => webp::outline(bytes, settings)?,
     };
@@ -111,6 +113,20 @@ pub fn inspect<'a>(
         sha256,
         outline,
     })
+}
+
+impl<'a> Outline<'a> {
+    fn of_jpeg(bytes: &'a [u8], settings: &Settings) -> Result<Self, Rejection> {
+        let header = jpeg::Header::parse(bytes, settings)?;
+        Ok(Self {
+            width: header.width,
+            height: header.height,
+            orientation: header.orientation,
+            memory: header.memory,
+            profile: header.profile,
+            essence: vec![Cow::Borrowed(bytes)],
+        })
+    }
 }
 
 impl Inspected<'_> {
@@ -144,9 +160,18 @@ impl Inspected<'_> {
         self.outline.memory
     }
 
-    /// A file of the same pixels without metadata and without what follows the picture.
-    pub(crate) fn essence(&self) -> Vec<u8> {
-        self.outline.essence.concat()
+    /// The colour profile (ICC.1) that the file holds, unread.
+    pub fn profile(&self) -> Option<&[u8]> {
+        self.outline.profile.as_deref()
+    }
+
+    /// A file of the same pixels without metadata and without what follows the picture; of a JPEG the file itself,
+    /// whose decoder reads nothing else.
+    pub(crate) fn essence(&self) -> Cow<'_, [u8]> {
+        match &self.outline.essence[..] {
+            [Cow::Borrowed(whole)] => Cow::Borrowed(whole),
+            pieces => Cow::Owned(pieces.concat()),
+        }
     }
 }
 
@@ -168,7 +193,7 @@ fn agrees(declared: &str, found: ImageType) -> bool {
 }
 
 /// The pixel budget, from the header's claim.
-fn check_pixels(width: u32, height: u32, settings: &Settings) -> Result<u64, Rejection> {
+pub(crate) fn check_pixels(width: u32, height: u32, settings: &Settings) -> Result<u64, Rejection> {
     let pixels = u64::from(width) * u64::from(height);
     if pixels > settings.max_pixels {
         return Err(Rejection::TooManyPixels {
@@ -185,7 +210,7 @@ fn check_pixels(width: u32, height: u32, settings: &Settings) -> Result<u64, Rej
 /// An upper bound for either orientation. Measured at 12 megapixels and the default widths, in megabytes (peak of
 /// the process less the upload and the 10 that it takes anyway): JPEG, PNG and WebP 90 for an estimate of 133, with
 /// alpha 185 for 207.
-fn check_memory(
+pub(crate) fn check_memory(
     (width, height): (u32, u32),
     decoding: u64,
     alpha: bool,
@@ -213,12 +238,12 @@ fn check_memory(
 }
 
 /// The orientation in an EXIF block, which may begin with the `Exif\0\0` of JPEG. Nonsense counts as upright.
-fn orientation(exif: &[u8]) -> Orientation {
+pub(crate) fn orientation(exif: &[u8]) -> Orientation {
     let tiff = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
     Orientation::from_exif_chunk(tiff).unwrap_or(Orientation::NoTransforms)
 }
 
-fn be_u16(bytes: &[u8], at: usize) -> Option<u16> {
+pub(crate) fn be_u16(bytes: &[u8], at: usize) -> Option<u16> {
     bytes
         .get(at..)?
         .first_chunk()

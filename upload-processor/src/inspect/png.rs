@@ -1,17 +1,22 @@
 //! Walks a PNG's chunks up to IEND (PNG third edition, §5 and §11).
 //!
 //! Reads IHDR and eXIf, refuses APNG's acTL, and keeps the critical chunks and tRNS for the decoder: no
-//! compressed text or colour profile is unpacked, and none can break a good picture. Checksums are the
+//! compressed text is unpacked, and neither that nor a colour profile can break a good picture. Checksums are the
 //! decoder's to verify, on the chunks that it gets.
 
 use std::borrow::Cow;
+use std::io::Read as _;
 
+use flate2::read::ZlibDecoder;
 use image::metadata::Orientation;
 
 use crate::rejection::Rejection;
 use crate::settings::{ImageType, Settings};
 
 use super::{Outline, be_u32, check_memory, check_pixels};
+
+/// A profile that unpacks to more is not read. The largest for printing have some two million bytes.
+const MAX_PROFILE_BYTES: u64 = 4 << 20;
 
 /// Walks the chunks. `bytes` begins with PNG's signature.
 pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outline<'a>, Rejection> {
@@ -29,6 +34,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
         to: at,
     };
     let mut orientation = Orientation::NoTransforms;
+    let mut profile = None;
     let mut transparent = false;
     let mut has_data = false;
     loop {
@@ -38,6 +44,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
         match &kind {
             b"IHDR" => return Err(Rejection::corrupt("PNG has two IHDR chunks")),
             b"acTL" => return Err(Rejection::Animated(ImageType::Png)),
+            b"iCCP" => profile = profile.or_else(|| unpack_profile(data)),
             b"eXIf" => orientation = super::orientation(data),
             b"IDAT" => {
                 has_data |= !data.is_empty();
@@ -79,8 +86,26 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
         height: header.height,
         orientation,
         memory,
+        profile,
         essence,
     })
+}
+
+/// The colour profile of an iCCP chunk (§11.3.2.3): a name, a zero, a zero for deflate, and deflated data.
+fn unpack_profile(data: &[u8]) -> Option<Vec<u8>> {
+    let name = data.iter().take(80).position(|byte| *byte == 0)?;
+    let (0, deflated) = data[name + 1..]
+        .split_first()
+        .map(|(method, rest)| (*method, rest))?
+    else {
+        return None;
+    };
+    let mut profile = Vec::new();
+    ZlibDecoder::new(deflated)
+        .take(MAX_PROFILE_BYTES + 1)
+        .read_to_end(&mut profile)
+        .ok()?;
+    (profile.len() as u64 <= MAX_PROFILE_BYTES).then_some(profile)
 }
 
 /// The chunk at `at`: its type, its data, and where it ends.

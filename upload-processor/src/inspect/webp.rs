@@ -25,6 +25,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
 
     let mut canvas = None;
     let mut orientation = Orientation::NoTransforms;
+    let mut profile = None;
     let mut alpha = None;
     let mut bitstream = None;
     let mut at = 12;
@@ -47,6 +48,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
             b"VP8X" | b"ALPH" | b"VP8 " | b"VP8L" => {
                 return Err(Rejection::corrupt("WebP has a chunk twice or out of place"));
             }
+            b"ICCP" => profile = profile.or_else(|| Some(data.to_vec())),
             b"EXIF" => orientation = super::orientation(data),
             _ => {}
         }
@@ -95,6 +97,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
         height,
         orientation,
         memory,
+        profile,
         essence,
     })
 }

@@ -170,7 +170,6 @@ fn kinds_of_jpeg_that_nothing_here_decodes() {
         (1, 0xc9, Unsupported::JpegArithmetic),
         (4, 12, Unsupported::JpegDeep),
         (9, 2, Unsupported::JpegLayout),
-        (11, 0x31, Unsupported::JpegLayout),
     ] {
         assert_eq!(
             with(at, value),
@@ -178,18 +177,10 @@ fn kinds_of_jpeg_that_nothing_here_decodes() {
             "byte {at} = {value:#x}"
         );
     }
-    for (name, expected) in [
-        ("arithmetic.jpg", Unsupported::JpegArithmetic),
-        // zune-jpeg 0.5.15 decodes the first to garbage, and the second not at all.
-        ("baseline-420-scans.jpg", Unsupported::JpegLayout),
-        ("baseline-444-scans-backwards.jpg", Unsupported::JpegLayout),
-    ] {
-        assert_eq!(
-            rejection(&fixture(name), &Declared::default()),
-            Rejection::UnsupportedType(expected),
-            "{name}"
-        );
-    }
+    assert_eq!(
+        rejection(&fixture("arithmetic.jpg"), &Declared::default()),
+        Rejection::UnsupportedType(Unsupported::JpegArithmetic),
+    );
 }
 
 #[test]
@@ -313,7 +304,7 @@ fn a_progressive_jpeg_of_too_many_scans() {
         "{found:?}"
     );
     assert!(
-        start.elapsed() < Duration::from_secs(1),
+        start.elapsed() < Duration::from_millis(100),
         "{:?}",
         start.elapsed()
     );

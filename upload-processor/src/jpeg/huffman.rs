@@ -1,7 +1,7 @@
 //! Huffman tables, and the bits of an entropy-coded segment (ITU-T T.81, Annexes C and F).
 //!
-//! Used by `scan` alone, which only counts: a code is read with the bits that follow it, and their value is
-//! dropped. This is the one hot loop of inspection: every byte of every JPEG goes through it.
+//! Used by `scan` alone. A code is read in one step with the bits that follow it: every byte of every JPEG goes
+//! through this.
 
 use crate::rejection::Rejection;
 
@@ -139,23 +139,25 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Reads a symbol, and passes the bits that follow it: as many as its low four bits say.
+    /// Reads a symbol and the coefficient that follows it, of as many bits as the symbol's low four say (§F.2.2.1).
     #[allow(clippy::inline_always)] // The hot loop is this function, twice the speed inlined.
     #[inline(always)]
-    pub(super) fn symbol(&mut self, table: &Table) -> Result<u8, Fault> {
+    pub(super) fn coefficient(&mut self, table: &Table) -> Result<(u8, i32), Fault> {
         self.refill();
         let [symbol, length] = table.short[(self.held >> (64 - LOOK)) as usize].to_le_bytes();
         if length == 0 {
-            let (rest, symbol) = self.long_symbol(table)?;
+            let (rest, symbol, value) = self.long_coefficient(table)?;
             *self = rest;
-            return Ok(symbol);
+            return Ok((symbol, value));
         }
+        let size = u32::from(symbol & 15);
+        let value = extended(self.held << (u32::from(length) - size), size);
         self.pass(u32::from(length))?;
-        Ok(symbol)
+        Ok((symbol, value))
     }
 
     #[cold]
-    fn long_symbol(mut self, table: &Table) -> Result<(Self, u8), Fault> {
+    fn long_coefficient(mut self, table: &Table) -> Result<(Self, u8, i32), Fault> {
         let Some((length, symbol)) = table.lookup(self.held >> 48) else {
             return Err(if self.n_held < 16 {
                 Fault::Exhausted
@@ -163,9 +165,11 @@ impl<'a> Bits<'a> {
                 Fault::NoCode
             });
         };
+        let size = u32::from(symbol & 15);
+        let value = extended(self.held << length, size);
         // At most 16 and 15: within the 32 that a refill guarantees.
-        self.pass(length + u32::from(symbol & 15))?;
-        Ok((self, symbol))
+        self.pass(length + size)?;
+        Ok((self, symbol, value))
     }
 
     /// Reads up to 16 bits.
@@ -179,16 +183,13 @@ impl<'a> Bits<'a> {
         Ok(value)
     }
 
-    /// Passes any number of bits.
+    /// Reads one bit.
     #[inline]
-    pub(super) fn skip(&mut self, mut count: u32) -> Result<(), Fault> {
-        while count > 0 {
-            self.refill();
-            let step = count.min(32);
-            self.pass(step)?;
-            count -= step;
-        }
-        Ok(())
+    pub(super) fn bit(&mut self) -> Result<bool, Fault> {
+        self.refill();
+        let bit = self.held >> 63 != 0;
+        self.pass(1)?;
+        Ok(bit)
     }
 
     /// Where the bits used so far end, in bytes.
@@ -295,6 +296,19 @@ impl<'a> Bits<'a> {
     }
 }
 
+/// The value of a coefficient's `size` bits, the highest of `bits`: those that begin with 0 are negative (table F.1).
+#[allow(clippy::inline_always)]
+#[inline(always)]
+fn extended(bits: u64, size: u32) -> i32 {
+    // At most 15 bits.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
+    let (value, is_negative) = (
+        (bits >> 1 >> (63 - size)) as i32,
+        !(bits as i64 >> 63) as i32,
+    );
+    value + (is_negative & (1 - (1 << size)))
+}
+
 /// Codes of this length are found in one step. Longer ones are rare by construction.
 const LOOK: usize = 10;
 
@@ -321,24 +335,24 @@ mod tests {
             0xd9,
         ];
         let mut bits = Bits::new(&data);
-        let symbols: Vec<_> = std::iter::from_fn(|| bits.symbol(&table()).ok()).collect();
-        assert_eq!(symbols, [0, 1, 2, 0x53, 0]);
+        let read: Vec<_> = std::iter::from_fn(|| bits.coefficient(&table()).ok()).collect();
+        assert_eq!(read, [(0, 0), (1, 1), (2, -2), (0x53, 5), (0, 0)]);
         assert_eq!(bits.marker(), Some((0xd9, 4)));
     }
 
     #[test]
     fn the_end_is_told_from_damage() {
         assert_eq!(
-            Bits::new(&[0xff, 0xd9]).symbol(&table()),
+            Bits::new(&[0xff, 0xd9]).coefficient(&table()),
             Err(Fault::Exhausted)
         );
-        assert_eq!(Bits::new(&[0b1100_0000]).symbol(&table()), Ok(2));
+        assert_eq!(Bits::new(&[0b1100_0000]).coefficient(&table()), Ok((2, -3)));
         assert_eq!(
-            Bits::new(&[0xff, 0, 0xff, 0]).symbol(&table()),
+            Bits::new(&[0xff, 0, 0xff, 0]).coefficient(&table()),
             Err(Fault::NoCode)
         );
         assert_eq!(
-            Bits::new(&[0xff, 0]).symbol(&table()),
+            Bits::new(&[0xff, 0]).coefficient(&table()),
             Err(Fault::Exhausted)
         );
     }
@@ -348,7 +362,7 @@ mod tests {
         let data = [0xff, 0, 0xff, 0xff, 0, 7, 0xff, 0, 9, 0xff, 0xff, 0xd0, 1];
         for (used, position) in [(0, 0), (1, 2), (8, 2), (9, 5), (17, 6), (33, 9)] {
             let mut bits = Bits::new(&data);
-            bits.skip(used).unwrap();
+            (0..used).for_each(|_| assert!(bits.bit().is_ok()));
             assert_eq!(bits.position(), position, "after {used}");
             assert_eq!(bits.marker(), Some((0xd0, 9)), "after {used}");
             bits.pass_marker();

@@ -1,0 +1,390 @@
+//! Writes a baseline JPEG of planes: 4:2:0, Huffman codes made for the picture (ITU-T T.81, Annexes F and K).
+//!
+//! The quantisation tables are the standard's, scaled by quality as libjpeg scales them, so that a quality means what
+//! people expect of it.
+
+use crate::render::YCbCr;
+
+use super::idct::BASIS;
+use super::scan::ZIGZAG;
+
+/// Encodes a picture, whose sides a JPEG can have. Quality is libjpeg's, 1 to 100.
+pub(crate) fn encode(picture: &YCbCr, quality: u8) -> Vec<u8> {
+    let quant = [LUMA, CHROMA].map(|table| scaled(&table, quality));
+    let blocks = Blocks::new(picture, &quant);
+    let mut counts = [[[0_u32; 256]; 2]; 2];
+    blocks.for_each(|kind, class, symbol, _, _| {
+        counts[kind][class][usize::from(symbol)] += 1;
+    });
+    let codes = counts.map(|kind| kind.map(|counts| Code::new(&counts)));
+
+    let mut file = Vec::with_capacity(picture.y.len() / 4);
+    file.extend([0xff, 0xd8]);
+    // JFIF 1.01, square pixels.
+    segment(&mut file, 0xe0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0");
+    for (destination, table) in (0..).zip(&quant) {
+        let mut data = vec![destination];
+        data.extend(ZIGZAG.map(|at| table[usize::from(at)]));
+        segment(&mut file, 0xdb, &data);
+    }
+    // Planned sides fit into 16 bits.
+    #[allow(clippy::cast_possible_truncation)]
+    let (width, height) = (picture.width as u16, picture.height as u16);
+    let ([h1, h0], [w1, w0]) = (height.to_be_bytes(), width.to_be_bytes());
+    let frame = [8, h1, h0, w1, w0, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1];
+    segment(&mut file, 0xc0, &frame);
+    for (destination, classes) in (0..).zip(&codes) {
+        for (class, code) in (0..).zip(classes) {
+            let mut data = vec![class << 4 | destination];
+            data.extend(code.counts);
+            data.extend(&code.symbols);
+            segment(&mut file, 0xc4, &data);
+        }
+    }
+    segment(&mut file, 0xda, &[3, 1, 0, 2, 0x11, 3, 0x11, 0, 63, 0]);
+    let mut bits = BitWriter {
+        file,
+        held: 0,
+        n_held: 0,
+    };
+    blocks.for_each(|kind, class, symbol, value, size| {
+        let (code, length) = codes[kind][class].by_symbol[usize::from(symbol)];
+        bits.write(u64::from(code) << size | u64::from(value), length + size);
+    });
+    let mut file = bits.finish();
+    file.extend([0xff, 0xd9]);
+    file
+}
+
+fn segment(file: &mut Vec<u8>, marker: u8, data: &[u8]) {
+    // The longest is a code's, of 275 bytes.
+    #[allow(clippy::cast_possible_truncation)]
+    let length = (data.len() as u16 + 2).to_be_bytes();
+    file.extend([0xff, marker]);
+    file.extend(length);
+    file.extend(data);
+}
+
+/// Quantised coefficients, zigzag, MCU by MCU: four blocks of Y, one of Cb, one of Cr.
+struct Blocks(Vec<[i16; 64]>);
+
+/// The kinds of tables: for brightness, and for colour.
+const KINDS: [usize; 6] = [0, 0, 0, 0, 1, 1];
+
+impl Blocks {
+    fn new(picture: &YCbCr, quant: &[[u8; 64]; 2]) -> Self {
+        let reciprocal = quant.map(|table| table.map(|step| 1.0 / f32::from(step)));
+        let (across, down) = (
+            picture.width.div_ceil(16) as usize,
+            picture.height.div_ceil(16) as usize,
+        );
+        let luma = (picture.width as usize, picture.height as usize);
+        let (chroma_width, chroma_height) = picture.chroma_size();
+        let chroma = (chroma_width as usize, chroma_height as usize);
+        let mut blocks = Vec::with_capacity(6 * across * down);
+        for y in 0..down {
+            for x in 0..across {
+                for (x, y) in
+                    [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(dx, dy)| (2 * x + dx, 2 * y + dy))
+                {
+                    let samples = samples(&picture.y, luma, x, y);
+                    blocks.push(quantised(&samples, &reciprocal[0]));
+                }
+                for plane in [&picture.cb, &picture.cr] {
+                    let samples = samples(plane, chroma, x, y);
+                    blocks.push(quantised(&samples, &reciprocal[1]));
+                }
+            }
+        }
+        Self(blocks)
+    }
+
+    /// Calls for each code: the table's kind, its class (0 for DC, 1 for AC), the symbol, and the bits after it with
+    /// their number (§F.1.2).
+    fn for_each(&self, mut call: impl FnMut(usize, usize, u8, u16, u32)) {
+        let mut last_dc = [0; 3];
+        for mcu in self.0.chunks_exact(6) {
+            for (idx, block) in mcu.iter().enumerate() {
+                let (kind, component) = (KINDS[idx], idx.saturating_sub(3));
+                let (value, size) = bits_of(i32::from(block[0]) - last_dc[component]);
+                last_dc[component] = i32::from(block[0]);
+                // A size is 11 at most.
+                #[allow(clippy::cast_possible_truncation)]
+                call(kind, 0, size as u8, value, size);
+                let mut run = 0;
+                for coefficient in &block[1..] {
+                    if *coefficient == 0 {
+                        run += 1;
+                        continue;
+                    }
+                    while run > 15 {
+                        call(kind, 1, 0xf0, 0, 0);
+                        run -= 16;
+                    }
+                    let (value, size) = bits_of(i32::from(*coefficient));
+                    #[allow(clippy::cast_possible_truncation)]
+                    call(kind, 1, run << 4 | size as u8, value, size);
+                    run = 0;
+                }
+                if run > 0 {
+                    call(kind, 1, 0, 0, 0);
+                }
+            }
+        }
+    }
+}
+
+/// A value's bits and their number (table F.1): negative ones less one.
+fn bits_of(value: i32) -> (u16, u32) {
+    let size = 32 - value.unsigned_abs().leading_zeros();
+    let bits = if value < 0 { value - 1 } else { value };
+    // The lowest `size` of them.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    (bits as u16 & ((1_u32 << size) - 1) as u16, size)
+}
+
+/// A block's samples less 128; the last row and column go on beyond the picture.
+fn samples(plane: &[u8], (width, height): (usize, usize), x: usize, y: usize) -> [[f32; 8]; 8] {
+    let mut samples = [[0.0; 8]; 8];
+    for (dy, row) in samples.iter_mut().enumerate() {
+        let line = &plane[(8 * y + dy).min(height - 1) * width..][..width];
+        if let Some(values) = line.get(8 * x..8 * x + 8) {
+            for (sample, value) in row.iter_mut().zip(values) {
+                *sample = f32::from(*value) - 128.0;
+            }
+        } else {
+            for (dx, sample) in row.iter_mut().enumerate() {
+                *sample = f32::from(line[(8 * x + dx).min(width - 1)]) - 128.0;
+            }
+        }
+    }
+    samples
+}
+
+/// The DCT (§A.3.3), divided and rounded.
+fn quantised(samples: &[[f32; 8]; 8], reciprocal: &[f32; 64]) -> [i16; 64] {
+    let mut halfway = [[0.0; 8]; 8];
+    for y in 0..4 {
+        // Even frequencies see rows `y` and `7 - y` as one, odd ones see their difference.
+        let (mut sum, mut difference) = ([0.0; 8], [0.0; 8]);
+        for x in 0..8 {
+            sum[x] = samples[y][x] + samples[7 - y][x];
+            difference[x] = samples[y][x] - samples[7 - y][x];
+        }
+        for k in 0..8 {
+            let row = if k % 2 == 0 { &sum } else { &difference };
+            for x in 0..8 {
+                halfway[k][x] += BASIS[k][y] * row[x];
+            }
+        }
+    }
+    let mut natural = [0_i16; 64];
+    for (k, row) in halfway.iter().enumerate() {
+        let mut coefficients = [0.0; 8];
+        for x in 0..8 {
+            for l in 0..8 {
+                coefficients[l] += row[x] * TRANSPOSED[x][l];
+            }
+        }
+        for l in 0..8 {
+            let scaled = coefficients[l] * reciprocal[8 * k + l];
+            // At most 1024 in either direction.
+            #[allow(clippy::cast_possible_truncation)]
+            {
+                natural[8 * k + l] = (scaled + 0.5f32.copysign(scaled)) as i16;
+            }
+        }
+    }
+    ZIGZAG.map(|at| natural[usize::from(at)])
+}
+
+const TRANSPOSED: [[f32; 8]; 8] = {
+    let mut transposed = [[0.0; 8]; 8];
+    let mut at = 0;
+    while at < 64 {
+        transposed[at % 8][at / 8] = BASIS[at / 8][at % 8];
+        at += 1;
+    }
+    transposed
+};
+
+/// libjpeg's scale: 50 is the standard's table, 100 divides by one.
+fn scaled(table: &[u8; 64], quality: u8) -> [u8; 64] {
+    let quality = u32::from(quality.clamp(1, 100));
+    let percent = if quality < 50 {
+        5000 / quality
+    } else {
+        200 - 2 * quality
+    };
+    // From 1 to 255.
+    #[allow(clippy::cast_possible_truncation)]
+    table.map(|step| ((u32::from(step) * percent + 50) / 100).clamp(1, 255) as u8)
+}
+
+/// A Huffman code.
+struct Code {
+    /// How many codes there are of each length from 1 to 16.
+    counts: [u8; 16],
+    /// Shortest first.
+    symbols: Vec<u8>,
+    by_symbol: [(u16, u32); 256],
+}
+
+impl Code {
+    /// The shortest code for these counts of which none is longer than 16 bits (§K.2).
+    fn new(counts: &[u32; 256]) -> Self {
+        let mut lengths = code_lengths(counts);
+        // Room for a code of all ones, which no symbol may have, is made by a symbol that never comes.
+        let mut by_length = [0_usize; 33];
+        for length in lengths {
+            by_length[length] += 1;
+        }
+        by_length[0] = 0;
+        // §K.2, figure K.3: two codes that are too long give way to one, and a shorter one to two.
+        for length in (17..=32).rev() {
+            while by_length[length] > 0 {
+                let shorter = (1..length - 1)
+                    .rev()
+                    .find(|shorter| by_length[*shorter] > 0);
+                let Some(shorter) = shorter else { break };
+                by_length[length] -= 2;
+                by_length[length - 1] += 1;
+                by_length[shorter + 1] += 2;
+                by_length[shorter] -= 1;
+            }
+        }
+        // The symbol that never comes has one of the longest.
+        if let Some(longest) = (1..=16).rev().find(|length| by_length[*length] > 0) {
+            by_length[longest] -= 1;
+        }
+        lengths[NEVER] = 0;
+        let mut symbols: Vec<u8> = (0..=255)
+            .filter(|symbol| lengths[usize::from(*symbol)] > 0)
+            .collect();
+        symbols.sort_by_key(|symbol| lengths[usize::from(*symbol)]);
+
+        let mut by_symbol = [(0, 0); 256];
+        let (mut code, mut next) = (0_u32, symbols.iter());
+        // At most 256 codes, of 16 bits.
+        #[allow(clippy::cast_possible_truncation)]
+        for (length, count) in by_length.iter().enumerate().take(17).skip(1) {
+            for symbol in next.by_ref().take(*count) {
+                by_symbol[usize::from(*symbol)] = (code as u16, length as u32);
+                code += 1;
+            }
+            code <<= 1;
+        }
+        #[allow(clippy::cast_possible_truncation)]
+        Self {
+            counts: std::array::from_fn(|idx| by_length[idx + 1] as u8),
+            symbols,
+            by_symbol,
+        }
+    }
+}
+
+/// The index of a symbol that never comes.
+const NEVER: usize = 256;
+
+/// The lengths of Huffman's code for these counts and for one symbol more; 0 for those that do not occur.
+fn code_lengths(counts: &[u32; 256]) -> [usize; 257] {
+    let mut counts: Vec<u64> = counts
+        .iter()
+        .map(|count| u64::from(*count))
+        .chain([1])
+        .collect();
+    let mut lengths = [0; 257];
+    // Symbols whose codes begin alike.
+    let mut groups: Vec<Vec<usize>> = (0..257).map(|symbol| vec![symbol]).collect();
+    loop {
+        // The two rarest, of equals the later one first.
+        let mut rarest: Vec<usize> = (0..257).filter(|symbol| counts[*symbol] > 0).collect();
+        rarest.sort_by_key(|symbol| (counts[*symbol], std::cmp::Reverse(*symbol)));
+        let &[one, other, ..] = &rarest[..] else {
+            return lengths;
+        };
+        let joined = std::mem::take(&mut groups[other]);
+        groups[one].extend(joined);
+        groups[one].iter().for_each(|symbol| lengths[*symbol] += 1);
+        counts[one] += counts[other];
+        counts[other] = 0;
+    }
+}
+
+/// Bits, highest first, with a zero after each byte of ones (§F.1.2.3).
+struct BitWriter {
+    file: Vec<u8>,
+    /// The lowest `n_held` are still to be written.
+    held: u64,
+    n_held: u32,
+}
+
+impl BitWriter {
+    /// Writes up to 32 bits.
+    #[inline]
+    fn write(&mut self, bits: u64, count: u32) {
+        self.held = self.held << count | bits;
+        self.n_held += count;
+        while self.n_held >= 8 {
+            self.n_held -= 8;
+            // The byte at this place.
+            #[allow(clippy::cast_possible_truncation)]
+            let byte = (self.held >> self.n_held) as u8;
+            self.file.push(byte);
+            if byte == 0xff {
+                self.file.push(0);
+            }
+        }
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        let missing = (8 - self.n_held % 8) % 8;
+        self.write((1 << missing) - 1, missing);
+        self.file
+    }
+}
+
+/// Table K.1, row by row.
+const LUMA: [u8; 64] = [
+    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56,
+    14, 17, 22, 29, 51, 87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113,
+    92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
+];
+
+/// Table K.2.
+const CHROMA: [u8; 64] = [
+    17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99,
+    47, 66, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
+    99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_short_and_none_is_all_ones() {
+        let mut fibonacci = [0; 256];
+        let (mut a, mut b) = (1, 1);
+        for count in &mut fibonacci[..40] {
+            *count = a;
+            (a, b) = (b, a + b);
+        }
+        let mut one = [0; 256];
+        one[7] = 5;
+        for (counts, n_symbols) in [(fibonacci, 40), ([1; 256], 256), (one, 1)] {
+            let code = Code::new(&counts);
+            assert_eq!(code.symbols.len(), n_symbols);
+            let n_counted: usize = code.counts.iter().map(|count| usize::from(*count)).sum();
+            assert_eq!(n_counted, n_symbols);
+            // Kraft's sum leaves room for one code of 16 bits at least: the one that is all ones.
+            let room: u32 = (1..=16)
+                .map(|length| u32::from(code.counts[length - 1]) << (16 - length))
+                .sum();
+            assert!(room < 1 << 16, "{room}");
+            for symbol in &code.symbols {
+                assert!((1..=16).contains(&code.by_symbol[usize::from(*symbol)].1));
+            }
+        }
+    }
+}

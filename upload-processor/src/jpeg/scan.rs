@@ -1,0 +1,660 @@
+//! Reads the blocks of a scan (ITU-T T.81, Annexes F and G), and finds what is missing.
+//!
+//! Decoders are lenient, for a browser had better show half a picture than none. This one is not. It finds data that
+//! ends too early, before an EOI or a restart marker too; codes that are none; runs past a block's end; restart
+//! intervals that are missing or out of order; scans that refine what was never sent; and, at the end, pictures
+//! whose last scans are missing. It does not find a flipped bit that leaves the count of blocks intact: JPEG has no
+//! checksum. The form's pinned SHA-256 is the guard against that.
+
+use crate::rejection::{Complexity, Rejection};
+
+use super::huffman::{Bits, Fault, Table, Tables};
+use super::idct::Block;
+use super::{Component, Frame, GoOn, InForce, QuantTable};
+
+/// A scan's parameters (§B.2.3).
+pub(super) struct ScanHeader {
+    pub(super) components: Vec<ScanComponent>,
+    /// First and last coefficient, in zigzag order.
+    first: u8,
+    last: u8,
+    /// The bit position before and after this scan; before is 0 for a first scan.
+    high: u8,
+    low: u8,
+}
+
+/// A component's part in a scan: its index in the frame, and its tables.
+pub(super) struct ScanComponent {
+    pub(super) index: usize,
+    dc: usize,
+    ac: usize,
+}
+
+/// What the scans so far have announced.
+pub(super) struct Progress {
+    /// By component and coefficient: the lowest bit position that has been sent.
+    low: Vec<[Option<u8>; 64]>,
+    n_scans: usize,
+    blocks_visited: u64,
+}
+
+/// What the scans so far have brought.
+pub(super) struct Picture {
+    progressive: bool,
+    pub(super) planes: Vec<Plane>,
+}
+
+/// A component's samples, whole MCUs of them.
+pub(super) struct Plane {
+    /// Blocks side by side.
+    across: usize,
+    pub(super) samples: Vec<u8>,
+    /// Of a progressive picture, in zigzag order, until all scans are read.
+    coefficients: Vec<[i16; 64]>,
+    /// The quantisation table, as it was when the component's first scan began.
+    quant: Option<QuantTable>,
+}
+
+impl ScanHeader {
+    /// Reads the data of an SOS segment.
+    pub(super) fn parse(frame: &Frame, data: &[u8]) -> Result<Self, Rejection> {
+        let Some((&n_components, rest)) = data.split_first() else {
+            return Err(Rejection::corrupt("SOS is empty"));
+        };
+        let Some((specs, &[first, last, approximation])) =
+            rest.split_at_checked(2 * usize::from(n_components))
+        else {
+            return Err(Rejection::corrupt("SOS has the wrong length"));
+        };
+        let mut components: Vec<ScanComponent> = Vec::new();
+        for spec in specs.chunks_exact(2) {
+            let Some(index) = frame
+                .components
+                .iter()
+                .position(|component| component.id == spec[0])
+            else {
+                return Err(Rejection::corrupt(
+                    "SOS names a component that the frame has not",
+                ));
+            };
+            if components.iter().any(|other| other.index == index) {
+                return Err(Rejection::corrupt("SOS names a component twice"));
+            }
+            components.push(ScanComponent {
+                index,
+                dc: usize::from(spec[1] >> 4),
+                ac: usize::from(spec[1] & 15),
+            });
+        }
+        let (high, low) = (approximation >> 4, approximation & 15);
+        let possible = if frame.progressive {
+            let band = if first == 0 {
+                last == 0
+            } else {
+                first <= last && last <= 63 && components.len() == 1
+            };
+            band && low <= 13 && (high == 0 || high == low + 1)
+        } else {
+            // Some writers put nonsense into the fields that sequential scans do not use; libjpeg only warns.
+            true
+        };
+        if !possible || components.is_empty() {
+            return Err(Rejection::corrupt("SOS has impossible parameters"));
+        }
+        Ok(Self {
+            components,
+            first,
+            last,
+            high,
+            low,
+        })
+    }
+}
+
+/// Reads a scan's data, which begins where `data` does, to its last block. Answers with where the next marker begins:
+/// stray bytes may lie between.
+pub(super) fn read(
+    frame: &Frame,
+    header: &ScanHeader,
+    in_force: &InForce,
+    picture: &mut Picture,
+    data: &[u8],
+    go_on: GoOn<'_>,
+) -> Result<usize, Rejection> {
+    picture.begin(frame, header, &in_force.quant)?;
+    let mut coders = Vec::new();
+    for component in &header.components {
+        coders.push(Coder::new(frame, header, &in_force.huffman, component)?);
+    }
+    // §A.2: the blocks of a lone component lie in its own rows, without the padding of whole MCUs.
+    let (across, down) = if let ([coder], [only]) = (&mut coders[..], &header.components[..]) {
+        (coder.across, coder.down) = (1, 1);
+        frame.blocks(&frame.components[only.index])
+    } else {
+        frame.mcus()
+    };
+    let n_mcus = across * down;
+    let mut bits = Bits::new(data);
+    let interval = match in_force.restart_interval {
+        0 => n_mcus,
+        restart_interval => restart_interval,
+    };
+    let mut mcu = 0;
+    loop {
+        let until = mcu + interval.min(n_mcus - mcu);
+        while mcu < until {
+            // A row of MCUs, or what of it belongs to this interval.
+            let row = mcu / across;
+            let stop = until.min((row + 1) * across);
+            go_on("decode")?;
+            let columns = (mcu - row * across) as usize..(stop - row * across) as usize;
+            read_row(
+                &mut coders,
+                &mut picture.planes,
+                &mut bits,
+                columns,
+                row as usize,
+            )
+            .map_err(|fault| explain(fault, &mut bits))?;
+            mcu = stop;
+        }
+        if mcu == n_mcus {
+            break;
+        }
+        pass_restart(&mut bits, data, (mcu / interval - 1) % 8)?;
+        coders.iter_mut().for_each(Coder::restart);
+    }
+
+    let mut end = find_marker(&mut bits, data)?;
+    // A last interval may be closed with a restart marker like the others.
+    if in_force.restart_interval != 0
+        && u32::from(end.0) == 0xd0 + (n_mcus.div_ceil(interval) - 1) % 8
+    {
+        bits.pass_marker();
+        end = find_marker(&mut bits, data)?;
+    }
+    match end.0 {
+        0xd0..=0xd7 => Err(Rejection::corrupt(
+            "JPEG scan has a restart marker too many",
+        )),
+        _ => Ok(end.1),
+    }
+}
+
+fn read_row(
+    coders: &mut [Coder<'_>],
+    planes: &mut [Plane],
+    bits: &mut Bits<'_>,
+    columns: std::ops::Range<usize>,
+    row: usize,
+) -> Result<(), Fault> {
+    for column in columns {
+        for coder in &mut *coders {
+            let plane = &mut planes[coder.component];
+            for y in 0..coder.down {
+                for x in 0..coder.across {
+                    let (x, y) = (column * coder.across + x, row * coder.down + y);
+                    coder.read_block(bits, plane, x, y)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Progress {
+    pub(super) fn new(frame: &Frame) -> Self {
+        Self {
+            low: vec![[None; 64]; frame.components.len()],
+            n_scans: 0,
+            blocks_visited: 0,
+        }
+    }
+
+    /// Notes what a scan is about to bring, and refuses one that does not go on from what is there (§G.1.1.1), or with
+    /// which there are too many.
+    pub(super) fn add(&mut self, frame: &Frame, header: &ScanHeader) -> Result<(), Rejection> {
+        self.n_scans += 1;
+        if self.n_scans > MOST_SCANS {
+            return Err(Rejection::TooComplex(Complexity::Scans { max: MOST_SCANS }));
+        }
+        for component in &header.components {
+            let (first, last, high, low) = if frame.progressive {
+                (header.first, header.last, header.high, header.low)
+            } else {
+                (0, 63, 0, 0)
+            };
+            let sent = &mut self.low[component.index];
+            for coefficient in &mut sent[usize::from(first)..=usize::from(last)] {
+                let expected = (high > 0).then_some(high);
+                if *coefficient != expected {
+                    return Err(Rejection::corrupt(
+                        "JPEG scan does not go on from the one before",
+                    ));
+                }
+                *coefficient = Some(low);
+            }
+            let (across, down) = frame.blocks(&frame.components[component.index]);
+            self.blocks_visited += u64::from(across) * u64::from(down);
+        }
+        if self.blocks_visited > MOST_BLOCKS {
+            let (blocks, max) = (self.blocks_visited, MOST_BLOCKS);
+            return Err(Rejection::TooComplex(Complexity::Work { blocks, max }));
+        }
+        Ok(())
+    }
+
+    /// Whether the scans add up to a whole picture.
+    ///
+    /// Of colour, whole bands of coefficients may be left out (an optimiser may drop a band of zeros), but no
+    /// band may be left half sent. Brightness must be complete: all scan scripts end with its last bits.
+    pub(super) fn check_complete(&self) -> Result<(), Rejection> {
+        for (index, low) in self.low.iter().enumerate() {
+            let all = low.iter().all(|low| *low == Some(0));
+            let begun = low[0] == Some(0) && low.iter().all(|low| matches!(low, None | Some(0)));
+            if !(all || begun && index > 0) {
+                return Err(Rejection::Truncated("JPEG lacks its last scans"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Picture {
+    pub(super) fn new(frame: &Frame) -> Self {
+        let (across, down) = frame.mcus();
+        let plane = |component: &Component| {
+            let across = (across * component.horizontal) as usize;
+            let n_blocks = across * (down * component.vertical) as usize;
+            let (samples, coefficients) = if frame.progressive {
+                (Vec::new(), vec![[0; 64]; n_blocks])
+            } else {
+                (vec![0; 64 * n_blocks], Vec::new())
+            };
+            Plane {
+                across,
+                samples,
+                coefficients,
+                quant: None,
+            }
+        };
+        Self {
+            progressive: frame.progressive,
+            planes: frame.components.iter().map(plane).collect(),
+        }
+    }
+
+    /// Keeps the quantisation tables that are in force when a component's first scan begins (§B.2.4.1).
+    fn begin(
+        &mut self,
+        frame: &Frame,
+        header: &ScanHeader,
+        quant: &[Option<QuantTable>; 4],
+    ) -> Result<(), Rejection> {
+        for component in &header.components {
+            let kept = &mut self.planes[component.index].quant;
+            if kept.is_none() {
+                let table = quant.get(frame.components[component.index].quant);
+                *kept = Some(table.copied().flatten().ok_or_else(|| {
+                    Rejection::corrupt("JPEG scan uses a table that is not defined")
+                })?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Draws what had to wait for the last scan.
+    pub(super) fn finish(mut self, go_on: GoOn<'_>) -> Result<Vec<Plane>, Rejection> {
+        for plane in &mut self.planes {
+            let coefficients = std::mem::take(&mut plane.coefficients);
+            let Some(quant) = plane.quant.filter(|_| self.progressive) else {
+                continue;
+            };
+            plane.samples = vec![0; 64 * coefficients.len()];
+            for (y, row) in coefficients.chunks(plane.across).enumerate() {
+                go_on("decode")?;
+                for (x, zigzagged) in row.iter().enumerate() {
+                    let mut block = Block::EMPTY;
+                    for (k, value) in zigzagged.iter().enumerate() {
+                        if *value != 0 {
+                            let at = usize::from(ZIGZAG[k]);
+                            block.coefficients[at] = f32::from(*value) * quant[at];
+                            block.nonzero |= 1 << at;
+                        }
+                    }
+                    plane.draw(&block, x, y);
+                }
+            }
+        }
+        Ok(self.planes)
+    }
+}
+
+impl Plane {
+    /// Samples from one row to the next.
+    pub(super) fn stride(&self) -> usize {
+        8 * self.across
+    }
+
+    #[inline]
+    fn draw(&mut self, block: &Block, x: usize, y: usize) {
+        let stride = self.stride();
+        block.draw(&mut self.samples[8 * y * stride + 8 * x..], stride);
+    }
+}
+
+/// Reads the blocks of one component in one scan.
+struct Coder<'a> {
+    kind: Kind<'a>,
+    /// The component's index in the frame.
+    component: usize,
+    /// Blocks in an MCU, side by side and below one another.
+    across: usize,
+    down: usize,
+    first: usize,
+    last: usize,
+    low: u8,
+    /// The last block's DC.
+    dc: i32,
+    /// How many blocks are still to come that have ended already (§G.1.2.2).
+    ended: u32,
+}
+
+enum Kind<'a> {
+    Sequential { dc: &'a Table, ac: &'a Table },
+    DcFirst { dc: &'a Table },
+    DcRefine,
+    AcFirst { ac: &'a Table },
+    AcRefine { ac: &'a Table },
+}
+
+impl<'a> Coder<'a> {
+    fn new(
+        frame: &Frame,
+        header: &ScanHeader,
+        tables: &'a Tables,
+        component: &ScanComponent,
+    ) -> Result<Self, Rejection> {
+        let table = |tables: &'a [Option<Table>; 4], index: usize| {
+            let table = tables.get(index).and_then(Option::as_ref);
+            table.ok_or_else(|| Rejection::corrupt("JPEG scan uses a table that is not defined"))
+        };
+        let kind = match (frame.progressive, header.first, header.high) {
+            (false, ..) => Kind::Sequential {
+                dc: table(&tables.dc, component.dc)?,
+                ac: table(&tables.ac, component.ac)?,
+            },
+            (true, 0, 0) => Kind::DcFirst {
+                dc: table(&tables.dc, component.dc)?,
+            },
+            (true, 0, _) => Kind::DcRefine,
+            (true, _, 0) => Kind::AcFirst {
+                ac: table(&tables.ac, component.ac)?,
+            },
+            (true, ..) => Kind::AcRefine {
+                ac: table(&tables.ac, component.ac)?,
+            },
+        };
+        let index = component.index;
+        let Component {
+            horizontal,
+            vertical,
+            ..
+        } = frame.components[index];
+        Ok(Self {
+            kind,
+            component: index,
+            across: horizontal as usize,
+            down: vertical as usize,
+            first: usize::from(header.first),
+            last: usize::from(header.last),
+            low: header.low,
+            dc: 0,
+            ended: 0,
+        })
+    }
+
+    /// §E.2.4: what is carried from block to block begins anew.
+    fn restart(&mut self) {
+        (self.dc, self.ended) = (0, 0);
+    }
+
+    /// Reads the block at this place of the plane.
+    #[inline]
+    fn read_block(
+        &mut self,
+        bits: &mut Bits<'_>,
+        plane: &mut Plane,
+        x: usize,
+        y: usize,
+    ) -> Result<(), Fault> {
+        if let Kind::Sequential { dc, ac } = self.kind {
+            let mut block = Block::EMPTY;
+            let quant = plane.quant.as_ref().ok_or(Fault::NoCode)?;
+            self.dc = read_sequential(bits, dc, ac, quant, self.dc, &mut block)?;
+            plane.draw(&block, x, y);
+            return Ok(());
+        }
+        let at = y * plane.across + x;
+        let block = plane.coefficients.get_mut(at).ok_or(Fault::NoCode)?;
+        match self.kind {
+            Kind::DcFirst { dc } => {
+                let (_, difference) = bits.coefficient(dc)?;
+                self.dc = self.dc.wrapping_add(difference);
+                block[0] = narrowed(self.dc << self.low);
+            }
+            Kind::DcRefine => block[0] |= i16::from(bits.bit()?) << self.low,
+            Kind::AcFirst { ac } => self.read_ac_first(ac, bits, block)?,
+            Kind::AcRefine { ac } => self.read_ac_refine(ac, bits, block)?,
+            Kind::Sequential { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// §G.1.2.2. A run of ended blocks may reach over many of them.
+    fn read_ac_first(
+        &mut self,
+        ac: &Table,
+        bits: &mut Bits<'_>,
+        block: &mut [i16; 64],
+    ) -> Result<(), Fault> {
+        if self.ended > 0 {
+            self.ended -= 1;
+            return Ok(());
+        }
+        let mut reader = *bits;
+        let mut next = self.first;
+        while next <= self.last {
+            let (symbol, value) = reader.coefficient(ac)?;
+            let run = symbol >> 4;
+            if symbol & 15 != 0 {
+                next += usize::from(run);
+                if next > self.last {
+                    return Err(Fault::NoCode);
+                }
+                block[next] = narrowed(value << self.low);
+                next += 1;
+            } else if symbol == ZERO_RUN {
+                next += 16;
+            } else {
+                self.ended = (1 << run) - 1 + reader.value(u32::from(run))?;
+                break;
+            }
+        }
+        *bits = reader;
+        Ok(())
+    }
+
+    /// §G.1.2.3: one correction bit for each coefficient that is not zero already, wherever a run passes it.
+    fn read_ac_refine(
+        &mut self,
+        ac: &Table,
+        bits: &mut Bits<'_>,
+        block: &mut [i16; 64],
+    ) -> Result<(), Fault> {
+        let mut reader = *bits;
+        let mut next = self.first;
+        while self.ended == 0 && next <= self.last {
+            let (symbol, value) = reader.coefficient(ac)?;
+            let (mut run, size) = (symbol >> 4, symbol & 15);
+            if size == 0 && symbol != ZERO_RUN {
+                self.ended = (1 << run) + reader.value(u32::from(run))?;
+                break;
+            }
+            // A new coefficient can only be 1 or -1 at this bit position: its sign is all that follows.
+            if size > 1 {
+                return Err(Fault::NoCode);
+            }
+            while next <= self.last {
+                if block[next] != 0 {
+                    correct(&mut reader, &mut block[next], self.low)?;
+                } else if run == 0 {
+                    break;
+                } else {
+                    run -= 1;
+                }
+                next += 1;
+            }
+            if symbol != ZERO_RUN {
+                if next > self.last {
+                    return Err(Fault::NoCode);
+                }
+                block[next] = narrowed(value << self.low);
+            }
+            next += 1;
+        }
+        if self.ended > 0 {
+            for coefficient in block[..=self.last].iter_mut().skip(next) {
+                if *coefficient != 0 {
+                    correct(&mut reader, coefficient, self.low)?;
+                }
+            }
+            self.ended -= 1;
+        }
+        *bits = reader;
+        Ok(())
+    }
+}
+
+/// §F.2.2: a block of a sequential scan, dequantised. Answers with its DC.
+#[allow(clippy::inline_always)]
+#[inline(always)]
+fn read_sequential(
+    bits: &mut Bits<'_>,
+    dc: &Table,
+    ac: &Table,
+    quant: &QuantTable,
+    last_dc: i32,
+    block: &mut Block,
+) -> Result<i32, Fault> {
+    let mut reader = *bits;
+    let (_, difference) = reader.coefficient(dc)?;
+    let this_dc = last_dc.wrapping_add(difference);
+    block.coefficients[0] = f32::from(narrowed(this_dc)) * quant[0];
+    let mut next = 1;
+    while next < 64 {
+        let (symbol, value) = reader.coefficient(ac)?;
+        if symbol & 15 != 0 {
+            next += usize::from(symbol >> 4);
+            let Some(at) = ZIGZAG.get(next) else {
+                return Err(Fault::NoCode);
+            };
+            let at = usize::from(at & 63);
+            // A coefficient has 15 bits at most, of which a float loses none.
+            #[allow(clippy::cast_precision_loss)]
+            {
+                block.coefficients[at] = value as f32 * quant[at];
+            }
+            block.nonzero |= 1 << at;
+            next += 1;
+        } else if symbol == ZERO_RUN {
+            next += 16;
+        } else {
+            break;
+        }
+    }
+    *bits = reader;
+    if next > 64 {
+        return Err(Fault::NoCode);
+    }
+    Ok(this_dc)
+}
+
+/// One more bit of a coefficient, away from zero.
+#[inline]
+fn correct(bits: &mut Bits<'_>, coefficient: &mut i16, low: u8) -> Result<(), Fault> {
+    if bits.bit()? {
+        let bit = 1 << low;
+        *coefficient = coefficient.saturating_add(if *coefficient < 0 { -bit } else { bit });
+    }
+    Ok(())
+}
+
+/// A coefficient as it is kept. Only nonsense is larger.
+fn narrowed(value: i32) -> i16 {
+    // Within the bounds just set.
+    #[allow(clippy::cast_possible_truncation)]
+    {
+        value.clamp(i16::MIN.into(), i16::MAX.into()) as i16
+    }
+}
+
+/// What a fault means, which depends on what follows the data.
+fn explain(fault: Fault, bits: &mut Bits<'_>) -> Rejection {
+    match (fault, bits.marker()) {
+        (Fault::NoCode, _) => Rejection::corrupt("JPEG scan has bits that mean nothing"),
+        (Fault::Exhausted, Some((0xd0..=0xd7, _))) => {
+            Rejection::corrupt("JPEG restart interval lacks blocks")
+        }
+        (Fault::Exhausted, _) => Rejection::Truncated("JPEG scan ends before its last block"),
+    }
+}
+
+/// Passes the restart marker that must come here (§E.1.4).
+fn pass_restart(bits: &mut Bits<'_>, data: &[u8], number: u32) -> Result<(), Rejection> {
+    match find_marker(bits, data)?.0 {
+        code if u32::from(code) == 0xd0 + number => {
+            bits.pass_marker();
+            Ok(())
+        }
+        0xd0..=0xd7 => Err(Rejection::corrupt("JPEG restart markers are out of order")),
+        _ => Err(Rejection::Truncated("JPEG scan lacks restart intervals")),
+    }
+}
+
+/// The marker after an interval's or a scan's last block: its code and where it begins.
+///
+/// Several cameras leave bytes before it, as libjpeg's "extraneous bytes before marker 0xd9" tells. The picture is
+/// whole, so a few of any kind are dropped, and padding of any length. Others are blocks without a place:
+/// the picture was larger, or damage made few blocks of many.
+fn find_marker(bits: &mut Bits<'_>, data: &[u8]) -> Result<(u8, usize), Rejection> {
+    let from = bits.position();
+    let Some((code, at)) = bits.marker() else {
+        return Err(Rejection::Truncated("JPEG has no end-of-image marker"));
+    };
+    match &data[from..at] {
+        [first, rest @ ..] if rest.len() >= MOST_STRAY && rest.iter().any(|byte| byte != first) => {
+            Err(Rejection::corrupt("JPEG scan goes on after its last block"))
+        }
+        _ => Ok((code, at)),
+    }
+}
+
+const MOST_STRAY: usize = 64;
+
+/// jpegtran's and mozjpeg's scripts have 10 to 20 scans. A few KB can announce thousands.
+const MOST_SCANS: usize = 100;
+
+/// A 50-megapixel picture of ten scans without subsampling visits 11 million blocks; each takes 20 to
+/// 100 ns.
+const MOST_BLOCKS: u64 = 32_000_000;
+
+/// Sixteen zeros and no coefficient after them (ZRL).
+const ZERO_RUN: u8 = 0xf0;
+
+/// Where the coefficients of a block stand, in the order in which they are sent (figure A.6).
+pub(super) const ZIGZAG: [u8; 64] = [
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20,
+    13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59,
+    52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
+];

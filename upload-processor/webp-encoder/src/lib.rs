@@ -1,0 +1,227 @@
+//! libwebp's encoder: the one piece of C in the processor, which sees our own pixels only, never an upload's bytes.
+//!
+//! A crate of its own so that all others forbid unsafe code. What holds for it here: the buffers that libwebp reads
+//! have the sizes that it is told, checked before, and are borrowed for the call; it writes into a `Vec` through a
+//! pointer that lives as long.
+
+use std::ffi::{c_int, c_void};
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+
+use libwebp_sys::{
+    WebPConfig, WebPEncode, WebPEncodingError, WebPPicture, WebPPictureFree, WebPPictureImportRGB,
+    WebPPictureImportRGBA,
+};
+
+/// What is encoded: rows without gaps.
+#[derive(Clone, Copy, Debug)]
+pub enum Picture<'a> {
+    /// Three bytes a pixel.
+    Rgb(&'a [u8]),
+    /// Four bytes a pixel, colours not premultiplied.
+    Rgba(&'a [u8]),
+    /// Luma of full size, Cb and Cr of half, rounded up; of limited range (RFC 6386 §9.2): luma from 16 to 235, colour
+    /// from 16 to 240.
+    Yuv(&'a [u8], &'a [u8], &'a [u8]),
+}
+
+/// How it is encoded.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// 0 to 100.
+    pub quality: u8,
+    /// 0 is fast, 6 makes small files.
+    pub method: u8,
+}
+
+/// Why there is no file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Failure {
+    /// `go_on` said no.
+    Stopped,
+    /// The buffers have not the size of the picture, or it is wider or higher than 16383.
+    Size,
+    /// libwebp's own: memory, or more than the format can hold.
+    Encoder(WebPEncodingError),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopped => f.write_str("it was stopped"),
+            Self::Size => f.write_str("the picture has not the size that it should have"),
+            Self::Encoder(error) => write!(f, "libwebp: {error:?}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Encodes a picture lossily. `go_on` is asked now and then.
+pub fn encode(
+    picture: Picture<'_>,
+    (width, height): (u32, u32),
+    options: Options,
+    go_on: &mut dyn FnMut() -> bool,
+) -> Result<Vec<u8>, Failure> {
+    const INVALID: Failure =
+        Failure::Encoder(WebPEncodingError::VP8_ENC_ERROR_INVALID_CONFIGURATION);
+    let mut config = WebPConfig::new().map_err(|()| INVALID)?;
+    config.quality = f32::from(options.quality);
+    config.method = options.method.into();
+    let mut target = Target(WebPPicture::new().map_err(|()| INVALID)?);
+    let mut sink = Sink {
+        file: Vec::new(),
+        go_on,
+    };
+    target.0.writer = Some(write);
+    target.0.progress_hook = Some(progress);
+    target.0.custom_ptr = (&raw mut sink).cast::<c_void>();
+    target.0.width = side(width)?;
+    target.0.height = side(height)?;
+    match picture {
+        Picture::Rgb(data) => target.import(WebPPictureImportRGB, data, 3)?,
+        Picture::Rgba(data) => target.import(WebPPictureImportRGBA, data, 4)?,
+        Picture::Yuv(y, u, v) => target.lend(y, u, v)?,
+    }
+    // SAFETY: `config` and the picture are initialised; its planes are its own, or lent by `picture` and long enough;
+    // `sink` outlives the call, within which alone the callbacks run.
+    let is_done = unsafe { WebPEncode(&raw const config, &raw mut target.0) != 0 };
+    match target.0.error_code {
+        _ if is_done => Ok(sink.file),
+        WebPEncodingError::VP8_ENC_ERROR_USER_ABORT => Err(Failure::Stopped),
+        code => Err(Failure::Encoder(code)),
+    }
+}
+
+/// What libwebp's callbacks need.
+struct Sink<'a> {
+    file: Vec<u8>,
+    go_on: &'a mut dyn FnMut() -> bool,
+}
+
+/// A picture of libwebp's, freed when it is dropped.
+struct Target(WebPPicture);
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        // SAFETY: it was initialised. Only what libwebp allocated is freed: lent planes are not.
+        unsafe { WebPPictureFree(&raw mut self.0) }
+    }
+}
+
+impl Target {
+    fn import(
+        &mut self,
+        import: unsafe extern "C" fn(*mut WebPPicture, *const u8, c_int) -> c_int,
+        data: &[u8],
+        channels: c_int,
+    ) -> Result<(), Failure> {
+        let stride = self.0.width * channels;
+        check(data, stride, self.0.height)?;
+        // SAFETY: the buffer holds as many rows of `stride` bytes as the picture has.
+        if unsafe { import(&raw mut self.0, data.as_ptr(), stride) } == 0 {
+            return Err(Failure::Encoder(self.0.error_code));
+        }
+        Ok(())
+    }
+
+    /// Lets libwebp read planes. It writes to none of a picture without alpha, whatever the pointers' type.
+    fn lend(&mut self, y: &[u8], u: &[u8], v: &[u8]) -> Result<(), Failure> {
+        let chroma = |side: c_int| (side + 1) / 2;
+        let (width, height) = (self.0.width, self.0.height);
+        check(y, width, height)?;
+        check(u, chroma(width), chroma(height))?;
+        check(v, chroma(width), chroma(height))?;
+        self.0.y_stride = width;
+        self.0.uv_stride = chroma(width);
+        self.0.y = y.as_ptr().cast_mut();
+        self.0.u = u.as_ptr().cast_mut();
+        self.0.v = v.as_ptr().cast_mut();
+        Ok(())
+    }
+}
+
+fn check(data: &[u8], stride: c_int, rows: c_int) -> Result<(), Failure> {
+    let expected = i64::from(stride) * i64::from(rows);
+    if i64::try_from(data.len()) == Ok(expected) {
+        Ok(())
+    } else {
+        Err(Failure::Size)
+    }
+}
+
+/// A side that WebP can have (14 bits), so that no product of sides overflows.
+fn side(side: u32) -> Result<c_int, Failure> {
+    match c_int::try_from(side) {
+        Ok(side @ 1..=16_383) => Ok(side),
+        _ => Err(Failure::Size),
+    }
+}
+
+/// Takes a piece of the file.
+extern "C" fn write(data: *const u8, size: usize, picture: *const WebPPicture) -> c_int {
+    if size > 0 {
+        // SAFETY: libwebp gives the picture that it was given, whose `custom_ptr` is the sink, and `size` bytes.
+        unsafe {
+            let sink = &mut *(*picture).custom_ptr.cast::<Sink<'_>>();
+            sink.file
+                .extend_from_slice(std::slice::from_raw_parts(data, size));
+        }
+    }
+    1
+}
+
+/// Asks whether to go on.
+extern "C" fn progress(_percent: c_int, picture: *const WebPPicture) -> c_int {
+    // SAFETY: as in `write`.
+    let sink = unsafe { &mut *(*picture).custom_ptr.cast::<Sink<'_>>() };
+    // A panic must not cross C: it counts as no.
+    let go_on = std::panic::catch_unwind(AssertUnwindSafe(|| (sink.go_on)()));
+    c_int::from(go_on.unwrap_or(false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPTIONS: Options = Options {
+        quality: 80,
+        method: 2,
+    };
+
+    #[test]
+    fn buffers_have_the_size_of_the_picture() {
+        let encode = |picture, size| encode(picture, size, OPTIONS, &mut || true);
+        let (luma, chroma) = (&[99; 15][..], &[128; 6][..]);
+        for (picture, size, is_right) in [
+            (Picture::Rgb(&[9; 45]), (3, 5), true),
+            (Picture::Rgb(&[9; 44]), (3, 5), false),
+            (Picture::Rgba(&[9; 60]), (3, 5), true),
+            (Picture::Rgba(&[9; 61]), (3, 5), false),
+            (Picture::Yuv(luma, chroma, chroma), (3, 5), true),
+            (Picture::Yuv(luma, chroma, &[128; 5]), (3, 5), false),
+            (Picture::Yuv(luma, &[128; 7], chroma), (3, 5), false),
+            (Picture::Rgb(&[]), (0, 5), false),
+            (Picture::Rgb(&vec![9; 3 * 16_384]), (16_384, 1), false),
+        ] {
+            let file = encode(picture, size);
+            assert_eq!(file.is_ok(), is_right, "{picture:?}");
+            match file {
+                Ok(file) => assert!(file.starts_with(b"RIFF")),
+                Err(failure) => assert_eq!(failure, Failure::Size),
+            }
+        }
+    }
+
+    #[test]
+    fn it_can_be_stopped() {
+        let data = vec![9; 3 * 256 * 256];
+        let mut asked = 0;
+        let stopped = encode(Picture::Rgb(&data), (256, 256), OPTIONS, &mut || {
+            asked += 1;
+            asked < 3
+        });
+        assert_eq!((stopped, asked), (Err(Failure::Stopped), 3));
+    }
+}
