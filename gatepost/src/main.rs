@@ -12,6 +12,7 @@ mod package;
 mod queue;
 mod replay;
 mod stop;
+mod thumbnail;
 mod token;
 mod web;
 
@@ -38,6 +39,8 @@ enum Command {
     Package(package::PackageArgs),
     /// Run events through the real handlers and compare with what is expected
     Replay(replay::ReplayArgs),
+    /// Make thumbnails of files on this machine as the processor does of uploads
+    Thumbnail(thumbnail::ThumbnailArgs),
     /// Print a token of the development issuer
     Token(token::TokenArgs),
 }
@@ -50,18 +53,21 @@ async fn main() -> ExitCode {
     let result = match command {
         Command::Dev(args) => dev::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Package(args) => package::run(&args),
-        Command::Replay(args) => match replay::run(args).await {
-            Err(error) => {
-                complain(&error);
-                return ExitCode::from(2);
-            }
-            ok => ok,
-        },
+        Command::Replay(args) => return or_two(replay::run(args).await),
+        Command::Thumbnail(args) => return or_two(thumbnail::run(&args)),
         Command::Token(args) => token::run(args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         complain(&error);
         ExitCode::FAILURE
+    })
+}
+
+/// Commands whose exit code says how the run ended have another one for a run that could not be.
+fn or_two(result: anyhow::Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        complain(&error);
+        ExitCode::from(2)
     })
 }
 

@@ -94,8 +94,21 @@ impl Manifest {
         upload: &UploadKey,
         result: &Result<Thumbnailed, Rejection>,
     ) -> Self {
-        let result = match result {
-            Ok(made) => Verdict::Ready {
+        Self {
+            version: 1,
+            id: upload.id.clone(),
+            owner: upload.owner.clone(),
+            result: Verdict::new(result, &format!("/{}", upload.media_prefix())),
+            created_at: Timestamp::from_second(now.as_second()).unwrap_or(now),
+        }
+    }
+}
+
+impl Verdict {
+    /// What became of an image whose renditions lie behind `prefix`.
+    pub fn new(result: &Result<Thumbnailed, Rejection>, prefix: &str) -> Self {
+        match result {
+            Ok(made) => Self::Ready {
                 source: Source {
                     media_type: made.source.image_type.content_type().to_owned(),
                     width: made.source.width,
@@ -107,7 +120,7 @@ impl Manifest {
                     .renditions
                     .iter()
                     .map(|rendition| Rendition {
-                        path: format!("/{}{}", upload.media_prefix(), rendition.file_name),
+                        path: format!("{prefix}{}", rendition.file_name),
                         media_type: rendition.content_type.to_owned(),
                         width: rendition.width,
                         height: rendition.height,
@@ -116,19 +129,12 @@ impl Manifest {
                     .collect(),
                 placeholder: BASE64.encode(&made.placeholder),
             },
-            Err(rejection) => Verdict::Rejected {
+            Err(rejection) => Self::Rejected {
                 reason: Reason {
                     code: rejection.code().to_owned(),
                     message: rejection.message(),
                 },
             },
-        };
-        Self {
-            version: 1,
-            id: upload.id.clone(),
-            owner: upload.owner.clone(),
-            result,
-            created_at: Timestamp::from_second(now.as_second()).unwrap_or(now),
         }
     }
 }

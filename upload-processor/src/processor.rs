@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use aws_sdk_s3::Client;
@@ -25,10 +25,8 @@ use crate::manifest::Manifest;
 use crate::rejection::Rejection;
 use crate::settings::Settings;
 use crate::storage::{self, Written};
-use crate::thumbnail::{Thumbnailed, thumbnail};
+use crate::thumbnail::{TIME_PER_IMAGE, Thumbnailed, thumbnail};
 
-/// How long one image may take. The queue's visibility timeout is far longer.
-const TIME_PER_IMAGE: Duration = Duration::from_secs(30);
 /// How many messages of a batch are worked on at a time: enough to read one while another is decoded.
 const CONCURRENT_MESSAGES: usize = 4;
 /// How many renditions are written at a time.

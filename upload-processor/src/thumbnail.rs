@@ -5,13 +5,16 @@
 //! panic on malicious input", `image`'s own changelog), which here costs the upload, not the process.
 
 use std::panic::{self, AssertUnwindSafe};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::decode::decode_while;
 use crate::inspect::{Declared, inspect};
 use crate::rejection::Rejection;
 use crate::render::{Rendition, render_while};
 use crate::settings::{ImageType, Settings};
+
+/// How long one image may take. The queue's visibility timeout is far longer.
+pub const TIME_PER_IMAGE: Duration = Duration::from_secs(30);
 
 /// All that the manifest says about a picture, and the files themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
