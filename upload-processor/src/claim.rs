@@ -19,9 +19,9 @@ use crate::event::UploadKey;
 use crate::processor::Retry;
 use crate::storage::{self, Written};
 
-/// When a claim is stale. It is taken with a core at hand, so that what is done under it takes one image's time and a
-/// few writes: the Lambda's timeout must not be longer.
-const LIFETIME: SignedDuration = SignedDuration::from_secs(60);
+/// When a claim is stale. It is taken with a core at hand, so that what is done under it takes one image's time, at
+/// most another's until there is memory, and a few writes: the Lambda's timeout must not be longer.
+const LIFETIME: SignedDuration = SignedDuration::from_secs(75);
 /// How long another content waits for the manifest, or for the claim to become stale, each time that its message is
 /// received. Five times this is longer than a claim lives, so that a dead worker's claim outlasts no message.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

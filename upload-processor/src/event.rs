@@ -1,9 +1,32 @@
-//! What a queue's message says: which objects were created.
+//! What an event says: which objects were created.
 //!
-//! The types are our own and lenient: a message is read for what we need of it. What else stands there, or does not,
-//! is S3's business from one event version to the next.
+//! S3 tells of them through a queue, a topic or `EventBridge`, each with an envelope of its own, or invokes the function
+//! itself. The types are our own and lenient: an event is read for what we need of it. What else stands there, or does
+//! not, is S3's business from one event version to the next.
 
 use serde::Deserialize;
+use serde_json::Value;
+
+/// What the function was invoked with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Invocation {
+    /// A batch of a queue's messages: each is answered for by itself.
+    Batch(Vec<Message>),
+    /// An event without a queue, from S3, SNS or `EventBridge`: the bodies in it are answered for as one.
+    Direct(Vec<String>),
+}
+
+/// A queue's message.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Message {
+    /// What the answer names if it fails.
+    #[serde(rename = "messageId")]
+    pub id: String,
+    /// What was sent.
+    #[serde(default)]
+    pub body: String,
+}
 
 /// A message's body, understood.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,7 +75,33 @@ struct RawNotification {
     #[serde(rename = "Event")]
     event: Option<String>,
     #[serde(rename = "Records")]
-    records: Option<Vec<serde_json::Value>>,
+    records: Option<Vec<Value>>,
+    /// SNS's envelope: the notification as a text.
+    #[serde(rename = "Type")]
+    envelope: Option<String>,
+    #[serde(rename = "Message")]
+    message: Option<String>,
+    /// `EventBridge`'s.
+    #[serde(rename = "detail-type")]
+    detail_type: Option<String>,
+    source: Option<String>,
+    detail: Option<RawDetail>,
+}
+
+/// An event of `EventBridge`, whose names are written otherwise, and whose key is not encoded.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct RawDetail {
+    bucket: RawBucket,
+    object: RawDetailObject,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct RawDetailObject {
+    key: String,
+    etag: Option<String>,
+    version_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -82,17 +131,67 @@ struct RawObject {
     version_id: Option<String>,
 }
 
+impl Invocation {
+    /// Reads an event; the error is a sentence about it.
+    pub fn parse(event: &Value) -> Result<Self, String> {
+        let source = |record: &Value, name| record.get(name)?.as_str().map(str::to_owned);
+        let Some(Value::Array(records)) = event.get("Records") else {
+            return Ok(Self::Direct(vec![event.to_string()]));
+        };
+        if records
+            .iter()
+            .any(|record| source(record, "eventSource").as_deref() == Some("aws:sqs"))
+        {
+            let records = Value::Array(records.clone());
+            return serde_json::from_value(records)
+                .map(Self::Batch)
+                .map_err(|error| format!("a record is no message of SQS: {error}"));
+        }
+        let of_topic = |record: &Value| {
+            let is_topic = source(record, "EventSource").as_deref() == Some("aws:sns");
+            let body = record.get("Sns")?.get("Message")?.as_str()?;
+            is_topic.then(|| body.to_owned())
+        };
+        let bodies: Option<Vec<String>> = records.iter().map(of_topic).collect();
+        let bodies = bodies.filter(|bodies| !bodies.is_empty());
+        Ok(Self::Direct(
+            bodies.unwrap_or_else(|| vec![event.to_string()]),
+        ))
+    }
+}
+
 impl Notice {
     /// Reads a message's body; the error is a sentence about it.
     pub fn parse(body: &str) -> Result<Self, String> {
+        Self::parse_within(body, 1)
+    }
+
+    fn parse_within(body: &str, envelopes: u32) -> Result<Self, String> {
         let raw: RawNotification = serde_json::from_str(body)
-            .map_err(|error| format!("it is no S3 notification: {error}"))?;
+            .map_err(|error| format!("it is no notification of S3, SNS or EventBridge: {error}"))?;
         if raw.event.as_deref() == Some("s3:TestEvent") {
             return Ok(Self::Test);
         }
-        let records = raw
-            .records
-            .ok_or("it is no S3 notification: there are no Records")?;
+        if let (Some(kind), Some(message)) = (&raw.envelope, &raw.message) {
+            return match kind.as_str() {
+                "Notification" if envelopes > 0 => Self::parse_within(message, envelopes - 1),
+                "Notification" => Err("it is an SNS notification within another".to_owned()),
+                other => Err(format!(
+                    "it is an SNS message of type {other:?}, which tells of no object"
+                )),
+            };
+        }
+        if let (Some(kind), Some(source)) = (&raw.detail_type, &raw.source) {
+            return Ok(Self::Records(vec![match raw.detail {
+                Some(detail) if kind == "Object Created" && source == "aws.s3" => {
+                    detail.understand()
+                }
+                _ => Record::Other(format!("{source} {kind}")),
+            }]));
+        }
+        let records = raw.records.ok_or(
+            "it is no notification of S3, SNS or EventBridge: it has no Records and no detail-type",
+        )?;
         let records = records.into_iter().map(|record| {
             serde_json::from_value(record)
                 .map_err(|error| format!("the record is none of S3's: {error}"))
@@ -123,6 +222,17 @@ impl RawRecord {
                 .map(|etag| etag.trim_matches('"').to_owned())
                 .filter(|etag| !etag.is_empty()),
         }))
+    }
+}
+
+impl RawDetail {
+    fn understand(self) -> Record {
+        Record::Created(CreatedObject {
+            bucket: self.bucket.name,
+            key: self.object.key,
+            version_id: self.object.version_id.filter(|version| !version.is_empty()),
+            etag: self.object.etag.filter(|etag| !etag.is_empty()),
+        })
     }
 }
 
@@ -207,8 +317,83 @@ mod tests {
             panic!("a record that cannot be read spoils no other");
         };
         assert!(matches!(records[0], Record::Unreadable(_)));
-        for body in ["", "hello", "{}", "[]"] {
+        for body in [
+            "",
+            "hello",
+            "{}",
+            "[]",
+            r#"{"Type":"SubscriptionConfirmation","Message":"You have chosen to subscribe"}"#,
+            r#"{"Type":"Notification","Message":"hello"}"#,
+        ] {
             assert!(Notice::parse(body).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn envelopes_are_opened() {
+        let object = |key: &str| {
+            Notice::Records(vec![Record::Created(CreatedObject {
+                bucket: "b".to_owned(),
+                key: key.to_owned(),
+                version_id: Some("v".to_owned()),
+                etag: Some("e".to_owned()),
+            })])
+        };
+        let notification = serde_json::json!({"Records": [{
+            "eventSource": "aws:s3", "eventName": "ObjectCreated:Post",
+            "s3": {"bucket": {"name": "b"}, "object": {"key": "a+b", "eTag": "e", "versionId": "v"}},
+        }]})
+        .to_string();
+        let topic =
+            serde_json::json!({"Type": "Notification", "Message": notification}).to_string();
+        assert_eq!(Notice::parse(&topic), Ok(object("a b")));
+        let twice = serde_json::json!({"Type": "Notification", "Message": topic}).to_string();
+        assert!(Notice::parse(&twice).is_err());
+        let event = |kind: &str| {
+            serde_json::json!({"version": "0", "source": "aws.s3", "detail-type": kind, "detail": {
+                "version": "0", "bucket": {"name": "b"}, "reason": "PostObject",
+                "object": {"key": "a+b", "size": 1, "etag": "e", "version-id": "v", "sequencer": "1"},
+            }})
+            .to_string()
+        };
+        assert_eq!(Notice::parse(&event("Object Created")), Ok(object("a+b")));
+        assert_eq!(
+            Notice::parse(&event("Object Deleted")),
+            Ok(Notice::Records(vec![Record::Other(
+                "aws.s3 Object Deleted".to_owned()
+            )]))
+        );
+    }
+
+    #[test]
+    fn an_invocation_is_a_batch_or_an_event_by_itself() {
+        let parse = |text: &str| Invocation::parse(&serde_json::from_str(text).unwrap());
+        let batch = parse(
+            r#"{"Records":[{"eventSource":"aws:sqs","messageId":"1","body":"x"},{"eventSource":"aws:sqs","messageId":"2"}]}"#,
+        );
+        let message = |id: &str, body: &str| Message {
+            id: id.to_owned(),
+            body: body.to_owned(),
+        };
+        assert_eq!(
+            batch,
+            Ok(Invocation::Batch(vec![message("1", "x"), message("2", "")]))
+        );
+        assert!(parse(r#"{"Records":[{"eventSource":"aws:sqs"}]}"#).is_err());
+        let topic = parse(
+            r#"{"Records":[{"EventSource":"aws:sns","Sns":{"Message":"x"}},{"EventSource":"aws:sns","Sns":{"Message":"y"}}]}"#,
+        );
+        assert_eq!(
+            topic,
+            Ok(Invocation::Direct(vec!["x".to_owned(), "y".to_owned()]))
+        );
+        for text in [
+            r#"{"Records":[{"eventSource":"aws:s3"}]}"#,
+            r#"{"Records":[]}"#,
+            r#"{"detail-type":"Object Created"}"#,
+            "7",
+        ] {
+            assert_eq!(parse(text), Ok(Invocation::Direct(vec![text.to_owned()])));
         }
     }
 

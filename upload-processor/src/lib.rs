@@ -5,6 +5,7 @@
 //! is the whole way of one image, without any I/O: [`inspect`] looks at the bytes before anything is allocated for
 //! them, [`decode`] is strict, [`render`] makes every size from one decode.
 
+mod budget;
 mod claim;
 mod colour;
 pub mod decode;
@@ -12,6 +13,7 @@ pub mod event;
 pub mod inspect;
 mod jpeg;
 pub mod manifest;
+mod outcomes;
 pub mod processor;
 pub mod rejection;
 pub mod render;

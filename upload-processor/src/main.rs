@@ -6,6 +6,9 @@ use lambda_runtime::{LambdaEvent, run, service_fn};
 use upload_processor::settings::Settings;
 use upload_processor::{Buckets, Processor};
 
+/// Memory that is not for images: the process itself, connections, and the files of renditions while they are written.
+const RESERVED_BYTES: u64 = 64 * 1024 * 1024;
+
 #[tokio::main(flavor = "multi_thread")]
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
@@ -17,13 +20,31 @@ async fn main() -> anyhow::Result<()> {
         uploads: variable("GATEPOST_UPLOAD_BUCKET")?,
         media: variable("GATEPOST_MEDIA_BUCKET")?,
     };
-    let settings: Settings = serde_json::from_str(&variable("GATEPOST_SETTINGS")?)
-        .context("GATEPOST_SETTINGS is not what `gatepost package` writes")?;
+    let settings = read_settings()?;
     let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
     let s3 = aws_sdk_s3::Client::new(&aws);
-    let processor = Processor::new(s3, buckets, settings, Timestamp::now);
+    let mut processor = Processor::new(s3, buckets, settings, Timestamp::now);
+    if let Ok(megabytes) =
+        variable("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|text| Ok(text.parse::<u64>()?))
+    {
+        let bytes = megabytes * 1024 * 1024;
+        processor = processor.with_memory(bytes.saturating_sub(RESERVED_BYTES));
+    }
+    if let Ok(queue_url) = variable("GATEPOST_OUTCOMES_QUEUE_URL") {
+        processor = processor.with_outcomes(aws_sdk_sqs::Client::new(&aws), queue_url);
+    }
     let handler = service_fn(|event: LambdaEvent<_>| processor.handle(event));
     run(handler).await.map_err(|error| anyhow::anyhow!(error))
+}
+
+/// What `gatepost package` put beside this program.
+fn read_settings() -> anyhow::Result<Settings> {
+    let folder = std::env::var_os("LAMBDA_TASK_ROOT").unwrap_or_else(|| ".".into());
+    let file = std::path::Path::new(&folder).join("settings.json");
+    let text = std::fs::read_to_string(&file)
+        .with_context(|| format!("{} cannot be read", file.display()))?;
+    serde_json::from_str(&text)
+        .with_context(|| format!("{} is not what `gatepost package` writes", file.display()))
 }
 
 fn variable(name: &str) -> anyhow::Result<String> {

@@ -1,4 +1,4 @@
-//! The Lambda itself: a batch of messages in, and which of them are to be sent again.
+//! The Lambda itself: a batch of messages in, and which of them are to be sent again; or an event without a queue.
 //!
 //! Every message ends one of two ways. What will never succeed is finished: an upload that is no image has its
 //! manifest, an event that is none of ours has its line in the log. What may succeed later fails, alone, and the
@@ -7,25 +7,28 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use aws_sdk_s3::Client;
 use data_encoding::HEXLOWER;
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use lambda_runtime::LambdaEvent;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::budget::{Budget, Turn};
 use crate::claim;
-use crate::event::{CreatedObject, Notice, Record, UploadKey};
+use crate::event::{CreatedObject, Invocation, Message, Notice, Record, UploadKey};
 use crate::inspect::Declared;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Verdict};
+use crate::outcomes::{Outcomes, Timings};
 use crate::rejection::Rejection;
 use crate::settings::Settings;
 use crate::storage::{self, Written};
-use crate::thumbnail::{TIME_PER_IMAGE, Thumbnailed, thumbnail};
+use crate::thumbnail::{TIME_PER_IMAGE, Thumbnailed, thumbnail_once_admitted};
 
 /// How many messages of a batch are worked on at a time: enough to read one while another is decoded.
 const CONCURRENT_MESSAGES: usize = 4;
@@ -42,8 +45,10 @@ pub struct Processor {
     buckets: Buckets,
     settings: Arc<Settings>,
     clock: Clock,
-    /// One image a core: they are all arithmetic, and each has its memory.
+    /// One image a core: they are all arithmetic.
     cores: Arc<Semaphore>,
+    memory: Budget,
+    outcomes: Option<Outcomes>,
 }
 
 /// Where uploads come from and media go.
@@ -81,6 +86,15 @@ enum Claim {
     Finished(Manifest),
 }
 
+/// What was made of an upload, and how long that took.
+struct Made {
+    /// What the manifest will say.
+    result: Result<Thumbnailed, Rejection>,
+    waited: Duration,
+    read: Duration,
+    rendered: Duration,
+}
+
 /// What became of a batch, message by message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchReport {
@@ -89,7 +103,7 @@ pub struct BatchReport {
 }
 
 impl Processor {
-    /// A processor on as many cores as the machine has.
+    /// A processor on as many cores as the machine has, each with room for the largest image.
     pub fn new(
         s3: Client,
         buckets: Buckets,
@@ -97,30 +111,68 @@ impl Processor {
         clock: impl Fn() -> Timestamp + Send + Sync + 'static,
     ) -> Self {
         let n_cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let memory = settings.max_memory().saturating_mul(n_cores as u64);
         Self {
             s3,
             buckets,
             settings: Arc::new(settings),
             clock: Arc::new(clock),
             cores: Arc::new(Semaphore::new(n_cores)),
+            memory: Budget::new(memory),
+            outcomes: None,
         }
     }
 
-    /// The Lambda handler. It never fails as a whole: that would send the good messages again, too.
-    pub async fn handle(
-        &self,
-        event: LambdaEvent<SqsEvent>,
-    ) -> Result<SqsBatchResponse, lambda_runtime::Error> {
-        Ok(self.process_batch(event.payload).await.response())
+    /// Images together take no more than this, in bytes, their files included.
+    #[must_use]
+    pub fn with_memory(mut self, bytes: u64) -> Self {
+        if bytes < self.settings.max_memory() {
+            tracing::warn!(
+                bytes,
+                largest_image = self.settings.max_memory(),
+                "the largest image that is allowed may need more memory than there is"
+            );
+        }
+        self.memory = Budget::new(bytes);
+        self
+    }
+
+    /// Sends a message to a queue for each upload that ends.
+    #[must_use]
+    pub fn with_outcomes(mut self, sqs: aws_sdk_sqs::Client, queue_url: String) -> Self {
+        self.outcomes = Some(Outcomes { sqs, queue_url });
+        self
+    }
+
+    /// The Lambda handler. With a batch it never fails as a whole: that would send the good messages again, too. An
+    /// event without a queue fails if something in it is to come again, so that who invoked tries it again.
+    pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, lambda_runtime::Error> {
+        let bodies = match Invocation::parse(&event.payload) {
+            Ok(Invocation::Batch(messages)) => {
+                return Ok(self.process_batch(messages).await.response());
+            }
+            Ok(Invocation::Direct(bodies)) => bodies,
+            Err(reason) => return Err(reason.into()),
+        };
+        let mut outcomes = Vec::new();
+        for body in bodies {
+            let processor = self.clone();
+            let task = tokio::spawn(async move { processor.process_message(&body).await });
+            let result = task
+                .await
+                .unwrap_or_else(|panic| Err(Retry::new("processing", &panic)));
+            outcomes.extend(result.map_err(|retry| retry.reason)?);
+        }
+        let shown = outcomes.iter().map(Outcome::shown);
+        Ok(json!({"outcomes": shown.collect::<Vec<_>>()}))
     }
 
     /// Processes a batch and tells what became of each message.
-    pub async fn process_batch(&self, event: SqsEvent) -> BatchReport {
-        let messages = stream::iter(event.records)
+    pub async fn process_batch(&self, messages: Vec<Message>) -> BatchReport {
+        let messages = stream::iter(messages)
             .map(|message| {
                 let processor = self.clone();
-                let id = message.message_id.unwrap_or_default();
-                let body = message.body.unwrap_or_default();
+                let Message { id, body } = message;
                 async move {
                     // A task of its own: a panic fails this message and no other.
                     let task = tokio::spawn(async move { processor.process_message(&body).await });
@@ -175,12 +227,7 @@ impl Processor {
         };
         let started = Instant::now();
         if let Some(manifest) = self.read_manifest(&upload).await? {
-            tracing::info!(
-                owner = upload.owner,
-                id = upload.id,
-                "the upload was finished before"
-            );
-            return Ok(Outcome::AlreadyFinished(manifest));
+            return self.finished_before(&upload, manifest).await;
         }
         let Some(source) = storage::open(&self.s3, object).await? else {
             return Ok(ignored(
@@ -191,12 +238,19 @@ impl Processor {
         let core = if may_vary {
             match self.claim(&upload, &source).await? {
                 Claim::Held(core) => core,
-                Claim::Finished(manifest) => return Ok(Outcome::AlreadyFinished(manifest)),
+                Claim::Finished(manifest) => return self.finished_before(&upload, manifest).await,
             }
         } else {
             self.core().await?
         };
-        let result = self.make(source, core).await?;
+        let waited = started.elapsed();
+        let Made {
+            result,
+            waited: waited_for_memory,
+            read,
+            rendered,
+        } = self.make(source, core).await?;
+        let writing = Instant::now();
         if let Ok(made) = &result {
             self.write_renditions(&upload, made).await?;
         }
@@ -217,9 +271,14 @@ impl Processor {
         }
         if !is_ours {
             return match self.read_manifest(&upload).await? {
-                Some(manifest) => Ok(Outcome::AlreadyFinished(manifest)),
+                Some(manifest) => self.finished_before(&upload, manifest).await,
                 None => Ok(ignored("the upload was deleted meanwhile".to_owned())),
             };
+        }
+        if let Some(outcomes) = &self.outcomes {
+            let waited = waited + waited_for_memory;
+            let timings = Timings::new(waited, read, rendered, writing.elapsed());
+            outcomes.send(&upload, &manifest, Some(timings)).await?;
         }
         let elapsed_ms = started.elapsed().as_millis();
         match &result {
@@ -243,6 +302,23 @@ impl Processor {
             ),
         }
         Ok(Outcome::Finished(manifest))
+    }
+
+    /// The end of an upload that has its manifest. Whether its outcome was sent nobody knows, so it is sent again.
+    async fn finished_before(
+        &self,
+        upload: &UploadKey,
+        manifest: Manifest,
+    ) -> Result<Outcome, Retry> {
+        tracing::info!(
+            owner = upload.owner,
+            id = upload.id,
+            "the upload was finished before"
+        );
+        if let Some(outcomes) = &self.outcomes {
+            outcomes.send(upload, &manifest, None).await?;
+        }
+        Ok(Outcome::AlreadyFinished(manifest))
     }
 
     /// Makes sure that nobody works on another content of the upload, and waits a while for whoever does. The claim is
@@ -278,17 +354,23 @@ impl Processor {
         core.map_err(|error| Retry::new("waiting for a core", &error))
     }
 
-    /// Reads and renders an upload. The inner result is what the manifest will say.
+    /// Reads and renders an upload, with as much memory as its headers say that it will take.
     async fn make(
         &self,
         source: storage::Upload,
         core: OwnedSemaphorePermit,
-    ) -> Result<Result<Thumbnailed, Rejection>, Retry> {
-        if source.bytes > self.settings.max_bytes {
-            return Ok(Err(Rejection::TooLarge {
+    ) -> Result<Made, Retry> {
+        let mut made = Made {
+            result: Err(Rejection::TooLarge {
                 bytes: source.bytes,
                 max: self.settings.max_bytes,
-            }));
+            }),
+            waited: Duration::ZERO,
+            read: Duration::ZERO,
+            rendered: Duration::ZERO,
+        };
+        if source.bytes > self.settings.max_bytes {
+            return Ok(made);
         }
         let declared = Declared {
             content_type: source.content_type.clone(),
@@ -297,13 +379,26 @@ impl Processor {
                 .as_ref()
                 .and_then(|text| HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()),
         };
+        let closed = || Retry::new("waiting for memory", &"the processor is being stopped");
+        let started = Instant::now();
+        let turn = self.memory.turn().await.ok_or_else(closed)?;
+        let size = source.bytes;
+        let file = turn.take(size).await.ok_or_else(closed)?;
+        made.waited = started.elapsed();
+
+        let reading = Instant::now();
         let bytes = source.read().await?;
+        made.read = reading.elapsed();
+
         let settings = self.settings.clone();
+        let runtime = Handle::current();
         let work = tokio::task::spawn_blocking(move || {
-            let deadline = Instant::now() + TIME_PER_IMAGE;
-            let result = thumbnail(&bytes, &declared, &settings, Some(deadline));
-            drop(core);
-            result
+            let result = render(
+                &bytes, &declared, &settings, &runtime, turn, size, &mut made,
+            );
+            made.result = result;
+            drop((file, core));
+            made
         });
         work.await.map_err(|error| Retry::new("rendering", &error))
     }
@@ -339,16 +434,30 @@ impl Processor {
     }
 }
 
+impl Outcome {
+    /// In a few words, for who invoked the function by hand.
+    fn shown(&self) -> Value {
+        match self {
+            Self::Finished(manifest) | Self::AlreadyFinished(manifest) => {
+                let status = match manifest.result {
+                    Verdict::Ready { .. } => "ready",
+                    Verdict::Rejected { .. } => "rejected",
+                };
+                json!({"id": manifest.id, "owner": manifest.owner, "status": status})
+            }
+            Self::Ignored(reason) => json!({"status": "ignored", "reason": reason}),
+        }
+    }
+}
+
 impl BatchReport {
     /// The partial-batch answer: SQS keeps these messages and deletes the others.
-    pub fn response(&self) -> SqsBatchResponse {
-        let mut response = SqsBatchResponse::default();
-        for (message_id, result) in &self.messages {
-            if result.is_err() {
-                response.add_failure(message_id);
-            }
-        }
-        response
+    pub fn response(&self) -> Value {
+        let failed = self.messages.iter().filter(|(_, result)| result.is_err());
+        let failed: Vec<_> = failed
+            .map(|(message_id, _)| json!({"itemIdentifier": message_id}))
+            .collect();
+        json!({"batchItemFailures": failed})
     }
 }
 
@@ -358,6 +467,31 @@ impl Retry {
             reason: format!("{what}: {error}"),
         }
     }
+}
+
+/// Inspects an image, waits for the memory that it will take, and makes its thumbnails; on a thread that may block.
+fn render(
+    bytes: &[u8],
+    declared: &Declared,
+    settings: &Settings,
+    runtime: &Handle,
+    turn: Turn,
+    size: u64,
+    made: &mut Made,
+) -> Result<Thumbnailed, Rejection> {
+    let started = Instant::now();
+    let mut waited = Duration::ZERO;
+    let admit = |memory| {
+        let waiting = Instant::now();
+        let share = runtime.block_on(turn.take_besides(size, memory));
+        drop(turn);
+        waited = waiting.elapsed();
+        share
+    };
+    let result = thumbnail_once_admitted(bytes, declared, settings, TIME_PER_IMAGE, admit);
+    made.waited += waited;
+    made.rendered = started.elapsed().saturating_sub(waited);
+    result
 }
 
 /// What cannot be read is acknowledged, since it will be no better the next time, and is worth a look.

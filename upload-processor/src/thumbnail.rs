@@ -52,29 +52,68 @@ pub fn thumbnail(
     settings: &Settings,
     deadline: Option<Instant>,
 ) -> Result<Thumbnailed, Rejection> {
-    let steps = || {
-        let mut go_on = |step| match deadline {
-            Some(deadline) if Instant::now() >= deadline => Err(Rejection::Timeout(step)),
-            _ => Ok(()),
-        };
-        go_on("inspect")?;
-        let inspected = inspect(bytes, declared, settings)?;
-        go_on("decode")?;
-        let decoded = decode_while(&inspected, &mut go_on)?;
-        let (width, height) = decoded.size();
-        let rendered = render_while(decoded, settings, &mut go_on)?;
-        Ok(Thumbnailed {
-            source: Source {
-                image_type: inspected.image_type(),
-                width,
-                height,
-                bytes: inspected.bytes(),
-                sha256: inspected.sha256(),
-            },
-            renditions: rendered.renditions,
-            placeholder: rendered.placeholder,
+    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        return Err(Rejection::Timeout("inspect"));
+    }
+    caught(bytes.len(), || {
+        steps(bytes, declared, settings, |_| deadline)
+    })
+}
+
+/// The same, with a while between inspection and decoding: `admit` is told how much memory the rest will take, and what
+/// it answers with is held until that is done. The time runs from then on.
+pub(crate) fn thumbnail_once_admitted<T>(
+    bytes: &[u8],
+    declared: &Declared,
+    settings: &Settings,
+    time: Duration,
+    admit: impl FnOnce(u64) -> T,
+) -> Result<Thumbnailed, Rejection> {
+    let mut held = None;
+    let result = caught(bytes.len(), || {
+        steps(bytes, declared, settings, |memory| {
+            held = Some(admit(memory));
+            Some(Instant::now() + time)
         })
+    });
+    drop(held);
+    result
+}
+
+fn steps(
+    bytes: &[u8],
+    declared: &Declared,
+    settings: &Settings,
+    admit: impl FnOnce(u64) -> Option<Instant>,
+) -> Result<Thumbnailed, Rejection> {
+    let inspected = inspect(bytes, declared, settings)?;
+    let deadline = admit(inspected.memory());
+    let mut go_on = |step| match deadline {
+        Some(deadline) if Instant::now() >= deadline => Err(Rejection::Timeout(step)),
+        _ => Ok(()),
     };
+    go_on("decode")?;
+    let decoded = decode_while(&inspected, &mut go_on)?;
+    let (width, height) = decoded.size();
+    let rendered = render_while(decoded, settings, &mut go_on)?;
+    Ok(Thumbnailed {
+        source: Source {
+            image_type: inspected.image_type(),
+            width,
+            height,
+            bytes: inspected.bytes(),
+            sha256: inspected.sha256(),
+        },
+        renditions: rendered.renditions,
+        placeholder: rendered.placeholder,
+    })
+}
+
+/// The panic boundary.
+fn caught(
+    n_bytes: usize,
+    steps: impl FnOnce() -> Result<Thumbnailed, Rejection>,
+) -> Result<Thumbnailed, Rejection> {
     // Nothing outlives the closure but its result: there is no state that a panic could leave half changed.
     panic::catch_unwind(AssertUnwindSafe(steps)).unwrap_or_else(|payload| {
         let reason = payload
@@ -82,7 +121,7 @@ pub fn thumbnail(
             .copied()
             .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
             .unwrap_or("unknown");
-        tracing::error!(reason, bytes = bytes.len(), "a decoder panicked");
+        tracing::error!(reason, bytes = n_bytes, "a decoder panicked");
         Err(Rejection::corrupt(format!("a decoder panicked: {reason}")))
     })
 }

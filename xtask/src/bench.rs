@@ -5,37 +5,46 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use crate::cargo;
+use crate::{cargo, photos};
 
-/// The harness and its peers.
+/// The harness of the edge and its peers.
 const EDGE: &str = "bench/edge";
 /// Keys, configuration and package of the run.
-const WORK: &str = "target/bench/edge";
+const EDGE_WORK: &str = "target/bench/edge";
+/// The harness of thumbnails and its peer.
+const IMAGES: &str = "bench/images";
+const IMAGES_WORK: &str = "target/bench/images";
 
+/// Runs one harness, which gets the arguments, or all.
 pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
-    let peers = Path::new(EDGE).join("node_modules");
-    if !peers.exists() {
-        crate::run(
-            Command::new("npm")
-                .args(["ci", "--silent"])
-                .current_dir(EDGE),
-        )?;
+    match arguments {
+        ["edge", rest @ ..] => edge(rest),
+        ["images", rest @ ..] => images(rest),
+        all => {
+            edge(all)?;
+            images(&[])
+        }
     }
+}
+
+/// Viewer requests, beside libraries that verify JWTs.
+fn edge(arguments: &[&str]) -> anyhow::Result<()> {
+    install(EDGE)?;
     let node = |script: &str, arguments: &[&str]| {
         crate::run(
             Command::new("node")
                 .arg(format!("{EDGE}/{script}"))
-                .args(["--work", WORK])
+                .args(["--work", EDGE_WORK])
                 .args(arguments),
         )
     };
     node("prepare.mjs", &[])?;
-    let config = format!("{WORK}/gatepost.toml");
-    let dist = format!("{WORK}/dist");
+    let config = format!("{EDGE_WORK}/gatepost.toml");
+    let dist = format!("{EDGE_WORK}/dist");
     cargo(&[
         "run", "--quiet", "--locked", "--", "package", "--config", &config, "--out", &dist,
     ])?;
-    let ours = format!("{WORK}/ours");
+    let ours = format!("{EDGE_WORK}/ours");
     crate::run(Command::new("python3").args([
         "-m",
         "zipfile",
@@ -45,4 +54,45 @@ pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
     ]))
     .context("Python 3 unpacks the package")?;
     node("run.mjs", &[&["--ours", &ours], arguments].concat())
+}
+
+/// Thumbnails, beside sharp: time, memory, and quality at equal bytes.
+fn images(arguments: &[&str]) -> anyhow::Result<()> {
+    install(IMAGES)?;
+    photos::fetch(photos::PHONE)?;
+    photos::fetch(photos::SCREEN)?;
+    let build = ["build", "--release", "--locked", "--quiet"];
+    let ours = ["--package", "upload-processor", "--example", "thumbnails"];
+    cargo(&[&build[..], &ours].concat())?;
+    let manifest = format!("{IMAGES}/score/Cargo.toml");
+    let target = format!("{IMAGES_WORK}/score");
+    cargo(
+        &[
+            &build[..],
+            &["--manifest-path", &manifest, "--target-dir", &target],
+        ]
+        .concat(),
+    )?;
+    crate::run(
+        Command::new("python3")
+            .arg(format!("{IMAGES}/run.py"))
+            .args(["--ours", "target/release/examples/thumbnails"])
+            .arg("--score")
+            .arg(format!("{target}/release/gatepost-score"))
+            .args(["--photos", photos::FOLDER, "--work", IMAGES_WORK])
+            .args(arguments),
+    )
+    .context("Python 3 runs the harness")
+}
+
+/// Installs a harness's packages, unless they are there.
+fn install(folder: &str) -> anyhow::Result<()> {
+    if Path::new(folder).join("node_modules").exists() {
+        return Ok(());
+    }
+    crate::run(
+        Command::new("npm")
+            .args(["ci", "--silent"])
+            .current_dir(folder),
+    )
 }

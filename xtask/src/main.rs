@@ -2,6 +2,7 @@
 
 mod bench;
 mod fuzz;
+mod photos;
 mod test;
 
 use std::path::Path;
@@ -10,11 +11,11 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, ensure};
 
 const USAGE: &str = "usage: cargo xtask test
-       cargo xtask bench [ARGUMENT…]
+       cargo xtask bench [edge|images [ARGUMENT…]]
        cargo xtask fuzz [SECONDS [TARGET…]]
 
   test    format, lints, documentation, every test of every kind, the events of test-events/
-  bench   side by side with peers; arguments go to bench/edge/run.mjs, such as --format json
+  bench   side by side with peers; arguments go to the harness, such as --format json
   fuzz    each fuzz target for so many seconds (600); needs a nightly compiler";
 
 fn main() -> ExitCode {

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
 
-use crate::{cargo, cargo_binary, npm};
+use crate::{cargo, cargo_binary, npm, photos};
 
 /// MIT; speaks S3 with signatures checked, when it is told `AUTH=true`.
 const MINISTACK: &str = "ministack==1.5.33";
@@ -25,6 +25,7 @@ const TEST: &[Step] = &[
     ("Node.js 22 and 24, as at the edge", install_edge_nodes),
     ("Chromium", install_chromium),
     ("MiniStack", install_ministack),
+    ("a real photo", || photos::fetch(photos::PHONE)),
     ("format", || cargo(&["fmt", "--all", "--check"])),
     ("lints", || {
         cargo(&[

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lambda_events::sqs::SqsEvent;
 use lambda_runtime::{Context, LambdaEvent};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use upload_processor::Processor;
 
@@ -44,15 +43,13 @@ pub(super) async fn run(queue: Arc<Queue>, processor: Processor) -> anyhow::Resu
 
 /// One invocation: messages that the answer names, or all if it fails, come again; the others are done.
 async fn invoke(queue: &Queue, processor: &Processor, batch: &[Message]) -> anyhow::Result<()> {
-    let event = sqs_event(batch)?;
-    let failed: Option<Vec<String>> = processor
-        .handle(LambdaEvent::new(event, Context::default()))
-        .await
-        .ok()
-        .map(|answer| {
-            let failures = answer.batch_item_failures.into_iter();
-            failures.map(|failure| failure.item_identifier).collect()
-        });
+    let event = LambdaEvent::new(sqs_event(batch), Context::default());
+    // The answer is read as Lambda's poller reads it.
+    let failed: Option<Vec<String>> = processor.handle(event).await.ok().and_then(|answer| {
+        let failures = answer["batchItemFailures"].as_array()?.iter();
+        let ids = failures.map(|failure| failure["itemIdentifier"].as_str().map(str::to_owned));
+        ids.collect()
+    });
     for message in batch {
         let id = &message.message_id;
         let is_done = failed.as_ref().is_some_and(|failed| !failed.contains(id));
@@ -69,7 +66,7 @@ async fn invoke(queue: &Queue, processor: &Processor, batch: &[Message]) -> anyh
 }
 
 /// The event as Lambda's poller sends it.
-pub(crate) fn sqs_event(batch: &[Message]) -> serde_json::Result<SqsEvent> {
+pub(crate) fn sqs_event(batch: &[Message]) -> Value {
     let records: Vec<_> = batch
         .iter()
         .map(|message| {
@@ -88,5 +85,5 @@ pub(crate) fn sqs_event(batch: &[Message]) -> serde_json::Result<SqsEvent> {
             })
         })
         .collect();
-    serde_json::from_value(json!({"Records": records}))
+    json!({"Records": records})
 }

@@ -1,8 +1,8 @@
 //! `gatepost package`: what is deployed, byte for byte the same whenever it is made of the same, and
 //! `manifest.json`, from which Terraform reads what there is.
 
-mod addon;
 mod archive;
+mod build;
 mod glibc;
 
 use std::path::{Path, PathBuf};
@@ -16,13 +16,16 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::Config;
 
-pub(crate) use addon::Addon;
+use build::BOOTSTRAP;
+pub(crate) use build::{ADDON, Artifact};
 
 /// The handler of the Lambda@Edge face.
 const INDEX: &str = include_str!("../../../edge-auth/lambda-edge/index.mjs");
 /// What Lambda@Edge took for a viewer-request function before its limit was raised; some accounts and tools still do.
 const MAX_EDGE_BYTES: usize = 1_500_000;
-/// The glibc of Amazon Linux 2023, on which Lambda's Node.js runs.
+/// What we allow ourselves for the processor: Lambda unpacks it before the first event.
+const MAX_PROCESSOR_BYTES: usize = 8_000_000;
+/// The glibc of Amazon Linux 2023, on which Lambda runs Node.js and `provided.al2023`.
 const NEWEST_GLIBC: (u16, u16) = (2, 34);
 
 #[derive(Args, Debug)]
@@ -39,6 +42,7 @@ pub(crate) struct PackageArgs {
 pub(crate) struct PackedFile {
     pub(crate) name: &'static str,
     pub(crate) content: Vec<u8>,
+    pub(crate) is_program: bool,
 }
 
 /// `manifest.json`. The names of the fields are a contract.
@@ -49,6 +53,7 @@ struct Manifest {
     /// SHA-256 of the configuration as it is packed, in hexadecimal.
     config_sha256: String,
     edge_auth: Package,
+    upload_processor: Package,
 }
 
 #[derive(Serialize)]
@@ -59,7 +64,7 @@ struct Package {
     /// The same in base64, as Lambda and Terraform compare it.
     source_code_hash: String,
     handler: &'static str,
-    runtimes: [&'static str; 2],
+    runtimes: &'static [&'static str],
     architecture: &'static str,
     glibc: String,
     contents: Vec<Content>,
@@ -78,61 +83,128 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
         !config.edge.issuers.is_empty(),
         "the configuration names no issuer, so that nobody could sign in; add [[issuers]] (the local stack's own is not packed)"
     );
-    let addon = Addon::build()?;
-    let content = addon.read()?;
-    let needed = glibc::needed(&content)
-        .with_context(|| format!("{} cannot be understood", addon.path().display()))?;
+    let (addon, edge_glibc) = built(&ADDON)?;
+    let (bootstrap, processor_glibc) = built(&BOOTSTRAP)?;
+    let edge = Packed {
+        file: "edge-auth.zip",
+        max_bytes: MAX_EDGE_BYTES,
+        handler: "index.handler",
+        runtimes: &["nodejs22.x", "nodejs24.x"],
+        glibc: edge_glibc,
+        files: edge_files(&config.edge, addon)?,
+    };
+    let processor = Packed {
+        file: "upload-processor.zip",
+        max_bytes: MAX_PROCESSOR_BYTES,
+        handler: "bootstrap",
+        runtimes: &["provided.al2023"],
+        glibc: processor_glibc,
+        files: processor_files(&config.images, bootstrap)?,
+    };
+    let manifest = Manifest {
+        version: 1,
+        gatepost: env!("CARGO_PKG_VERSION"),
+        config_sha256: config_sha256(&config)?,
+        edge_auth: edge.write(&args.out)?,
+        upload_processor: processor.write(&args.out)?,
+    };
+    let mut manifest_json = serde_json::to_vec_pretty(&manifest)?;
+    manifest_json.push(b'\n');
+    write(&args.out, "manifest.json", &manifest_json)?;
+    println!("{}", args.out.join("manifest.json").display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds something and makes sure that Lambda can load it: its bytes, and the glibc that it needs.
+fn built(artifact: &Artifact) -> anyhow::Result<(Vec<u8>, String)> {
+    let path = artifact.build()?;
+    let shown = path.display();
+    let content = std::fs::read(&path).with_context(|| format!("{shown} cannot be read"))?;
+    let needed =
+        glibc::needed(&content).with_context(|| format!("{shown} cannot be understood"))?;
     ensure!(
         needed <= NEWEST_GLIBC,
-        "the addon needs glibc {}.{}, and Lambda has {}.{}; build on Debian 12 or older, or install cargo-zigbuild with Zig (pip install cargo-zigbuild), which is then used",
+        "{shown} needs glibc {}.{}, and Lambda has {}.{}; build on Debian 12 or older, or install cargo-zigbuild with Zig (pip install cargo-zigbuild), which is then used",
         needed.0,
         needed.1,
         NEWEST_GLIBC.0,
         NEWEST_GLIBC.1
     );
-    let files = edge_files(&config.edge, content)?;
-    let zip = archive::zip(&files)?;
-    ensure!(
-        zip.len() <= MAX_EDGE_BYTES,
-        "edge-auth.zip has {} bytes, more than the {MAX_EDGE_BYTES} that viewer requests allow everywhere",
-        zip.len()
-    );
-    let manifest = Manifest {
-        version: 1,
-        gatepost: env!("CARGO_PKG_VERSION"),
-        config_sha256: sha256(&config_json(&config.edge)?),
-        edge_auth: Package {
-            file: "edge-auth.zip",
+    Ok((content, format!("{}.{}", needed.0, needed.1)))
+}
+
+/// A function's package, before it is written.
+struct Packed {
+    file: &'static str,
+    max_bytes: usize,
+    handler: &'static str,
+    runtimes: &'static [&'static str],
+    glibc: String,
+    files: Vec<PackedFile>,
+}
+
+impl Packed {
+    /// Writes the zip, and describes it.
+    fn write(self, folder: &Path) -> anyhow::Result<Package> {
+        let zip = archive::zip(&self.files)?;
+        ensure!(
+            zip.len() <= self.max_bytes,
+            "{} has {} bytes, more than the {} that are allowed",
+            self.file,
+            zip.len(),
+            self.max_bytes
+        );
+        write(folder, self.file, &zip)?;
+        let sha256_of_zip = sha256(&zip);
+        println!(
+            "{}  {} bytes  sha256 {sha256_of_zip}",
+            folder.join(self.file).display(),
+            zip.len(),
+        );
+        let contents = self.files.iter().map(|file| Content {
+            name: file.name,
+            bytes: file.content.len(),
+            sha256: sha256(&file.content),
+        });
+        Ok(Package {
+            file: self.file,
             bytes: zip.len(),
-            sha256: sha256(&zip),
+            sha256: sha256_of_zip,
             source_code_hash: BASE64.encode(&Sha256::digest(&zip)),
-            handler: "index.handler",
-            runtimes: ["nodejs22.x", "nodejs24.x"],
+            handler: self.handler,
+            runtimes: self.runtimes,
             architecture: "x86_64",
-            glibc: format!("{}.{}", needed.0, needed.1),
-            contents: files
-                .iter()
-                .map(|file| Content {
-                    name: file.name,
-                    bytes: file.content.len(),
-                    sha256: sha256(&file.content),
-                })
-                .collect(),
+            glibc: self.glibc,
+            contents: contents.collect(),
+        })
+    }
+}
+
+/// The upload processor's files: the program, and what it accepts and makes.
+fn processor_files(
+    settings: &upload_processor::settings::Settings,
+    bootstrap: Vec<u8>,
+) -> anyhow::Result<Vec<PackedFile>> {
+    Ok(vec![
+        PackedFile {
+            name: "bootstrap",
+            content: bootstrap,
+            is_program: true,
         },
-    };
-    let mut manifest_json = serde_json::to_vec_pretty(&manifest)?;
-    manifest_json.push(b'\n');
-    write(&args.out, "edge-auth.zip", &zip)?;
-    write(&args.out, "manifest.json", &manifest_json)?;
-    let shown = args.out.join("edge-auth.zip");
-    println!(
-        "{}  {} bytes  sha256 {}",
-        shown.display(),
-        zip.len(),
-        manifest.edge_auth.sha256
-    );
-    println!("{}", args.out.join("manifest.json").display());
-    Ok(ExitCode::SUCCESS)
+        PackedFile {
+            name: "settings.json",
+            content: serde_json::to_vec(settings)?,
+            is_program: false,
+        },
+    ])
+}
+
+/// Of all that is packed of the configuration.
+fn config_sha256(config: &Config) -> anyhow::Result<String> {
+    let mut packed = config_json(&config.edge)?;
+    packed.push(b'\n');
+    packed.extend(serde_json::to_vec(&config.images)?);
+    Ok(sha256(&packed))
 }
 
 /// The files of the Lambda@Edge face, in the order in which they are packed.
@@ -144,14 +216,17 @@ pub(crate) fn edge_files(
         PackedFile {
             name: "config.json",
             content: config_json(config)?,
+            is_program: false,
         },
         PackedFile {
             name: "edge-auth.node",
             content: addon,
+            is_program: false,
         },
         PackedFile {
             name: "index.mjs",
             content: INDEX.as_bytes().to_vec(),
+            is_program: false,
         },
     ])
 }

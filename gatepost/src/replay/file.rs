@@ -6,16 +6,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use aws_lambda_events::sqs::SqsEvent;
 use edge_auth::lambda_edge::ViewerRequestEvent;
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
+use upload_processor::event::{Invocation, Message, Notice};
 
 use super::read_json;
 use super::template::Templates;
-use crate::dev::dispatch::sqs_event;
-use crate::queue::Message;
 
 /// An event's file.
 pub(super) struct EventFile {
@@ -26,8 +23,11 @@ pub(super) struct EventFile {
 pub(super) enum Event {
     /// Of Lambda@Edge.
     ViewerRequest(Box<ViewerRequestEvent>),
-    /// Of SQS, or of S3 and put into a message as SQS would.
-    Upload { kind: &'static str, batch: SqsEvent },
+    /// A batch of SQS, or what S3, SNS or `EventBridge` tell without a queue, as a message each.
+    Upload {
+        kind: &'static str,
+        messages: Vec<Message>,
+    },
 }
 
 /// An object that is there before the event.
@@ -164,23 +164,25 @@ fn understand(value: Value) -> anyhow::Result<Event> {
         anyhow::ensure!(event.records.len() == 1, "a viewer request has one record");
         return Ok(Event::ViewerRequest(Box::new(event)));
     }
-    if first["eventSource"] == "aws:sqs" {
-        return Ok(Event::Upload {
-            kind: "sqs",
-            batch: serde_json::from_value(value)?,
-        });
+    let (kind, messages) = match Invocation::parse(&value).map_err(anyhow::Error::msg)? {
+        Invocation::Batch(messages) => ("sqs", messages),
+        Invocation::Direct(bodies) => {
+            let messages = bodies.into_iter().map(|body| Message {
+                id: "replayed".to_owned(),
+                body,
+            });
+            ("s3", messages.collect::<Vec<_>>())
+        }
+    };
+    // A queue may hold anything, and what the processor says of it is of interest. A file that is no event is a mistake.
+    if kind == "s3" {
+        for message in &messages {
+            Notice::parse(&message.body).map_err(|reason| {
+                anyhow::anyhow!(
+                    "it is no viewer request of Lambda@Edge and no batch of SQS, and {reason}"
+                )
+            })?;
+        }
     }
-    if first["eventSource"] == "aws:s3" || value["Event"] == "s3:TestEvent" {
-        let message = Message {
-            message_id: "replayed".to_owned(),
-            body: value.to_string(),
-            sent_at: Timestamp::now(),
-            receive_count: 1,
-        };
-        return Ok(Event::Upload {
-            kind: "s3",
-            batch: sqs_event(&[message])?,
-        });
-    }
-    bail!("it is neither a viewer request of Lambda@Edge nor an event of SQS or S3")
+    Ok(Event::Upload { kind, messages })
 }

@@ -105,7 +105,7 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         // Uploads have one face: the processor that is deployed is native.
         let (face, played) = match event {
             Event::ViewerRequest(event) => (args.face, viewers.play(&event)?),
-            Event::Upload { batch, .. } => (Face::Native, uploads.play(&file, batch).await?),
+            Event::Upload { messages, .. } => (Face::Native, uploads.play(&file, messages).await?),
         };
         let expected = file.expectations(played.len())?;
         for (index, (played, expected)) in played.into_iter().zip(expected).enumerate() {

@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use aws_credential_types::Credentials;
-use aws_lambda_events::sqs::SqsEvent;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use upload_processor::event::Message;
 use upload_processor::{Buckets, Outcome, Processor};
 
 use super::Played;
@@ -44,11 +44,11 @@ impl<'a> Uploads<'a> {
         }
     }
 
-    /// Puts the given objects into the store and hands the batch to the processor.
+    /// Puts the given objects into the store and hands the messages to the processor.
     pub(super) async fn play(
         &mut self,
         file: &EventFile,
-        batch: SqsEvent,
+        messages: Vec<Message>,
     ) -> anyhow::Result<Vec<Played>> {
         let running = match &mut self.running {
             Some(running) => running,
@@ -76,7 +76,7 @@ impl<'a> Uploads<'a> {
                 })?;
         }
         let started = Instant::now();
-        let report = running.processor.process_batch(batch).await;
+        let report = running.processor.process_batch(messages).await;
         let elapsed = started.elapsed();
         let mut played = Vec::new();
         for (_, result) in report.messages {

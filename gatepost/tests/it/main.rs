@@ -12,6 +12,7 @@ mod api;
 mod browser;
 mod cli;
 mod crash;
+mod deployed;
 mod faces;
 mod forms;
 mod harness;

@@ -8,14 +8,24 @@ use std::time::{Duration, Instant};
 use crate::harness::{Gatepost, PATIENCE, photo, post_form};
 
 /// A running MiniStack.
-struct MiniStack {
+pub(crate) struct MiniStack {
     child: Child,
-    endpoint: String,
+    pub(crate) endpoint: String,
 }
 
 impl MiniStack {
-    /// Starts the one that `cargo xtask test` has installed; without one there is nothing to test against.
+    /// Starts one that checks signatures.
     fn start() -> Option<Self> {
+        Self::start_with(&[("AUTH", "true")])
+    }
+
+    /// Starts one that does what it is told by anybody.
+    pub(crate) fn start_without_signatures() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// Starts the one that `cargo xtask test` has installed; without one there is nothing to test against.
+    fn start_with(variables: &[(&str, &str)]) -> Option<Self> {
         let binary = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../venv/bin/ministack");
         if !binary.exists() {
             let message =
@@ -31,11 +41,11 @@ impl MiniStack {
             .port();
         let child = Command::new(binary)
             .envs([
-                ("AUTH", "true"),
                 ("BIND_HOST", "127.0.0.1"),
                 ("IOT_MTLS_ENABLED", "0"),
                 ("SFTP_ENABLED", "0"),
             ])
+            .envs(variables.iter().copied())
             .env("GATEWAY_PORT", port.to_string())
             .current_dir(env!("CARGO_TARGET_TMPDIR"))
             .stdout(Stdio::null())

@@ -32,6 +32,8 @@ pub struct Options {
     pub quality: u8,
     /// 0 is fast, 6 makes small files.
     pub method: u8,
+    /// How much the bits follow what is hard to see, 0 to 100 (`-sns`; 50 is libwebp's own).
+    pub noise_shaping: u8,
 }
 
 /// Why there is no file.
@@ -69,6 +71,7 @@ pub fn encode(
     let mut config = WebPConfig::new().map_err(|()| INVALID)?;
     config.quality = f32::from(options.quality);
     config.method = options.method.into();
+    config.sns_strength = options.noise_shaping.into();
     let mut target = Target(WebPPicture::new().map_err(|()| INVALID)?);
     let mut sink = Sink {
         file: Vec::new(),
@@ -188,6 +191,7 @@ mod tests {
     const OPTIONS: Options = Options {
         quality: 80,
         method: 2,
+        noise_shaping: 50,
     };
 
     #[test]

@@ -9,6 +9,7 @@
     clippy::cast_precision_loss
 )]
 
+mod colour;
 mod damage;
 mod formats;
 mod hostile;

@@ -50,6 +50,7 @@ pub(crate) fn webp_lossy(picture: &RgbImage) -> Vec<u8> {
     let options = webp_encoder::Options {
         quality: 80,
         method: 4,
+        noise_shaping: 50,
     };
     let pixels = webp_encoder::Picture::Rgb(picture.as_raw());
     webp_encoder::encode(pixels, picture.dimensions(), options, &mut || true).unwrap()

@@ -1,27 +1,46 @@
-//! The native addon: built for release, in a folder of its own, without a trace of where that is.
+//! What is built for the functions: for release, in a folder of its own, without a trace of where that is.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, bail, ensure};
 
-/// What Lambda@Edge runs on.
+/// What Lambda runs on.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
-/// The crate, below the repository's root.
+/// A crate below the repository's root, to know the root by.
 const CRATE: &str = "edge-auth/lambda-edge";
 
-/// A built addon.
-pub(crate) struct Addon {
-    path: PathBuf,
+/// A program or library that a function is made of.
+pub(crate) struct Artifact {
+    /// The crate.
+    package: &'static str,
+    /// Its file, below Cargo's folder for release.
+    file: &'static str,
+    /// What people are told while it is built.
+    building: &'static str,
 }
 
-impl Addon {
-    /// Builds it, or finds that nothing has changed since.
-    pub(crate) fn build() -> anyhow::Result<Self> {
+/// The native addon of the Lambda@Edge face.
+pub(crate) const ADDON: Artifact = Artifact {
+    package: "edge-auth-lambda",
+    file: "libedge_auth_lambda.so",
+    building: "building the addon (about a minute when nothing is built yet)",
+};
+
+/// The upload processor's program.
+pub(crate) const BOOTSTRAP: Artifact = Artifact {
+    package: "upload-processor",
+    file: "bootstrap",
+    building: "building the upload processor (some minutes when nothing is built yet)",
+};
+
+impl Artifact {
+    /// Builds it, or finds that nothing has changed since. Answers with its file.
+    pub(crate) fn build(&self) -> anyhow::Result<PathBuf> {
         let root = repository()?;
         ensure!(
             cfg!(all(target_arch = "x86_64", target_os = "linux")) || has_zigbuild(),
-            "Lambda@Edge runs on x86_64 Linux; install cargo-zigbuild with Zig to build for it here"
+            "Lambda runs on x86_64 Linux; install cargo-zigbuild with Zig to build for it here"
         );
         let target_dir = root.join("target/package");
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -38,7 +57,7 @@ impl Addon {
                 "--locked",
                 "--quiet",
                 "--package",
-                "edge-auth-lambda",
+                self.package,
             ])
             .arg("--target-dir")
             .arg(&target_dir)
@@ -47,33 +66,25 @@ impl Addon {
             .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
             .env("RUSTFLAGS", remapped("--remap-path-prefix=", &root))
             .env("CFLAGS", remapped("-ffile-prefix-map=", &root));
-        eprintln!("building the addon (about a minute when nothing is built yet)");
+        eprintln!("{}", self.building);
         let status = command
             .status()
-            .context("cargo was not found; it builds the addon")?;
-        ensure!(status.success(), "the addon cannot be built; see above");
-        Ok(Self {
-            path: target_dir
-                .join(TARGET)
-                .join("release/libedge_auth_lambda.so"),
-        })
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    pub(crate) fn read(&self) -> anyhow::Result<Vec<u8>> {
-        std::fs::read(&self.path).with_context(|| format!("{} cannot be read", self.path.display()))
+            .with_context(|| format!("cargo was not found; it builds {}", self.package))?;
+        ensure!(
+            status.success(),
+            "{} cannot be built; see above",
+            self.package
+        );
+        Ok(target_dir.join(TARGET).join("release").join(self.file))
     }
 }
 
-/// The checkout that the addon's source lies in: the working directory's, or a folder above it.
+/// The checkout that the source lies in: the working directory's, or a folder above it.
 fn repository() -> anyhow::Result<PathBuf> {
     let here = std::env::current_dir()?;
     match here.ancestors().find(|folder| folder.join(CRATE).is_dir()) {
         Some(root) => Ok(root.to_owned()),
-        None => bail!("the addon is built from source; run this in a checkout of Gatepost"),
+        None => bail!("functions are built from source; run this in a checkout of Gatepost"),
     }
 }
 

@@ -1,0 +1,184 @@
+"""Thumbnails beside sharp: CPU time, memory, and quality at equal bytes.
+
+    python3 run.py --ours PROGRAM --score PROGRAM --photos DIR --work DIR [--rounds N] [--format table|json]
+
+CPU time is that of whole processes, user and system, from the system's own account of them: a process that does the
+work 22 times less one that does it twice, divided by 20, so that starting up does not count. Memory is the peak of a
+process that does it once.
+"""
+
+import argparse
+import glob
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+WIDTHS = ["1600", "800", "320"]
+FORMATS = ["webp", "jpeg"]
+QUALITY = "80"
+# What is tried to find ours of as many bytes as the peer's.
+QUALITIES = ["70", "74", "77", "79", "80", "82", "85"]
+PIXELS = "12192768"  # 4032 × 3024
+FEW, MANY = 2, 22
+
+
+def main():
+    arguments = parse()
+    os.makedirs(arguments.work, exist_ok=True)
+    phone = sorted(glob.glob(f"{arguments.photos}/jscanify/package/docs/images/test/test[3-9].[jJ]*"))
+    screen = sorted(glob.glob(f"{arguments.photos}/startbootstrap-clean-blog/package/dist/assets/img/*-bg.jpg"))
+    if len(phone) + len(screen) < 10:
+        sys.exit(f"bench/images: there are {len(phone) + len(screen)} photos below {arguments.photos}, and ten are needed")
+    photo = f"{arguments.work}/photo-12mp.jpg"
+    if not os.path.exists(photo):
+        run(["node", f"{HERE}/peer.mjs", "photo", phone[0], photo, PIXELS])
+    report = {"cpu": cpu_name(), "photo": {"bytes": os.path.getsize(photo), "pixels": int(PIXELS)}, "time": [], "quality": []}
+    for image_format in FORMATS:
+        report["time"].append(time(arguments, photo, image_format))
+        show(arguments, report["time"][-1], table_of_time)
+    for image_format in FORMATS:
+        for row in quality(arguments, phone + screen, image_format):
+            report["quality"].append(row)
+            show(arguments, row, table_of_quality)
+    if arguments.format == "json":
+        print(json.dumps(report))
+
+
+def parse():
+    parser = argparse.ArgumentParser()
+    for name in ["ours", "score", "photos", "work"]:
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--format", choices=["table", "json"], default="table")
+    return parser.parse_args()
+
+
+def commands(arguments, source, image_format, quality_, prefix, repeat):
+    """Ours and the peer's, with the same arguments."""
+    rest = [source, image_format, quality_]
+    return {
+        "gatepost": [arguments.ours, *rest, f"{prefix}-ours", str(repeat), *WIDTHS],
+        "sharp": ["node", f"{HERE}/peer.mjs", "thumbnails", *rest, f"{prefix}-sharp", str(repeat), *WIDTHS],
+    }
+
+
+def time(arguments, photo, image_format):
+    seconds = {"gatepost": [], "sharp": []}
+    peak = {}
+    prefix = f"{arguments.work}/timed"
+    for _ in range(arguments.rounds):
+        for name in seconds:
+            usage = [spent(commands(arguments, photo, image_format, QUALITY, prefix, n)[name]) for n in (FEW, MANY)]
+            seconds[name].append((usage[1][0] - usage[0][0]) / (MANY - FEW))
+    for name in seconds:
+        peak[name] = spent(commands(arguments, photo, image_format, QUALITY, prefix, 1)[name])[1]
+    ratios = [sharp / ours for ours, sharp in zip(seconds["gatepost"], seconds["sharp"])]
+    return {
+        "format": image_format,
+        "cpu_ms": {name: round(statistics.median(values) * 1000, 1) for name, values in seconds.items()},
+        "ratio": round(statistics.median(ratios), 2),
+        "peak_mb": {name: round(value / 1000, 1) for name, value in peak.items()},
+        "bytes": {
+            name: [os.path.getsize(f"{prefix}-{end}-{width}.{extension(image_format)}") for width in WIDTHS]
+            for name, end in (("gatepost", "ours"), ("sharp", "sharp"))
+        },
+    }
+
+
+def quality(arguments, photos, image_format):
+    """By width and reference: how much better ours is at the bytes of sharp's, on the median of the photos."""
+    found = {(width, reference): [] for width in WIDTHS for reference in ("linear", "gamma")}
+    for index, photo in enumerate(photos):
+        prefix = f"{arguments.work}/{index}"
+        run(commands(arguments, photo, image_format, QUALITY, prefix, 1)["sharp"])
+        for value in QUALITIES:
+            run(commands(arguments, photo, image_format, value, f"{prefix}-q{value}", 1)["gatepost"])
+        for width in WIDTHS:
+            end = f"{width}.{extension(image_format)}"
+            files = [f"{prefix}-sharp-{end}", *(f"{prefix}-q{value}-ours-{end}" for value in QUALITIES)]
+            sharp, *ours = scores(arguments, photo, files)
+            same = next(each for each, value in zip(ours, QUALITIES) if value == QUALITY)
+            for reference in ("linear", "gamma"):
+                found[width, reference].append({
+                    "difference": at_bytes(ours, reference, sharp["bytes"]) - sharp[reference],
+                    "sharp": sharp[reference],
+                    "bytes": same["bytes"] / sharp["bytes"],
+                })
+    for (width, reference), values in found.items():
+        differences = [value["difference"] for value in values]
+        yield {
+            "format": image_format,
+            "width": int(width),
+            "reference": reference,
+            "photos": len(values),
+            "difference": round(statistics.median(differences), 2),
+            "worst": round(min(differences), 2),
+            "best": round(max(differences), 2),
+            "sharp": round(statistics.median(value["sharp"] for value in values), 1),
+            "bytes_at_same_quality": round(statistics.median(value["bytes"] for value in values), 3),
+        }
+
+
+def scores(arguments, photo, files):
+    output = subprocess.run([arguments.score, photo, *files], check=True, capture_output=True, text=True).stdout
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def at_bytes(ours, reference, wanted):
+    """The score that ours would have with so many bytes: between two qualities, over the logarithm of the bytes; beyond
+    the last along the line of the last two."""
+    points = sorted((math.log(each["bytes"]), each[reference]) for each in ours)
+    wanted = math.log(wanted)
+    pairs = list(zip(points, points[1:]))
+    (x0, y0), (x1, y1) = next((pair for pair in pairs if wanted <= pair[1][0]), pairs[-1])
+    return y0 + (y1 - y0) * (wanted - x0) / (x1 - x0)
+
+
+def spent(command):
+    """CPU seconds and peak kilobytes of a process."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        sys.exit(f"bench/images: {' '.join(command)} failed")
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+
+
+def run(command):
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def extension(image_format):
+    return "jpg" if image_format == "jpeg" else image_format
+
+
+def cpu_name():
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        return next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "unknown")
+
+
+def show(arguments, row, table):
+    if arguments.format == "table":
+        print(table(row), flush=True)
+
+
+def table_of_time(row):
+    cpu, peak = row["cpu_ms"], row["peak_mb"]
+    return (
+        f"12 MP to {'/'.join(WIDTHS)} {row['format']:5}  gatepost {cpu['gatepost']:6} ms CPU, {peak['gatepost']:5} MB"
+        f"   sharp {cpu['sharp']:6} ms CPU, {peak['sharp']:5} MB   {row['ratio']} ×"
+    )
+
+
+def table_of_quality(row):
+    return (
+        f"SSIMULACRA2 at sharp's bytes, {row['format']:5} {row['width']:4}, {row['reference']:6} reference: "
+        f"{row['difference']:+.2f} (sharp {row['sharp']}, {row['photos']} photos, {row['worst']:+.2f} to {row['best']:+.2f});"
+        f" bytes at quality {QUALITY}: {row['bytes_at_same_quality']} ×"
+    )
+
+
+main()

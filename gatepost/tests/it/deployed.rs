@@ -1,0 +1,281 @@
+//! The processor's package where it is meant to run: S3 tells SQS, SQS invokes the Lambda, and the Lambda is the zip
+//! that `gatepost package` made. The AWS is MiniStack, which runs a `bootstrap` as it is.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use data_encoding::BASE64;
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+
+use crate::harness::{PATIENCE, photo};
+use crate::ministack::MiniStack;
+
+const OWNER: &str = "k5xk5xk5xk5xk5xk5xk5xk5xk4";
+const REGION: &str = "us-east-1";
+
+struct Account {
+    http: Client,
+    endpoint: String,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_reach_the_packaged_processor_and_what_fails_lies_in_the_dead_letters() {
+    let Some(stack) = MiniStack::start_without_signatures() else {
+        return;
+    };
+    let dist = tempfile::tempdir().unwrap();
+    let manifest = package(dist.path());
+    let processor = &manifest["upload_processor"];
+    assert!(
+        processor["bytes"].as_u64().unwrap() < 8_000_000,
+        "{processor}"
+    );
+    let account = Account {
+        http: Client::new(),
+        endpoint: stack.endpoint.clone(),
+    };
+    let [dead, uploads, outcomes] = account
+        .deploy(&dist.path().join("upload-processor.zip"))
+        .await;
+
+    // One upload whose manifest cannot be read will never be finished.
+    let broken = id('b');
+    let path = format!("media/{OWNER}/{broken}/manifest.json");
+    account
+        .put("media", &path, b"no JSON".to_vec(), "application/json")
+        .await;
+    let jpeg = photo(1200, 900);
+    for (id, content) in [
+        (id('g'), jpeg.clone()),
+        (broken, jpeg.clone()),
+        (id('c'), jpeg[..jpeg.len() / 2].to_vec()),
+    ] {
+        let key = format!("uploads/{OWNER}/{id}");
+        account.put("uploads", &key, content, "image/jpeg").await;
+    }
+
+    let good = account.manifest(&id('g')).await;
+    assert_eq!(good["status"], "ready", "{good}");
+    for rendition in good["renditions"].as_array().unwrap() {
+        let path = rendition["path"].as_str().unwrap();
+        let file = account
+            .get("media", path.trim_start_matches('/'))
+            .await
+            .unwrap();
+        let picture = image::load_from_memory(&file).unwrap();
+        assert_eq!(
+            u64::from(picture.width()),
+            rendition["width"].as_u64().unwrap()
+        );
+    }
+    let cut = account.manifest(&id('c')).await;
+    assert_eq!(cut["reason"]["code"], "truncated", "{cut}");
+
+    let mut told = Vec::new();
+    let started = Instant::now();
+    while told.len() < 2 {
+        assert!(started.elapsed() < PATIENCE, "{told:?}");
+        for body in account.receive(&outcomes).await {
+            let outcome: Value = serde_json::from_str(&body).unwrap();
+            assert_eq!(outcome["owner"], OWNER);
+            told.push((outcome["id"].clone(), outcome["status"].clone()));
+            let path = format!(
+                "/media/{OWNER}/{}/manifest.json",
+                outcome["id"].as_str().unwrap()
+            );
+            assert_eq!(outcome["manifest"], path);
+            assert!(outcome["timings"]["render_ms"].is_u64(), "{outcome}");
+        }
+    }
+    told.sort_by_key(|(id, _)| id.to_string());
+    assert_eq!(
+        told,
+        [
+            (json!(id('c')), json!("rejected")),
+            (json!(id('g')), json!("ready"))
+        ]
+    );
+
+    let started = Instant::now();
+    let dead_letters = loop {
+        let found = account.receive(&dead).await;
+        if !found.is_empty() {
+            break found;
+        }
+        assert!(
+            started.elapsed() < 2 * PATIENCE,
+            "nothing lies in the dead-letter queue"
+        );
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    };
+    assert_eq!(dead_letters.len(), 1);
+    assert!(dead_letters[0].contains(&id('b')), "{dead_letters:?}");
+    assert_eq!(account.receive(&uploads).await, Vec::<String>::new());
+}
+
+/// An upload's id, told by its letter.
+fn id(letter: char) -> String {
+    letter.to_string().repeat(26)
+}
+
+/// Runs `gatepost package` and reads the manifest that it writes.
+fn package(dist: &Path) -> Value {
+    let config = dist.join("gatepost.toml");
+    let key = json!({"keys": [{
+        "kty": "EC", "crv": "P-256", "kid": "test key", "alg": "ES256",
+        "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+    }]});
+    std::fs::write(dist.join("jwks.json"), key.to_string()).unwrap();
+    std::fs::write(
+        &config,
+        "[[issuers]]\nissuer = \"https://login.example.com/\"\naudiences = [\"media\"]\n\
+         algorithms = [\"ES256\"]\njwks = { file = \"jwks.json\" }\n\
+         [[rules]]\npath = \"/media/{owner}/**\"\nallow = \"owner\"\n\
+         [renditions]\nwidths = [320, 640]\nformats = [\"webp\", \"jpeg\"]\n",
+    )
+    .unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_gatepost"))
+        .args(["package", "--config"])
+        .arg(&config)
+        .arg("--out")
+        .arg(dist)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&std::fs::read(dist.join("manifest.json")).unwrap()).unwrap()
+}
+
+impl Account {
+    /// Makes buckets, queues and the function; answers with the queues' addresses.
+    async fn deploy(&self, zip: &Path) -> [String; 3] {
+        for bucket in ["uploads", "media"] {
+            let url = format!("{}/{bucket}", self.endpoint);
+            let answer = self.http.put(url).send().await.unwrap();
+            assert!(answer.status().is_success(), "{answer:?}");
+        }
+        let (dead, dead_arn) = self.queue("gatepost-dead", json!({})).await;
+        let redrive = json!({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 2}).to_string();
+        let attributes = json!({"RedrivePolicy": redrive, "VisibilityTimeout": "3"});
+        let (uploads, uploads_arn) = self.queue("gatepost-uploads", attributes).await;
+        let (outcomes, _) = self.queue("gatepost-outcomes", json!({})).await;
+
+        let function = json!({
+            "FunctionName": "gatepost-upload-processor",
+            "Runtime": "provided.al2023",
+            "Handler": "bootstrap",
+            "Role": "arn:aws:iam::000000000000:role/gatepost-upload-processor",
+            "Code": {"ZipFile": BASE64.encode(&std::fs::read(zip).unwrap())},
+            "Timeout": 3,
+            "MemorySize": 1024,
+            "Environment": {"Variables": {
+                "GATEPOST_UPLOAD_BUCKET": "uploads",
+                "GATEPOST_MEDIA_BUCKET": "media",
+                "GATEPOST_OUTCOMES_QUEUE_URL": outcomes,
+                "AWS_ENDPOINT_URL": self.endpoint,
+                "AWS_ACCESS_KEY_ID": "test",
+                "AWS_SECRET_ACCESS_KEY": "test",
+                "AWS_REGION": REGION,
+            }},
+        });
+        self.call("/2015-03-31/functions", &function).await;
+        let mapping = json!({
+            "FunctionName": "gatepost-upload-processor",
+            "EventSourceArn": uploads_arn,
+            "BatchSize": 10,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        });
+        self.call("/2015-03-31/event-source-mappings", &mapping)
+            .await;
+        let notification = format!(
+            "<NotificationConfiguration><QueueConfiguration><Queue>{uploads_arn}</Queue>\
+             <Event>s3:ObjectCreated:*</Event></QueueConfiguration></NotificationConfiguration>"
+        );
+        let url = format!("{}/uploads?notification", self.endpoint);
+        let answer = self.http.put(url).body(notification).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+        [dead, uploads, outcomes]
+    }
+
+    /// Makes a queue: its address and its name in policies.
+    async fn queue(&self, name: &str, attributes: Value) -> (String, String) {
+        let made = json!({"QueueName": name, "Attributes": attributes});
+        let made = self.sqs("CreateQueue", &made).await;
+        let url = made["QueueUrl"].as_str().unwrap().to_owned();
+        let wanted = json!({"QueueUrl": url, "AttributeNames": ["QueueArn"]});
+        let found = self.sqs("GetQueueAttributes", &wanted).await;
+        let arn = found["Attributes"]["QueueArn"].as_str().unwrap().to_owned();
+        (url, arn)
+    }
+
+    /// Takes messages off a queue.
+    async fn receive(&self, queue: &str) -> Vec<String> {
+        let wanted = json!({"QueueUrl": queue, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1});
+        let received = self.sqs("ReceiveMessage", &wanted).await;
+        let mut bodies = Vec::new();
+        for message in received["Messages"].as_array().into_iter().flatten() {
+            let handle = json!({"QueueUrl": queue, "ReceiptHandle": message["ReceiptHandle"]});
+            self.sqs("DeleteMessage", &handle).await;
+            bodies.push(message["Body"].as_str().unwrap().to_owned());
+        }
+        bodies
+    }
+
+    async fn sqs(&self, action: &str, body: &Value) -> Value {
+        let request = self
+            .http
+            .post(&self.endpoint)
+            .header("x-amz-target", format!("AmazonSQS.{action}"))
+            .header("content-type", "application/x-amz-json-1.0")
+            .body(body.to_string());
+        let answer = request.send().await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{action}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    async fn call(&self, path: &str, body: &Value) {
+        let url = format!("{}{path}", self.endpoint);
+        let answer = self.http.post(url).json(body).send().await.unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        assert!(status.is_success(), "{path}: {status} {text}");
+    }
+
+    async fn put(&self, bucket: &str, key: &str, content: Vec<u8>, content_type: &str) {
+        let url = format!("{}/{bucket}/{key}", self.endpoint);
+        let request = self.http.put(url).header("content-type", content_type);
+        let answer = request.body(content).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+    }
+
+    async fn get(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
+        let url = format!("{}/{bucket}/{key}", self.endpoint);
+        let answer = self.http.get(url).send().await.unwrap();
+        match answer.status() {
+            StatusCode::NOT_FOUND => None,
+            status => {
+                assert!(status.is_success(), "{key}: {status}");
+                Some(answer.bytes().await.unwrap().to_vec())
+            }
+        }
+    }
+
+    /// Waits for an upload's manifest.
+    async fn manifest(&self, id: &str) -> Value {
+        let started = Instant::now();
+        loop {
+            let key = format!("media/{OWNER}/{id}/manifest.json");
+            if let Some(manifest) = self.get("media", &key).await {
+                return serde_json::from_slice(&manifest).unwrap();
+            }
+            assert!(started.elapsed() < 2 * PATIENCE, "{id} has no manifest");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}

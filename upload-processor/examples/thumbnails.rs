@@ -1,0 +1,37 @@
+//! The processor's way of one image, again and again: what `cargo xtask bench images` times.
+//!
+//!     thumbnails SOURCE webp|jpeg QUALITY OUT REPEAT WIDTH…
+
+use std::error::Error;
+
+use upload_processor::inspect::Declared;
+use upload_processor::settings::{OutputFormat, Settings};
+use upload_processor::thumbnail::thumbnail;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [source, format, quality, out, repeat, widths @ ..] = &arguments[..] else {
+        return Err("SOURCE webp|jpeg QUALITY OUT REPEAT WIDTH…".into());
+    };
+    let settings = Settings {
+        widths: widths
+            .iter()
+            .map(|width| width.parse())
+            .collect::<Result<_, _>>()?,
+        formats: vec![match format.as_str() {
+            "jpeg" => OutputFormat::Jpeg,
+            _ => OutputFormat::WebP,
+        }],
+        quality: quality.parse()?,
+        ..Settings::default()
+    };
+    for _ in 0..repeat.parse()? {
+        let bytes = std::fs::read(source)?;
+        let made = thumbnail(&bytes, &Declared::default(), &settings, None)
+            .map_err(|rejection| rejection.message())?;
+        for rendition in made.renditions {
+            std::fs::write(format!("{out}-{}", rendition.file_name), rendition.data)?;
+        }
+    }
+    Ok(())
+}

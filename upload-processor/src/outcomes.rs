@@ -1,0 +1,91 @@
+//! Tells a queue how uploads ended, for whoever wants to know without asking.
+//!
+//! At least once: a message is sent after the manifest is written, and if that fails, or the process dies in between, the
+//! upload's own message comes again and finds the manifest. Whoever reads the queue knows an upload by its id.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::DisplayErrorContext;
+use serde::Serialize;
+
+use crate::event::UploadKey;
+use crate::manifest::{Manifest, Reason, Verdict};
+use crate::processor::Retry;
+
+/// The queue.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcomes {
+    pub(crate) sqs: Client,
+    pub(crate) queue_url: String,
+}
+
+/// How long the steps took. A message about what was finished before has none.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Timings {
+    /// Waiting for a core and for memory.
+    wait_ms: u64,
+    /// Reading the upload.
+    read_ms: u64,
+    /// Inspecting, decoding, resizing, encoding.
+    render_ms: u64,
+    /// Writing renditions and manifest.
+    write_ms: u64,
+}
+
+impl Timings {
+    pub(crate) fn new(wait: Duration, read: Duration, render: Duration, write: Duration) -> Self {
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            wait_ms: millis(wait),
+            read_ms: millis(read),
+            render_ms: millis(render),
+            write_ms: millis(write),
+        }
+    }
+}
+
+/// A message. The names of its fields are a contract.
+#[derive(Serialize)]
+struct Message<'a> {
+    version: u32,
+    id: &'a str,
+    owner: &'a str,
+    status: &'static str,
+    reason: Option<&'a Reason>,
+    manifest: String,
+    timings: Option<Timings>,
+}
+
+impl Outcomes {
+    pub(crate) async fn send(
+        &self,
+        upload: &UploadKey,
+        manifest: &Manifest,
+        timings: Option<Timings>,
+    ) -> Result<(), Retry> {
+        let (status, reason) = match &manifest.result {
+            Verdict::Ready { .. } => ("ready", None),
+            Verdict::Rejected { reason } => ("rejected", Some(reason)),
+        };
+        let message = Message {
+            version: 1,
+            id: &upload.id,
+            owner: &upload.owner,
+            status,
+            reason,
+            manifest: format!("/{}", upload.manifest_key()),
+            timings,
+        };
+        let body = serde_json::to_string(&message)
+            .map_err(|error| Retry::new("the outcome's message", &error))?;
+        self.sqs
+            .send_message()
+            .queue_url(&self.queue_url)
+            .message_body(body)
+            .send()
+            .await
+            .map_err(|error| Retry::new("sending the outcome", &DisplayErrorContext(error)))?;
+        Ok(())
+    }
+}
