@@ -9,9 +9,9 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use upload_processor::inspect::Declared;
+use thumbnailer::inspect::Declared;
+use thumbnailer::thumbnail::{TIME_PER_IMAGE, Thumbnailed, thumbnail};
 use upload_processor::manifest::{Reason, Rendition, Source, Verdict};
-use upload_processor::thumbnail::{TIME_PER_IMAGE, Thumbnailed, thumbnail};
 
 use crate::config::Config;
 

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use jiff::Timestamp;
 use lambda_runtime::{LambdaEvent, run, service_fn};
-use upload_processor::settings::Settings;
+use thumbnailer::settings::Settings;
 use upload_processor::{Buckets, Processor};
 
 /// Memory that is not for images: the process itself, connections, and the files of renditions while they are written.

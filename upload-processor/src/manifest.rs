@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::event::UploadKey;
-use crate::rejection::Rejection;
-use crate::thumbnail::Thumbnailed;
+use thumbnailer::rejection::Rejection;
+use thumbnailer::thumbnail::Thumbnailed;
 
 /// `media/{owner}/{id}/manifest.json`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

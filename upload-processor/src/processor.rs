@@ -22,13 +22,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::budget::{Budget, Turn};
 use crate::claim;
 use crate::event::{CreatedObject, Invocation, Message, Notice, Record, UploadKey};
-use crate::inspect::Declared;
 use crate::manifest::{Manifest, Verdict};
 use crate::outcomes::{Outcomes, Timings};
-use crate::rejection::Rejection;
-use crate::settings::Settings;
 use crate::storage::{self, Written};
-use crate::thumbnail::{TIME_PER_IMAGE, Thumbnailed, thumbnail_once_admitted};
+use thumbnailer::inspect::Declared;
+use thumbnailer::rejection::Rejection;
+use thumbnailer::settings::Settings;
+use thumbnailer::thumbnail::{TIME_PER_IMAGE, Thumbnailed, thumbnail_once_admitted};
 
 /// How many messages of a batch are worked on at a time: enough to read one while another is decoded.
 const CONCURRENT_MESSAGES: usize = 4;

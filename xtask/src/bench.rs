@@ -62,7 +62,7 @@ fn images(arguments: &[&str]) -> anyhow::Result<()> {
     photos::fetch(photos::PHONE)?;
     photos::fetch(photos::SCREEN)?;
     let build = ["build", "--release", "--locked", "--quiet"];
-    let ours = ["--package", "upload-processor", "--example", "thumbnails"];
+    let ours = ["--package", "thumbnailer", "--example", "thumbnails"];
     cargo(&[&build[..], &ours].concat())?;
     let manifest = format!("{IMAGES}/score/Cargo.toml");
     let target = format!("{IMAGES_WORK}/score");

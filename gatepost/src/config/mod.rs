@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 use serde_json::Value;
+use thumbnailer::settings::Settings as ImageSettings;
 use toml::de::DeTable;
-use upload_processor::settings::Settings as ImageSettings;
 
 use document::{Notes, Section};
 pub(crate) use units::parse_duration;

@@ -182,7 +182,7 @@ impl Packed {
 
 /// The upload processor's files: the program, and what it accepts and makes.
 fn processor_files(
-    settings: &upload_processor::settings::Settings,
+    settings: &thumbnailer::settings::Settings,
     bootstrap: Vec<u8>,
 ) -> anyhow::Result<Vec<PackedFile>> {
     Ok(vec![

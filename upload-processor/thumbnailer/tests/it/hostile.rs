@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use upload_processor::inspect::{Declared, inspect};
-use upload_processor::rejection::{Complexity, Rejection, Unsupported};
-use upload_processor::settings::{ImageType, Settings};
+use thumbnailer::inspect::{Declared, inspect};
+use thumbnailer::rejection::{Complexity, Rejection, Unsupported};
+use thumbnailer::settings::{ImageType, Settings};
 
 use super::samples::*;
 

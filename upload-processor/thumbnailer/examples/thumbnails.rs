@@ -4,9 +4,9 @@
 
 use std::error::Error;
 
-use upload_processor::inspect::Declared;
-use upload_processor::settings::{OutputFormat, Settings};
-use upload_processor::thumbnail::thumbnail;
+use thumbnailer::inspect::Declared;
+use thumbnailer::settings::{OutputFormat, Settings};
+use thumbnailer::thumbnail::thumbnail;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

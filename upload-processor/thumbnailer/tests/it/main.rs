@@ -1,7 +1,8 @@
-//! The image half of the processor, through its front door: bytes in, renditions or a rejection out.
+//! Through the front door: bytes in, renditions or a rejection out.
 
 // Pictures are drawn with small numbers.
 #![allow(
+    missing_docs,
     clippy::unwrap_used,
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use upload_processor::inspect::Declared;
-use upload_processor::rejection::Rejection;
-use upload_processor::settings::{ImageType, Settings};
-use upload_processor::thumbnail::thumbnail;
+use thumbnailer::inspect::Declared;
+use thumbnailer::rejection::Rejection;
+use thumbnailer::settings::{ImageType, Settings};
+use thumbnailer::thumbnail::thumbnail;
 
 use super::samples::*;
 

@@ -3,9 +3,9 @@
 use image::codecs::{jpeg::JpegEncoder, png::PngEncoder, webp::WebPEncoder};
 use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage};
 use moxcms::ColorProfile;
-use upload_processor::inspect::Declared;
-use upload_processor::settings::{OutputFormat, Settings};
-use upload_processor::thumbnail::thumbnail;
+use thumbnailer::inspect::Declared;
+use thumbnailer::settings::{OutputFormat, Settings};
+use thumbnailer::thumbnail::thumbnail;
 
 use super::samples::*;
 

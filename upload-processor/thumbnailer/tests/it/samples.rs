@@ -4,10 +4,10 @@ use std::io::Cursor;
 use std::path::Path;
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
-use upload_processor::inspect::Declared;
-use upload_processor::rejection::Rejection;
-use upload_processor::settings::Settings;
-use upload_processor::thumbnail::{Thumbnailed, thumbnail};
+use thumbnailer::inspect::Declared;
+use thumbnailer::rejection::Rejection;
+use thumbnailer::settings::Settings;
+use thumbnailer::thumbnail::{Thumbnailed, thumbnail};
 
 /// The picture that `fixtures/make.py` draws.
 pub(crate) fn photo(width: u32, height: u32) -> RgbImage {
@@ -64,7 +64,7 @@ fn encode(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
 
 pub(crate) fn fixture(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/it/images/fixtures")
+        .join("tests/it/fixtures")
         .join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

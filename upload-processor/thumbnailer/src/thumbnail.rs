@@ -62,7 +62,7 @@ pub fn thumbnail(
 
 /// The same, with a while between inspection and decoding: `admit` is told how much memory the rest will take, and what
 /// it answers with is held until that is done. The time runs from then on.
-pub(crate) fn thumbnail_once_admitted<T>(
+pub fn thumbnail_once_admitted<T>(
     bytes: &[u8],
     declared: &Declared,
     settings: &Settings,
