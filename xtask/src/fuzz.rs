@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 
 use crate::cargo;
 
-const TARGETS: [&str; 3] = ["path", "token", "event"];
+const TARGETS: [&str; 4] = ["path", "token", "event", "image"];
 const TOOLS: &str = "target/tools";
 const CARGO_FUZZ: &str = "0.13.2";
 
@@ -63,15 +63,21 @@ fn parse(seconds: &str) -> anyhow::Result<u32> {
         .with_context(|| format!("{seconds:?} is no number of seconds"))
 }
 
-/// The repository's own events are where the fuzzer begins.
+/// The repository's own events and images are where the fuzzer begins.
 fn seed() -> anyhow::Result<()> {
-    let corpus = Path::new("fuzz/corpus/event");
-    std::fs::create_dir_all(corpus)?;
-    for entry in std::fs::read_dir("test-events/viewer-requests")? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default();
-        if !name.to_string_lossy().ends_with(".expected.json") {
-            std::fs::copy(&path, corpus.join(name))?;
+    for (target, folder) in [
+        ("event", "test-events/viewer-requests"),
+        ("image", "upload-processor/thumbnailer/tests/it/fixtures"),
+    ] {
+        let corpus = Path::new("fuzz/corpus").join(target);
+        std::fs::create_dir_all(&corpus)?;
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default();
+            let shown = name.to_string_lossy();
+            if !shown.ends_with(".expected.json") && !shown.ends_with(".py") {
+                std::fs::copy(&path, corpus.join(name))?;
+            }
         }
     }
     Ok(())

@@ -124,6 +124,15 @@ fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config 
         if let Some(bytes) = section.parsed("max_bytes", parse_bytes) {
             images.max_bytes = bytes;
         }
+        if let Some(animated) = section.text("animated") {
+            match parse_name(&animated) {
+                Some(animated) => images.animated = animated,
+                None => section.fault(
+                    "animated",
+                    &format!("{animated:?} is neither \"reject\" nor \"first-frame\""),
+                ),
+            }
+        }
         if let Some(lifetime) = section.parsed("expires_in", parse_duration) {
             form_lifetime = lifetime;
             if lifetime > SignedDuration::from_hours(12) {

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 
-use crate::harness::{Gatepost, gatepost, text};
+use crate::harness::{Gatepost, gatepost, photo, text};
 
 /// Runs it and gives exit code, stdout and stderr.
 fn run(arguments: &[&str], folder: &Path) -> (Option<i32>, String, String) {
@@ -162,4 +162,58 @@ fn a_data_directory_belongs_to_one_process() {
         stderr.contains("is in use by another `gatepost dev`"),
         "{stderr}"
     );
+}
+
+#[test]
+fn thumbnails_of_files_and_folders() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let images = folder.path().join("images");
+    std::fs::create_dir_all(images.join("holiday")).unwrap();
+    std::fs::write(images.join("holiday/beach.jpg"), photo(800, 600)).unwrap();
+    std::fs::write(images.join("letter.jpg"), "Dear Sir or Madam").unwrap();
+    let run = |arguments: &[&str]| {
+        let output = gatepost()
+            .arg("thumbnail")
+            .arg(&images)
+            .arg("--out")
+            .arg(&out)
+            .args(arguments)
+            .output()
+            .unwrap();
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        (output.status.code(), stdout)
+    };
+
+    let (code, table) = run(&[]);
+    assert_eq!(code, Some(0), "{table}");
+    assert!(table.ends_with("2 files: 1 ready, 1 rejected\n"), "{table}");
+    let (code, lines) = run(&["--strict", "--format", "json"]);
+    assert_eq!(code, Some(1));
+    let lines: Vec<serde_json::Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let [ready, rejected] = &lines[..] else {
+        panic!("{lines:?}");
+    };
+    assert_eq!(ready["status"], "ready");
+    assert_eq!(ready["source"]["width"], 800);
+    assert_eq!(ready["reason"], serde_json::Value::Null);
+    assert!(ready["micros"].is_u64());
+    for rendition in ready["renditions"].as_array().unwrap() {
+        let path = rendition["path"].as_str().unwrap();
+        assert!(path.starts_with("holiday/beach.jpg/"), "{path}");
+        let bytes = std::fs::metadata(out.join(path)).unwrap().len();
+        assert_eq!(rendition["bytes"], bytes);
+    }
+    assert_eq!(rejected["reason"]["code"], "unsupported_type");
+
+    let missing = gatepost()
+        .args(["thumbnail", "no-such.jpg", "--out", "x"])
+        .output()
+        .unwrap();
+    assert_eq!(missing.status.code(), Some(2));
+    let stderr = String::from_utf8(missing.stderr).unwrap();
+    assert_eq!(stderr, "gatepost: no-such.jpg does not exist\n");
 }

@@ -2,12 +2,12 @@
 //! planes that it is made of.
 //!
 //! One decoder a format, memory-safe Rust all of them, chosen by what inspection found: our own for JPEG, `image`'s for
-//! PNG and WebP. Those get the file's essence, never its metadata. Pixels stay as stored: turning them upright and
+//! PNG, WebP and GIF. Those get the file's essence, never its metadata. Pixels stay as stored: turning them upright and
 //! converting their colours costs less once they are few, so `render` does it.
 
 use std::io::Cursor;
 
-use image::codecs::{png::PngDecoder, webp::WebPDecoder};
+use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError, Limits};
 
@@ -58,6 +58,7 @@ pub(crate) fn decode_while(
         ImageType::Jpeg => Picture::Planes(jpeg::decode(&essence, go_on)?),
         ImageType::Png => Picture::Pixels(decode_png(&essence, inspected)?),
         ImageType::WebP => Picture::Pixels(decode_webp(&essence, inspected)?),
+        ImageType::Gif => Picture::Pixels(decode_gif(&essence, inspected)?),
     };
     Ok(Decoded {
         picture,
@@ -106,16 +107,26 @@ fn decode_png(essence: &[u8], inspected: &Inspected<'_>) -> Result<Pixels, Rejec
     limits.max_alloc = Some(64 * 1024 * 1024);
     let decoder =
         PngDecoder::with_limits(Cursor::new(essence), limits).map_err(|error| failed(&error))?;
-    read(decoder, inspected)
+    read(decoder, inspected.stored_size())
 }
 
 fn decode_webp(essence: &[u8], inspected: &Inspected<'_>) -> Result<Pixels, Rejection> {
     let decoder = WebPDecoder::new(Cursor::new(essence)).map_err(|error| failed(&error))?;
-    read(decoder, inspected)
+    match inspected.frame() {
+        None => read(decoder, inspected.stored_size()),
+        Some(frame) => {
+            let pixels = read(decoder, (frame.width, frame.height))?;
+            Ok(pixels.on_canvas(inspected.stored_size(), (frame.x, frame.y)))
+        }
+    }
 }
 
-fn read(decoder: impl ImageDecoder, inspected: &Inspected<'_>) -> Result<Pixels, Rejection> {
-    let size = inspected.stored_size();
+fn decode_gif(essence: &[u8], inspected: &Inspected<'_>) -> Result<Pixels, Rejection> {
+    let decoder = GifDecoder::new(Cursor::new(essence)).map_err(|error| failed(&error))?;
+    read(decoder, inspected.stored_size())
+}
+
+fn read(decoder: impl ImageDecoder, size: (u32, u32)) -> Result<Pixels, Rejection> {
     if decoder.dimensions() != size {
         return Err(parsers_disagree());
     }
@@ -176,6 +187,34 @@ impl Pixels {
             grey: !colour.has_color(),
             data,
         })
+    }
+}
+
+impl Pixels {
+    /// The same on a larger, transparent picture, of which inspection has seen that it holds it.
+    fn on_canvas(&self, (width, height): (u32, u32), (x, y): (u32, u32)) -> Self {
+        let channels = if self.alpha { 4 } else { 3 };
+        let (across, left, top) = (width as usize, x as usize, y as usize);
+        let mut data = vec![0; 4 * across * height as usize];
+        let rows = self.data.chunks_exact(channels * self.width as usize);
+        for (row, canvas) in rows.zip(data.chunks_exact_mut(4 * across).skip(top)) {
+            let pixels = row.chunks_exact(channels);
+            for (pixel, place) in pixels.zip(canvas.as_chunks_mut::<4>().0.iter_mut().skip(left)) {
+                *place = [
+                    pixel[0],
+                    pixel[1],
+                    pixel[2],
+                    pixel.get(3).copied().unwrap_or(255),
+                ];
+            }
+        }
+        Self {
+            width,
+            height,
+            alpha: true,
+            grey: self.grey,
+            data,
+        }
     }
 }
 

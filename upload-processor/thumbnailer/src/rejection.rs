@@ -119,8 +119,6 @@ pub enum Unsupported {
     Avif,
     /// Windows bitmap.
     Bmp,
-    /// GIF, animated or not.
-    Gif,
     /// HEIC or HEIF, the default of iPhone cameras.
     Heic,
     /// JPEG with arithmetic coding.
@@ -242,7 +240,10 @@ impl Unsupported {
             Self::Unknown => {
                 "This file is not a picture that we recognise. Please upload a JPEG, PNG or WebP.".into()
             }
-            Self::NotAllowed(found) => format!("{} pictures are not accepted here.", found.name()),
+            Self::NotAllowed(found) => format!(
+                "{} pictures are not accepted here. Please convert this one to another format.",
+                found.name()
+            ),
             Self::Svg => "SVG and other XML files are not accepted, because they can carry scripts. Please export \
                  the drawing as PNG."
                 .into(),
@@ -257,7 +258,6 @@ impl std::fmt::Display for Unsupported {
         formatter.write_str(match self {
             Self::Avif => "AVIF",
             Self::Bmp => "BMP",
-            Self::Gif => "GIF",
             Self::Heic => "HEIC",
             Self::JpegArithmetic => "a JPEG with arithmetic coding",
             Self::JpegDeep => "a JPEG of more than 8 bits per sample",

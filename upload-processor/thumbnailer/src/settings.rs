@@ -19,6 +19,9 @@ pub struct Settings {
     pub types: Vec<ImageType>,
     /// The largest upload, in bytes.
     pub max_bytes: u64,
+    /// What becomes of animated pictures.
+    #[serde(default)]
+    pub animated: Animated,
     /// The largest picture, in pixels (width × height). Memory follows from it: see [`Settings::max_memory`].
     pub max_pixels: u64,
     /// The widths of the renditions, in pixels, in any order. None is made wider than its source.
@@ -41,6 +44,20 @@ pub enum ImageType {
     /// `image/webp`
     #[serde(rename = "image/webp")]
     WebP,
+    /// `image/gif`
+    #[serde(rename = "image/gif")]
+    Gif,
+}
+
+/// What becomes of animated pictures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Animated {
+    /// They are refused: a thumbnail of the first frame would misrepresent them.
+    #[default]
+    Reject,
+    /// Their first frame is all that is seen of them.
+    FirstFrame,
 }
 
 /// An image format that we write.
@@ -138,6 +155,7 @@ impl Default for Settings {
         Self {
             types: vec![ImageType::Jpeg, ImageType::Png, ImageType::WebP],
             max_bytes: 25 * 1024 * 1024,
+            animated: Animated::default(),
             max_pixels: 50_000_000,
             widths: vec![320, 640, 1280, 1920],
             formats: vec![OutputFormat::WebP],
@@ -153,6 +171,7 @@ impl ImageType {
             Self::Jpeg => "image/jpeg",
             Self::Png => "image/png",
             Self::WebP => "image/webp",
+            Self::Gif => "image/gif",
         }
     }
 
@@ -162,6 +181,7 @@ impl ImageType {
             Self::Jpeg => "JPEG",
             Self::Png => "PNG",
             Self::WebP => "WebP",
+            Self::Gif => "GIF",
         }
     }
 }
@@ -220,6 +240,7 @@ mod tests {
         let settings = Settings {
             types: vec![ImageType::Png, ImageType::Png],
             max_bytes: 0,
+            animated: Animated::Reject,
             max_pixels: 0,
             widths: vec![320, 0, 320, 20_000],
             formats: vec![],
@@ -247,7 +268,7 @@ mod tests {
 
     #[test]
     fn the_json_form_is_stable() {
-        let json = r#"{"types":["image/jpeg","image/png","image/webp"],"max_bytes":26214400,"max_pixels":50000000,"widths":[320,640,1280,1920],"formats":["webp"],"quality":80}"#;
+        let json = r#"{"types":["image/jpeg","image/png","image/webp"],"max_bytes":26214400,"animated":"reject","max_pixels":50000000,"widths":[320,640,1280,1920],"formats":["webp"],"quality":80}"#;
         assert_eq!(serde_json::to_string(&Settings::default()).unwrap(), json);
         assert_eq!(
             serde_json::from_str::<Settings>(json).unwrap(),

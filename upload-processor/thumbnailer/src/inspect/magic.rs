@@ -33,7 +33,7 @@ pub(super) fn kind(bytes: &[u8]) -> Kind {
     } else if follows(4, b"ftyp") {
         Kind::Other(iso_media(bytes))
     } else if begins(b"GIF87a") || begins(b"GIF89a") {
-        Kind::Other(Unsupported::Gif)
+        Kind::Image(ImageType::Gif)
     } else if begins(b"II*\0") || begins(b"MM\0*") || begins(b"II+\0") || begins(b"MM\0+") {
         Kind::Other(Unsupported::Tiff)
     } else if begins(b"\xff\x0a") || begins(b"\0\0\0\x0cJXL \r\n\x87\n") {
@@ -108,7 +108,7 @@ mod tests {
             (b"\0\0\0\x14ftypmif1\0\0\0\0", Other(Unsupported::Heic)),
             (b"\0\0\0\x14ftypqt  \0\0\0\0", Other(Unsupported::Video)),
             (b"\xff\xff\xff\xffftyp", Other(Unsupported::Video)),
-            (b"GIF89a", Other(Unsupported::Gif)),
+            (b"GIF89a", Image(ImageType::Gif)),
             (b"MM\0*\0\0\0\x08", Other(Unsupported::Tiff)),
             (b"\xff\x0a\xfa\x1f", Other(Unsupported::Jxl)),
             (b"%PDF-1.7", Other(Unsupported::Pdf)),

@@ -10,6 +10,7 @@
 //! They also note which parts of the file the pixels need: decoders get these and nothing else, so that no
 //! metadata parser but the EXIF orientation's ever sees an upload.
 
+mod gif;
 mod magic;
 mod png;
 mod webp;
@@ -43,6 +44,15 @@ pub struct Inspected<'a> {
     outline: Outline<'a>,
 }
 
+/// A frame of an animation, which need not cover all of the canvas.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame {
+    pub(crate) x: u32,
+    pub(crate) y: u32,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+}
+
 /// What a format's parser learned.
 #[derive(Debug)]
 struct Outline<'a> {
@@ -53,6 +63,8 @@ struct Outline<'a> {
     memory: u64,
     /// The colour profile, unread.
     profile: Option<Vec<u8>>,
+    /// Where on the picture the essence lies, if it does not fill it.
+    frame: Option<Frame>,
     /// Laid end to end: a file of the same pixels and no metadata.
     essence: Vec<Cow<'a, [u8]>>,
 }
@@ -106,6 +118,7 @@ pub fn inspect<'a>(
         ImageType::Jpeg => Outline::of_jpeg(bytes, settings)?,
         ImageType::Png => png::outline(bytes, settings)?,
         ImageType::WebP => webp::outline(bytes, settings)?,
+        ImageType::Gif => gif::outline(bytes, settings)?,
     };
     Ok(Inspected {
         image_type,
@@ -124,6 +137,7 @@ impl<'a> Outline<'a> {
             orientation: header.orientation,
             memory: header.memory,
             profile: header.profile,
+            frame: None,
             essence: vec![Cow::Borrowed(bytes)],
         })
     }
@@ -158,6 +172,11 @@ impl Inspected<'_> {
     /// The estimated peak of decoding and rendering, in bytes, beside the upload itself.
     pub fn memory(&self) -> u64 {
         self.outline.memory
+    }
+
+    /// Where on the picture the essence lies, if it does not fill it.
+    pub(crate) fn frame(&self) -> Option<Frame> {
+        self.outline.frame
     }
 
     /// The colour profile (ICC.1) that the file holds, unread.

@@ -11,7 +11,7 @@ use flate2::read::ZlibDecoder;
 use image::metadata::Orientation;
 
 use crate::rejection::Rejection;
-use crate::settings::{ImageType, Settings};
+use crate::settings::{Animated, ImageType, Settings};
 
 use super::{Outline, be_u32, check_memory, check_pixels};
 
@@ -43,7 +43,10 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
         at = end;
         match &kind {
             b"IHDR" => return Err(Rejection::corrupt("PNG has two IHDR chunks")),
-            b"acTL" => return Err(Rejection::Animated(ImageType::Png)),
+            // The picture of a PNG that is animated besides is its first frame, or stands for all of them.
+            b"acTL" if settings.animated == Animated::Reject => {
+                return Err(Rejection::Animated(ImageType::Png));
+            }
             b"iCCP" => profile = profile.or_else(|| unpack_profile(data)),
             b"eXIf" => orientation = super::orientation(data),
             b"IDAT" => {
@@ -87,6 +90,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
         orientation,
         memory,
         profile,
+        frame: None,
         essence,
     })
 }

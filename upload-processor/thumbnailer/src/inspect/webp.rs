@@ -1,7 +1,7 @@
 //! Walks a WebP's RIFF chunks (RFC 9649).
 //!
 //! Reads the size from the bitstream's own header (the canvas must agree), the EXIF chunk, and the flags;
-//! refuses animations. The decoder gets the bitstream and its alpha in a container written anew.
+//! refuses animations, or takes their first frame. The decoder gets the bitstream and its alpha in a container written anew.
 //! Not guarded: the memory of a lossless file's prefix-code groups, which only its bitstream tells
 //! (image-webp has no limit of its own; issue 21 there).
 
@@ -10,9 +10,9 @@ use std::borrow::Cow;
 use image::metadata::Orientation;
 
 use crate::rejection::Rejection;
-use crate::settings::{ImageType, Settings};
+use crate::settings::{Animated, ImageType, Settings};
 
-use super::{Outline, check_memory, check_pixels, le_u32};
+use super::{Frame, Outline, check_memory, check_pixels, le_u32};
 
 /// Walks the chunks. `bytes` begins with `RIFF`, a size, and `WEBP`.
 pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outline<'a>, Rejection> {
@@ -28,16 +28,23 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
     let mut profile = None;
     let mut alpha = None;
     let mut bitstream = None;
+    let mut frame: Option<Frame> = None;
+    let rejects = settings.animated == Animated::Reject;
     let mut at = 12;
     while at < riff.len() {
         let (kind, data, next) = chunk(riff, at)?;
         at = next;
         match kind {
-            b"ANIM" | b"ANMF" => return Err(Rejection::Animated(ImageType::WebP)),
+            b"ANIM" | b"ANMF" if rejects => return Err(Rejection::Animated(ImageType::WebP)),
+            // The first frame stands for all of them.
+            b"ANMF" if frame.is_none() => {
+                let first = AnimatedFrame::parse(data)?;
+                (frame, bitstream, alpha) = (Some(first.at), first.bitstream, first.alpha);
+            }
             b"VP8X" if canvas.is_none() && bitstream.is_none() => {
                 let header = Canvas::parse(data)?;
                 check_pixels(header.width, header.height, settings)?;
-                if header.flags & ANIMATION != 0 {
+                if header.flags & ANIMATION != 0 && rejects {
                     return Err(Rejection::Animated(ImageType::WebP));
                 }
                 canvas = Some(header);
@@ -59,12 +66,24 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
     };
     let (width, height) = (bitstream.width, bitstream.height);
     let pixels = check_pixels(width, height, settings)?;
-    if canvas
-        .as_ref()
-        .is_some_and(|canvas| (canvas.width, canvas.height) != (width, height))
-    {
-        return Err(Rejection::corrupt("WebP canvas and picture differ in size"));
-    }
+    let size = match (&canvas, frame) {
+        (Some(canvas), Some(frame)) => {
+            let is_within =
+                frame.x + frame.width <= canvas.width && frame.y + frame.height <= canvas.height;
+            if (frame.width, frame.height) != (width, height) || !is_within {
+                return Err(Rejection::corrupt(
+                    "WebP frame has not the place that it says",
+                ));
+            }
+            (canvas.width, canvas.height)
+        }
+        (Some(canvas), None) if (canvas.width, canvas.height) != (width, height) => {
+            return Err(Rejection::corrupt("WebP canvas and picture differ in size"));
+        }
+        (None, Some(_)) => return Err(Rejection::corrupt("WebP has a frame without a canvas")),
+        _ => (width, height),
+    };
+    let frame = frame.filter(|_| size != (width, height));
     // An ALPH chunk counts only in the extended format, and only with its flag: libwebp reads it the same way.
     let alpha = alpha.filter(|_| {
         !bitstream.lossless
@@ -85,19 +104,22 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
 
     let essence = container(&bitstream, alpha);
     let essence_bytes = essence.iter().map(|piece| piece.len() as u64).sum();
+    // A frame is put on a canvas of its own.
+    let decoding = decoding + frame.map_or(0, |_| 4 * u64::from(size.0) * u64::from(size.1));
     let memory = check_memory(
-        (width, height),
+        size,
         decoding,
-        has_alpha,
+        has_alpha || frame.is_some(),
         essence_bytes,
         settings,
     )?;
     Ok(Outline {
-        width,
-        height,
+        width: size.0,
+        height: size.1,
         orientation,
         memory,
         profile,
+        frame,
         essence,
     })
 }
@@ -135,6 +157,67 @@ impl Canvas {
             width: 1 + u32::from_le_bytes([w0, w1, w2, 0]),
             height: 1 + u32::from_le_bytes([h0, h1, h2, 0]),
         })
+    }
+}
+
+/// The data of an ANMF chunk (RFC 9649 §2.7.1.1).
+struct AnimatedFrame<'a> {
+    at: Frame,
+    bitstream: Option<Bitstream<'a>>,
+    alpha: Option<&'a [u8]>,
+}
+
+impl<'a> AnimatedFrame<'a> {
+    fn parse(data: &'a [u8]) -> Result<Self, Rejection> {
+        let &[
+            x0,
+            x1,
+            x2,
+            y0,
+            y1,
+            y2,
+            w0,
+            w1,
+            w2,
+            h0,
+            h1,
+            h2,
+            _,
+            _,
+            _,
+            _,
+            ..,
+        ] = data
+        else {
+            return Err(Rejection::corrupt("ANMF is too short"));
+        };
+        let number = |bytes: [u8; 3]| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]);
+        let mut frame = Self {
+            at: Frame {
+                x: 2 * number([x0, x1, x2]),
+                y: 2 * number([y0, y1, y2]),
+                width: 1 + number([w0, w1, w2]),
+                height: 1 + number([h0, h1, h2]),
+            },
+            bitstream: None,
+            alpha: None,
+        };
+        let mut at = 16;
+        while at < data.len() {
+            let (kind, data, next) = chunk(data, at)?;
+            at = next;
+            match kind {
+                b"ALPH" if frame.alpha.is_none() => frame.alpha = Some(data),
+                b"VP8 " if frame.bitstream.is_none() => {
+                    frame.bitstream = Some(Bitstream::lossy(data)?);
+                }
+                b"VP8L" if frame.bitstream.is_none() => {
+                    frame.bitstream = Some(Bitstream::lossless(data)?);
+                }
+                _ => {}
+            }
+        }
+        Ok(frame)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::render::YCbCr;
 
-use super::idct::BASIS;
+use super::idct::{BASIS, add};
 use super::scan::ZIGZAG;
 
 /// Encodes a picture, whose sides a JPEG can have. Quality is libjpeg's, 1 to 100.
@@ -65,8 +65,14 @@ fn segment(file: &mut Vec<u8>, marker: u8, data: &[u8]) {
     file.extend(data);
 }
 
-/// Quantised coefficients, zigzag, MCU by MCU: four blocks of Y, one of Cb, one of Cr.
-struct Blocks(Vec<[i16; 64]>);
+/// Quantised blocks, MCU by MCU: four of Y, one of Cb, one of Cr.
+struct Blocks(Vec<Block>);
+
+/// Quantised coefficients in zigzag order, and which of them are not zero: a bit each.
+struct Block {
+    coefficients: [i16; 64],
+    nonzero: u64,
+}
 
 /// The kinds of tables: for brightness, and for colour.
 const KINDS: [usize; 6] = [0, 0, 0, 0, 1, 1];
@@ -84,15 +90,13 @@ impl Blocks {
         let mut blocks = Vec::with_capacity(6 * across * down);
         for y in 0..down {
             for x in 0..across {
-                for (x, y) in
-                    [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(dx, dy)| (2 * x + dx, 2 * y + dy))
-                {
-                    let samples = samples(&picture.y, luma, x, y);
-                    blocks.push(quantised(&samples, &reciprocal[0]));
+                for (dx, dy) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+                    let samples = samples(&picture.y, luma, 2 * x + dx, 2 * y + dy);
+                    blocks.push(Block::new(&samples, &reciprocal[0]));
                 }
                 for plane in [&picture.cb, &picture.cr] {
                     let samples = samples(plane, chroma, x, y);
-                    blocks.push(quantised(&samples, &reciprocal[1]));
+                    blocks.push(Block::new(&samples, &reciprocal[1]));
                 }
             }
         }
@@ -101,32 +105,34 @@ impl Blocks {
 
     /// Calls for each code: the table's kind, its class (0 for DC, 1 for AC), the symbol, and the bits after it with
     /// their number (§F.1.2).
+    #[inline]
     fn for_each(&self, mut call: impl FnMut(usize, usize, u8, u16, u32)) {
         let mut last_dc = [0; 3];
         for mcu in self.0.chunks_exact(6) {
             for (idx, block) in mcu.iter().enumerate() {
                 let (kind, component) = (KINDS[idx], idx.saturating_sub(3));
-                let (value, size) = bits_of(i32::from(block[0]) - last_dc[component]);
-                last_dc[component] = i32::from(block[0]);
-                // A size is 11 at most.
+                let dc = i32::from(block.coefficients[0]);
+                let (value, size) = bits_of(dc - last_dc[component]);
+                last_dc[component] = dc;
+                // A size is 11 at most, a run 15 after those of sixteen.
                 #[allow(clippy::cast_possible_truncation)]
                 call(kind, 0, size as u8, value, size);
-                let mut run = 0;
-                for coefficient in &block[1..] {
-                    if *coefficient == 0 {
-                        run += 1;
-                        continue;
-                    }
+                let mut left = block.nonzero & !1;
+                let mut last = 0;
+                while left != 0 {
+                    let at = left.trailing_zeros();
+                    left &= left - 1;
+                    let mut run = at - last - 1;
                     while run > 15 {
                         call(kind, 1, 0xf0, 0, 0);
                         run -= 16;
                     }
-                    let (value, size) = bits_of(i32::from(*coefficient));
+                    let (value, size) = bits_of(i32::from(block.coefficients[at as usize]));
                     #[allow(clippy::cast_possible_truncation)]
-                    call(kind, 1, run << 4 | size as u8, value, size);
-                    run = 0;
+                    call(kind, 1, (run << 4 | size) as u8, value, size);
+                    last = at;
                 }
-                if run > 0 {
+                if last < 63 {
                     call(kind, 1, 0, 0, 0);
                 }
             }
@@ -161,41 +167,46 @@ fn samples(plane: &[u8], (width, height): (usize, usize), x: usize, y: usize) ->
     samples
 }
 
-/// The DCT (§A.3.3), divided and rounded.
-fn quantised(samples: &[[f32; 8]; 8], reciprocal: &[f32; 64]) -> [i16; 64] {
-    let mut halfway = [[0.0; 8]; 8];
-    for y in 0..4 {
+impl Block {
+    /// The DCT (§A.3.3), divided and rounded.
+    fn new(samples: &[[f32; 8]; 8], reciprocal: &[f32; 64]) -> Self {
+        // Added to a float, this leaves no room for a fraction: the lowest bits are the whole number, negative ones too.
+        const WHOLE: f32 = 12_582_912.0;
         // Even frequencies see rows `y` and `7 - y` as one, odd ones see their difference.
-        let (mut sum, mut difference) = ([0.0; 8], [0.0; 8]);
-        for x in 0..8 {
-            sum[x] = samples[y][x] + samples[7 - y][x];
-            difference[x] = samples[y][x] - samples[7 - y][x];
-        }
-        for k in 0..8 {
-            let row = if k % 2 == 0 { &sum } else { &difference };
+        let (mut sums, mut differences) = ([[0.0; 8]; 4], [[0.0; 8]; 4]);
+        for y in 0..4 {
             for x in 0..8 {
-                halfway[k][x] += BASIS[k][y] * row[x];
+                sums[y][x] = samples[y][x] + samples[7 - y][x];
+                differences[y][x] = samples[y][x] - samples[7 - y][x];
             }
         }
-    }
-    let mut natural = [0_i16; 64];
-    for (k, row) in halfway.iter().enumerate() {
-        let mut coefficients = [0.0; 8];
-        for x in 0..8 {
+        let mut natural = [0_i16; 64];
+        for k in 0..8 {
+            let rows = if k % 2 == 0 { &sums } else { &differences };
+            let mut halfway = [0.0; 8];
+            for y in 0..4 {
+                add(&mut halfway, BASIS[k][y], &rows[y]);
+            }
+            let mut coefficients = [0.0; 8];
+            for x in 0..8 {
+                add(&mut coefficients, halfway[x], &TRANSPOSED[x]);
+            }
             for l in 0..8 {
-                coefficients[l] += row[x] * TRANSPOSED[x][l];
+                let whole = coefficients[l] * reciprocal[8 * k + l] + WHOLE;
+                let [low, high, ..] = whole.to_bits().to_le_bytes();
+                natural[8 * k + l] = i16::from_le_bytes([low, high]);
             }
         }
-        for l in 0..8 {
-            let scaled = coefficients[l] * reciprocal[8 * k + l];
-            // At most 1024 in either direction.
-            #[allow(clippy::cast_possible_truncation)]
-            {
-                natural[8 * k + l] = (scaled + 0.5f32.copysign(scaled)) as i16;
-            }
+        let coefficients = ZIGZAG.map(|at| natural[usize::from(at)]);
+        let nonzero = coefficients
+            .iter()
+            .rev()
+            .fold(0, |bits, value| bits << 1 | u64::from(*value != 0));
+        Self {
+            coefficients,
+            nonzero,
         }
     }
-    ZIGZAG.map(|at| natural[usize::from(at)])
 }
 
 const TRANSPOSED: [[f32; 8]; 8] = {
@@ -320,26 +331,41 @@ struct BitWriter {
 }
 
 impl BitWriter {
-    /// Writes up to 32 bits.
+    /// Writes up to 31 bits.
     #[inline]
     fn write(&mut self, bits: u64, count: u32) {
         self.held = self.held << count | bits;
         self.n_held += count;
-        while self.n_held >= 8 {
-            self.n_held -= 8;
-            // The byte at this place.
+        if self.n_held >= 32 {
+            self.n_held -= 32;
+            // The four bytes at this place.
             #[allow(clippy::cast_possible_truncation)]
-            let byte = (self.held >> self.n_held) as u8;
-            self.file.push(byte);
-            if byte == 0xff {
-                self.file.push(0);
-            }
+            let word = (self.held >> self.n_held) as u32;
+            self.push(&word.to_be_bytes());
         }
     }
 
+    #[inline]
+    fn push(&mut self, bytes: &[u8]) {
+        if bytes.contains(&0xff) {
+            for byte in bytes {
+                self.file.push(*byte);
+                if *byte == 0xff {
+                    self.file.push(0);
+                }
+            }
+        } else {
+            self.file.extend_from_slice(bytes);
+        }
+    }
+
+    /// Fills up the last byte with ones.
     fn finish(mut self) -> Vec<u8> {
         let missing = (8 - self.n_held % 8) % 8;
         self.write((1 << missing) - 1, missing);
+        let last = (self.held << (32 - self.n_held)).to_be_bytes();
+        let n_bytes = self.n_held as usize / 8;
+        self.push(&last[4..4 + n_bytes]);
         self.file
     }
 }

@@ -111,7 +111,7 @@ fn across<const N: usize>(halfway: &[[f32; 8]; 8], plane: &mut [u8], stride: usi
 
 #[allow(clippy::inline_always)]
 #[inline(always)]
-fn add(sum: &mut [f32; 8], scale: f32, row: &[f32; 8]) {
+pub(super) fn add(sum: &mut [f32; 8], scale: f32, row: &[f32; 8]) {
     for (sum, value) in sum.iter_mut().zip(row) {
         *sum += scale * value;
     }

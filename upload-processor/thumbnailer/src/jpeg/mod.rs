@@ -536,3 +536,96 @@ const APP2: u8 = 0xe2;
 const APP14: u8 = 0xee;
 const APP15: u8 = 0xef;
 const COM: u8 = 0xfe;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Brightness as zune-jpeg has it, which is another's work altogether.
+    #[test]
+    fn brightness_is_that_of_another_decoder() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/fixtures");
+        let mut n_compared = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            // zune-jpeg 0.5.15 reads neither of the first two, and other colours have no brightness of their own.
+            let is_left_out = ["scans-backwards", "420-scans", "arithmetic", "cmyk", "rgb"]
+                .iter()
+                .any(|kind| name.contains(kind));
+            if path.extension().is_none_or(|kind| kind != "jpg") || is_left_out {
+                continue;
+            }
+            let file = std::fs::read(&path).unwrap();
+            let planes = decode(&file, &mut |_| Ok(())).unwrap();
+            let theirs = image::load_from_memory(&file).unwrap().to_rgb8();
+            assert_eq!((planes.width, planes.height), theirs.dimensions(), "{name}");
+            let luma = &planes.planes[0];
+            let mut sum = 0.0;
+            for (x, y, image::Rgb([r, g, b])) in theirs.enumerate_pixels() {
+                let [r, g, b] = [r, g, b].map(|value| f64::from(*value));
+                let expected = 0.299 * r + 0.587 * g + 0.114 * b;
+                let found = f64::from(luma.samples[(y * luma.stride + x) as usize]);
+                // Where red, green or blue lies beyond its range, theirs was cut off.
+                let is_cut = [r, g, b].iter().any(|value| *value < 3.0 || *value > 252.0);
+                let difference = (found - expected).abs();
+                assert!(
+                    is_cut || difference < 2.5,
+                    "{name}: {found}, {expected} at {x}, {y}"
+                );
+                sum += if is_cut { 0.0 } else { difference };
+            }
+            let mean = sum / f64::from(planes.width * planes.height);
+            assert!(mean < 0.7, "{name}: {mean}");
+            n_compared += 1;
+        }
+        assert!(n_compared >= 12, "{n_compared}");
+    }
+
+    #[test]
+    fn components_mean_what_libjpeg_takes_them_for() {
+        let frame = |ids: &[u8]| Frame {
+            progressive: false,
+            width: 8,
+            height: 8,
+            widest: 1,
+            tallest: 1,
+            components: ids
+                .iter()
+                .map(|id| Component {
+                    id: *id,
+                    horizontal: 1,
+                    vertical: 1,
+                    quant: 0,
+                })
+                .collect(),
+        };
+        for (ids, jfif, adobe, coding) in [
+            (&[1][..], true, None, Coding::Grey),
+            (&[1, 2, 3], true, Some(0), Coding::YCbCr),
+            (&[1, 2, 3], false, None, Coding::YCbCr),
+            (&[1, 2, 3], false, Some(1), Coding::YCbCr),
+            (&[1, 2, 3], false, Some(0), Coding::Rgb),
+            (b"RGB", false, None, Coding::Rgb),
+            (&[1, 2, 3, 4], false, None, Coding::Cmyk { inverted: false }),
+            (
+                &[1, 2, 3, 4],
+                false,
+                Some(0),
+                Coding::Cmyk { inverted: true },
+            ),
+            (
+                &[1, 2, 3, 4],
+                false,
+                Some(2),
+                Coding::Ycck { inverted: true },
+            ),
+        ] {
+            assert_eq!(
+                frame(ids).coding(jfif, adobe),
+                coding,
+                "{ids:?} {jfif} {adobe:?}"
+            );
+        }
+    }
+}

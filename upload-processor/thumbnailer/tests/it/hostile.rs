@@ -55,7 +55,7 @@ fn bytes_decide_and_the_claim_is_compared() {
         (
             "image/jpeg",
             b"GIF89a\x01\0\x01\0",
-            Rejection::UnsupportedType(Unsupported::Gif),
+            Rejection::UnsupportedType(Unsupported::NotAllowed(ImageType::Gif)),
         ),
         (
             "image/jpeg",

@@ -10,6 +10,7 @@
     clippy::cast_precision_loss
 )]
 
+mod animated;
 mod colour;
 mod damage;
 mod formats;
