@@ -252,7 +252,101 @@ fn failed(error: &ImageError) -> Rejection {
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
+    use std::process::Command;
+
     use super::*;
+    use crate::inspect::{Declared, inspect};
+    use crate::settings::Settings;
+
+    /// Pixels of PngSuite as minipng has them, which is another's work altogether, and of its interlaced pictures as
+    /// those of their twins that are not.
+    #[test]
+    fn png_suite_shows_what_another_decoder_sees() {
+        let folder = png_suite();
+        let settings = Settings::default();
+        let pixels = |name: &str| {
+            let file = std::fs::read(folder.join(name)).unwrap();
+            let inspected = inspect(&file, &Declared::default(), &settings).unwrap();
+            let Picture::Pixels(pixels) = decode(&inspected).unwrap().picture else {
+                panic!("{name}: planes");
+            };
+            pixels
+        };
+        let (mut n_compared, mut n_twins) = (0, 0);
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            // Those that begin with an x are broken.
+            if !name.ends_with(".png") || name.starts_with('x') || name == "PngSuite.png" {
+                continue;
+            }
+            let ours = pixels(&name);
+            if name.as_bytes()[3] == b'i' {
+                // Where the backgrounds are tried, the twin is among the basic pictures.
+                let twin = match name.strip_prefix("bgai") {
+                    Some(rest) => format!("basn{rest}"),
+                    None => format!("{}n{}", &name[..3], &name[4..]),
+                };
+                assert_eq!(ours, pixels(&twin), "{name}");
+                n_twins += 1;
+                continue;
+            }
+            // minipng shows a colour that tRNS makes transparent.
+            if name.starts_with('t') && !name.contains("3p") {
+                assert_eq!(ours.alpha, !name.starts_with("tp0"), "{name}");
+                continue;
+            }
+            let file = std::fs::read(folder.join(&name)).unwrap();
+            let header = minipng::decode_png_header(&file).unwrap();
+            let mut buffer = vec![0; header.required_bytes_rgba8bpc()];
+            let mut theirs = minipng::decode_png(&file, &mut buffer).unwrap();
+            theirs.convert_to_rgba8bpc().unwrap();
+            let channels = if ours.alpha { 4 } else { 3 };
+            assert_eq!((ours.width, ours.height), (theirs.width(), theirs.height()));
+            let pairs = ours
+                .data
+                .chunks_exact(channels)
+                .zip(theirs.pixels().chunks_exact(4));
+            for (at, (ours, theirs)) in pairs.enumerate() {
+                let alpha = ours.get(3).copied().unwrap_or(255);
+                let same = ours[..3]
+                    .iter()
+                    .chain([&alpha])
+                    .zip(theirs)
+                    // Of 16 bits minipng takes the upper eight, where we round.
+                    .all(|(ours, theirs)| ours.abs_diff(*theirs) <= u8::from(name.contains("16.")));
+                assert!(same, "{name}, pixel {at}: {ours:?}, {theirs:?}");
+            }
+            n_compared += 1;
+        }
+        assert_eq!((n_compared, n_twins), (118, 35));
+    }
+
+    /// Where Cargo keeps the package that holds the suite.
+    fn png_suite() -> PathBuf {
+        let cargo = |arguments: &[&str]| {
+            let output = Command::new(env!("CARGO"))
+                .args(arguments)
+                .current_dir(env!("CARGO_MANIFEST_DIR"))
+                .output()
+                .unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let version = cargo(&["-vV"]);
+        let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+        let metadata = cargo(&[
+            "metadata",
+            "--format-version=1",
+            "--offline",
+            "--filter-platform",
+            host.unwrap(),
+        ]);
+        let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
+        let packages = metadata["packages"].as_array().unwrap();
+        let minipng = packages.iter().find(|package| package["name"] == "minipng");
+        let manifest = Path::new(minipng.unwrap()["manifest_path"].as_str().unwrap());
+        manifest.with_file_name("test/pngsuite")
+    }
 
     #[test]
     fn every_layout_becomes_rgb_or_rgba() {
