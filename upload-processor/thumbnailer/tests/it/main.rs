@@ -14,6 +14,7 @@ mod animated;
 mod colour;
 mod damage;
 mod formats;
+mod golden;
 mod hostile;
 mod orientation;
 mod renditions;

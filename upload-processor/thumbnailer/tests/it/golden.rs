@@ -1,0 +1,119 @@
+//! What the renditions of every fixture looked like when somebody last looked at them: size, bytes, and the mean colour
+//! of each of sixteen tiles. `GATEPOST_GOLDEN=write cargo test -p thumbnailer golden` writes it anew.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use image::Rgba;
+use thumbnailer::inspect::Declared;
+use thumbnailer::settings::{OutputFormat, Settings};
+use thumbnailer::thumbnail::thumbnail;
+
+use super::samples::*;
+
+const ACROSS: u32 = 4;
+
+/// How a rendition looks.
+#[derive(Debug)]
+struct Look {
+    bytes: usize,
+    /// Red, green, blue and opacity of each tile, row by row.
+    tiles: Vec<[u8; 4]>,
+}
+
+impl Look {
+    fn of(file: &[u8]) -> Self {
+        let picture = image::load_from_memory(file).unwrap().to_rgba8();
+        let (width, height) = picture.dimensions();
+        let tile = |at: u32| {
+            let (x, y) = (at % ACROSS, at / ACROSS);
+            let (left, right) = (x * width / ACROSS, (x + 1) * width / ACROSS);
+            let (top, bottom) = (y * height / ACROSS, (y + 1) * height / ACROSS);
+            let mut sums = [0; 4];
+            for (x, y) in (left..right).flat_map(|x| (top..bottom).map(move |y| (x, y))) {
+                let Rgba([r, g, b, alpha]) = *picture.get_pixel(x, y);
+                // Colour counts as far as it is seen.
+                for (sum, value) in sums.iter_mut().zip([r, g, b, 255]) {
+                    *sum += u32::from(value) * u32::from(alpha) / 255;
+                }
+            }
+            sums.map(|sum| (sum / ((right - left) * (bottom - top))) as u8)
+        };
+        Self {
+            bytes: file.len(),
+            tiles: (0..ACROSS * ACROSS).map(tile).collect(),
+        }
+    }
+
+    fn parse(text: &str) -> Self {
+        let (bytes, tiles) = text.split_once(' ').unwrap();
+        let tiles = tiles.split(' ').map(|tile| {
+            let tile = u32::from_str_radix(tile, 16).unwrap();
+            tile.to_be_bytes()
+        });
+        Self {
+            bytes: bytes.parse().unwrap(),
+            tiles: tiles.collect(),
+        }
+    }
+
+    fn print(&self) -> String {
+        let mut text = self.bytes.to_string();
+        for tile in &self.tiles {
+            write!(text, " {:08x}", u32::from_be_bytes(*tile)).unwrap();
+        }
+        text
+    }
+
+    /// The same but for what another processor's vector instructions may round otherwise.
+    fn is_like(&self, other: &Self) -> bool {
+        self.bytes.abs_diff(other.bytes) * 50 <= self.bytes
+            && std::iter::zip(self.tiles.as_flattened(), other.tiles.as_flattened())
+                .all(|(a, b)| a.abs_diff(*b) <= 2)
+    }
+}
+
+#[test]
+fn golden() {
+    let settings = Settings {
+        widths: vec![40, 20],
+        formats: vec![OutputFormat::WebP, OutputFormat::Jpeg],
+        ..Settings::default()
+    };
+    let mut looks = BTreeMap::new();
+    for (name, file) in accepted() {
+        let made = thumbnail(&file, &Declared::default(), &settings, None).unwrap();
+        for rendition in made.renditions {
+            let (width, height) = (rendition.width, rendition.height);
+            let name = format!("{name} > {} {width}×{height}", rendition.file_name);
+            looks.insert(name, Look::of(&rendition.data));
+        }
+    }
+
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden.txt");
+    if std::env::var("GATEPOST_GOLDEN").is_ok_and(|what| what == "write") {
+        let mut text = String::new();
+        for (name, look) in &looks {
+            writeln!(text, "{name}: {}", look.print()).unwrap();
+        }
+        std::fs::write(&path, text).unwrap();
+    }
+    let text = std::fs::read_to_string(&path).unwrap();
+    let golden: BTreeMap<_, _> = text
+        .lines()
+        .map(|line| line.split_once(": ").unwrap())
+        .collect();
+    assert!(
+        golden.keys().eq(looks.keys()),
+        "other renditions than golden.txt has: {:?}",
+        looks.keys()
+    );
+    for (name, look) in &looks {
+        let expected = Look::parse(golden[name.as_str()]);
+        assert!(
+            look.is_like(&expected),
+            "{name}: {look:?}, not {expected:?}"
+        );
+    }
+}
