@@ -11,16 +11,17 @@ use upload_processor::Processor;
 use crate::local_s3::REGION;
 use crate::queue::{Message, Queue};
 
-/// The event source mapping's batch size.
-const BATCH: usize = 10;
-/// The event source mapping's maximum concurrency.
-const CONCURRENT_BATCHES: usize = 2;
+/// The event source mapping's batch size. A picture takes a core for as long as it is worked on: a message that waited
+/// in a batch behind others would count as received whenever the process ends before its turn.
+const BATCH: usize = 1;
 /// How long a failed message is hidden, times how often it was received.
 const BACKOFF: Duration = Duration::from_secs(1);
 
 /// Hands messages to the processor until the process ends.
 pub(super) async fn run(queue: Arc<Queue>, processor: Processor) -> anyhow::Result<()> {
-    let invocations = Arc::new(Semaphore::new(CONCURRENT_BATCHES));
+    let n_cores = std::thread::available_parallelism().map_or(1, usize::from);
+    // One more than there are cores reads or writes meanwhile.
+    let invocations = Arc::new(Semaphore::new(n_cores + 1));
     loop {
         let invocation = invocations.clone().acquire_owned().await?;
         let batch = match queue.receive(BATCH).await {

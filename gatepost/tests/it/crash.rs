@@ -101,6 +101,90 @@ async fn twenty_uploads_survive_a_kill_in_their_midst() {
     drained(folder.path()).await;
 }
 
+/// Twenty starts, five uploads each, and a kill a moment later: while forms are sent, pictures are decoded, renditions
+/// are written or messages are settled. Who got no answer sends again, as browsers do.
+#[tokio::test]
+async fn a_hundred_uploads_survive_twenty_kills() {
+    const N_KILLS: usize = 20;
+    const N_UPLOADS: usize = 5;
+    let folder = tempfile::tempdir().unwrap();
+    let jpeg = photo(1600, 1200);
+    let mut forms = Vec::new();
+    let mut unsent: Vec<Form> = Vec::new();
+    let mut seed: u64 = 4;
+    let mut n_hit = 0;
+    for _ in 0..N_KILLS {
+        let system = Gatepost::start(folder.path());
+        let alice = system.token("alice");
+        for _ in 0..N_UPLOADS {
+            let form = system.form(&alice, "image/jpeg", &jpeg).await;
+            forms.push(form.id());
+            unsent.push(form);
+        }
+        // Each start has a port of its own; who signs does not say which.
+        let url = unsent[unsent.len() - 1].url().to_owned();
+        let sending: Vec<_> = unsent
+            .drain(..)
+            .map(|form| {
+                let (http, url, jpeg) = (system.http.clone(), url.clone(), jpeg.clone());
+                tokio::spawn(async move {
+                    let answer = post_form(&http, &url, &form.fields(), &jpeg).await;
+                    let is_sent = answer.is_ok_and(|answer| answer.status() == 204);
+                    (form, is_sent)
+                })
+            })
+            .collect();
+        seed = (seed * 1_103_515_245 + 12_345) & 0x7fff_ffff;
+        tokio::time::sleep(Duration::from_millis((seed >> 16) % 500)).await;
+        system.kill();
+        for sent in sending {
+            let (form, is_sent) = sent.await.unwrap();
+            if !is_sent {
+                unsent.push(form);
+            }
+        }
+        n_hit += usize::from(manifests(folder.path()).len() < forms.len());
+    }
+    assert!(
+        n_hit >= N_KILLS / 2,
+        "only {n_hit} kills came before the end"
+    );
+
+    let system = Gatepost::start(folder.path());
+    let alice = system.token("alice");
+    let url = system
+        .form(&alice, "image/jpeg", &jpeg)
+        .await
+        .url()
+        .to_owned();
+    for form in &unsent {
+        let answer = post_form(&system.http, &url, &form.fields(), &jpeg).await;
+        assert_eq!(answer.unwrap().status(), 204);
+    }
+    for id in &forms {
+        let answer = system.settled(&alice, id).await;
+        assert_eq!(answer["status"], "ready", "{answer}");
+        let renditions = answer["manifest"]["renditions"].as_array().unwrap();
+        assert!(!renditions.is_empty());
+        for rendition in renditions {
+            let path = rendition["path"].as_str().unwrap();
+            let file = system.get(path, &alice).await.bytes().await.unwrap();
+            let decoded = image::load_from_memory(&file).unwrap();
+            assert_eq!(rendition["width"], decoded.width());
+            assert_eq!(rendition["bytes"], file.len());
+        }
+    }
+    assert_eq!(manifests(folder.path()).len(), N_KILLS * N_UPLOADS);
+    drained(folder.path()).await;
+    assert!(
+        !folder
+            .path()
+            .join("dead-letters")
+            .read_dir()
+            .is_ok_and(|mut dead| dead.next().is_some())
+    );
+}
+
 #[tokio::test]
 async fn an_object_whose_event_was_lost_is_found_at_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
