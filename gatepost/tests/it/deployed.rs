@@ -121,7 +121,7 @@ fn id(letter: char) -> String {
 }
 
 /// Runs `gatepost package` and reads the manifest that it writes.
-fn package(dist: &Path) -> Value {
+pub(crate) fn package(dist: &Path) -> Value {
     let config = dist.join("gatepost.toml");
     let key = json!({"keys": [{
         "kty": "EC", "crv": "P-256", "kid": "test key", "alg": "ES256",

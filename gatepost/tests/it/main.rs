@@ -17,6 +17,7 @@ mod faces;
 mod folders;
 mod forms;
 mod harness;
+mod lambda;
 mod ministack;
 mod path;
 mod replay;
