@@ -108,13 +108,15 @@ def quality(arguments, photos, image_format):
                     "sharp": sharp[reference],
                     "bytes": same["bytes"] / sharp["bytes"],
                 })
+    for reference in ("linear", "gamma"):
+        found["all", reference] = [value for width in WIDTHS for value in found[width, reference]]
     for (width, reference), values in found.items():
         differences = [value["difference"] for value in values]
         yield {
             "format": image_format,
-            "width": int(width),
+            "width": width,
             "reference": reference,
-            "photos": len(values),
+            "thumbnails": len(values),
             "difference": round(statistics.median(differences), 2),
             "worst": round(min(differences), 2),
             "best": round(max(differences), 2),
@@ -176,7 +178,7 @@ def table_of_time(row):
 def table_of_quality(row):
     return (
         f"SSIMULACRA2 at sharp's bytes, {row['format']:5} {row['width']:4}, {row['reference']:6} reference: "
-        f"{row['difference']:+.2f} (sharp {row['sharp']}, {row['photos']} photos, {row['worst']:+.2f} to {row['best']:+.2f});"
+        f"{row['difference']:+.2f} (sharp {row['sharp']}, {row['thumbnails']} thumbnails, {row['worst']:+.2f} to {row['best']:+.2f});"
         f" bytes at quality {QUALITY}: {row['bytes_at_same_quality']} ×"
     )
 
