@@ -48,13 +48,21 @@ impl ToSrgb {
         if source.color_space != expected {
             return None;
         }
-        let options = TransformOptions {
-            rendering_intent: RenderingIntent::RelativeColorimetric,
-            ..TransformOptions::default()
-        };
-        let transform = source
-            .create_transform_8bit(layout, &ColorProfile::new_srgb(), Layout::Rgb, options)
-            .ok()?;
+        // A profile of tables may have them for one intent only.
+        let transform = [
+            RenderingIntent::RelativeColorimetric,
+            RenderingIntent::Perceptual,
+        ]
+        .into_iter()
+        .find_map(|rendering_intent| {
+            let options = TransformOptions {
+                rendering_intent,
+                ..TransformOptions::default()
+            };
+            source
+                .create_transform_8bit(layout, &ColorProfile::new_srgb(), Layout::Rgb, options)
+                .ok()
+        })?;
         let to_srgb = Self { transform, space };
         (!to_srgb.changes_nothing()).then_some(to_srgb)
     }

@@ -155,6 +155,146 @@ fn grey_has_profiles_of_its_own() {
     assert_near(seen(&file, OutputFormat::WebP), [128; 3], "linear grey");
 }
 
+/// A JPEG of one colour in ink, 255 is all of it; with Adobe's segment, where it is stored the other way round, or
+/// without. Each block is its DC coefficient and nothing else.
+fn flat_cmyk(ink: [u8; 4], adobe: bool, profile: &[u8]) -> Vec<u8> {
+    let mut file = vec![0xff, 0xd8];
+    let mut segment = |marker: u8, data: &[u8]| {
+        file.extend([0xff, marker]);
+        file.extend((data.len() as u16 + 2).to_be_bytes());
+        file.extend(data);
+    };
+    if adobe {
+        segment(0xee, b"Adobe\0\x64\0\0\0\0\0");
+    }
+    if !profile.is_empty() {
+        segment(0xe2, &[b"ICC_PROFILE\0\x01\x01", profile].concat());
+    }
+    // A step of 8 makes a DC coefficient of one the difference of one in a sample.
+    segment(0xdb, &[&[0][..], &[8; 64]].concat());
+    let frame = [
+        8, 0, SIZE as u8, 0, SIZE as u8, 4, 1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0, 4, 0x11, 0,
+    ];
+    segment(0xc0, &frame);
+    // DC: nine codes of four bits, for as many sizes. AC: "0", the end of the block.
+    let counts = [0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    segment(
+        0xc4,
+        &[&[0][..], &counts, &[0, 1, 2, 3, 4, 5, 6, 7, 8]].concat(),
+    );
+    let counts = [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    segment(0xc4, &[&[0x10][..], &counts, &[0]].concat());
+    segment(0xda, &[4, 1, 0, 2, 0, 3, 0, 4, 0, 0, 63, 0]);
+
+    let mut bits = Vec::new();
+    for block in 0..SIZE / 8 * (SIZE / 8) {
+        for ink in ink {
+            let sample = i32::from(if adobe { 255 - ink } else { ink });
+            // After the first block nothing changes.
+            let difference = if block == 0 { sample - 128 } else { 0 };
+            let size = 32 - difference.unsigned_abs().leading_zeros();
+            let value = if difference < 0 {
+                difference - 1
+            } else {
+                difference
+            };
+            bits.extend((0..4).rev().map(|bit| size >> bit & 1 == 1));
+            bits.extend((0..size).rev().map(|bit| value >> bit & 1 == 1));
+            bits.push(false);
+        }
+    }
+    bits.resize(bits.len().next_multiple_of(8), true);
+    for byte in bits.chunks(8) {
+        let byte = byte.iter().fold(0, |byte, bit| byte << 1 | u8::from(*bit));
+        file.push(byte);
+        if byte == 0xff {
+            file.push(0);
+        }
+    }
+    file.extend([0xff, 0xd9]);
+    file
+}
+
+/// A printer's profile (ICC.1 10.10, lut8Type) that knows paper, four inks, and that any two make black. Colours are
+/// Lab, in bytes as ICC.1 has them.
+fn printer(inks: [[u8; 3]; 4]) -> Vec<u8> {
+    const PAPER: [u8; 3] = [255, 128, 128];
+    const BLACK: [u8; 3] = [0, 128, 128];
+    let mut table = b"mft1\0\0\0\0\x04\x03\x02\0".to_vec();
+    for at in 0..9 {
+        let one = i32::from(at % 4 == 0) << 16;
+        table.extend(one.to_be_bytes());
+    }
+    (0..4).for_each(|_| table.extend(0..=255));
+    // The first ink changes slowest.
+    for corner in 0..16_u32 {
+        table.extend(match corner.count_ones() {
+            0 => PAPER,
+            1 => inks[3 - corner.trailing_zeros() as usize],
+            _ => BLACK,
+        });
+    }
+    (0..3).for_each(|_| table.extend(0..=255));
+
+    let mut profile = vec![0; 128];
+    profile[8..12].copy_from_slice(&[2, 0x40, 0, 0]);
+    profile[12..24].copy_from_slice(b"prtrCMYKLab ");
+    profile[36..40].copy_from_slice(b"acsp");
+    // The white of D50, in sixteenths of sixteen bits.
+    for (at, value) in (68..).step_by(4).zip([0xf6d6_u32, 0x1_0000, 0xd32d]) {
+        profile[at..at + 4].copy_from_slice(&value.to_be_bytes());
+    }
+    profile.extend(1_u32.to_be_bytes());
+    profile.extend(b"A2B0");
+    profile.extend(144_u32.to_be_bytes());
+    profile.extend((table.len() as u32).to_be_bytes());
+    profile.extend(table);
+    let size = (profile.len() as u32).to_be_bytes();
+    profile[..4].copy_from_slice(&size);
+    profile
+}
+
+#[test]
+fn ink_is_what_its_profile_says() {
+    // L*a*b* of 60, -20, -20; 50, 40, 0; 80, 0, 50; 10, 0, 0; and what these are in sRGB, from D50 by Bradford's matrix.
+    let profile = printer([
+        [153, 108, 108],
+        [128, 168, 128],
+        [204, 128, 178],
+        [26, 128, 128],
+    ]);
+    for (ink, expected) in [
+        ([0, 0, 0, 0], [255, 255, 255]),
+        ([255, 0, 0, 0], [77, 156, 179]),
+        ([0, 255, 0, 0], [180, 90, 121]),
+        ([0, 0, 255, 0], [220, 197, 102]),
+        ([0, 0, 0, 255], [28, 28, 28]),
+        ([255, 255, 0, 0], [0, 0, 0]),
+    ] {
+        for adobe in [true, false] {
+            let what = format!("{ink:?}, Adobe's segment: {adobe}");
+            let file = flat_cmyk(ink, adobe, &profile);
+            assert_near(seen(&file, OutputFormat::WebP), expected, &what);
+        }
+    }
+}
+
+#[test]
+fn ink_without_a_profile_is_multiplied_out() {
+    for (ink, expected) in [
+        ([0, 0, 0, 0], [255, 255, 255]),
+        ([255, 0, 0, 0], [0, 255, 255]),
+        ([0, 102, 204, 51], [204, 122, 41]),
+        ([0, 0, 0, 255], [0, 0, 0]),
+    ] {
+        for adobe in [true, false] {
+            let what = format!("{ink:?}, Adobe's segment: {adobe}");
+            let file = flat_cmyk(ink, adobe, &[]);
+            assert_near(seen(&file, OutputFormat::WebP), expected, &what);
+        }
+    }
+}
+
 #[test]
 fn no_rendition_carries_metadata() {
     let p3 = ColorProfile::new_display_p3().encode().unwrap();
