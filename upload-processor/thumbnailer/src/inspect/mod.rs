@@ -13,6 +13,7 @@
 mod gif;
 mod magic;
 mod png;
+mod vp8l;
 mod webp;
 
 use std::borrow::Cow;

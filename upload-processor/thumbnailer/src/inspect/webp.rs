@@ -2,8 +2,6 @@
 //!
 //! Reads the size from the bitstream's own header (the canvas must agree), the EXIF chunk, and the flags;
 //! refuses animations, or takes their first frame. The decoder gets the bitstream and its alpha in a container written anew.
-//! Not guarded: the memory of a lossless file's prefix-code groups, which only its bitstream tells
-//! (image-webp has no limit of its own; issue 21 there).
 
 use std::borrow::Cow;
 
@@ -12,7 +10,7 @@ use image::metadata::Orientation;
 use crate::rejection::Rejection;
 use crate::settings::{Animated, ImageType, Settings};
 
-use super::{Frame, Outline, check_memory, check_pixels, le_u32};
+use super::{Frame, Outline, check_memory, check_pixels, le_u32, vp8l};
 
 /// Walks the chunks. `bytes` begins with `RIFF`, a size, and `WEBP`.
 pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outline<'a>, Rejection> {
@@ -101,6 +99,17 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
         // The same beside RGBA, and alpha as the lossless picture that carries it.
         (false, true) => pixels * 21 / 2,
     };
+
+    // What is lossless says only in its bitstream how many codes it has.
+    let lossless = match alpha {
+        _ if bitstream.lossless => bitstream.data.get(LOSSLESS_HEADER..),
+        Some([info, data @ ..]) if info & 3 == LOSSLESS_ALPHA => Some(data),
+        _ => None,
+    };
+    let codes = lossless.map_or(Ok(0), |data| {
+        vp8l::memory(data, (width, height), settings.max_memory())
+    })?;
+    let decoding = decoding + codes;
 
     let essence = container(&bitstream, alpha);
     let essence_bytes = essence.iter().map(|piece| piece.len() as u64).sum();
@@ -328,3 +337,8 @@ fn container<'a>(bitstream: &Bitstream<'a>, alpha: Option<&'a [u8]>) -> Vec<Cow<
 
 const ANIMATION: u8 = 0x02;
 const ALPHA: u8 = 0x10;
+
+/// Signature, sizes, alpha hint and version.
+const LOSSLESS_HEADER: usize = 5;
+/// How an ALPH chunk is compressed (RFC 9649 §2.7.1.2).
+const LOSSLESS_ALPHA: u8 = 1;

@@ -323,3 +323,106 @@ fn a_container_that_contradicts_its_picture() {
     file[24] = 7;
     assert_eq!(verdict(&file), "ready");
 }
+
+/// A lossless WebP of 16 by 16 pixels whose blocks share codes, and that names so many groups of them, of which each
+/// makes a decoder build tables of its own; `in_alpha` as the alpha of a lossy picture.
+fn code_bomb(n_groups: u16, in_alpha: bool) -> Vec<u8> {
+    fn put(bits: &mut Vec<bool>, value: u32, count: u32) {
+        bits.extend((0..count).map(|bit| value >> bit & 1 == 1));
+    }
+    let one_symbol = |bits: &mut Vec<bool>, symbol: u32| {
+        put(bits, 0b101, 3);
+        put(bits, symbol, 8);
+    };
+    let mut bits = Vec::new();
+    if !in_alpha {
+        put(&mut bits, 0x2f, 8);
+        put(&mut bits, 15 | 15 << 14, 32);
+    }
+    // No transform, no cache; blocks of four by four, which all have the last group.
+    put(&mut bits, 0b1_0_0, 3);
+    put(&mut bits, 0, 3);
+    put(&mut bits, 0, 1);
+    let last = u32::from(n_groups - 1);
+    for symbol in [last & 0xff, last >> 8, 0, 0, 0] {
+        one_symbol(&mut bits, symbol);
+    }
+    let mut code = Vec::new();
+    put(&mut code, 0b1111_0, 5);
+    // Lengths 0 to 15 are written in four bits each, repetitions not at all.
+    for symbol in [
+        17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+    ] {
+        put(&mut code, if symbol < 16 { 4 } else { 0 }, 3);
+    }
+    // Sixteen symbols: 1, 2, … 14, 15, 15 bits long.
+    put(&mut code, 1, 1);
+    put(&mut code, 1, 3);
+    put(&mut code, 14, 4);
+    for length in (1..=15_u32).chain([15]) {
+        put(&mut code, length.reverse_bits() >> 28, 4);
+    }
+    for _ in 0..5 * u32::from(n_groups) {
+        bits.extend_from_slice(&code);
+    }
+    // Pixels: every zero is the shortest code, which is the first symbol's.
+    put(&mut bits, 0, 32);
+    bits.extend([false; 4 * 256]);
+
+    let data: Vec<u8> = bits
+        .chunks(8)
+        .map(|byte| {
+            byte.iter()
+                .rev()
+                .fold(0, |byte, bit| byte << 1 | u8::from(*bit))
+        })
+        .collect();
+    if !in_alpha {
+        return riff(&[(b"VP8L", &data)]);
+    }
+    let lossy = webp_lossy(&photo(16, 16));
+    let canvas = [0x10, 0, 0, 0, 15, 0, 0, 15, 0, 0];
+    let alpha = [&[1], &data[..]].concat();
+    riff(&[
+        (b"VP8X", &canvas),
+        (b"ALPH", &alpha),
+        (b"VP8 ", &lossy[20..]),
+    ])
+}
+
+fn riff(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
+    let mut file = b"WEBP".to_vec();
+    for (kind, data) in chunks {
+        file.extend(*kind);
+        file.extend((data.len() as u32).to_le_bytes());
+        file.extend(*data);
+        file.resize(file.len().next_multiple_of(2), 0);
+    }
+    let size = (file.len() as u32).to_le_bytes();
+    [b"RIFF", &size[..], &file].concat()
+}
+
+#[test]
+fn a_webp_of_very_many_prefix_codes() {
+    let settings = Settings {
+        max_pixels: 1_000_000,
+        max_bytes: 1_000_000,
+        ..Settings::default()
+    };
+    for in_alpha in [false, true] {
+        let few = code_bomb(20, in_alpha);
+        assert_eq!(verdict(&few), "ready", "{:?}", run(&few));
+        // 65 kB, for 256 pixels, that image-webp would need some 17 MB for.
+        let bomb = code_bomb(800, in_alpha);
+        let found = inspect(&bomb, &Declared::default(), &settings).map(drop);
+        let Err(Rejection::TooComplex(Complexity::Memory { needed, max })) = found else {
+            panic!("{found:?}");
+        };
+        assert_eq!(max, 17_000_000);
+        assert!(needed > max);
+        // Cut off, it is refused for that.
+        let cut = code_bomb(20, in_alpha);
+        let cut = riff(&[(b"VP8L", &cut[20..cut.len() / 2])]);
+        assert_ne!(verdict(&cut), "ready");
+    }
+}
