@@ -50,7 +50,8 @@ impl Artifact {
         let target_dir = root.join("target/package");
         let mut flags = remapped("--remap-path-prefix=", &root);
         if let Some(cpu) = self.cpu {
-            flags += &format!(" -Ctarget-cpu={cpu}");
+            flags.push_str(" -Ctarget-cpu=");
+            flags.push_str(cpu);
         }
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         // Zig links against an old glibc wherever it runs.

@@ -42,19 +42,20 @@ fn thumbnail(images: &Images, out: &Path) -> BTreeMap<String, Value> {
 }
 
 fn fixtures() -> Images {
-    folder(&repository(
-        "upload-processor/thumbnailer/tests/it/fixtures",
-    ))
-    .into_iter()
-    .filter(|(name, _)| !name.ends_with(".py") && !name.ends_with(".json"))
-    .collect()
+    let folder = repository("upload-processor/thumbnailer/tests/it/fixtures");
+    images(&folder, &["jpg", "png", "webp"])
 }
 
-fn folder(path: &Path) -> Images {
-    std::fs::read_dir(path)
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-        .map(|entry| {
-            let path = entry.unwrap().path();
+/// The files of a folder that have one of these extensions.
+fn images(folder: &Path, extensions: &[&str]) -> Images {
+    std::fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            let extension = path.extension().and_then(std::ffi::OsStr::to_str);
+            extension.is_some_and(|extension| extensions.contains(&extension))
+        })
+        .map(|path| {
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             (name, std::fs::read(path).unwrap())
         })
@@ -84,10 +85,7 @@ fn png_suite() -> Images {
     let packages = metadata["packages"].as_array().unwrap();
     let minipng = packages.iter().find(|package| package["name"] == "minipng");
     let manifest = PathBuf::from(minipng.unwrap()["manifest_path"].as_str().unwrap());
-    folder(&manifest.with_file_name("test/pngsuite"))
-        .into_iter()
-        .filter(|(name, _)| name.ends_with(".png"))
-        .collect()
+    images(&manifest.with_file_name("test/pngsuite"), &["png"])
 }
 
 /// A JPEG that says how it lies.

@@ -258,18 +258,12 @@ async fn read(
     if bucket == "uploads" {
         return (etag, store.upload.lock().unwrap().clone()).into_response();
     }
-    match store
-        .written
-        .lock()
-        .unwrap()
-        .get(&format!("{bucket}/{key}"))
-    {
-        Some(object) => (etag, object.clone()).into_response(),
-        None => {
-            let error = "<Error><Code>NoSuchKey</Code></Error>";
-            (StatusCode::NOT_FOUND, error).into_response()
-        }
+    let written = store.written.lock().unwrap();
+    if let Some(object) = written.get(&format!("{bucket}/{key}")) {
+        return (etag, object.clone()).into_response();
     }
+    let error = "<Error><Code>NoSuchKey</Code></Error>";
+    (StatusCode::NOT_FOUND, error).into_response()
 }
 
 async fn write(

@@ -172,9 +172,10 @@ impl Walk<'_> {
             let two = bits.read(1)? == 1;
             let width = if bits.read(1)? == 1 { 8 } else { 1 };
             let first = known(bits.read(width)?)?;
-            return Ok(match two {
-                true => Code::Two(first, known(bits.read(8)?)?),
-                false => Code::One(first),
+            return Ok(if two {
+                Code::Two(first, known(bits.read(8)?)?)
+            } else {
+                Code::One(first)
             });
         }
 
@@ -331,8 +332,9 @@ impl Entry {
 impl Table {
     fn read(&self, bits: &mut Bits<'_>) -> Result<u32, Rejection> {
         bits.fill();
-        let at = bits.held as usize & (self.0.len() - 1);
-        let Entry(entry) = self.0[at];
+        // A table has two to the fifteenth entries at most.
+        #[allow(clippy::cast_possible_truncation)]
+        let Entry(entry) = self.0[bits.held as usize & (self.0.len() - 1)];
         bits.read(u32::from(entry & 15))?;
         Ok(u32::from(entry >> 4))
     }

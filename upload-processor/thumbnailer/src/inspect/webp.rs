@@ -100,16 +100,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
         (false, true) => pixels * 21 / 2,
     };
 
-    // What is lossless says only in its bitstream how many codes it has.
-    let lossless = match alpha {
-        _ if bitstream.lossless => bitstream.data.get(LOSSLESS_HEADER..),
-        Some([info, data @ ..]) if info & 3 == LOSSLESS_ALPHA => Some(data),
-        _ => None,
-    };
-    let codes = lossless.map_or(Ok(0), |data| {
-        vp8l::memory(data, (width, height), settings.max_memory())
-    })?;
-    let decoding = decoding + codes;
+    let decoding = decoding + codes(&bitstream, alpha, settings)?;
 
     let essence = container(&bitstream, alpha);
     let essence_bytes = essence.iter().map(|piece| piece.len() as u64).sum();
@@ -130,6 +121,23 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
         profile,
         frame,
         essence,
+    })
+}
+
+/// Memory for prefix codes: what is lossless, picture or alpha, says only in its bitstream how many it has.
+fn codes(
+    bitstream: &Bitstream<'_>,
+    alpha: Option<&[u8]>,
+    settings: &Settings,
+) -> Result<u64, Rejection> {
+    let lossless = match alpha {
+        _ if bitstream.lossless => bitstream.data.get(LOSSLESS_HEADER..),
+        Some([info, data @ ..]) if info & 3 == LOSSLESS_ALPHA => Some(data),
+        _ => None,
+    };
+    let size = (bitstream.width, bitstream.height);
+    lossless.map_or(Ok(0), |data| {
+        vp8l::memory(data, size, settings.max_memory())
     })
 }
 

@@ -32,11 +32,12 @@ impl Look {
             let (top, bottom) = (y * height / ACROSS, (y + 1) * height / ACROSS);
             let mut sums = [0; 4];
             for (x, y) in (left..right).flat_map(|x| (top..bottom).map(move |y| (x, y))) {
-                let Rgba([r, g, b, alpha]) = *picture.get_pixel(x, y);
+                let Rgba([colours @ .., alpha]) = *picture.get_pixel(x, y);
                 // Colour counts as far as it is seen.
-                for (sum, value) in sums.iter_mut().zip([r, g, b, 255]) {
-                    *sum += u32::from(value) * u32::from(alpha) / 255;
+                for (sum, colour) in sums.iter_mut().zip(colours) {
+                    *sum += u32::from(colour) * u32::from(alpha) / 255;
                 }
+                sums[3] += u32::from(alpha);
             }
             sums.map(|sum| (sum / ((right - left) * (bottom - top))) as u8)
         };

@@ -340,7 +340,7 @@ fn code_bomb(n_groups: u16, in_alpha: bool) -> Vec<u8> {
         put(&mut bits, 15 | 15 << 14, 32);
     }
     // No transform, no cache; blocks of four by four, which all have the last group.
-    put(&mut bits, 0b1_0_0, 3);
+    put(&mut bits, 0b100, 3);
     put(&mut bits, 0, 3);
     put(&mut bits, 0, 1);
     let last = u32::from(n_groups - 1);
@@ -348,7 +348,7 @@ fn code_bomb(n_groups: u16, in_alpha: bool) -> Vec<u8> {
         one_symbol(&mut bits, symbol);
     }
     let mut code = Vec::new();
-    put(&mut code, 0b1111_0, 5);
+    put(&mut code, 0b11110, 5);
     // Lengths 0 to 15 are written in four bits each, repetitions not at all.
     for symbol in [
         17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
