@@ -40,12 +40,17 @@ pub(crate) fn connect_embedded(endpoint: &str, credentials: Credentials) -> Conn
     }
 }
 
-/// Connects to an S3 elsewhere, with the region and credentials of the AWS environment variables, else of the AWS
-/// profile. The rest of the SDK's chain is for machines on AWS; here it would ask networks that nobody named.
-pub(crate) async fn connect(endpoint: &str) -> anyhow::Result<Connection> {
+/// Who signs, and for which region.
+pub(crate) struct Identity {
+    pub(crate) credentials: SharedCredentialsProvider,
+    pub(crate) region: Option<String>,
+}
+
+/// The region and credentials of the AWS environment variables, else of the AWS profile. The rest of the SDK's chain is
+/// for machines on AWS; here it would ask networks that nobody named.
+pub(crate) async fn identify() -> anyhow::Result<Identity> {
     let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
-        .or_else(ProfileFileRegionProvider::new())
-        .or_else(REGION);
+        .or_else(ProfileFileRegionProvider::new());
     let chain = CredentialsProviderChain::first_try(
         "environment",
         EnvironmentVariableCredentialsProvider::new(),
@@ -54,9 +59,21 @@ pub(crate) async fn connect(endpoint: &str) -> anyhow::Result<Connection> {
     chain.provide_credentials().await.map_err(|_| {
         anyhow::anyhow!("there are no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE")
     })?;
-    let credentials = SharedCredentialsProvider::new(chain);
+    Ok(Identity {
+        credentials: SharedCredentialsProvider::new(chain),
+        region: region.region().await.map(|region| region.to_string()),
+    })
+}
+
+/// Connects to an S3 elsewhere.
+pub(crate) async fn connect(endpoint: &str) -> anyhow::Result<Connection> {
+    let identity = identify().await?;
+    let (credentials, region) = (
+        identity.credentials,
+        identity.region.unwrap_or_else(|| REGION.to_owned()),
+    );
     let aws = aws_config::defaults(BehaviorVersion::latest())
-        .region(region)
+        .region(Region::new(region.clone()))
         .credentials_provider(credentials.clone())
         .load()
         .await;
@@ -67,10 +84,7 @@ pub(crate) async fn connect(endpoint: &str) -> anyhow::Result<Connection> {
     Ok(Connection {
         s3: Client::from_conf(config),
         credentials,
-        region: aws
-            .region()
-            .map_or(REGION, |region| region.as_ref())
-            .to_owned(),
+        region,
         endpoint: endpoint.trim_end_matches('/').to_owned(),
     })
 }

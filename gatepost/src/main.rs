@@ -11,6 +11,7 @@ mod local_s3;
 mod package;
 mod queue;
 mod replay;
+mod sign;
 mod stop;
 mod thumbnail;
 mod token;
@@ -39,6 +40,8 @@ enum Command {
     Package(package::PackageArgs),
     /// Run events through the real handlers and compare with what is expected
     Replay(replay::ReplayArgs),
+    /// Sign an upload form or a URL with the AWS credentials at hand
+    Sign(sign::SignArgs),
     /// Make thumbnails of files on this machine as the processor does of uploads
     Thumbnail(thumbnail::ThumbnailArgs),
     /// Print a token of the development issuer
@@ -54,6 +57,7 @@ async fn main() -> ExitCode {
         Command::Dev(args) => dev::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Package(args) => package::run(&args),
         Command::Replay(args) => return or_two(replay::run(args).await),
+        Command::Sign(args) => sign::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Thumbnail(args) => return or_two(thumbnail::run(&args)),
         Command::Token(args) => token::run(args).map(|()| ExitCode::SUCCESS),
     };

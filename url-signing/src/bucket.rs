@@ -100,6 +100,23 @@ impl Bucket {
     }
 }
 
+impl Bucket {
+    /// The origin to ask, the value of `Host` that browsers send there, and the path under which the objects lie.
+    pub(crate) fn address(&self) -> (String, String, String) {
+        let url = self.url();
+        let (scheme, rest) = url.split_once("://").unwrap_or(("https", &url));
+        let (authority, folder) = rest.split_once('/').unwrap_or((rest, ""));
+        let default_port = if scheme == "https" { ":443" } else { ":80" };
+        let host = authority.strip_suffix(default_port).unwrap_or(authority);
+        let host = host.to_ascii_lowercase();
+        let folder = match folder {
+            "" => "/".to_owned(),
+            folder => format!("/{folder}/"),
+        };
+        (format!("{scheme}://{host}"), host, folder)
+    }
+}
+
 impl Region {
     /// Checks the characters, not whether AWS has such a region: other S3 servers have names of their own.
     pub fn new(region: &str) -> Result<Self, SigningError> {

@@ -159,6 +159,9 @@ pub enum Rule {
     /// A dollar sign: S3 expands `${filename}` and fails conditions on `$$`.
     #[error("contains a dollar sign, which S3 would expand or fail to match")]
     Dollar,
+    /// A segment `.` or `..`: browsers resolve it and ask for another path.
+    #[error("has a segment . or .., which browsers resolve")]
+    DotSegment,
     /// It begins or ends with the wrong character.
     #[error("must begin and end with {0}")]
     Edges(&'static str),
@@ -221,9 +224,9 @@ impl SigningError {
             Self::CredentialsMalformed { .. } => ("credentials_malformed", 500, SETUP),
             Self::DuplicateField { .. } => ("duplicate_field", 400, "A field of the upload is given twice."),
             Self::Endpoint { .. } => ("endpoint", 500, SETUP),
-            Self::ExpiryNotInFuture { .. } => ("expiry_not_in_future", 400, "The upload would expire at once."),
+            Self::ExpiryNotInFuture { .. } => ("expiry_not_in_future", 400, "It would expire at once."),
             Self::ExpiryPastCredentials { .. } => ("expiry_past_credentials", 503, SOON),
-            Self::ExpiryTooLate { .. } => ("expiry_too_late", 400, "The upload may stay open for seven days at most."),
+            Self::ExpiryTooLate { .. } => ("expiry_too_late", 400, "It may be open for seven days at most."),
             Self::FieldValue { .. } => ("field_value", 400, "A field of the upload has a value that cannot be used."),
             Self::FormTooLarge { .. } => ("form_too_large", 400, "The upload carries too much beside its file."),
             Self::Key { .. } => ("key", 400, "The object's name cannot be used."),

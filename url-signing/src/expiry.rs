@@ -100,7 +100,7 @@ impl Expiry {
 }
 
 /// The moment without its fraction of a second.
-fn whole_seconds(moment: Timestamp) -> Timestamp {
+pub(crate) fn whole_seconds(moment: Timestamp) -> Timestamp {
     // Cannot fail: the seconds of a timestamp are within the range of timestamps.
     Timestamp::from_second(moment.as_second()).unwrap_or(moment)
 }

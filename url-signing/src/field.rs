@@ -98,17 +98,28 @@ pub(crate) fn check_text(text: &str) -> Result<(), Rule> {
 
 /// What holds for a value that S3 stores as, or compares with, an HTTP header.
 pub(crate) fn check_value(name: &str, value: &str) -> Result<(), SigningError> {
-    let checked = check_text(value).and_then(|()| {
-        if !value.is_ascii() {
-            return Err(Rule::NotAscii);
-        }
+    check_header(name, value)?;
+    check_text(value).map_err(|rule| SigningError::FieldValue {
+        name: name.to_owned(),
+        rule,
+    })
+}
+
+/// What holds for the value of an HTTP header.
+pub(crate) fn check_header(name: &str, value: &str) -> Result<(), SigningError> {
+    let rule = if value.is_empty() {
+        Rule::Empty
+    } else if value.chars().any(char::is_control) {
+        Rule::ControlCharacter
+    } else if !value.is_ascii() {
+        Rule::NotAscii
+    } else if value.starts_with(' ') || value.ends_with(' ') {
         // A header's value has no space at its ends (RFC 9110 §5.5): what was signed would not be what is stored.
-        if value.starts_with(' ') || value.ends_with(' ') {
-            return Err(Rule::Edges("a visible character"));
-        }
-        Ok(())
-    });
-    checked.map_err(|rule| SigningError::FieldValue {
+        Rule::Edges("a visible character")
+    } else {
+        return Ok(());
+    };
+    Err(SigningError::FieldValue {
         name: name.to_owned(),
         rule,
     })

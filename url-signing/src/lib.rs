@@ -1,8 +1,8 @@
-//! Signed S3 upload forms. The crate owns how AWS's signatures are made and which requests S3 would refuse;
+//! Signed S3 upload forms and URLs. The crate owns how AWS's signatures are made and which requests S3 would refuse;
 //! `signing-api` and the command line call it. It never does I/O and never reads a clock or the environment:
 //! time and credentials are arguments.
 //!
-//! Start at [`PostPolicy`]. [`sigv4`] is the layer below, for those who bring their own policy document.
+//! Start at [`PostPolicy`] or [`PresignedGet`]. [`sigv4`] is the layer below, for those who bring their own policy document.
 //!
 #![doc = include_str!("../README.md")]
 
@@ -13,6 +13,7 @@ mod expiry;
 mod field;
 mod form;
 mod post_policy;
+mod presigned_get;
 pub mod sigv4;
 
 pub use bucket::{Bucket, Region};
@@ -22,3 +23,4 @@ pub use expiry::{Expiry, MAX_LIFETIME};
 pub use field::{FormField, MAX_METADATA_BYTES, SuccessStatus};
 pub use form::{MAX_FORM_BYTES, SignedForm};
 pub use post_policy::{MAX_KEY_BYTES, MAX_POST_BYTES, PostPolicy};
+pub use presigned_get::{PresignedGet, PresignedUrl, ResponseHeader};

@@ -51,10 +51,12 @@ pub fn sign_policy_document(key: &SigningKey, document: &[u8]) -> SignedDocument
 
 /// The value of `x-amz-credential`: `AKID/20151229/us-east-1/s3/aws4_request`.
 pub fn credential(access_key_id: &str, date: Date, region: &Region) -> String {
-    format!(
-        "{access_key_id}/{}/{region}/{SERVICE}/{TERMINATOR}",
-        short_date(date)
-    )
+    format!("{access_key_id}/{}", scope(date, region))
+}
+
+/// The day, the region and the service that a signature is good for: `20151229/us-east-1/s3/aws4_request`.
+pub fn scope(date: Date, region: &Region) -> String {
+    format!("{}/{region}/{SERVICE}/{TERMINATOR}", short_date(date))
 }
 
 /// The value of `x-amz-date`: `20151229T000000Z`. Fractions of a second are cut off.

@@ -16,8 +16,8 @@ use thumbnailer::settings::Settings as ImageSettings;
 use toml::de::DeTable;
 
 use document::{Notes, Section};
-pub(crate) use units::parse_duration;
-use units::{parse_bytes, parse_pixels};
+use units::parse_pixels;
+pub(crate) use units::{parse_bytes, parse_duration};
 
 /// The default name of the file, looked for in the working directory.
 pub(crate) const DEFAULT_FILE: &str = "gatepost.toml";

@@ -21,3 +21,4 @@ mod lambda;
 mod ministack;
 mod path;
 mod replay;
+mod sign;

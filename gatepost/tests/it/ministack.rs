@@ -15,7 +15,7 @@ pub(crate) struct MiniStack {
 
 impl MiniStack {
     /// Starts one that checks signatures.
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         Self::start_with(&[("AUTH", "true")])
     }
 

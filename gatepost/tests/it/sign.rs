@@ -1,0 +1,160 @@
+//! `gatepost sign`, and an S3 of somebody else that takes what it signs and nothing that was changed.
+
+use serde_json::Value;
+
+use crate::harness::{gatepost, post_form, text};
+use crate::ministack::MiniStack;
+
+fn sign(arguments: &[&str]) -> Result<Value, String> {
+    let output = gatepost()
+        .arg("sign")
+        .args(arguments)
+        .env_remove("AWS_PROFILE")
+        .env_remove("AWS_SESSION_TOKEN")
+        .envs([
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_REGION", "eu-central-1"),
+        ])
+        .output()
+        .unwrap();
+    let (stdout, stderr) = text(&output);
+    if output.status.success() {
+        Ok(serde_json::from_str(&stdout).unwrap())
+    } else {
+        Err(stderr)
+    }
+}
+
+#[test]
+fn the_same_time_makes_the_same_signature() {
+    let arguments = [
+        "get",
+        "--bucket=example-media",
+        "--key=media/k5x/640.webp",
+        "--expires=15m",
+        "--at=2026-11-24T12:00:00Z",
+    ];
+    let signed = sign(&arguments).unwrap();
+    assert_eq!(signed, sign(&arguments).unwrap());
+    assert_eq!(signed["expires_at"], "2026-11-24T12:15:00Z");
+    // As botocore 1.44.8 signs the same.
+    assert_eq!(
+        signed["url"],
+        "https://example-media.s3.eu-central-1.amazonaws.com/media/k5x/640.webp\
+         ?X-Amz-Algorithm=AWS4-HMAC-SHA256\
+         &X-Amz-Credential=test%2F20261124%2Feu-central-1%2Fs3%2Faws4_request\
+         &X-Amz-Date=20261124T120000Z&X-Amz-Expires=900&X-Amz-SignedHeaders=host\
+         &X-Amz-Signature=835c8392319b3ad4522ab5f21c6cb5b90a0f2511c80e677cb2ea462559bbbd0b"
+    );
+
+    for (arguments, said) in [
+        (
+            &["get", "--bucket=x", "--key=k"][..],
+            "gatepost: bucket name \"x\" must have 3 to 63 bytes\n",
+        ),
+        (
+            &["get", "--bucket=example", "--key=a/../b"],
+            "gatepost: object key \"a/../b\" has a segment . or .., which browsers resolve\n",
+        ),
+        (
+            &["post", "--bucket=example", "--key=k", "--sha256=12"],
+            "gatepost: --sha256 takes 64 hexadecimal digits\n",
+        ),
+        (
+            &["post", "--bucket=example", "--key=k", "--meta=owner"],
+            "gatepost: --meta \"owner\" is not of the form NAME=VALUE\n",
+        ),
+    ] {
+        assert_eq!(sign(arguments).unwrap_err(), said);
+    }
+}
+
+#[tokio::test]
+async fn an_independent_s3_takes_what_is_signed_and_nothing_that_was_changed() {
+    let Some(stack) = MiniStack::start() else {
+        return;
+    };
+    let http = reqwest::Client::new();
+    // MiniStack checks signatures of objects only where there are buckets, and makes them for whoever has its keys.
+    let folder = tempfile::tempdir().unwrap();
+    let _system = crate::harness::Gatepost::start_with(
+        folder.path(),
+        &["--endpoint-url", &stack.endpoint],
+        &[
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_REGION", "eu-central-1"),
+        ],
+    );
+    let object = |key: &str| {
+        [
+            "--bucket=gatepost-uploads".to_owned(),
+            format!("--key={key}"),
+            format!("--endpoint-url={}", stack.endpoint),
+        ]
+    };
+    for key in ["letters/a b+&=?%/ä.txt", "plain"] {
+        let [bucket, key, endpoint] = &object(key);
+        let form = sign(&[
+            "post",
+            bucket,
+            key,
+            endpoint,
+            "--content-type=text/plain",
+            "--meta=owner=k5x",
+        ])
+        .unwrap();
+        let fields: Vec<_> = form["fields"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()))
+            .collect();
+        let url = form["url"].as_str().unwrap();
+        let answer = post_form(&http, url, &fields, b"Dear Sir").await.unwrap();
+        assert_eq!(answer.status(), 204, "{}", answer.text().await.unwrap());
+
+        let get = ["get", bucket, key, endpoint];
+        let signed = sign(&get).unwrap();
+        let url = signed["url"].as_str().unwrap();
+        let answer = http.get(url).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{url}");
+        assert_eq!(answer.text().await.unwrap(), "Dear Sir");
+
+        let shown = sign(
+            &[
+                &get[..],
+                &[
+                    "--response-content-type=text/x-letter",
+                    "--shared-within=5m",
+                ],
+            ]
+            .concat(),
+        );
+        let shown = shown.unwrap();
+        let answer = http
+            .get(shown["url"].as_str().unwrap())
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.headers()["content-type"], "text/x-letter");
+
+        let old = sign(&[&get[..], &["--at=2026-01-01T00:00:00Z"]].concat()).unwrap();
+        for changed in [
+            url.replace("X-Amz-Expires=900", "X-Amz-Expires=9000"),
+            url.replace("X-Amz-Date=20", "X-Amz-Date=19"),
+            url.replace("gatepost-uploads/", "gatepost-media/"),
+            url.replace("?X-Amz", "?response-content-type=text%2Fhtml&X-Amz"),
+            format!("{}0", &url[..url.len() - 1]),
+            // Without any signature MiniStack answers whoever asks.
+            old["url"].as_str().unwrap().to_owned(),
+        ] {
+            if changed != url {
+                let answer = http.get(&changed).send().await.unwrap();
+                assert!(answer.status().is_client_error(), "{changed}");
+            }
+        }
+        assert_eq!(http.put(url).body("x").send().await.unwrap().status(), 403);
+    }
+}
