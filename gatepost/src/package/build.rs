@@ -47,7 +47,8 @@ impl Artifact {
             cfg!(all(target_arch = "x86_64", target_os = "linux")) || has_zigbuild(),
             "Lambda runs on x86_64 Linux; install cargo-zigbuild with Zig to build for it here"
         );
-        let target_dir = root.join("target/package");
+        // Each in a folder of its own: Cargo keeps no two builds of a crate that differ in their flags.
+        let target_dir = root.join("target/package").join(self.package);
         let mut flags = remapped("--remap-path-prefix=", &root);
         if let Some(cpu) = self.cpu {
             flags.push_str(" -Ctarget-cpu=");
