@@ -97,6 +97,12 @@ pub(super) async fn translate_refused_form(response: Response<Body>) -> Response
     let text = String::from_utf8_lossy(&body);
     let code = element(&text, "Code").unwrap_or_default();
     let message = element(&text, "Message").unwrap_or_default();
+    tracing::info!(
+        status = parts.status.as_u16(),
+        code,
+        said = message,
+        "a form is refused"
+    );
     match as_s3_says_it(&code, &message) {
         Some((status, code, message)) => refuse(status, code, &message),
         None => Response::from_parts(parts, Body::from(body)),

@@ -121,7 +121,7 @@ async fn a_hundred_uploads_survive_twenty_kills() {
             forms.push(form.id());
             unsent.push(form);
         }
-        // Each start has a port of its own; who signs does not say which.
+        // The port is that of the start before, unless somebody has it by now; what is signed does not say which.
         let url = unsent[unsent.len() - 1].url().to_owned();
         let sending: Vec<_> = unsent
             .drain(..)

@@ -1,5 +1,7 @@
 //! What the bucket makes of forms that were tampered with: S3's statuses and codes, and nothing stored.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Response;
 use serde_json::Value;
@@ -242,5 +244,53 @@ async fn pages_of_this_site_may_post_and_read_the_answer() {
             allowed,
             "{origin}"
         );
+    }
+}
+
+/// The network cuts where it likes.
+#[tokio::test]
+async fn a_form_may_arrive_in_any_pieces() {
+    use std::io::{Read as _, Write as _};
+
+    let folder = tempfile::tempdir().unwrap();
+    let system = Gatepost::start(folder.path());
+    let alice = system.token("alice");
+    let jpeg = photo(64, 48);
+    let form = system.form(&alice, "image/jpeg", &jpeg).await;
+    let mut body = Vec::new();
+    for (name, value) in form.fields() {
+        let part =
+            format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        body.extend(part.bytes());
+    }
+    body.extend(b"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x\"\r\n\r\n");
+    let file = body.len();
+    body.extend(&jpeg);
+    body.extend(b"\r\n--b--\r\n");
+    let host = form.url().split('/').nth(2).unwrap();
+    let head = format!(
+        "POST /gatepost-uploads HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
+         Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let end = body.len();
+    for cuts in [
+        &[1][..],
+        &[2, 3, 4, 5],
+        &[20, 130, file - 1, file, file + 1],
+        &[end - 9, end - 7, end - 4, end - 2, end - 1],
+    ] {
+        let mut socket = std::net::TcpStream::connect(host).unwrap();
+        socket.set_nodelay(true).unwrap();
+        socket.write_all(head.as_bytes()).unwrap();
+        let mut from = 0;
+        for to in cuts.iter().chain([&end]) {
+            socket.write_all(&body[from..*to]).unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            from = *to;
+        }
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 204 "), "{cuts:?}: {answer}");
     }
 }
