@@ -16,6 +16,8 @@ const MINISTACK: &str = "ministack==1.5.33";
 const VENV: &str = "target/venv";
 /// The Node.js versions that Lambda@Edge runs, as npm packages of the program alone.
 const NODES: [(&str, &str); 2] = [("22", "22.23.3"), ("24", "24.21.0")];
+/// The tests of the processor's package as one process.
+const PACKAGED: &str = "lambda::";
 const CHROMIUM: &str = "/usr/bin/chromium";
 
 type Step = (&'static str, fn() -> anyhow::Result<()>);
@@ -55,8 +57,22 @@ const TEST: &[Step] = &[
     ("replay at the edge's face", || {
         replay(&["--face", "node", "test-events/viewer-requests"])
     }),
+    // Builds the processor's package, for minutes, and then takes a core for half a minute: a step of its own.
+    ("a thousand photos through the processor's package", || {
+        cargo(&[
+            "test",
+            "--package",
+            "gatepost",
+            "--test",
+            "it",
+            "--locked",
+            PACKAGED,
+            "--",
+            "--nocapture",
+        ])
+    }),
     ("Rust tests, the browser's among them", || {
-        cargo(&["test", "--workspace", "--locked"])
+        cargo(&["test", "--workspace", "--locked", "--", "--skip", PACKAGED])
     }),
     ("the page's unit tests", || npm(&["test", "--silent"])),
     ("replay of test-events", || replay(&["test-events"])),
