@@ -128,6 +128,8 @@ impl Lambda {
                 ("AWS_LAMBDA_LOG_GROUP_NAME", "log"),
                 ("AWS_LAMBDA_LOG_STREAM_NAME", "log"),
                 ("AWS_REGION", "us-east-1"),
+                // As docs/contracts.md advises.
+                ("MALLOC_MMAP_THRESHOLD_", "131072"),
                 ("AWS_ACCESS_KEY_ID", "test"),
                 ("AWS_SECRET_ACCESS_KEY", "test"),
                 ("AWS_ENDPOINT_URL", s3),
