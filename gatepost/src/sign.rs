@@ -161,8 +161,8 @@ impl ObjectArgs {
         let expires_at = found.expiry().map(Timestamp::try_from).transpose()?;
         let credentials = Credentials {
             access_key_id: found.access_key_id().to_owned(),
-            secret_access_key: found.secret_access_key().to_owned(),
-            session_token: found.session_token().map(str::to_owned),
+            secret_access_key: found.secret_access_key().into(),
+            session_token: found.session_token().map(Into::into),
             expires_at,
         };
         Ok((bucket, credentials))

@@ -168,8 +168,8 @@ async fn signing_credentials(api: &Api) -> Result<Credentials, Problem> {
     let credentials = api.signer.provide_credentials().await?;
     Ok(Credentials {
         access_key_id: credentials.access_key_id().to_owned(),
-        secret_access_key: credentials.secret_access_key().to_owned(),
-        session_token: credentials.session_token().map(str::to_owned),
+        secret_access_key: credentials.secret_access_key().into(),
+        session_token: credentials.session_token().map(Into::into),
         expires_at: credentials
             .expiry()
             .and_then(|expiry| Timestamp::try_from(expiry).ok()),

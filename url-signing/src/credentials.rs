@@ -4,22 +4,51 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
 use crate::error::{Rule, SigningError};
 
 /// What AWS issued: a pair of keys and, for a role's session, a token and an end.
 ///
 /// Signers check the parts before they use them. `Debug` shows the access key id and the expiry, nothing else.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Credentials {
     /// Such as `AKIAIOSFODNN7EXAMPLE`. Not secret: every signed form names it.
     pub access_key_id: String,
     /// The secret that signing keys are derived from.
-    pub secret_access_key: String,
+    pub secret_access_key: Secret,
     /// The token of a session. Without it S3 does not know a session's access key.
-    pub session_token: Option<String>,
+    pub session_token: Option<Secret>,
     /// When the credentials stop working, if they do: with them ends all that they signed.
     pub expires_at: Option<Timestamp>,
+}
+
+/// A text that nobody is to see. It is overwritten when it is dropped, shows nothing, and cannot be compared.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self::from(text.to_owned())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secret").finish_non_exhaustive()
+    }
 }
 
 impl Credentials {
@@ -39,10 +68,10 @@ impl Credentials {
             }
             checked => checked,
         }?;
-        check_part("secret access key", &self.secret_access_key)?;
+        check_part("secret access key", self.secret_access_key.reveal())?;
         self.session_token
-            .as_deref()
-            .map_or(Ok(()), |token| check_part("session token", token))
+            .as_ref()
+            .map_or(Ok(()), |token| check_part("session token", token.reveal()))
     }
 }
 
@@ -81,13 +110,17 @@ mod tests {
     fn debug_shows_no_secret() {
         let credentials = Credentials {
             access_key_id: "AKID".to_owned(),
-            secret_access_key: "the-secret".to_owned(),
-            session_token: Some("the-token".to_owned()),
+            secret_access_key: "the-secret".into(),
+            session_token: Some("the-token".into()),
             expires_at: None,
         };
         assert_eq!(
             format!("{credentials:?}"),
             r#"Credentials { access_key_id: "AKID", expires_at: None, .. }"#
+        );
+        assert_eq!(
+            format!("{:?}", credentials.secret_access_key),
+            "Secret { .. }"
         );
     }
 }

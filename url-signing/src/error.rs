@@ -77,6 +77,12 @@ pub enum SigningError {
         /// Seven days after the time of signing.
         latest: Timestamp,
     },
+    /// The policy has no condition for a field, and S3 would answer "Extra input fields".
+    #[error("the form does not leave field {name:?} open")]
+    FieldNotOpen {
+        /// The field's name.
+        name: String,
+    },
     /// A field has a value that would not survive the way through a form and S3.
     #[error("the value of field {name:?} {rule}")]
     FieldValue {
@@ -125,6 +131,12 @@ pub enum SigningError {
         /// What is wrong with it.
         rule: Rule,
     },
+    /// The tags are not such as S3 takes.
+    #[error("the list of tags, or one of them, {rule}")]
+    Tags {
+        /// What is wrong with them.
+        rule: Rule,
+    },
     /// No size lies in the range.
     #[error("no size lies between {min} and {max} bytes")]
     SizeRangeEmpty {
@@ -168,6 +180,18 @@ pub enum Rule {
     /// There is nothing.
     #[error("is empty")]
     Empty,
+    /// It is none of the values that there are.
+    #[error("is none of {0}")]
+    OneOf(&'static str),
+    /// It does not begin with what the policy asks for.
+    #[error("does not begin with the prefix that the policy asks for")]
+    OutsidePrefix,
+    /// It is a prefix of more than one folder.
+    #[error("must end in a slash, and hold more than that")]
+    NotFolder,
+    /// It is no URL with a host and a path.
+    #[error("is no URL of the form https://host/path")]
+    NotUrl,
     /// It looks like an IP address.
     #[error("is formatted as an IP address")]
     IpAddress,
@@ -227,6 +251,7 @@ impl SigningError {
             Self::ExpiryNotInFuture { .. } => ("expiry_not_in_future", 400, "It would expire at once."),
             Self::ExpiryPastCredentials { .. } => ("expiry_past_credentials", 503, SOON),
             Self::ExpiryTooLate { .. } => ("expiry_too_late", 400, "It may be open for seven days at most."),
+            Self::FieldNotOpen { .. } => ("field_not_open", 400, "A field of the upload may not be set."),
             Self::FieldValue { .. } => ("field_value", 400, "A field of the upload has a value that cannot be used."),
             Self::FormTooLarge { .. } => ("form_too_large", 400, "The upload carries too much beside its file."),
             Self::Key { .. } => ("key", 400, "The object's name cannot be used."),
@@ -235,6 +260,7 @@ impl SigningError {
             Self::Region { .. } => ("region", 500, SETUP),
             Self::SizeRangeEmpty { .. } => ("size_range_empty", 400, "The smallest size is above the largest."),
             Self::SizeTooLarge { .. } => ("size_too_large", 400, "One upload carries 5 GiB at most."),
+            Self::Tags { .. } => ("tags", 400, "A tag cannot be used."),
         }
     }
 }

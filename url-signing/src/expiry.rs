@@ -116,7 +116,7 @@ mod tests {
     fn expiring(expires_at: Option<&str>) -> Credentials {
         Credentials {
             access_key_id: "AKID".to_owned(),
-            secret_access_key: "secret".to_owned(),
+            secret_access_key: "secret".into(),
             session_token: None,
             expires_at: expires_at.map(at),
         }

@@ -3,10 +3,15 @@
 //!
 //! Sources: AWS, "POST Object" (the fields), "POST Policy" (matching and escaping), "Working with object metadata".
 
+use data_encoding::BASE64;
+
 use crate::error::{Rule, SigningError};
 
 /// S3 stores 2 KB of metadata with an object, names and values together.
 pub const MAX_METADATA_BYTES: usize = 2048;
+
+/// S3 keeps ten tags with an object.
+const MAX_TAGS: usize = 10;
 
 pub(crate) const METADATA_PREFIX: &str = "x-amz-meta-";
 
@@ -26,17 +31,58 @@ pub enum FormField {
     Expires,
     /// `x-amz-server-side-encryption`: `AES256`, `aws:kms` or `aws:kms:dsse`.
     ServerSideEncryption,
+    /// `x-amz-server-side-encryption-bucket-key-enabled`: `true` or `false`.
+    ServerSideEncryptionBucketKeyEnabled,
+    /// `x-amz-server-side-encryption-context`: a JSON object in base64.
+    ServerSideEncryptionContext,
     /// `x-amz-server-side-encryption-aws-kms-key-id`.
     ServerSideEncryptionKmsKeyId,
-    /// `x-amz-storage-class`.
+    /// `x-amz-storage-class`, such as `INTELLIGENT_TIERING`.
     StorageClass,
-    /// `success_action_redirect`: where the browser goes afterwards. Never take it from the user: it would be an open
-    /// redirect.
+    /// `success_action_redirect`: the URL that the browser goes to afterwards. Never take it from the user: it would be
+    /// an open redirect.
     SuccessActionRedirect,
-    /// `tagging`: the XML document of `PutObjectTagging`, not the query string of the header.
-    Tagging,
     /// `x-amz-website-redirect-location`, for buckets that are websites.
     WebsiteRedirectLocation,
+}
+
+/// A field that the sender may fill in, because S3 takes a `starts-with` condition for it (AWS, "POST Policy"). For all
+/// others, those of checksums, encryption and signatures among them, it takes exact conditions only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PrefixField<'a> {
+    /// `acl`
+    Acl,
+    /// `Cache-Control`
+    CacheControl,
+    /// `Content-Disposition`
+    ContentDisposition,
+    /// `Content-Encoding`
+    ContentEncoding,
+    /// `Content-Type`. `image/` lets `image/svg+xml` in, which runs scripts where it is opened.
+    ContentType,
+    /// `Expires`
+    Expires,
+    /// A metadata entry, by its name without `x-amz-meta-`.
+    Metadata(&'a str),
+    /// `success_action_redirect`; the prefix holds a whole origin and its slash.
+    SuccessActionRedirect,
+}
+
+/// A checksum of the file, which S3 computes and compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Checksum {
+    /// CRC-32 of ISO 3309.
+    Crc32(u32),
+    /// CRC-32C (Castagnoli).
+    Crc32c(u32),
+    /// MD5, as `Content-MD5`.
+    Md5([u8; 16]),
+    /// SHA-1.
+    Sha1([u8; 20]),
+    /// SHA-256: the one that nobody can forge.
+    Sha256([u8; 32]),
 }
 
 /// What S3 answers when the object is stored.
@@ -60,12 +106,175 @@ impl FormField {
             Self::ContentEncoding => "Content-Encoding",
             Self::Expires => "Expires",
             Self::ServerSideEncryption => "x-amz-server-side-encryption",
+            Self::ServerSideEncryptionBucketKeyEnabled => {
+                "x-amz-server-side-encryption-bucket-key-enabled"
+            }
+            Self::ServerSideEncryptionContext => "x-amz-server-side-encryption-context",
             Self::ServerSideEncryptionKmsKeyId => "x-amz-server-side-encryption-aws-kms-key-id",
             Self::StorageClass => "x-amz-storage-class",
             Self::SuccessActionRedirect => "success_action_redirect",
-            Self::Tagging => "tagging",
             Self::WebsiteRedirectLocation => "x-amz-website-redirect-location",
         }
+    }
+}
+
+impl FormField {
+    /// Whether S3 could make something of a value; without this it says so only to the browser, at upload.
+    pub(crate) fn check(self, value: &str) -> Result<(), SigningError> {
+        let all = |is_allowed: fn(&u8) -> bool| value.as_bytes().iter().all(is_allowed);
+        let rule = match self {
+            Self::Acl if !all(|byte| byte.is_ascii_lowercase() || *byte == b'-') => {
+                Rule::Characters("the lower-case letters and hyphens of a canned ACL")
+            }
+            Self::ServerSideEncryption if !ENCRYPTIONS.contains(&value) => {
+                Rule::OneOf("AES256, aws:kms and aws:kms:dsse")
+            }
+            Self::ServerSideEncryptionBucketKeyEnabled if !["true", "false"].contains(&value) => {
+                Rule::OneOf("true and false")
+            }
+            Self::ServerSideEncryptionContext if BASE64.decode(value.as_bytes()).is_err() => {
+                Rule::Characters("base64")
+            }
+            Self::StorageClass if !all(|byte| byte.is_ascii_uppercase() || *byte == b'_') => {
+                Rule::Characters("the capitals and underscores of a storage class")
+            }
+            // S3 passes over a relative one, and answers 204.
+            Self::SuccessActionRedirect if !is_below_origin(value) => Rule::NotUrl,
+            _ => return Ok(()),
+        };
+        Err(SigningError::FieldValue {
+            name: self.name().to_owned(),
+            rule,
+        })
+    }
+}
+
+impl Checksum {
+    /// The value of `x-amz-checksum-algorithm`.
+    pub(crate) fn algorithm(self) -> Option<&'static str> {
+        match self {
+            Self::Crc32(_) => Some("CRC32"),
+            Self::Crc32c(_) => Some("CRC32C"),
+            Self::Md5(_) => None,
+            Self::Sha1(_) => Some("SHA1"),
+            Self::Sha256(_) => Some("SHA256"),
+        }
+    }
+
+    /// The field that carries it.
+    pub(crate) fn field(self) -> (&'static str, String) {
+        match self {
+            Self::Crc32(sum) => ("x-amz-checksum-crc32", BASE64.encode(&sum.to_be_bytes())),
+            Self::Crc32c(sum) => ("x-amz-checksum-crc32c", BASE64.encode(&sum.to_be_bytes())),
+            Self::Md5(digest) => ("Content-MD5", BASE64.encode(&digest)),
+            Self::Sha1(digest) => ("x-amz-checksum-sha1", BASE64.encode(&digest)),
+            Self::Sha256(digest) => ("x-amz-checksum-sha256", BASE64.encode(&digest)),
+        }
+    }
+}
+
+impl PrefixField<'_> {
+    pub(crate) fn name(self) -> Result<String, SigningError> {
+        Ok(match self {
+            Self::Acl => "acl".to_owned(),
+            Self::CacheControl => "Cache-Control".to_owned(),
+            Self::ContentDisposition => "Content-Disposition".to_owned(),
+            Self::ContentEncoding => "Content-Encoding".to_owned(),
+            Self::ContentType => "Content-Type".to_owned(),
+            Self::Expires => "Expires".to_owned(),
+            Self::Metadata(name) => {
+                check_metadata_name(name)?;
+                format!("{METADATA_PREFIX}{}", name.to_ascii_lowercase())
+            }
+            Self::SuccessActionRedirect => "success_action_redirect".to_owned(),
+        })
+    }
+
+    /// A prefix may be empty, except where the sender would then say where browsers go.
+    pub(crate) fn check_prefix(self, name: &str, prefix: &str) -> Result<(), SigningError> {
+        let rule = match self {
+            Self::SuccessActionRedirect if !is_below_origin(prefix) => Some(Rule::NotUrl),
+            _ if prefix.is_empty() => None,
+            _ if !prefix.is_ascii() => Some(Rule::NotAscii),
+            _ => check_text(prefix).err(),
+        };
+        match rule {
+            Some(rule) => Err(SigningError::FieldValue {
+                name: name.to_owned(),
+                rule,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Values of `x-amz-server-side-encryption`.
+const ENCRYPTIONS: [&str; 3] = ["AES256", "aws:kms", "aws:kms:dsse"];
+
+/// `https://host/` and what may follow: with the slash nobody can go on with `.evil.example`.
+fn is_below_origin(url: &str) -> bool {
+    ["https://", "http://"].iter().any(|scheme| {
+        url.strip_prefix(scheme)
+            .and_then(|rest| rest.split_once('/'))
+            .is_some_and(|(host, _)| !host.is_empty() && !host.contains(['@', '?', '#', '\\']))
+    })
+}
+
+/// The XML document of the `tagging` field, which is not the query string that the header has.
+pub(crate) fn tagging(tags: &[(&str, &str)]) -> Result<String, SigningError> {
+    let refuse = |rule| Err(SigningError::Tags { rule });
+    if tags.is_empty() || tags.len() > MAX_TAGS {
+        return refuse(Rule::Length {
+            min: 1,
+            max: MAX_TAGS,
+        });
+    }
+    let mut xml = "<Tagging><TagSet>".to_owned();
+    for (idx, (name, value)) in tags.iter().enumerate() {
+        // AWS, "Categorizing your storage using tags": letters, digits, spaces and these.
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || " +-=._:/@".contains(c);
+        if !(1..=128).contains(&name.len()) {
+            return refuse(Rule::Length { min: 1, max: 128 });
+        }
+        if value.len() > 256 {
+            return refuse(Rule::Length { min: 0, max: 256 });
+        }
+        if !name.chars().chain(value.chars()).all(is_allowed) {
+            return refuse(Rule::Characters(
+                "letters and digits of US-ASCII, spaces and + - = . _ : / @",
+            ));
+        }
+        if name.starts_with("aws:") {
+            return refuse(Rule::Reserved("aws:"));
+        }
+        if tags[..idx].iter().any(|(earlier, _)| earlier == name) {
+            return Err(SigningError::DuplicateField {
+                name: (*name).to_owned(),
+            });
+        }
+        // None of these characters means anything in XML.
+        xml.push_str("<Tag><Key>");
+        xml.push_str(name);
+        xml.push_str("</Key><Value>");
+        xml.push_str(value);
+        xml.push_str("</Value></Tag>");
+    }
+    xml.push_str("</TagSet></Tagging>");
+    Ok(xml)
+}
+
+/// The metadata of all fields together, names without `x-amz-meta-` (AWS, "Working with object metadata").
+pub(crate) fn check_metadata_size(fields: &[(String, String)]) -> Result<(), SigningError> {
+    let entry_bytes = |(name, value): &(String, String)| {
+        name.strip_prefix(METADATA_PREFIX)
+            .map_or(0, |name| name.len() + value.len())
+    };
+    match fields.iter().map(entry_bytes).sum() {
+        bytes if bytes <= MAX_METADATA_BYTES => Ok(()),
+        bytes => Err(SigningError::MetadataTooLarge {
+            bytes,
+            max: MAX_METADATA_BYTES,
+        }),
     }
 }
 

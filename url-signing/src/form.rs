@@ -6,7 +6,9 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use crate::error::SigningError;
+use crate::error::{Rule, SigningError};
+use crate::field;
+use crate::post_policy::check_key;
 
 /// S3 reads 20 KB of a form before its file (AWS, "POST Object"; beyond that `MaxPostPreDataLengthExceeded`).
 pub const MAX_FORM_BYTES: usize = 20 * 1024;
@@ -17,7 +19,8 @@ const OVERHEAD_PER_FIELD: usize = 2 + 70 + 39 + 8;
 
 /// Where to post, and what.
 ///
-/// As JSON it is `{"url":"…","fields":{"key":"…",…},"expires_at":"2026-11-23T12:05:00Z"}`, the fields in their order.
+/// As JSON it is `{"url":"…","fields":{"key":"…",…},"expires_at":"2026-11-23T12:05:00Z"}`, the fields in their order;
+/// with `"open":{"Content-Type":"image/"}` where the sender has to fill something in.
 /// `Debug` shows the fields' names only.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[must_use]
@@ -28,11 +31,63 @@ pub struct SignedForm {
     /// file after them, under the name `file`: S3 ignores what follows it.
     #[serde(serialize_with = "as_object")]
     pub fields: Vec<(String, String)>,
+    /// The fields that the sender has to fill in.
+    #[serde(serialize_with = "as_prefixes", skip_serializing_if = "Vec::is_empty")]
+    pub open: Vec<OpenField>,
     /// When S3 stops taking the form, in whole seconds.
     pub expires_at: Timestamp,
 }
 
+/// A field that the sender fills in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenField {
+    /// Its name.
+    pub name: String,
+    /// What its value has to begin with.
+    pub prefix: String,
+}
+
+impl OpenField {
+    pub(crate) fn new(name: &str, prefix: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            prefix: prefix.to_owned(),
+        }
+    }
+}
+
 impl SignedForm {
+    /// Fills in a field that the policy leaves open, for senders that do not do it themselves.
+    ///
+    /// Fails with [`SigningError::FieldNotOpen`] where S3 would refuse the field, with [`SigningError::FieldValue`]
+    /// ([`Rule::OutsidePrefix`] among others), and with what the policy's methods fail with.
+    pub fn fill(mut self, name: &str, value: &str) -> Result<Self, SigningError> {
+        let is_it = |open: &OpenField| open.name.eq_ignore_ascii_case(name);
+        let Some(idx) = self.open.iter().position(is_it) else {
+            return Err(SigningError::FieldNotOpen {
+                name: name.to_owned(),
+            });
+        };
+        let OpenField { name, prefix } = self.open.remove(idx);
+        match name.as_str() {
+            "key" => check_key(value)?,
+            "Content-Type" => field::check_content_type(value)?,
+            _ => field::check_value(&name, value)?,
+        }
+        if !value.starts_with(&prefix) || (name == "key" && value == prefix) {
+            return Err(SigningError::FieldValue {
+                name,
+                rule: Rule::OutsidePrefix,
+            });
+        }
+        // The key first, and everything before the signature.
+        self.fields.insert(0, (name, value.to_owned()));
+        self.fields.sort_by_key(|(name, _)| name != "key");
+        field::check_metadata_size(&self.fields)?;
+        self.check_size()?;
+        Ok(self)
+    }
+
     /// The value of a field, by its name without regard to case, as S3 reads it.
     pub fn field(&self, name: &str) -> Option<&str> {
         let found = self
@@ -70,6 +125,10 @@ fn as_object<S: Serializer>(fields: &[(String, String)], serializer: S) -> Resul
     serializer.collect_map(fields.iter().map(|(name, value)| (name, value)))
 }
 
+fn as_prefixes<S: Serializer>(open: &[OpenField], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(open.iter().map(|field| (&field.name, &field.prefix)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +141,7 @@ mod tests {
                 ("key".to_owned(), "a\"b".to_owned()),
                 ("Content-Type".to_owned(), "image/png".to_owned()),
             ],
+            open: Vec::new(),
             expires_at: Timestamp::UNIX_EPOCH,
         };
         assert_eq!(

@@ -17,10 +17,10 @@ mod presigned_get;
 pub mod sigv4;
 
 pub use bucket::{Bucket, Region};
-pub use credentials::Credentials;
+pub use credentials::{Credentials, Secret};
 pub use error::{Rule, SigningError};
 pub use expiry::{Expiry, MAX_LIFETIME};
-pub use field::{FormField, MAX_METADATA_BYTES, SuccessStatus};
-pub use form::{MAX_FORM_BYTES, SignedForm};
+pub use field::{Checksum, FormField, MAX_METADATA_BYTES, PrefixField, SuccessStatus};
+pub use form::{MAX_FORM_BYTES, OpenField, SignedForm};
 pub use post_policy::{MAX_KEY_BYTES, MAX_POST_BYTES, PostPolicy};
 pub use presigned_get::{PresignedGet, PresignedUrl, ResponseHeader};

@@ -1,21 +1,19 @@
 //! The POST policy: what one upload may be, collected and checked part by part, then signed into a form. `signing-api`
-//! and the command line call it. It only ever writes exact conditions, and one for every field.
+//! and the command line call it. Every field of the form has a condition: exact, unless a method of its own leaves it open.
 //!
 //! Source: AWS, "POST Policy" and "Authenticating Requests: Browser-Based Uploads Using POST (AWS Signature Version 4)".
 
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
-use data_encoding::BASE64;
 use jiff::Timestamp;
-use serde_json::{Value, json};
 
 use crate::bucket::Bucket;
 use crate::credentials::Credentials;
 use crate::error::{Rule, SigningError};
 use crate::expiry::Expiry;
-use crate::field::{self, FormField, MAX_METADATA_BYTES, METADATA_PREFIX, SuccessStatus};
-use crate::form::SignedForm;
+use crate::field::{self, Checksum, FormField, METADATA_PREFIX, PrefixField, SuccessStatus};
+use crate::form::{OpenField, SignedForm};
 use crate::sigv4;
 
 /// S3 takes keys of up to 1024 bytes in UTF-8.
@@ -24,13 +22,15 @@ pub const MAX_KEY_BYTES: usize = 1024;
 /// S3 takes 5 GiB in one request; more needs a multipart upload.
 pub const MAX_POST_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 
-/// One upload: exactly this key, sizes in this range, until then, and exactly the fields added to it.
+/// One upload: this key, sizes in this range, until then, and the fields added to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct PostPolicy {
     bucket: Bucket,
-    /// The form's fields so far, the key first. Each becomes a condition.
+    /// The form's fields so far, the key first. Each becomes an exact condition.
     fields: Vec<(String, String)>,
+    /// Fields that the sender fills in. Each becomes a `starts-with` condition.
+    open: Vec<OpenField>,
     size: RangeInclusive<u64>,
     expiry: Expiry,
 }
@@ -45,21 +45,41 @@ impl PostPolicy {
         size: RangeInclusive<u64>,
         expiry: Expiry,
     ) -> Result<Self, SigningError> {
-        let (min, max) = (*size.start(), *size.end());
-        if max < min {
-            return Err(SigningError::SizeRangeEmpty { min, max });
-        }
-        if MAX_POST_BYTES < max {
-            return Err(SigningError::SizeTooLarge {
-                max,
-                limit: MAX_POST_BYTES,
-            });
-        }
+        check_size_range(&size)?;
         check_key(key)?;
         let fields = vec![("key".to_owned(), key.to_owned())];
         Ok(Self {
             bucket: bucket.clone(),
             fields,
+            open: Vec::new(),
+            size,
+            expiry,
+        })
+    }
+
+    /// A policy for any one object whose key begins with `folder`, which ends in a slash: without it `merchants/1234`
+    /// would be open to whoever may write below `merchants/123`. The sender fills the key in ([`SignedForm::fill`]),
+    /// and may replace whatever lies there. Prefer [`PostPolicy::new`] with a key that the server made.
+    ///
+    /// Fails as [`PostPolicy::new`] does, with [`Rule::NotFolder`] where there is no slash at the end.
+    pub fn below(
+        bucket: &Bucket,
+        folder: &str,
+        size: RangeInclusive<u64>,
+        expiry: Expiry,
+    ) -> Result<Self, SigningError> {
+        check_size_range(&size)?;
+        check_key(folder)?;
+        if folder == "/" || !folder.ends_with('/') {
+            return Err(SigningError::Key {
+                key: folder.to_owned(),
+                rule: Rule::NotFolder,
+            });
+        }
+        Ok(Self {
+            bucket: bucket.clone(),
+            fields: Vec::new(),
+            open: vec![OpenField::new("key", folder)],
             size,
             expiry,
         })
@@ -82,19 +102,49 @@ impl PostPolicy {
         field::check_metadata_name(name)?;
         let full_name = format!("{METADATA_PREFIX}{}", name.to_ascii_lowercase());
         let policy = self.with(&full_name, value)?;
-        match policy.metadata_bytes() {
-            bytes if bytes <= MAX_METADATA_BYTES => Ok(policy),
-            bytes => Err(SigningError::MetadataTooLarge {
-                bytes,
-                max: MAX_METADATA_BYTES,
-            }),
-        }
+        field::check_metadata_size(&policy.fields)?;
+        Ok(policy)
     }
 
     /// Pins the bytes: S3 computes their SHA-256 and refuses any others, so the form is of no use for another file.
     pub fn sha256(self, digest: [u8; 32]) -> Result<Self, SigningError> {
-        self.with("x-amz-checksum-algorithm", "SHA256")?
-            .with("x-amz-checksum-sha256", &BASE64.encode(&digest))
+        self.checksum(Checksum::Sha256(digest))
+    }
+
+    /// Pins the bytes by another checksum. One that is not cryptographic only finds accidents: whoever wants to can
+    /// make other bytes that have it.
+    ///
+    /// Fails with [`SigningError::DuplicateField`]: S3 takes one algorithm.
+    pub fn checksum(self, checksum: Checksum) -> Result<Self, SigningError> {
+        let (name, value) = checksum.field();
+        match checksum.algorithm() {
+            Some(algorithm) => self.with("x-amz-checksum-algorithm", algorithm)?,
+            None => self,
+        }
+        .with(name, &value)
+    }
+
+    /// Tags of the object, by name and value. The signer's role needs `s3:PutObjectTagging`.
+    ///
+    /// Fails with [`SigningError::Tags`], [`SigningError::DuplicateField`] or [`SigningError::FieldValue`].
+    pub fn tags(self, tags: &[(&str, &str)]) -> Result<Self, SigningError> {
+        self.with("tagging", &field::tagging(tags)?)
+    }
+
+    /// Leaves a field open: the sender fills it in with whatever begins with `prefix`, which may be empty. He has to:
+    /// S3 refuses a form that lacks it ([`SignedForm::fill`]).
+    ///
+    /// Fails with [`SigningError::FieldValue`], [`SigningError::MetadataName`] or [`SigningError::DuplicateField`].
+    pub fn starts_with(
+        mut self,
+        field: PrefixField<'_>,
+        prefix: &str,
+    ) -> Result<Self, SigningError> {
+        let name = field.name()?;
+        field.check_prefix(&name, prefix)?;
+        self.check_new(&name)?;
+        self.open.push(OpenField::new(&name, prefix));
+        Ok(self)
     }
 
     /// What S3 answers on success.
@@ -103,7 +153,10 @@ impl PostPolicy {
     }
 
     /// Another field that S3 knows, with exactly this value.
+    ///
+    /// Fails with [`SigningError::FieldValue`] or [`SigningError::DuplicateField`].
     pub fn field(self, field: FormField, value: &str) -> Result<Self, SigningError> {
+        field.check(value)?;
         self.with(field.name(), value)
     }
 
@@ -130,11 +183,11 @@ impl PostPolicy {
         );
         push("x-amz-date", sigv4::amz_date(now));
         if let Some(token) = &credentials.session_token {
-            push("x-amz-security-token", token.clone());
+            push("x-amz-security-token", token.reveal().to_owned());
         }
 
         let document = self.document(expires_at, &fields);
-        let key = sigv4::signing_key(&credentials.secret_access_key, date, region);
+        let key = sigv4::signing_key(credentials.secret_access_key.reveal(), date, region);
         let signed = sigv4::sign_policy_document(&key, document.as_bytes());
         fields.push(("policy".to_owned(), signed.policy));
         fields.push(("x-amz-signature".to_owned(), signed.signature));
@@ -142,6 +195,7 @@ impl PostPolicy {
         let form = SignedForm {
             url: self.bucket.url(),
             fields,
+            open: self.open.clone(),
             expires_at,
         };
         form.check_size()?;
@@ -151,43 +205,66 @@ impl PostPolicy {
     /// The policy document: the bucket, every field, the size. S3 refuses fields without a condition ("Extra input
     /// fields") and conditions without a field, so both come from one list.
     fn document(&self, expires_at: Timestamp, fields: &[(String, String)]) -> String {
-        let bucket = json!({ "bucket": self.bucket.name() });
+        let mut document = format!(r#"{{"expiration":"{expires_at}","conditions":["#);
+        let bucket = ("bucket", self.bucket.name());
         let exact = fields
             .iter()
-            .map(|(name, value)| json!({ name.as_str(): value }));
-        let size = json!(["content-length-range", self.size.start(), self.size.end()]);
-        let conditions: Value = std::iter::once(bucket).chain(exact).chain([size]).collect();
-        escape_non_ascii(&format!(
-            r#"{{"expiration":"{expires_at}","conditions":{conditions}}}"#
-        ))
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in std::iter::once(bucket).chain(exact) {
+            document.push('{');
+            push_json(&mut document, name);
+            document.push(':');
+            push_json(&mut document, value);
+            document.push_str("},");
+        }
+        for OpenField { name, prefix } in &self.open {
+            document.push_str(r#"["starts-with","$"#);
+            // A field's name is of characters that stand for themselves.
+            document.push_str(name);
+            document.push_str("\",");
+            push_json(&mut document, prefix);
+            document.push_str("],");
+        }
+        let (min, max) = (self.size.start(), self.size.end());
+        // Writing to a string cannot fail.
+        let _ = write!(document, r#"["content-length-range",{min},{max}]]}}"#);
+        document
     }
 
     fn with(mut self, name: &str, value: &str) -> Result<Self, SigningError> {
         field::check_value(name, value)?;
-        if self
-            .fields
-            .iter()
-            .any(|(own, _)| own.eq_ignore_ascii_case(name))
-        {
-            return Err(SigningError::DuplicateField {
-                name: name.to_owned(),
-            });
-        }
+        self.check_new(name)?;
         self.fields.push((name.to_owned(), value.to_owned()));
         Ok(self)
     }
 
-    /// The bytes of names and values as S3 stores them, without the prefix (AWS, "Working with object metadata").
-    fn metadata_bytes(&self) -> usize {
-        let entry_bytes = |(name, value): &(String, String)| {
-            name.strip_prefix(METADATA_PREFIX)
-                .map_or(0, |name| name.len() + value.len())
-        };
-        self.fields.iter().map(entry_bytes).sum()
+    fn check_new(&self, name: &str) -> Result<(), SigningError> {
+        let exact = self.fields.iter().map(|(own, _)| own);
+        let mut known = exact.chain(self.open.iter().map(|field| &field.name));
+        if known.any(|own| own.eq_ignore_ascii_case(name)) {
+            return Err(SigningError::DuplicateField {
+                name: name.to_owned(),
+            });
+        }
+        Ok(())
     }
 }
 
-fn check_key(key: &str) -> Result<(), SigningError> {
+fn check_size_range(size: &RangeInclusive<u64>) -> Result<(), SigningError> {
+    let (min, max) = (*size.start(), *size.end());
+    if max < min {
+        return Err(SigningError::SizeRangeEmpty { min, max });
+    }
+    if MAX_POST_BYTES < max {
+        return Err(SigningError::SizeTooLarge {
+            max,
+            limit: MAX_POST_BYTES,
+        });
+    }
+    Ok(())
+}
+
+pub(crate) fn check_key(key: &str) -> Result<(), SigningError> {
     let checked = match key.len() {
         0..=MAX_KEY_BYTES => field::check_text(key),
         _ => Err(Rule::Length {
@@ -201,19 +278,24 @@ fn check_key(key: &str) -> Result<(), SigningError> {
     })
 }
 
-/// Writes every character outside US-ASCII as `\uXXXX`, which AWS asks for ("POST Policy", Character Escaping). In a
-/// JSON text such characters stand in strings only.
-fn escape_non_ascii(json: &str) -> String {
-    let mut escaped = String::with_capacity(json.len());
-    for character in json.chars() {
-        if character.is_ascii() {
-            escaped.push(character);
-            continue;
-        }
-        for unit in character.encode_utf16(&mut [0; 2]) {
-            // Writing to a string cannot fail.
-            let _ = write!(escaped, "\\u{unit:04x}");
+/// Writes a JSON string. Characters outside US-ASCII become `\uXXXX`, which AWS asks for ("POST Policy", Character
+/// Escaping).
+fn push_json(json: &mut String, text: &str) {
+    json.push('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => {
+                json.push('\\');
+                json.push(character);
+            }
+            ' '..='~' => json.push(character),
+            _ => {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    // Writing to a string cannot fail.
+                    let _ = write!(json, "\\u{unit:04x}");
+                }
+            }
         }
     }
-    escaped
+    json.push('"');
 }

@@ -260,7 +260,7 @@ fn signed_query(
         ("X-Amz-SignedHeaders", "host".to_owned()),
     ]);
     if let Some(token) = &credentials.session_token {
-        query.push(("X-Amz-Security-Token", token.clone()));
+        query.push(("X-Amz-Security-Token", token.reveal().to_owned()));
     }
     // Names are all of characters that stay as they are, and no two are the same.
     query.sort_unstable();
@@ -271,7 +271,7 @@ fn signed_query(
     let query = query.join("&");
 
     let request = format!("GET\n{path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD");
-    let key = sigv4::signing_key(&credentials.secret_access_key, date, region);
+    let key = sigv4::signing_key(credentials.secret_access_key.reveal(), date, region);
     let signature = key.sign(
         format!(
             "{}\n{}\n{}\n{}",
@@ -308,7 +308,7 @@ mod tests {
     fn aws_example() {
         let credentials = Credentials {
             access_key_id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
-            secret_access_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned(),
+            secret_access_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into(),
             session_token: None,
             expires_at: None,
         };

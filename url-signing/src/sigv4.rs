@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::Offset;
 use sha2::Sha256;
+use zeroize::Zeroizing;
 
 use crate::bucket::Region;
 
@@ -20,9 +21,9 @@ pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const SERVICE: &str = "s3";
 const TERMINATOR: &str = "aws4_request";
 
-/// A key that signs for one day, one region and S3. `Debug` does not show it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SigningKey([u8; 32]);
+/// A key that signs for one day, one region and S3. It is overwritten when it is dropped; `Debug` does not show it.
+#[derive(Clone)]
+pub struct SigningKey(Zeroizing<[u8; 32]>);
 
 /// A policy document in the form that S3 receives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,11 +36,13 @@ pub struct SignedDocument {
 
 /// Derives the signing key of a UTC day and a region from the secret access key.
 pub fn signing_key(secret_access_key: &str, date: Date, region: &Region) -> SigningKey {
-    let secret = format!("AWS4{secret_access_key}");
+    let mut secret = Zeroizing::new(String::with_capacity(4 + secret_access_key.len()));
+    secret.push_str("AWS4");
+    secret.push_str(secret_access_key);
     let key = hmac_sha256(secret.as_bytes(), short_date(date).as_bytes());
-    let key = hmac_sha256(&key, region.as_str().as_bytes());
-    let key = hmac_sha256(&key, SERVICE.as_bytes());
-    SigningKey(hmac_sha256(&key, TERMINATOR.as_bytes()))
+    let key = hmac_sha256(&*key, region.as_str().as_bytes());
+    let key = hmac_sha256(&*key, SERVICE.as_bytes());
+    SigningKey(hmac_sha256(&*key, TERMINATOR.as_bytes()))
 }
 
 /// Signs a POST policy document, byte for byte as given. The string to sign is the document's base64.
@@ -79,7 +82,7 @@ pub fn signing_date(moment: Timestamp) -> Date {
 impl SigningKey {
     /// The signature of a string to sign, in lower-case hexadecimal.
     pub fn sign(&self, string_to_sign: &[u8]) -> String {
-        HEXLOWER.encode(&hmac_sha256(&self.0, string_to_sign))
+        HEXLOWER.encode(&*hmac_sha256(&*self.0, string_to_sign))
     }
 
     /// The key itself, for those who store or compare it. Handle it like the secret that it came from.
@@ -102,10 +105,10 @@ fn short_date(date: Date) -> String {
     clippy::expect_used,
     reason = "HMAC takes a key of any length (RFC 2104 §2)"
 )]
-fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
+fn hmac_sha256(key: &[u8], message: &[u8]) -> Zeroizing<[u8; 32]> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
     mac.update(message);
-    mac.finalize().into_bytes().into()
+    Zeroizing::new(mac.finalize().into_bytes().into())
 }
 
 #[cfg(test)]
@@ -121,6 +124,9 @@ mod tests {
 
     #[test]
     fn debug_shows_no_key() {
-        assert_eq!(format!("{:?}", SigningKey([7; 32])), "SigningKey { .. }");
+        assert_eq!(
+            format!("{:?}", SigningKey(Zeroizing::new([7; 32]))),
+            "SigningKey { .. }"
+        );
     }
 }

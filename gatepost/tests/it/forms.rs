@@ -173,7 +173,7 @@ async fn an_expired_form_is_refused_and_an_old_one_is_not() {
     let text = |name: &str| stored[name].as_str().unwrap().to_owned();
     let credentials = Credentials {
         access_key_id: text("access_key_id"),
-        secret_access_key: text("secret_access_key"),
+        secret_access_key: text("secret_access_key").into(),
         session_token: None,
         expires_at: None,
     };

@@ -1,8 +1,4 @@
 //! Signed URLs as their users meet them.
-#![expect(
-    clippy::unwrap_used,
-    reason = "tests; clippy.toml covers only functions marked #[test]"
-)]
 
 use jiff::{SignedDuration, Timestamp};
 use url_signing::{Bucket, Credentials, PresignedGet, ResponseHeader, SigningError};
@@ -16,8 +12,8 @@ fn at(text: &str) -> Timestamp {
 fn credentials(session: Option<(&str, &str)>) -> Credentials {
     Credentials {
         access_key_id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
-        secret_access_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned(),
-        session_token: session.map(|(token, _)| token.to_owned()),
+        secret_access_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into(),
+        session_token: session.map(|(token, _)| token.into()),
         expires_at: session.map(|(_, end)| at(end)),
     }
 }

@@ -1,8 +1,4 @@
 //! Published signatures. Whoever changes `sigv4` must still meet them.
-#![expect(
-    clippy::unwrap_used,
-    reason = "tests; clippy.toml covers only functions marked #[test]"
-)]
 
 use data_encoding::{BASE64, HEXLOWER};
 use jiff::civil::date;

@@ -1,0 +1,11 @@
+//! Everything through the public interface.
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests; clippy.toml covers only functions marked #[test]"
+)]
+
+mod bucket;
+mod open_fields;
+mod post_policy;
+mod presigned_get;
+mod vectors;
