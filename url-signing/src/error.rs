@@ -19,6 +19,20 @@ pub enum SigningError {
         /// What is wrong with it.
         rule: Rule,
     },
+    /// The text is no range of IPv4 addresses.
+    #[error("{text:?} is no range of IPv4 addresses such as 192.0.2.0/24")]
+    AddressRange {
+        /// The range as given.
+        text: String,
+    },
+    /// An attribute of a cookie would be read as something else.
+    #[error("the cookies' {name} {rule}")]
+    CookieAttribute {
+        /// The attribute's name.
+        name: &'static str,
+        /// What is wrong with its value.
+        rule: Rule,
+    },
     /// The content type is not a media type (RFC 9110 §8.3.1).
     #[error("content type {value:?} is not of the form type/subtype")]
     ContentType {
@@ -107,6 +121,14 @@ pub enum SigningError {
         /// What is wrong with it.
         rule: Rule,
     },
+    /// The id of a key pair is none that `CloudFront` gives.
+    #[error("key pair id {id:?} {rule}")]
+    KeyPairId {
+        /// The id as given.
+        id: String,
+        /// What is wrong with it.
+        rule: Rule,
+    },
     /// The name of a metadata entry cannot be part of a header's name.
     #[error("metadata name {name:?} {rule}")]
     MetadataName {
@@ -123,18 +145,18 @@ pub enum SigningError {
         /// S3's limit.
         max: usize,
     },
+    /// The private key cannot sign for `CloudFront`. Nothing of it is shown.
+    #[error("the private key cannot be used: {reason}")]
+    PrivateKey {
+        /// Why not.
+        reason: &'static str,
+    },
     /// The region is not one that a signature can be scoped to.
     #[error("region {region:?} {rule}")]
     Region {
         /// The region as given.
         region: String,
         /// What is wrong with it.
-        rule: Rule,
-    },
-    /// The tags are not such as S3 takes.
-    #[error("the list of tags, or one of them, {rule}")]
-    Tags {
-        /// What is wrong with them.
         rule: Rule,
     },
     /// No size lies in the range.
@@ -153,6 +175,15 @@ pub enum SigningError {
         /// S3's limit.
         limit: u64,
     },
+    /// The tags are not such as S3 takes.
+    #[error("the list of tags, or one of them, {rule}")]
+    Tags {
+        /// What is wrong with them.
+        rule: Rule,
+    },
+    /// The URL, or the pattern of such, cannot be signed. It is not shown: it may carry somebody's signature.
+    #[error("the URL {0}")]
+    Url(#[from] Rule),
 }
 
 /// What is wrong with a piece of text. `Display` continues a sentence that names the text.
@@ -180,6 +211,18 @@ pub enum Rule {
     /// There is nothing.
     #[error("is empty")]
     Empty,
+    /// The policy does not cover it.
+    #[error("is not covered by the policy")]
+    NotCovered,
+    /// It is no absolute path.
+    #[error("does not begin with a slash")]
+    NotPath,
+    /// It carries a parameter that carries a signature.
+    #[error("has a parameter {0} already, as signed URLs do")]
+    ReservedParameter(&'static str),
+    /// It holds what a policy reads as a wildcard.
+    #[error("holds * or a second ?, which are wildcards; write %2A or %3F")]
+    Wildcard,
     /// It is none of the values that there are.
     #[error("is none of {0}")]
     OneOf(&'static str),
@@ -190,7 +233,7 @@ pub enum Rule {
     #[error("must end in a slash, and hold more than that")]
     NotFolder,
     /// It is no URL with a host and a path.
-    #[error("is no URL of the form https://host/path")]
+    #[error("is not of the form https://host/path, the host in lower case")]
     NotUrl,
     /// It looks like an IP address.
     #[error("is formatted as an IP address")]
@@ -242,8 +285,10 @@ impl SigningError {
         const SETUP: &str = "Uploads are not set up correctly here.";
         const SOON: &str = "Uploads are not available right now. Try again in a moment.";
         match self {
+            Self::AddressRange { .. } => ("address_range", 400, "It is no range of IPv4 addresses."),
             Self::BucketName { .. } => ("bucket_name", 500, SETUP),
             Self::ContentType { .. } => ("content_type", 400, "The content type is not valid."),
+            Self::CookieAttribute { .. } => ("cookie_attribute", 500, SETUP),
             Self::CredentialsExpired { .. } => ("credentials_expired", 503, SOON),
             Self::CredentialsMalformed { .. } => ("credentials_malformed", 500, SETUP),
             Self::DuplicateField { .. } => ("duplicate_field", 400, "A field of the upload is given twice."),
@@ -255,12 +300,15 @@ impl SigningError {
             Self::FieldValue { .. } => ("field_value", 400, "A field of the upload has a value that cannot be used."),
             Self::FormTooLarge { .. } => ("form_too_large", 400, "The upload carries too much beside its file."),
             Self::Key { .. } => ("key", 400, "The object's name cannot be used."),
+            Self::KeyPairId { .. } => ("key_pair_id", 500, SETUP),
             Self::MetadataName { .. } => ("metadata_name", 400, "A metadata name cannot be used."),
             Self::MetadataTooLarge { .. } => ("metadata_too_large", 400, "The metadata is larger than 2 KB."),
+            Self::PrivateKey { .. } => ("private_key", 500, SETUP),
             Self::Region { .. } => ("region", 500, SETUP),
             Self::SizeRangeEmpty { .. } => ("size_range_empty", 400, "The smallest size is above the largest."),
             Self::SizeTooLarge { .. } => ("size_too_large", 400, "One upload carries 5 GiB at most."),
             Self::Tags { .. } => ("tags", 400, "A tag cannot be used."),
+            Self::Url(_) => ("url", 400, "The URL cannot be signed."),
         }
     }
 }

@@ -116,6 +116,7 @@ impl fmt::Debug for SignedForm {
         f.debug_struct("SignedForm")
             .field("url", &self.url)
             .field("fields", &names)
+            .field("open", &self.open)
             .field("expires_at", &self.expires_at)
             .finish()
     }
@@ -150,7 +151,7 @@ mod tests {
         );
         assert_eq!(
             format!("{form:?}"),
-            r#"SignedForm { url: "https://example.com/", fields: ["key", "Content-Type"], expires_at: 1970-01-01T00:00:00Z }"#
+            r#"SignedForm { url: "https://example.com/", fields: ["key", "Content-Type"], open: [], expires_at: 1970-01-01T00:00:00Z }"#
         );
         assert_eq!(form.field("content-type"), Some("image/png"));
     }

@@ -1,4 +1,4 @@
-//! Signed S3 upload forms and URLs. The crate owns how AWS's signatures are made and which requests S3 would refuse;
+//! Signed S3 upload forms and URLs, and `CloudFront`'s signed URLs and cookies. The crate owns how AWS's signatures are made and which requests it would refuse;
 //! `signing-api` and the command line call it. It never does I/O and never reads a clock or the environment:
 //! time and credentials are arguments.
 //!
@@ -7,6 +7,8 @@
 #![doc = include_str!("../README.md")]
 
 mod bucket;
+#[cfg(feature = "cloudfront")]
+pub mod cloudfront;
 mod credentials;
 mod error;
 mod expiry;

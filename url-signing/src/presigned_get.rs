@@ -142,7 +142,7 @@ impl PresignedGet {
         credentials: &Credentials,
     ) -> Result<PresignedUrl, SigningError> {
         credentials.check()?;
-        let signed_at = self.signing_time(now);
+        let signed_at = window_start(now, self.window);
         let (seconds, mut expires_at) = self.resolve(now, signed_at)?;
         if let Some(end) = credentials.expires_at {
             if end <= now {
@@ -171,14 +171,6 @@ impl PresignedGet {
         );
         let url = format!("{origin}{path}?{query}");
         Ok(PresignedUrl { url, expires_at })
-    }
-
-    /// The beginning of the window that `now` is in.
-    fn signing_time(&self, now: Timestamp) -> Timestamp {
-        let window = self.window.as_secs().max(1);
-        let second = now.as_second();
-        // Not before the first moment that there is.
-        Timestamp::from_second(second - second.rem_euclid(window)).unwrap_or(Timestamp::MIN)
     }
 
     /// For how many seconds the signature is good, and until when.
@@ -236,6 +228,14 @@ impl fmt::Debug for PresignedUrl {
             .field("expires_at", &self.expires_at)
             .finish_non_exhaustive()
     }
+}
+
+/// The beginning of the window that `now` is in.
+pub(crate) fn window_start(now: Timestamp, window: SignedDuration) -> Timestamp {
+    let window = window.as_secs().max(1);
+    let second = now.as_second();
+    // Not before the first moment that there is.
+    Timestamp::from_second(second - second.rem_euclid(window)).unwrap_or(Timestamp::MIN)
 }
 
 /// The query with which a host answers a path, the signature last.

@@ -5,6 +5,8 @@
 )]
 
 mod bucket;
+#[cfg(feature = "cloudfront")]
+mod cloudfront;
 mod open_fields;
 mod post_policy;
 mod presigned_get;

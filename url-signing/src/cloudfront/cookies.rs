@@ -1,0 +1,125 @@
+//! Signed cookies, and the `Set-Cookie` lines that hand them to a browser without opening more than was meant.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use crate::error::{Rule, SigningError};
+
+/// All cookies that a signed policy may have.
+const NAMES: [&str; 5] = [
+    "CloudFront-Expires",
+    "CloudFront-Policy",
+    "CloudFront-Key-Pair-Id",
+    "CloudFront-Signature",
+    "CloudFront-Hash-Algorithm",
+];
+
+/// Where a browser sends the cookies. All are `Secure` and `HttpOnly`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CookieAttributes {
+    /// The path below which they are sent; `None` is the folder that the policy is about, so that the cookies of two
+    /// policies do not overwrite each other.
+    pub path: Option<String>,
+    /// The domain whose hosts they are sent to, such as `example.com`; `None` is the host that sets them, alone.
+    pub domain: Option<String>,
+    /// Whether other sites' pages make the browser send them.
+    pub same_site: SameSite,
+}
+
+/// What a browser sends along when another site makes the request (RFC 6265bis §5.6.7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SameSite {
+    /// Only when a person goes to a page: not for images in other sites' pages.
+    #[default]
+    Lax,
+    /// Whatever makes the request: for pages of another site that show what lies here.
+    None,
+    /// Never.
+    Strict,
+}
+
+/// Cookies that let a browser fetch what their policy covers. `Debug` does not show them.
+#[derive(Clone, PartialEq, Eq)]
+#[must_use]
+pub struct SignedCookies {
+    /// Names and values.
+    pub cookies: Vec<(&'static str, String)>,
+    /// When `CloudFront` stops taking them, in whole seconds.
+    pub expires_at: Timestamp,
+    suffix: String,
+}
+
+impl SignedCookies {
+    pub(super) fn new(
+        cookies: Vec<(&'static str, String)>,
+        attributes: &CookieAttributes,
+        folder: &str,
+        (now, expires_at): (Timestamp, Timestamp),
+    ) -> Result<Self, SigningError> {
+        let max_age = expires_at.duration_since(now).as_secs().max(0);
+        let path = attributes.path.as_deref().unwrap_or(folder);
+        Ok(Self {
+            cookies,
+            expires_at,
+            suffix: suffix(path, attributes, max_age)?,
+        })
+    }
+
+    /// The values of the `Set-Cookie` headers, one for each cookie.
+    pub fn set_cookie(&self) -> Vec<String> {
+        let line = |(name, value): &(&str, String)| format!("{name}={value}{}", self.suffix);
+        self.cookies.iter().map(line).collect()
+    }
+
+    /// The values of the `Set-Cookie` headers that take all such cookies away from a browser again. `path` and the
+    /// attributes' domain are those that they were set with.
+    ///
+    /// Fails with [`SigningError::CookieAttribute`].
+    pub fn removal(path: &str, attributes: &CookieAttributes) -> Result<Vec<String>, SigningError> {
+        let suffix = suffix(path, attributes, 0)?;
+        Ok(NAMES
+            .iter()
+            .map(|name| format!("{name}={suffix}"))
+            .collect())
+    }
+}
+
+fn suffix(path: &str, attributes: &CookieAttributes, max_age: i64) -> Result<String, SigningError> {
+    let refuse = |name, rule| Err(SigningError::CookieAttribute { name, rule });
+    if !path.starts_with('/') {
+        return refuse("Path", Rule::NotPath);
+    }
+    // A semicolon would begin another attribute.
+    let is_allowed = |byte: u8| byte.is_ascii_graphic() && byte != b';';
+    if !path.bytes().all(is_allowed) {
+        return refuse("Path", Rule::Characters("visible US-ASCII without ;"));
+    }
+    let mut suffix = format!("; Path={path}");
+    if let Some(domain) = &attributes.domain {
+        let is_name =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
+        let is_domain = domain.contains('.') && !domain.starts_with('.') && !domain.ends_with('.');
+        if !is_domain || !domain.bytes().all(is_name) {
+            return refuse("Domain", Rule::Characters("a domain such as example.com"));
+        }
+        suffix.push_str("; Domain=");
+        suffix.push_str(domain);
+    }
+    let same_site = match attributes.same_site {
+        SameSite::Lax => "Lax",
+        SameSite::None => "None",
+        SameSite::Strict => "Strict",
+    };
+    let rest = format!("; Max-Age={max_age}; Secure; HttpOnly; SameSite={same_site}");
+    suffix.push_str(&rest);
+    Ok(suffix)
+}
+
+impl fmt::Debug for SignedCookies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignedCookies")
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}

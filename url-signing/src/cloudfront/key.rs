@@ -1,0 +1,122 @@
+//! The private key of a pair whose public half `CloudFront` knows. It is read from PEM, kept in memory that is
+//! overwritten when it is dropped, and never shown.
+
+use std::fmt;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeyPair as RsaKeyPair;
+use aws_lc_rs::signature::RSA_PKCS1_SHA256;
+use p256::SecretKey;
+use p256::ecdsa::signature::Signer as _;
+use p256::ecdsa::{DerSignature, SigningKey};
+use p256::pkcs8::DecodePrivateKey as _;
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject as _;
+use zeroize::Zeroize as _;
+
+use crate::error::{Rule, SigningError};
+
+/// 2048 bits: the only size that `CloudFront` takes.
+const RSA_BYTES: usize = 256;
+
+/// A private key and the id that `CloudFront` gave its public half.
+pub struct KeyPair {
+    id: String,
+    key: PrivateKey,
+}
+
+enum PrivateKey {
+    Rsa(Box<RsaKeyPair>),
+    // RFC 6979: no random number that could be bad, and the same signature each time.
+    P256(Box<SigningKey>),
+}
+
+impl KeyPair {
+    /// Reads a key: RSA of 2048 bits or ECDSA on P-256, in PEM, as PKCS#8, PKCS#1 or SEC1, not encrypted. `id` is that
+    /// of the public key at `CloudFront`, such as `K2JCJMDEHXQW5F`.
+    ///
+    /// Fails with [`SigningError::KeyPairId`] or [`SigningError::PrivateKey`].
+    pub fn from_pem(id: &str, pem: &str) -> Result<Self, SigningError> {
+        let rule = match id.len() {
+            0 => Some(Rule::Empty),
+            _ if id.bytes().all(|byte| byte.is_ascii_alphanumeric()) => None,
+            _ => Some(Rule::Characters("letters and digits")),
+        };
+        if let Some(rule) = rule {
+            return Err(SigningError::KeyPairId {
+                id: id.to_owned(),
+                rule,
+            });
+        }
+        let mut der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| {
+            SigningError::PrivateKey {
+                reason: "it is not in PEM, or encrypted: PKCS#8, PKCS#1 and SEC1 can be read",
+            }
+        })?;
+        let key = read(&der);
+        der.zeroize();
+        let key = key.ok_or(SigningError::PrivateKey {
+            reason: "CloudFront takes RSA of 2048 bits and ECDSA on P-256 only",
+        })?;
+        Ok(Self {
+            id: id.to_owned(),
+            key,
+        })
+    }
+
+    /// The id of the public key.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The signature of a policy, over SHA-256: PKCS#1 v1.5 of RSA, or DER of ECDSA.
+    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
+        match &self.key {
+            PrivateKey::Rsa(key) => {
+                let mut signature = vec![0; key.public_modulus_len()];
+                key.sign(
+                    &RSA_PKCS1_SHA256,
+                    &SystemRandom::new(),
+                    message,
+                    &mut signature,
+                )
+                .map_err(|_| SigningError::PrivateKey {
+                    reason: "it does not sign",
+                })?;
+                Ok(signature)
+            }
+            PrivateKey::P256(key) => {
+                let signature: DerSignature = key.sign(message);
+                Ok(signature.as_bytes().to_vec())
+            }
+        }
+    }
+}
+
+fn read(der: &PrivateKeyDer<'_>) -> Option<PrivateKey> {
+    let rsa = |key: Result<RsaKeyPair, _>| {
+        let key = key.ok()?;
+        (key.public_modulus_len() == RSA_BYTES).then(|| PrivateKey::Rsa(Box::new(key)))
+    };
+    let p256 = |key: SigningKey| PrivateKey::P256(Box::new(key));
+    match der {
+        PrivateKeyDer::Pkcs1(key) => rsa(RsaKeyPair::from_der(key.secret_pkcs1_der())),
+        PrivateKeyDer::Pkcs8(key) => {
+            let key = key.secret_pkcs8_der();
+            rsa(RsaKeyPair::from_pkcs8(key))
+                .or_else(|| SigningKey::from_pkcs8_der(key).ok().map(p256))
+        }
+        PrivateKeyDer::Sec1(key) => SecretKey::from_sec1_der(key.secret_sec1_der())
+            .ok()
+            .map(|key| p256(key.into())),
+        _ => None,
+    }
+}
+
+impl fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyPair")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}

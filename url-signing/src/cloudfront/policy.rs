@@ -1,0 +1,282 @@
+//! The policy of a signed URL or of signed cookies: the resource, the time, the addresses; and the same once it is
+//! signed. A policy that is about one URL and only about its end is canned: `CloudFront` writes it itself, and the URL is
+//! shorter.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::cookies::{CookieAttributes, SignedCookies};
+use super::key::KeyPair;
+use super::{encode, resource};
+use crate::error::{Rule, SigningError};
+use crate::expiry::whole_seconds;
+use crate::presigned_get::{PresignedUrl, window_start};
+
+/// What may be fetched, and for how long at least.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Policy {
+    resource: String,
+    is_pattern: bool,
+    lifetime: SignedDuration,
+    window: SignedDuration,
+    not_before: Option<Timestamp>,
+    addresses: Option<AddressRange>,
+}
+
+/// A range of IPv4 addresses, such as `192.0.2.0/24`. `CloudFront` has no policies for IPv6: a viewer who comes by it is
+/// refused, so a distribution with such policies should not have it switched on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressRange {
+    address: Ipv4Addr,
+    bits: u8,
+}
+
+/// A signed policy: makes URLs and cookies. Whoever has one of these may fetch what it covers, so `Debug` shows none.
+#[derive(Clone, PartialEq, Eq)]
+#[must_use]
+pub struct SignedPolicy {
+    policy: Policy,
+    /// Name and value of the query's parameter; the cookie's name begins with `CloudFront-`.
+    statement: (&'static str, String),
+    key_pair_id: String,
+    signature: String,
+    signed_at: Timestamp,
+    expires_at: Timestamp,
+}
+
+impl Policy {
+    /// One URL, as browsers will send it: `https://d111111abcdef8.cloudfront.net/media/k5x/640.webp?v=1`. It may have a
+    /// query; it may not have wildcards or be signed.
+    ///
+    /// Fails with [`SigningError::Url`].
+    pub fn for_url(url: &str, lifetime: SignedDuration) -> Result<Self, SigningError> {
+        resource::check_url(url)?;
+        Ok(Self::new(url.to_owned(), false, lifetime))
+    }
+
+    /// All below a folder, which ends in a slash: without it `/media/k5x` would open `/media/k5xy`, too.
+    ///
+    /// Fails with [`SigningError::Url`].
+    pub fn below(folder: &str, lifetime: SignedDuration) -> Result<Self, SigningError> {
+        resource::check_url(folder)?;
+        if !folder.ends_with('/') || folder.contains('?') {
+            return Err(Rule::NotFolder.into());
+        }
+        Ok(Self::new(format!("{folder}*"), true, lifetime))
+    }
+
+    /// A pattern: `*` stands for any characters, slashes and the query included, `?` for one. Scheme and host are
+    /// spelled out. Prefer [`Policy::below`].
+    ///
+    /// Fails with [`SigningError::Url`].
+    pub fn matching(pattern: &str, lifetime: SignedDuration) -> Result<Self, SigningError> {
+        resource::check_pattern(pattern)?;
+        Ok(Self::new(pattern.to_owned(), true, lifetime))
+    }
+
+    fn new(resource: String, is_pattern: bool, lifetime: SignedDuration) -> Self {
+        Self {
+            resource,
+            is_pattern,
+            lifetime,
+            window: SignedDuration::ZERO,
+            not_before: None,
+            addresses: None,
+        }
+    }
+
+    /// Makes one signature for everybody who asks within the same `window`, so that browsers find in their caches what
+    /// they fetched before.
+    ///
+    /// Windows begin at whole multiples since 1970. The policy ends a lifetime after the end of its window: asked for
+    /// in the last second, it still works for the lifetime.
+    pub fn shared_within(mut self, window: SignedDuration) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// Not before this moment, in whole seconds.
+    pub fn not_before(mut self, moment: Timestamp) -> Self {
+        self.not_before = Some(moment);
+        self
+    }
+
+    /// Only for viewers with such an address.
+    pub fn only_from(mut self, addresses: AddressRange) -> Self {
+        self.addresses = Some(addresses);
+        self
+    }
+
+    /// Signs it as of `now`, or of the window that `now` is in.
+    ///
+    /// Fails when the time does not fit, or with [`SigningError::PrivateKey`].
+    pub fn sign(&self, now: Timestamp, key: &KeyPair) -> Result<SignedPolicy, SigningError> {
+        let expires_at = self.expires_at(now)?;
+        let document = self.document(expires_at);
+        let is_canned = !self.is_pattern && self.not_before.is_none() && self.addresses.is_none();
+        let statement = if is_canned {
+            ("Expires", expires_at.as_second().to_string())
+        } else {
+            ("Policy", encode(document.as_bytes()))
+        };
+        Ok(SignedPolicy {
+            statement,
+            key_pair_id: key.id().to_owned(),
+            signature: encode(&key.sign(document.as_bytes())?),
+            policy: self.clone(),
+            signed_at: now,
+            expires_at,
+        })
+    }
+
+    fn expires_at(&self, now: Timestamp) -> Result<Timestamp, SigningError> {
+        let seconds = self.lifetime.as_secs();
+        if seconds < 1 || self.window.is_negative() {
+            return Err(SigningError::ExpiryNotInFuture {
+                expires_at: whole_seconds(now),
+                now: whole_seconds(now),
+            });
+        }
+        let seconds = seconds.saturating_add(self.window.as_secs());
+        let expires_at = window_start(now, self.window)
+            .checked_add(SignedDuration::from_secs(seconds))
+            .map_err(|_| SigningError::ExpiryTooLate {
+                latest: Timestamp::MAX,
+            })?;
+        match self.not_before {
+            Some(moment) if expires_at <= moment => Err(SigningError::ExpiryNotInFuture {
+                expires_at,
+                now: moment,
+            }),
+            _ => Ok(expires_at),
+        }
+    }
+
+    /// The policy as it is signed: no white space, and for a canned one exactly the text that `CloudFront` writes.
+    fn document(&self, expires_at: Timestamp) -> String {
+        // A resource is of characters that stand for themselves in JSON.
+        let mut document = format!(
+            r#"{{"Statement":[{{"Resource":"{}","Condition":{{"DateLessThan":{{"AWS:EpochTime":{}}}"#,
+            self.resource,
+            expires_at.as_second()
+        );
+        // Writing to a string cannot fail.
+        if let Some(moment) = self.not_before {
+            let _ = write!(
+                document,
+                r#","DateGreaterThan":{{"AWS:EpochTime":{}}}"#,
+                moment.as_second()
+            );
+        }
+        if let Some(addresses) = self.addresses {
+            let _ = write!(document, r#","IpAddress":{{"AWS:SourceIp":"{addresses}"}}"#);
+        }
+        document.push_str("}}]}");
+        document
+    }
+}
+
+impl SignedPolicy {
+    /// The signed form of a URL that the policy covers.
+    ///
+    /// Fails with [`SigningError::Url`], with [`Rule::NotCovered`] among others.
+    pub fn url(&self, url: &str) -> Result<PresignedUrl, SigningError> {
+        resource::check_url(url)?;
+        let is_covered = if self.policy.is_pattern {
+            resource::covers(&self.policy.resource, url)
+        } else {
+            self.policy.resource == url
+        };
+        if !is_covered {
+            return Err(Rule::NotCovered.into());
+        }
+        let separator = if url.contains('?') { '&' } else { '?' };
+        let (name, value) = &self.statement;
+        Ok(PresignedUrl {
+            url: format!(
+                "{url}{separator}{name}={value}&Key-Pair-Id={}&Signature={}&Hash-Algorithm=SHA256",
+                self.key_pair_id, self.signature
+            ),
+            expires_at: self.expires_at,
+        })
+    }
+
+    /// The same as cookies, for the folder that the policy is about.
+    ///
+    /// Fails with [`SigningError::CookieAttribute`].
+    pub fn cookies(&self, attributes: &CookieAttributes) -> Result<SignedCookies, SigningError> {
+        let (name, value) = &self.statement;
+        let name = match *name {
+            "Expires" => "CloudFront-Expires",
+            _ => "CloudFront-Policy",
+        };
+        SignedCookies::new(
+            vec![
+                (name, value.clone()),
+                ("CloudFront-Key-Pair-Id", self.key_pair_id.clone()),
+                ("CloudFront-Signature", self.signature.clone()),
+                ("CloudFront-Hash-Algorithm", "SHA256".to_owned()),
+            ],
+            attributes,
+            &folder(&self.policy.resource),
+            (whole_seconds(self.signed_at), self.expires_at),
+        )
+    }
+
+    /// When `CloudFront` stops answering, in whole seconds.
+    pub fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+}
+
+/// The path up to the last slash before anything that varies.
+fn folder(resource: &str) -> String {
+    let path = resource::split(resource).map_or("/", |(_, path)| path);
+    let fixed = path.split(['*', '?']).next().unwrap_or_default();
+    match fixed.rfind('/') {
+        Some(at) => fixed[..=at].to_owned(),
+        None => "/".to_owned(),
+    }
+}
+
+impl fmt::Debug for SignedPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignedPolicy")
+            .field("policy", &self.policy)
+            .field("key_pair_id", &self.key_pair_id)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+impl FromStr for AddressRange {
+    type Err = SigningError;
+
+    /// Reads `192.0.2.0/24`, or one address. Fails with [`SigningError::AddressRange`].
+    fn from_str(text: &str) -> Result<Self, SigningError> {
+        let refuse = || SigningError::AddressRange {
+            text: text.to_owned(),
+        };
+        let (address, bits) = text.split_once('/').unwrap_or((text, "32"));
+        let address: Ipv4Addr = address.parse().map_err(|_| refuse())?;
+        let is_number = bits.len() <= 2 && bits.bytes().all(|byte| byte.is_ascii_digit());
+        let bits: u8 = bits.parse().map_err(|_| refuse())?;
+        // Bits outside the mask are a typing error: 192.0.2.7/24 is not what it looks like.
+        let outside = u64::from(u32::MAX) >> bits.min(32);
+        if !is_number || bits > 32 || u64::from(u32::from(address)) & outside != 0 {
+            return Err(refuse());
+        }
+        Ok(Self { address, bits })
+    }
+}
+
+impl fmt::Display for AddressRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.bits)
+    }
+}

@@ -1,0 +1,165 @@
+//! What a policy is about: a URL as browsers will send it, or a pattern of such. Nothing here signs.
+//!
+//! `CloudFront` compares the policy's text with the request's URL, character by character. So what browsers would
+//! rewrite is refused here, where it can still be seen, and not by `CloudFront`, which only says "Access denied".
+
+use std::borrow::Cow;
+
+use crate::error::Rule;
+
+/// Parameters that carry a signature. `CloudFront` takes them off a request.
+const RESERVED: [&str; 5] = [
+    "Expires",
+    "Hash-Algorithm",
+    "Key-Pair-Id",
+    "Policy",
+    "Signature",
+];
+
+/// Scheme and host of a URL, and the rest from its first slash.
+pub(super) fn split(url: &str) -> Result<(&str, &str), Rule> {
+    let host_at = ["https://", "http://"]
+        .iter()
+        .find(|scheme| url.starts_with(**scheme))
+        .map(|scheme| scheme.len())
+        .ok_or(Rule::NotUrl)?;
+    let path_at = url[host_at..].find('/').ok_or(Rule::NotUrl)? + host_at;
+    let host = &url[host_at..path_at];
+    let (name, port) = host.split_once(':').unwrap_or((host, "443"));
+    // Browsers send a host in lower case, whatever a page says.
+    let is_name =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_name) || port.parse::<u16>().is_err() {
+        return Err(Rule::NotUrl);
+    }
+    Ok((&url[..path_at], &url[path_at..]))
+}
+
+/// Checks a whole URL: one that browsers send as it is, and that is not signed yet.
+pub(super) fn check_url(url: &str) -> Result<(), Rule> {
+    let (_, rest) = split(url)?;
+    if rest.contains('*') {
+        return Err(Rule::Wildcard);
+    }
+    check_rest(rest)?;
+    let query = rest.split_once('?').map_or("", |(_, query)| query);
+    // A second one stays as it is in browsers, and is a wildcard in a policy.
+    if query.contains('?') {
+        return Err(Rule::Wildcard);
+    }
+    let names = query
+        .split('&')
+        .map(|pair| decoded(pair.split('=').next().unwrap_or_default()));
+    for name in names {
+        if let Some(reserved) = RESERVED.into_iter().find(|reserved| *reserved == name) {
+            return Err(Rule::ReservedParameter(reserved));
+        }
+    }
+    Ok(())
+}
+
+/// Checks a pattern: `*` for any characters, `?` for one, in path and query only.
+pub(super) fn check_pattern(pattern: &str) -> Result<(), Rule> {
+    check_rest(split(pattern)?.1)
+}
+
+/// The characters of RFC 3986, and none that browsers rewrite: quotes in a query, and segments of dots.
+fn check_rest(rest: &str) -> Result<(), Rule> {
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let is_allowed =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&()*+,;=:@/%".contains(&byte);
+    if !path.bytes().all(|byte| is_allowed(byte) || byte == b'\'')
+        || !query.bytes().all(|byte| is_allowed(byte) || byte == b'?')
+    {
+        return Err(Rule::Characters(
+            "what RFC 3986 allows in a path and a query; percent-encode the rest",
+        ));
+    }
+    let is_octet = |digits: &str| {
+        let digits = digits.as_bytes();
+        digits.len() >= 2 && digits[..2].iter().all(u8::is_ascii_hexdigit)
+    };
+    if !rest.split('%').skip(1).all(is_octet) {
+        return Err(Rule::Characters("a % that two hexadecimal digits follow"));
+    }
+    if path
+        .split('/')
+        .any(|segment| matches!(&*decoded(segment), "." | ".."))
+    {
+        return Err(Rule::DotSegment);
+    }
+    Ok(())
+}
+
+/// A text without its percent-encodings, as far as they are ASCII.
+fn decoded(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('%') {
+        plain.push_str(&rest[..at]);
+        let octet = rest
+            .get(at + 1..at + 3)
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        plain.push(octet.map_or('\u{fffd}', char::from));
+        rest = rest.get(at + 3..).unwrap_or_default();
+    }
+    plain.push_str(rest);
+    Cow::Owned(plain)
+}
+
+/// Whether a pattern covers a URL, as `CloudFront` matches: `*` for any number of characters, `?` for one.
+pub(super) fn covers(pattern: &str, url: &str) -> bool {
+    let (pattern, url) = (pattern.as_bytes(), url.as_bytes());
+    let (mut p, mut u) = (0, 0);
+    // Where to go on when a star has to take one character more.
+    let mut star: Option<(usize, usize)> = None;
+    while u < url.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, u));
+                p += 1;
+            }
+            Some(byte) if *byte == b'?' || *byte == url[u] => {
+                p += 1;
+                u += 1;
+            }
+            _ => match star {
+                Some((at, taken)) => {
+                    star = Some((at, taken + 1));
+                    p = at + 1;
+                    u = taken + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|byte| *byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_cover() {
+        for (pattern, url, covered) in [
+            ("https://h/a", "https://h/a", true),
+            ("https://h/a", "https://h/ab", false),
+            ("https://h/a/*", "https://h/a/", true),
+            ("https://h/a/*", "https://h/a/b/c?d", true),
+            ("https://h/a/*", "https://h/ab/c", false),
+            ("https://h/*/b.webp", "https://h/x/y/b.webp", true),
+            ("https://h/*/b.webp", "https://h/x/b.webp.exe", false),
+            ("https://h/*a*b", "https://h/aab", true),
+            ("https://h/*a*b", "https://h/ba", false),
+            ("https://h/?.jpg", "https://h/a.jpg", true),
+            ("https://h/?.jpg", "https://h/.jpg", false),
+            ("https://h/*", "", false),
+        ] {
+            assert_eq!(covers(pattern, url), covered, "{pattern} {url}");
+        }
+    }
+}
