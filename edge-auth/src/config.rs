@@ -24,6 +24,18 @@ pub struct Config {
     /// Which other sites' scripts may fetch from here; without it preflights are held against the rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cors: Option<Cors>,
+    /// Sessions of our own; without it there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Session>,
+}
+
+/// Sessions: short tokens of our own, made of an issuer's.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Session {
+    /// The secrets, the newest first: it signs, all verify, so that nobody is signed out when one is added.
+    pub secrets: Secrets,
+    /// How many seconds a session lasts, unless the token that it is made of ends earlier.
+    pub lifetime_seconds: u32,
 }
 
 /// One identity provider.

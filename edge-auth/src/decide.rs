@@ -13,6 +13,7 @@ use crate::path::CanonicalPath;
 use crate::refusal::Refusal;
 use crate::request::{Lines, Request};
 use crate::rules::RuleSet;
+use crate::session::{Mint, NoSession, SESSION_COOKIE, SessionToken};
 use crate::token;
 use crate::verify::{NeedKeys, Unverified, Verdict, Verifier};
 
@@ -24,6 +25,7 @@ pub struct Authorizer {
     token_sources: Vec<TokenSource>,
     login: Option<String>,
     cors: Option<CorsPolicy>,
+    mint: Option<Mint>,
 }
 
 /// What becomes of a request.
@@ -90,7 +92,7 @@ impl Authorizer {
         let (mut faults, mut in_rules) = (Vec::new(), Vec::new());
         let rules = RuleSet::new(&config.rules, &mut in_rules);
         let authorizer = Self {
-            verifier: Verifier::new(&config.issuers, rules.claims(), &mut faults),
+            verifier: Verifier::new(config, rules.claims(), &mut faults),
             rules,
             token_sources: config.token_sources.clone(),
             login: config.login.clone(),
@@ -98,7 +100,15 @@ impl Authorizer {
                 .cors
                 .as_ref()
                 .map(|cors| CorsPolicy::new(cors, &mut faults)),
+            mint: config.session.as_ref().and_then(Mint::new),
         };
+        let cookie = TokenSource::Cookie(SESSION_COOKIE.to_owned());
+        if config.session.is_some() && !config.token_sources.contains(&cookie) {
+            faults.push(Fault::new(
+                "token.from",
+                format!("sessions come in a cookie: add \"cookie:{SESSION_COOKIE}\""),
+            ));
+        }
         faults.append(&mut in_rules);
         for (idx, source) in config.token_sources.iter().enumerate() {
             let message = match source {
@@ -181,6 +191,16 @@ impl Authorizer {
     ) -> Result<Viewer, Unauthenticated> {
         self.find_viewer(now, request)
             .map(|verdict| verdict.viewer.clone())
+    }
+
+    /// Makes a session of the token that a viewer came with.
+    pub fn start_session(
+        &self,
+        now: Timestamp,
+        viewer: &Viewer,
+    ) -> Result<SessionToken, NoSession> {
+        let mint = self.mint.as_ref().ok_or(NoSession::NotConfigured)?;
+        mint.make(now, viewer)
     }
 
     /// Takes the keys that the host fetched for an issuer, in place of those so far.

@@ -63,7 +63,7 @@ impl fmt::Display for Owner {
 /// A viewer whose token was verified.
 #[derive(Clone, PartialEq)]
 pub struct Viewer {
-    /// The issuer of the token.
+    /// The issuer of the token; of a session, the one who vouched.
     pub issuer: String,
     /// The `sub` claim.
     pub subject: String,
@@ -71,15 +71,27 @@ pub struct Viewer {
     pub owner: Owner,
     /// The claims of the token that rules ask for.
     pub(crate) claims: Members,
+    /// Whether the token was a session.
+    pub(crate) is_session: bool,
+    /// When the token is no longer taken.
+    pub(crate) expires_at_second: i64,
 }
 
 impl Viewer {
-    pub(crate) fn new(issuer: &str, subject: String, claims: Members) -> Self {
+    /// Of an issuer's token, which ends at `expires_at_second`.
+    pub(crate) fn new(
+        issuer: &str,
+        subject: String,
+        claims: Members,
+        expires_at_second: i64,
+    ) -> Self {
         Self {
             issuer: issuer.to_owned(),
             owner: Owner::of(issuer, &subject),
             subject,
             claims,
+            is_session: false,
+            expires_at_second,
         }
     }
 
@@ -192,7 +204,8 @@ mod tests {
                 unreachable!()
             };
             assert_eq!(
-                Viewer::new("i", "s".to_owned(), map.into_iter().collect()).has_scope("media:read"),
+                Viewer::new("i", "s".to_owned(), map.into_iter().collect(), 0)
+                    .has_scope("media:read"),
                 granted,
                 "{claims}"
             );

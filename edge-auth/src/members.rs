@@ -34,6 +34,10 @@ impl Members {
             .map(|(_, value)| value)
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(String, Value)> {
+        self.0.iter()
+    }
+
     pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
         let idx = self.0.iter().position(|(found, _)| found == name)?;
         Some(self.0.swap_remove(idx).1)

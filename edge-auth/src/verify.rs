@@ -9,11 +9,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::config::{Algorithm, Audiences, Fault, Issuer, RequiredClaims};
+use crate::config::{Algorithm, Audiences, Config, Fault, Issuer, RequiredClaims};
 use crate::identity::Viewer;
 use crate::key_ring::{KeyRing, Search};
 use crate::members::Members;
 use crate::refusal::Refusal;
+use crate::session::{self, MAX_LIFETIME_SECONDS, SESSION_ISSUER, VOUCHER};
 use crate::token::{Header, UnverifiedToken};
 use crate::verdicts::VerdictCache;
 
@@ -21,7 +22,9 @@ use crate::verdicts::VerdictCache;
 const MAX_SECONDS: f64 = 253_402_300_799.0;
 
 /// The claims that are looked at whatever the configuration names.
-const CLAIMS: [&str; 8] = ["iss", "sub", "aud", "exp", "nbf", "iat", "scope", "scp"];
+const CLAIMS: [&str; 9] = [
+    "iss", "sub", "aud", "exp", "nbf", "iat", "scope", "scp", VOUCHER,
+];
 
 /// Verifies the tokens of the configured issuers.
 pub(crate) struct Verifier {
@@ -78,24 +81,28 @@ struct TrustedIssuer {
 impl Verifier {
     /// A verifier of these issuers' tokens. Of a token it keeps the claims that `rules` name, besides its own.
     pub(crate) fn new<'a>(
-        issuers: &'a [Issuer],
+        config: &'a Config,
         rules: impl Iterator<Item = &'a str>,
         faults: &mut Vec<Fault>,
     ) -> Self {
-        let asked_for: BTreeSet<&str> = issuers
+        let asked_for: BTreeSet<&str> = config
+            .issuers
             .iter()
             .flat_map(|issuer| issuer.claims.keys())
             .map(String::as_str)
             .chain(rules)
             .chain(CLAIMS)
             .collect();
-        let mut trusted: Vec<TrustedIssuer> = Vec::with_capacity(issuers.len());
-        for (idx, issuer) in issuers.iter().enumerate() {
+        let mut trusted: Vec<TrustedIssuer> = Vec::with_capacity(config.issuers.len() + 1);
+        for (idx, issuer) in config.issuers.iter().enumerate() {
             let mut fault = |name: &str, message: &str| {
                 faults.push(Fault::new(format!("issuers[{idx}].{name}"), message));
             };
             if issuer.issuer.is_empty() {
                 fault("issuer", "it is empty");
+            }
+            if issuer.issuer == SESSION_ISSUER {
+                fault("issuer", "sessions have this name, write that of your own");
             }
             if trusted.iter().any(|known| known.name == issuer.issuer) {
                 fault("issuer", "this issuer is configured twice");
@@ -122,15 +129,19 @@ impl Verifier {
                     fault(key, &message);
                 }
             }
-            trusted.push(TrustedIssuer {
-                name: issuer.issuer.clone(),
-                audiences: issuer.audiences.clone(),
-                algorithms: issuer.algorithms.clone(),
-                keys,
-                typ: issuer.typ.clone(),
-                claims: issuer.claims.clone(),
-                leeway_seconds: issuer.leeway_seconds.into(),
-            });
+            trusted.push(TrustedIssuer::new(issuer, keys));
+        }
+        if let Some(session) = &config.session {
+            if session.lifetime_seconds == 0 || session.lifetime_seconds > MAX_LIFETIME_SECONDS {
+                let message = "a session lasts at least a second and at most 12h";
+                faults.push(Fault::new("session.lifetime", message));
+            }
+            let issuer = session::issuer(session);
+            let (keys, found) = KeyRing::new(&issuer);
+            for (_, message) in found {
+                faults.push(Fault::new("session.secrets", message));
+            }
+            trusted.push(TrustedIssuer::new(&issuer, keys));
         }
         Self {
             issuers: trusted,
@@ -173,7 +184,7 @@ impl Verifier {
         let Header { kid, typ, .. } = token.header;
         issuer
             .verify_type(typ.as_deref())
-            .and_then(|()| issuer.verify_claims(now, claims))
+            .and_then(|()| issuer.verify_claims(now, claims, &self.issuers))
             .map(|(viewer, exp, nbf)| Verdict {
                 viewer,
                 kid: kid.clone(),
@@ -231,6 +242,18 @@ impl From<Refusal> for Unverified {
 }
 
 impl TrustedIssuer {
+    fn new(issuer: &Issuer, keys: KeyRing) -> Self {
+        Self {
+            name: issuer.issuer.clone(),
+            audiences: issuer.audiences.clone(),
+            algorithms: issuer.algorithms.clone(),
+            keys,
+            typ: issuer.typ.clone(),
+            claims: issuer.claims.clone(),
+            leeway_seconds: issuer.leeway_seconds.into(),
+        }
+    }
+
     fn rejected(&self, refusal: Refusal, kid: Option<String>) -> Unverified {
         Unverified::Rejected {
             refusal,
@@ -311,6 +334,7 @@ impl TrustedIssuer {
         &self,
         now: i64,
         claims: Members,
+        all: &[Self],
     ) -> Result<(Viewer, i64, Option<i64>), Refusal> {
         let exp = time_claim(&claims, "exp", f64::floor)?
             .ok_or(Refusal::MissingClaim { claim: "exp" })?;
@@ -333,7 +357,22 @@ impl TrustedIssuer {
             }
         }
         let subject = text_claim(&claims, "sub")?.to_owned();
-        let viewer = Viewer::new(&self.name, subject, claims);
+        let viewer = if self.name == SESSION_ISSUER {
+            // Who vouched for it has to be trusted still; and a session does not vouch for another.
+            let voucher = text_claim(&claims, VOUCHER)?;
+            let is_trusted = |issuer: &Self| issuer.name == voucher && voucher != SESSION_ISSUER;
+            let voucher = all
+                .iter()
+                .find(|issuer| is_trusted(issuer))
+                .ok_or(Refusal::InvalidClaim { claim: VOUCHER })?;
+            Viewer {
+                is_session: true,
+                ..Viewer::new(&voucher.name, subject, claims, exp)
+            }
+        } else {
+            let accepted_until = exp.saturating_add(self.leeway_seconds);
+            Viewer::new(&self.name, subject, claims, accepted_until)
+        };
         match viewer.missing_claim(&self.claims) {
             None => Ok((viewer, exp, nbf)),
             Some(claim) => Err(Refusal::UnexpectedClaim {

@@ -53,7 +53,11 @@ fn verifies(keys: &[Value], jws: &str) -> bool {
         leeway_seconds: 0,
     };
     let mut faults = Vec::new();
-    let verifier = Verifier::new(&[issuer], [].into_iter(), &mut faults);
+    let config = Config {
+        issuers: vec![issuer],
+        ..Config::default()
+    };
+    let verifier = Verifier::new(&config, [].into_iter(), &mut faults);
     faults.is_empty()
         && UnverifiedToken::parse(jws)
             .is_ok_and(|token| verifier.issuers[0].verify_signature(NOW, &token).is_ok())

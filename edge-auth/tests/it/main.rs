@@ -6,5 +6,6 @@
 mod decisions;
 mod keys;
 mod lambda_edge;
+mod sessions;
 mod signer;
 mod sources;

@@ -134,6 +134,7 @@ impl Signer {
             ],
             login: None,
             cors: None,
+            session: None,
         }
     }
 
