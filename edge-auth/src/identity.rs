@@ -4,6 +4,7 @@ use std::fmt;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use data_encoding::BASE32_NOPAD;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -93,6 +94,11 @@ impl Viewer {
             is_session: false,
             expires_at_second,
         }
+    }
+
+    /// When the token that the viewer came with is no longer taken, in whole seconds.
+    pub fn expires_at(&self) -> Timestamp {
+        Timestamp::from_second(self.expires_at_second).unwrap_or(Timestamp::MAX)
     }
 
     /// Whether a claim is this string, or an array that holds it.

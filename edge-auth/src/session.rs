@@ -124,6 +124,17 @@ impl Mint {
     }
 }
 
+/// What is wrong with the secrets besides what is wrong with any: without a `kid` none could ever be added.
+pub(crate) fn faults(session: &Session) -> Vec<String> {
+    let keys = session.secrets.0.get("keys").and_then(Value::as_array);
+    let is_named = |key: &Value| key["kid"].is_string() && key["alg"] == "HS256";
+    let unnamed = keys.into_iter().flatten().enumerate();
+    unnamed
+        .filter(|(_, key)| !is_named(key))
+        .map(|(idx, _)| format!("keys[{idx}]: a session's secret has a `kid`, and is for HS256"))
+        .collect()
+}
+
 /// What a verifier trusts sessions as: an issuer like others, with secrets.
 pub(crate) fn issuer(session: &Session) -> Issuer {
     Issuer {

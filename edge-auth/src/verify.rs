@@ -138,7 +138,8 @@ impl Verifier {
             }
             let issuer = session::issuer(session);
             let (keys, found) = KeyRing::new(&issuer);
-            for (_, message) in found {
+            let found = found.into_iter().map(|(_, message)| message);
+            for message in found.chain(session::faults(session)) {
                 faults.push(Fault::new("session.secrets", message));
             }
             trusted.push(TrustedIssuer::new(&issuer, keys));

@@ -1,12 +1,18 @@
-//! The HTTP API between the page and the bucket: it hands out upload forms and tells what became of uploads.
+//! The HTTP API between the page and the bucket: it hands out upload forms, links and sessions, and tells what became of
+//! uploads.
 //!
 //! [`router`] is the whole service; `gatepost dev` serves it beside the local edge, a Lambda serves it behind
 //! `CloudFront`. Every call verifies the caller's JWT itself with `edge-auth`: the edge's word is not taken for it.
 //! No file passes through here.
 
+mod body;
+mod caller;
+mod cloudfront;
+mod links;
 mod media;
 mod problem;
 mod session;
+mod settings;
 mod storage;
 pub mod upload_id;
 mod uploads;
@@ -15,38 +21,29 @@ use std::sync::Arc;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use axum::Router;
+use axum::http::header;
 use axum::middleware;
-use axum::routing::{any, get, post};
+use axum::routing::{any, delete, get, post};
 use edge_auth_host::HostedAuthorizer;
-use jiff::{SignedDuration, Timestamp};
-use url_signing::Bucket;
+use jiff::Timestamp;
 
+pub use cloudfront::{
+    CloudFront, CloudFrontError, KEY_PAIR_ID_VARIABLE, PRIVATE_KEY_VARIABLE, URL_VARIABLE,
+};
 pub use problem::Problem;
+pub use settings::{PackedSettings, Settings};
 pub use upload_id::UploadId;
-
-/// What the API is told.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The content types that a form may be made for.
-    pub types: Vec<String>,
-    /// The largest upload, in bytes.
-    pub max_bytes: u64,
-    /// How long a form is valid.
-    pub form_lifetime: SignedDuration,
-    /// Where forms are posted to.
-    pub upload_bucket: Bucket,
-    /// Where finished media lie.
-    pub media_bucket: String,
-}
 
 /// What the API works with.
 #[derive(Clone)]
 pub struct Api {
     /// Decides who calls.
     pub authorizer: Arc<HostedAuthorizer>,
-    /// Signs forms; its role may put into `uploads/*` and nothing else.
+    /// Signs forms and links; its role may put into `uploads/*`, get from `media/*`, and nothing else.
     pub signer: SharedCredentialsProvider,
-    /// Reads the media bucket, and sees whether an upload has arrived.
+    /// Signs links and cookies where `CloudFront` checks them; without it links are the bucket's.
+    pub cloudfront: Option<Arc<CloudFront>>,
+    /// Reads the media bucket, sees whether an upload has arrived, and deletes both.
     pub s3: aws_sdk_s3::Client,
     /// The configuration.
     pub settings: Arc<Settings>,
@@ -60,10 +57,21 @@ pub fn router(api: Api) -> Router {
         .route("/api/uploads", post(uploads::create))
         .route("/api/uploads/{id}", get(uploads::show))
         .route("/api/media", get(media::list))
+        .route("/api/media/{id}", delete(media::delete))
+        .route("/api/links", post(links::create))
+        .route("/api/session", post(session::start).delete(session::end))
+        .route("/api/openapi.json", get(openapi))
         .route("/api", any(problem::no_such_call))
         .route("/api/", any(problem::no_such_call))
         .route("/api/{*rest}", any(problem::no_such_call))
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(middleware::from_fn(problem::with_request_id))
         .with_state(api)
+}
+
+/// This API as OpenAPI describes it.
+pub const OPENAPI: &str = include_str!("../openapi.json");
+
+async fn openapi() -> impl axum::response::IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
 }

@@ -1,19 +1,25 @@
-//! `GET /api/media`: the caller's finished media, newest first, page by page.
+//! `GET /api/media`: the caller's finished media, newest first, page by page. `DELETE /api/media/{id}`: one of them
+//! less.
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use futures::{StreamExt, stream};
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::session::Caller;
+use crate::caller::Caller;
 use crate::{Api, Problem, UploadId};
 
 /// How many uploads a page looks at. Rejected ones are not listed, so a page may hold fewer.
 const PAGE: i32 = 24;
 /// How many manifests are fetched at a time.
 const CONCURRENT_READS: usize = 8;
+
+/// How long after its form was made an upload without a manifest is being worked on, and not one that failed for good.
+const STILL_AT_WORK: SignedDuration = SignedDuration::from_hours(1);
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Paging {
@@ -61,4 +67,30 @@ pub(crate) async fn list(
         items,
         cursor: next,
     }))
+}
+
+/// Deletes what became of an upload: the original, the manifest, the renditions. What is not there is deleted already.
+///
+/// The original goes first, or it would be found without a manifest and processed again; then the manifest, so that
+/// nobody lists what is half gone. Whoever was interrupted asks again.
+pub(crate) async fn delete(
+    State(api): State<Api>,
+    Caller(viewer): Caller,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<StatusCode, Problem> {
+    let Path(id) = id.map_err(|_| Problem::NoSuchUpload)?;
+    let parsed = UploadId::parse(&id).ok_or(Problem::NoSuchUpload)?;
+    let owner = viewer.owner.as_str();
+    let age = (api.clock)().duration_since(parsed.made_at());
+    if age < STILL_AT_WORK
+        && !api.has_manifest(owner, &id).await?
+        && api.upload_arrived(owner, &id).await?
+    {
+        // Whoever works on it would publish it after it was deleted.
+        return Err(Problem::NotFinished);
+    }
+    api.delete_upload(owner, &id).await?;
+    api.delete_media(owner, &id).await?;
+    tracing::info!(owner, id, "an upload was deleted");
+    Ok(StatusCode::NO_CONTENT)
 }

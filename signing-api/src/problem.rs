@@ -5,7 +5,7 @@ use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use edge_auth::Refusal;
+use edge_auth::{NoSession, Refusal};
 use serde_json::json;
 use thiserror::Error;
 
@@ -33,8 +33,20 @@ pub enum Problem {
     /// There is no such call.
     #[error("there is no such call")]
     NoSuchCall,
-    /// The form cannot be signed.
-    #[error("the form cannot be signed: {0}")]
+    /// The upload is there, and not finished.
+    #[error("the upload is being worked on")]
+    NotFinished,
+    /// The caller may not read what is to be shared, or what it is cannot be said.
+    #[error("the caller may not read this: {}", .0.as_ref().map_or("it is not decided", Refusal::code))]
+    NotReadable(Option<Refusal>),
+    /// There is no session for the caller.
+    #[error("no session: {0}")]
+    NoSession(#[from] NoSession),
+    /// Something of ours is wrong.
+    #[error("{0}")]
+    Internal(&'static str),
+    /// The form or the link cannot be signed.
+    #[error("it cannot be signed: {0}")]
     Signing(#[from] url_signing::SigningError),
     /// Credentials to sign with cannot be had.
     #[error("no credentials: {0}")]
@@ -95,6 +107,27 @@ impl Problem {
                 S::UNSUPPORTED_MEDIA_TYPE,
                 "The body must be JSON.",
             ),
+            Self::NotFinished => ("not-finished", S::CONFLICT, "The upload is not finished."),
+            Self::NotReadable(_) => ("not-readable", S::FORBIDDEN, "You may not read this."),
+            Self::NoSession(NoSession::NotConfigured) => (
+                "not-configured",
+                S::NOT_IMPLEMENTED,
+                "There are no sessions here.",
+            ),
+            Self::NoSession(NoSession::OfASession) => (
+                "token-needed",
+                S::FORBIDDEN,
+                "A session is not made of a session.",
+            ),
+            Self::NoSession(_) => (
+                "session-too-large",
+                S::UNPROCESSABLE_ENTITY,
+                "The session does not fit into a cookie.",
+            ),
+            // What the caller asked for cannot be signed: a path that browsers would change on the way, say.
+            Self::Signing(error) if error.status() == 400 => {
+                ("invalid-body", S::BAD_REQUEST, "The body is not valid.")
+            }
             Self::NoSuchUpload => ("no-such-upload", S::NOT_FOUND, "There is no such upload."),
             Self::NoSuchCall => ("no-such-call", S::NOT_FOUND, "There is no such call."),
             Self::TooLarge { .. } => ("too-large", S::PAYLOAD_TOO_LARGE, "The file is too large."),
@@ -116,9 +149,11 @@ impl Problem {
                 S::METHOD_NOT_ALLOWED,
                 "This call does not take this method.",
             ),
-            Self::Signing(_) | Self::Credentials(_) | Self::Random(_) | Self::Storage(_) => {
-                UNAVAILABLE
-            }
+            Self::Signing(_)
+            | Self::Credentials(_)
+            | Self::Random(_)
+            | Self::Storage(_)
+            | Self::Internal(_) => UNAVAILABLE,
         }
     }
 
@@ -132,10 +167,17 @@ impl Problem {
             Self::UnsupportedType { allowed } => {
                 format!("Files may be of type {}.", allowed.join(", "))
             }
-            Self::NotJson => "Send the body as application/json.".to_owned(),
-            Self::Signing(_) | Self::Credentials(_) | Self::Random(_) | Self::Storage(_) => {
-                "Please try again in a moment.".to_owned()
+            Self::NotFinished => "It is being worked on; try again in a minute.".to_owned(),
+            Self::NoSession(NoSession::OfASession) => {
+                "Send a token of your identity provider to go on.".to_owned()
             }
+            Self::Signing(error) if error.status() == 400 => error.public_message().to_owned(),
+            Self::NotJson => "Send the body as application/json.".to_owned(),
+            Self::Signing(_)
+            | Self::Credentials(_)
+            | Self::Random(_)
+            | Self::Storage(_)
+            | Self::Internal(_) => "Please try again in a moment.".to_owned(),
             _ => self.row().2.to_owned(),
         }
     }

@@ -1,39 +1,99 @@
-//! Who calls: the extractor that every call goes through.
+//! `POST` and `DELETE /api/session`: cookies in place of a token, for what cannot send one, such as an image on a page.
+//!
+//! Which cookies depends on what is configured: our own session, which the edge and this API take, `CloudFront`'s signed
+//! cookies, which `CloudFront` itself takes for the caller's own media, or both.
 
-use axum::extract::FromRequestParts;
-use axum::http::Method;
-use axum::http::request::Parts;
-use edge_auth::{Headers, Request, Viewer};
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use edge_auth::{NoSession, SESSION_COOKIE, SessionToken};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use url_signing::cloudfront::{CookieAttributes, SignedCookies};
 
+use crate::caller::{Caller, SameSiteOnly};
 use crate::{Api, Problem};
 
-/// The caller, whose token was verified.
-pub(crate) struct Caller(pub(crate) Viewer);
+/// How long `CloudFront`'s cookies last, as our own session does by default.
+const COOKIE_LIFETIME: SignedDuration = SignedDuration::from_mins(15);
 
-impl FromRequestParts<Api> for Caller {
-    type Rejection = Problem;
+/// The path of `CloudFront`'s cookies. It is that of everybody's media, so that whoever signs in next in the same browser
+/// takes the place of the one before; the policy is for the caller's own.
+const MEDIA_PATH: &str = "/media/";
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let header = |name: &str| {
-            parts
-                .headers
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-        };
-        // A cookie is sent along with whatever page makes the browser call. Browsers say which site that is.
-        let changes_something = !matches!(parts.method, Method::GET | Method::HEAD);
-        if changes_something && header("sec-fetch-site").is_some_and(|site| site != "same-origin") {
-            return Err(Problem::CrossSite);
-        }
-        let mut headers = Headers::default();
-        for (name, value) in &parts.headers {
-            // A cookie of somebody else's may hold anything; ours is beside it.
-            headers.append(name.as_str(), String::from_utf8_lossy(value.as_bytes()));
-        }
-        let viewer = api
-            .authorizer
-            .authenticate(&Request::from(&headers))
-            .await?;
-        Ok(Self(viewer))
+/// Starts a session.
+pub(crate) async fn start(
+    State(api): State<Api>,
+    Caller(viewer): Caller,
+) -> Result<Response, Problem> {
+    let now = (api.clock)();
+    let session = match api.authorizer.authorizer().start_session(now, &viewer) {
+        Ok(session) => Some(session),
+        // Signed cookies alone will do. They are made of a token as well, not of what is to end with it.
+        Err(NoSession::NotConfigured) if api.cloudfront.is_some() => None,
+        Err(reason) => return Err(reason.into()),
+    };
+    let mut ends: Vec<Timestamp> = Vec::new();
+    let mut lines: Vec<String> = Vec::new();
+    if let Some(session) = &session {
+        lines.push(session_cookie(session, now));
+        ends.push(session.expires_at);
     }
+    if let Some(cloudfront) = &api.cloudfront {
+        // Not a second longer than the token or the session, which both were checked just now.
+        let until_end = session
+            .as_ref()
+            .map_or(viewer.expires_at(), |session| session.expires_at)
+            .duration_since(now);
+        let lifetime = COOKIE_LIFETIME.min(until_end);
+        let signed = cloudfront
+            .below(&format!("{MEDIA_PATH}{}/", viewer.owner), lifetime)?
+            .sign(now, cloudfront.key())?;
+        let cookies = signed.cookies(&attributes())?;
+        lines.extend(cookies.set_cookie());
+        ends.push(cookies.expires_at);
+    }
+    let expires_at = ends.into_iter().min().unwrap_or(now);
+    tracing::info!(owner = %viewer.owner, %expires_at, "a session was started");
+    let answer = Json(json!({ "expires_at": expires_at }));
+    Ok((StatusCode::CREATED, set_cookies(lines)?, answer).into_response())
+}
+
+/// Ends a session: the browser forgets it. Whoever has none is told the same.
+pub(crate) async fn end(
+    State(api): State<Api>,
+    _same_site: SameSiteOnly,
+) -> Result<Response, Problem> {
+    let mut lines = vec![format!(
+        "{SESSION_COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax"
+    )];
+    if api.cloudfront.is_some() {
+        lines.extend(SignedCookies::removal(MEDIA_PATH, &attributes())?);
+    }
+    Ok((StatusCode::NO_CONTENT, set_cookies(lines)?).into_response())
+}
+
+/// `Lax`: a link from elsewhere to a picture works, a picture within another site's page does not.
+fn session_cookie(session: &SessionToken, now: Timestamp) -> String {
+    let max_age = session.expires_at.as_second() - now.as_second();
+    let token = &session.token;
+    format!("{SESSION_COOKIE}={token}; Path=/; Max-Age={max_age}; Secure; HttpOnly; SameSite=Lax")
+}
+
+fn attributes() -> CookieAttributes {
+    CookieAttributes {
+        path: Some(MEDIA_PATH.to_owned()),
+        ..CookieAttributes::default()
+    }
+}
+
+fn set_cookies(lines: Vec<String>) -> Result<HeaderMap, Problem> {
+    let mut headers = HeaderMap::new();
+    for line in lines {
+        let value =
+            HeaderValue::try_from(line).map_err(|_| Problem::Internal("a cookie is no header"))?;
+        headers.append(header::SET_COOKIE, value);
+    }
+    Ok(headers)
 }

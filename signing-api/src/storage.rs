@@ -1,7 +1,8 @@
-//! What the API reads from S3: manifests, and whether an upload has arrived.
+//! What the API does in S3: reads manifests, looks whether an upload has arrived, deletes both.
 
 use aws_sdk_s3::error::{DisplayErrorContext, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectError;
+use aws_sdk_s3::operation::head_object::HeadObjectError;
 use serde_json::Value;
 
 use crate::{Api, Problem};
@@ -15,8 +16,8 @@ impl Api {
         let answer = self
             .s3
             .get_object()
-            .bucket(&self.settings.media_bucket)
-            .key(format!("media/{owner}/{id}/manifest.json"))
+            .bucket(self.settings.media_bucket.name())
+            .key(manifest_key(owner, id))
             .send()
             .await;
         let object = match answer {
@@ -46,11 +47,52 @@ impl Api {
             .key(format!("uploads/{owner}/{id}"))
             .send()
             .await;
-        match answer {
-            Ok(_) => Ok(true),
-            Err(SdkError::ServiceError(error)) if error.raw().status().as_u16() == 404 => Ok(false),
-            Err(error) => Err(fault(error)),
+        is_there(answer.map(|_| ()))
+    }
+
+    /// Whether an upload has a manifest.
+    pub(crate) async fn has_manifest(&self, owner: &str, id: &str) -> Result<bool, Problem> {
+        let answer = self
+            .s3
+            .head_object()
+            .bucket(self.settings.media_bucket.name())
+            .key(manifest_key(owner, id))
+            .send()
+            .await;
+        is_there(answer.map(|_| ()))
+    }
+
+    /// Deletes the original of an upload.
+    pub(crate) async fn delete_upload(&self, owner: &str, id: &str) -> Result<(), Problem> {
+        self.s3
+            .delete_object()
+            .bucket(self.settings.upload_bucket.name())
+            .key(format!("uploads/{owner}/{id}"))
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(fault)
+    }
+
+    /// Deletes the manifest, then everything beside it.
+    pub(crate) async fn delete_media(&self, owner: &str, id: &str) -> Result<(), Problem> {
+        let bucket = self.settings.media_bucket.name();
+        let delete = |key: String| self.s3.delete_object().bucket(bucket).key(key).send();
+        delete(manifest_key(owner, id)).await.map_err(fault)?;
+        let mut rest = self
+            .s3
+            .list_objects_v2()
+            .bucket(bucket)
+            .prefix(format!("media/{owner}/{id}/"))
+            .into_paginator()
+            .send();
+        while let Some(page) = rest.next().await {
+            let page = page.map_err(fault)?;
+            for key in page.contents().iter().filter_map(|object| object.key()) {
+                delete(key.to_owned()).await.map_err(fault)?;
+            }
         }
+        Ok(())
     }
 
     /// The ids of an owner's media, newest first, from after `cursor`; with the cursor of the next page, if any.
@@ -64,7 +106,7 @@ impl Api {
         let page = self
             .s3
             .list_objects_v2()
-            .bucket(&self.settings.media_bucket)
+            .bucket(self.settings.media_bucket.name())
             .prefix(&prefix)
             .delimiter("/")
             .max_keys(max)
@@ -84,6 +126,18 @@ impl Api {
             _ => None,
         };
         Ok((ids, next))
+    }
+}
+
+fn manifest_key(owner: &str, id: &str) -> String {
+    format!("media/{owner}/{id}/manifest.json")
+}
+
+fn is_there(answer: Result<(), SdkError<HeadObjectError>>) -> Result<bool, Problem> {
+    match answer {
+        Ok(()) => Ok(true),
+        Err(SdkError::ServiceError(error)) if error.raw().status().as_u16() == 404 => Ok(false),
+        Err(error) => Err(fault(error)),
     }
 }
 

@@ -5,7 +5,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use data_encoding::HEXLOWER;
 use jiff::{SignedDuration, Timestamp};
@@ -13,11 +13,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use url_signing::{Credentials, Expiry, PostPolicy, SignedForm};
 
-use crate::session::Caller;
+use crate::body;
+use crate::caller::Caller;
 use crate::{Api, Problem, UploadId};
 
-/// A body beyond this is not read on: what is asked for here has a few hundred bytes.
-const MAX_BODY_BYTES: usize = 16 * 1024;
 /// A longer name is cut: S3 keeps 2 KB of metadata in all.
 const MAX_FILENAME_BYTES: usize = 512;
 /// How far the clocks of two machines that make ids may differ.
@@ -51,8 +50,7 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let body = body.map_err(|_| too_long())?;
-    let intent = read_intent(&headers, &body)?;
+    let intent: Intent = body::read(&headers, body)?;
     let digest = check_intent(&api, &intent)?;
     let now = (api.clock)();
     let id = new_id(now)?;
@@ -69,7 +67,7 @@ pub(crate) async fn create(
     if let Some(filename) = intent.filename.as_ref().filter(|name| !name.is_empty()) {
         policy = policy.metadata("filename", &encode_filename(filename))?;
     }
-    let form = policy.sign(now, &signing_credentials(&api).await?)?;
+    let form = policy.sign(now, &api.signing_credentials().await?)?;
     tracing::info!(owner = %viewer.owner, %id, size = intent.size, "a form was handed out");
     let created = Created {
         manifest: format!("/media/{}/{id}/manifest.json", viewer.owner),
@@ -105,25 +103,6 @@ pub(crate) async fn show(
         _ => json!({"id": id, "status": "ready", "manifest": manifest}),
     };
     Ok(Json(answer).into_response())
-}
-
-fn too_long() -> Problem {
-    Problem::InvalidBody(format!("it has more than {MAX_BODY_BYTES} bytes"))
-}
-
-fn read_intent(headers: &HeaderMap, body: &[u8]) -> Result<Intent, Problem> {
-    let is_json = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|mime| mime.trim().eq_ignore_ascii_case("application/json"));
-    if !is_json {
-        return Err(Problem::NotJson);
-    }
-    if body.len() > MAX_BODY_BYTES {
-        return Err(too_long());
-    }
-    serde_json::from_slice(body).map_err(|error| Problem::InvalidBody(error.to_string()))
 }
 
 /// Checks an intent against the settings; gives the digest as text and bytes.
@@ -164,16 +143,19 @@ fn new_id(now: Timestamp) -> Result<UploadId, Problem> {
     Ok(UploadId::new(now, random))
 }
 
-async fn signing_credentials(api: &Api) -> Result<Credentials, Problem> {
-    let credentials = api.signer.provide_credentials().await?;
-    Ok(Credentials {
-        access_key_id: credentials.access_key_id().to_owned(),
-        secret_access_key: credentials.secret_access_key().into(),
-        session_token: credentials.session_token().map(Into::into),
-        expires_at: credentials
-            .expiry()
-            .and_then(|expiry| Timestamp::try_from(expiry).ok()),
-    })
+impl Api {
+    /// What forms and links are signed with.
+    pub(crate) async fn signing_credentials(&self) -> Result<Credentials, Problem> {
+        let credentials = self.signer.provide_credentials().await?;
+        Ok(Credentials {
+            access_key_id: credentials.access_key_id().to_owned(),
+            secret_access_key: credentials.secret_access_key().into(),
+            session_token: credentials.session_token().map(Into::into),
+            expires_at: credentials
+                .expiry()
+                .and_then(|expiry| Timestamp::try_from(expiry).ok()),
+        })
+    }
 }
 
 /// A file's name as metadata: percent-encoded, since headers are ASCII, and cut at a character.

@@ -265,7 +265,8 @@ fn faults_of_the_configuration() {
     assert_eq!(lifetime(43_201), ["session.lifetime"]);
     for secrets in [
         json!({"keys": []}),
-        json!({"keys": [{"kty": "oct", "k": "AAAA"}]}),
+        json!({"keys": [{"kty": "oct", "kid": "short", "alg": "HS256", "k": "AAAA"}]}),
+        json!({"keys": [secret("a"), {"kty": "oct", "alg": "HS256", "k": secret("b")["k"]}]}),
         json!({"keys": [secret("a"), secret("a")]}),
     ] {
         let found = faults(&move |config| {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use data_encoding::BASE64URL_NOPAD;
 use edge_auth::config::{
-    Access, Algorithm, Audiences, Cors, Issuer, PublishedKeys, Rule, Secrets, TokenSource,
+    Access, Algorithm, Audiences, Cors, Issuer, PublishedKeys, Rule, Secrets, Session, TokenSource,
 };
 use serde_json::{Value, json};
 
@@ -14,6 +14,8 @@ use super::units::{parse_duration, parse_leeway};
 
 /// How long a fetched key set is used where the file does not say.
 const DEFAULT_MAX_AGE: u32 = 3600;
+/// How long a session lasts where the file does not say.
+const DEFAULT_SESSION_LIFETIME: u32 = 15 * 60;
 /// How long a browser remembers a preflight's answer where the file does not say.
 const DEFAULT_PREFLIGHT_AGE: u32 = 600;
 
@@ -50,6 +52,18 @@ pub(super) fn read(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> e
     }
     if let Some(section) = root.section("cors") {
         edge.cors = Some(read_cors(&section));
+        section.finish();
+    }
+    if let Some(section) = root.section("session") {
+        if !section.has("secrets") {
+            section.fault("secrets", "it is missing; name one, such as [{ kid = \"2026-11\", file = \"session-secret\" }]");
+        }
+        edge.session = read_secrets(&section, folder).map(|secrets| Session {
+            secrets,
+            lifetime_seconds: section
+                .parsed("lifetime", parse_seconds)
+                .unwrap_or(DEFAULT_SESSION_LIFETIME),
+        });
         section.finish();
     }
     edge

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 use serde_json::Value;
+use signing_api::PackedSettings;
 use thumbnailer::settings::Settings as ImageSettings;
 use toml::de::DeTable;
 
@@ -34,6 +35,10 @@ pub(crate) struct Config {
     pub(crate) images: ImageSettings,
     /// How long an upload form is valid.
     pub(crate) form_lifetime: SignedDuration,
+    /// How long a shared link may be asked for.
+    pub(crate) max_link_lifetime: SignedDuration,
+    /// For how long everybody who asks gets the same link.
+    pub(crate) links_shared_within: SignedDuration,
 }
 
 /// Why a configuration cannot be used.
@@ -69,6 +74,24 @@ impl Config {
                 file: file.to_owned(),
                 reason: error.to_string(),
             }),
+        }
+    }
+
+    /// What `signing-api` is told of it.
+    pub(crate) fn api(&self, edge: &edge_auth::Config) -> PackedSettings {
+        // Each was read as a duration of at most some days.
+        let seconds =
+            |duration: SignedDuration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
+        let types = self.images.types.iter();
+        PackedSettings {
+            edge: edge.clone(),
+            types: types
+                .map(|image_type| image_type.content_type().to_owned())
+                .collect(),
+            max_bytes: self.images.max_bytes,
+            form_lifetime_seconds: seconds(self.form_lifetime),
+            max_link_lifetime_seconds: seconds(self.max_link_lifetime),
+            links_shared_within_seconds: seconds(self.links_shared_within),
         }
     }
 
@@ -144,6 +167,24 @@ fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config 
         }
         section.finish();
     }
+    let (mut max_link_lifetime, mut links_shared_within) =
+        (SignedDuration::from_hours(24), SignedDuration::ZERO);
+    if let Some(section) = root.section("links") {
+        let limit = SignedDuration::from_hours(6 * 24);
+        if let Some(lifetime) = section.parsed("max_expires_in", parse_duration) {
+            max_link_lifetime = lifetime;
+            if lifetime > limit {
+                section.fault("max_expires_in", "a link lives 6 days at most");
+            }
+        }
+        if let Some(window) = section.parsed("shared_within", parse_duration) {
+            links_shared_within = window;
+            if window > SignedDuration::from_hours(24) {
+                section.fault("shared_within", "a day is the most");
+            }
+        }
+        section.finish();
+    }
     if let Some(section) = root.section("renditions") {
         if let Some(widths) = section.numbers("widths") {
             images.widths = widths;
@@ -164,6 +205,8 @@ fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config 
         edge,
         images,
         form_lifetime,
+        max_link_lifetime,
+        links_shared_within,
     }
 }
 

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use aws_credential_types::Credentials;
+use edge_auth::config::{Secrets, Session};
 use serde_json::{Value, json};
 
 const CREDENTIALS_FILE: &str = "s3-credentials.json";
+const SESSION_FILE: &str = "session-secrets.json";
 
 /// An open data directory. While it lives, no other process has it open.
 pub(super) struct DataDir {
@@ -63,17 +65,52 @@ impl DataDir {
 
     /// The key pair of the embedded S3, made on first use.
     pub(super) fn s3_credentials(&self) -> anyhow::Result<Credentials> {
-        let file = self.path.join(CREDENTIALS_FILE);
-        if !file.exists() {
-            let mut random = [0; 30];
-            getrandom::fill(&mut random)?;
+        let content = self.kept(CREDENTIALS_FILE, |random: [u8; 30]| {
             let key = data_encoding::BASE32_NOPAD.encode(&random[..10]);
-            let content = json!({
+            json!({
                 "access_key_id": format!("LOCL{key}"),
                 "secret_access_key": data_encoding::HEXLOWER.encode(&random[10..]),
-            });
+            })
+        })?;
+        let text = |name: &str| {
+            let text = content[name].as_str();
+            text.with_context(|| {
+                format!("{CREDENTIALS_FILE} holds no {name}; delete it to have a new one made")
+            })
+        };
+        Ok(Credentials::new(
+            text("access_key_id")?,
+            text("secret_access_key")?,
+            None,
+            None,
+            "gatepost-dev",
+        ))
+    }
+
+    /// The secret of sessions where none is configured, made on first use.
+    pub(super) fn session(&self) -> anyhow::Result<Session> {
+        let keys = self.kept(SESSION_FILE, |random: [u8; 32]| {
+            let secret = data_encoding::BASE64URL_NOPAD.encode(&random);
+            json!({"keys": [{"kty": "oct", "alg": "HS256", "kid": "dev", "k": secret}]})
+        })?;
+        Ok(Session {
+            secrets: Secrets(keys),
+            lifetime_seconds: 15 * 60,
+        })
+    }
+
+    /// What a file holds, which is made of random bytes when it is not there.
+    fn kept<const N: usize>(
+        &self,
+        name: &str,
+        make: impl Fn([u8; N]) -> Value,
+    ) -> anyhow::Result<Value> {
+        let file = self.path.join(name);
+        if !file.exists() {
+            let mut random = [0; N];
+            getrandom::fill(&mut random)?;
             let mut temporary = tempfile::NamedTempFile::new_in(&self.path)?;
-            temporary.write_all(content.to_string().as_bytes())?;
+            temporary.write_all(make(random).to_string().as_bytes())?;
             temporary.persist(&file)?;
         }
         let unreadable = || {
@@ -82,16 +119,7 @@ impl DataDir {
                 file.display()
             )
         };
-        let content: Value =
-            serde_json::from_slice(&std::fs::read(&file).with_context(unreadable)?)
-                .with_context(unreadable)?;
-        let text = |name: &str| content[name].as_str().with_context(unreadable);
-        Ok(Credentials::new(
-            text("access_key_id")?,
-            text("secret_access_key")?,
-            None,
-            None,
-            "gatepost-dev",
-        ))
+        serde_json::from_slice(&std::fs::read(&file).with_context(unreadable)?)
+            .with_context(unreadable)
     }
 }

@@ -23,10 +23,11 @@ use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use clap::Args;
-use edge_auth::Authorizer;
+use edge_auth::config::TokenSource;
+use edge_auth::{Authorizer, SESSION_COOKIE};
 use edge_auth_host::HostedAuthorizer;
 use jiff::Timestamp;
-use signing_api::{Api, Settings};
+use signing_api::{Api, CloudFront};
 use tokio::net::TcpListener;
 use upload_processor::{Buckets, Processor};
 use url_signing::Bucket;
@@ -118,7 +119,8 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     );
     let dispatcher = tokio::spawn(dispatch::run(queue, processor));
 
-    let router = site(&config, &connection, issuer, address)?;
+    let edge = with_dev_identity(&config.edge, &issuer, &data_dir)?;
+    let router = site(&config, &edge, &connection, issuer, address)?;
     if let Some(reason) = Web::missing() {
         eprintln!("the page is not built: {reason}");
     }
@@ -236,39 +238,44 @@ fn location(region: &str) -> Option<CreateBucketConfiguration> {
     })
 }
 
+/// The configuration with the development issuer, and with sessions where they have a cookie to be in.
+fn with_dev_identity(
+    config: &edge_auth::Config,
+    issuer: &DevIssuer,
+    data_dir: &DataDir,
+) -> anyhow::Result<edge_auth::Config> {
+    let mut config = config.clone();
+    config.issuers.push(issuer.configuration());
+    let cookie = TokenSource::Cookie(SESSION_COOKIE.to_owned());
+    if config.session.is_none() && config.token_sources.contains(&cookie) {
+        config.session = Some(data_dir.session()?);
+    }
+    Ok(config)
+}
+
 /// Everything on the one port, as a distribution's behaviours split it: the API, the page, and else the media.
 fn site(
     config: &Config,
+    edge: &edge_auth::Config,
     connection: &Connection,
     issuer: Arc<DevIssuer>,
     address: SocketAddr,
 ) -> anyhow::Result<Router> {
-    let mut edge_config = config.edge.clone();
-    edge_config.issuers.push(issuer.configuration());
-    let authorizer = Authorizer::new(&edge_config).map_err(|faults| {
+    let authorizer = Authorizer::new(edge).map_err(|faults| {
         anyhow::anyhow!("the configuration does not go with the development issuer: {faults:?}")
     })?;
     let authorizer = Arc::new(HostedAuthorizer::new(authorizer, Timestamp::now)?);
+    let bucket = |name| Bucket::at_endpoint(name, &connection.region, &connection.endpoint);
     let api = Api {
         authorizer: authorizer.clone(),
         signer: connection.credentials.clone(),
         s3: connection.s3.clone(),
-        settings: Arc::new(Settings {
-            types: config
-                .images
-                .types
-                .iter()
-                .map(|image_type| image_type.content_type().to_owned())
-                .collect(),
-            max_bytes: config.images.max_bytes,
-            form_lifetime: config.form_lifetime,
-            upload_bucket: Bucket::at_endpoint(
-                UPLOAD_BUCKET,
-                &connection.region,
-                &connection.endpoint,
-            )?,
-            media_bucket: MEDIA_BUCKET.to_owned(),
-        }),
+        settings: Arc::new(
+            config
+                .api(edge)
+                .settings(bucket(UPLOAD_BUCKET)?, bucket(MEDIA_BUCKET)?),
+        ),
+        cloudfront: CloudFront::from_variables(|name| std::env::var(name).ok())?.map(Arc::new),
         clock: Timestamp::now,
     };
     let web = Web::new(&connection.endpoint)?;

@@ -39,6 +39,14 @@ pub(crate) const BOOTSTRAP: Artifact = Artifact {
     building: "building the upload processor (some minutes when nothing is built yet)",
 };
 
+/// The signing API's program.
+pub(crate) const SIGNING_API: Artifact = Artifact {
+    package: "signing-api",
+    file: "signing-api",
+    cpu: None,
+    building: "building the signing API (some minutes when nothing is built yet)",
+};
+
 impl Artifact {
     /// Builds it, or finds that nothing has changed since. Answers with its file.
     pub(crate) fn build(&self) -> anyhow::Result<PathBuf> {

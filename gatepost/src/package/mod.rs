@@ -16,8 +16,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::Config;
 
-use build::BOOTSTRAP;
 pub(crate) use build::{ADDON, Artifact};
+use build::{BOOTSTRAP, SIGNING_API};
 
 /// The handler of the Lambda@Edge face.
 const INDEX: &str = include_str!("../../../edge-auth/lambda-edge/index.mjs");
@@ -25,6 +25,8 @@ const INDEX: &str = include_str!("../../../edge-auth/lambda-edge/index.mjs");
 const MAX_EDGE_BYTES: usize = 1_500_000;
 /// What we allow ourselves for the processor: Lambda unpacks it before the first event.
 const MAX_PROCESSOR_BYTES: usize = 8_000_000;
+/// And for the signing API, for the same reason.
+const MAX_API_BYTES: usize = 8_000_000;
 /// The glibc of Amazon Linux 2023, on which Lambda runs Node.js and `provided.al2023`.
 const NEWEST_GLIBC: (u16, u16) = (2, 34);
 
@@ -53,6 +55,7 @@ struct Manifest {
     /// SHA-256 of the configuration as it is packed, in hexadecimal.
     config_sha256: String,
     edge_auth: Package,
+    signing_api: Package,
     upload_processor: Package,
 }
 
@@ -85,6 +88,7 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
     );
     let (addon, edge_glibc) = built(&ADDON)?;
     let (bootstrap, processor_glibc) = built(&BOOTSTRAP)?;
+    let (program, api_glibc) = built(&SIGNING_API)?;
     let edge = Packed {
         file: "edge-auth.zip",
         max_bytes: MAX_EDGE_BYTES,
@@ -99,13 +103,22 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
         handler: "bootstrap",
         runtimes: &["provided.al2023"],
         glibc: processor_glibc,
-        files: processor_files(&config.images, bootstrap)?,
+        files: program_files(bootstrap, serde_json::to_vec(&config.images)?),
+    };
+    let api = Packed {
+        file: "signing-api.zip",
+        max_bytes: MAX_API_BYTES,
+        handler: "bootstrap",
+        runtimes: &["provided.al2023"],
+        glibc: api_glibc,
+        files: program_files(program, serde_json::to_vec(&config.api(&config.edge))?),
     };
     let manifest = Manifest {
         version: 1,
         gatepost: env!("CARGO_PKG_VERSION"),
         config_sha256: config_sha256(&config)?,
         edge_auth: edge.write(&args.out)?,
+        signing_api: api.write(&args.out)?,
         upload_processor: processor.write(&args.out)?,
     };
     let mut manifest_json = serde_json::to_vec_pretty(&manifest)?;
@@ -180,23 +193,20 @@ impl Packed {
     }
 }
 
-/// The upload processor's files: the program, and what it accepts and makes.
-fn processor_files(
-    settings: &thumbnailer::settings::Settings,
-    bootstrap: Vec<u8>,
-) -> anyhow::Result<Vec<PackedFile>> {
-    Ok(vec![
+/// The files of a function in Rust: the program, under the name by which Lambda starts it, and what it is told.
+fn program_files(program: Vec<u8>, settings: Vec<u8>) -> Vec<PackedFile> {
+    vec![
         PackedFile {
             name: "bootstrap",
-            content: bootstrap,
+            content: program,
             is_program: true,
         },
         PackedFile {
             name: "settings.json",
-            content: serde_json::to_vec(settings)?,
+            content: settings,
             is_program: false,
         },
-    ])
+    ]
 }
 
 /// Of all that is packed of the configuration.
@@ -204,6 +214,8 @@ fn config_sha256(config: &Config) -> anyhow::Result<String> {
     let mut packed = config_json(&config.edge)?;
     packed.push(b'\n');
     packed.extend(serde_json::to_vec(&config.images)?);
+    packed.push(b'\n');
+    packed.extend(serde_json::to_vec(&config.api(&config.edge))?);
     Ok(sha256(&packed))
 }
 

@@ -1,0 +1,98 @@
+//! `POST /api/links`: a link to one object, for somebody who cannot sign in. It works for whoever has it, until it ends.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use edge_auth::{Decision, Refusal, Request};
+use jiff::SignedDuration;
+use serde::Deserialize;
+use url_signing::cloudfront::Policy;
+use url_signing::{PresignedGet, PresignedUrl};
+
+use crate::body;
+use crate::caller::{Caller, headers_of};
+use crate::{Api, Problem};
+
+/// What a caller wants to share.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wish {
+    /// As it stands in a manifest.
+    path: String,
+    /// In seconds.
+    expires_in: u32,
+}
+
+/// Signs a link to what the caller may read.
+pub(crate) async fn create(
+    State(api): State<Api>,
+    Caller(viewer): Caller,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let wish: Wish = body::read(&headers, body)?;
+    let lifetime = SignedDuration::from_secs(wish.expires_in.into());
+    let max = api.settings.max_link_lifetime;
+    if lifetime.is_zero() || lifetime > max {
+        let limit = max.as_secs();
+        return Err(Problem::InvalidBody(format!(
+            "expires_in is a number of seconds, from 1 to {limit}"
+        )));
+    }
+    let key = readable_key(&api, &headers, &wish.path).await?;
+    let link = sign(&api, &wish.path, &key, lifetime).await?;
+    tracing::info!(owner = %viewer.owner, path = wish.path, expires_at = %link.expires_at, "a link was handed out");
+    Ok((StatusCode::CREATED, Json(link)).into_response())
+}
+
+/// The key of what a path names, if the edge would let the caller read it.
+async fn readable_key(api: &Api, headers: &HeaderMap, path: &str) -> Result<String, Problem> {
+    let headers = headers_of(headers);
+    let request = Request {
+        method: "GET",
+        uri: path,
+        querystring: "",
+        // What a browser says of this call is not about the other one.
+        accept: edge_auth::Lines::None,
+        sec_fetch_mode: edge_auth::Lines::None,
+        ..Request::from(&headers)
+    };
+    let refusal = match api.authorizer.decide(&request).await {
+        Decision::Allow(allowed) => return Ok(allowed.path.key().to_owned()),
+        Decision::Deny(denied) => denied.refusal,
+        Decision::Redirect(redirect) => redirect.denied.refusal,
+        Decision::NeedKeys(_) => Refusal::KeysUnavailable,
+        // A decision that we do not know allows nothing.
+        _ => return Err(Problem::NotReadable(None)),
+    };
+    Err(match refusal {
+        Refusal::AmbiguousPath(fault) => Problem::InvalidBody(format!(
+            "path is that of an object, percent-encoded as in its manifest: {fault}"
+        )),
+        Refusal::KeysUnavailable => Problem::Unauthorized(refusal),
+        _ => Problem::NotReadable(Some(refusal)),
+    })
+}
+
+/// Signs in the name of whoever serves: `CloudFront`, or the bucket.
+async fn sign(
+    api: &Api,
+    path: &str,
+    key: &str,
+    lifetime: SignedDuration,
+) -> Result<PresignedUrl, Problem> {
+    let now = (api.clock)();
+    let window = api.settings.links_shared_within;
+    if let Some(cloudfront) = &api.cloudfront {
+        let url = cloudfront.url(path);
+        let policy = Policy::for_url(&url, lifetime)?.shared_within(window);
+        return Ok(policy.sign(now, cloudfront.key())?.url(&url)?);
+    }
+    let get = PresignedGet::new(&api.settings.media_bucket, key, lifetime)?
+        .shared_within(window)
+        .clamp_to_credentials();
+    Ok(get.sign(now, &api.signing_credentials().await?)?)
+}

@@ -1,0 +1,101 @@
+//! The Lambda's `bootstrap`: reads what it was given, connects to S3, and serves the router behind a function URL.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use aws_config::sts::AssumeRoleProvider;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use axum::extract::Request;
+use axum::http::{HeaderName, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use edge_auth::Authorizer;
+use edge_auth_host::HostedAuthorizer;
+use jiff::Timestamp;
+use signing_api::{Api, CloudFront, PackedSettings, router};
+use url_signing::Bucket;
+
+/// Where a viewer's `Authorization` is, behind `CloudFront`: its origin access control puts its own in that header.
+const VIEWER_AUTHORIZATION: HeaderName = HeaderName::from_static("x-gatepost-authorization");
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .json()
+        .with_max_level(tracing::Level::INFO)
+        .without_time()
+        .init();
+    let packed = read_settings()?;
+    let authorizer = Authorizer::new(&packed.edge).map_err(|faults| {
+        anyhow::anyhow!("settings.json is not what `gatepost package` writes: {faults:?}")
+    })?;
+    let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+    let region = aws
+        .region()
+        .context("there is no AWS region; Lambda sets AWS_REGION")?
+        .to_string();
+    // With an endpoint of its own S3 is not AWS's, and its buckets stand in the path.
+    let endpoint = std::env::var("AWS_ENDPOINT_URL_S3")
+        .or_else(|_| std::env::var("AWS_ENDPOINT_URL"))
+        .ok();
+    let bucket = |name: &str| match &endpoint {
+        Some(endpoint) => Bucket::at_endpoint(name, &region, endpoint),
+        None => Bucket::new(name, &region),
+    };
+    let s3 = aws_sdk_s3::config::Builder::from(&aws)
+        .force_path_style(endpoint.is_some())
+        .build();
+    let settings = packed.settings(
+        bucket(&variable("GATEPOST_UPLOAD_BUCKET")?)?,
+        bucket(&variable("GATEPOST_MEDIA_BUCKET")?)?,
+    );
+    let api = Api {
+        authorizer: Arc::new(HostedAuthorizer::new(authorizer, Timestamp::now)?),
+        signer: signer(&aws).await?,
+        cloudfront: CloudFront::from_variables(|name| std::env::var(name).ok())?.map(Arc::new),
+        s3: aws_sdk_s3::Client::from_conf(s3),
+        settings: Arc::new(settings),
+        clock: Timestamp::now,
+    };
+    let service = router(api).layer(middleware::from_fn(with_viewers_authorization));
+    lambda_http::run(service)
+        .await
+        .map_err(|error| anyhow::anyhow!(error))
+}
+
+/// What signs forms and links: a role of its own, where one is named, which may do that and nothing else.
+async fn signer(aws: &aws_config::SdkConfig) -> anyhow::Result<SharedCredentialsProvider> {
+    if let Ok(role) = variable("GATEPOST_SIGNER_ROLE_ARN") {
+        let provider = AssumeRoleProvider::builder(role)
+            .session_name("gatepost-signing")
+            .configure(aws)
+            .build()
+            .await;
+        return Ok(SharedCredentialsProvider::new(provider));
+    }
+    aws.credentials_provider()
+        .context("there are no AWS credentials; Lambda sets them from the function's role")
+}
+
+/// Gives the header back that a function at the edge put aside. Nobody else can: the function URL answers only to the
+/// distribution, and whatever a viewer sends under that name is replaced there.
+async fn with_viewers_authorization(mut request: Request, next: Next) -> Response {
+    if let Some(value) = request.headers_mut().remove(VIEWER_AUTHORIZATION) {
+        request.headers_mut().insert(header::AUTHORIZATION, value);
+    }
+    next.run(request).await
+}
+
+/// What `gatepost package` put beside this program.
+fn read_settings() -> anyhow::Result<PackedSettings> {
+    let folder = std::env::var_os("LAMBDA_TASK_ROOT").unwrap_or_else(|| ".".into());
+    let file = std::path::Path::new(&folder).join("settings.json");
+    let text = std::fs::read_to_string(&file)
+        .with_context(|| format!("{} cannot be read", file.display()))?;
+    serde_json::from_str(&text)
+        .with_context(|| format!("{} is not what `gatepost package` writes", file.display()))
+}
+
+fn variable(name: &str) -> anyhow::Result<String> {
+    std::env::var(name).with_context(|| format!("the environment variable {name} is missing"))
+}

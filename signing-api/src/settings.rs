@@ -1,0 +1,57 @@
+//! What the API is told: in part from `gatepost.toml`, through the package, in part from where it runs.
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+use url_signing::Bucket;
+
+/// What the API is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The content types that a form may be made for.
+    pub types: Vec<String>,
+    /// The largest upload, in bytes.
+    pub max_bytes: u64,
+    /// How long a form is valid.
+    pub form_lifetime: SignedDuration,
+    /// How long a link may be asked for.
+    pub max_link_lifetime: SignedDuration,
+    /// For how long everybody who asks gets the same link; zero makes each its own.
+    pub links_shared_within: SignedDuration,
+    /// Where forms are posted to.
+    pub upload_bucket: Bucket,
+    /// Where finished media lie.
+    pub media_bucket: Bucket,
+}
+
+/// The part that `gatepost package` packs, as `settings.json`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct PackedSettings {
+    /// Who may call.
+    pub edge: edge_auth::Config,
+    /// [`Settings::types`].
+    pub types: Vec<String>,
+    /// [`Settings::max_bytes`].
+    pub max_bytes: u64,
+    /// [`Settings::form_lifetime`].
+    pub form_lifetime_seconds: u32,
+    /// [`Settings::max_link_lifetime`].
+    pub max_link_lifetime_seconds: u32,
+    /// [`Settings::links_shared_within`].
+    pub links_shared_within_seconds: u32,
+}
+
+impl PackedSettings {
+    /// The whole, with the buckets.
+    pub fn settings(&self, upload_bucket: Bucket, media_bucket: Bucket) -> Settings {
+        let seconds = |seconds: u32| SignedDuration::from_secs(seconds.into());
+        Settings {
+            types: self.types.clone(),
+            max_bytes: self.max_bytes,
+            form_lifetime: seconds(self.form_lifetime_seconds),
+            max_link_lifetime: seconds(self.max_link_lifetime_seconds),
+            links_shared_within: seconds(self.links_shared_within_seconds),
+            upload_bucket,
+            media_bucket,
+        }
+    }
+}
