@@ -69,7 +69,7 @@ pub fn router(api: Api) -> Router {
         .with_state(api)
 }
 
-/// This API as OpenAPI describes it.
+/// This API, described in `OpenAPI`.
 pub const OPENAPI: &str = include_str!("../openapi.json");
 
 async fn openapi() -> impl axum::response::IntoResponse {

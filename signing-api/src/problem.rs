@@ -96,6 +96,17 @@ impl Problem {
             "The service cannot do this now.",
         );
         match self {
+            // What the caller asked for cannot be signed: a path that browsers would change on the way, say.
+            Self::Signing(error) if error.status() == 400 => {
+                ("invalid-body", S::BAD_REQUEST, "The body is not valid.")
+            }
+            // Nobody is to be signed out because an issuer's keys cannot be fetched.
+            Self::Unauthorized(Refusal::KeysUnavailable)
+            | Self::Signing(_)
+            | Self::Credentials(_)
+            | Self::Random(_)
+            | Self::Storage(_)
+            | Self::Internal(_) => UNAVAILABLE,
             Self::InvalidBody(_) => ("invalid-body", S::BAD_REQUEST, "The body is not valid."),
             Self::InvalidParameter { .. } => (
                 "invalid-parameter",
@@ -124,15 +135,9 @@ impl Problem {
                 S::UNPROCESSABLE_ENTITY,
                 "The session does not fit into a cookie.",
             ),
-            // What the caller asked for cannot be signed: a path that browsers would change on the way, say.
-            Self::Signing(error) if error.status() == 400 => {
-                ("invalid-body", S::BAD_REQUEST, "The body is not valid.")
-            }
             Self::NoSuchUpload => ("no-such-upload", S::NOT_FOUND, "There is no such upload."),
             Self::NoSuchCall => ("no-such-call", S::NOT_FOUND, "There is no such call."),
             Self::TooLarge { .. } => ("too-large", S::PAYLOAD_TOO_LARGE, "The file is too large."),
-            // Nobody is to be signed out because an issuer's keys cannot be fetched.
-            Self::Unauthorized(Refusal::KeysUnavailable) => UNAVAILABLE,
             Self::Unauthorized(_) => ("unauthorized", S::UNAUTHORIZED, "Sign in first."),
             Self::CrossSite => (
                 "cross-site",
@@ -149,11 +154,6 @@ impl Problem {
                 S::METHOD_NOT_ALLOWED,
                 "This call does not take this method.",
             ),
-            Self::Signing(_)
-            | Self::Credentials(_)
-            | Self::Random(_)
-            | Self::Storage(_)
-            | Self::Internal(_) => UNAVAILABLE,
         }
     }
 

@@ -42,10 +42,10 @@ pub(crate) async fn start(
     }
     if let Some(cloudfront) = &api.cloudfront {
         // Not a second longer than the token or the session, which both were checked just now.
-        let until_end = session
+        let end = session
             .as_ref()
-            .map_or(viewer.expires_at(), |session| session.expires_at)
-            .duration_since(now);
+            .map_or(viewer.expires_at(), |session| session.expires_at);
+        let until_end = SignedDuration::from_secs(end.as_second() - now.as_second());
         let lifetime = COOKIE_LIFETIME.min(until_end);
         let signed = cloudfront
             .below(&format!("{MEDIA_PATH}{}/", viewer.owner), lifetime)?

@@ -1,0 +1,133 @@
+//! Links and deletion through the front door.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::harness::{Gatepost, photo};
+
+#[tokio::test]
+async fn a_link_reads_what_its_maker_may_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("gatepost.toml");
+    std::fs::write(
+        &config,
+        r#"
+        [[rules]]
+        path  = "/media/{owner}/**"
+        allow = "owner"
+        [links]
+        max_expires_in = "1h"
+        shared_within  = "24h"
+        "#,
+    )
+    .unwrap();
+    let system = Gatepost::start_with(
+        &folder.path().join("data"),
+        &["--config", config.to_str().unwrap()],
+        &[],
+    );
+    let (alice, bob) = (system.token("alice"), system.token("bob"));
+    let answer = system.upload(&alice, "image/jpeg", &photo(640, 480)).await;
+    let path = answer["manifest"]["renditions"][0]["path"]
+        .as_str()
+        .unwrap();
+    let ask = async |token: &str, path: &str, expires_in: Value| {
+        let response = system
+            .request(Method::POST, "/api/links", token)
+            .json(&json!({"path": path, "expires_in": expires_in}))
+            .send()
+            .await
+            .unwrap();
+        let status = response.status().as_u16();
+        (status, response.json::<Value>().await.unwrap())
+    };
+
+    let (status, link) = ask(&alice, path, json!(60)).await;
+    assert_eq!(status, 201);
+    let url = link["url"].as_str().unwrap();
+    // Nobody has to sign in for it.
+    let shared = system.http.get(url).send().await.unwrap();
+    assert_eq!(shared.status(), 200);
+    assert_eq!(shared.headers()["content-type"], "image/webp");
+    // Everybody who asks within a day gets the same, so that browsers know it.
+    assert_eq!(ask(&alice, path, json!(60)).await.1["url"], link["url"]);
+    let other = url.replace("640.webp", "manifest.json");
+    assert_eq!(system.http.get(other).send().await.unwrap().status(), 403);
+
+    for (token, path, expires_in, status, problem) in [
+        (&bob, path, json!(60), 403, "not-readable"),
+        (&alice, "/elsewhere/x", json!(60), 403, "not-readable"),
+        (&alice, "media/x", json!(60), 400, "invalid-body"),
+        (&alice, "/media/../x", json!(60), 400, "invalid-body"),
+        (&alice, "/media/a%2fb", json!(60), 400, "invalid-body"),
+        (&alice, "/media/a?b=c", json!(60), 400, "invalid-body"),
+        (&alice, path, json!(0), 400, "invalid-body"),
+        (&alice, path, json!(3601), 400, "invalid-body"),
+        (&alice, path, json!(-1), 400, "invalid-body"),
+        (&alice, path, json!("1h"), 400, "invalid-body"),
+    ] {
+        let (found, body) = ask(token, path, expires_in).await;
+        assert_eq!(found, status, "{path} {body}");
+        assert_eq!(body["type"], format!("urn:gatepost:problem:{problem}"));
+    }
+}
+
+#[tokio::test]
+async fn what_is_deleted_is_gone_however_often_it_is_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let system = Gatepost::start(folder.path());
+    let (alice, bob) = (system.token("alice"), system.token("bob"));
+    let jpeg = photo(640, 480);
+    let answer = system.upload(&alice, "image/jpeg", &jpeg).await;
+    let kept = system.upload(&alice, "image/jpeg", &photo(320, 240)).await;
+    let id = answer["id"].as_str().unwrap();
+    let manifest = &answer["manifest"];
+    let owner = manifest["owner"].as_str().unwrap();
+    let delete = async |token: &str, id: &str| -> StatusCode {
+        let path = format!("/api/media/{id}");
+        let request = system.request(Method::DELETE, &path, token);
+        request.send().await.unwrap().status()
+    };
+    let media = folder
+        .path()
+        .join("s3/gatepost-media/media")
+        .join(owner)
+        .join(id);
+    let upload = folder
+        .path()
+        .join("s3/gatepost-uploads/uploads")
+        .join(owner)
+        .join(id);
+    assert!(media.join("manifest.json").exists() && upload.exists());
+
+    // Bob deletes something of his own that he does not have, and nothing of alice's.
+    assert_eq!(delete(&bob, id).await, 204);
+    assert!(media.join("manifest.json").exists() && upload.exists());
+
+    for _ in 0..2 {
+        assert_eq!(delete(&alice, id).await, 204);
+        let left = std::fs::read_dir(&media).map_or(0, Iterator::count);
+        assert_eq!(left, 0);
+        assert!(!upload.exists());
+    }
+    let page: Value = system.get("/api/media", &alice).await.json().await.unwrap();
+    assert_eq!(page["items"].as_array().unwrap().len(), 1);
+    assert_eq!(page["items"][0]["id"], kept["id"]);
+    let path = manifest["renditions"][0]["path"].as_str().unwrap();
+    assert_eq!(system.get(path, &alice).await.status(), 404);
+    assert_eq!(delete(&alice, "x").await, 404);
+    assert_eq!(delete(&alice, "..%2F..%2Fx").await, 404);
+
+    // A start does not find it again.
+    drop(system);
+    let system = Gatepost::start(folder.path());
+    let page: Value = system.get("/api/media", &alice).await.json().await.unwrap();
+    assert_eq!(page["items"].as_array().unwrap().len(), 1);
+    assert!(!upload.exists());
+
+    // One that was rejected goes the same way.
+    let bad = system.upload(&alice, "image/jpeg", b"no picture").await;
+    let path = format!("/api/media/{}", bad["id"].as_str().unwrap());
+    let answer = system.request(Method::DELETE, &path, &alice).send().await;
+    assert_eq!(answer.unwrap().status(), 204);
+}

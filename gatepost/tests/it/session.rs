@@ -1,0 +1,163 @@
+//! Sessions through the front door: what carries them, whom they let in, and where `CloudFront`'s cookies go.
+
+use reqwest::{Method, Response};
+use serde_json::Value;
+
+use crate::harness::{Gatepost, photo, repository};
+
+fn cookies(response: &Response) -> Vec<String> {
+    let lines = response.headers().get_all("set-cookie");
+    lines
+        .iter()
+        .map(|line| line.to_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_session_sees_what_its_token_sees_until_it_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let system = Gatepost::start(folder.path());
+    let alice = system.token("alice");
+    let answer = system.upload(&alice, "image/jpeg", &photo(640, 480)).await;
+    let path = answer["manifest"]["renditions"][0]["path"]
+        .as_str()
+        .unwrap();
+    let url = format!("{}{path}", system.url);
+
+    let started = system
+        .request(Method::POST, "/api/session", &alice)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(started.status(), 201);
+    let lines = cookies(&started);
+    let [line] = lines.as_slice() else {
+        panic!("{lines:?}");
+    };
+    let (cookie, attributes) = line.split_once("; ").unwrap();
+    assert!(cookie.starts_with("__Host-gatepost="), "{cookie}");
+    assert_eq!(
+        attributes,
+        "Path=/; Max-Age=900; Secure; HttpOnly; SameSite=Lax"
+    );
+    let get = |url: String, cookie: &str| system.http.get(url).header("cookie", cookie).send();
+    assert_eq!(get(url.clone(), cookie).await.unwrap().status(), 200);
+    let media = format!("{}/api/media", system.url);
+    assert_eq!(get(media.clone(), cookie).await.unwrap().status(), 200);
+
+    // Bob's session is bob's.
+    let bob = system
+        .request(Method::POST, "/api/session", &system.token("bob"))
+        .send()
+        .await
+        .unwrap();
+    let bob = cookies(&bob).remove(0);
+    let bob = bob.split(';').next().unwrap();
+    assert_eq!(get(url.clone(), bob).await.unwrap().status(), 403);
+    // One that was changed is nobody's.
+    let (start, signature) = cookie.rsplit_once('.').unwrap();
+    let changed = format!("{start}.A{}", &signature[1..]);
+    if changed != cookie {
+        assert_eq!(get(media, &changed).await.unwrap().status(), 401);
+    }
+
+    let ended = system
+        .http
+        .delete(format!("{}/api/session", system.url))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(ended.status(), 204);
+    assert_eq!(
+        cookies(&ended),
+        ["__Host-gatepost=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax"]
+    );
+
+    // Whoever started it may have gone on meanwhile: it is kept with the data.
+    drop(system);
+    let system = Gatepost::start(folder.path());
+    let url = format!("{}{path}", system.url);
+    let answer = system.http.get(url).header("cookie", cookie).send().await;
+    assert_eq!(answer.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn where_cloudfront_checks_it_is_given_cookies_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = repository("url-signing/tests/keys/rsa-pkcs8.pem");
+    let key = std::fs::read_to_string(key).unwrap();
+    let system = Gatepost::start_with(
+        folder.path(),
+        &[],
+        &[
+            ("GATEPOST_CLOUDFRONT_URL", "https://media.example.com"),
+            ("GATEPOST_CLOUDFRONT_KEY_PAIR_ID", "K2JCJMDEHXQW5F"),
+            ("GATEPOST_CLOUDFRONT_PRIVATE_KEY", &key),
+        ],
+    );
+    let alice = system.token("alice");
+    let started = system
+        .request(Method::POST, "/api/session", &alice)
+        .send()
+        .await
+        .unwrap();
+    let lines = cookies(&started);
+    let names: Vec<_> = lines
+        .iter()
+        .map(|line| line.split('=').next().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "__Host-gatepost",
+            "CloudFront-Policy",
+            "CloudFront-Key-Pair-Id",
+            "CloudFront-Signature",
+            "CloudFront-Hash-Algorithm"
+        ]
+    );
+    let attributes = "; Path=/media/; Max-Age=900; Secure; HttpOnly; SameSite=Lax";
+    assert!(lines[1..].iter().all(|line| line.ends_with(attributes)));
+    let policy = lines[1]
+        .split(['=', ';'])
+        .nth(1)
+        .unwrap()
+        .replace('-', "+")
+        .replace('_', "=")
+        .replace('~', "/");
+    let policy = data_encoding::BASE64.decode(policy.as_bytes()).unwrap();
+    let policy: Value = serde_json::from_slice(&policy).unwrap();
+    let owner = system.form(&alice, "image/png", b"x").await;
+    let owner = owner.0["manifest"]
+        .as_str()
+        .unwrap()
+        .split('/')
+        .nth(2)
+        .unwrap();
+    assert_eq!(
+        policy["Statement"][0]["Resource"],
+        format!("https://media.example.com/media/{owner}/*")
+    );
+    let ended = system
+        .http
+        .delete(format!("{}/api/session", system.url))
+        .send()
+        .await
+        .unwrap();
+    let lines = cookies(&ended);
+    assert_eq!(lines.len(), 6);
+    assert!(lines.iter().all(|line| line.contains("; Max-Age=0;")));
+
+    let link: Value = system
+        .request(Method::POST, "/api/links", &alice)
+        .json(&serde_json::json!({"path": format!("/media/{owner}/x/640.webp"), "expires_in": 60}))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let url = link["url"].as_str().unwrap();
+    let begin = format!("https://media.example.com/media/{owner}/x/640.webp?Expires=");
+    assert!(url.starts_with(&begin), "{url}");
+}
