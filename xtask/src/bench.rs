@@ -14,15 +14,19 @@ const EDGE_WORK: &str = "target/bench/edge";
 /// The harness of thumbnails and its peer.
 const IMAGES: &str = "bench/images";
 const IMAGES_WORK: &str = "target/bench/images";
+/// The harness of signing and its peers, which the tests compare with, too.
+pub(crate) const SIGNING: &str = "bench/signing";
 
 /// Runs one harness, which gets the arguments, or all.
 pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
     match arguments {
         ["edge", rest @ ..] => edge(rest),
         ["images", rest @ ..] => images(rest),
+        ["signing"] => signing(),
         all => {
             edge(all)?;
-            images(&[])
+            images(&[])?;
+            signing()
         }
     }
 }
@@ -99,8 +103,21 @@ fn images(arguments: &[&str]) -> anyhow::Result<()> {
     .context("Python 3 runs the harness")
 }
 
+/// Upload forms, beside AWS's SDKs for Python and JavaScript.
+fn signing() -> anyhow::Result<()> {
+    install(SIGNING)?;
+    crate::test::install_python_packages()?;
+    let example = ["--package", "url-signing", "--example", "sign_forms"];
+    cargo(&[&["build", "--release", "--locked", "--quiet"][..], &example].concat())?;
+    crate::run(Command::new("target/venv/bin/python").args([
+        format!("{SIGNING}/run.py"),
+        "--ours".to_owned(),
+        "target/release/examples/sign_forms".to_owned(),
+    ]))
+}
+
 /// Installs a harness's packages, unless they are there.
-fn install(folder: &str) -> anyhow::Result<()> {
+pub(crate) fn install(folder: &str) -> anyhow::Result<()> {
     if Path::new(folder).join("node_modules").exists() {
         return Ok(());
     }

@@ -13,6 +13,8 @@ use crate::{cargo, cargo_binary, npm, photos};
 
 /// MIT; speaks S3 with signatures checked, when it is told `AUTH=true`.
 const MINISTACK: &str = "ministack==1.5.33";
+/// Apache-2.0; of the version that MiniStack wants of what is under it.
+const BOTO3: &str = "boto3==1.43.106";
 const VENV: &str = "target/venv";
 /// The Node.js versions that Lambda@Edge runs, as npm packages of the program alone.
 const NODES: [(&str, &str); 2] = [("22", "22.23.3"), ("24", "24.21.0")];
@@ -26,7 +28,10 @@ const TEST: &[Step] = &[
     ("Node.js and the page's packages", install_node_packages),
     ("Node.js 22 and 24, as at the edge", install_edge_nodes),
     ("Chromium", install_chromium),
-    ("MiniStack", install_ministack),
+    ("MiniStack and boto3", install_python_packages),
+    ("the AWS SDK for JavaScript", || {
+        crate::bench::install(crate::bench::SIGNING)
+    }),
     ("a real photo", || photos::fetch(photos::PHONE)),
     ("format", || cargo(&["fmt", "--all", "--check"])),
     ("lints", || {
@@ -197,9 +202,11 @@ fn install_chromium() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Installs MiniStack, an independent AWS in Python, into an environment of its own below `target/`.
-fn install_ministack() -> anyhow::Result<()> {
-    if Path::new(VENV).join("bin/ministack").exists() {
+/// Installs MiniStack, an independent AWS in Python, and AWS's SDK into an environment of its own below `target/`.
+pub(crate) fn install_python_packages() -> anyhow::Result<()> {
+    let marker = Path::new(VENV).join("installed");
+    let wanted = format!("{MINISTACK} {BOTO3}");
+    if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
     crate::run(Command::new("python3").args(["-m", "venv", VENV])).context(
@@ -210,5 +217,7 @@ fn install_ministack() -> anyhow::Result<()> {
         "--quiet",
         "--disable-pip-version-check",
         MINISTACK,
-    ]))
+        BOTO3,
+    ]))?;
+    Ok(std::fs::write(marker, wanted)?)
 }

@@ -43,7 +43,8 @@ pub(crate) const BOOTSTRAP: Artifact = Artifact {
 pub(crate) const SIGNING_API: Artifact = Artifact {
     package: "signing-api",
     file: "signing-api",
-    cpu: None,
+    // For nothing but that it then shares what is built for the processor.
+    cpu: Some("x86-64-v3"),
     building: "building the signing API (some minutes when nothing is built yet)",
 };
 
@@ -55,8 +56,10 @@ impl Artifact {
             cfg!(all(target_arch = "x86_64", target_os = "linux")) || has_zigbuild(),
             "Lambda runs on x86_64 Linux; install cargo-zigbuild with Zig to build for it here"
         );
-        // Each in a folder of its own: Cargo keeps no two builds of a crate that differ in their flags.
-        let target_dir = root.join("target/package").join(self.package);
+        // A folder for each kind of processor: Cargo keeps no two builds of a crate that differ in their flags.
+        let target_dir = root
+            .join("target/package")
+            .join(self.cpu.unwrap_or("x86-64"));
         let mut flags = remapped("--remap-path-prefix=", &root);
         if let Some(cpu) = self.cpu {
             flags.push_str(" -Ctarget-cpu=");

@@ -12,7 +12,7 @@ use edge_auth::{Authorizer, Config, Decision, Owner, Request};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::harness::{gatepost, repository, text};
+use crate::harness::{Dice, gatepost, repository, text};
 
 const ISSUER: &str = "https://login.example.com/";
 /// 2026-11-24T00:00:00Z.
@@ -211,32 +211,6 @@ fn native_answer(authorizer: &Authorizer, event: &str) -> (Value, Vec<Value>) {
         Outcome::Respond(response) => serde_json::to_value(response),
     };
     (answer.unwrap(), log)
-}
-
-/// A small generator: the same requests in every run (Steele and Vigna's `SplitMix64`).
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        // What is below a usize fits one.
-        usize::try_from(self.next() % n as u64).unwrap()
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    fn of<'a, T: ?Sized>(&mut self, values: &[&'a T]) -> &'a T {
-        values[self.below(values.len())]
-    }
 }
 
 fn token(dice: &mut Dice, package: &Package) -> String {

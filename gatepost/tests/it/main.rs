@@ -22,6 +22,7 @@ mod links;
 mod ministack;
 mod openapi;
 mod path;
+mod peers;
 mod replay;
 mod session;
 mod sign;
