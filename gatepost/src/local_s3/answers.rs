@@ -135,6 +135,11 @@ fn as_s3_says_it(code: &str, message: &str) -> Option<(StatusCode, &'static str,
             "Bucket POST must contain the fields policy, x-amz-algorithm, x-amz-credential, x-amz-date and x-amz-signature, before the file."
                 .to_owned(),
         )),
+        "NotImplemented" => Some((
+            StatusCode::BAD_REQUEST,
+            "InvalidArgument",
+            "x-amz-algorithm only supports \"AWS4-HMAC-SHA256\"".to_owned(),
+        )),
         "EntityTooLarge" => Some((
             StatusCode::BAD_REQUEST,
             "EntityTooLarge",

@@ -26,3 +26,4 @@ mod peers;
 mod replay;
 mod session;
 mod sign;
+mod tampering;
