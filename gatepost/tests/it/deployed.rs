@@ -1,19 +1,24 @@
-//! The processor's package where it is meant to run: S3 tells SQS, SQS invokes the Lambda, and the Lambda is the zip
-//! that `gatepost package` made. The AWS is MiniStack, which runs a `bootstrap` as it is.
+//! The packages where they are meant to run: S3 tells SQS, SQS invokes the processor, and the API signs with a role's
+//! session. Both Lambdas are the zips that `gatepost package` made. The AWS is MiniStack, which runs a `bootstrap` as it
+//! is.
 
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use data_encoding::BASE64;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use data_encoding::{BASE64, BASE64URL_NOPAD};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{PATIENCE, photo};
+use crate::harness::{PATIENCE, photo, post_form, repository};
 use crate::ministack::MiniStack;
 
 const OWNER: &str = "k5xk5xk5xk5xk5xk5xk5xk5xk4";
 const REGION: &str = "us-east-1";
+const TEST_KEY_X: &str = "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4";
+const TEST_KEY_Y: &str = "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM";
 
 struct Account {
     http: Client,
@@ -115,6 +120,117 @@ async fn uploads_reach_the_packaged_processor_and_what_fails_lies_in_the_dead_le
     assert_eq!(account.receive(&uploads).await, Vec::<String>::new());
 }
 
+/// The whole path with nothing of this process in it but the browser's part.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_packaged_api_signs_what_the_packaged_processor_finishes() {
+    let Some(stack) = MiniStack::start_without_signatures() else {
+        return;
+    };
+    let dist = tempfile::tempdir().unwrap();
+    let manifest = package(dist.path());
+    let api = &manifest["signing_api"];
+    assert!(api["bytes"].as_u64().unwrap() < 8_000_000, "{api}");
+    let account = Account {
+        http: Client::new(),
+        endpoint: stack.endpoint.clone(),
+    };
+    account
+        .deploy(&dist.path().join("upload-processor.zip"))
+        .await;
+    account
+        .deploy_api(&dist.path().join("signing-api.zip"))
+        .await;
+    let (alice, bob) = (token("alice"), token("bob"));
+
+    let jpeg = photo(800, 600);
+    let intent = json!({"content_type": "image/jpeg", "size": jpeg.len()});
+    let form = account.ask(&alice, "POST", "/api/uploads", &intent).await;
+    assert_eq!(form["statusCode"], 201, "{form}");
+    let form: Value = serde_json::from_str(form["body"].as_str().unwrap()).unwrap();
+    let fields: Vec<_> = form["fields"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()))
+        .collect();
+    // The signer is a role's session, which ends, and with it the form.
+    assert!(
+        fields
+            .iter()
+            .any(|(name, _)| name == "x-amz-security-token")
+    );
+    let url = form["url"].as_str().unwrap();
+    let answer = post_form(&account.http, url, &fields, &jpeg).await.unwrap();
+    assert_eq!(answer.status(), 204, "{}", answer.text().await.unwrap());
+
+    let id = form["id"].as_str().unwrap();
+    let path = format!("/api/uploads/{id}");
+    let started = Instant::now();
+    let ready = loop {
+        let answer = account.ask(&alice, "GET", &path, &Value::Null).await;
+        assert_eq!(answer["statusCode"], 200, "{answer}");
+        let answer: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+        if answer["status"] != "pending" {
+            break answer;
+        }
+        assert!(started.elapsed() < 2 * PATIENCE, "{answer}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    assert_eq!(ready["status"], "ready", "{ready}");
+
+    let rendition = ready["manifest"]["renditions"][0]["path"].as_str().unwrap();
+    let wish = json!({"path": rendition, "expires_in": 60});
+    let link = account.ask(&alice, "POST", "/api/links", &wish).await;
+    assert_eq!(link["statusCode"], 201, "{link}");
+    let link: Value = serde_json::from_str(link["body"].as_str().unwrap()).unwrap();
+    let url = link["url"].as_str().unwrap();
+    assert!(url.starts_with("https://media.example.com/media/"), "{url}");
+    assert!(url.contains("&Signature="), "{url}");
+    let refused = account.ask(&bob, "POST", "/api/links", &wish).await;
+    assert_eq!(refused["statusCode"], 403, "{refused}");
+
+    let session = account
+        .ask(&alice, "POST", "/api/session", &Value::Null)
+        .await;
+    assert_eq!(session["statusCode"], 201, "{session}");
+    let cookies: Vec<_> = session["cookies"].as_array().unwrap().iter().collect();
+    assert_eq!(cookies.len(), 5, "{session}");
+    assert!(cookies[0].as_str().unwrap().starts_with("__Host-gatepost="));
+
+    let path = format!("/api/media/{id}");
+    for _ in 0..2 {
+        let deleted = account.ask(&alice, "DELETE", &path, &Value::Null).await;
+        assert_eq!(deleted["statusCode"], 204, "{deleted}");
+        assert_eq!(account.get("media", &rendition[1..]).await, None);
+    }
+    let page = account.ask(&alice, "GET", "/api/media", &Value::Null).await;
+    assert_eq!(page["body"], r#"{"items":[]}"#, "{page}");
+    let nobody = account.ask("", "GET", "/api/media", &Value::Null).await;
+    assert_eq!(nobody["statusCode"], 401, "{nobody}");
+}
+
+/// A token of the issuer that the package trusts: its key is the example of RFC 7517, appendix A.2, known to everybody.
+fn token(subject: &str) -> String {
+    let octets = |text: &str| BASE64URL_NOPAD.decode(text.as_bytes()).unwrap();
+    let public = [&[4][..], &octets(TEST_KEY_X), &octets(TEST_KEY_Y)].concat();
+    let private = octets("870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE");
+    let key = EcdsaKeyPair::from_private_key_and_public_key(
+        &ECDSA_P256_SHA256_FIXED_SIGNING,
+        &private,
+        &public,
+    )
+    .unwrap();
+    let exp = jiff::Timestamp::now().as_second() + 3600;
+    let header = json!({"alg": "ES256", "kid": "test key"});
+    let claims = json!({
+        "iss": "https://login.example.com/", "aud": "media", "sub": subject, "exp": exp,
+    });
+    let encode = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
+    let input = format!("{}.{}", encode(&header), encode(&claims));
+    let signature = key.sign(&SystemRandom::new(), input.as_bytes()).unwrap();
+    format!("{input}.{}", BASE64URL_NOPAD.encode(signature.as_ref()))
+}
+
 /// An upload's id, told by its letter.
 fn id(letter: char) -> String {
     letter.to_string().repeat(26)
@@ -125,13 +241,17 @@ pub(crate) fn package(dist: &Path) -> Value {
     let config = dist.join("gatepost.toml");
     let key = json!({"keys": [{
         "kty": "EC", "crv": "P-256", "kid": "test key", "alg": "ES256",
-        "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+        "x": TEST_KEY_X, "y": TEST_KEY_Y,
     }]});
     std::fs::write(dist.join("jwks.json"), key.to_string()).unwrap();
+    let secret = dist.join("session-secret");
+    std::fs::write(secret, "a test secret of thirty-two bytes").unwrap();
     std::fs::write(
         &config,
         "[[issuers]]\nissuer = \"https://login.example.com/\"\naudiences = [\"media\"]\n\
          algorithms = [\"ES256\"]\njwks = { file = \"jwks.json\" }\n\
+         [token]\nfrom = [\"authorization\", \"cookie:__Host-gatepost\"]\n\
+         [session]\nsecrets = [{ kid = \"test\", file = \"session-secret\" }]\n\
          [[rules]]\npath = \"/media/{owner}/**\"\nallow = \"owner\"\n\
          [renditions]\nwidths = [320, 640]\nformats = [\"webp\", \"jpeg\"]\n",
     )
@@ -200,6 +320,64 @@ impl Account {
         let answer = self.http.put(url).body(notification).send().await.unwrap();
         assert!(answer.status().is_success(), "{answer:?}");
         [dead, uploads, outcomes]
+    }
+
+    /// Makes the API's function.
+    async fn deploy_api(&self, zip: &Path) {
+        let key = std::fs::read_to_string(repository("url-signing/tests/keys/p256-pkcs8.pem"));
+        let function = json!({
+            "FunctionName": "gatepost-signing-api",
+            "Runtime": "provided.al2023",
+            "Handler": "bootstrap",
+            "Role": "arn:aws:iam::000000000000:role/gatepost-signing-api",
+            "Code": {"ZipFile": BASE64.encode(&std::fs::read(zip).unwrap())},
+            "Timeout": 10,
+            "MemorySize": 256,
+            "Environment": {"Variables": {
+                "GATEPOST_UPLOAD_BUCKET": "uploads",
+                "GATEPOST_MEDIA_BUCKET": "media",
+                "GATEPOST_SIGNER_ROLE_ARN": "arn:aws:iam::000000000000:role/gatepost-signer",
+                "GATEPOST_CLOUDFRONT_URL": "https://media.example.com",
+                "GATEPOST_CLOUDFRONT_KEY_PAIR_ID": "K2JCJMDEHXQW5F",
+                "GATEPOST_CLOUDFRONT_PRIVATE_KEY": key.unwrap(),
+                "AWS_ENDPOINT_URL": self.endpoint,
+                "AWS_ACCESS_KEY_ID": "test",
+                "AWS_SECRET_ACCESS_KEY": "test",
+                "AWS_REGION": REGION,
+            }},
+        });
+        self.call("/2015-03-31/functions", &function).await;
+    }
+
+    /// Calls the API as a function URL behind CloudFront does: the viewer's token is in another header, for the one that
+    /// it stood in holds CloudFront's own signature.
+    async fn ask(&self, token: &str, method: &str, path: &str, body: &Value) -> Value {
+        let mut headers = json!({
+            "host": "gatepost.lambda-url.us-east-1.on.aws",
+            "content-type": "application/json",
+            "authorization": "AWS4-HMAC-SHA256 Credential=cloudfront",
+        });
+        if !token.is_empty() {
+            headers["x-gatepost-authorization"] = format!("Bearer {token}").into();
+        }
+        let event = json!({
+            "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "",
+            "headers": headers, "isBase64Encoded": false,
+            "body": if body.is_null() { Value::Null } else { body.to_string().into() },
+            "requestContext": {
+                "accountId": "anonymous", "apiId": "gatepost", "domainName": "gatepost.lambda-url.us-east-1.on.aws",
+                "domainPrefix": "gatepost", "requestId": "1", "routeKey": "$default", "stage": "$default",
+                "time": "25/Nov/2026:12:00:00 +0000", "timeEpoch": 1_795_608_000_000_u64,
+                "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.7", "userAgent": "test"},
+            },
+        });
+        let url = format!(
+            "{}/2015-03-31/functions/gatepost-signing-api/invocations",
+            self.endpoint
+        );
+        let answer = self.http.post(url).json(&event).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+        answer.json().await.unwrap()
     }
 
     /// Makes a queue: its address and its name in policies.
