@@ -40,7 +40,7 @@ enum Command {
     Package(package::PackageArgs),
     /// Run events through the real handlers and compare with what is expected
     Replay(replay::ReplayArgs),
-    /// Sign an upload form or a URL with the AWS credentials at hand
+    /// Sign an upload form, a URL, or CloudFront's URLs and cookies
     Sign(sign::SignArgs),
     /// Make thumbnails of files on this machine as the processor does of uploads
     Thumbnail(thumbnail::ThumbnailArgs),

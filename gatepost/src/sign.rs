@@ -1,10 +1,17 @@
-//! `gatepost sign`: forms and URLs as the API signs them, for scripts and for looking at.
+//! `gatepost sign`: forms, URLs and cookies as the API signs them, for scripts and for looking at.
+
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use aws_credential_types::provider::ProvideCredentials;
 use clap::{Args, Subcommand};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value, json};
+use signing_api::{KEY_PAIR_ID_VARIABLE, PRIVATE_KEY_VARIABLE};
+use url_signing::cloudfront::{
+    AddressRange, CookieAttributes, KeyPair, Policy, SameSite, SignedPolicy,
+};
 use url_signing::{Bucket, Credentials, Expiry, PostPolicy, PresignedGet, ResponseHeader};
 
 use crate::aws;
@@ -22,6 +29,69 @@ enum What {
     Post(PostArgs),
     /// A URL that reads one object: url, `expires_at`
     Get(GetArgs),
+    /// A URL that CloudFront answers: url, `expires_at`
+    CloudfrontUrl(CloudfrontUrlArgs),
+    /// Cookies with which CloudFront answers: cookies, `set_cookie`, `expires_at`
+    CloudfrontCookies(CloudfrontCookiesArgs),
+}
+
+/// What CloudFront is to let through.
+#[derive(Args, Debug)]
+struct PolicyArgs {
+    /// All below this folder, a URL that ends in a slash.
+    #[arg(long, value_name = "URL", conflicts_with = "matching")]
+    below: Option<String>,
+    /// All URLs of this pattern: * for any characters, ? for one.
+    #[arg(long, value_name = "PATTERN")]
+    matching: Option<String>,
+    /// How long it works at least.
+    #[arg(long, default_value = "15m", value_name = "DURATION", value_parser = parse_duration)]
+    expires: SignedDuration,
+    /// Make the same signature for all who ask within such a while, so that browsers can use their caches.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    shared_within: Option<SignedDuration>,
+    /// Not before this time.
+    #[arg(long, value_name = "RFC3339")]
+    not_before: Option<Timestamp>,
+    /// Only for viewers with these IPv4 addresses, such as 192.0.2.0/24.
+    #[arg(long, value_name = "RANGE")]
+    only_from: Option<AddressRange>,
+    /// The id of the public key at CloudFront.
+    #[arg(long, env = KEY_PAIR_ID_VARIABLE, value_name = "ID")]
+    key_pair_id: String,
+    /// The private key, in PEM [default: the text in GATEPOST_CLOUDFRONT_PRIVATE_KEY].
+    #[arg(long, value_name = "FILE")]
+    private_key: Option<PathBuf>,
+    /// The time of signing [default: now].
+    #[arg(long, value_name = "RFC3339")]
+    at: Option<Timestamp>,
+}
+
+#[derive(Args, Debug)]
+struct CloudfrontUrlArgs {
+    /// The URL, as browsers will send it.
+    #[arg(long)]
+    url: String,
+    #[command(flatten)]
+    policy: PolicyArgs,
+}
+
+#[derive(Args, Debug)]
+struct CloudfrontCookiesArgs {
+    /// One URL alone, in the place of --below or --matching.
+    #[arg(long, conflicts_with_all = ["below", "matching"], required_unless_present_any = ["below", "matching"])]
+    url: Option<String>,
+    #[command(flatten)]
+    policy: PolicyArgs,
+    /// The path below which browsers send them [default: the folder that they are about].
+    #[arg(long, value_name = "PATH")]
+    cookie_path: Option<String>,
+    /// The domain whose hosts browsers send them to [default: the host that sets them].
+    #[arg(long, value_name = "DOMAIN")]
+    cookie_domain: Option<String>,
+    /// Whether pages of other sites make browsers send them.
+    #[arg(long, default_value = "lax", value_parser = parse_same_site, value_name = "lax|strict|none")]
+    same_site: SameSite,
 }
 
 /// Where the object lies.
@@ -91,6 +161,11 @@ pub(crate) async fn run(args: SignArgs) -> anyhow::Result<()> {
     let signed = match args.what {
         What::Post(args) => serde_json::to_string(&post(&args).await?)?,
         What::Get(args) => serde_json::to_string(&get(&args).await?)?,
+        What::CloudfrontUrl(args) => {
+            let signed = args.policy.sign(Some(&args.url))?;
+            serde_json::to_string(&signed.url(&args.url)?)?
+        }
+        What::CloudfrontCookies(args) => serde_json::to_string(&cookies(args)?)?,
     };
     println!("{signed}");
     Ok(())
@@ -140,6 +215,64 @@ async fn get(args: &GetArgs) -> anyhow::Result<url_signing::PresignedUrl> {
         get = get.version_id(version_id)?;
     }
     Ok(get.sign(args.object.time(), &credentials)?)
+}
+
+fn cookies(args: CloudfrontCookiesArgs) -> anyhow::Result<Value> {
+    let signed = args.policy.sign(args.url.as_deref())?;
+    let cookies = signed.cookies(&CookieAttributes {
+        path: args.cookie_path,
+        domain: args.cookie_domain,
+        same_site: args.same_site,
+    })?;
+    let by_name: Map<_, _> = cookies
+        .cookies
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.as_str().into()))
+        .collect();
+    Ok(json!({
+        "cookies": by_name,
+        "set_cookie": cookies.set_cookie(),
+        "expires_at": cookies.expires_at,
+    }))
+}
+
+fn parse_same_site(text: &str) -> Result<SameSite, String> {
+    match text {
+        "lax" => Ok(SameSite::Lax),
+        "strict" => Ok(SameSite::Strict),
+        "none" => Ok(SameSite::None),
+        _ => Err("it is one of lax, strict and none".to_owned()),
+    }
+}
+
+impl PolicyArgs {
+    /// Signs a policy for a folder or a pattern, else for the URL.
+    fn sign(&self, url: Option<&str>) -> anyhow::Result<SignedPolicy> {
+        let mut policy = match (&self.below, &self.matching, url) {
+            (Some(folder), _, _) => Policy::below(folder, self.expires)?,
+            (None, Some(pattern), _) => Policy::matching(pattern, self.expires)?,
+            (None, None, Some(url)) => Policy::for_url(url, self.expires)?,
+            (None, None, None) => bail!("name --url, --below or --matching"),
+        };
+        if let Some(window) = self.shared_within {
+            policy = policy.shared_within(window);
+        }
+        if let Some(moment) = self.not_before {
+            policy = policy.not_before(moment);
+        }
+        if let Some(addresses) = self.only_from {
+            policy = policy.only_from(addresses);
+        }
+        let pem = match &self.private_key {
+            Some(file) => std::fs::read_to_string(file)
+                .with_context(|| format!("the private key {} cannot be read", file.display()))?,
+            None => std::env::var(PRIVATE_KEY_VARIABLE).map_err(|_| {
+                anyhow::anyhow!("there is no private key; name it with --private-key, or set {PRIVATE_KEY_VARIABLE} to its text")
+            })?,
+        };
+        let key = KeyPair::from_pem(&self.key_pair_id, &pem)?;
+        Ok(policy.sign(self.at.unwrap_or_else(Timestamp::now), &key)?)
+    }
 }
 
 impl ObjectArgs {

@@ -183,7 +183,7 @@ pub enum SigningError {
     },
     /// The URL, or the pattern of such, cannot be signed. It is not shown: it may carry somebody's signature.
     #[error("the URL {0}")]
-    Url(#[from] Rule),
+    Url(Rule),
 }
 
 /// What is wrong with a piece of text. `Display` continues a sentence that names the text.
@@ -261,6 +261,13 @@ pub enum Rule {
     /// AWS keeps such names for other things.
     #[error("has the reserved prefix or suffix {0}")]
     Reserved(&'static str),
+}
+
+/// Rules on their own are about URLs; other texts are named beside theirs.
+impl From<Rule> for SigningError {
+    fn from(rule: Rule) -> Self {
+        Self::Url(rule)
+    }
 }
 
 impl SigningError {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{gatepost, post_form, text};
+use crate::harness::{gatepost, post_form, repository, text};
 use crate::ministack::MiniStack;
 
 fn sign(arguments: &[&str]) -> Result<Value, String> {
@@ -68,6 +68,89 @@ fn the_same_time_makes_the_same_signature() {
     ] {
         assert_eq!(sign(arguments).unwrap_err(), said);
     }
+}
+
+#[test]
+fn cloudfront_is_signed_for() {
+    let key = repository("url-signing/tests/keys/rsa-pkcs8.pem");
+    let key = format!("--private-key={}", key.display());
+    let id = "--key-pair-id=K2JCJMDEHXQW5F";
+    let at = "--at=2026-11-25T12:00:00Z";
+    let folder = "https://media.example.com/media/k5x/";
+    let url = format!("--url={folder}640.webp");
+    let canned = sign(&["cloudfront-url", &url, &key, id, at]).unwrap();
+    assert_eq!(canned["expires_at"], "2026-11-25T12:15:00Z");
+    let begin =
+        format!("{folder}640.webp?Expires=1795608900&Key-Pair-Id=K2JCJMDEHXQW5F&Signature=");
+    let signed = canned["url"].as_str().unwrap();
+    assert!(signed.starts_with(&begin), "{signed}");
+    assert!(signed.ends_with("&Hash-Algorithm=SHA256"), "{signed}");
+    assert_eq!(
+        canned,
+        sign(&["cloudfront-url", &url, &key, id, at]).unwrap()
+    );
+
+    let below = format!("--below={folder}");
+    let custom = [
+        "cloudfront-url",
+        &url,
+        &below,
+        &key,
+        id,
+        at,
+        "--only-from=192.0.2.0/24",
+        "--not-before=2026-11-25T11:00:00Z",
+        "--shared-within=10m",
+    ];
+    let custom = sign(&custom).unwrap();
+    assert_eq!(custom["expires_at"], "2026-11-25T12:25:00Z");
+    assert!(custom["url"].as_str().unwrap().contains("?Policy="));
+
+    let cookies = [
+        "cloudfront-cookies",
+        &below,
+        &key,
+        id,
+        at,
+        "--same-site=strict",
+    ];
+    let cookies = sign(&cookies).unwrap();
+    assert_eq!(cookies["cookies"].as_object().unwrap().len(), 4);
+    let line = cookies["set_cookie"][0].as_str().unwrap();
+    let end = "; Path=/media/k5x/; Max-Age=900; Secure; HttpOnly; SameSite=Strict";
+    assert!(
+        line.starts_with("CloudFront-Policy=") && line.ends_with(end),
+        "{line}"
+    );
+
+    for (arguments, said) in [
+        (
+            &["cloudfront-url", "--url=https://a.example/x y", &key, id][..],
+            "gatepost: the URL may contain only what RFC 3986 allows in a path and a query; percent-encode the rest\n",
+        ),
+        (
+            &[
+                "cloudfront-url",
+                &url,
+                "--below=https://media.example.com/other/",
+                &key,
+                id,
+            ],
+            "gatepost: the URL is not covered by the policy\n",
+        ),
+        (
+            &["cloudfront-url", &url, "--private-key=/nowhere", id],
+            "gatepost: the private key /nowhere cannot be read: No such file or directory (os error 2)\n",
+        ),
+        (
+            &["cloudfront-url", &url, id],
+            "gatepost: there is no private key; name it with --private-key, or set GATEPOST_CLOUDFRONT_PRIVATE_KEY to its text\n",
+        ),
+    ] {
+        assert_eq!(sign(arguments).unwrap_err(), said);
+    }
+    let neither = sign(&["cloudfront-cookies", &key, id]).unwrap_err();
+    assert!(neither.contains("--url <URL>"), "{neither}");
 }
 
 #[tokio::test]
