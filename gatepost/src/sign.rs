@@ -59,7 +59,7 @@ struct PolicyArgs {
     /// The id of the public key at CloudFront.
     #[arg(long, env = KEY_PAIR_ID_VARIABLE, value_name = "ID")]
     key_pair_id: String,
-    /// The private key, in PEM [default: the text in GATEPOST_CLOUDFRONT_PRIVATE_KEY].
+    /// The private key, in PEM [default: the text in `GATEPOST_CLOUDFRONT_PRIVATE_KEY`].
     #[arg(long, value_name = "FILE")]
     private_key: Option<PathBuf>,
     /// The time of signing [default: now].

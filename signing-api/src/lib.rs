@@ -13,13 +13,13 @@ mod media;
 mod problem;
 mod session;
 mod settings;
+mod signer;
 mod storage;
 pub mod upload_id;
 mod uploads;
 
 use std::sync::Arc;
 
-use aws_credential_types::provider::SharedCredentialsProvider;
 use axum::Router;
 use axum::http::header;
 use axum::middleware;
@@ -32,6 +32,7 @@ pub use cloudfront::{
 };
 pub use problem::Problem;
 pub use settings::{PackedSettings, Settings};
+pub use signer::Signer;
 pub use upload_id::UploadId;
 
 /// What the API works with.
@@ -40,7 +41,7 @@ pub struct Api {
     /// Decides who calls.
     pub authorizer: Arc<HostedAuthorizer>,
     /// Signs forms and links; its role may put into `uploads/*`, get from `media/*`, and nothing else.
-    pub signer: SharedCredentialsProvider,
+    pub signer: Arc<Signer>,
     /// Signs links and cookies where `CloudFront` checks them; without it links are the bucket's.
     pub cloudfront: Option<Arc<CloudFront>>,
     /// Reads the media bucket, sees whether an upload has arrived, and deletes both.

@@ -94,5 +94,5 @@ async fn sign(
     let get = PresignedGet::new(&api.settings.media_bucket, key, lifetime)?
         .shared_within(window)
         .clamp_to_credentials();
-    Ok(get.sign(now, &api.signing_credentials().await?)?)
+    Ok(get.sign(now, &api.signer.credentials().await?)?)
 }

@@ -12,7 +12,7 @@ use axum::response::Response;
 use edge_auth::Authorizer;
 use edge_auth_host::HostedAuthorizer;
 use jiff::Timestamp;
-use signing_api::{Api, CloudFront, PackedSettings, router};
+use signing_api::{Api, CloudFront, PackedSettings, Signer, router};
 use url_signing::Bucket;
 
 /// Where a viewer's `Authorization` is, behind `CloudFront`: its origin access control puts its own in that header.
@@ -51,7 +51,7 @@ async fn main() -> anyhow::Result<()> {
     );
     let api = Api {
         authorizer: Arc::new(HostedAuthorizer::new(authorizer, Timestamp::now)?),
-        signer: signer(&aws).await?,
+        signer: Arc::new(Signer::new(signer(&aws).await?)),
         cloudfront: CloudFront::from_variables(|name| std::env::var(name).ok())?.map(Arc::new),
         s3: aws_sdk_s3::Client::from_conf(s3),
         settings: Arc::new(settings),

@@ -1,6 +1,5 @@
 //! `POST /api/uploads` and `GET /api/uploads/{id}`: a form to upload with, and what became of the upload.
 
-use aws_credential_types::provider::ProvideCredentials;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
@@ -11,7 +10,7 @@ use data_encoding::HEXLOWER;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use url_signing::{Credentials, Expiry, PostPolicy, SignedForm};
+use url_signing::{Expiry, PostPolicy, SignedForm};
 
 use crate::body;
 use crate::caller::Caller;
@@ -67,7 +66,7 @@ pub(crate) async fn create(
     if let Some(filename) = intent.filename.as_ref().filter(|name| !name.is_empty()) {
         policy = policy.metadata("filename", &encode_filename(filename))?;
     }
-    let form = policy.sign(now, &api.signing_credentials().await?)?;
+    let form = policy.sign(now, &api.signer.credentials().await?)?;
     tracing::info!(owner = %viewer.owner, %id, size = intent.size, "a form was handed out");
     let created = Created {
         manifest: format!("/media/{}/{id}/manifest.json", viewer.owner),
@@ -141,21 +140,6 @@ fn new_id(now: Timestamp) -> Result<UploadId, Problem> {
     let mut random = [0; 10];
     getrandom::fill(&mut random)?;
     Ok(UploadId::new(now, random))
-}
-
-impl Api {
-    /// What forms and links are signed with.
-    pub(crate) async fn signing_credentials(&self) -> Result<Credentials, Problem> {
-        let credentials = self.signer.provide_credentials().await?;
-        Ok(Credentials {
-            access_key_id: credentials.access_key_id().to_owned(),
-            secret_access_key: credentials.secret_access_key().into(),
-            session_token: credentials.session_token().map(Into::into),
-            expires_at: credentials
-                .expiry()
-                .and_then(|expiry| Timestamp::try_from(expiry).ok()),
-        })
-    }
 }
 
 /// A file's name as metadata: percent-encoded, since headers are ASCII, and cut at a character.

@@ -2,11 +2,15 @@
 //! refreshes or prints them.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use zeroize::Zeroizing;
 
+use crate::bucket::Region;
 use crate::error::{Rule, SigningError};
+use crate::sigv4::{self, SigningKey};
 
 /// What AWS issued: a pair of keys and, for a role's session, a token and an end.
 ///
@@ -24,18 +28,45 @@ pub struct Credentials {
 }
 
 /// A text that nobody is to see. It is overwritten when it is dropped, shows nothing, and cannot be compared.
+///
+/// Copies share what was derived of it last, so keep one for as long as its credentials work.
 #[derive(Clone)]
-pub struct Secret(Zeroizing<String>);
+pub struct Secret(Arc<Inner>);
+
+struct Inner {
+    text: Zeroizing<String>,
+    /// The signing key of a day and a region. It is the same all day, and deriving it takes four HMACs.
+    derived: Mutex<Option<(Date, Region, SigningKey)>>,
+}
 
 impl Secret {
     pub(crate) fn reveal(&self) -> &str {
-        &self.0
+        &self.0.text
+    }
+
+    pub(crate) fn signing_key(&self, date: Date, region: &Region) -> SigningKey {
+        let mut derived = self
+            .0
+            .derived
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some((of_date, of_region, key)) = &*derived
+            && (*of_date, of_region) == (date, region)
+        {
+            return key.clone();
+        }
+        let key = sigv4::signing_key(&self.0.text, date, region);
+        *derived = Some((date, region.clone(), key.clone()));
+        key
     }
 }
 
 impl From<String> for Secret {
     fn from(text: String) -> Self {
-        Self(Zeroizing::new(text))
+        Self(Arc::new(Inner {
+            text: Zeroizing::new(text),
+            derived: Mutex::new(None),
+        }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The signed form, ready for a browser. [`crate::PostPolicy::sign`] makes it; services hand it out as JSON.
 //! It never holds the secret key, but whoever holds the form can upload: do not log its fields.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -30,7 +31,7 @@ pub struct SignedForm {
     /// Names and values in the order to send them: the key first, policy and signature last. The sender appends the
     /// file after them, under the name `file`: S3 ignores what follows it.
     #[serde(serialize_with = "as_object")]
-    pub fields: Vec<(String, String)>,
+    pub fields: Vec<(Cow<'static, str>, String)>,
     /// The fields that the sender has to fill in.
     #[serde(serialize_with = "as_prefixes", skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<OpenField>,
@@ -81,7 +82,7 @@ impl SignedForm {
             });
         }
         // The key first, and everything before the signature.
-        self.fields.insert(0, (name, value.to_owned()));
+        self.fields.insert(0, (name.into(), value.to_owned()));
         self.fields.sort_by_key(|(name, _)| name != "key");
         field::check_metadata_size(&self.fields)?;
         self.check_size()?;
@@ -98,8 +99,9 @@ impl SignedForm {
     }
 
     pub(crate) fn check_size(&self) -> Result<(), SigningError> {
-        let field_bytes =
-            |(name, value): &(String, String)| name.len() + value.len() + OVERHEAD_PER_FIELD;
+        let field_bytes = |(name, value): &(Cow<'static, str>, String)| {
+            name.len() + value.len() + OVERHEAD_PER_FIELD
+        };
         match self.fields.iter().map(field_bytes).sum() {
             bytes if bytes <= MAX_FORM_BYTES => Ok(()),
             bytes => Err(SigningError::FormTooLarge {
@@ -112,7 +114,7 @@ impl SignedForm {
 
 impl fmt::Debug for SignedForm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.fields.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = self.fields.iter().map(|(name, _)| name.as_ref()).collect();
         f.debug_struct("SignedForm")
             .field("url", &self.url)
             .field("fields", &names)
@@ -122,7 +124,10 @@ impl fmt::Debug for SignedForm {
     }
 }
 
-fn as_object<S: Serializer>(fields: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
+fn as_object<S: Serializer>(
+    fields: &[(Cow<'static, str>, String)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_map(fields.iter().map(|(name, value)| (name, value)))
 }
 
@@ -139,8 +144,8 @@ mod tests {
         let form = SignedForm {
             url: "https://example.com/".to_owned(),
             fields: vec![
-                ("key".to_owned(), "a\"b".to_owned()),
-                ("Content-Type".to_owned(), "image/png".to_owned()),
+                ("key".into(), "a\"b".to_owned()),
+                ("Content-Type".into(), "image/png".to_owned()),
             ],
             open: Vec::new(),
             expires_at: Timestamp::UNIX_EPOCH,

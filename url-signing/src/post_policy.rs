@@ -3,6 +3,7 @@
 //!
 //! Source: AWS, "POST Policy" and "Authenticating Requests: Browser-Based Uploads Using POST (AWS Signature Version 4)".
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
@@ -28,7 +29,7 @@ pub const MAX_POST_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 pub struct PostPolicy {
     bucket: Bucket,
     /// The form's fields so far, the key first. Each becomes an exact condition.
-    fields: Vec<(String, String)>,
+    fields: Vec<(Cow<'static, str>, String)>,
     /// Fields that the sender fills in. Each becomes a `starts-with` condition.
     open: Vec<OpenField>,
     size: RangeInclusive<u64>,
@@ -47,7 +48,7 @@ impl PostPolicy {
     ) -> Result<Self, SigningError> {
         check_size_range(&size)?;
         check_key(key)?;
-        let fields = vec![("key".to_owned(), key.to_owned())];
+        let fields = vec![("key".into(), key.to_owned())];
         Ok(Self {
             bucket: bucket.clone(),
             fields,
@@ -101,7 +102,7 @@ impl PostPolicy {
     pub fn metadata(self, name: &str, value: &str) -> Result<Self, SigningError> {
         field::check_metadata_name(name)?;
         let full_name = format!("{METADATA_PREFIX}{}", name.to_ascii_lowercase());
-        let policy = self.with(&full_name, value)?;
+        let policy = self.with(full_name, value)?;
         field::check_metadata_size(&policy.fields)?;
         Ok(policy)
     }
@@ -174,8 +175,9 @@ impl PostPolicy {
         let region = self.bucket.region();
         let date = sigv4::signing_date(now);
 
-        let mut fields = self.fields.clone();
-        let mut push = |name: &str, value: String| fields.push((name.to_owned(), value));
+        let mut fields = Vec::with_capacity(self.fields.len() + 6);
+        fields.extend_from_slice(&self.fields);
+        let mut push = |name: &'static str, value: String| fields.push((name.into(), value));
         push("x-amz-algorithm", sigv4::ALGORITHM.to_owned());
         push(
             "x-amz-credential",
@@ -187,10 +189,10 @@ impl PostPolicy {
         }
 
         let document = self.document(expires_at, &fields);
-        let key = sigv4::signing_key(credentials.secret_access_key.reveal(), date, region);
+        let key = credentials.secret_access_key.signing_key(date, region);
         let signed = sigv4::sign_policy_document(&key, document.as_bytes());
-        fields.push(("policy".to_owned(), signed.policy));
-        fields.push(("x-amz-signature".to_owned(), signed.signature));
+        fields.push(("policy".into(), signed.policy));
+        fields.push(("x-amz-signature".into(), signed.signature));
 
         let form = SignedForm {
             url: self.bucket.url(),
@@ -204,12 +206,15 @@ impl PostPolicy {
 
     /// The policy document: the bucket, every field, the size. S3 refuses fields without a condition ("Extra input
     /// fields") and conditions without a field, so both come from one list.
-    fn document(&self, expires_at: Timestamp, fields: &[(String, String)]) -> String {
-        let mut document = format!(r#"{{"expiration":"{expires_at}","conditions":["#);
+    fn document(&self, expires_at: Timestamp, fields: &[(Cow<'static, str>, String)]) -> String {
+        let texts = fields.iter().map(|(name, value)| name.len() + value.len());
+        let mut document = String::with_capacity(256 + texts.sum::<usize>() + 8 * fields.len());
+        // Writing to a string cannot fail.
+        let _ = write!(document, r#"{{"expiration":"{expires_at}","conditions":["#);
         let bucket = ("bucket", self.bucket.name());
         let exact = fields
             .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()));
+            .map(|(name, value)| (name.as_ref(), value.as_str()));
         for (name, value) in std::iter::once(bucket).chain(exact) {
             document.push('{');
             push_json(&mut document, name);
@@ -226,21 +231,25 @@ impl PostPolicy {
             document.push_str("],");
         }
         let (min, max) = (self.size.start(), self.size.end());
-        // Writing to a string cannot fail.
         let _ = write!(document, r#"["content-length-range",{min},{max}]]}}"#);
         document
     }
 
-    fn with(mut self, name: &str, value: &str) -> Result<Self, SigningError> {
-        field::check_value(name, value)?;
-        self.check_new(name)?;
-        self.fields.push((name.to_owned(), value.to_owned()));
+    fn with(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: &str,
+    ) -> Result<Self, SigningError> {
+        let name = name.into();
+        field::check_value(&name, value)?;
+        self.check_new(&name)?;
+        self.fields.push((name, value.to_owned()));
         Ok(self)
     }
 
     fn check_new(&self, name: &str) -> Result<(), SigningError> {
-        let exact = self.fields.iter().map(|(own, _)| own);
-        let mut known = exact.chain(self.open.iter().map(|field| &field.name));
+        let exact = self.fields.iter().map(|(own, _)| own.as_ref());
+        let mut known = exact.chain(self.open.iter().map(|field| field.name.as_str()));
         if known.any(|own| own.eq_ignore_ascii_case(name)) {
             return Err(SigningError::DuplicateField {
                 name: name.to_owned(),
@@ -282,6 +291,15 @@ pub(crate) fn check_key(key: &str) -> Result<(), SigningError> {
 /// Escaping).
 fn push_json(json: &mut String, text: &str) {
     json.push('"');
+    // Nearly always all of it stands for itself.
+    if field::all_bytes(
+        text,
+        |byte| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~'),
+    ) {
+        json.push_str(text);
+        json.push('"');
+        return;
+    }
     for character in text.chars() {
         match character {
             '"' | '\\' => {

@@ -271,7 +271,7 @@ fn signed_query(
     let query = query.join("&");
 
     let request = format!("GET\n{path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD");
-    let key = sigv4::signing_key(credentials.secret_access_key.reveal(), date, region);
+    let key = credentials.secret_access_key.signing_key(date, region);
     let signature = key.sign(
         format!(
             "{}\n{}\n{}\n{}",

@@ -66,12 +66,13 @@ pub fn scope(date: Date, region: &Region) -> String {
 pub fn amz_date(moment: Timestamp) -> String {
     let utc = Offset::UTC.to_datetime(moment);
     let date = short_date(utc.date());
-    format!(
-        "{date}T{:02}{:02}{:02}Z",
-        utc.hour(),
-        utc.minute(),
-        utc.second()
-    )
+    let mut text = date;
+    text.push('T');
+    for number in [utc.hour(), utc.minute(), utc.second()] {
+        push_two_digits(&mut text, number);
+    }
+    text.push('Z');
+    text
 }
 
 /// The UTC day that a signature of this moment is scoped to.
@@ -98,7 +99,22 @@ impl fmt::Debug for SigningKey {
 }
 
 fn short_date(date: Date) -> String {
-    format!("{:04}{:02}{:02}", date.year(), date.month(), date.day())
+    // Room for the time as well.
+    let mut text = String::with_capacity(16);
+    let year = date.year();
+    for number in [year / 100, year % 100] {
+        push_two_digits(&mut text, i8::try_from(number).unwrap_or(0));
+    }
+    push_two_digits(&mut text, date.month());
+    push_two_digits(&mut text, date.day());
+    text
+}
+
+/// A number from 0 to 99.
+fn push_two_digits(text: &mut String, number: i8) {
+    for digit in [number / 10, number % 10] {
+        text.push(char::from(b'0' + digit.unsigned_abs()));
+    }
 }
 
 #[expect(

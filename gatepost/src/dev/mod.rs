@@ -27,7 +27,7 @@ use edge_auth::config::TokenSource;
 use edge_auth::{Authorizer, SESSION_COOKIE};
 use edge_auth_host::HostedAuthorizer;
 use jiff::Timestamp;
-use signing_api::{Api, CloudFront};
+use signing_api::{Api, CloudFront, Signer};
 use tokio::net::TcpListener;
 use upload_processor::{Buckets, Processor};
 use url_signing::Bucket;
@@ -268,7 +268,7 @@ fn site(
     let bucket = |name| Bucket::at_endpoint(name, &connection.region, &connection.endpoint);
     let api = Api {
         authorizer: authorizer.clone(),
-        signer: connection.credentials.clone(),
+        signer: Arc::new(Signer::new(connection.credentials.clone())),
         s3: connection.s3.clone(),
         settings: Arc::new(
             config

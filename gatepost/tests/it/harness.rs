@@ -181,12 +181,12 @@ impl Form {
 pub(crate) async fn post_form(
     http: &Client,
     url: &str,
-    fields: &[(String, String)],
+    fields: &[(impl AsRef<str>, String)],
     bytes: &[u8],
 ) -> reqwest::Result<Response> {
     let mut form = reqwest::multipart::Form::new();
     for (name, value) in fields {
-        form = form.text(name.clone(), value.clone());
+        form = form.text(name.as_ref().to_owned(), value.clone());
     }
     let file = reqwest::multipart::Part::bytes(bytes.to_vec()).file_name("photo.jpg");
     http.post(url)

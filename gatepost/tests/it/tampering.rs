@@ -1,6 +1,7 @@
 //! Upload forms that somebody changed on their way: each field changed, dropped, doubled, and fields added; other bytes,
 //! other sizes, other buckets. The embedded S3 and an S3 of somebody else refuse them all, and take the form itself.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -25,7 +26,7 @@ const OWNER: &str = "k5xk5xk5xk5xk5xk5xk5xk5xk4";
 struct Sent {
     case: String,
     url: String,
-    fields: Vec<(String, String)>,
+    fields: Vec<(Cow<'static, str>, String)>,
     file: Vec<u8>,
 }
 
@@ -59,7 +60,7 @@ impl Signer {
         let key = format!("uploads/{OWNER}/{:026}", 1);
         let form = self.form(&key, &file, 0);
         let mut variants = Vec::new();
-        let mut add = |case: String, fields: Vec<(String, String)>| {
+        let mut add = |case: String, fields: Vec<(Cow<'static, str>, String)>| {
             variants.push(Sent {
                 case,
                 url: form.url.clone(),
@@ -69,7 +70,7 @@ impl Signer {
         };
         for (idx, (name, value)) in form.fields.iter().enumerate() {
             let mut changed = form.fields.clone();
-            changed[idx].1 = match name.as_str() {
+            changed[idx].1 = match name.as_ref() {
                 "key" => format!("uploads/{OWNER}/{:026}", 2),
                 "Content-Type" => "text/html".to_owned(),
                 "success_action_status" => "200".to_owned(),
@@ -114,7 +115,7 @@ impl Signer {
                 continue;
             }
             let mut added = form.fields.clone();
-            added.insert(0, (name.to_owned(), value.to_owned()));
+            added.insert(0, (name.into(), value.to_owned()));
             add(format!("{name} added"), added);
         }
         let mut send = |case: &str, form: &SignedForm, url: &str, file: &[u8]| {

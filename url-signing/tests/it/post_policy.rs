@@ -109,7 +109,7 @@ fn full_form() {
     let fields: Vec<(&str, &str)> = form
         .fields
         .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .map(|(name, value)| (name.as_ref(), value.as_str()))
         .collect();
     assert_eq!(fields, expected);
 }
