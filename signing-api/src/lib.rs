@@ -8,6 +8,7 @@
 mod body;
 mod caller;
 mod cloudfront;
+mod edge_cache;
 mod links;
 mod media;
 mod problem;
@@ -30,6 +31,7 @@ use jiff::Timestamp;
 pub use cloudfront::{
     CloudFront, CloudFrontError, KEY_PAIR_ID_VARIABLE, PRIVATE_KEY_VARIABLE, URL_VARIABLE,
 };
+pub use edge_cache::EdgeCache;
 pub use problem::Problem;
 pub use settings::{PackedSettings, Settings};
 pub use signer::Signer;
@@ -44,6 +46,8 @@ pub struct Api {
     pub signer: Arc<Signer>,
     /// Signs links and cookies where `CloudFront` checks them; without it links are the bucket's.
     pub cloudfront: Option<Arc<CloudFront>>,
+    /// Is told of what was deleted; without it that may be answered from a cache for as long as it is fresh there.
+    pub edge_cache: Option<Arc<dyn EdgeCache>>,
     /// Reads the media bucket, sees whether an upload has arrived, and deletes both.
     pub s3: aws_sdk_s3::Client,
     /// The configuration.

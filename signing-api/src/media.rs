@@ -72,7 +72,7 @@ pub(crate) async fn list(
 /// Deletes what became of an upload: the original, the manifest, the renditions. What is not there is deleted already.
 ///
 /// The original goes first, or it would be found without a manifest and processed again; then the manifest, so that
-/// nobody lists what is half gone. Whoever was interrupted asks again.
+/// nobody lists what is half gone; then the edge forgets it. Whoever was interrupted asks again.
 pub(crate) async fn delete(
     State(api): State<Api>,
     Caller(viewer): Caller,
@@ -91,6 +91,10 @@ pub(crate) async fn delete(
     }
     api.delete_upload(owner, &id).await?;
     api.delete_media(owner, &id).await?;
+    if let Some(cache) = &api.edge_cache {
+        let forgotten = cache.forget(format!("/media/{owner}/{id}/")).await;
+        forgotten.map_err(Problem::EdgeCache)?;
+    }
     tracing::info!(owner, id, "an upload was deleted");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -54,6 +54,9 @@ pub enum Problem {
     /// S3 does not answer as it should.
     #[error("S3: {0}")]
     Storage(String),
+    /// The cache at the edge does not forget what was deleted.
+    #[error("the cache at the edge: {0}")]
+    EdgeCache(String),
     /// The system's random numbers fail.
     #[error("no random numbers: {0}")]
     Random(#[from] getrandom::Error),
@@ -106,6 +109,7 @@ impl Problem {
             | Self::Credentials(_)
             | Self::Random(_)
             | Self::Storage(_)
+            | Self::EdgeCache(_)
             | Self::Internal(_) => UNAVAILABLE,
             Self::InvalidBody(_) => ("invalid-body", S::BAD_REQUEST, "The body is not valid."),
             Self::InvalidParameter { .. } => (
@@ -177,6 +181,7 @@ impl Problem {
             | Self::Credentials(_)
             | Self::Random(_)
             | Self::Storage(_)
+            | Self::EdgeCache(_)
             | Self::Internal(_) => "Please try again in a moment.".to_owned(),
             _ => self.row().2.to_owned(),
         }

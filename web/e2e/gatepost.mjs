@@ -2,15 +2,17 @@
 // in this folder. Everything lives in a temporary directory of its own; it never touches a running
 // Gatepost nor anybody's data.
 
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { promisify } from 'node:util'
 
 import { chromium } from 'playwright-core'
 
+const run = promisify(execFile)
 const READY_WITHIN_MS = 60_000
 const STOPPED_WITHIN_MS = 20_000
 
@@ -21,7 +23,7 @@ export function required(name) {
   return value
 }
 
-/** `gatepost dev` on a port of its own: `{ origin, stop }`. `stop` gives the exit code. */
+/** `gatepost dev` on a port of its own: `{ origin, token, stop }`. `token` makes one of the local issuer; `stop` gives the exit code. */
 export async function startGatepost() {
   const data = await mkdtemp(join(tmpdir(), 'gatepost-e2e-'))
   const child = spawn(required('GATEPOST_BIN'), ['dev', '--port', '0', '--data-dir', data], {
@@ -49,8 +51,12 @@ export async function startGatepost() {
     await rm(data, { recursive: true, force: true })
     return code
   }
+  const token = async (subject) => {
+    const { stdout } = await run(required('GATEPOST_BIN'), ['token', '--sub', subject, '--data-dir', data])
+    return stdout.trim()
+  }
   try {
-    return { origin: await ready, stop }
+    return { origin: await ready, token, stop }
   } catch (error) {
     await stop()
     throw error
@@ -75,7 +81,7 @@ export function startBrowser() {
 /**
  * A page in a browser profile of its own whose complaints are kept: `complaints()` lists what its
  * console, its scripts and its content security policy said, but for the lines in which Chromium
- * notes that a request was answered with 401 or 403, where the tests ask for just that.
+ * notes that a request was answered with 401, 403 or 404, where the tests ask for just that.
  */
 export async function newPage(browser, origin, options = {}) {
   const context = await browser.newContext({ baseURL: origin, viewport: { width: 1280, height: 860 }, ...options })
@@ -87,7 +93,7 @@ export async function newPage(browser, origin, options = {}) {
     // Uppy asks S3's refusals for a header that no S3 shows to browsers.
     if (text === 'Refused to get unsafe header "x-amz-error-code"') return
     if (message.type() !== 'error' && !/content security policy/i.test(text)) return
-    const refused = /^Failed to load resource: the server responded with a status of 40[13]\b/.test(text)
+    const refused = /^Failed to load resource: the server responded with a status of 40[134]\b/.test(text)
     const path = message.location().url ? new URL(message.location().url).pathname : ''
     if (refused && (path === '/dev/session' || path.startsWith('/media/') || page.expectedRefusals?.includes(path))) return
     complaints.push(`console: ${text} (${message.location().url})`)

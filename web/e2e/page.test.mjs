@@ -208,6 +208,78 @@ describe('the page', { timeout: 240 * SECONDS }, () => {
     await page.getByRole('button', { name: 'Clear finished' }).click()
   })
 
+  test('a link is copied and works for whoever has it; a photo that is deleted is gone', async () => {
+    const { page } = alice
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write'], { origin: gatepost.origin })
+    await page.getByTestId('photo').first().click()
+    await waitForImage(page.getByTestId('lightbox').locator('img'))
+    const shown = await page.getByTestId('photo').first().getAttribute('data-id')
+    await page.getByTestId('lightbox-copy-link').click()
+    await page.getByTestId('toast').waitFor()
+    assert.match(await page.getByTestId('toast').innerText(), /^Link copied/)
+    await screenshot(page, '12-link-copied')
+    const link = await page.evaluate(() => navigator.clipboard.readText())
+    assert.ok(link.includes(`/${shown}/`) && link.includes('X-Amz-Signature='), link)
+    const shared = await fetch(link)
+    assert.equal(shared.status, 200)
+    assert.equal(shared.headers.get('content-type'), 'image/webp')
+
+    const path = await largestRendition(page)
+    page.once('dialog', (dialog) => dialog.dismiss())
+    await page.getByTestId('lightbox-remove').click()
+    assert.equal(await page.getByTestId('photo').count(), 2)
+    page.once('dialog', (dialog) => dialog.accept())
+    await page.getByTestId('lightbox-remove').click()
+    await page.locator(`[data-testid="photo"][data-id="${shown}"]`).waitFor({ state: 'detached' })
+    // Its neighbour is shown in its place.
+    await waitForImage(page.getByTestId('lightbox').locator('img'))
+    await page.keyboard.press('Escape')
+    assert.equal(await page.getByTestId('photo').count(), 1)
+    page.expectedRefusals = [path]
+    assert.equal((await look(page, path)).status, 404)
+    page.expectedRefusals = []
+    assert.equal((await fetch(link)).status, 404)
+    await page.reload()
+    await waitForImage(page.getByTestId('photo').first().locator('img'))
+    assert.equal(await page.getByTestId('photo').count(), 1)
+
+    await page.getByTestId('file-input').setInputFiles([photo])
+    await waitForStatus(page, photoName, 'ready')
+    await page.getByRole('button', { name: 'Clear finished' }).click()
+    assert.equal(await page.getByTestId('photo').count(), 2)
+  })
+
+  test('a session of the API is a cookie that the browser keeps, sends and forgets', async () => {
+    const visitor = await newPage(browser, gatepost.origin)
+    const { page } = visitor
+    await page.goto('/')
+    // As the page of an application does that has a token of its identity provider.
+    const token = await gatepost.token('alice')
+    const path = await largestRendition(alice.page)
+    const started = await page.evaluate(async (token) => {
+      const response = await fetch('/api/session', { method: 'POST', headers: { authorization: `Bearer ${token}` } })
+      return { status: response.status, ...(await response.json()) }
+    }, token)
+    assert.equal(started.status, 201)
+    const [cookie] = await page.context().cookies()
+    assert.equal(cookie.name, '__Host-gatepost')
+    assert.deepEqual([cookie.path, cookie.secure, cookie.httpOnly, cookie.sameSite], ['/', true, true, 'Lax'])
+    assert.ok(Math.abs(cookie.expires - Date.parse(started.expires_at) / 1000) < 5)
+    // An image cannot send a token; it sends the cookie.
+    const width = await page.evaluate(async (path) => {
+      const image = new Image()
+      image.src = path
+      await image.decode()
+      return image.naturalWidth
+    }, path)
+    assert.ok(width > 0)
+    assert.equal((await look(page, '/api/media')).status, 200)
+    assert.equal(await page.evaluate(async () => (await fetch('/api/session', { method: 'DELETE' })).status), 204)
+    assert.deepEqual(await page.context().cookies(), [])
+    assert.equal((await look(page, path)).status, 401)
+    await visitor.close()
+  })
+
   test('it fits a phone and the dark', async () => {
     const { page } = alice
     await page.emulateMedia({ colorScheme: 'dark' })

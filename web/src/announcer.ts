@@ -1,5 +1,5 @@
-// Says to screen readers what happened, through one polite live region. Called by whoever reports
-// an event that eyes would notice. It never moves the focus.
+// Says what happened, through one polite live region: to screen readers what eyes would notice, and to
+// everybody what nothing else on the page shows. It never moves the focus.
 
 import { element } from './element'
 
@@ -11,5 +11,14 @@ export class Announcer {
     const line = element('p', {}, sentence)
     this.element.append(line)
     setTimeout(() => line.remove(), 10_000)
+  }
+
+  /** For eyes as well, for a while. It is a popover, so that it stands above an open dialog. */
+  tell(sentence: string): void {
+    const toast = element('p', { class: 'toast', role: 'status', popover: 'manual', 'data-testid': 'toast' }, sentence)
+    const dialog = document.querySelector('dialog[open]')
+    ;(dialog ?? document.body).append(toast)
+    toast.showPopover()
+    setTimeout(() => toast.remove(), 6_000)
   }
 }

@@ -21,6 +21,9 @@ export type UploadStatus =
 
 export type MediaPage = { items: Manifest[]; cursor?: string }
 
+/** `expires_at` is RFC 3339. */
+export type Link = { url: string; expires_at: string }
+
 export class Api {
   constructor(private readonly onSessionOver: () => void) {}
 
@@ -37,12 +40,30 @@ export class Api {
     return this.#call<MediaPage>(`/api/media${query}`)
   }
 
-  /** GET without a body, POST with one. */
+  /** Deletes the original and all that was made of it. */
+  async deleteMedia(id: string): Promise<void> {
+    await this.#send(`/api/media/${encodeURIComponent(id)}`, 'DELETE')
+  }
+
+  /** A link that works for whoever has it, for so many seconds. */
+  createLink(path: string, seconds: number): Promise<Link> {
+    return this.#call<Link>('/api/links', { path, expires_in: seconds })
+  }
+
+  /** Signs out: the browser forgets its cookies. */
+  async endSession(): Promise<void> {
+    await this.#send('/api/session', 'DELETE')
+  }
+
   async #call<Answer>(path: string, body?: object, signal?: AbortSignal): Promise<Answer> {
-    const request: RequestInit = { headers: { accept: 'application/json' }, ...(signal ? { signal } : {}) }
+    const response = await this.#send(path, body === undefined ? 'GET' : 'POST', body, signal)
+    return (await response.json()) as Answer
+  }
+
+  async #send(path: string, method: string, body?: object, signal?: AbortSignal): Promise<Response> {
+    const request: RequestInit = { method, headers: { accept: 'application/json' }, ...(signal ? { signal } : {}) }
     if (body !== undefined) {
       const text = JSON.stringify(body)
-      request.method = 'POST'
       request.body = text
       request.headers = {
         accept: 'application/json',
@@ -63,6 +84,6 @@ export class Api {
       if (fault.kind === 'session-over') this.onSessionOver()
       throw fault
     }
-    return (await response.json()) as Answer
+    return response
   }
 }

@@ -7,9 +7,11 @@ import type { Api } from './api'
 import { element, icon } from './element'
 import { sentenceFor } from './fault'
 import { Lightbox } from './lightbox'
-import { type Manifest, tileRatio } from './manifest'
+import { bestRenditions, type Manifest, tileRatio } from './manifest'
 import { picture, reload } from './picture'
 import { strings } from './strings'
+
+const SHARED_FOR_SECONDS = 24 * 60 * 60
 
 export class Gallery {
   readonly element: HTMLElement
@@ -34,6 +36,8 @@ export class Gallery {
       onNearEnd: () => void this.#loadMore(),
       onClosed: (id) => this.#tiles.get(id)?.querySelector('button')?.focus(),
       onBroken,
+      onCopyLink: (photo) => this.#copyLink(photo),
+      onRemove: (photo) => this.#remove(photo),
     })
     this.#empty = element(
       'div',
@@ -82,6 +86,39 @@ export class Gallery {
   recover(): void {
     for (const frame of this.#list.querySelectorAll('.picture[data-state="broken"]')) reload(frame)
     if (!this.#fault.hidden) void this.#loadMore()
+  }
+
+  /** To the largest rendition, for a day. */
+  async #copyLink(photo: Manifest): Promise<void> {
+    const largest = bestRenditions(photo).at(-1)
+    if (!largest) return
+    try {
+      const link = await this.api.createLink(largest.path, SHARED_FOR_SECONDS)
+      try {
+        await navigator.clipboard.writeText(new URL(link.url, location.href).href)
+      } catch {
+        return this.announcer.tell(strings.lightbox.notCopied)
+      }
+      this.announcer.tell(strings.lightbox.copied(link.expires_at))
+    } catch (error) {
+      this.announcer.tell(sentenceFor(error))
+    }
+  }
+
+  async #remove({ id }: Manifest): Promise<boolean> {
+    try {
+      await this.api.deleteMedia(id)
+    } catch (error) {
+      this.announcer.tell(sentenceFor(error))
+      return false
+    }
+    const index = this.#photos.findIndex((photo) => photo.id === id)
+    if (index >= 0) this.#photos.splice(index, 1)
+    this.#tiles.get(id)?.remove()
+    this.#tiles.delete(id)
+    this.#showEmptiness()
+    this.announcer.say(strings.lightbox.removed)
+    return true
   }
 
   async #loadMore({ asked = false } = {}): Promise<void> {

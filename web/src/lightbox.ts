@@ -14,6 +14,9 @@ export type LightboxOptions = {
   /** With the id of the photo shown last. */
   onClosed(id: string): void
   onBroken(): void
+  onCopyLink(photo: Manifest): Promise<void>
+  /** Says whether the photo is gone. */
+  onRemove(photo: Manifest): Promise<boolean>
 }
 
 const NEAR_END = 3
@@ -33,16 +36,23 @@ export class Lightbox {
     const close = iconButton('close', strings.lightbox.close, 'lightbox-close')
     this.#previous = iconButton('left', strings.lightbox.previous, 'lightbox-previous')
     this.#next = iconButton('right', strings.lightbox.next, 'lightbox-next')
+    const copy = iconButton('copy', strings.lightbox.copyLink, 'lightbox-copy-link')
+    const remove = iconButton('trash', strings.lightbox.remove, 'lightbox-remove')
     this.#newTab = element('a', { class: 'icon-button', target: '_blank', rel: 'noopener', 'aria-label': strings.lightbox.open, title: strings.lightbox.open }, icon('open'))
     this.element = element(
       'dialog',
       { class: 'lightbox', 'aria-label': strings.lightbox.label, 'data-testid': 'lightbox' },
-      element('div', { class: 'lightbox-top' }, this.#position, this.#newTab, close),
+      element('div', { class: 'lightbox-top' }, this.#position, remove, copy, this.#newTab, close),
       this.#stage,
       element('div', { class: 'lightbox-bottom' }, this.#previous, this.#caption, this.#next),
     )
 
     close.addEventListener('click', () => this.element.close())
+    copy.addEventListener('click', () => {
+      const photo = this.options.photos[this.#index()]
+      if (photo) void this.options.onCopyLink(photo)
+    })
+    remove.addEventListener('click', () => void this.#remove())
     this.#previous.addEventListener('click', () => this.#walk(-1))
     this.#next.addEventListener('click', () => this.#walk(1))
     this.#stage.addEventListener('click', (event) => {
@@ -64,6 +74,18 @@ export class Lightbox {
     if (!this.options.photos.some((photo) => photo.id === id)) return
     if (!this.element.open) this.element.showModal()
     this.#show(id)
+  }
+
+  /** Goes on to a neighbour of what is gone, if there is one. */
+  async #remove(): Promise<void> {
+    const index = this.#index()
+    const photo = this.options.photos[index]
+    if (!photo || !confirm(strings.lightbox.removeForGood) || !(await this.options.onRemove(photo))) return
+    // Whoever has walked on meanwhile stays there.
+    if (this.#id !== photo.id) return
+    const neighbour = this.options.photos[index] ?? this.options.photos[index - 1]
+    if (neighbour) this.#show(neighbour.id)
+    else this.element.close()
   }
 
   #walk(step: -1 | 1): void {

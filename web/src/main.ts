@@ -11,10 +11,11 @@ import './styles/lightbox.css'
 import { Announcer } from './announcer'
 import { Api } from './api'
 import { element } from './element'
+import { sentenceFor } from './fault'
 import { Gallery } from './gallery'
 import { Intake } from './intake'
 import mark from './mark.svg'
-import { currentSession, type Session, SessionWatch, SIGN_OUT, signInUrl } from './session'
+import { currentSession, type Session, SessionWatch, signInUrl } from './session'
 import { strings } from './strings'
 import { UploadList } from './upload-list'
 import { Uploads } from './uploads'
@@ -76,7 +77,7 @@ function showApp(session: Session): void {
   })
 
   page.replaceChildren(
-    header(session),
+    header(session, () => void signOut(api, announcer)),
     banner,
     element('main', { class: 'app' }, element('h1', { class: 'visually-hidden' }, strings.product), intake.element, list.element, gallery.element),
     intake.overlay,
@@ -85,13 +86,24 @@ function showApp(session: Session): void {
   void gallery.load()
 }
 
-function header(session?: Session): HTMLElement {
+async function signOut(api: Api, announcer: Announcer): Promise<void> {
+  try {
+    await api.endSession()
+    location.assign('/')
+  } catch (error) {
+    announcer.tell(sentenceFor(error))
+  }
+}
+
+function header(session?: Session, onSignOut?: () => void): HTMLElement {
   const bar = element(
     'header',
     { class: 'header' },
     element('a', { class: 'brand', href: '/' }, element('img', { src: mark, alt: '', width: 28, height: 28 }), strings.product),
   )
   if (session) {
+    const signOut = element('button', { type: 'button', class: 'button quiet', 'data-testid': 'sign-out' }, strings.header.signOut)
+    signOut.addEventListener('click', () => onSignOut?.())
     bar.append(
       element(
         'div',
@@ -99,11 +111,7 @@ function header(session?: Session): HTMLElement {
         element('span', { class: 'avatar', 'aria-hidden': 'true', 'data-hue': session.sub.charAt(0) }, session.sub.charAt(0).toUpperCase()),
         element('span', { class: 'visually-hidden' }, strings.header.signedInAs),
         element('span', { class: 'who', 'data-testid': 'who' }, session.sub),
-        element(
-          'form',
-          { method: 'post', action: SIGN_OUT },
-          element('button', { type: 'submit', class: 'button quiet', 'data-testid': 'sign-out' }, strings.header.signOut),
-        ),
+        signOut,
       ),
     )
   }

@@ -3,13 +3,12 @@
 // a 401. The identity itself is an HttpOnly cookie: this module never sees a token.
 //
 // `/dev/session` and `/dev/sign-in` belong to the local stack. To stand behind another identity
-// provider, replace the three paths below.
+// provider, replace the two paths below.
 
 import { Fault, faultOf } from './fault'
 
 const WHO = '/dev/session'
 const SIGN_IN = '/dev/sign-in'
-export const SIGN_OUT = '/dev/sign-out'
 
 export type Session = { sub: string }
 

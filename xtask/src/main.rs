@@ -11,7 +11,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, ensure};
 
 const USAGE: &str = "usage: cargo xtask test
-       cargo xtask bench [edge|images [ARGUMENT…]]
+       cargo xtask bench [edge|images|signing [ARGUMENT…]]
        cargo xtask fuzz [SECONDS [TARGET…]]
 
   test    format, lints, documentation, every test of every kind, the events of test-events/

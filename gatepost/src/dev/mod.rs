@@ -266,7 +266,9 @@ fn site(
     })?;
     let authorizer = Arc::new(HostedAuthorizer::new(authorizer, Timestamp::now)?);
     let bucket = |name| Bucket::at_endpoint(name, &connection.region, &connection.endpoint);
+    let local_edge = Edge::new(authorizer.clone(), connection.s3.clone(), MEDIA_BUCKET);
     let api = Api {
+        edge_cache: Some(Arc::new(local_edge.clone())),
         authorizer: authorizer.clone(),
         signer: Arc::new(Signer::new(connection.credentials.clone())),
         s3: connection.s3.clone(),
@@ -284,10 +286,9 @@ fn site(
         authorizer: authorizer.clone(),
         web: web.clone(),
     };
-    let edge = Edge::new(authorizer, connection.s3.clone(), MEDIA_BUCKET);
     let pages = Router::new()
         .fallback(page_or_media)
-        .with_state((web, edge));
+        .with_state((web, local_edge));
     Ok(signing_api::router(api)
         .merge(sign_in::router(sign_in))
         .fallback_service(pages)

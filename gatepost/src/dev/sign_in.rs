@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::{Form, Json, Router};
 use edge_auth::{Headers, Request};
 use edge_auth_host::HostedAuthorizer;
@@ -43,7 +43,6 @@ pub(super) fn router(sign_in: SignIn) -> Router {
         .route("/.well-known/jwks.json", get(key_set))
         .route("/dev/session", get(session))
         .route("/dev/sign-in", get(page).post(enter))
-        .route("/dev/sign-out", post(leave))
         .with_state(sign_in)
 }
 
@@ -94,16 +93,6 @@ async fn enter(
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
-}
-
-async fn leave(headers: HeaderMap) -> Response {
-    if is_cross_site(&headers) {
-        return StatusCode::FORBIDDEN.into_response();
-    }
-    go(
-        &format!("{COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax"),
-        "/",
-    )
 }
 
 fn go(cookie: &str, path: &str) -> Response {

@@ -79,6 +79,19 @@ impl Cache {
         entries.by_key.insert(key.to_owned(), entry);
     }
 
+    /// Forgets all below a folder, such as `media/{owner}/{id}/`.
+    pub(crate) fn forget(&self, folder: &str) {
+        let mut entries = self.lock();
+        let keys = entries.by_key.keys();
+        let below: Vec<_> = keys
+            .filter(|key| key.starts_with(folder))
+            .cloned()
+            .collect();
+        for key in below {
+            entries.remove(&key);
+        }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {
         // Nothing between two changes of the map can panic.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)

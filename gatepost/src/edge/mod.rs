@@ -20,6 +20,9 @@ use edge_auth::lambda_edge::{
 };
 use edge_auth::{Allowed, Decision, Headers, Request as EdgeRequest, ViewerRequest};
 use edge_auth_host::HostedAuthorizer;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use signing_api::EdgeCache;
 
 use answer::XCache;
 use cache::Cache;
@@ -102,6 +105,14 @@ impl Edge {
                 answer::fault(StatusCode::BAD_GATEWAY, "The origin does not answer.")
             }
         }
+    }
+}
+
+impl EdgeCache for Edge {
+    /// At once, where `CloudFront` takes a minute or two.
+    fn forget(&self, folder: String) -> BoxFuture<'_, Result<(), String>> {
+        self.cache.forget(folder.trim_start_matches('/'));
+        std::future::ready(Ok(())).boxed()
     }
 }
 

@@ -104,6 +104,11 @@ async fn what_is_deleted_is_gone_however_often_it_is_deleted() {
     assert_eq!(delete(&bob, id).await, 204);
     assert!(media.join("manifest.json").exists() && upload.exists());
 
+    // The edge has it in its cache.
+    let path = manifest["renditions"][0]["path"].as_str().unwrap();
+    for cache in ["Miss from gatepost", "Hit from gatepost"] {
+        assert_eq!(system.get(path, &alice).await.headers()["x-cache"], cache);
+    }
     for _ in 0..2 {
         assert_eq!(delete(&alice, id).await, 204);
         let left = std::fs::read_dir(&media).map_or(0, Iterator::count);
@@ -113,7 +118,6 @@ async fn what_is_deleted_is_gone_however_often_it_is_deleted() {
     let page: Value = system.get("/api/media", &alice).await.json().await.unwrap();
     assert_eq!(page["items"].as_array().unwrap().len(), 1);
     assert_eq!(page["items"][0]["id"], kept["id"]);
-    let path = manifest["renditions"][0]["path"].as_str().unwrap();
     assert_eq!(system.get(path, &alice).await.status(), 404);
     assert_eq!(delete(&alice, "x").await, 404);
     assert_eq!(delete(&alice, "..%2F..%2Fx").await, 404);
