@@ -93,6 +93,9 @@ impl Signer {
             doubled.insert(idx + 1, (name.clone(), format!("{value}x")));
             add(format!("{name} doubled, another one after"), doubled);
         }
+        let mut of_another = form.fields.clone();
+        of_another[0].1 = key.replace(OWNER, "a2a2a2a2a2a2a2a2a2a2a2a2ae");
+        add("key of another owner".to_owned(), of_another);
         for (name, value) in [
             ("acl", "public-read"),
             ("Cache-Control", "public"),
