@@ -64,7 +64,10 @@ pub fn router(api: Api) -> Router {
         .route("/api/media", get(media::list))
         .route("/api/media/{id}", delete(media::delete))
         .route("/api/links", post(links::create))
-        .route("/api/session", post(session::start).delete(session::end))
+        .route(
+            "/api/session",
+            get(session::show).post(session::start).delete(session::end),
+        )
         .route("/api/openapi.json", get(openapi))
         .route("/api", any(problem::no_such_call))
         .route("/api/", any(problem::no_such_call))

@@ -1,4 +1,4 @@
-//! `POST` and `DELETE /api/session`: cookies in place of a token, for what cannot send one, such as an image on a page.
+//! `/api/session`: who calls, and cookies in place of a token for what cannot send one, such as an image on a page.
 //!
 //! Which cookies depends on what is configured: our own session, which the edge and this API take, `CloudFront`'s signed
 //! cookies, which `CloudFront` itself takes for the caller's own media, or both.
@@ -21,6 +21,12 @@ const COOKIE_LIFETIME: SignedDuration = SignedDuration::from_mins(15);
 /// The path of `CloudFront`'s cookies. It is that of everybody's media, so that whoever signs in next in the same browser
 /// takes the place of the one before; the policy is for the caller's own.
 const MEDIA_PATH: &str = "/media/";
+
+/// Says who calls, and for how long.
+pub(crate) async fn show(Caller(viewer): Caller) -> Response {
+    let expires_at = viewer.expires_at();
+    Json(json!({ "sub": viewer.subject, "expires_at": expires_at })).into_response()
+}
 
 /// Starts a session.
 pub(crate) async fn start(

@@ -2,12 +2,12 @@
 // at which the session turns out to be over. Called by `main` once at the start and by whoever meets
 // a 401. The identity itself is an HttpOnly cookie: this module never sees a token.
 //
-// `/dev/session` and `/dev/sign-in` belong to the local stack. To stand behind another identity
-// provider, replace the two paths below.
+// `/dev/sign-in` belongs to the local stack. To stand behind another identity provider, put its address
+// in its place.
 
 import { Fault, faultOf } from './fault'
 
-const WHO = '/dev/session'
+const WHO = '/api/session'
 const SIGN_IN = '/dev/sign-in'
 
 export type Session = { sub: string }

@@ -283,7 +283,6 @@ fn site(
     let web = Web::new(&connection.endpoint)?;
     let sign_in = SignIn {
         issuer,
-        authorizer: authorizer.clone(),
         web: web.clone(),
     };
     let pages = Router::new()

@@ -8,11 +8,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Form, Json, Router};
-use edge_auth::{Headers, Request};
-use edge_auth_host::HostedAuthorizer;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use serde_json::{Map, json};
+use serde_json::Map;
 
 use crate::issuer::DevIssuer;
 use crate::web::Web;
@@ -26,7 +24,6 @@ const PEOPLE: [&str; 2] = ["alice", "bob"];
 #[derive(Clone)]
 pub(super) struct SignIn {
     pub(super) issuer: Arc<DevIssuer>,
-    pub(super) authorizer: Arc<HostedAuthorizer>,
     pub(super) web: Web,
 }
 
@@ -41,7 +38,6 @@ struct Choice {
 pub(super) fn router(sign_in: SignIn) -> Router {
     Router::new()
         .route("/.well-known/jwks.json", get(key_set))
-        .route("/dev/session", get(session))
         .route("/dev/sign-in", get(page).post(enter))
         .with_state(sign_in)
 }
@@ -52,18 +48,6 @@ async fn key_set(State(sign_in): State<SignIn>) -> Response {
         Json(sign_in.issuer.jwks()),
     )
         .into_response()
-}
-
-async fn session(State(sign_in): State<SignIn>, headers: HeaderMap) -> Response {
-    let mut seen = Headers::default();
-    for (name, value) in &headers {
-        seen.append(name.as_str(), String::from_utf8_lossy(value.as_bytes()));
-    }
-    let no_store = [(header::CACHE_CONTROL, "no-store")];
-    match sign_in.authorizer.authenticate(&Request::from(&seen)).await {
-        Ok(viewer) => (no_store, Json(json!({"sub": viewer.subject}))).into_response(),
-        Err(_) => (StatusCode::UNAUTHORIZED, no_store).into_response(),
-    }
 }
 
 async fn page(State(sign_in): State<SignIn>) -> Response {

@@ -252,6 +252,10 @@ async fn the_service_is_what_its_document_says() {
         .await;
 
     // Sessions.
+    let who = "GET /api/session";
+    let caller = document.check(who, call(get.clone(), "/api/session")).await;
+    assert_eq!(caller["sub"], "alice");
+    document.check(who, nobody(&get, "/api/session")).await;
     let start = "POST /api/session";
     let response = call(post.clone(), "/api/session").send().await.unwrap();
     let cookie = response.headers()["set-cookie"].to_str().unwrap();

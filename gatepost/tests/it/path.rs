@@ -103,7 +103,7 @@ async fn a_photo_becomes_thumbnails_that_its_owner_can_fetch() {
     let mut cookie = b"x=\xf6; __Host-gatepost=".to_vec();
     cookie.extend_from_slice(alice.as_bytes());
     let cookie = reqwest::header::HeaderValue::from_bytes(&cookie).unwrap();
-    for path in [path, "/api/media", "/dev/session"] {
+    for path in [path, "/api/media", "/api/session"] {
         let request = system
             .http
             .get(format!("{}{path}", system.url))
