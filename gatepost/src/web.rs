@@ -7,6 +7,39 @@ mod assets {
     include!(concat!(env!("OUT_DIR"), "/web_assets.rs"));
 }
 
+/// A file of the page, and what it is stored with.
+pub(crate) struct WebFile {
+    /// Such as `assets/index-4f2a.js`.
+    pub(crate) path: &'static str,
+    pub(crate) content: &'static [u8],
+    pub(crate) content_type: &'static str,
+    pub(crate) cache_control: &'static str,
+}
+
+/// What a deployment serves: all but the local stack's own page to sign in.
+pub(crate) fn deployed_files() -> impl Iterator<Item = WebFile> {
+    let files = assets::FILES.iter();
+    let deployed = files.filter(|(name, _)| *name != SIGN_IN_PAGE && !name.contains("/sign-in"));
+    deployed.map(|(name, content)| WebFile {
+        path: name.trim_start_matches('/'),
+        content,
+        content_type: media_type(name),
+        cache_control: cache_control(name),
+    })
+}
+
+/// Of the local stack alone.
+const SIGN_IN_PAGE: &str = "/sign-in.html";
+
+/// Names below /assets/ hold a hash of the content.
+fn cache_control(name: &str) -> &'static str {
+    if name.starts_with("/assets/") {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    }
+}
+
 /// The page's files and how they are served.
 #[derive(Clone)]
 pub(crate) struct Web {
@@ -32,7 +65,7 @@ impl Web {
 
     /// The page that asks who one wants to be.
     pub(crate) fn sign_in_page(&self) -> Response<Body> {
-        self.page("/sign-in.html")
+        self.page(SIGN_IN_PAGE)
     }
 
     /// What a path of the site names, if it names something of the page.
@@ -71,15 +104,9 @@ impl Web {
             header::CONTENT_SECURITY_POLICY,
             self.content_security_policy.clone(),
         );
-        // Names below /assets/ hold a hash of the content.
-        let cache_control = if name.starts_with("/assets/") {
-            "public, max-age=31536000, immutable"
-        } else {
-            "no-cache"
-        };
         headers.insert(
             header::CACHE_CONTROL,
-            HeaderValue::from_static(cache_control),
+            HeaderValue::from_static(cache_control(name)),
         );
         Some(response)
     }

@@ -12,9 +12,9 @@ use crate::event::CreatedObject;
 use crate::processor::Retry;
 
 /// What a rendition may be cached for: its content never changes.
-const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+const IMMUTABLE: &str = "private, max-age=31536000, immutable";
 /// A manifest is asked for before it is there, and may be deleted.
-const REVALIDATED: &str = "no-cache";
+const REVALIDATED: &str = "private, no-cache";
 
 /// An upload as it lies in the bucket.
 pub(crate) struct Upload {

@@ -11,6 +11,11 @@ const CAPACITY: usize = 256 << 20;
 /// An object beyond this is passed through.
 const MAX_OBJECT: usize = 32 << 20;
 
+/// What the processor wrote is kept at least so long, as the distribution's cache policy for it has it: its
+/// `Cache-Control` is for viewers, whose own caches alone may keep it.
+const MEDIA_MIN_TTL: Duration = Duration::from_hours(24);
+const MEDIA_PREFIX: &str = "media/";
+
 /// A cache that forgets what was not used for longest.
 #[derive(Default)]
 pub(crate) struct Cache {
@@ -51,7 +56,12 @@ impl Cache {
     /// Stores an object for as long as its origin allows.
     pub(crate) fn put(&self, key: &str, object: Arc<Object>) {
         let size = object.body.len();
-        let fresh_for = object.fresh_for();
+        let min_ttl = if key.starts_with(MEDIA_PREFIX) {
+            MEDIA_MIN_TTL
+        } else {
+            Duration::ZERO
+        };
+        let fresh_for = object.fresh_for().max(min_ttl);
         if fresh_for.is_zero() || size > MAX_OBJECT {
             return;
         }
@@ -119,18 +129,21 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_origin_allows_is_kept() {
+    fn media_are_kept_and_else_what_the_origin_allows() {
         let cache = Cache::default();
-        for (cache_control, kept) in [
-            ("public, max-age=60, immutable", true),
-            ("no-cache", false),
-            ("max-age=60, no-store", false),
-            ("max-age=0", false),
-            ("", false),
+        for (key, cache_control, kept) in [
+            ("k", "public, max-age=60, immutable", true),
+            ("k", "no-cache", false),
+            ("k", "max-age=60, no-store", false),
+            ("k", "max-age=0", false),
+            ("k", "private, max-age=60", false),
+            ("k", "", false),
+            ("media/k", "private, max-age=60, immutable", true),
+            ("media/k", "private, no-cache", true),
         ] {
-            cache.put("k", object(1, cache_control));
-            assert_eq!(cache.get("k").is_some(), kept, "{cache_control}");
-            cache.lock().remove("k");
+            cache.put(key, object(1, cache_control));
+            assert_eq!(cache.get(key).is_some(), kept, "{cache_control}");
+            cache.lock().remove(key);
         }
     }
 

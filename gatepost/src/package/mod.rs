@@ -15,6 +15,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::Config;
+use crate::web::{self, Web};
 
 pub(crate) use build::{ADDON, Artifact};
 use build::{BOOTSTRAP, SIGNING_API};
@@ -57,6 +58,17 @@ struct Manifest {
     edge_auth: Package,
     signing_api: Package,
     upload_processor: Package,
+    /// The page, below `web/`.
+    web: Vec<WebContent>,
+}
+
+#[derive(Serialize)]
+struct WebContent {
+    path: &'static str,
+    bytes: usize,
+    sha256: String,
+    content_type: &'static str,
+    cache_control: &'static str,
 }
 
 #[derive(Serialize)]
@@ -120,12 +132,41 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
         edge_auth: edge.write(&args.out)?,
         signing_api: api.write(&args.out)?,
         upload_processor: processor.write(&args.out)?,
+        web: write_page(&args.out.join("web"))?,
     };
     let mut manifest_json = serde_json::to_vec_pretty(&manifest)?;
     manifest_json.push(b'\n');
     write(&args.out, "manifest.json", &manifest_json)?;
     println!("{}", args.out.join("manifest.json").display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the page, in the place of one that was written before.
+fn write_page(folder: &Path) -> anyhow::Result<Vec<WebContent>> {
+    if let Some(reason) = Web::missing() {
+        anyhow::bail!("the page is not built: {reason}");
+    }
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("{} cannot be replaced", folder.display()));
+        }
+        _ => {}
+    }
+    let mut files: Vec<_> = web::deployed_files().collect();
+    files.sort_unstable_by_key(|file| file.path);
+    let mut written = Vec::with_capacity(files.len());
+    for file in files {
+        let (parent, name) = file.path.rsplit_once('/').unwrap_or(("", file.path));
+        write(&folder.join(parent), name, file.content)?;
+        written.push(WebContent {
+            path: file.path,
+            bytes: file.content.len(),
+            sha256: sha256(file.content),
+            content_type: file.content_type,
+            cache_control: file.cache_control,
+        });
+    }
+    Ok(written)
 }
 
 /// Builds something and makes sure that Lambda can load it: its bytes, and the glibc that it needs.
