@@ -28,6 +28,8 @@ const MAX_EDGE_BYTES: usize = 1_500_000;
 const MAX_PROCESSOR_BYTES: usize = 8_000_000;
 /// And for the signing API, for the same reason.
 const MAX_API_BYTES: usize = 8_000_000;
+/// CloudFront's quota is 75 of a distribution; 25 in older accounts. One is the API's.
+const MAX_BEHAVIOURS: usize = 24;
 /// The glibc of Amazon Linux 2023, on which Lambda runs Node.js and `provided.al2023`.
 const NEWEST_GLIBC: (u16, u16) = (2, 34);
 
@@ -82,6 +84,9 @@ struct Package {
     runtimes: &'static [&'static str],
     architecture: &'static str,
     glibc: String,
+    /// The path patterns of the behaviours that it stands in front of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    paths: Vec<String>,
     contents: Vec<Content>,
 }
 
@@ -107,6 +112,7 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
         handler: "index.handler",
         runtimes: &["nodejs22.x", "nodejs24.x"],
         glibc: edge_glibc,
+        paths: behaviours(&config.edge)?,
         files: edge_files(&config.edge, addon)?,
     };
     let processor = Packed {
@@ -115,6 +121,7 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
         handler: "bootstrap",
         runtimes: &["provided.al2023"],
         glibc: processor_glibc,
+        paths: Vec::new(),
         files: program_files(bootstrap, serde_json::to_vec(&config.images)?),
     };
     let api = Packed {
@@ -123,6 +130,7 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
         handler: "bootstrap",
         runtimes: &["provided.al2023"],
         glibc: api_glibc,
+        paths: Vec::new(),
         files: program_files(program, serde_json::to_vec(&config.api(&config.edge))?),
     };
     let manifest = Manifest {
@@ -139,6 +147,42 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
     write(&args.out, "manifest.json", &manifest_json)?;
     println!("{}", args.out.join("manifest.json").display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// What CloudFront is told that the rules are about: the part of each path that no request chooses, and all below it.
+///
+/// A pattern that is too narrow opens nothing: whatever it leaves out goes to another bucket.
+fn behaviours(config: &edge_auth::Config) -> anyhow::Result<Vec<String>> {
+    let mut patterns: Vec<String> = Vec::new();
+    for rule in &config.rules {
+        let is_fixed = |segment: &&str| !segment.contains(['*', '{']);
+        let segments: Vec<&str> = rule.path.split('/').collect();
+        let fixed: Vec<&str> = segments.iter().copied().take_while(is_fixed).collect();
+        let pattern = if fixed.len() == segments.len() {
+            rule.path.clone()
+        } else {
+            format!("{}/*", fixed.join("/"))
+        };
+        ensure!(
+            pattern.bytes().all(|byte| byte.is_ascii_graphic()),
+            "the rule about {} begins with what CloudFront's path patterns cannot say; put US-ASCII before the first variable",
+            rule.path
+        );
+        ensure!(
+            pattern != "/*" && pattern != "/" && !pattern.starts_with("/api/"),
+            "the rule about {} is about the page's or the API's paths as well; give what it is about a folder, such as /media",
+            rule.path
+        );
+        if !patterns.contains(&pattern) {
+            patterns.push(pattern);
+        }
+    }
+    ensure!(
+        patterns.len() <= MAX_BEHAVIOURS,
+        "the rules are about {} folders, and a distribution has {MAX_BEHAVIOURS} behaviours for them",
+        patterns.len()
+    );
+    Ok(patterns)
 }
 
 /// Writes the page, in the place of one that was written before.
@@ -194,6 +238,7 @@ struct Packed {
     handler: &'static str,
     runtimes: &'static [&'static str],
     glibc: String,
+    paths: Vec<String>,
     files: Vec<PackedFile>,
 }
 
@@ -229,6 +274,7 @@ impl Packed {
             runtimes: self.runtimes,
             architecture: "x86_64",
             glibc: self.glibc,
+            paths: self.paths,
             contents: contents.collect(),
         })
     }

@@ -1,0 +1,140 @@
+# The signing API: a function URL that answers to the distribution alone, and the role that it signs with.
+
+locals {
+  api_name = "${var.name}-signing-api"
+}
+
+resource "aws_cloudwatch_log_group" "api" {
+  name              = "/aws/lambda/${local.api_name}"
+  retention_in_days = var.log_retention_days
+}
+
+resource "aws_iam_role" "api" {
+  name               = local.api_name
+  assume_role_policy = data.aws_iam_policy_document.lambda.json
+}
+
+data "aws_iam_policy_document" "api" {
+  # Whether an upload has arrived, and deleting it.
+  statement {
+    sid       = "Originals"
+    actions   = ["s3:GetObject", "s3:DeleteObject"]
+    resources = ["${aws_s3_bucket.uploads.arn}/uploads/*"]
+  }
+
+  statement {
+    sid       = "Media"
+    actions   = ["s3:GetObject", "s3:DeleteObject"]
+    resources = ["${aws_s3_bucket.media.arn}/media/*"]
+  }
+
+  # The gallery; and without it S3 answers 403 where there is nothing, and not 404.
+  statement {
+    sid       = "Listing"
+    actions   = ["s3:ListBucket"]
+    resources = [aws_s3_bucket.uploads.arn, aws_s3_bucket.media.arn]
+  }
+
+  statement {
+    sid       = "Signer"
+    actions   = ["sts:AssumeRole"]
+    resources = [aws_iam_role.signer.arn]
+  }
+
+  statement {
+    sid       = "Logs"
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = ["${aws_cloudwatch_log_group.api.arn}:*"]
+  }
+}
+
+resource "aws_iam_role_policy" "api" {
+  role   = aws_iam_role.api.id
+  policy = data.aws_iam_policy_document.api.json
+}
+
+# Whatever is signed can do no more than this role.
+data "aws_iam_policy_document" "signer_trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "AWS"
+      identifiers = [aws_iam_role.api.arn]
+    }
+  }
+}
+
+resource "aws_iam_role" "signer" {
+  name               = "${var.name}-signer"
+  assume_role_policy = data.aws_iam_policy_document.signer_trust.json
+}
+
+data "aws_iam_policy_document" "signer" {
+  statement {
+    sid       = "Forms"
+    actions   = ["s3:PutObject"]
+    resources = ["${aws_s3_bucket.uploads.arn}/uploads/*"]
+  }
+
+  statement {
+    sid       = "Links"
+    actions   = ["s3:GetObject"]
+    resources = ["${aws_s3_bucket.media.arn}/*"]
+  }
+}
+
+resource "aws_iam_role_policy" "signer" {
+  role   = aws_iam_role.signer.id
+  policy = data.aws_iam_policy_document.signer.json
+}
+
+resource "aws_lambda_function" "api" {
+  function_name    = local.api_name
+  role             = aws_iam_role.api.arn
+  filename         = "${var.dist}/${local.manifest.signing_api.file}"
+  source_code_hash = local.manifest.signing_api.source_code_hash
+  handler          = local.manifest.signing_api.handler
+  runtime          = local.manifest.signing_api.runtimes[0]
+  architectures    = [local.manifest.signing_api.architecture]
+  memory_size      = 256
+  timeout          = 15
+
+  environment {
+    variables = {
+      GATEPOST_UPLOAD_BUCKET   = aws_s3_bucket.uploads.id
+      GATEPOST_MEDIA_BUCKET    = aws_s3_bucket.media.id
+      GATEPOST_SIGNER_ROLE_ARN = aws_iam_role.signer.arn
+    }
+  }
+
+  logging_config {
+    log_format = "Text"
+    log_group  = aws_cloudwatch_log_group.api.name
+  }
+
+  depends_on = [terraform_data.package, aws_iam_role_policy.api]
+}
+
+resource "aws_lambda_function_url" "api" {
+  function_name      = aws_lambda_function.api.function_name
+  authorization_type = "AWS_IAM"
+}
+
+# CloudFront needs both since October 2025: the one to call the URL, the other to invoke what is behind it.
+resource "aws_lambda_permission" "api_url" {
+  statement_id           = "CloudFrontUrl"
+  action                 = "lambda:InvokeFunctionUrl"
+  function_name          = aws_lambda_function.api.function_name
+  principal              = "cloudfront.amazonaws.com"
+  source_arn             = aws_cloudfront_distribution.this.arn
+  function_url_auth_type = "AWS_IAM"
+}
+
+resource "aws_lambda_permission" "api" {
+  statement_id  = "CloudFront"
+  action        = "lambda:InvokeFunction"
+  function_name = aws_lambda_function.api.function_name
+  principal     = "cloudfront.amazonaws.com"
+  source_arn    = aws_cloudfront_distribution.this.arn
+}

@@ -1,0 +1,267 @@
+# One distribution, one name: the page, the API below /api/, and whatever the configuration's rules are about.
+
+locals {
+  # CloudFront's own policies, the same in every account.
+  caching_disabled              = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
+  all_viewer_except_host_header = "b689b0a8-53d0-40ab-baf2-68738e2966ac"
+
+  api_domain = trimsuffix(trimprefix(aws_lambda_function_url.api.function_url, "https://"), "/")
+
+  # The processor's own objects never change; of others the origin says how long they keep.
+  is_ours = { for path in local.manifest.edge_auth.paths : path => startswith(path, "/media/") }
+}
+
+resource "aws_cloudfront_origin_access_control" "s3" {
+  name                              = "${var.name}-s3"
+  description                       = "Signs requests to the buckets"
+  origin_access_control_origin_type = "s3"
+  signing_behavior                  = "always"
+  signing_protocol                  = "sigv4"
+}
+
+resource "aws_cloudfront_origin_access_control" "api" {
+  name                              = "${var.name}-api"
+  description                       = "Signs requests to the function URL"
+  origin_access_control_origin_type = "lambda"
+  signing_behavior                  = "always"
+  signing_protocol                  = "sigv4"
+}
+
+resource "aws_cloudfront_function" "api" {
+  name    = "${var.name}-api-viewer-request"
+  comment = "Puts the viewer's Authorization aside"
+  runtime = "cloudfront-js-2.0"
+  code    = file("${path.module}/api-viewer-request.js")
+  publish = true
+}
+
+resource "aws_cloudfront_cache_policy" "media" {
+  name    = "${var.name}-media"
+  comment = "Renditions: viewers may keep them, and CloudFront does for a day at least"
+  # With a least time CloudFront keeps what is private to its viewers.
+  min_ttl     = 86400
+  default_ttl = 86400
+  max_ttl     = 31536000
+
+  parameters_in_cache_key_and_forwarded_to_origin {
+    cookies_config {
+      cookie_behavior = "none"
+    }
+    headers_config {
+      header_behavior = "none"
+    }
+    query_strings_config {
+      query_string_behavior = "none"
+    }
+  }
+}
+
+resource "aws_cloudfront_cache_policy" "origin_decides" {
+  name        = "${var.name}-origin-decides"
+  comment     = "As long as the object's Cache-Control says"
+  min_ttl     = 0
+  default_ttl = 0
+  max_ttl     = 31536000
+
+  parameters_in_cache_key_and_forwarded_to_origin {
+    cookies_config {
+      cookie_behavior = "none"
+    }
+    headers_config {
+      header_behavior = "none"
+    }
+    query_strings_config {
+      query_string_behavior = "none"
+    }
+    enable_accept_encoding_brotli = true
+    enable_accept_encoding_gzip   = true
+  }
+}
+
+resource "aws_cloudfront_response_headers_policy" "media" {
+  name    = "${var.name}-media"
+  comment = "An object opened as a page runs nothing and loads nothing"
+
+  security_headers_config {
+    content_type_options {
+      override = true
+    }
+    content_security_policy {
+      content_security_policy = "default-src 'none'; sandbox"
+      override                = true
+    }
+    strict_transport_security {
+      access_control_max_age_sec = 31536000
+      override                   = true
+    }
+  }
+}
+
+# Objects that others put there may say that the world may keep them; behind an authorizer it may not.
+resource "aws_cloudfront_response_headers_policy" "guarded" {
+  name    = "${var.name}-guarded"
+  comment = "The same, and no cache on the way keeps it"
+
+  security_headers_config {
+    content_type_options {
+      override = true
+    }
+    content_security_policy {
+      content_security_policy = "default-src 'none'; sandbox"
+      override                = true
+    }
+    strict_transport_security {
+      access_control_max_age_sec = 31536000
+      override                   = true
+    }
+  }
+
+  custom_headers_config {
+    items {
+      header   = "Cache-Control"
+      value    = "private, no-cache"
+      override = true
+    }
+  }
+}
+
+resource "aws_cloudfront_response_headers_policy" "page" {
+  name    = "${var.name}-page"
+  comment = "The page talks to its own site and to the upload bucket"
+
+  security_headers_config {
+    content_type_options {
+      override = true
+    }
+    referrer_policy {
+      referrer_policy = "same-origin"
+      override        = true
+    }
+    content_security_policy {
+      content_security_policy = join("; ", [
+        "default-src 'self'",
+        "img-src 'self' blob: data:",
+        "connect-src 'self' https://${aws_s3_bucket.uploads.bucket_regional_domain_name}",
+        "style-src 'self' 'unsafe-inline'",
+        "frame-ancestors 'none'",
+        "form-action 'self'",
+        "base-uri 'none'",
+      ])
+      override = true
+    }
+    strict_transport_security {
+      access_control_max_age_sec = 31536000
+      override                   = true
+    }
+  }
+}
+
+resource "aws_cloudfront_distribution" "this" {
+  enabled             = true
+  comment             = "${var.name}: uploads in, authorized images out"
+  http_version        = "http2and3"
+  is_ipv6_enabled     = true
+  price_class         = var.price_class
+  default_root_object = "index.html"
+  aliases             = var.domain == null ? [] : [var.domain.name]
+  web_acl_id          = one(aws_wafv2_web_acl.this[*].arn)
+
+  origin {
+    origin_id                = "web"
+    domain_name              = aws_s3_bucket.web.bucket_regional_domain_name
+    origin_access_control_id = aws_cloudfront_origin_access_control.s3.id
+  }
+
+  origin {
+    origin_id                = "media"
+    domain_name              = aws_s3_bucket.media.bucket_regional_domain_name
+    origin_access_control_id = aws_cloudfront_origin_access_control.s3.id
+  }
+
+  origin {
+    origin_id                = "api"
+    domain_name              = local.api_domain
+    origin_access_control_id = aws_cloudfront_origin_access_control.api.id
+
+    custom_origin_config {
+      http_port              = 80
+      https_port             = 443
+      origin_protocol_policy = "https-only"
+      origin_ssl_protocols   = ["TLSv1.2"]
+    }
+  }
+
+  default_cache_behavior {
+    target_origin_id           = "web"
+    allowed_methods            = ["GET", "HEAD"]
+    cached_methods             = ["GET", "HEAD"]
+    viewer_protocol_policy     = "redirect-to-https"
+    compress                   = true
+    cache_policy_id            = aws_cloudfront_cache_policy.origin_decides.id
+    response_headers_policy_id = aws_cloudfront_response_headers_policy.page.id
+  }
+
+  ordered_cache_behavior {
+    path_pattern             = "/api/*"
+    target_origin_id         = "api"
+    allowed_methods          = ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"]
+    cached_methods           = ["GET", "HEAD"]
+    viewer_protocol_policy   = "https-only"
+    cache_policy_id          = local.caching_disabled
+    origin_request_policy_id = local.all_viewer_except_host_header
+
+    function_association {
+      event_type   = "viewer-request"
+      function_arn = aws_cloudfront_function.api.arn
+    }
+  }
+
+  # What the rules are about is the authorizer's, before the cache answers.
+  dynamic "ordered_cache_behavior" {
+    for_each = local.manifest.edge_auth.paths
+
+    content {
+      path_pattern           = ordered_cache_behavior.value
+      target_origin_id       = "media"
+      allowed_methods        = ["GET", "HEAD", "OPTIONS"]
+      cached_methods         = ["GET", "HEAD"]
+      viewer_protocol_policy = "https-only"
+      cache_policy_id = (local.is_ours[ordered_cache_behavior.value]
+        ? aws_cloudfront_cache_policy.media.id
+      : aws_cloudfront_cache_policy.origin_decides.id)
+      response_headers_policy_id = (local.is_ours[ordered_cache_behavior.value]
+        ? aws_cloudfront_response_headers_policy.media.id
+      : aws_cloudfront_response_headers_policy.guarded.id)
+
+      lambda_function_association {
+        event_type   = "viewer-request"
+        lambda_arn   = aws_lambda_function.edge.qualified_arn
+        include_body = false
+      }
+    }
+  }
+
+  # S3 says 403 of what is not there, for listing the bucket is nobody's.
+  custom_error_response {
+    error_code            = 403
+    error_caching_min_ttl = 5
+  }
+
+  custom_error_response {
+    error_code            = 404
+    error_caching_min_ttl = 5
+  }
+
+  restrictions {
+    geo_restriction {
+      restriction_type = "none"
+    }
+  }
+
+  viewer_certificate {
+    cloudfront_default_certificate = var.domain == null
+    acm_certificate_arn            = try(var.domain.certificate_arn, null)
+    ssl_support_method             = var.domain == null ? null : "sni-only"
+    minimum_protocol_version       = var.domain == null ? "TLSv1" : "TLSv1.2_2021"
+  }
+}

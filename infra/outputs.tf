@@ -1,0 +1,39 @@
+output "url" {
+  description = "Open this."
+  value       = "https://${var.domain == null ? aws_cloudfront_distribution.this.domain_name : var.domain.name}/"
+}
+
+output "distribution_domain" {
+  description = "Point your own name here: an alias record, or a CNAME."
+  value       = aws_cloudfront_distribution.this.domain_name
+}
+
+output "distribution_id" {
+  description = "For invalidations and CloudFront's metrics."
+  value       = aws_cloudfront_distribution.this.id
+}
+
+output "upload_bucket" {
+  description = "Where forms post to. To try one by hand: gatepost sign post --bucket …"
+  value       = aws_s3_bucket.uploads.id
+}
+
+output "media_bucket" {
+  description = "Where renditions and manifests lie."
+  value       = aws_s3_bucket.media.id
+}
+
+output "outcomes_queue_url" {
+  description = "Read this to hear what became of uploads."
+  value       = aws_sqs_queue.outcomes.url
+}
+
+output "dead_letter_queue_url" {
+  description = "What failed five times. When the cause is mended: aws sqs start-message-move-task --source-arn (its ARN)."
+  value       = aws_sqs_queue.dead.url
+}
+
+output "config_sha256" {
+  description = "Of the configuration that is deployed; it is that of dist/manifest.json."
+  value       = terraform_data.package.output
+}

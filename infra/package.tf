@@ -1,0 +1,52 @@
+# What `gatepost package` made. Everything that is deployed, and its digests, come from its manifest.
+
+locals {
+  manifest_file = "${var.dist}/manifest.json"
+  is_packaged   = fileexists(local.manifest_file)
+  manifest      = local.is_packaged ? jsondecode(file(local.manifest_file)) : local.no_manifest
+
+  # Stands in until the precondition below has said what is missing.
+  no_package = {
+    file             = "missing.zip"
+    source_code_hash = ""
+    handler          = "missing"
+    runtimes         = ["provided.al2023"]
+    architecture     = "x86_64"
+    paths            = ["/media/*"]
+  }
+  no_manifest = {
+    version          = 1
+    gatepost         = "missing"
+    config_sha256    = "missing"
+    edge_auth        = local.no_package
+    signing_api      = local.no_package
+    upload_processor = local.no_package
+    web              = []
+  }
+
+  tags = merge({ gatepost = local.manifest.gatepost }, var.tags)
+}
+
+resource "terraform_data" "package" {
+  input = local.manifest.config_sha256
+
+  lifecycle {
+    precondition {
+      condition     = local.is_packaged
+      error_message = "There is no package in ${var.dist}: run `gatepost package --config gatepost.toml --out dist` first, or name its folder with -var dist=…"
+    }
+    precondition {
+      condition     = local.manifest.version == 1
+      error_message = "The package in ${var.dist} is of another version of Gatepost: package again with the one that these files came with."
+    }
+  }
+}
+
+data "aws_caller_identity" "this" {}
+
+data "aws_partition" "this" {}
+
+locals {
+  account   = data.aws_caller_identity.this.account_id
+  partition = data.aws_partition.this.partition
+}

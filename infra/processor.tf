@@ -1,0 +1,112 @@
+# The upload processor, behind the queue.
+
+locals {
+  processor_name = "${var.name}-upload-processor"
+}
+
+resource "aws_cloudwatch_log_group" "processor" {
+  name              = "/aws/lambda/${local.processor_name}"
+  retention_in_days = var.log_retention_days
+}
+
+data "aws_iam_policy_document" "lambda" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["lambda.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_iam_role" "processor" {
+  name               = local.processor_name
+  assume_role_policy = data.aws_iam_policy_document.lambda.json
+}
+
+data "aws_iam_policy_document" "processor" {
+  statement {
+    sid       = "Originals"
+    actions   = ["s3:GetObject"]
+    resources = ["${aws_s3_bucket.uploads.arn}/uploads/*"]
+  }
+
+  # It reads manifests, to know what is finished, and takes back a claim that it made.
+  statement {
+    sid       = "Media"
+    actions   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+    resources = ["${aws_s3_bucket.media.arn}/media/*"]
+  }
+
+  # Without it S3 answers 403 where there is nothing, and not 404.
+  statement {
+    sid       = "Listing"
+    actions   = ["s3:ListBucket"]
+    resources = [aws_s3_bucket.uploads.arn, aws_s3_bucket.media.arn]
+  }
+
+  statement {
+    sid       = "Work"
+    actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+    resources = [aws_sqs_queue.uploads.arn]
+  }
+
+  statement {
+    sid       = "Outcomes"
+    actions   = ["sqs:SendMessage"]
+    resources = [aws_sqs_queue.outcomes.arn]
+  }
+
+  statement {
+    sid       = "Logs"
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = ["${aws_cloudwatch_log_group.processor.arn}:*"]
+  }
+}
+
+resource "aws_iam_role_policy" "processor" {
+  role   = aws_iam_role.processor.id
+  policy = data.aws_iam_policy_document.processor.json
+}
+
+resource "aws_lambda_function" "processor" {
+  function_name    = local.processor_name
+  role             = aws_iam_role.processor.arn
+  filename         = "${var.dist}/${local.manifest.upload_processor.file}"
+  source_code_hash = local.manifest.upload_processor.source_code_hash
+  handler          = local.manifest.upload_processor.handler
+  runtime          = local.manifest.upload_processor.runtimes[0]
+  architectures    = [local.manifest.upload_processor.architecture]
+  memory_size      = var.processor.memory_mb
+  timeout          = var.processor.timeout_seconds
+
+  environment {
+    variables = {
+      GATEPOST_UPLOAD_BUCKET      = aws_s3_bucket.uploads.id
+      GATEPOST_MEDIA_BUCKET       = aws_s3_bucket.media.id
+      GATEPOST_OUTCOMES_QUEUE_URL = aws_sqs_queue.outcomes.url
+      # glibc then gives the memory of pictures back at once.
+      MALLOC_MMAP_THRESHOLD_ = "131072"
+    }
+  }
+
+  logging_config {
+    log_format = "Text"
+    log_group  = aws_cloudwatch_log_group.processor.name
+  }
+
+  depends_on = [terraform_data.package, aws_iam_role_policy.processor]
+}
+
+resource "aws_lambda_event_source_mapping" "uploads" {
+  event_source_arn        = aws_sqs_queue.uploads.arn
+  function_name           = aws_lambda_function.processor.arn
+  function_response_types = ["ReportBatchItemFailures"]
+  # One message more counts as received when the function dies over its neighbour: few share a batch.
+  batch_size = 2
+
+  scaling_config {
+    maximum_concurrency = var.processor.concurrency
+  }
+}

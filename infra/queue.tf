@@ -1,0 +1,110 @@
+# S3 tells the queue, the queue tells the processor; what fails five times waits among the dead letters.
+
+locals {
+  # AWS: at least six times the function's timeout, so that nobody else gets what is still being worked on.
+  visibility_seconds = 6 * var.processor.timeout_seconds
+  max_receives       = 5
+}
+
+resource "aws_sqs_queue" "dead" {
+  name                      = "${var.name}-uploads-dead"
+  message_retention_seconds = 14 * 24 * 60 * 60
+  sqs_managed_sse_enabled   = true
+}
+
+resource "aws_sqs_queue" "uploads" {
+  name                       = "${var.name}-uploads"
+  visibility_timeout_seconds = local.visibility_seconds
+  message_retention_seconds  = 4 * 24 * 60 * 60
+  sqs_managed_sse_enabled    = true
+
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.dead.arn
+    maxReceiveCount     = local.max_receives
+  })
+}
+
+# Of its own: within the queue it would make a circle.
+resource "aws_sqs_queue_redrive_allow_policy" "dead" {
+  queue_url = aws_sqs_queue.dead.id
+
+  redrive_allow_policy = jsonencode({
+    redrivePermission = "byQueue"
+    sourceQueueArns   = [aws_sqs_queue.uploads.arn]
+  })
+}
+
+# Where applications hear what became of uploads.
+resource "aws_sqs_queue" "outcomes" {
+  name                      = "${var.name}-outcomes"
+  message_retention_seconds = 4 * 24 * 60 * 60
+  sqs_managed_sse_enabled   = true
+}
+
+data "aws_iam_policy_document" "queue" {
+  for_each = {
+    dead     = aws_sqs_queue.dead.arn
+    outcomes = aws_sqs_queue.outcomes.arn
+    uploads  = aws_sqs_queue.uploads.arn
+  }
+
+  statement {
+    sid       = "TlsOnly"
+    effect    = "Deny"
+    actions   = ["sqs:*"]
+    resources = [each.value]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = each.key == "uploads" ? [1] : []
+
+    content {
+      sid       = "UploadBucket"
+      actions   = ["sqs:SendMessage"]
+      resources = [each.value]
+
+      principals {
+        type        = "Service"
+        identifiers = ["s3.amazonaws.com"]
+      }
+
+      condition {
+        test     = "ArnEquals"
+        variable = "aws:SourceArn"
+        values   = [aws_s3_bucket.uploads.arn]
+      }
+
+      condition {
+        test     = "StringEquals"
+        variable = "aws:SourceAccount"
+        values   = [local.account]
+      }
+    }
+  }
+}
+
+resource "aws_sqs_queue_policy" "uploads" {
+  queue_url = aws_sqs_queue.uploads.id
+  policy    = data.aws_iam_policy_document.queue["uploads"].json
+}
+
+resource "aws_sqs_queue_policy" "dead" {
+  queue_url = aws_sqs_queue.dead.id
+  policy    = data.aws_iam_policy_document.queue["dead"].json
+}
+
+resource "aws_sqs_queue_policy" "outcomes" {
+  queue_url = aws_sqs_queue.outcomes.id
+  policy    = data.aws_iam_policy_document.queue["outcomes"].json
+}

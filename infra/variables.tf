@@ -1,0 +1,150 @@
+variable "name" {
+  description = "The beginning of every resource's name. Bucket names are the world's: the account's number is added to them."
+  type        = string
+  default     = "gatepost"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,23}[a-z0-9]$", var.name))
+    error_message = "name has 3 to 25 lower-case letters, digits and hyphens, and begins with a letter."
+  }
+}
+
+variable "region" {
+  description = "The region of the buckets, the queues and the functions. What runs at the edge is made in us-east-1 besides."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region is the name of one, such as eu-central-1."
+  }
+}
+
+variable "dist" {
+  description = "The folder that `gatepost package` wrote, with manifest.json in it."
+  type        = string
+  default     = "../dist"
+}
+
+variable "delivery" {
+  description = "How viewers are authorized: \"lambda\" checks their JWT at Lambda@Edge on every request."
+  type        = string
+  default     = "lambda"
+
+  validation {
+    condition     = var.delivery == "lambda"
+    error_message = "delivery is \"lambda\". \"function\" (a session cookie at CloudFront Functions) and \"signed\" (CloudFront's own signatures) are not built yet."
+  }
+}
+
+variable "origins" {
+  description = "Sites besides the distribution's own whose pages may post to the upload bucket, such as https://app.example.com."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for origin in var.origins : can(regex("^https://[a-z0-9.-]+(:[0-9]+)?$", origin))])
+    error_message = "Each of origins is https:// and a host, without a path; a wildcard would let every site post."
+  }
+}
+
+variable "domain" {
+  description = "A name of your own for the distribution, with the certificate for it in us-east-1. Point it at the output distribution_domain."
+  type = object({
+    name            = string
+    certificate_arn = string
+  })
+  default = null
+
+  validation {
+    condition     = var.domain == null || can(regex("^arn:[a-z-]+:acm:us-east-1:", var.domain.certificate_arn))
+    error_message = "domain.certificate_arn is that of a certificate in us-east-1: CloudFront takes no other."
+  }
+}
+
+variable "price_class" {
+  description = "Where CloudFront serves from: PriceClass_100, PriceClass_200 or PriceClass_All."
+  type        = string
+  default     = "PriceClass_100"
+
+  validation {
+    condition     = contains(["PriceClass_100", "PriceClass_200", "PriceClass_All"], var.price_class)
+    error_message = "price_class is PriceClass_100, PriceClass_200 or PriceClass_All."
+  }
+}
+
+variable "processor" {
+  description = "The upload processor: memory in MB (1769 is one processor), time for a batch in seconds, and how many run at once."
+  type = object({
+    memory_mb       = optional(number, 1769)
+    timeout_seconds = optional(number, 60)
+    concurrency     = optional(number, 10)
+  })
+  default = {}
+
+  validation {
+    condition     = var.processor.memory_mb >= 512 && var.processor.memory_mb <= 10240
+    error_message = "processor.memory_mb is from 512 to 10240: a photo of 12 megapixels takes 40 MB, the largest that is accepted some hundreds."
+  }
+  validation {
+    condition     = var.processor.timeout_seconds >= 30 && var.processor.timeout_seconds <= 900
+    error_message = "processor.timeout_seconds is from 30 to 900."
+  }
+  validation {
+    condition     = var.processor.concurrency >= 2 && var.processor.concurrency <= 1000
+    error_message = "processor.concurrency is from 2 to 1000, as Lambda has it."
+  }
+}
+
+variable "upload_retention_days" {
+  description = "How many days originals are kept in the upload bucket; null keeps them until they are deleted through the API. Renditions are not affected."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.upload_retention_days == null || try(var.upload_retention_days >= 1, false)
+    error_message = "upload_retention_days is at least 1, or null."
+  }
+}
+
+variable "log_retention_days" {
+  description = "How many days logs are kept."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "log_retention_days is one of those that CloudWatch Logs has: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365 and more."
+  }
+}
+
+variable "alarm_topic_arn" {
+  description = "An SNS topic that alarms are sent to; null shows them in the console only. Alarms of the edge need one in us-east-1."
+  type = object({
+    region    = optional(string)
+    us_east_1 = optional(string)
+  })
+  default = {}
+}
+
+variable "rate_limit" {
+  description = "How many requests an address may make in five minutes before WAF refuses it; null leaves WAF away (it has a price of its own)."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.rate_limit == null || try(var.rate_limit >= 10 && var.rate_limit <= 2000000000, false)
+    error_message = "rate_limit is at least 10, as WAF has it."
+  }
+}
+
+variable "keep_edge_function" {
+  description = "Leave the function at the edge when everything is destroyed. AWS deletes its replicas hours after the distribution is gone, and refuses to delete the function before."
+  type        = bool
+  default     = false
+}
+
+variable "tags" {
+  description = "Tags of every resource that has tags."
+  type        = map(string)
+  default     = {}
+}
