@@ -43,8 +43,8 @@ resource "aws_lambda_function" "edge" {
   filename         = "${var.dist}/${local.manifest.edge_auth.file}"
   source_code_hash = local.manifest.edge_auth.source_code_hash
   handler          = local.manifest.edge_auth.handler
-  # The newest that it was tested with.
-  runtime       = local.manifest.edge_auth.runtimes[length(local.manifest.edge_auth.runtimes) - 1]
+  # The first of those that it is tested with: provider 5.100 does not know nodejs24.x.
+  runtime       = local.manifest.edge_auth.runtimes[0]
   architectures = ["x86_64"]
   memory_size   = 128
   timeout       = 5

@@ -1,7 +1,8 @@
 # The bucket that viewers read, through CloudFront and in no other way.
 
 resource "aws_s3_bucket" "media" {
-  bucket = "${var.name}-media-${local.account}"
+  bucket        = "${var.name}-media-${local.account}"
+  force_destroy = var.delete_data_on_destroy
 }
 
 resource "aws_s3_bucket_public_access_block" "media" {

@@ -3,7 +3,7 @@
 locals {
   manifest_file = "${var.dist}/manifest.json"
   is_packaged   = fileexists(local.manifest_file)
-  manifest      = local.is_packaged ? jsondecode(file(local.manifest_file)) : local.no_manifest
+  manifest      = jsondecode(local.is_packaged ? file(local.manifest_file) : jsonencode(local.no_manifest))
 
   # Stands in until the precondition below has said what is missing.
   no_package = {

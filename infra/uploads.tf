@@ -1,7 +1,8 @@
 # The bucket that forms post to. Nobody reads it but the processor, and nothing of it is served.
 
 resource "aws_s3_bucket" "uploads" {
-  bucket = "${var.name}-uploads-${local.account}"
+  bucket        = "${var.name}-uploads-${local.account}"
+  force_destroy = var.delete_data_on_destroy
 }
 
 resource "aws_s3_bucket_public_access_block" "uploads" {

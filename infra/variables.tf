@@ -143,6 +143,12 @@ variable "keep_edge_function" {
   default     = false
 }
 
+variable "delete_data_on_destroy" {
+  description = "Let `terraform destroy` delete buckets that hold something. It has to be applied before."
+  type        = bool
+  default     = false
+}
+
 variable "tags" {
   description = "Tags of every resource that has tags."
   type        = map(string)

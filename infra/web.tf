@@ -2,6 +2,8 @@
 
 resource "aws_s3_bucket" "web" {
   bucket = "${var.name}-web-${local.account}"
+  # It holds nothing that the package does not.
+  force_destroy = true
 }
 
 resource "aws_s3_bucket_public_access_block" "web" {

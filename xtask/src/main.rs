@@ -3,6 +3,7 @@
 mod bench;
 mod fuzz;
 mod photos;
+mod terraform;
 mod test;
 
 use std::path::Path;

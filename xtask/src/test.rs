@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
 
-use crate::{cargo, cargo_binary, npm, photos};
+use crate::{cargo, cargo_binary, npm, photos, terraform};
 
 /// MIT; speaks S3 with signatures checked, when it is told `AUTH=true`.
 const MINISTACK: &str = "ministack==1.5.33";
@@ -81,6 +81,8 @@ const TEST: &[Step] = &[
     }),
     ("the page's unit tests", || npm(&["test", "--silent"])),
     ("replay of test-events", || replay(&["test-events"])),
+    ("Terraform: format, schema, policies", terraform::check),
+    ("Terraform: checkov", terraform::check_with_checkov),
 ];
 
 pub(crate) fn run() -> ExitCode {

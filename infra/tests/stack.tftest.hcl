@@ -1,0 +1,321 @@
+# The stack as it would be planned, with an account that exists on paper only: what must hold of it whatever changes.
+
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = {
+      account_id = "123456789012"
+    }
+  }
+  mock_data "aws_partition" {
+    defaults = {
+      partition = "aws"
+    }
+  }
+  mock_data "aws_iam_policy_document" {
+    defaults = {
+      json = "{\"Version\":\"2012-10-17\",\"Statement\":[]}"
+    }
+  }
+  mock_resource "aws_s3_bucket" {
+    defaults = {
+      arn                         = "arn:aws:s3:::mocked"
+      bucket_regional_domain_name = "mocked.s3.eu-central-1.amazonaws.com"
+    }
+  }
+  mock_resource "aws_sqs_queue" {
+    defaults = {
+      arn = "arn:aws:sqs:eu-central-1:123456789012:mocked"
+      url = "https://sqs.eu-central-1.amazonaws.com/123456789012/mocked"
+    }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = {
+      arn = "arn:aws:iam::123456789012:role/mocked"
+    }
+  }
+  mock_resource "aws_lambda_function" {
+    defaults = {
+      arn           = "arn:aws:lambda:eu-central-1:123456789012:function:mocked"
+      qualified_arn = "arn:aws:lambda:eu-central-1:123456789012:function:mocked:1"
+    }
+  }
+  mock_resource "aws_lambda_function_url" {
+    defaults = {
+      function_url = "https://mocked.lambda-url.eu-central-1.on.aws/"
+    }
+  }
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = {
+      arn = "arn:aws:logs:eu-central-1:123456789012:log-group:mocked"
+    }
+  }
+  mock_resource "aws_cloudfront_distribution" {
+    defaults = {
+      arn         = "arn:aws:cloudfront::123456789012:distribution/E123"
+      domain_name = "d111111abcdef8.cloudfront.net"
+    }
+  }
+  mock_resource "aws_cloudfront_function" {
+    defaults = {
+      arn = "arn:aws:cloudfront::123456789012:function/mocked"
+    }
+  }
+}
+
+mock_provider "aws" {
+  alias = "us_east_1"
+
+  mock_resource "aws_lambda_function" {
+    defaults = {
+      arn           = "arn:aws:lambda:us-east-1:123456789012:function:mocked"
+      qualified_arn = "arn:aws:lambda:us-east-1:123456789012:function:mocked:7"
+    }
+  }
+  mock_resource "aws_wafv2_web_acl" {
+    defaults = {
+      arn = "arn:aws:wafv2:us-east-1:123456789012:global/webacl/mocked/1"
+    }
+  }
+}
+
+variables {
+  region = "eu-central-1"
+  dist   = "./tests/dist"
+}
+
+run "nothing_is_public" {
+  command = apply
+
+  assert {
+    condition = alltrue([
+      for block in [
+        aws_s3_bucket_public_access_block.uploads,
+        aws_s3_bucket_public_access_block.media,
+        aws_s3_bucket_public_access_block.web,
+      ] : block.block_public_acls && block.block_public_policy && block.ignore_public_acls && block.restrict_public_buckets
+    ])
+    error_message = "A bucket may be public."
+  }
+  assert {
+    condition     = aws_lambda_function_url.api.authorization_type == "AWS_IAM"
+    error_message = "The function URL answers to anybody."
+  }
+  assert {
+    condition     = alltrue([for queue in [aws_sqs_queue.uploads, aws_sqs_queue.dead, aws_sqs_queue.outcomes] : queue.sqs_managed_sse_enabled])
+    error_message = "A queue is not encrypted."
+  }
+  assert {
+    condition     = alltrue([for origin in [aws_cloudfront_origin_access_control.s3, aws_cloudfront_origin_access_control.api] : origin.signing_behavior == "always"])
+    error_message = "An origin is asked without a signature."
+  }
+}
+
+run "policies_grant_the_least" {
+  command = apply
+
+  assert {
+    condition = alltrue(flatten([
+      for document in [
+        data.aws_iam_policy_document.processor,
+        data.aws_iam_policy_document.api,
+        data.aws_iam_policy_document.signer,
+        data.aws_iam_policy_document.edge,
+        data.aws_iam_policy_document.lambda,
+        data.aws_iam_policy_document.edge_trust,
+        data.aws_iam_policy_document.signer_trust,
+        ] : [
+        for statement in document.statement : [for action in statement.actions : !strcontains(action, "*")]
+      ]
+    ]))
+    error_message = "A role has an action with a wildcard."
+  }
+  assert {
+    condition = alltrue(flatten([
+      for document in [
+        data.aws_iam_policy_document.processor,
+        data.aws_iam_policy_document.api,
+        data.aws_iam_policy_document.signer,
+        data.aws_iam_policy_document.edge,
+        ] : [
+        for statement in document.statement : [for resource in statement.resources : resource != "*"]
+      ]
+    ]))
+    error_message = "A role may do something to everything."
+  }
+  assert {
+    condition = alltrue([
+      for document in [
+        data.aws_iam_policy_document.uploads,
+        data.aws_iam_policy_document.media,
+        data.aws_iam_policy_document.web,
+        data.aws_iam_policy_document.queue["uploads"],
+        data.aws_iam_policy_document.queue["dead"],
+        data.aws_iam_policy_document.queue["outcomes"],
+        ] : anytrue([
+          for statement in document.statement : (
+            try(statement.effect, "") == "Deny" &&
+            anytrue([for condition in statement.condition : condition.variable == "aws:SecureTransport" && contains(condition.values, "false")])
+          )
+      ])
+    ])
+    error_message = "A bucket or a queue can be reached without TLS."
+  }
+  # Whatever is not denied is granted to a service, and to this stack's part of it.
+  assert {
+    condition = alltrue(flatten([
+      for document in [
+        data.aws_iam_policy_document.uploads,
+        data.aws_iam_policy_document.media,
+        data.aws_iam_policy_document.web,
+        data.aws_iam_policy_document.queue["uploads"],
+        ] : [
+        for statement in document.statement : (
+          try(statement.effect, "Allow") == "Deny" || (
+            alltrue([for principal in statement.principals : principal.type == "Service"]) &&
+            anytrue([for condition in statement.condition : condition.variable == "aws:SourceArn"])
+          )
+        )
+      ]
+    ]))
+    error_message = "A bucket or a queue grants something to more than this stack."
+  }
+  assert {
+    condition = toset(flatten([
+      for statement in data.aws_iam_policy_document.signer.statement : statement.actions
+    ])) == toset(["s3:PutObject", "s3:GetObject"])
+    error_message = "The signer may do more than forms and links need."
+  }
+  assert {
+    condition     = !anytrue(flatten([for statement in data.aws_iam_policy_document.api.statement : [for action in statement.actions : action == "s3:PutObject"]]))
+    error_message = "The API may write objects by itself."
+  }
+}
+
+run "the_edge_decides_before_the_cache" {
+  command = apply
+
+  assert {
+    condition = alltrue([
+      for behaviour in aws_cloudfront_distribution.this.ordered_cache_behavior :
+      behaviour.target_origin_id != "media" || length([
+        for association in behaviour.lambda_function_association : association
+        if association.event_type == "viewer-request" && can(regex(":us-east-1:.*:[0-9]+$", association.lambda_arn))
+      ]) == 1
+    ])
+    error_message = "Media are served without the authorizer, or by one that is no numbered version in us-east-1."
+  }
+  assert {
+    condition     = aws_cloudfront_distribution.this.default_cache_behavior[0].target_origin_id == "web"
+    error_message = "What no rule is about reaches more than the page."
+  }
+  assert {
+    condition     = [for behaviour in aws_cloudfront_distribution.this.ordered_cache_behavior : behaviour.path_pattern] == ["/api/*", "/media/*", "/team/*"]
+    error_message = "The behaviours are not those of the package's rules."
+  }
+  assert {
+    condition = alltrue([
+      for behaviour in aws_cloudfront_distribution.this.ordered_cache_behavior : behaviour.viewer_protocol_policy == "https-only"
+    ])
+    error_message = "Something is served without TLS."
+  }
+  assert {
+    condition     = aws_lambda_function.edge.publish && aws_lambda_function.edge.memory_size == 128 && aws_lambda_function.edge.timeout <= 30
+    error_message = "The function is none that viewer-request takes."
+  }
+}
+
+run "work_is_not_lost" {
+  command = apply
+
+  assert {
+    condition     = aws_sqs_queue.uploads.visibility_timeout_seconds >= 6 * aws_lambda_function.processor.timeout
+    error_message = "A message comes again while it is worked on."
+  }
+  assert {
+    condition     = jsondecode(aws_sqs_queue.uploads.redrive_policy).maxReceiveCount == 5
+    error_message = "The queue gives up at another time than the documents say."
+  }
+  assert {
+    condition     = contains(aws_lambda_event_source_mapping.uploads.function_response_types, "ReportBatchItemFailures")
+    error_message = "One failure fails the batch."
+  }
+  assert {
+    condition     = aws_lambda_function.processor.environment[0].variables["MALLOC_MMAP_THRESHOLD_"] == "131072"
+    error_message = "glibc keeps the memory of pictures."
+  }
+  assert {
+    condition     = alltrue([for rule in aws_s3_bucket_cors_configuration.uploads.cors_rule : toset(rule.allowed_methods) == toset(["POST"])])
+    error_message = "Pages may do more to the upload bucket than post."
+  }
+}
+
+run "options" {
+  command = apply
+
+  variables {
+    rate_limit            = 2000
+    upload_retention_days = 30
+    origins               = ["https://app.example.com"]
+    domain = {
+      name            = "photos.example.com"
+      certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/1"
+    }
+  }
+
+  assert {
+    condition     = aws_cloudfront_distribution.this.web_acl_id == "arn:aws:wafv2:us-east-1:123456789012:global/webacl/mocked/1"
+    error_message = "The firewall is not in front of the distribution."
+  }
+  assert {
+    condition = toset(one(aws_s3_bucket_cors_configuration.uploads.cors_rule).allowed_origins) == toset([
+      "https://d111111abcdef8.cloudfront.net", "https://photos.example.com", "https://app.example.com"
+    ])
+    error_message = "Other pages may post than those that were named."
+  }
+  assert {
+    condition     = output.url == "https://photos.example.com/"
+    error_message = "The output names another place than the domain."
+  }
+  assert {
+    condition     = one(aws_cloudfront_distribution.this.viewer_certificate).minimum_protocol_version == "TLSv1.2_2021"
+    error_message = "Old TLS is taken."
+  }
+}
+
+run "a_missing_package_is_one_sentence" {
+  command = plan
+
+  variables {
+    dist = "./tests/nowhere"
+  }
+
+  expect_failures = [terraform_data.package]
+}
+
+run "what_is_not_built_is_said" {
+  command = plan
+
+  variables {
+    delivery = "signed"
+  }
+
+  expect_failures = [var.delivery]
+}
+
+run "names_and_numbers_are_checked" {
+  command = plan
+
+  variables {
+    name               = "Gate_Post"
+    region             = "europe"
+    origins            = ["*"]
+    log_retention_days = 2
+    rate_limit         = 1
+    price_class        = "cheap"
+    processor          = { memory_mb = 128 }
+  }
+
+  expect_failures = [
+    var.name, var.region, var.origins, var.log_retention_days, var.rate_limit, var.price_class, var.processor,
+  ]
+}

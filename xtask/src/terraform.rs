@@ -1,0 +1,131 @@
+//! `infra/` as far as it can be judged without an account: format, schema, and policies with mocked resources.
+//!
+//! Terraform and its provider are used as they are found; nothing of a registry is asked for while a folder of plugins
+//! lies in one of the usual places.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{bail, ensure};
+
+/// The root module.
+const INFRA: &str = "infra";
+/// In the place of `.terraform`, which would lie among the sources.
+const DATA: &str = "target/terraform";
+/// What a folder of plugins holds where it holds the provider.
+const PROVIDER: &str = "registry.terraform.io/hashicorp/aws";
+/// Of checkov, which wants other versions of AWS's SDK than the rest.
+const CHECKOV_VENV: &str = "target/checkov";
+/// Apache-2.0.
+const CHECKOV: &str = "checkov==3.3.30";
+
+/// Format, schema, and the tests in `infra/tests`.
+pub(crate) fn check() -> anyhow::Result<()> {
+    if !is_installed()? {
+        return Ok(());
+    }
+    crate::run(terraform().args(["fmt", "-check", "-recursive", "-diff"]))?;
+    init(Path::new(INFRA))?;
+    crate::run(terraform().arg("validate"))?;
+    crate::run(terraform().arg("test"))
+}
+
+/// What others have found wrong with stacks like this; what it is not to find here is named in `infra/.checkov.yaml`.
+pub(crate) fn check_with_checkov() -> anyhow::Result<()> {
+    let binary = format!("{CHECKOV_VENV}/bin/checkov");
+    if !Path::new(&binary).exists() {
+        crate::run(Command::new("python3").args(["-m", "venv", CHECKOV_VENV]))?;
+        crate::run(Command::new(format!("{CHECKOV_VENV}/bin/pip")).args([
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            CHECKOV,
+        ]))?;
+    }
+    crate::run(
+        Command::new(binary)
+            .args(["--directory", INFRA, "--config-file", "infra/.checkov.yaml"])
+            // It would ask its maker for news.
+            .env("BC_SKIP_MAPPING", "TRUE")
+            .env("CHECKOV_RUN_SCA_PACKAGE_SCAN_V2", "false"),
+    )
+}
+
+/// Whether there is a Terraform; with `CI=true` there has to be one.
+pub(crate) fn is_installed() -> anyhow::Result<bool> {
+    if Command::new("terraform")
+        .arg("-version")
+        .output()
+        .is_ok_and(|output| output.status.success())
+    {
+        return Ok(true);
+    }
+    let advice = "Terraform was not found; install 1.7 or newer";
+    ensure!(std::env::var_os("CI").is_none(), "{advice}");
+    println!("{advice}\nNOT RUN: infra/ is not checked");
+    Ok(false)
+}
+
+/// Terraform in a folder, with its own data below `target/`.
+pub(crate) fn terraform_in(folder: &Path) -> Command {
+    let mut command = Command::new("terraform");
+    command
+        .arg(format!("-chdir={}", folder.display()))
+        .env("TF_IN_AUTOMATION", "1")
+        .env("CHECKPOINT_DISABLE", "1");
+    // A configuration that is named and not there makes every command complain.
+    if std::env::var_os("TF_CLI_CONFIG_FILE").is_some_and(|file| !Path::new(&file).exists()) {
+        command.env_remove("TF_CLI_CONFIG_FILE");
+    }
+    command
+}
+
+/// Initializes a folder with the provider that is at hand, else with the registry's.
+pub(crate) fn init(folder: &Path) -> anyhow::Result<()> {
+    let mut command = terraform_in(folder);
+    command.args(["init", "-backend=false", "-input=false"]);
+    if folder == Path::new(INFRA) {
+        command.env("TF_DATA_DIR", data()?);
+    }
+    match plugins() {
+        Some(plugins) => {
+            command.arg(format!("-plugin-dir={}", plugins.display()));
+        }
+        None => println!("no folder of plugins was found; the provider comes from the registry"),
+    }
+    let Ok(output) = command.output() else {
+        bail!("terraform cannot be run");
+    };
+    ensure!(
+        output.status.success(),
+        "terraform init failed:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+fn terraform() -> Command {
+    let mut command = terraform_in(Path::new(INFRA));
+    if let Ok(data) = data() {
+        command.env("TF_DATA_DIR", data);
+    }
+    command
+}
+
+fn data() -> anyhow::Result<PathBuf> {
+    Ok(std::env::current_dir()?.join(DATA))
+}
+
+/// A folder of plugins with the provider in it: where Terraform looks by itself, and where installers put one.
+fn plugins() -> Option<PathBuf> {
+    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".terraform.d/plugins"));
+    let usual = [
+        "/usr/local/share/terraform/plugins",
+        "/usr/share/terraform/plugins",
+    ];
+    let installed = std::fs::read_dir("/opt").into_iter().flatten();
+    home.into_iter()
+        .chain(usual.map(PathBuf::from))
+        .chain(installed.filter_map(|entry| Some(entry.ok()?.path())))
+        .find(|folder| folder.join(PROVIDER).is_dir())
+}
