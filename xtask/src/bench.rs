@@ -109,7 +109,7 @@ fn signing() -> anyhow::Result<()> {
     crate::test::install_python_packages()?;
     let example = ["--package", "url-signing", "--example", "sign_forms"];
     cargo(&[&["build", "--release", "--locked", "--quiet"][..], &example].concat())?;
-    crate::run(Command::new("target/venv/bin/python").args([
+    crate::run(Command::new(crate::test::python()).args([
         format!("{SIGNING}/run.py"),
         "--ours".to_owned(),
         "target/release/examples/sign_forms".to_owned(),

@@ -3,6 +3,7 @@
 mod bench;
 mod fuzz;
 mod photos;
+mod rehearse;
 mod terraform;
 mod test;
 
@@ -14,10 +15,12 @@ use anyhow::{Context as _, ensure};
 const USAGE: &str = "usage: cargo xtask test
        cargo xtask bench [edge|images|signing [ARGUMENT…]]
        cargo xtask fuzz [SECONDS [TARGET…]]
+       cargo xtask rehearse
 
   test    format, lints, documentation, every test of every kind, the events of test-events/
   bench   side by side with peers; arguments go to the harness, such as --format json
-  fuzz    each fuzz target for so many seconds (600); needs a nightly compiler";
+  fuzz    each fuzz target for so many seconds (600); needs a nightly compiler
+  rehearse  infra/ from the first apply to the last destroy, on MiniStack in the place of AWS";
 
 fn main() -> ExitCode {
     // Cargo names this crate's folder; everything here is relative to the one above.
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
         ["test"] => return test::run(),
         ["bench", rest @ ..] => bench::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
+        ["rehearse"] => rehearse::run(),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

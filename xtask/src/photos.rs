@@ -8,6 +8,9 @@ pub(crate) const PHONE: &str = "jscanify@1.4.3";
 /// MIT; four pictures of other kinds in the size of a screen. 12 MB.
 pub(crate) const SCREEN: &str = "startbootstrap-clean-blog@6.0.9";
 
+/// One of 16 megapixels out of [`PHONE`].
+pub(crate) const REHEARSED: &str = "target/photos/jscanify/package/docs/images/test/test3.jpg";
+
 pub(crate) const FOLDER: &str = "target/photos";
 
 /// Downloads a package, unless it is there: to `target/photos/NAME/package`.

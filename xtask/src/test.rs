@@ -15,7 +15,7 @@ use crate::{cargo, cargo_binary, npm, photos, terraform};
 const MINISTACK: &str = "ministack==1.5.33";
 /// Apache-2.0; of the version that MiniStack wants of what is under it.
 const BOTO3: &str = "boto3==1.43.106";
-const VENV: &str = "target/venv";
+pub(crate) const VENV: &str = "target/venv";
 /// The Node.js versions that Lambda@Edge runs, as npm packages of the program alone.
 const NODES: [(&str, &str); 2] = [("22", "22.23.3"), ("24", "24.21.0")];
 /// The tests of the processor's package as one process.
@@ -202,6 +202,11 @@ fn install_chromium() -> anyhow::Result<()> {
     ensure!(!in_ci, "{advice}");
     println!("{advice}\nNOT RUN: the browser test will be left out");
     Ok(())
+}
+
+/// The Python of that environment.
+pub(crate) fn python() -> String {
+    format!("{VENV}/bin/python")
 }
 
 /// Installs MiniStack, an independent AWS in Python, and AWS's SDK into an environment of its own below `target/`.

@@ -1,0 +1,24 @@
+# Laid over a copy of the stack by `cargo xtask rehearse`: MiniStack's ways, and little patience. Its address comes from
+# AWS_ENDPOINT_URL.
+
+provider "aws" {
+  access_key                  = "test"
+  secret_key                  = "test"
+  s3_use_path_style           = true
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+}
+
+provider "aws" {
+  alias                       = "us_east_1"
+  access_key                  = "test"
+  secret_key                  = "test"
+  s3_use_path_style           = true
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+}
+
+locals {
+  visibility_seconds = 4
+  max_receives       = 2
+}

@@ -1,0 +1,113 @@
+//! `cargo xtask rehearse`: the stack of `infra/` from its first apply to its last destroy, on MiniStack in the place of
+//! AWS. What happens on the way is told by `infra/rehearsal/rehearse.py`.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+
+use crate::{cargo, photos, terraform, test};
+
+const WORK: &str = "target/rehearsal";
+const SCRIPT: &str = "infra/rehearsal/rehearse.py";
+const OVERRIDE: &str = "infra/rehearsal";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Plays it through.
+pub(crate) fn run() -> anyhow::Result<()> {
+    ensure!(
+        terraform::is_installed()?,
+        "there is nothing to rehearse without Terraform"
+    );
+    test::install_python_packages()?;
+    photos::fetch(photos::PHONE)?;
+    cargo(&["build", "--locked", "--package", "gatepost"])?;
+    let stack = copy_stack()?;
+    terraform::init(&stack)?;
+    let aws = MiniStack::start()?;
+    crate::run(
+        Command::new(test::python())
+            .arg(SCRIPT)
+            .args(["--endpoint", &aws.endpoint])
+            .args(["--gatepost", "target/debug/gatepost"])
+            .arg("--stack")
+            .arg(&stack)
+            .args(["--photo", photos::REHEARSED])
+            // Of the provider, which is told of no other account either.
+            .env("AWS_ENDPOINT_URL", &aws.endpoint)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("CHECKPOINT_DISABLE", "1")
+            .env_remove("TF_CLI_CONFIG_FILE")
+            .env_remove("AWS_PROFILE"),
+    )
+}
+
+/// The stack in a folder of its own, with what MiniStack wants laid over it.
+fn copy_stack() -> anyhow::Result<PathBuf> {
+    let stack = std::env::current_dir()?.join(WORK);
+    match std::fs::remove_dir_all(&stack) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        _ => std::fs::create_dir_all(&stack)?,
+    }
+    for folder in ["infra", OVERRIDE] {
+        for entry in std::fs::read_dir(folder)? {
+            let file = entry?.path();
+            let extension = file.extension().and_then(|extension| extension.to_str());
+            let is_part = matches!(extension, Some("tf" | "js" | "hcl" | "tfvars"));
+            if let Some(name) = file.file_name().filter(|_| is_part && file.is_file()) {
+                std::fs::copy(&file, stack.join(name))?;
+            }
+        }
+    }
+    Ok(stack)
+}
+
+struct MiniStack {
+    child: Child,
+    endpoint: String,
+}
+
+impl MiniStack {
+    fn start() -> anyhow::Result<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let endpoint = format!("http://127.0.0.1:{port}");
+        let log = std::fs::File::create(Path::new(WORK).join("ministack.log"))?;
+        let binary = std::env::current_dir()?
+            .join(test::VENV)
+            .join("bin/ministack");
+        let child = Command::new(&binary)
+            .envs([
+                ("BIND_HOST", "127.0.0.1"),
+                ("IOT_MTLS_ENABLED", "0"),
+                ("SFTP_ENABLED", "0"),
+                // What it gives to the functions that it runs.
+                ("AWS_ENDPOINT_URL", &endpoint),
+            ])
+            .env("GATEWAY_PORT", port.to_string())
+            .current_dir(WORK)
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .stdin(Stdio::null())
+            .spawn()
+            .with_context(|| format!("{} cannot be run", binary.display()))?;
+        let stack = Self { child, endpoint };
+        let started = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if started.elapsed() > PATIENCE {
+                bail!("MiniStack does not listen; see {WORK}/ministack.log");
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(stack)
+    }
+}
+
+impl Drop for MiniStack {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
