@@ -209,6 +209,54 @@ async fn the_packaged_api_signs_what_the_packaged_processor_finishes() {
     assert_eq!(nobody["statusCode"], 401, "{nobody}");
 }
 
+/// Made again, elsewhere, it is the same, byte for byte; and Lambda may start what it is to start.
+#[test]
+fn what_is_packaged_twice_is_packaged_alike() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let manifest = package(one.path());
+    assert_eq!(manifest, package(other.path()));
+    let mut files = vec!["manifest.json".to_owned()];
+    for part in ["edge_auth", "signing_api", "upload_processor"] {
+        files.push(manifest[part]["file"].as_str().unwrap().to_owned());
+    }
+    for file in manifest["web"].as_array().unwrap() {
+        files.push(format!("web/{}", file["path"].as_str().unwrap()));
+    }
+    assert!(files.contains(&"web/index.html".to_owned()), "{files:?}");
+    assert!(
+        !files.iter().any(|file| file.contains("sign-in")),
+        "{files:?}"
+    );
+    for file in &files {
+        let read = |folder: &Path| std::fs::read(folder.join(file)).unwrap();
+        assert!(read(one.path()) == read(other.path()), "{file}");
+    }
+    assert_eq!(manifest["edge_auth"]["paths"], json!(["/media/*"]));
+    for (zip, program, others) in [
+        (
+            "edge-auth.zip",
+            None,
+            vec!["config.json", "edge-auth.node", "index.mjs"],
+        ),
+        ("signing-api.zip", Some("bootstrap"), vec!["settings.json"]),
+        (
+            "upload-processor.zip",
+            Some("bootstrap"),
+            vec!["settings.json"],
+        ),
+    ] {
+        let file = std::fs::File::open(one.path().join(zip)).unwrap();
+        let mut archive = zip::ZipArchive::new(file).unwrap();
+        let mut mode = |name: &str| archive.by_name(name).unwrap().unix_mode().unwrap() & 0o777;
+        if let Some(program) = program {
+            assert_eq!(mode(program), 0o755, "{zip} {program}");
+        }
+        for name in others {
+            assert_eq!(mode(name), 0o644, "{zip} {name}");
+        }
+    }
+}
+
 /// A token of the issuer that the package trusts: its key is the example of RFC 7517, appendix A.2, known to everybody.
 fn token(subject: &str) -> String {
     let octets = |text: &str| BASE64URL_NOPAD.decode(text.as_bytes()).unwrap();
