@@ -101,11 +101,18 @@ resource "aws_lambda_function" "api" {
   timeout          = 15
 
   environment {
-    variables = {
-      GATEPOST_UPLOAD_BUCKET   = aws_s3_bucket.uploads.id
-      GATEPOST_MEDIA_BUCKET    = aws_s3_bucket.media.id
-      GATEPOST_SIGNER_ROLE_ARN = aws_iam_role.signer.arn
-    }
+    variables = merge(
+      {
+        GATEPOST_UPLOAD_BUCKET   = aws_s3_bucket.uploads.id
+        GATEPOST_MEDIA_BUCKET    = aws_s3_bucket.media.id
+        GATEPOST_SIGNER_ROLE_ARN = aws_iam_role.signer.arn
+      },
+      local.signs_links ? {
+        GATEPOST_CLOUDFRONT_URL         = "https://${try(var.domain.name, "")}/shared"
+        GATEPOST_CLOUDFRONT_KEY_PAIR_ID = aws_cloudfront_public_key.links[0].id
+        GATEPOST_CLOUDFRONT_PRIVATE_KEY = var.link_keys.private
+      } : {},
+    )
   }
 
   logging_config {

@@ -216,6 +216,27 @@ resource "aws_cloudfront_distribution" "this" {
     }
   }
 
+  # Whoever has a link may see what it is for, signed in or not.
+  dynamic "ordered_cache_behavior" {
+    for_each = aws_cloudfront_key_group.links
+
+    content {
+      path_pattern               = "/shared/*"
+      target_origin_id           = "media"
+      allowed_methods            = ["GET", "HEAD"]
+      cached_methods             = ["GET", "HEAD"]
+      viewer_protocol_policy     = "https-only"
+      trusted_key_groups         = [ordered_cache_behavior.value.id]
+      cache_policy_id            = aws_cloudfront_cache_policy.media.id
+      response_headers_policy_id = aws_cloudfront_response_headers_policy.guarded.id
+
+      function_association {
+        event_type   = "viewer-request"
+        function_arn = aws_cloudfront_function.shared[0].arn
+      }
+    }
+  }
+
   # What the rules are about is the authorizer's, before the cache answers.
   dynamic "ordered_cache_behavior" {
     for_each = local.manifest.edge_auth.paths

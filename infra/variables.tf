@@ -61,6 +61,27 @@ variable "domain" {
   }
 }
 
+variable "link_keys" {
+  description = "The two halves of a key in PEM, RSA of 2048 bits or ECDSA on P-256, with which links are signed for CloudFront; null makes them the bucket's. Wants domain."
+  type = object({
+    public  = string
+    private = string
+  })
+  default   = null
+  sensitive = true
+
+  validation {
+    condition     = var.link_keys == null || try(strcontains(var.link_keys.public, "BEGIN PUBLIC KEY") && strcontains(var.link_keys.private, "PRIVATE KEY"), false)
+    error_message = "link_keys.public is a public key in PEM, link_keys.private the private key that belongs to it."
+  }
+}
+
+variable "former_link_key_ids" {
+  description = "Ids of public keys whose links are to go on while they last: those that link_keys named before."
+  type        = list(string)
+  default     = []
+}
+
 variable "price_class" {
   description = "Where CloudFront serves from: PriceClass_100, PriceClass_200 or PriceClass_All."
   type        = string

@@ -282,6 +282,55 @@ run "options" {
   }
 }
 
+run "links_are_signed_for_cloudfront" {
+  command = apply
+
+  variables {
+    domain = {
+      name            = "photos.example.com"
+      certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/1"
+    }
+    link_keys = {
+      public  = "-----BEGIN PUBLIC KEY-----\nof a test\n-----END PUBLIC KEY-----"
+      private = "-----BEGIN PRIVATE KEY-----\nof a test\n-----END PRIVATE KEY-----\n"
+    }
+    former_link_key_ids = ["KFORMER"]
+  }
+
+  assert {
+    condition = one([
+      for behaviour in aws_cloudfront_distribution.this.ordered_cache_behavior : behaviour.trusted_key_groups
+      if behaviour.path_pattern == "/shared/*"
+    ]) == tolist([aws_cloudfront_key_group.links[0].id])
+    error_message = "What is shared is served without a signature."
+  }
+  assert {
+    condition     = aws_cloudfront_key_group.links[0].items == toset([aws_cloudfront_public_key.links[0].id, "KFORMER"])
+    error_message = "Links of the former key end at once."
+  }
+  assert {
+    condition     = endswith(aws_cloudfront_public_key.links[0].encoded_key, "-----\n")
+    error_message = "Every plan would replace the key."
+  }
+  assert {
+    condition     = nonsensitive(aws_lambda_function.api.environment[0].variables["GATEPOST_CLOUDFRONT_URL"]) == "https://photos.example.com/shared"
+    error_message = "Links lead elsewhere."
+  }
+}
+
+run "links_want_a_domain" {
+  command = plan
+
+  variables {
+    link_keys = {
+      public  = "-----BEGIN PUBLIC KEY-----\nof a test\n-----END PUBLIC KEY-----"
+      private = "-----BEGIN PRIVATE KEY-----\nof a test\n-----END PRIVATE KEY-----\n"
+    }
+  }
+
+  expect_failures = [aws_cloudfront_public_key.links]
+}
+
 run "a_missing_package_is_one_sentence" {
   command = plan
 

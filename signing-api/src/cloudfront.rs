@@ -8,7 +8,8 @@ use thiserror::Error;
 use url_signing::SigningError;
 use url_signing::cloudfront::{KeyPair, Policy};
 
-/// The distribution's address, such as `https://d111111abcdef8.cloudfront.net`.
+/// The distribution's address, such as `https://d111111abcdef8.cloudfront.net`, or a folder there below which it checks
+/// signatures.
 pub const URL_VARIABLE: &str = "GATEPOST_CLOUDFRONT_URL";
 /// The id of the public key.
 pub const KEY_PAIR_ID_VARIABLE: &str = "GATEPOST_CLOUDFRONT_KEY_PAIR_ID";
@@ -63,6 +64,12 @@ impl CloudFront {
     /// The whole URL of a path.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.url)
+    }
+
+    /// Whether media lie at their own paths there, and not below another: only then its cookies are sent to them.
+    pub(crate) fn is_whole_site(&self) -> bool {
+        let host = self.url.split_once("://").map_or("", |(_, rest)| rest);
+        !host.contains('/')
     }
 
     /// A policy for all below a folder.

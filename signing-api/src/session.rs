@@ -13,6 +13,7 @@ use serde_json::json;
 use url_signing::cloudfront::{CookieAttributes, SignedCookies};
 
 use crate::caller::{Caller, SameSiteOnly};
+use crate::cloudfront::CloudFront;
 use crate::{Api, Problem};
 
 /// How long `CloudFront`'s cookies last, as our own session does by default.
@@ -34,10 +35,11 @@ pub(crate) async fn start(
     Caller(viewer): Caller,
 ) -> Result<Response, Problem> {
     let now = (api.clock)();
+    let cloudfront = cookies_of(&api);
     let session = match api.authorizer.authorizer().start_session(now, &viewer) {
         Ok(session) => Some(session),
         // Signed cookies alone will do. They are made of a token as well, not of what is to end with it.
-        Err(NoSession::NotConfigured) if api.cloudfront.is_some() => None,
+        Err(NoSession::NotConfigured) if cloudfront.is_some() => None,
         Err(reason) => return Err(reason.into()),
     };
     let mut ends: Vec<Timestamp> = Vec::new();
@@ -46,7 +48,7 @@ pub(crate) async fn start(
         lines.push(session_cookie(session, now));
         ends.push(session.expires_at);
     }
-    if let Some(cloudfront) = &api.cloudfront {
+    if let Some(cloudfront) = cloudfront {
         // Not a second longer than the token or the session, which both were checked just now.
         let end = session
             .as_ref()
@@ -74,10 +76,17 @@ pub(crate) async fn end(
     let mut lines = vec![format!(
         "{SESSION_COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax"
     )];
-    if api.cloudfront.is_some() {
+    if cookies_of(&api).is_some() {
         lines.extend(SignedCookies::removal(MEDIA_PATH, &attributes())?);
     }
     Ok((StatusCode::NO_CONTENT, set_cookies(lines)?).into_response())
+}
+
+/// What signs `CloudFront`'s cookies, where it takes them for media.
+fn cookies_of(api: &Api) -> Option<&CloudFront> {
+    api.cloudfront
+        .as_deref()
+        .filter(|cloudfront| cloudfront.is_whole_site())
 }
 
 /// `Lax`: a link from elsewhere to a picture works, a picture within another site's page does not.

@@ -81,6 +81,47 @@ async fn a_session_sees_what_its_token_sees_until_it_ends() {
     assert_eq!(answer.unwrap().status(), 200);
 }
 
+/// Below a folder of its own CloudFront checks links; its cookies would be sent to what it does not check.
+#[tokio::test]
+async fn where_only_links_are_cloudfronts_there_are_no_cookies_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = repository("url-signing/tests/keys/p256-sec1.pem");
+    let key = std::fs::read_to_string(key).unwrap();
+    let system = Gatepost::start_with(
+        folder.path(),
+        &[],
+        &[
+            (
+                "GATEPOST_CLOUDFRONT_URL",
+                "https://photos.example.com/shared",
+            ),
+            ("GATEPOST_CLOUDFRONT_KEY_PAIR_ID", "K2JCJMDEHXQW5F"),
+            ("GATEPOST_CLOUDFRONT_PRIVATE_KEY", &key),
+        ],
+    );
+    let alice = system.token("alice");
+    let started = system
+        .request(Method::POST, "/api/session", &alice)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(cookies(&started).len(), 1);
+    let form = system.form(&alice, "image/png", b"x").await;
+    let path = form.0["manifest"].as_str().unwrap();
+    let link: Value = system
+        .request(Method::POST, "/api/links", &alice)
+        .json(&serde_json::json!({"path": path, "expires_in": 60}))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let url = link["url"].as_str().unwrap();
+    let begin = format!("https://photos.example.com/shared{path}?Expires=");
+    assert!(url.starts_with(&begin), "{url}");
+}
+
 #[tokio::test]
 async fn where_cloudfront_checks_it_is_given_cookies_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
