@@ -30,9 +30,14 @@ pub(crate) struct Lingering {
 
 impl Lingering {
     pub(crate) fn new(body: Body) -> Self {
+        Self::after(BytesMut::new(), body)
+    }
+
+    /// A body of which the beginning was read already.
+    pub(crate) fn after(beginning: BytesMut, rest: Body) -> Self {
         Self {
-            body: Some(body),
-            beginning: Some(BytesMut::new()),
+            body: Some(rest),
+            beginning: Some(beginning),
         }
     }
 }

@@ -7,6 +7,8 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 
+use super::form_head::HeadFault;
+
 /// The origins that a bucket's CORS configuration allows.
 #[derive(Clone, Debug)]
 pub(super) struct Cors {
@@ -82,6 +84,22 @@ pub(super) fn not_a_form() -> Response<Body> {
         "PreconditionFailed",
         "Bucket POST must be of the enclosure-type multipart/form-data",
     )
+}
+
+/// A form whose fields are too many, or twice there.
+pub(super) fn faulty_head(fault: &HeadFault) -> Response<Body> {
+    let (code, message) = match fault {
+        HeadFault::Doubled(name) => (
+            "InvalidArgument",
+            format!("POST requires exactly one field of a name; {name} is given twice."),
+        ),
+        HeadFault::TooLong => (
+            "MaxPostPreDataLengthExceeded",
+            "Your POST request fields preceding the upload file were too large.".to_owned(),
+        ),
+    };
+    tracing::info!(code, said = message, "a form is refused");
+    refuse(StatusCode::BAD_REQUEST, code, &message)
 }
 
 /// Puts S3's status, code and message in the place of those that `s3s` gave a refused form.

@@ -4,6 +4,7 @@
 //! and [`notification`] add what they lack.
 
 mod answers;
+mod form_head;
 mod notification;
 mod store;
 
@@ -19,6 +20,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Method, header};
 use axum::response::Response;
+use bytes::BytesMut;
 use s3s::auth::SimpleAuth;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
@@ -149,7 +151,20 @@ async fn answer(State((service, cors)): State<(S3Service, Cors)>, request: Reque
     let mut response = if is_post && !is_form {
         answers::not_a_form()
     } else {
-        let request = request.map(|body| s3s::Body::http_body_unsync(Lingering::new(body)));
+        let (parts, mut body) = request.into_parts();
+        let (mut head, mut fault) = (BytesMut::new(), None);
+        if is_post {
+            let content_type = headers.get(header::CONTENT_TYPE);
+            let content_type = content_type.and_then(|value| value.to_str().ok());
+            (head, fault) = form_head::read(content_type.unwrap_or_default(), &mut body).await;
+        }
+        let body = Lingering::after(head, body);
+        if let Some(fault) = fault {
+            let mut response = answers::faulty_head(&fault);
+            cors.allow(&headers, &mut response);
+            return response;
+        }
+        let request = axum::http::Request::from_parts(parts, s3s::Body::http_body_unsync(body));
         match service.call(request).await {
             Ok(response) if is_post => {
                 answers::translate_refused_form(response.map(Body::new)).await
