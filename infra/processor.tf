@@ -28,7 +28,7 @@ resource "aws_iam_role" "processor" {
 data "aws_iam_policy_document" "processor" {
   statement {
     sid       = "Originals"
-    actions   = ["s3:GetObject"]
+    actions   = concat(["s3:GetObject"], var.malware_protection ? ["s3:GetObjectTagging"] : [])
     resources = ["${aws_s3_bucket.uploads.arn}/uploads/*"]
   }
 
@@ -83,6 +83,7 @@ resource "aws_lambda_function" "processor" {
 
   environment {
     variables = {
+      GATEPOST_MALWARE_SCAN       = var.malware_protection ? "guardduty" : ""
       GATEPOST_UPLOAD_BUCKET      = aws_s3_bucket.uploads.id
       GATEPOST_MEDIA_BUCKET       = aws_s3_bucket.media.id
       GATEPOST_OUTCOMES_QUEUE_URL = aws_sqs_queue.outcomes.url

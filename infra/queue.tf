@@ -67,6 +67,27 @@ data "aws_iam_policy_document" "queue" {
   }
 
   dynamic "statement" {
+    for_each = each.key == "uploads" ? aws_cloudwatch_event_rule.scanned : []
+
+    content {
+      sid       = "Scans"
+      actions   = ["sqs:SendMessage"]
+      resources = [each.value]
+
+      principals {
+        type        = "Service"
+        identifiers = ["events.amazonaws.com"]
+      }
+
+      condition {
+        test     = "ArnEquals"
+        variable = "aws:SourceArn"
+        values   = [statement.value.arn]
+      }
+    }
+  }
+
+  dynamic "statement" {
     for_each = each.key == "uploads" ? [1] : []
 
     content {

@@ -130,10 +130,17 @@ resource "aws_s3_bucket_policy" "uploads" {
 resource "aws_s3_bucket_notification" "uploads" {
   bucket = aws_s3_bucket.uploads.id
 
-  queue {
-    queue_arn     = aws_sqs_queue.uploads.arn
-    events        = ["s3:ObjectCreated:*"]
-    filter_prefix = "uploads/"
+  # GuardDuty hears of uploads this way, and would switch it on behind Terraform's back.
+  eventbridge = var.malware_protection
+
+  dynamic "queue" {
+    for_each = var.malware_protection ? [] : [aws_sqs_queue.uploads.arn]
+
+    content {
+      queue_arn     = queue.value
+      events        = ["s3:ObjectCreated:*"]
+      filter_prefix = "uploads/"
+    }
   }
 
   # S3 asks the queue whether it may send.

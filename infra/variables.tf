@@ -158,6 +158,12 @@ variable "rate_limit" {
   }
 }
 
+variable "malware_protection" {
+  description = "Let GuardDuty scan every upload before it is worked on. It has a price of its own, by the object and the gigabyte, and takes some seconds."
+  type        = bool
+  default     = false
+}
+
 variable "keep_edge_function" {
   description = "Leave the function at the edge when everything is destroyed. AWS deletes its replicas hours after the distribution is gone, and refuses to delete the function before."
   type        = bool

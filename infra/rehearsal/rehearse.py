@@ -124,9 +124,9 @@ def invoke(function, event, region=REGION):
     return payload
 
 
-def api(subject, method, path, body=None):
+def call(subject, method, path, body=None):
     """A call as CloudFront makes it: the viewer's token put aside by the function at the edge."""
-    answer = invoke("gatepost-signing-api", {
+    return invoke("gatepost-signing-api", {
         "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "",
         "headers": {
             "host": "api", "content-type": "application/json",
@@ -139,6 +139,10 @@ def api(subject, method, path, body=None):
             "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.7", "userAgent": "rehearsal"},
         },
     })
+
+
+def api(subject, method, path, body=None):
+    answer = call(subject, method, path, body)
     return answer["statusCode"], json.loads(answer["body"]) if answer.get("body") else None
 
 
@@ -204,6 +208,9 @@ terraform("apply", "-auto-approve", "-input=false")
 outputs = {name: value["value"] for name, value in json.loads(terraform("output", "-json").stdout).items()}
 check(outputs["config_sha256"] == manifest["config_sha256"], "applied, with the configuration that was packaged")
 
+signed_in = call("alice", "POST", "/api/session")
+check(signed_in["statusCode"] == 201, "alice signs in: her token becomes a session")
+session = signed_in["cookies"][0].split(";")[0]
 form = upload("alice", photo)
 ready = settled("alice", form["id"])
 check(ready["status"] == "ready", "the packaged processor finished it, on S3 -> SQS -> Lambda")
@@ -217,6 +224,7 @@ check(any(one["id"] == form["id"] and one["status"] == "ready" for one in told),
 path = renditions[0]["path"]
 answer = edge(path, {"authorization": f"Bearer {token('alice')}"})
 check(answer.get("uri") == path and "authorization" not in answer["headers"], "the edge lets alice through, without her token")
+check(edge(path, {"cookie": session}).get("uri") == path, "the edge takes her session as well")
 check(edge(path, {"authorization": f"Bearer {token('bob')}"})["status"] == "403", "the edge refuses bob")
 check(edge(path, {})["status"] == "401", "the edge refuses somebody unknown")
 status, link = api("alice", "POST", "/api/links", {"path": path, "expires_in": 60})

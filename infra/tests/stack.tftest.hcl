@@ -55,6 +55,11 @@ mock_provider "aws" {
       domain_name = "d111111abcdef8.cloudfront.net"
     }
   }
+  mock_resource "aws_cloudwatch_event_rule" {
+    defaults = {
+      arn = "arn:aws:events:eu-central-1:123456789012:rule/mocked"
+    }
+  }
   mock_resource "aws_cloudfront_function" {
     defaults = {
       arn = "arn:aws:cloudfront::123456789012:function/mocked"
@@ -120,6 +125,8 @@ run "policies_grant_the_least" {
         data.aws_iam_policy_document.api,
         data.aws_iam_policy_document.signer,
         data.aws_iam_policy_document.edge,
+        data.aws_iam_policy_document.guardduty,
+        data.aws_iam_policy_document.guardduty_trust,
         data.aws_iam_policy_document.lambda,
         data.aws_iam_policy_document.edge_trust,
         data.aws_iam_policy_document.signer_trust,
@@ -136,6 +143,7 @@ run "policies_grant_the_least" {
         data.aws_iam_policy_document.api,
         data.aws_iam_policy_document.signer,
         data.aws_iam_policy_document.edge,
+        data.aws_iam_policy_document.guardduty,
         ] : [
         for statement in document.statement : [for resource in statement.resources : resource != "*"]
       ]
@@ -279,6 +287,37 @@ run "options" {
   assert {
     condition     = one(aws_cloudfront_distribution.this.viewer_certificate).minimum_protocol_version == "TLSv1.2_2021"
     error_message = "Old TLS is taken."
+  }
+}
+
+run "uploads_are_scanned" {
+  command = apply
+
+  variables {
+    malware_protection = true
+  }
+
+  assert {
+    condition     = length(aws_s3_bucket_notification.uploads.queue) == 0 && aws_s3_bucket_notification.uploads.eventbridge
+    error_message = "The bucket tells the queue of what nobody has scanned."
+  }
+  assert {
+    condition     = aws_cloudwatch_event_target.scanned[0].arn == aws_sqs_queue.uploads.arn
+    error_message = "Nobody tells the queue of what was scanned."
+  }
+  assert {
+    condition     = aws_lambda_function.processor.environment[0].variables["GATEPOST_MALWARE_SCAN"] == "guardduty"
+    error_message = "The processor does not wait for the scan."
+  }
+  assert {
+    condition     = one(one(aws_guardduty_malware_protection_plan.uploads[0].actions).tagging).status == "ENABLED"
+    error_message = "The scan leaves no tag."
+  }
+  assert {
+    condition = anytrue([
+      for statement in data.aws_iam_policy_document.processor.statement : contains(statement.actions, "s3:GetObjectTagging")
+    ])
+    error_message = "The processor may not read the tag."
   }
 }
 

@@ -7,6 +7,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+/// The `detail-type` with which `GuardDuty` tells what a scan of an object came to.
+const SCAN_RESULT: &str = "GuardDuty Malware Protection Object Scan Result";
+
 /// What the function was invoked with.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Invocation {
@@ -85,10 +88,10 @@ struct RawNotification {
     #[serde(rename = "detail-type")]
     detail_type: Option<String>,
     source: Option<String>,
-    detail: Option<RawDetail>,
+    detail: Option<Value>,
 }
 
-/// An event of `EventBridge`, whose names are written otherwise, and whose key is not encoded.
+/// What S3 says through `EventBridge`, whose names are written otherwise, and whose key is not encoded.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct RawDetail {
@@ -101,6 +104,23 @@ struct RawDetail {
 struct RawDetailObject {
     key: String,
     etag: Option<String>,
+    version_id: Option<String>,
+}
+
+/// What `GuardDuty` says through `EventBridge` of an object that it has scanned. What it found stands in the object's
+/// tag as well, which alone is believed.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawScan {
+    s3_object_details: RawScannedObject,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawScannedObject {
+    bucket_name: String,
+    object_key: String,
+    e_tag: Option<String>,
     version_id: Option<String>,
 }
 
@@ -182,12 +202,19 @@ impl Notice {
             };
         }
         if let (Some(kind), Some(source)) = (&raw.detail_type, &raw.source) {
-            return Ok(Self::Records(vec![match raw.detail {
-                Some(detail) if kind == "Object Created" && source == "aws.s3" => {
-                    detail.understand()
+            let detail = raw.detail.unwrap_or_default();
+            let understood = match (source.as_str(), kind.as_str()) {
+                ("aws.s3", "Object Created") => {
+                    serde_json::from_value(detail).map(RawDetail::understand)
                 }
-                _ => Record::Other(format!("{source} {kind}")),
-            }]));
+                ("aws.guardduty", SCAN_RESULT) => {
+                    serde_json::from_value(detail).map(RawScan::understand)
+                }
+                _ => Ok(Record::Other(format!("{source} {kind}"))),
+            };
+            return Ok(Self::Records(vec![understood.unwrap_or_else(|error| {
+                Record::Unreadable(format!("its detail is none of {source}'s: {error}"))
+            })]));
         }
         let records = raw.records.ok_or(
             "it is no notification of S3, SNS or EventBridge: it has no Records and no detail-type",
@@ -232,6 +259,21 @@ impl RawDetail {
             key: self.object.key,
             version_id: self.object.version_id.filter(|version| !version.is_empty()),
             etag: self.object.etag.filter(|etag| !etag.is_empty()),
+        })
+    }
+}
+
+impl RawScan {
+    fn understand(self) -> Record {
+        let object = self.s3_object_details;
+        Record::Created(CreatedObject {
+            bucket: object.bucket_name,
+            key: object.object_key,
+            version_id: object.version_id.filter(|version| !version.is_empty()),
+            etag: object
+                .e_tag
+                .map(|etag| etag.trim_matches('"').to_owned())
+                .filter(|etag| !etag.is_empty()),
         })
     }
 }
@@ -357,6 +399,20 @@ mod tests {
             .to_string()
         };
         assert_eq!(Notice::parse(&event("Object Created")), Ok(object("a+b")));
+        let scan = serde_json::json!({
+            "version": "0", "source": "aws.guardduty", "detail-type": SCAN_RESULT,
+            "detail": {
+                "schemaVersion": "1.0", "scanStatus": "COMPLETED", "resourceType": "S3_OBJECT",
+                "s3ObjectDetails": {"bucketName": "b", "objectKey": "a+b", "eTag": "e", "versionId": "v", "s3Throttled": false},
+                "scanResultDetails": {"scanResultStatus": "NO_THREATS_FOUND", "threats": null},
+            },
+        });
+        assert_eq!(Notice::parse(&scan.to_string()), Ok(object("a+b")));
+        let other = serde_json::json!({"source": "aws.s3", "detail-type": "Object Created", "detail": {"bucket": 7}});
+        assert!(matches!(
+            Notice::parse(&other.to_string()),
+            Ok(Notice::Records(records)) if matches!(records[..], [Record::Unreadable(_)])
+        ));
         assert_eq!(
             Notice::parse(&event("Object Deleted")),
             Ok(Notice::Records(vec![Record::Other(

@@ -33,6 +33,13 @@ async fn main() -> anyhow::Result<()> {
     if let Ok(queue_url) = variable("GATEPOST_OUTCOMES_QUEUE_URL") {
         processor = processor.with_outcomes(aws_sdk_sqs::Client::new(&aws), queue_url);
     }
+    match std::env::var("GATEPOST_MALWARE_SCAN").as_deref() {
+        Ok("guardduty") => processor = processor.with_malware_scan(),
+        Ok(other) if !other.is_empty() => {
+            anyhow::bail!("GATEPOST_MALWARE_SCAN is {other:?}, and can only be guardduty")
+        }
+        _ => {}
+    }
     let handler = service_fn(|event: LambdaEvent<_>| processor.handle(event));
     run(handler).await.map_err(|error| anyhow::anyhow!(error))
 }

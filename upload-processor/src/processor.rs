@@ -24,7 +24,7 @@ use crate::claim;
 use crate::event::{CreatedObject, Invocation, Message, Notice, Record, UploadKey};
 use crate::manifest::{Manifest, Verdict};
 use crate::outcomes::{Outcomes, Timings};
-use crate::storage::{self, Written};
+use crate::storage::{self, Scan, Written};
 use thumbnailer::inspect::Declared;
 use thumbnailer::rejection::Rejection;
 use thumbnailer::settings::Settings;
@@ -49,6 +49,7 @@ pub struct Processor {
     cores: Arc<Semaphore>,
     memory: Budget,
     outcomes: Option<Outcomes>,
+    wants_scan: bool,
 }
 
 /// Where uploads come from and media go.
@@ -95,6 +96,18 @@ struct Made {
     rendered: Duration,
 }
 
+impl Made {
+    /// Without a look at the bytes.
+    fn rejected(rejection: Rejection) -> Self {
+        Self {
+            result: Err(rejection),
+            waited: Duration::ZERO,
+            read: Duration::ZERO,
+            rendered: Duration::ZERO,
+        }
+    }
+}
+
 /// What became of a batch, message by message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchReport {
@@ -120,6 +133,7 @@ impl Processor {
             cores: Arc::new(Semaphore::new(n_cores)),
             memory: Budget::new(memory),
             outcomes: None,
+            wants_scan: false,
         }
     }
 
@@ -141,6 +155,13 @@ impl Processor {
     #[must_use]
     pub fn with_outcomes(mut self, sqs: aws_sdk_sqs::Client, queue_url: String) -> Self {
         self.outcomes = Some(Outcomes { sqs, queue_url });
+        self
+    }
+
+    /// Works on nothing that `GuardDuty` has not tagged as clean, and rejects what it has tagged as a threat.
+    #[must_use]
+    pub fn with_malware_scan(mut self) -> Self {
+        self.wants_scan = true;
         self
     }
 
@@ -229,7 +250,14 @@ impl Processor {
         if let Some(manifest) = self.read_manifest(&upload).await? {
             return self.finished_before(&upload, manifest).await;
         }
-        let Some(source) = storage::open(&self.s3, object).await? else {
+        // Before it is opened, which fails if it was overwritten since: so the tag is of what is opened.
+        let scan = if self.wants_scan {
+            storage::scan(&self.s3, object).await?
+        } else {
+            Some(Scan::Clean)
+        };
+        let source = storage::open(&self.s3, object).await?;
+        let (Some(scan), Some(source)) = (scan, source) else {
             return Ok(ignored(
                 "the object was overwritten or deleted since".to_owned(),
             ));
@@ -249,7 +277,10 @@ impl Processor {
             waited: waited_for_memory,
             read,
             rendered,
-        } = self.make(source, core).await?;
+        } = match scan {
+            Scan::Clean => self.make(source, core).await?,
+            Scan::Threat => Made::rejected(Rejection::Malware),
+        };
         let writing = Instant::now();
         if let Ok(made) = &result {
             self.write_renditions(&upload, made).await?;
@@ -360,15 +391,10 @@ impl Processor {
         source: storage::Upload,
         core: OwnedSemaphorePermit,
     ) -> Result<Made, Retry> {
-        let mut made = Made {
-            result: Err(Rejection::TooLarge {
-                bytes: source.bytes,
-                max: self.settings.max_bytes,
-            }),
-            waited: Duration::ZERO,
-            read: Duration::ZERO,
-            rendered: Duration::ZERO,
-        };
+        let mut made = Made::rejected(Rejection::TooLarge {
+            bytes: source.bytes,
+            max: self.settings.max_bytes,
+        });
         if source.bytes > self.settings.max_bytes {
             return Ok(made);
         }

@@ -71,6 +71,47 @@ impl Upload {
     }
 }
 
+/// The tag in which `GuardDuty` says what its scan of an object came to.
+const SCAN_TAG: &str = "GuardDutyMalwareScanStatus";
+
+/// What a malware scan came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Scan {
+    Clean,
+    Threat,
+}
+
+/// What the scan of an object found; an error while nothing says that it is clean. `None` when it is no longer there.
+pub(crate) async fn scan(s3: &Client, object: &CreatedObject) -> Result<Option<Scan>, Retry> {
+    let request = s3
+        .get_object_tagging()
+        .bucket(&object.bucket)
+        .key(&object.key)
+        .set_version_id(object.version_id.clone());
+    let tags = match request.send().await {
+        Ok(output) => output.tag_set,
+        Err(error) if status(&error) == Some(404) => return Ok(None),
+        Err(error) => {
+            return Err(Retry::new(
+                "reading the upload's tags",
+                &DisplayErrorContext(error),
+            ));
+        }
+    };
+    let verdict = tags.iter().find(|tag| tag.key == SCAN_TAG);
+    match verdict.map(|tag| tag.value.as_str()) {
+        Some("NO_THREATS_FOUND") => Ok(Some(Scan::Clean)),
+        Some("THREATS_FOUND") => Ok(Some(Scan::Threat)),
+        // UNSUPPORTED, ACCESS_DENIED, FAILED: an operator has to look at it.
+        Some(other) => Err(Retry {
+            reason: format!("the malware scan ended with {other}"),
+        }),
+        None => Err(Retry {
+            reason: "the upload is not scanned for malware yet".to_owned(),
+        }),
+    }
+}
+
 /// A small object, read whole.
 pub(crate) struct Small {
     pub(crate) data: Vec<u8>,

@@ -28,6 +28,10 @@ const MAX_EDGE_BYTES: usize = 1_500_000;
 const MAX_PROCESSOR_BYTES: usize = 8_000_000;
 /// And for the signing API, for the same reason.
 const MAX_API_BYTES: usize = 8_000_000;
+/// What a response that is generated at viewer-request may have, headers and body; beyond it viewers get a 502.
+const MAX_RESPONSE_BYTES: usize = 40_960;
+/// The longest URL that CloudFront takes. Encoded into another it takes three times as much.
+const MAX_URL_BYTES: usize = 8192;
 /// CloudFront's quota is 75 of a distribution; 25 in older accounts. One is the API's.
 const MAX_BEHAVIOURS: usize = 24;
 /// The glibc of Amazon Linux 2023, on which Lambda runs Node.js and `provided.al2023`.
@@ -103,6 +107,7 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
         !config.edge.issuers.is_empty(),
         "the configuration names no issuer, so that nobody could sign in; add [[issuers]] (the local stack's own is not packed)"
     );
+    check_responses(&config.edge)?;
     let (addon, edge_glibc) = built(&ADDON)?;
     let (bootstrap, processor_glibc) = built(&BOOTSTRAP)?;
     let (program, api_glibc) = built(&SIGNING_API)?;
@@ -147,6 +152,22 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
     write(&args.out, "manifest.json", &manifest_json)?;
     println!("{}", args.out.join("manifest.json").display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// The largest answer of the authorizer's own: to sign in, or to a preflight.
+fn check_responses(config: &edge_auth::Config) -> anyhow::Result<()> {
+    let login = config.login.as_ref().map_or(0, String::len) + 3 * MAX_URL_BYTES;
+    let preflight = config.cors.as_ref().map_or(0, |cors| {
+        let names = cors.methods.iter().chain(&cors.headers);
+        names.map(|name| name.len() + 2).sum::<usize>() + MAX_URL_BYTES
+    });
+    for (key, bytes) in [("deny.login", login), ("cors", preflight)] {
+        ensure!(
+            bytes < MAX_RESPONSE_BYTES,
+            "{key} makes answers of up to {bytes} bytes, and CloudFront takes {MAX_RESPONSE_BYTES} from the edge: shorten it"
+        );
+    }
+    Ok(())
 }
 
 /// What CloudFront is told that the rules are about: the part of each path that no request chooses, and all below it.
@@ -354,4 +375,62 @@ fn write(folder: &Path, name: &str, content: &[u8]) -> anyhow::Result<()> {
     }
     file.persist(folder.join(name)).with_context(failed)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use edge_auth::config::{Access, RequiredClaims, Rule};
+
+    use super::*;
+
+    fn config(paths: &[&str]) -> edge_auth::Config {
+        let rule = |path: &&str| Rule {
+            path: (*path).to_owned(),
+            access: Access::Anyone,
+            methods: Vec::new(),
+            claims: RequiredClaims::new(),
+        };
+        edge_auth::Config {
+            rules: paths.iter().map(rule).collect(),
+            ..edge_auth::Config::default()
+        }
+    }
+
+    #[test]
+    fn rules_become_the_paths_of_behaviours() {
+        let found = behaviours(&config(&[
+            "/media/{owner}/**",
+            "/media/shared/**",
+            "/team/{claim:groups}/**",
+            "/a/b-*/c",
+            "/robots.txt",
+            "/media/{owner}/x",
+        ]));
+        assert_eq!(
+            found.unwrap(),
+            [
+                "/media/*",
+                "/media/shared/*",
+                "/team/*",
+                "/a/*",
+                "/robots.txt"
+            ]
+        );
+        for path in ["/**", "/{owner}/**", "/", "/api/x", "/é/**"] {
+            assert!(behaviours(&config(&[path])).is_err(), "{path}");
+        }
+        let many: Vec<_> = (0..=MAX_BEHAVIOURS).map(|n| format!("/{n}/**")).collect();
+        let many: Vec<_> = many.iter().map(String::as_str).collect();
+        assert!(behaviours(&config(&many)).is_err());
+        assert!(behaviours(&config(&many[1..])).is_ok());
+    }
+
+    #[test]
+    fn answers_that_cloudfront_would_not_take_are_known_before() {
+        let mut config = config(&[]);
+        config.login = Some("https://login.example.com/?return_to={url}".to_owned());
+        assert!(check_responses(&config).is_ok());
+        config.login = Some(format!("https://login.example.com/{}", "x".repeat(20_000)));
+        assert!(check_responses(&config).is_err());
+    }
 }

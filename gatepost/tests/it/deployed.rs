@@ -42,7 +42,7 @@ async fn uploads_reach_the_packaged_processor_and_what_fails_lies_in_the_dead_le
         endpoint: stack.endpoint.clone(),
     };
     let [dead, uploads, outcomes] = account
-        .deploy(&dist.path().join("upload-processor.zip"))
+        .deploy(&dist.path().join("upload-processor.zip"), json!({}))
         .await;
 
     // One upload whose manifest cannot be read will never be finished.
@@ -135,7 +135,7 @@ async fn the_packaged_api_signs_what_the_packaged_processor_finishes() {
         endpoint: stack.endpoint.clone(),
     };
     account
-        .deploy(&dist.path().join("upload-processor.zip"))
+        .deploy(&dist.path().join("upload-processor.zip"), json!({}))
         .await;
     account
         .deploy_api(&dist.path().join("signing-api.zip"))
@@ -207,6 +207,78 @@ async fn the_packaged_api_signs_what_the_packaged_processor_finishes() {
     assert_eq!(page["body"], r#"{"items":[]}"#, "{page}");
     let nobody = account.ask("", "GET", "/api/media", &Value::Null).await;
     assert_eq!(nobody["statusCode"], 401, "{nobody}");
+}
+
+/// With the gate for malware nothing is worked on before somebody says that it is clean.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_known_to_be_clean_is_not_opened() {
+    let Some(stack) = MiniStack::start_without_signatures() else {
+        return;
+    };
+    let dist = tempfile::tempdir().unwrap();
+    package(dist.path());
+    let account = Account {
+        http: Client::new(),
+        endpoint: stack.endpoint.clone(),
+    };
+    let gate = json!({"GATEPOST_MALWARE_SCAN": "guardduty"});
+    account
+        .deploy(&dist.path().join("upload-processor.zip"), gate)
+        .await;
+    let jpeg = photo(640, 480);
+    for (letter, tag) in [
+        ('g', Some("NO_THREATS_FOUND")),
+        ('t', Some("THREATS_FOUND")),
+        ('f', Some("FAILED")),
+        ('n', None),
+    ] {
+        let url = format!(
+            "{}/uploads/uploads/{OWNER}/{}",
+            account.endpoint,
+            id(letter)
+        );
+        let mut request = account.http.put(url).header("content-type", "image/jpeg");
+        if let Some(tag) = tag {
+            request = request.header("x-amz-tagging", format!("GuardDutyMalwareScanStatus={tag}"));
+        }
+        let answer = request.body(jpeg.clone()).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+    }
+    assert_eq!(account.manifest(&id('g')).await["status"], "ready");
+    let threat = account.manifest(&id('t')).await;
+    assert_eq!(threat["reason"]["code"], "malware", "{threat}");
+    assert!(threat["renditions"].is_null(), "{threat}");
+
+    // As GuardDuty tells of a scan that is done.
+    let scanned = |letter: char| {
+        json!({
+            "version": "0", "source": "aws.guardduty",
+            "detail-type": "GuardDuty Malware Protection Object Scan Result",
+            "detail": {"s3ObjectDetails": {
+                "bucketName": "uploads", "objectKey": format!("uploads/{OWNER}/{}", id(letter)),
+            }},
+        })
+    };
+    let messages: Vec<_> = "gfn"
+        .chars()
+        .map(|letter| {
+            json!({"messageId": letter, "eventSource": "aws:sqs", "body": scanned(letter).to_string()})
+        })
+        .collect();
+    let url = format!(
+        "{}/2015-03-31/functions/gatepost-upload-processor/invocations",
+        account.endpoint
+    );
+    let request = account.http.post(url).json(&json!({"Records": messages}));
+    let answer: Value = request.send().await.unwrap().json().await.unwrap();
+    assert_eq!(
+        answer,
+        json!({"batchItemFailures": [{"itemIdentifier": "f"}, {"itemIdentifier": "n"}]})
+    );
+    for letter in ['f', 'n'] {
+        let path = format!("media/{OWNER}/{}/manifest.json", id(letter));
+        assert_eq!(account.get("media", &path).await, None);
+    }
 }
 
 /// Made again, elsewhere, it is the same, byte for byte; and Lambda may start what it is to start.
@@ -321,7 +393,7 @@ pub(crate) fn package(dist: &Path) -> Value {
 
 impl Account {
     /// Makes buckets, queues and the function; answers with the queues' addresses.
-    async fn deploy(&self, zip: &Path) -> [String; 3] {
+    async fn deploy(&self, zip: &Path, more_variables: Value) -> [String; 3] {
         for bucket in ["uploads", "media"] {
             let url = format!("{}/{bucket}", self.endpoint);
             let answer = self.http.put(url).send().await.unwrap();
@@ -333,7 +405,7 @@ impl Account {
         let (uploads, uploads_arn) = self.queue("gatepost-uploads", attributes).await;
         let (outcomes, _) = self.queue("gatepost-outcomes", json!({})).await;
 
-        let function = json!({
+        let mut function = json!({
             "FunctionName": "gatepost-upload-processor",
             "Runtime": "provided.al2023",
             "Handler": "bootstrap",
@@ -351,6 +423,10 @@ impl Account {
                 "AWS_REGION": REGION,
             }},
         });
+        let variables = &mut function["Environment"]["Variables"];
+        for (name, value) in more_variables.as_object().unwrap() {
+            variables[name] = value.clone();
+        }
         self.call("/2015-03-31/functions", &function).await;
         let mapping = json!({
             "FunctionName": "gatepost-upload-processor",

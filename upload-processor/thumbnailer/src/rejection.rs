@@ -32,6 +32,9 @@ pub enum Rejection {
     /// The file breaks its format's rules, or a decoder gave up on it.
     #[error("corrupt: {0}")]
     Corrupt(Cow<'static, str>),
+    /// A scanner found something harmful in it.
+    #[error("malware")]
+    Malware,
     /// The deadline passed; holds the step that was not begun.
     #[error("deadline passed before {0}")]
     Timeout(&'static str),
@@ -159,6 +162,7 @@ impl Rejection {
             Self::Animated(_) => "animated",
             Self::ChecksumMismatch { .. } => "checksum_mismatch",
             Self::Corrupt(_) => "corrupt",
+            Self::Malware => "malware",
             Self::Timeout(_) => "timeout",
             Self::TooComplex(_) => "too_complex",
             Self::TooLarge { .. } => "too_large",
@@ -182,6 +186,9 @@ impl Rejection {
             }
             Self::Corrupt(_) => {
                 "This file is damaged and cannot be shown in full. Please export or take the picture again.".into()
+            }
+            Self::Malware => {
+                "Something harmful was found in this file, so it was not taken.".into()
             }
             Self::Timeout(_) => {
                 "This picture took too long to process. Please upload a smaller version.".into()
