@@ -50,7 +50,7 @@ struct PolicyArgs {
     /// Make the same signature for all who ask within such a while, so that browsers can use their caches.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     shared_within: Option<SignedDuration>,
-    /// Not before this time.
+    /// Not before this time, and from then on for as long.
     #[arg(long, value_name = "RFC3339")]
     not_before: Option<Timestamp>,
     /// Only for viewers with these IPv4 addresses, such as 192.0.2.0/24.

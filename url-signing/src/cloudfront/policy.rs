@@ -100,7 +100,7 @@ impl Policy {
         self
     }
 
-    /// Not before this moment, in whole seconds.
+    /// Not before this moment, in whole seconds. The lifetime begins there, where that is later than the time of signing.
     pub fn not_before(mut self, moment: Timestamp) -> Self {
         self.not_before = Some(moment);
         self
@@ -142,18 +142,18 @@ impl Policy {
                 now: whole_seconds(now),
             });
         }
-        let seconds = seconds.saturating_add(self.window.as_secs());
-        let expires_at = window_start(now, self.window)
-            .checked_add(SignedDuration::from_secs(seconds))
-            .map_err(|_| SigningError::ExpiryTooLate {
-                latest: Timestamp::MAX,
-            })?;
+        let after = |moment: Timestamp, seconds: i64| {
+            moment
+                .checked_add(SignedDuration::from_secs(seconds))
+                .map_err(|_| SigningError::ExpiryTooLate {
+                    latest: Timestamp::MAX,
+                })
+        };
+        let of_window = seconds.saturating_add(self.window.as_secs());
+        let expires_at = after(window_start(now, self.window), of_window)?;
         match self.not_before {
-            Some(moment) if expires_at <= moment => Err(SigningError::ExpiryNotInFuture {
-                expires_at,
-                now: moment,
-            }),
-            _ => Ok(expires_at),
+            Some(moment) => Ok(expires_at.max(after(whole_seconds(moment), seconds)?)),
+            None => Ok(expires_at),
         }
     }
 
