@@ -46,6 +46,18 @@ pub(super) async fn read(content_type: &str, body: &mut Body) -> (BytesMut, Opti
     (head, None)
 }
 
+/// Reads on to the end, or to more than any form may have. `s3s` 0.14.1 keeps a form's file in memory anyway, and fails
+/// to read some that come in unlucky pieces ("failed to read file stream"): so they come in one.
+pub(super) async fn read_whole(head: &mut BytesMut, body: &mut Body, max_bytes: usize) {
+    while head.len() <= max_bytes
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        if let Some(data) = frame.data_ref() {
+            head.extend_from_slice(data);
+        }
+    }
+}
+
 /// The parameter of `multipart/form-data` (RFC 2046 §5.1.1), in quotation marks or not.
 fn boundary(content_type: &str) -> Option<&str> {
     let parameters = content_type.split(';').skip(1);

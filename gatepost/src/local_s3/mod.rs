@@ -44,6 +44,8 @@ pub(crate) struct LocalS3 {
     address: SocketAddr,
     service: S3Service,
     cors: Cors,
+    /// A form with all that is around its file.
+    max_body_bytes: usize,
 }
 
 impl LocalS3 {
@@ -88,6 +90,9 @@ impl LocalS3 {
             address: listener.local_addr()?,
             listener,
             service: builder.build(),
+            max_body_bytes: usize::try_from(max_form_bytes)
+                .unwrap_or(usize::MAX)
+                .saturating_add(64 * 1024),
             cors: Cors {
                 origins: Vec::new(),
             },
@@ -109,9 +114,11 @@ impl LocalS3 {
         self,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
-        let router = Router::new()
-            .fallback(answer)
-            .with_state((self.service, self.cors));
+        let router = Router::new().fallback(answer).with_state((
+            self.service,
+            self.cors,
+            self.max_body_bytes,
+        ));
         axum::serve(self.listener, router)
             .with_graceful_shutdown(stop)
             .await
@@ -134,7 +141,10 @@ async fn listen_as_before(folder: &Path) -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
-async fn answer(State((service, cors)): State<(S3Service, Cors)>, request: Request) -> Response {
+async fn answer(
+    State((service, cors, max_body_bytes)): State<(S3Service, Cors, usize)>,
+    request: Request,
+) -> Response {
     if let Some(response) = cors.preflight(&request) {
         return response;
     }
@@ -157,6 +167,9 @@ async fn answer(State((service, cors)): State<(S3Service, Cors)>, request: Reque
             let content_type = headers.get(header::CONTENT_TYPE);
             let content_type = content_type.and_then(|value| value.to_str().ok());
             (head, fault) = form_head::read(content_type.unwrap_or_default(), &mut body).await;
+            if fault.is_none() {
+                form_head::read_whole(&mut head, &mut body, max_body_bytes).await;
+            }
         }
         let body = Lingering::after(head, body);
         if let Some(fault) = fault {
