@@ -5,7 +5,7 @@ use object::Endianness;
 use object::elf::FileHeader64;
 use object::read::elf::{FileHeader as _, SectionHeader as _};
 
-/// The newest `GLIBC_x.y` among the versions that an x86-64 object needs.
+/// The newest `GLIBC_x.y` among the versions that an object needs.
 pub(super) fn needed(content: &[u8]) -> anyhow::Result<(u16, u16)> {
     let header = FileHeader64::<Endianness>::parse(content)?;
     let endian = header.endian()?;

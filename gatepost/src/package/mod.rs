@@ -17,8 +17,8 @@ use sha2::{Digest as _, Sha256};
 use crate::config::Config;
 use crate::web::{self, Web};
 
-pub(crate) use build::{ADDON, Artifact};
-use build::{BOOTSTRAP, SIGNING_API};
+use build::{ADDON, Artifact, BOOTSTRAP, SIGNING_API};
+pub(crate) use build::{Architecture, addon};
 
 /// The handler of the Lambda@Edge face.
 const INDEX: &str = include_str!("../../../edge-auth/lambda-edge/index.mjs");
@@ -45,6 +45,14 @@ pub(crate) struct PackageArgs {
     /// The configuration that is packed in [default: gatepost.toml where there is one].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// What the API and the processor run on; the authorizer runs on x86_64, the edge has nothing else.
+    #[arg(
+        long,
+        value_enum,
+        default_value = "x86_64",
+        value_name = "ARCHITECTURE"
+    )]
+    arch: Architecture,
 }
 
 /// A file of a package.
@@ -86,7 +94,7 @@ struct Package {
     source_code_hash: String,
     handler: &'static str,
     runtimes: &'static [&'static str],
-    architecture: &'static str,
+    architecture: Architecture,
     glibc: String,
     /// The path patterns of the behaviours that it stands in front of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -108,14 +116,15 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
         "the configuration names no issuer, so that nobody could sign in; add [[issuers]] (the local stack's own is not packed)"
     );
     check_responses(&config.edge)?;
-    let (addon, edge_glibc) = built(&ADDON)?;
-    let (bootstrap, processor_glibc) = built(&BOOTSTRAP)?;
-    let (program, api_glibc) = built(&SIGNING_API)?;
+    let (bootstrap, processor_glibc) = built(&BOOTSTRAP, args.arch)?;
+    let (program, api_glibc) = built(&SIGNING_API, args.arch)?;
+    let (addon, edge_glibc) = built(&ADDON, Architecture::X86_64)?;
     let edge = Packed {
         file: "edge-auth.zip",
         max_bytes: MAX_EDGE_BYTES,
         handler: "index.handler",
         runtimes: &["nodejs22.x", "nodejs24.x"],
+        architecture: Architecture::X86_64,
         glibc: edge_glibc,
         paths: behaviours(&config.edge)?,
         files: edge_files(&config.edge, addon)?,
@@ -125,6 +134,7 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
         max_bytes: MAX_PROCESSOR_BYTES,
         handler: "bootstrap",
         runtimes: &["provided.al2023"],
+        architecture: args.arch,
         glibc: processor_glibc,
         paths: Vec::new(),
         files: program_files(bootstrap, serde_json::to_vec(&config.images)?),
@@ -134,6 +144,7 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
         max_bytes: MAX_API_BYTES,
         handler: "bootstrap",
         runtimes: &["provided.al2023"],
+        architecture: args.arch,
         glibc: api_glibc,
         paths: Vec::new(),
         files: program_files(program, serde_json::to_vec(&config.api(&config.edge))?),
@@ -235,8 +246,8 @@ fn write_page(folder: &Path) -> anyhow::Result<Vec<WebContent>> {
 }
 
 /// Builds something and makes sure that Lambda can load it: its bytes, and the glibc that it needs.
-fn built(artifact: &Artifact) -> anyhow::Result<(Vec<u8>, String)> {
-    let path = artifact.build()?;
+fn built(artifact: &Artifact, architecture: Architecture) -> anyhow::Result<(Vec<u8>, String)> {
+    let path = artifact.build(architecture)?;
     let shown = path.display();
     let content = std::fs::read(&path).with_context(|| format!("{shown} cannot be read"))?;
     let needed =
@@ -258,6 +269,7 @@ struct Packed {
     max_bytes: usize,
     handler: &'static str,
     runtimes: &'static [&'static str],
+    architecture: Architecture,
     glibc: String,
     paths: Vec<String>,
     files: Vec<PackedFile>,
@@ -293,7 +305,7 @@ impl Packed {
             source_code_hash: BASE64.encode(&Sha256::digest(&zip)),
             handler: self.handler,
             runtimes: self.runtimes,
-            architecture: "x86_64",
+            architecture: self.architecture,
             glibc: self.glibc,
             paths: self.paths,
             contents: contents.collect(),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::Played;
-use crate::package::{ADDON, edge_files};
+use crate::package;
 
 const RUNNER: &str = include_str!("runner.mjs");
 
@@ -38,8 +38,8 @@ impl NodeFace {
     /// Unpacks the face with a configuration, and starts it.
     pub(super) fn start(config: &edge_auth::Config, now: Timestamp) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let addon = std::fs::read(ADDON.build()?)?;
-        for file in edge_files(config, addon)? {
+        let addon = std::fs::read(package::addon()?)?;
+        for file in package::edge_files(config, addon)? {
             std::fs::write(folder.path().join(file.name), file.content)?;
         }
         let runner = folder.path().join("runner.mjs");

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 
-use crate::harness::{Gatepost, gatepost, photo, text};
+use crate::harness::{Gatepost, gatepost, photo, repository, text};
 
 /// Runs it and gives exit code, stdout and stderr.
 fn run(arguments: &[&str], folder: &Path) -> (Option<i32>, String, String) {
@@ -145,6 +145,35 @@ fn text_that_is_not_toml_is_reported_with_its_line() {
     let (code, _, stderr) = run(&["replay", "."], folder.path());
     assert_eq!(code, Some(2));
     assert!(stderr.contains("gatepost.toml:2:"), "{stderr}");
+}
+
+#[test]
+fn a_toolchain_that_cannot_build_for_arm64_is_told_what_it_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("secret"), [7; 32]).unwrap();
+    let config = folder.path().join("gatepost.toml");
+    std::fs::write(
+        &config,
+        "[[issuers]]\nissuer = \"https://login.example.com/\"\naudiences = [\"media\"]\n\
+         algorithms = [\"HS256\"]\nsecrets = [{ kid = \"test\", file = \"secret\" }]\n",
+    )
+    .unwrap();
+    let out = folder.path().join("dist");
+    let output = gatepost()
+        .args(["package", "--arch", "arm64", "--config"])
+        .arg(&config)
+        .arg("--out")
+        .arg(&out)
+        .current_dir(repository(""))
+        // One that knows no folder of libraries for any target.
+        .env("RUSTC", "true")
+        .output()
+        .unwrap();
+    let (stdout, stderr) = text(&output);
+    assert_eq!((output.status.code(), stdout.as_str()), (Some(1), ""));
+    let said = "has no standard library for aarch64-unknown-linux-gnu: rustup target add aarch64-unknown-linux-gnu";
+    assert!(stderr.contains(said), "{stderr}");
+    assert!(!out.exists());
 }
 
 #[test]
