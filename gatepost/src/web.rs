@@ -1,7 +1,12 @@
-//! The page, embedded in the binary by `build.rs`: which of its files a path names, and with which headers.
+//! The page, embedded in the binary by `build.rs`: which of its files a path names, and with which headers. Beside them
+//! stand its settings, which the configuration makes.
 
-use axum::body::Body;
+use std::borrow::Cow;
+
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, Method, Response, StatusCode, header};
+
+use crate::config::PageSettings;
 
 mod assets {
     include!(concat!(env!("OUT_DIR"), "/web_assets.rs"));
@@ -11,23 +16,32 @@ mod assets {
 pub(crate) struct WebFile {
     /// Such as `assets/index-4f2a.js`.
     pub(crate) path: &'static str,
-    pub(crate) content: &'static [u8],
+    pub(crate) content: Cow<'static, [u8]>,
     pub(crate) content_type: &'static str,
     pub(crate) cache_control: &'static str,
 }
 
-/// What a deployment serves: all but the local stack's own page to sign in.
-pub(crate) fn deployed_files() -> impl Iterator<Item = WebFile> {
-    let files = assets::FILES.iter();
-    let deployed = files.filter(|(name, _)| *name != SIGN_IN_PAGE && !name.contains("/sign-in"));
-    deployed.map(|(name, content)| WebFile {
+/// What a deployment serves: all but the local stack's own page to sign in, and the page's settings.
+pub(crate) fn deployed_files(settings: &PageSettings) -> serde_json::Result<Vec<WebFile>> {
+    let file = |name: &'static str, content| WebFile {
         path: name.trim_start_matches('/'),
         content,
         content_type: media_type(name),
         cache_control: cache_control(name),
-    })
+    };
+    let deployed = assets::FILES
+        .iter()
+        .filter(|(name, _)| *name != SIGN_IN_PAGE && !name.contains("/sign-in"));
+    let mut files: Vec<_> = deployed
+        .map(|(name, content)| file(name, Cow::Borrowed(*content)))
+        .collect();
+    files.push(file(SETTINGS, Cow::Owned(serde_json::to_vec(settings)?)));
+    files.sort_unstable_by_key(|file| file.path);
+    Ok(files)
 }
 
+/// What the page asks for before it shows itself.
+const SETTINGS: &str = "/settings.json";
 /// Of the local stack alone.
 const SIGN_IN_PAGE: &str = "/sign-in.html";
 
@@ -44,17 +58,19 @@ fn cache_control(name: &str) -> &'static str {
 #[derive(Clone)]
 pub(crate) struct Web {
     content_security_policy: HeaderValue,
+    settings: Bytes,
 }
 
 impl Web {
     /// A page that may post to the bucket at this origin, and to nothing else that is not its own.
-    pub(crate) fn new(s3_origin: &str) -> anyhow::Result<Self> {
+    pub(crate) fn new(s3_origin: &str, settings: &PageSettings) -> anyhow::Result<Self> {
         let policy = format!(
             "default-src 'self'; img-src 'self' blob: data:; connect-src 'self' {s3_origin}; \
              style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
         );
         Ok(Self {
             content_security_policy: HeaderValue::from_str(&policy)?,
+            settings: serde_json::to_vec(settings)?.into(),
         })
     }
 
@@ -75,6 +91,7 @@ impl Web {
         }
         match path {
             "/" => Some(self.page("/index.html")),
+            SETTINGS => Some(self.answer(SETTINGS, Body::from(self.settings.clone()))),
             asset => self.embedded(asset),
         }
     }
@@ -86,7 +103,11 @@ impl Web {
 
     fn embedded(&self, name: &str) -> Option<Response<Body>> {
         let (_, content) = assets::FILES.iter().find(|(found, _)| *found == name)?;
-        let mut response = Response::new(Body::from(*content));
+        Some(self.answer(name, Body::from(*content)))
+    }
+
+    fn answer(&self, name: &str, content: Body) -> Response<Body> {
+        let mut response = Response::new(content);
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
@@ -108,7 +129,7 @@ impl Web {
             header::CACHE_CONTROL,
             HeaderValue::from_static(cache_control(name)),
         );
-        Some(response)
+        response
     }
 }
 

@@ -45,8 +45,9 @@ describe('the page', { timeout: 240 * SECONDS }, () => {
     await page.getByTestId('sign-in-alice').click()
     await page.getByTestId('who').waitFor()
     assert.equal(await page.getByTestId('who').innerText(), 'alice')
-    assert.equal(new URL(page.url()).pathname, '/')
+    assert.equal(page.url(), `${gatepost.origin}/`, 'no code is left in the address')
     await page.getByTestId('gallery-empty').waitFor()
+    assert.equal(await page.evaluate(() => JSON.stringify({ ...sessionStorage, ...localStorage })), '{}', 'no token is kept')
   })
 
   test('a photo becomes a thumbnail, a text file called .jpg is refused with a reason', async () => {
@@ -132,7 +133,7 @@ describe('the page', { timeout: 240 * SECONDS }, () => {
     const reasons = await page.getByTestId('reason').allInnerTexts()
     assert.equal(reasons.length, 4)
     assert.match(reasons[0], /Most Compatible/)
-    assert.match(reasons[1], /JPEG, PNG or WebP/)
+    assert.match(reasons[1], /JPEG, PNG, or WebP/)
     assert.match(reasons[2], /empty/)
     assert.match(reasons[3], /25 MB/)
     page.off('request', listen)
@@ -320,8 +321,18 @@ describe('the page', { timeout: 240 * SECONDS }, () => {
     await page.getByTestId('sign-in').waitFor()
     assert.equal((await look(page, path)).status, 401)
     await page.goto(path)
-    assert.equal(new URL(page.url()).pathname, '/dev/sign-in')
-    await page.getByTestId('sign-in-alice').waitFor()
+    await page.getByTestId('sign-in-alice').click()
+    await page.waitForURL((url) => url.pathname === path)
+    assert.equal(await page.evaluate(() => document.contentType), 'image/webp', 'signed in, the picture itself is shown')
+
+    // A code that another one asked for signs nobody in.
+    await page.goto('/')
+    await page.getByTestId('sign-out').click()
+    await page.getByTestId('sign-in').waitFor()
+    await page.goto('/?code=stolen&state=guessed')
+    assert.match(await page.getByTestId('sign-in-notice').innerText(), /didn’t work/)
+    await screenshot(page, '13-sign-in-failed')
+    assert.deepEqual(await page.context().cookies(), [])
   })
 
   test('a session that ends takes nothing away', async () => {

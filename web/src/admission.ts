@@ -2,17 +2,18 @@
 // them. Called by `uploads` for each file. It never looks into the bytes: what a file really is,
 // the server decides, and it never trusts what was said here.
 
+import type { Settings } from './settings'
 import { strings } from './strings'
 
-export const MAX_BYTES = 25 * 1024 * 1024
-export const TYPES: readonly string[] = ['image/jpeg', 'image/png', 'image/webp']
+/** What this site takes. */
+export type Limits = Pick<Settings, 'types' | 'max_bytes'>
 
 /** The sentence that turns the file away, or `null` when it may be tried. */
-export function refusalOf(file: { name: string; type: string; size: number }): string | null {
+export function refusalOf(file: { name: string; type: string; size: number }, limits: Limits): string | null {
   if (isHeic(file)) return strings.refusal.heic
-  if (!TYPES.includes(file.type)) return strings.refusal.type
+  if (!limits.types.includes(file.type)) return strings.refusal.type(limits.types)
   if (file.size === 0) return strings.refusal.empty
-  if (file.size > MAX_BYTES) return strings.refusal.size(file.size, MAX_BYTES)
+  if (file.size > limits.max_bytes) return strings.refusal.size(file.size, limits.max_bytes)
   return null
 }
 

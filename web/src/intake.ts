@@ -3,7 +3,7 @@
 
 import { getDroppedFiles } from '@uppy/core/utils'
 
-import { MAX_BYTES, TYPES } from './admission'
+import type { Limits } from './admission'
 import { element, icon } from './element'
 import { strings } from './strings'
 
@@ -12,14 +12,17 @@ export class Intake {
   /** Covers the page while files hover over it. */
   readonly overlay: HTMLElement
 
-  constructor(private readonly take: (files: File[]) => void) {
+  constructor(
+    limits: Limits,
+    private readonly take: (files: File[]) => void,
+  ) {
     const input = element('input', {
       type: 'file',
       id: 'file-input',
       class: 'visually-hidden',
       'data-testid': 'file-input',
       // Naming JPEG and not HEIC makes iPhones convert while picking.
-      accept: TYPES.join(','),
+      accept: limits.types.join(','),
       multiple: true,
       'aria-describedby': 'intake-limits',
     })
@@ -43,7 +46,7 @@ export class Intake {
           element('label', { class: 'button primary', for: 'file-input' }, strings.intake.choose),
           element('span', { class: 'intake-ways' }, strings.intake.ways),
         ),
-        element('p', { class: 'intake-limits', id: 'intake-limits' }, strings.intake.limits(MAX_BYTES)),
+        element('p', { class: 'intake-limits', id: 'intake-limits' }, strings.intake.limits(limits.types, limits.max_bytes)),
       ),
     )
 

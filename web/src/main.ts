@@ -1,5 +1,6 @@
-// Puts the page together: who is signed in decides between the welcome and the gallery, and here the
-// modules are wired to each other. Loaded by index.html. It never holds state of its own.
+// Puts the page together: who is signed in decides between the welcome and the gallery, somebody who
+// comes back from an identity provider is taken in, and here the modules are wired to each other. Loaded
+// by index.html. It never holds state of its own.
 
 import './styles/base.css'
 import './styles/welcome.css'
@@ -10,12 +11,15 @@ import './styles/lightbox.css'
 
 import { Announcer } from './announcer'
 import { Api } from './api'
+import { begin, complete, isArrival } from './code-flow'
 import { element } from './element'
-import { sentenceFor } from './fault'
+import { Fault, sentenceFor } from './fault'
 import { Gallery } from './gallery'
 import { Intake } from './intake'
 import mark from './mark.svg'
-import { currentSession, type Session, SessionWatch, signInUrl } from './session'
+import { returnPath } from './return-path'
+import { currentSession, type Renewal, type Session, SessionWatch, SIGN_IN, startSession } from './session'
+import { fetchSettings, type Settings } from './settings'
 import { strings } from './strings'
 import { UploadList } from './upload-list'
 import { Uploads } from './uploads'
@@ -26,10 +30,23 @@ const page = document.querySelector<HTMLElement>('#page')!
 void start()
 
 async function start(): Promise<void> {
+  const query = new URLSearchParams(location.search)
+  // A code is of use once, and belongs in no history.
+  history.replaceState(null, '', '/')
   try {
+    const settings = await fetchSettings()
+    const arrival = await arrive(settings, query)
+    if ('failed' in arrival) return showWelcome(settings, arrival.failed)
     const session = await currentSession()
-    if (session === null) page.replaceChildren(header(), welcome())
-    else showApp(session)
+    if (session !== null) {
+      // Only now: without a session that would lead here again.
+      if (arrival.returnTo !== '/') return location.replace(arrival.returnTo)
+      return showApp(settings, session, arrival.renewal)
+    }
+    if (arrival.renewal) return showWelcome(settings, strings.signIn.noCookie)
+    const leadsTo = query.has('sign_in') ? await wayOut(settings, query.get('return_to')) : null
+    if (leadsTo === null) showWelcome(settings)
+    else location.assign(leadsTo)
   } catch {
     const retry = element('button', { type: 'button', class: 'button' }, strings.session.retry)
     retry.addEventListener('click', () => void start())
@@ -37,19 +54,48 @@ async function start(): Promise<void> {
   }
 }
 
-function showApp(session: Session): void {
+/** What somebody comes with: a session to be, straight from an identity provider, or nothing. */
+type Arrived = { returnTo: string; renewal?: Renewal } | { failed: string }
+
+async function arrive({ sign_in: way }: Settings, query: URLSearchParams): Promise<Arrived> {
+  if (way === null || !('authorize' in way) || !isArrival(query)) return { returnTo: '/' }
+  const arrival = await complete(way, query)
+  if ('failed' in arrival) return { failed: strings.signIn.failed(arrival.failed) }
+  try {
+    return { returnTo: arrival.returnTo, renewal: await startSession(arrival.token) }
+  } catch (error) {
+    return { failed: error instanceof Fault && error.kind === 'session-over' ? strings.signIn.refused : sentenceFor(error) }
+  }
+}
+
+/** Where people sign in, and where they come back to. */
+async function wayOut({ sign_in: way }: Settings, returnTo: string | null): Promise<string | null> {
+  if (way === null) return null
+  if ('authorize' in way) return begin(way, returnTo)
+  return way.login.replace('{url}', encodeURIComponent(returnPath(returnTo)))
+}
+
+function showWelcome({ sign_in: way }: Settings, failure?: string): void {
+  page.replaceChildren(header(), welcome(way !== null, failure))
+}
+
+function showApp(settings: Settings, session: Session, renewal?: Renewal): void {
   const announcer = new Announcer()
   const banner = sessionBanner()
 
-  const watch = new SessionWatch(session, {
-    onOver: () => (banner.hidden = false),
-    onBack: () => {
-      banner.hidden = true
-      uploads.retryAfterSignIn()
-      gallery.recover()
+  const watch = new SessionWatch(
+    session,
+    {
+      onOver: () => (banner.hidden = false),
+      onBack: () => {
+        banner.hidden = true
+        uploads.retryAfterSignIn()
+        gallery.recover()
+      },
+      onSomeoneElse: () => location.reload(),
     },
-    onSomeoneElse: () => location.reload(),
-  })
+    renewal,
+  )
   const api = new Api(() => watch.over())
 
   const gallery = new Gallery(api, announcer, () => watch.suspect())
@@ -58,7 +104,7 @@ function showApp(session: Session): void {
     announcer,
     (manifest) => gallery.open(manifest.id),
   )
-  const uploads: Uploads = new Uploads(api, {
+  const uploads: Uploads = new Uploads(api, settings, {
     onAdded: (upload) => list.added(upload),
     onChanged: (upload) => {
       list.changed(upload)
@@ -67,7 +113,7 @@ function showApp(session: Session): void {
     onRemoved: (upload) => list.removed(upload),
     onDuplicate: (name) => announcer.say(strings.announce.already(name)),
   })
-  const intake = new Intake((files) => {
+  const intake = new Intake(settings, (files) => {
     const started = uploads.add(files)
     if (started > 0) announcer.say(strings.announce.started(started))
   })
@@ -124,6 +170,6 @@ function sessionBanner(): HTMLElement {
     'div',
     { class: 'session-banner', role: 'alert', hidden: true, 'data-testid': 'session-over' },
     element('p', {}, strings.session.over),
-    element('a', { class: 'button small', href: signInUrl(), target: '_blank', rel: 'noopener' }, strings.session.signIn),
+    element('a', { class: 'button small', href: SIGN_IN, target: '_blank', rel: 'noopener' }, strings.session.signIn),
   )
 }

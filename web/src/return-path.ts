@@ -1,6 +1,6 @@
-// Where to go after signing in: a path on this origin and nothing else. Called by the sign-in page
-// with what stood in its query. It never lets through another origin (open redirect: `//host`,
-// `/\host` and control characters that browsers drop before they parse). The server checks again.
+// Where to go after signing in: a path on this origin and nothing else. Called with what stood in the
+// page's query. It never lets through another origin (open redirect: `//host`, `/\host` and control
+// characters that browsers drop before they parse).
 
 /** The path with its query if it is one of ours, otherwise `/`. */
 export function returnPath(wanted: string | null): string {

@@ -1,16 +1,36 @@
 // Who is signed in. Owns the two facts the rest of the page needs: the person's name, and the moment
 // at which the session turns out to be over. Called by `main` once at the start and by whoever meets
-// a 401. The identity itself is an HttpOnly cookie: this module never sees a token.
-//
-// `/dev/sign-in` belongs to the local stack. To stand behind another identity provider, put its address
-// in its place.
+// a 401. The session itself is an HttpOnly cookie. A token that somebody has just signed in with is held
+// in memory, to renew the session with, and is nowhere else.
 
+import { sha256Hex } from './digest'
 import { Fault, faultOf } from './fault'
 
 const WHO = '/api/session'
-const SIGN_IN = '/dev/sign-in'
+/** Opens the page so that it signs in at once; in another tab, too. */
+export const SIGN_IN = '/?sign_in'
+/** A session that a token prolongs by less than this is not renewed: the token itself ends. */
+const WORTH_RENEWING_MS = 60_000
+/** The longest time that browsers count. */
+const MAX_TIMER_MS = 2 ** 31 - 1
 
 export type Session = { sub: string }
+
+/** What a session is renewed with, while the page is open. `expiresAt` is RFC 3339. */
+export type Renewal = { token: string; expiresAt: string }
+
+/** Makes a session of a token of the identity provider's. */
+export async function startSession(token: string): Promise<Renewal> {
+  let response: Response
+  try {
+    const headers = { authorization: `Bearer ${token}`, 'x-amz-content-sha256': await sha256Hex('') }
+    response = await fetch(WHO, { method: 'POST', headers })
+  } catch {
+    throw new Fault('unreachable')
+  }
+  if (!response.ok) throw await faultOf(response)
+  return { token, expiresAt: ((await response.json()) as { expires_at: string }).expires_at }
+}
 
 /** The session, or `null` when nobody is signed in. Throws a `Fault` when that cannot be found out. */
 export async function currentSession(): Promise<Session | null> {
@@ -25,11 +45,6 @@ export async function currentSession(): Promise<Session | null> {
   return (await response.json()) as Session
 }
 
-/** Where to sign in and come back to the present page. */
-export function signInUrl(): string {
-  return `${SIGN_IN}?${new URLSearchParams({ return_to: location.pathname + location.search })}`
-}
-
 /** Watches for the end of a session and for its return, which may happen in another tab. */
 export class SessionWatch {
   #over = false
@@ -38,7 +53,9 @@ export class SessionWatch {
   constructor(
     private readonly session: Session,
     private readonly listener: { onOver(): void; onBack(): void; onSomeoneElse(): void },
+    renewal?: Renewal,
   ) {
+    if (renewal) this.#renewInTime(renewal)
     document.addEventListener('visibilitychange', () => void this.#check())
     window.addEventListener('focus', () => void this.#check())
   }
@@ -55,22 +72,48 @@ export class SessionWatch {
     if (!this.#over) void this.#ask()
   }
 
+  #renewInTime({ token, expiresAt }: Renewal): void {
+    const left = Date.parse(expiresAt) - Date.now()
+    if (left < WORTH_RENEWING_MS) return
+    setTimeout(() => void this.#renew(token), Math.min((left * 2) / 3, MAX_TIMER_MS))
+  }
+
+  async #renew(token: string): Promise<void> {
+    // Whoever has signed out elsewhere meanwhile, or as somebody else, is not signed in again.
+    if (!(await this.#ask())) return
+    try {
+      this.#renewInTime(await startSession(token))
+    } catch {
+      // The token has ended, or nobody answers: the session ends when it ends.
+    }
+  }
+
   async #check(): Promise<void> {
     if (!document.hidden) await this.#ask()
   }
 
-  async #ask(): Promise<void> {
-    if (this.#checking) return
+  /** Whether the session goes on, as far as that can be found out. */
+  async #ask(): Promise<boolean> {
+    if (this.#checking) return !this.#over
     this.#checking = true
     try {
       const now = await currentSession()
-      if (now === null) return this.over()
-      if (now.sub !== this.session.sub) return this.listener.onSomeoneElse()
-      if (!this.#over) return
-      this.#over = false
-      this.listener.onBack()
+      if (now === null) {
+        this.over()
+        return false
+      }
+      if (now.sub !== this.session.sub) {
+        this.listener.onSomeoneElse()
+        return false
+      }
+      if (this.#over) {
+        this.#over = false
+        this.listener.onBack()
+      }
+      return true
     } catch {
       // Not reachable just now: the next look at the page asks again.
+      return !this.#over
     } finally {
       this.#checking = false
     }

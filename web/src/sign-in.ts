@@ -1,13 +1,12 @@
-// The development sign-in page: it tells each form where to return to. Loaded by sign-in.html only;
-// the forms themselves are plain HTML and do the signing in. It never keeps anything.
+// The development sign-in page: it hands on to each form what its own address was opened with, as an
+// identity provider does. Loaded by sign-in.html only; the forms are plain HTML and do the signing in.
+// It never keeps anything and never judges: the server does.
 
 import './styles/base.css'
 import './styles/sign-in.css'
 
-import { returnPath } from './return-path'
+const query = new URLSearchParams(location.search)
 
-const path = returnPath(new URLSearchParams(location.search).get('return_to'))
-
-for (const field of document.querySelectorAll<HTMLInputElement>('input[name="return_to"]')) {
-  field.value = path
+for (const field of document.querySelectorAll<HTMLInputElement>('input[type="hidden"]:not([name="sub"])')) {
+  field.value = query.get(field.name) ?? ''
 }

@@ -8,6 +8,7 @@ const whole = new Intl.NumberFormat(LOCALE)
 const decimal = new Intl.NumberFormat(LOCALE, { minimumFractionDigits: 1, maximumFractionDigits: 1 })
 const moment = new Intl.DateTimeFormat(LOCALE, { dateStyle: 'long', timeStyle: 'short' })
 const plural = new Intl.PluralRules(LOCALE)
+const alternatives = new Intl.ListFormat(LOCALE, { type: 'disjunction', style: 'short' })
 
 export const strings = {
   product: 'Gatepost',
@@ -35,11 +36,18 @@ export const strings = {
     retry: 'Try again',
   },
 
+  signIn: {
+    none: 'Nobody can sign in here yet: this site’s configuration doesn’t say how.',
+    failed: (reason: string) => `Signing in didn’t work (${reason}). Please try again.`,
+    refused: 'You were signed in, but this site doesn’t accept what it was told of you.',
+    noCookie: 'You were signed in, but your browser didn’t keep the session. Allow cookies for this site and try again.',
+  },
+
   intake: {
     title: 'Add photos',
     choose: 'Choose photos',
     ways: 'or drop them anywhere on this page, or paste',
-    limits: (maxBytes: number) => `JPEG, PNG or WebP, up to ${size(maxBytes)} each`,
+    limits: (types: readonly string[], maxBytes: number) => `${anyOf(types)}, up to ${size(maxBytes)} each`,
     drop: 'Drop to upload',
     pasted: (at: Date) => `Pasted ${at.toISOString().slice(0, 19).replace('T', ' ').replaceAll(':', '.')}`,
   },
@@ -66,7 +74,7 @@ export const strings = {
 
   refusal: {
     heic: 'HEIC photos can’t be shown by most browsers. On your iPhone, choose Settings › Camera › Formats › Most Compatible, or export this photo as JPEG.',
-    type: 'This isn’t a photo we can take. Please choose a JPEG, PNG or WebP image.',
+    type: (types: readonly string[]) => `This isn’t a photo we can take. Please choose a ${anyOf(types)} image.`,
     empty: 'This file is empty.',
     size: (bytes: number, maxBytes: number) => `This photo is ${size(bytes)}. The limit is ${size(maxBytes)}.`,
     unnamed: 'This photo couldn’t be accepted.',
@@ -132,6 +140,13 @@ export const strings = {
     loaded: (n: number) => `${whole.format(n)} more ${count(n, 'photo', 'photos')} loaded.`,
     position: (index: number, all: number) => `Photo ${whole.format(index + 1)} of ${whole.format(all)}`,
   },
+}
+
+const TYPE_NAMES: Record<string, string> = { 'image/gif': 'GIF', 'image/jpeg': 'JPEG', 'image/png': 'PNG', 'image/webp': 'WebP' }
+
+/** Content types as people call them. */
+function anyOf(types: readonly string[]): string {
+  return alternatives.format(types.map((type) => TYPE_NAMES[type] ?? type))
 }
 
 /** Bytes as people write them, in the binary units that the limits are set in. */

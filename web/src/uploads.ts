@@ -6,7 +6,7 @@
 import AwsS3 from '@uppy/aws-s3'
 import Uppy from '@uppy/core'
 
-import { refusalOf } from './admission'
+import { type Limits, refusalOf } from './admission'
 import type { Api } from './api'
 import { sha256Hex } from './digest'
 import { Fault, sentenceFor, storageFault } from './fault'
@@ -39,13 +39,15 @@ const AT_ONCE = 3
 
 export class Uploads {
   readonly #api: Api
+  readonly #limits: Limits
   readonly #listener: UploadsListener
   readonly #uppy: Uppy
   readonly #all = new Set<Tracked>()
   #nextKey = 1
 
-  constructor(api: Api, listener: UploadsListener) {
+  constructor(api: Api, limits: Limits, listener: UploadsListener) {
     this.#api = api
+    this.#limits = limits
     this.#listener = listener
     // Uppy's own messages stay silent: each failure is shown on its row, in our words.
     const silent = { debug() {}, warn() {}, error() {} }
@@ -78,7 +80,7 @@ export class Uploads {
         this.#listener.onDuplicate(file.name)
         continue
       }
-      const refusal = refusalOf(file)
+      const refusal = refusalOf(file, this.#limits)
       const upload: Tracked = {
         file,
         name: file.name,

@@ -1,11 +1,13 @@
-// What somebody sees who is not signed in: what this is, and the way in. Called by `main`. It never
-// asks the server anything.
+// What somebody sees who is not signed in: what this is, the way in, and why it did not lead in. Called by
+// `main`. It never asks the server anything.
 
 import { element, icon } from './element'
-import { signInUrl } from './session'
+import { SIGN_IN } from './session'
 import { strings } from './strings'
 
-export function welcome(): HTMLElement {
+/** Without a way in there is no button, but a word on that. */
+export function welcome(hasWayIn: boolean, failure?: string): HTMLElement {
+  const notice = failure ?? (hasWayIn ? undefined : strings.signIn.none)
   return element(
     'main',
     { class: 'welcome' },
@@ -14,7 +16,8 @@ export function welcome(): HTMLElement {
       { class: 'welcome-words' },
       element('h1', {}, strings.welcome.title),
       element('p', { class: 'welcome-lead' }, strings.welcome.lead),
-      element('a', { class: 'button primary large', href: signInUrl(), 'data-testid': 'sign-in' }, strings.welcome.signIn),
+      ...(notice ? [element('p', { class: 'welcome-notice', role: 'alert', 'data-testid': 'sign-in-notice' }, notice)] : []),
+      ...(hasWayIn ? [element('a', { class: 'button primary large', href: SIGN_IN, 'data-testid': 'sign-in' }, strings.welcome.signIn)] : []),
     ),
     art(),
     element(

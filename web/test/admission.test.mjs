@@ -5,7 +5,9 @@ import { test } from 'node:test'
 
 import { source } from './source.mjs'
 
-const { refusalOf, MAX_BYTES } = await source('admission')
+const { refusalOf } = await source('admission')
+const MAX_BYTES = 25 * 1024 * 1024
+const LIMITS = { types: ['image/jpeg', 'image/png', 'image/webp'], max_bytes: MAX_BYTES }
 
 const cases = [
   // name, type, size, what the sentence says (null: let through)
@@ -18,15 +20,22 @@ const cases = [
   ['IMG_1.HEIC', '', 1, /Most Compatible/],
   ['IMG_1.heic', 'image/heic', 1, /Most Compatible/],
   ['IMG_1', 'image/heif', 1, /Most Compatible/],
-  ['a.gif', 'image/gif', 1, /JPEG, PNG or WebP/],
-  ['a.svg', 'image/svg+xml', 1, /JPEG, PNG or WebP/],
-  ['a', '', 1, /JPEG, PNG or WebP/],
+  ['a.gif', 'image/gif', 1, /a JPEG, PNG,? or WebP image/],
+  ['a.svg', 'image/svg+xml', 1, /a JPEG, PNG,? or WebP image/],
+  ['a', '', 1, /a JPEG, PNG,? or WebP image/],
 ]
 
 for (const [name, type, size, expected] of cases) {
   test(`${name} of type "${type}" and ${size} bytes`, () => {
-    const refusal = refusalOf({ name, type, size })
+    const refusal = refusalOf({ name, type, size }, LIMITS)
     if (expected === null) assert.equal(refusal, null)
     else assert.match(refusal, expected)
   })
 }
+
+test('what a site takes is its own', () => {
+  const limits = { types: ['image/gif', 'image/tiff'], max_bytes: 10 }
+  assert.equal(refusalOf({ name: 'a.gif', type: 'image/gif', size: 10 }, limits), null)
+  assert.match(refusalOf({ name: 'a.jpg', type: 'image/jpeg', size: 1 }, limits), /a GIF or image\/tiff image/)
+  assert.match(refusalOf({ name: 'a.gif', type: 'image/gif', size: 11 }, limits), /limit is 10 B/)
+})

@@ -5,18 +5,21 @@
 
 mod document;
 mod edge;
+mod sign_in;
 mod units;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
+use serde::Serialize;
 use serde_json::Value;
 use signing_api::PackedSettings;
 use thumbnailer::settings::Settings as ImageSettings;
 use toml::de::DeTable;
 
 use document::{Notes, Section};
+pub(crate) use sign_in::{SignIn, TokenKind};
 use units::parse_pixels;
 pub(crate) use units::{parse_bytes, parse_duration};
 
@@ -31,6 +34,8 @@ const BUILT_IN: &str = include_str!("../../../gatepost.toml");
 pub(crate) struct Config {
     /// For `edge-auth`.
     pub(crate) edge: edge_auth::Config,
+    /// For the page.
+    pub(crate) sign_in: Option<SignIn>,
     /// For `upload-processor`, and in part for `signing-api`.
     pub(crate) images: ImageSettings,
     /// How long an upload form is valid.
@@ -39,6 +44,26 @@ pub(crate) struct Config {
     pub(crate) max_link_lifetime: SignedDuration,
     /// For how long everybody who asks gets the same link.
     pub(crate) links_shared_within: SignedDuration,
+}
+
+/// What the page is told: its `/settings.json`.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct PageSettings {
+    pub(crate) sign_in: Option<WayIn>,
+    /// The content types that a photo may have.
+    types: Vec<&'static str>,
+    /// The largest photo, in bytes.
+    max_bytes: u64,
+}
+
+/// How people sign in at the page.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum WayIn {
+    /// By the page itself.
+    Code(SignIn),
+    /// At a page of the application's; `{url}` becomes the way back.
+    Login { login: String },
 }
 
 /// Why a configuration cannot be used.
@@ -75,6 +100,26 @@ impl Config {
                 reason: error.to_string(),
             }),
         }
+    }
+
+    /// What the page is told of it.
+    pub(crate) fn page(&self) -> PageSettings {
+        let types = self.images.types.iter();
+        PageSettings {
+            sign_in: self.way_in(),
+            types: types.map(|image_type| image_type.content_type()).collect(),
+            max_bytes: self.images.max_bytes,
+        }
+    }
+
+    /// How people sign in at the page: as `[sign_in]` says, else where the edge sends browsers, unless that is the page.
+    fn way_in(&self) -> Option<WayIn> {
+        if let Some(sign_in) = &self.sign_in {
+            return Some(WayIn::Code(sign_in.clone()));
+        }
+        let login = self.edge.login.clone()?;
+        let is_the_page = login.split(['?', '#']).next() == Some("/");
+        (!is_the_page).then_some(WayIn::Login { login })
     }
 
     /// What `signing-api` is told of it.
@@ -138,6 +183,7 @@ impl Config {
 
 fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config {
     let edge = edge::read(root, folder, jwks);
+    let sign_in = sign_in::read(root, &edge);
     let mut images = ImageSettings::default();
     let mut form_lifetime = SignedDuration::from_mins(5);
     if let Some(section) = root.section("uploads") {
@@ -203,6 +249,7 @@ fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config 
     }
     Config {
         edge,
+        sign_in,
         images,
         form_lifetime,
         max_link_lifetime,

@@ -95,7 +95,8 @@ impl DataDir {
         })?;
         Ok(Session {
             secrets: Secrets(keys),
-            lifetime_seconds: 15 * 60,
+            // As long as the token that it is made of: nothing here is worth signing in again.
+            lifetime_seconds: super::sign_in::TOKEN_LIFETIME_SECONDS,
         })
     }
 

@@ -43,7 +43,6 @@ use crate::stop::Stop;
 use crate::web::Web;
 
 use data_dir::DataDir;
-use sign_in::SignIn;
 
 /// How long open requests may go on after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(3);
@@ -120,6 +119,11 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     let dispatcher = tokio::spawn(dispatch::run(queue, processor));
 
     let edge = with_dev_identity(&config.edge, &issuer, &data_dir)?;
+    // Whoever signs people in elsewhere, here it is us.
+    let config = Config {
+        sign_in: Some(sign_in::configuration()),
+        ..config
+    };
     let router = site(&config, &edge, &connection, issuer, address)?;
     if let Some(reason) = Web::missing() {
         eprintln!("the page is not built: {reason}");
@@ -280,16 +284,13 @@ fn site(
         cloudfront: CloudFront::from_variables(|name| std::env::var(name).ok())?.map(Arc::new),
         clock: Timestamp::now,
     };
-    let web = Web::new(&connection.endpoint)?;
-    let sign_in = SignIn {
-        issuer,
-        web: web.clone(),
-    };
+    let web = Web::new(&connection.endpoint, &config.page())?;
+    let provider = sign_in::router(issuer, web.clone(), page_origins(address));
     let pages = Router::new()
         .fallback(page_or_media)
         .with_state((web, local_edge));
     Ok(signing_api::router(api)
-        .merge(sign_in::router(sign_in))
+        .merge(provider)
         .fallback_service(pages)
         .layer(middleware::from_fn_with_state(
             page_origins(address),

@@ -14,7 +14,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::config::Config;
+use crate::config::{Config, PageSettings, SignIn};
 use crate::web::{self, Web};
 
 use build::{ADDON, Artifact, BOOTSTRAP, SIGNING_API};
@@ -74,6 +74,8 @@ struct Manifest {
     upload_processor: Package,
     /// The page, below `web/`.
     web: Vec<WebContent>,
+    /// The origins besides its own that the page talks to: those of an identity provider.
+    web_connects_to: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -149,6 +151,13 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
         paths: Vec::new(),
         files: program_files(program, serde_json::to_vec(&config.api(&config.edge))?),
     };
+    let page = config.page();
+    if page.sign_in.is_none() {
+        eprintln!(
+            "warning: nobody can sign in at the page; say in [sign_in] how, or in deny.login where"
+        );
+    }
+    let tokens_from = config.sign_in.as_ref().and_then(SignIn::token_origin);
     let manifest = Manifest {
         version: 1,
         gatepost: env!("CARGO_PKG_VERSION"),
@@ -156,7 +165,8 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
         edge_auth: edge.write(&args.out)?,
         signing_api: api.write(&args.out)?,
         upload_processor: processor.write(&args.out)?,
-        web: write_page(&args.out.join("web"))?,
+        web: write_page(&args.out.join("web"), &page)?,
+        web_connects_to: tokens_from.into_iter().collect(),
     };
     let mut manifest_json = serde_json::to_vec_pretty(&manifest)?;
     manifest_json.push(b'\n');
@@ -218,7 +228,7 @@ fn behaviours(config: &edge_auth::Config) -> anyhow::Result<Vec<String>> {
 }
 
 /// Writes the page, in the place of one that was written before.
-fn write_page(folder: &Path) -> anyhow::Result<Vec<WebContent>> {
+fn write_page(folder: &Path, settings: &PageSettings) -> anyhow::Result<Vec<WebContent>> {
     if let Some(reason) = Web::missing() {
         anyhow::bail!("the page is not built: {reason}");
     }
@@ -228,16 +238,15 @@ fn write_page(folder: &Path) -> anyhow::Result<Vec<WebContent>> {
         }
         _ => {}
     }
-    let mut files: Vec<_> = web::deployed_files().collect();
-    files.sort_unstable_by_key(|file| file.path);
+    let files = web::deployed_files(settings)?;
     let mut written = Vec::with_capacity(files.len());
     for file in files {
         let (parent, name) = file.path.rsplit_once('/').unwrap_or(("", file.path));
-        write(&folder.join(parent), name, file.content)?;
+        write(&folder.join(parent), name, &file.content)?;
         written.push(WebContent {
             path: file.path,
             bytes: file.content.len(),
-            sha256: sha256(file.content),
+            sha256: sha256(&file.content),
             content_type: file.content_type,
             cache_control: file.cache_control,
         });
@@ -336,6 +345,8 @@ fn config_sha256(config: &Config) -> anyhow::Result<String> {
     packed.extend(serde_json::to_vec(&config.images)?);
     packed.push(b'\n');
     packed.extend(serde_json::to_vec(&config.api(&config.edge))?);
+    packed.push(b'\n');
+    packed.extend(serde_json::to_vec(&config.page())?);
     Ok(sha256(&packed))
 }
 

@@ -95,6 +95,12 @@ claims = { token_use = [], client = { a = 1 } }
 [token]
 from = ["authorization", "header:x"]
 
+[sign_in]
+client_id = "page"
+authorize = "login.example.com"
+token = "https://login.example.com/token?state=1"
+uses = "refresh_token"
+
 [[rules]]
 path = "media/**"
 allow = "everyone"
@@ -120,14 +126,18 @@ widths = [320, "wide"]
         "gatepost.toml:6: issuers[0].claims.token_use: name at least one value",
         "gatepost.toml:6: issuers[0].claims.client: a list of text, number or truth values is wanted, not a table",
         "gatepost.toml:9: token.from[1]: \"header:x\" is not supported",
-        "gatepost.toml:12: rules[0].path: a path begins with a slash",
-        "gatepost.toml:13: rules[0].allow: \"everyone\" is none of",
-        "gatepost.toml:14: rules[1].allow: it is missing",
-        "gatepost.toml:16: rules[1].scope: there is no such key; known here are allow, claims, methods, path, scopes",
-        "gatepost.toml:19: uploads.max_bytes: \"lots\" is no size",
-        "gatepost.toml:20: uploads.colour: there is no such key",
-        "gatepost.toml:23: renditions.quality",
-        "gatepost.toml:24: renditions.widths[1]: a whole number is wanted, not a text",
+        "gatepost.toml:11: sign_in: it wants [session]",
+        "gatepost.toml:13: sign_in.authorize: it is an address, https:// and all",
+        "gatepost.toml:14: sign_in.token: the page sets state itself",
+        "gatepost.toml:15: sign_in.uses: \"refresh_token\" is neither",
+        "gatepost.toml:18: rules[0].path: a path begins with a slash",
+        "gatepost.toml:19: rules[0].allow: \"everyone\" is none of",
+        "gatepost.toml:20: rules[1].allow: it is missing",
+        "gatepost.toml:22: rules[1].scope: there is no such key; known here are allow, claims, methods, path, scopes",
+        "gatepost.toml:25: uploads.max_bytes: \"lots\" is no size",
+        "gatepost.toml:26: uploads.colour: there is no such key",
+        "gatepost.toml:29: renditions.quality",
+        "gatepost.toml:30: renditions.widths[1]: a whole number is wanted, not a text",
     ] {
         assert!(stderr.contains(said), "{said}\nis not in\n{stderr}");
     }

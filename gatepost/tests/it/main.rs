@@ -26,4 +26,5 @@ mod peers;
 mod replay;
 mod session;
 mod sign;
+mod sign_in;
 mod tampering;

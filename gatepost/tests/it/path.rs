@@ -124,7 +124,7 @@ async fn a_photo_becomes_thumbnails_that_its_owner_can_fetch() {
         .header("accept", "text/html");
     let response = browser.send().await.unwrap();
     assert_eq!(response.status(), 302);
-    assert!(header(&response, "location").starts_with("/dev/sign-in?return_to=%2Fmedia%2F"));
+    assert!(header(&response, "location").starts_with("/?sign_in&return_to=%2Fmedia%2F"));
 
     // The gallery is each one's own.
     let gallery: Value = system.get("/api/media", &alice).await.json().await.unwrap();

@@ -1,0 +1,35 @@
+// What the page is told about where it runs: `/settings.json`, made of gatepost.toml. Fetched by `main`
+// before anything is shown. It never holds a secret: everybody may read it.
+
+import { Fault, faultOf } from './fault'
+
+/** OpenID Connect's code flow with PKCE, as a client without a secret. */
+export type CodeFlow = {
+  client_id: string
+  authorize: string
+  token: string
+  scope: string
+  uses: 'access_token' | 'id_token'
+}
+
+/** A page of the application's; `{url}` in it becomes the way back. */
+export type Login = { login: string }
+
+export type Settings = {
+  sign_in: CodeFlow | Login | null
+  /** Content types that a photo may have. */
+  types: readonly string[]
+  /** The largest photo, in bytes. */
+  max_bytes: number
+}
+
+export async function fetchSettings(): Promise<Settings> {
+  let response: Response
+  try {
+    response = await fetch('/settings.json', { cache: 'no-cache' })
+  } catch {
+    throw new Fault('unreachable')
+  }
+  if (!response.ok) throw await faultOf(response)
+  return (await response.json()) as Settings
+}
