@@ -3,7 +3,7 @@
 // Every decision is made in Rust, by the addon beside this file. This file carries: it hands over what a decision
 // depends on, changes the request as it is told, and fetches keys when it is asked to. Whatever goes wrong becomes a 503.
 
-/** How long fetching a key set may take, from the name lookup to the last byte: a viewer waits for it. */
+/** How long fetching a key set may take, from the name lookup to the last byte; and how long a viewer waits for one. */
 const FETCH_TIMEOUT_MS = 2000;
 /** The largest key set that is read. */
 const MAX_SET_BYTES = 256 * 1024;
@@ -26,12 +26,12 @@ try {
   startFault = error;
 }
 
-/** Fetches that are under way, by issuer: whoever needs the same keys waits for the same fetch. */
+/** Fetches that are under way, by issuer: whoever needs the same keys waits for the same fetch. Each says if it settled it. */
 const fetches = new Map();
 
 if (!startFault) {
   // Keys that the first viewer would wait for are fetched while the function starts.
-  for (const need of JSON.parse(addon.wantedKeys(Date.now()))) fetchKeys(need, Date.now);
+  for (const need of JSON.parse(addon.wantedKeys(Date.now()))) share(need, Date.now, FETCH_TIMEOUT_MS, true);
 }
 
 /** What Lambda calls. */
@@ -124,24 +124,34 @@ function forward(request, owner) {
   return request;
 }
 
-/** Fetches an issuer's keys and hands them to the addon. Never rejects: without new keys the old ones serve. */
-function fetchKeys({ issuer, url }, clock) {
-  let fetching = fetches.get(issuer);
-  if (!fetching) {
-    fetching = fetchAndAccept(issuer, url, clock).finally(() => fetches.delete(issuer));
-    fetches.set(issuer, fetching);
+/** Waits for an issuer's keys. Never rejects: without new keys the old ones serve. */
+async function fetchKeys(need, clock) {
+  const until = performance.now() + FETCH_TIMEOUT_MS;
+  let underWay;
+  while ((underWay = fetches.get(need.issuer))) {
+    if (await underWay) return;
   }
+  await share(need, clock, Math.max(0, Math.ceil(until - performance.now())), false);
+}
+
+/** Fetches an issuer's keys for everybody who asks meanwhile, and hands them to the addon. */
+function share(need, clock, timeout, isAhead) {
+  const fetching = fetchAndAccept(need, clock, timeout, isAhead).finally(() => fetches.delete(need.issuer));
+  fetches.set(need.issuer, fetching);
   return fetching;
 }
 
-async function fetchAndAccept(issuer, url, clock) {
+async function fetchAndAccept({ issuer, url }, clock, timeout, isAhead) {
   let jwks;
   try {
-    jwks = await fetchText(url);
+    jwks = await fetchText(url, timeout);
   } catch (error) {
+    // Lambda freezes an instance between its start and its first viewer: that a fetch ahead of him did not end in time
+    // says nothing of the issuer, and is no reason to ask it nothing for a while.
+    if (isAhead) return false;
     addon.keysNotFetched(clock(), issuer);
     log({ level: 'warn', message: "an issuer's keys cannot be fetched", issuer, reason: String(error?.message ?? error) });
-    return;
+    return true;
   }
   try {
     const leftOut = addon.acceptKeys(clock(), issuer, jwks);
@@ -149,14 +159,15 @@ async function fetchAndAccept(issuer, url, clock) {
   } catch (error) {
     log({ level: 'warn', message: "an issuer's keys are refused", issuer, reason: String(error?.message ?? error) });
   }
+  return true;
 }
 
 /** The body of a 200, within the time limit and the size cap. Redirects are not followed. */
-async function fetchText(url) {
+async function fetchText(url, timeout) {
   // Loaded when it is needed: most instances never are in need of it.
   const { get } = await import(url.startsWith('https:') ? 'node:https' : 'node:http');
   return new Promise((resolve, reject) => {
-    const signal = AbortSignal.timeout(FETCH_TIMEOUT_MS);
+    const signal = AbortSignal.timeout(timeout);
     // No connection is kept: the next fetch is an hour away, and Lambda freezes what lies between.
     const request = get(url, { agent: false, signal, headers: { accept: 'application/json' } }, (response) => {
       if (response.statusCode !== 200) {

@@ -91,6 +91,8 @@ impl std::fmt::Debug for Material {
     }
 }
 
+const NO_KEY: &str = "it holds no public key that verifies one of the issuer's algorithms";
+
 impl KeySet {
     /// Reads a JWK Set of public keys for these algorithms; the errors are sentences about it.
     pub(crate) fn public(jwks: &Value, algorithms: &[Algorithm]) -> Result<Self, Vec<String>> {
@@ -99,23 +101,20 @@ impl KeySet {
             return Err(faults);
         }
         if set.keys.is_empty() {
-            return Err(vec![
-                "it holds no public key that verifies one of the issuer's algorithms".to_owned(),
-            ]);
+            return Err(vec![NO_KEY.to_owned()]);
         }
         Ok(set)
     }
 
-    /// Reads a JWK Set that was fetched: what is wrong with one of its keys costs that key, not the others.
+    /// Reads a JWK Set that was fetched: what is wrong with one of its keys costs that key, not the others. A set without
+    /// any key is an answer, too: whoever withdraws the only one means it.
     pub(crate) fn fetched(
         jwks: &Value,
         algorithms: &[Algorithm],
     ) -> Result<(Self, Vec<String>), Vec<String>> {
-        let (set, faults) = Self::read(jwks, algorithms, public_key)?;
+        let (set, mut faults) = Self::read(jwks, algorithms, public_key)?;
         if set.keys.is_empty() {
-            let nothing =
-                "it holds no public key that verifies one of the issuer's algorithms".to_owned();
-            return Err(faults.into_iter().chain([nothing]).collect());
+            faults.push(NO_KEY.to_owned());
         }
         Ok((set, faults))
     }
@@ -431,10 +430,7 @@ mod tests {
         let modulus = BASE64URL_NOPAD.encode(&[0xff; 256]);
         for (jwks, fault) in [
             (json!([]), "it is no JWK Set: there is no array `keys`"),
-            (
-                json!({"keys": []}),
-                "it holds no public key that verifies one of the issuer's algorithms",
-            ),
+            (json!({"keys": []}), NO_KEY),
             (
                 json!({"keys": [p256(&json!({"d": "AA"}))]}),
                 "keys[0]: it is a private key, which has no place here; publish only its public half",
@@ -489,7 +485,10 @@ mod tests {
             }
         }
         let nothing = json!({"keys": [{"kty": "AKP", "pub": "AAAA"}]});
-        assert!(KeySet::fetched(&nothing, &Algorithm::ALL).is_err());
+        let (set, faults) = KeySet::fetched(&nothing, &Algorithm::ALL).unwrap();
+        assert!(set.keys.is_empty());
+        assert_eq!(faults, [NO_KEY]);
+        assert!(KeySet::fetched(&json!({"key": []}), &Algorithm::ALL).is_err());
     }
 
     #[test]

@@ -131,6 +131,10 @@ fn bearer(line: &str) -> Option<&str> {
         .then(|| token.trim_matches(' '))
 }
 
+/// The white space around a cookie's name (RFC 6265 §5.2). What else Unicode calls so belongs to the name: a browser that
+/// keeps `__Host-` for this host does not know a name with U+2000 before it, and takes it from any sibling domain.
+const COOKIE_SPACE: [char; 2] = [' ', '\t'];
+
 /// The values of every cookie of this name, over all `Cookie` headers: HTTP/2 splits them (RFC 9113 §8.2.3).
 fn cookies<'a>(lines: &Lines<'a>, name: &str) -> impl Iterator<Item = &'a str> {
     lines
@@ -138,7 +142,7 @@ fn cookies<'a>(lines: &Lines<'a>, name: &str) -> impl Iterator<Item = &'a str> {
         .flat_map(|line| line.split(';'))
         .filter_map(move |pair| {
             let (found, value) = pair.split_once('=')?;
-            (found.trim() == name).then(|| value.trim())
+            (found.trim_matches(COOKIE_SPACE) == name).then(|| value.trim_matches(COOKIE_SPACE))
         })
         .filter(|value| !value.is_empty())
 }
@@ -197,6 +201,20 @@ mod tests {
             ),
             (vec![("cookie", "__host-gatepost=a.b.c")], Ok(None)),
             (vec![("cookie", "x__Host-gatepost=a.b.c")], Ok(None)),
+            (
+                vec![("cookie", "x=1;\t__Host-gatepost =a.b.c\t")],
+                Ok(Some("a.b.c")),
+            ),
+            // Set from a sibling domain, whose browser sees no `__Host-` there.
+            (vec![("cookie", "\u{2000}__Host-gatepost=a.b.c")], Ok(None)),
+            (vec![("cookie", "\u{a0}__Host-gatepost=a.b.c")], Ok(None)),
+            (vec![("cookie", "\u{85}__Host-gatepost=a.b.c")], Ok(None)),
+            (vec![("cookie", "\u{b}__Host-gatepost=a.b.c")], Ok(None)),
+            (vec![("cookie", "__Host-gatepost\u{3000}=a.b.c")], Ok(None)),
+            (
+                vec![("cookie", "__Host-gatepost=a; \u{2000}__Host-gatepost=b")],
+                Ok(Some("a")),
+            ),
             (
                 vec![
                     ("authorization", "Bearer h"),

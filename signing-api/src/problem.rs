@@ -234,10 +234,12 @@ pub(crate) async fn with_request_id(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if let Some(fault) = response.extensions_mut().remove::<Fault>() {
         let status = response.status().as_u16();
+        // It may quote the caller, who is not to write lines of the log.
+        let message = fault.message.replace(char::is_control, "?");
         if status >= 500 {
-            tracing::error!(request_id, %method, path, status, code = fault.code, "{}", fault.message);
+            tracing::error!(request_id, %method, path, status, code = fault.code, "{message}");
         } else {
-            tracing::info!(request_id, %method, path, status, code = fault.code, "{}", fault.message);
+            tracing::info!(request_id, %method, path, status, code = fault.code, "{message}");
         }
     }
     let headers = response.headers_mut();

@@ -16,32 +16,43 @@ pub use fetch::{FETCH_TIMEOUT, FetchError, MAX_SET_BYTES};
 
 /// An [`Authorizer`] with a clock and a way to fetch keys.
 pub struct HostedAuthorizer {
+    keys: Arc<Keys>,
+    /// Whoever holds an issuer's lock fetches its keys.
+    fetching: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// What a fetch needs: it goes on without whoever asked for it.
+struct Keys {
     authorizer: Authorizer,
     clock: fn() -> Timestamp,
     http: reqwest::Client,
-    /// Whoever holds an issuer's lock fetches its keys.
-    fetching: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl HostedAuthorizer {
     /// Gives an authorizer what it needs.
     pub fn new(authorizer: Authorizer, clock: fn() -> Timestamp) -> Result<Self, FetchError> {
         Ok(Self {
-            authorizer,
-            clock,
-            http: fetch::client()?,
+            keys: Arc::new(Keys {
+                authorizer,
+                clock,
+                http: fetch::client()?,
+            }),
             fetching: Mutex::default(),
         })
     }
 
     /// The authorizer itself, for what needs no keys.
     pub fn authorizer(&self) -> &Authorizer {
-        &self.authorizer
+        &self.keys.authorizer
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.keys.clock)()
     }
 
     /// May this viewer fetch this path?
     pub async fn decide(&self, request: &Request<'_>) -> Decision {
-        let decide = || match self.authorizer.decide((self.clock)(), request) {
+        let decide = || match self.authorizer().decide(self.now(), request) {
             Decision::NeedKeys(need) => Err(need),
             decision => Ok(decision),
         };
@@ -52,7 +63,7 @@ impl HostedAuthorizer {
 
     /// Who sends this request?
     pub async fn authenticate(&self, request: &Request<'_>) -> Result<Viewer, Refusal> {
-        let authenticate = || match self.authorizer.authenticate((self.clock)(), request) {
+        let authenticate = || match self.authorizer().authenticate(self.now(), request) {
             Err(Unauthenticated::NeedKeys(need)) => Err(need),
             answer => Ok(answer),
         };
@@ -72,16 +83,26 @@ impl HostedAuthorizer {
             let mut fetching = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
             fetching.entry(need.issuer.clone()).or_default().clone()
         };
-        let _holding = lock.lock().await;
-        // Whoever held the lock before has fetched them, unless he was cut off in the midst of it.
+        let holding = lock.lock_owned().await;
+        // Whoever held the lock before has fetched them.
         let need = match attempt() {
             Ok(done) => return Ok(done),
             Err(need) => need,
         };
-        self.fetch(&need).await;
+        // A task of its own: who hangs up in the midst of it would evade the cool-down, and could do so again and again.
+        let keys = self.keys.clone();
+        let fetching = tokio::spawn(async move {
+            keys.fetch(&need).await;
+            drop(holding);
+        });
+        if let Err(panic) = fetching.await {
+            tracing::error!(%panic, "fetching an issuer's keys");
+        }
         attempt()
     }
+}
 
+impl Keys {
     async fn fetch(&self, need: &NeedKeys) {
         let fetched = fetch::key_set(&self.http, &need.url).await;
         let now = (self.clock)();

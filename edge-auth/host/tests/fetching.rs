@@ -99,22 +99,29 @@ async fn whoever_waits_is_served_by_one_fetch() {
 }
 
 #[tokio::test]
-async fn who_hangs_up_in_the_midst_of_a_fetch_leaves_it_to_the_next() {
-    let (url, n_requests) = provider(http("200 OK", KEYS), Duration::from_millis(300)).await;
-    let hosted = Arc::new(hosted(&url));
-    let first = {
-        let hosted = hosted.clone();
-        tokio::spawn(async move { authenticate(&hosted).await })
-    };
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let second = {
-        let hosted = hosted.clone();
-        tokio::spawn(async move { authenticate(&hosted).await })
-    };
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    first.abort();
-    assert!(matches!(second.await.unwrap(), Refusal::Expired { .. }));
-    assert_eq!(n_requests.load(Ordering::SeqCst), 2);
+async fn who_hangs_up_in_the_midst_of_a_fetch_does_not_end_it() {
+    for (answer, refusal) in [
+        (http("200 OK", KEYS), None),
+        (
+            http("500 Internal Server Error", KEYS),
+            Some(Refusal::KeysUnavailable),
+        ),
+    ] {
+        let (url, n_requests) = provider(answer, Duration::from_millis(300)).await;
+        let hosted = Arc::new(hosted(&url));
+        for _ in 0..20 {
+            let hosted = hosted.clone();
+            let impatient = tokio::spawn(async move { authenticate(&hosted).await });
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            impatient.abort();
+        }
+        let found = authenticate(&hosted).await;
+        match refusal {
+            Some(refusal) => assert_eq!(found, refusal),
+            None => assert!(matches!(found, Refusal::Expired { .. }), "{found:?}"),
+        }
+        assert_eq!(n_requests.load(Ordering::SeqCst), 1);
+    }
 }
 
 #[tokio::test]
@@ -127,7 +134,7 @@ async fn whatever_is_no_key_set_is_refused_and_not_asked_for_again_at_once() {
             "HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n".to_owned(),
         ),
         ("no JSON", http("200 OK", "<html>sign in</html>")),
-        ("no key", http("200 OK", "{\"keys\": []}")),
+        ("no key set", http("200 OK", "{\"keys\": {}}")),
         ("too much", http("200 OK", &long)),
         ("no HTTP", "220 mail.example.com ESMTP\r\n".to_owned()),
         ("cut off", http("200 OK", KEYS)[..100].to_owned()),

@@ -130,13 +130,42 @@ fn the_old_keys_serve_while_a_fetch_fails() {
     );
     assert_eq!(decide(&authorizer, 30, &good), "need_keys");
     // What came is no key set: that is a failure, too.
-    for wrong in [
-        json!([]),
-        json!({"keys": []}),
-        json!({"keys": [{"kty": "oct", "k": "AAAA"}]}),
-    ] {
+    for wrong in [json!([]), json!({"keys": "none"}), json!({"error": 7})] {
         assert!(authorizer.accept_keys(at(30), ISSUER, &wrong).is_err());
         assert_eq!(decide(&authorizer, 31, &good), "allowed");
+    }
+}
+
+#[test]
+fn the_only_key_can_be_withdrawn() {
+    let signer = Signer::new();
+    for (case, withdrawn) in [
+        ("no key", json!({"keys": []})),
+        (
+            "a key for other algorithms",
+            json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "new",
+                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}),
+        ),
+        (
+            "a key that cannot be used",
+            json!({"keys": [{"kty": "EC", "crv": "P-256", "kid": "ec", "x": "AAAA", "y": "AAAA"}]}),
+        ),
+        ("a secret", json!({"keys": [{"kty": "oct", "k": "AAAA"}]})),
+    ] {
+        let mut config = config(&signer, Some(signer.jwks()));
+        config.issuers[0].algorithms = vec![Algorithm::ES256];
+        let authorizer = authorizer(&config);
+        let good = token(&signer, "ec");
+        authorizer
+            .accept_keys(at(0), ISSUER, &signer.jwks())
+            .unwrap();
+        assert_eq!(decide(&authorizer, 0, &good), "allowed", "{case}");
+        let late = i64::from(MAX_AGE);
+        let left_out = authorizer.accept_keys(at(late), ISSUER, &withdrawn);
+        assert!(!left_out.unwrap().is_empty(), "{case}");
+        assert_eq!(decide(&authorizer, late, &good), "unknown_key", "{case}");
+        // And as soon as it may be, it is asked for again: an issuer's slip signs nobody out for long.
+        assert_eq!(decide(&authorizer, late + 30, &good), "need_keys", "{case}");
     }
 }
 
