@@ -108,8 +108,10 @@ resource "aws_lambda_function" "api" {
         GATEPOST_SIGNER_ROLE_ARN = aws_iam_role.signer.arn
       },
       local.signs_links ? {
-        GATEPOST_CLOUDFRONT_URL         = "https://${try(var.domain.name, "")}/shared"
-        GATEPOST_CLOUDFRONT_KEY_PAIR_ID = aws_cloudfront_public_key.links[0].id
+        # Without a name of its own the distribution has one that is not known before this function: see the function at
+        # its viewer-request, which tells it.
+        GATEPOST_CLOUDFRONT_URL         = var.domain == null ? "/shared" : "https://${var.domain.name}/shared"
+        GATEPOST_CLOUDFRONT_KEY_PAIR_ID = local.link_key_id
         GATEPOST_CLOUDFRONT_PRIVATE_KEY = var.link_keys.private
       } : {},
     )

@@ -127,7 +127,7 @@ resource "aws_cloudfront_response_headers_policy" "guarded" {
 
 resource "aws_cloudfront_response_headers_policy" "page" {
   name    = "${var.name}-page"
-  comment = "The page talks to its own site and to the upload bucket"
+  comment = "The page talks to its own site, the upload bucket, and where people sign in"
 
   security_headers_config {
     content_type_options {
@@ -141,7 +141,10 @@ resource "aws_cloudfront_response_headers_policy" "page" {
       content_security_policy = join("; ", [
         "default-src 'self'",
         "img-src 'self' blob: data:",
-        "connect-src 'self' https://${aws_s3_bucket.uploads.bucket_regional_domain_name}",
+        join(" ", concat(
+          ["connect-src 'self' https://${aws_s3_bucket.uploads.bucket_regional_domain_name}"],
+          local.manifest.web_connects_to,
+        )),
         "style-src 'self' 'unsafe-inline'",
         "frame-ancestors 'none'",
         "form-action 'self'",
@@ -227,7 +230,7 @@ resource "aws_cloudfront_distribution" "this" {
       cached_methods             = ["GET", "HEAD"]
       viewer_protocol_policy     = "https-only"
       trusted_key_groups         = [ordered_cache_behavior.value.id]
-      cache_policy_id            = aws_cloudfront_cache_policy.media.id
+      cache_policy_id            = aws_cloudfront_cache_policy.links[0].id
       response_headers_policy_id = aws_cloudfront_response_headers_policy.guarded.id
 
       function_association {
@@ -262,15 +265,15 @@ resource "aws_cloudfront_distribution" "this" {
     }
   }
 
-  # S3 says 403 of what is not there, for listing the bucket is nobody's.
-  custom_error_response {
-    error_code            = 403
-    error_caching_min_ttl = 5
-  }
+  # CloudFront caches these for ten seconds, whatever they say themselves, under a key that does not know who asked: what
+  # one caller of the API is told would be told to another.
+  dynamic "custom_error_response" {
+    for_each = [404, 414, 500, 501, 502, 503, 504]
 
-  custom_error_response {
-    error_code            = 404
-    error_caching_min_ttl = 5
+    content {
+      error_code            = custom_error_response.value
+      error_caching_min_ttl = 0
+    }
   }
 
   restrictions {

@@ -51,7 +51,8 @@ resource "aws_lambda_function" "edge" {
   publish       = true
   skip_destroy  = var.keep_edge_function
 
-  depends_on = [terraform_data.package, aws_iam_role_policy.edge]
+  # The group of its logs is there before it and goes after it: what is served meanwhile would make one without an end.
+  depends_on = [terraform_data.package, aws_iam_role_policy.edge, aws_cloudwatch_log_group.edge]
 
   # Replicas are deleted hours after the distribution let go of them; until then AWS refuses.
   timeouts {

@@ -7,6 +7,11 @@ resource "aws_wafv2_web_acl" "this" {
   name  = var.name
   scope = "CLOUDFRONT"
 
+  # When it is switched off, the distribution lets go of it first: AWS deletes nothing that is in use.
+  lifecycle {
+    create_before_destroy = true
+  }
+
   default_action {
     allow {}
   }

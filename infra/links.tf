@@ -3,24 +3,30 @@
 
 locals {
   signs_links = nonsensitive(var.link_keys != null)
+
+  # Public halves, by a part of their digest: whichever of them signs, a key that is known stays the key that it is.
+  link_public_keys = local.signs_links ? {
+    for pem in concat([nonsensitive(var.link_keys.public)], nonsensitive(var.link_keys.former)) :
+    substr(sha256(trimspace(pem)), 0, 12) => trimspace(pem)
+  } : {}
+  link_key_id = (local.signs_links
+    ? aws_cloudfront_public_key.links[substr(sha256(trimspace(nonsensitive(var.link_keys.public))), 0, 12)].id
+  : null)
 }
 
-resource "aws_cloudfront_public_key" "links" {
-  count = local.signs_links ? 1 : 0
+# CloudFront deletes nothing that is in use. With create_before_destroy whatever is switched off or taken out is let go of
+# first, and deleted then.
 
-  name_prefix = "${var.name}-links-"
-  comment     = "Links of the signing API"
+resource "aws_cloudfront_public_key" "links" {
+  for_each = local.link_public_keys
+
+  name    = "${var.name}-links-${each.key}"
+  comment = "Links of the signing API"
   # Without a line break at its end every plan would replace it.
-  encoded_key = "${trimspace(nonsensitive(var.link_keys.public))}\n"
+  encoded_key = "${each.value}\n"
 
   lifecycle {
-    # What the old one signed goes on until the new one is in the group.
     create_before_destroy = true
-
-    precondition {
-      condition     = var.domain != null
-      error_message = "link_keys wants domain: the distribution's own name is not known before the function that signs for it."
-    }
   }
 }
 
@@ -29,7 +35,11 @@ resource "aws_cloudfront_key_group" "links" {
 
   name    = "${var.name}-links"
   comment = "Who may sign links"
-  items   = concat(aws_cloudfront_public_key.links[*].id, var.former_link_key_ids)
+  items   = [for key in aws_cloudfront_public_key.links : key.id]
+
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "aws_cloudfront_function" "shared" {
@@ -40,4 +50,35 @@ resource "aws_cloudfront_function" "shared" {
   runtime = "cloudfront-js-2.0"
   code    = file("${path.module}/shared-viewer-request.js")
   publish = true
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+# A link that was handed out is to end when what it shows is deleted, and not a day later.
+resource "aws_cloudfront_cache_policy" "links" {
+  count = local.signs_links ? 1 : 0
+
+  name        = "${var.name}-links"
+  comment     = "What links show: a minute at a time"
+  min_ttl     = 60
+  default_ttl = 60
+  max_ttl     = 60
+
+  parameters_in_cache_key_and_forwarded_to_origin {
+    cookies_config {
+      cookie_behavior = "none"
+    }
+    headers_config {
+      header_behavior = "none"
+    }
+    query_strings_config {
+      query_string_behavior = "none"
+    }
+  }
+
+  lifecycle {
+    create_before_destroy = true
+  }
 }

@@ -23,6 +23,11 @@ output "media_bucket" {
   value       = aws_s3_bucket.media.id
 }
 
+output "link_key_ids" {
+  description = "Of the public keys whose signatures CloudFront takes below /shared/."
+  value       = [for key in aws_cloudfront_public_key.links : key.id]
+}
+
 output "outcomes_queue_url" {
   description = "Read this to hear what became of uploads."
   value       = aws_sqs_queue.outcomes.url

@@ -22,6 +22,7 @@ locals {
     signing_api      = local.no_package
     upload_processor = local.no_package
     web              = []
+    web_connects_to  = []
   }
 
   tags = merge({ gatepost = local.manifest.gatepost }, var.tags)

@@ -117,6 +117,29 @@ data "aws_iam_policy_document" "uploads" {
       values   = [12 * 60 * 60 * 1000]
     }
   }
+
+  # What is clean is GuardDuty's to say.
+  dynamic "statement" {
+    for_each = aws_iam_role.guardduty
+
+    content {
+      sid       = "OnlyGuardDutyTags"
+      effect    = "Deny"
+      actions   = ["s3:PutObjectTagging", "s3:PutObjectVersionTagging", "s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging"]
+      resources = ["${aws_s3_bucket.uploads.arn}/*"]
+
+      principals {
+        type        = "*"
+        identifiers = ["*"]
+      }
+
+      condition {
+        test     = "ArnNotEquals"
+        variable = "aws:PrincipalArn"
+        values   = [statement.value.arn]
+      }
+    }
+  }
 }
 
 resource "aws_s3_bucket_policy" "uploads" {

@@ -62,10 +62,11 @@ variable "domain" {
 }
 
 variable "link_keys" {
-  description = "The two halves of a key in PEM, RSA of 2048 bits or ECDSA on P-256, with which links are signed for CloudFront; null makes them the bucket's. Wants domain."
+  description = "The two halves of a key in PEM, RSA of 2048 bits or ECDSA on P-256, with which links are signed for CloudFront; null makes them the bucket's. former: the public halves of those that signed before, while their links last."
   type = object({
     public  = string
     private = string
+    former  = optional(list(string), [])
   })
   default   = null
   sensitive = true
@@ -74,12 +75,10 @@ variable "link_keys" {
     condition     = var.link_keys == null || try(strcontains(var.link_keys.public, "BEGIN PUBLIC KEY") && strcontains(var.link_keys.private, "PRIVATE KEY"), false)
     error_message = "link_keys.public is a public key in PEM, link_keys.private the private key that belongs to it."
   }
-}
-
-variable "former_link_key_ids" {
-  description = "Ids of public keys whose links are to go on while they last: those that link_keys named before."
-  type        = list(string)
-  default     = []
+  validation {
+    condition     = var.link_keys == null || try(alltrue([for pem in var.link_keys.former : strcontains(pem, "BEGIN PUBLIC KEY")]), false)
+    error_message = "Each of link_keys.former is a public key in PEM: the private half is not needed any more."
+  }
 }
 
 variable "price_class" {
@@ -107,8 +106,8 @@ variable "processor" {
     error_message = "processor.memory_mb is from 512 to 10240: a photo of 12 megapixels takes 40 MB, the largest that is accepted some hundreds."
   }
   validation {
-    condition     = var.processor.timeout_seconds >= 30 && var.processor.timeout_seconds <= 900
-    error_message = "processor.timeout_seconds is from 30 to 900."
+    condition     = var.processor.timeout_seconds >= 30 && var.processor.timeout_seconds <= 75
+    error_message = "processor.timeout_seconds is from 30 to 75: an image has 30 seconds, and what a worker claimed is another's after 75."
   }
   validation {
     condition     = var.processor.concurrency >= 2 && var.processor.concurrency <= 1000
@@ -180,4 +179,9 @@ variable "tags" {
   description = "Tags of every resource that has tags."
   type        = map(string)
   default     = {}
+
+  validation {
+    condition     = length(var.tags) <= 9
+    error_message = "tags are at most 9: an object in S3 has 10, and one is ours."
+  }
 }

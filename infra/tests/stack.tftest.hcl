@@ -232,6 +232,34 @@ run "the_edge_decides_before_the_cache" {
   }
 }
 
+run "nobody_is_told_what_another_one_was_told" {
+  command = apply
+
+  assert {
+    condition = alltrue([
+      for code in [404, 500, 502, 503, 504] : anytrue([
+        for response in aws_cloudfront_distribution.this.custom_error_response :
+        response.error_code == code && response.error_caching_min_ttl == 0
+      ])
+    ])
+    error_message = "CloudFront keeps errors for ten seconds, for whoever asks next."
+  }
+  assert {
+    condition = one([
+      for behaviour in aws_cloudfront_distribution.this.ordered_cache_behavior : behaviour.cache_policy_id
+      if behaviour.path_pattern == "/api/*"
+    ]) == local.caching_disabled
+    error_message = "Answers of the API are kept."
+  }
+  assert {
+    condition = strcontains(
+      one(one(aws_cloudfront_response_headers_policy.page.security_headers_config).content_security_policy).content_security_policy,
+      "connect-src 'self' https://mocked.s3.eu-central-1.amazonaws.com https://login.example.com;",
+    )
+    error_message = "The page may not talk to whom it has to."
+  }
+}
+
 run "work_is_not_lost" {
   command = apply
 
@@ -315,6 +343,15 @@ run "uploads_are_scanned" {
   }
   assert {
     condition = anytrue([
+      for statement in data.aws_iam_policy_document.uploads.statement : (
+        try(statement.effect, "") == "Deny" && contains(statement.actions, "s3:PutObjectTagging") &&
+        anytrue([for condition in statement.condition : condition.test == "ArnNotEquals" && contains(condition.values, aws_iam_role.guardduty[0].arn)])
+      )
+    ])
+    error_message = "Others than GuardDuty may say that an upload is clean."
+  }
+  assert {
+    condition = anytrue([
       for statement in data.aws_iam_policy_document.processor.statement : contains(statement.actions, "s3:GetObjectTagging")
     ])
     error_message = "The processor may not read the tag."
@@ -325,15 +362,10 @@ run "links_are_signed_for_cloudfront" {
   command = apply
 
   variables {
-    domain = {
-      name            = "photos.example.com"
-      certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/1"
-    }
     link_keys = {
       public  = "-----BEGIN PUBLIC KEY-----\nof a test\n-----END PUBLIC KEY-----"
       private = "-----BEGIN PRIVATE KEY-----\nof a test\n-----END PRIVATE KEY-----\n"
     }
-    former_link_key_ids = ["KFORMER"]
   }
 
   assert {
@@ -344,30 +376,51 @@ run "links_are_signed_for_cloudfront" {
     error_message = "What is shared is served without a signature."
   }
   assert {
-    condition     = aws_cloudfront_key_group.links[0].items == toset([aws_cloudfront_public_key.links[0].id, "KFORMER"])
+    condition     = alltrue([for key in aws_cloudfront_public_key.links : endswith(key.encoded_key, "-----\n")])
+    error_message = "Every plan would replace the key."
+  }
+  assert {
+    condition     = nonsensitive(aws_lambda_function.api.environment[0].variables["GATEPOST_CLOUDFRONT_URL"]) == "/shared"
+    error_message = "Links lead elsewhere than to the distribution that the API is behind."
+  }
+}
+
+# The state of the run before is this one's: the key that signed is still there, and is the same.
+run "a_link_key_is_replaced_and_what_it_signed_goes_on" {
+  command = apply
+
+  variables {
+    domain = {
+      name            = "photos.example.com"
+      certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/1"
+    }
+    link_keys = {
+      public  = "-----BEGIN PUBLIC KEY-----\nanother of a test\n-----END PUBLIC KEY-----"
+      private = "-----BEGIN PRIVATE KEY-----\nanother of a test\n-----END PRIVATE KEY-----\n"
+      former  = ["-----BEGIN PUBLIC KEY-----\nof a test\n-----END PUBLIC KEY-----\n"]
+    }
+  }
+
+  assert {
+    condition     = aws_cloudfront_key_group.links[0].items == toset([for key in aws_cloudfront_public_key.links : key.id])
     error_message = "Links of the former key end at once."
   }
   assert {
-    condition     = endswith(aws_cloudfront_public_key.links[0].encoded_key, "-----\n")
-    error_message = "Every plan would replace the key."
+    condition = contains(
+      [for key in aws_cloudfront_public_key.links : key.id],
+      one(run.links_are_signed_for_cloudfront.link_key_ids),
+    ) && length(aws_cloudfront_public_key.links) == 2
+    error_message = "The former key is made anew, and CloudFront refuses to delete the old one."
+  }
+  assert {
+    condition = (nonsensitive(aws_lambda_function.api.environment[0].variables["GATEPOST_CLOUDFRONT_KEY_PAIR_ID"])
+    != one(run.links_are_signed_for_cloudfront.link_key_ids))
+    error_message = "The former key signs."
   }
   assert {
     condition     = nonsensitive(aws_lambda_function.api.environment[0].variables["GATEPOST_CLOUDFRONT_URL"]) == "https://photos.example.com/shared"
     error_message = "Links lead elsewhere."
   }
-}
-
-run "links_want_a_domain" {
-  command = plan
-
-  variables {
-    link_keys = {
-      public  = "-----BEGIN PUBLIC KEY-----\nof a test\n-----END PUBLIC KEY-----"
-      private = "-----BEGIN PRIVATE KEY-----\nof a test\n-----END PRIVATE KEY-----\n"
-    }
-  }
-
-  expect_failures = [aws_cloudfront_public_key.links]
 }
 
 run "a_missing_package_is_one_sentence" {
@@ -400,10 +453,12 @@ run "names_and_numbers_are_checked" {
     log_retention_days = 2
     rate_limit         = 1
     price_class        = "cheap"
-    processor          = { memory_mb = 128 }
+    processor          = { memory_mb = 128, timeout_seconds = 900 }
+    tags               = { for n in range(10) : "tag-${n}" => "x" }
   }
 
   expect_failures = [
     var.name, var.region, var.origins, var.log_retention_days, var.rate_limit, var.price_class, var.processor,
+    var.tags,
   ]
 }

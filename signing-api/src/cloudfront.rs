@@ -1,6 +1,7 @@
 //! What signs in `CloudFront`'s name: the distribution's address, and a key of its key group.
 //!
-//! All three come from the environment, because they exist only once the distribution does.
+//! All three come from the environment, because they exist only once the distribution does. A distribution that has no
+//! name of its own exists only once its API does, which cannot be told its address then; it is told with each call.
 
 use std::fmt;
 
@@ -8,8 +9,10 @@ use thiserror::Error;
 use url_signing::SigningError;
 use url_signing::cloudfront::{KeyPair, Policy};
 
+use crate::Problem;
+
 /// The distribution's address, such as `https://d111111abcdef8.cloudfront.net`, or a folder there below which it checks
-/// signatures.
+/// signatures; the folder alone (`/shared`) is that of the [`Distribution`] that a call came through.
 pub const URL_VARIABLE: &str = "GATEPOST_CLOUDFRONT_URL";
 /// The id of the public key.
 pub const KEY_PAIR_ID_VARIABLE: &str = "GATEPOST_CLOUDFRONT_KEY_PAIR_ID";
@@ -19,9 +22,14 @@ pub const PRIVATE_KEY_VARIABLE: &str = "GATEPOST_CLOUDFRONT_PRIVATE_KEY";
 /// Signs links and cookies for a distribution.
 pub struct CloudFront {
     /// Without a slash at its end.
-    url: String,
+    address: String,
     key: KeyPair,
 }
+
+/// The domain name of the distribution that a call came through. An extension of the request: who serves the router sets
+/// it, and takes it from nobody but the distribution.
+#[derive(Clone, Debug)]
+pub struct Distribution(pub String);
 
 /// Why the variables are of no use.
 #[derive(Debug, Error)]
@@ -51,34 +59,53 @@ impl CloudFront {
     }
 
     /// A distribution's address, the id of a public key of its key group, and the private half in PEM.
-    pub fn new(url: &str, key_pair_id: &str, pem: &str) -> Result<Self, SigningError> {
+    pub fn new(address: &str, key_pair_id: &str, pem: &str) -> Result<Self, SigningError> {
         let cloudfront = Self {
-            url: url.trim_end_matches('/').to_owned(),
+            address: address.trim_end_matches('/').to_owned(),
             key: KeyPair::from_pem(key_pair_id, pem)?,
         };
         // What no link could be made for is better known at the start.
-        let second = jiff::SignedDuration::from_secs(1);
-        cloudfront.below("/media/", second).map(|_| cloudfront)
+        let some = Distribution("d111111abcdef8.cloudfront.net".to_owned());
+        let url = cloudfront.at(&some) + "/media/";
+        Policy::below(&url, jiff::SignedDuration::from_secs(1)).map(|_| cloudfront)
     }
 
-    /// The whole URL of a path.
-    pub(crate) fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.url)
+    /// The whole URL of a path, for a call that came through this distribution.
+    pub(crate) fn url(
+        &self,
+        through: Option<&Distribution>,
+        path: &str,
+    ) -> Result<String, Problem> {
+        match through {
+            Some(distribution) => Ok(self.at(distribution) + path),
+            None if !self.address.starts_with('/') => Ok(format!("{}{path}", self.address)),
+            None => Err(Problem::Internal(
+                "the call did not say which distribution it came through",
+            )),
+        }
+    }
+
+    fn at(&self, Distribution(domain): &Distribution) -> String {
+        if self.address.starts_with('/') {
+            format!("https://{domain}{}", self.address)
+        } else {
+            self.address.clone()
+        }
     }
 
     /// Whether media lie at their own paths there, and not below another: only then its cookies are sent to them.
     pub(crate) fn is_whole_site(&self) -> bool {
-        let host = self.url.split_once("://").map_or("", |(_, rest)| rest);
+        let host = self.address.split_once("://").map_or("/", |(_, rest)| rest);
         !host.contains('/')
     }
 
-    /// A policy for all below a folder.
+    /// A policy for all below a folder of the whole site.
     pub(crate) fn below(
         &self,
         folder: &str,
         lifetime: jiff::SignedDuration,
     ) -> Result<Policy, SigningError> {
-        Policy::below(&self.url(folder), lifetime)
+        Policy::below(&format!("{}{folder}", self.address), lifetime)
     }
 
     pub(crate) fn key(&self) -> &KeyPair {
@@ -89,8 +116,51 @@ impl CloudFront {
 impl fmt::Debug for CloudFront {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CloudFront")
-            .field("url", &self.url)
+            .field("address", &self.address)
             .field("key", &self.key)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A test key, known to everybody.
+    const KEY: &str = include_str!("../../url-signing/tests/keys/p256-sec1.pem");
+
+    #[test]
+    fn links_lead_to_where_signatures_are_checked() {
+        let through = Distribution("d222222abcdef8.cloudfront.net".to_owned());
+        for (address, through, url) in [
+            (
+                "https://photos.example.com/",
+                None,
+                Some("https://photos.example.com/media/x"),
+            ),
+            (
+                "https://photos.example.com/shared",
+                Some(&through),
+                Some("https://photos.example.com/shared/media/x"),
+            ),
+            (
+                "/shared",
+                Some(&through),
+                Some("https://d222222abcdef8.cloudfront.net/shared/media/x"),
+            ),
+            ("/shared", None, None),
+        ] {
+            let cloudfront = CloudFront::new(address, "K2JCJMDEHXQW5F", KEY).unwrap();
+            let found = cloudfront.url(through, "/media/x");
+            assert_eq!(found.ok().as_deref(), url, "{address}");
+            let is_whole_site = address == "https://photos.example.com/";
+            assert_eq!(cloudfront.is_whole_site(), is_whole_site, "{address}");
+        }
+        for address in ["photos.example.com", "/sha red", ""] {
+            assert!(
+                CloudFront::new(address, "K2JCJMDEHXQW5F", KEY).is_err(),
+                "{address}"
+            );
+        }
     }
 }

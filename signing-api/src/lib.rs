@@ -29,7 +29,8 @@ use edge_auth_host::HostedAuthorizer;
 use jiff::Timestamp;
 
 pub use cloudfront::{
-    CloudFront, CloudFrontError, KEY_PAIR_ID_VARIABLE, PRIVATE_KEY_VARIABLE, URL_VARIABLE,
+    CloudFront, CloudFrontError, Distribution, KEY_PAIR_ID_VARIABLE, PRIVATE_KEY_VARIABLE,
+    URL_VARIABLE,
 };
 pub use edge_cache::EdgeCache;
 pub use problem::Problem;

@@ -1,11 +1,11 @@
 //! `POST /api/links`: a link to one object, for somebody who cannot sign in. It works for whoever has it, until it ends.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use edge_auth::{Decision, Refusal, Request};
 use jiff::SignedDuration;
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use url_signing::{PresignedGet, PresignedUrl};
 
 use crate::body;
 use crate::caller::{Caller, headers_of};
+use crate::cloudfront::Distribution;
 use crate::{Api, Problem};
 
 /// What a caller wants to share.
@@ -30,6 +31,7 @@ pub(crate) struct Wish {
 pub(crate) async fn create(
     State(api): State<Api>,
     Caller(viewer): Caller,
+    through: Option<Extension<Distribution>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
@@ -43,7 +45,8 @@ pub(crate) async fn create(
         )));
     }
     let key = readable_key(&api, &headers, &wish.path).await?;
-    let link = sign(&api, &wish.path, &key, lifetime).await?;
+    let through = through.as_deref();
+    let link = sign(&api, through, &wish.path, &key, lifetime).await?;
     tracing::info!(owner = %viewer.owner, path = wish.path, expires_at = %link.expires_at, "a link was handed out");
     Ok((StatusCode::CREATED, Json(link)).into_response())
 }
@@ -80,6 +83,7 @@ async fn readable_key(api: &Api, headers: &HeaderMap, path: &str) -> Result<Stri
 /// Signs in the name of whoever serves: `CloudFront`, or the bucket.
 async fn sign(
     api: &Api,
+    through: Option<&Distribution>,
     path: &str,
     key: &str,
     lifetime: SignedDuration,
@@ -87,7 +91,7 @@ async fn sign(
     let now = (api.clock)();
     let window = api.settings.links_shared_within;
     if let Some(cloudfront) = &api.cloudfront {
-        let url = cloudfront.url(path);
+        let url = cloudfront.url(through, path)?;
         let policy = Policy::for_url(&url, lifetime)?.shared_within(window);
         return Ok(policy.sign(now, cloudfront.key())?.url(&url)?);
     }

@@ -12,11 +12,14 @@ use axum::response::Response;
 use edge_auth::Authorizer;
 use edge_auth_host::HostedAuthorizer;
 use jiff::Timestamp;
-use signing_api::{Api, CloudFront, PackedSettings, Signer, router};
+use signing_api::{Api, CloudFront, Distribution, PackedSettings, Signer, router};
 use url_signing::Bucket;
 
 /// Where a viewer's `Authorization` is, behind `CloudFront`: its origin access control puts its own in that header.
 const VIEWER_AUTHORIZATION: HeaderName = HeaderName::from_static("x-gatepost-authorization");
+
+/// Where the distribution's domain name is.
+const DISTRIBUTION: HeaderName = HeaderName::from_static("x-gatepost-distribution");
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
@@ -58,7 +61,7 @@ async fn main() -> anyhow::Result<()> {
         settings: Arc::new(settings),
         clock: Timestamp::now,
     };
-    let service = router(api).layer(middleware::from_fn(with_viewers_authorization));
+    let service = router(api).layer(middleware::from_fn(as_the_edge_says));
     lambda_http::run(service)
         .await
         .map_err(|error| anyhow::anyhow!(error))
@@ -78,9 +81,15 @@ async fn signer(aws: &aws_config::SdkConfig) -> anyhow::Result<SharedCredentials
         .context("there are no AWS credentials; Lambda sets them from the function's role")
 }
 
-/// Gives the header back that a function at the edge put aside. Nobody else can: the function URL answers only to the
-/// distribution, and whatever a viewer sends under that name is replaced there.
-async fn with_viewers_authorization(mut request: Request, next: Next) -> Response {
+/// Gives the header back that a function at the edge put aside, and notes which distribution that was. Nobody else can:
+/// the function URL answers only to the distribution, and whatever a viewer sends under these names is replaced there.
+async fn as_the_edge_says(mut request: Request, next: Next) -> Response {
+    if let Some(domain) = request.headers_mut().remove(DISTRIBUTION)
+        && let Ok(domain) = domain.to_str()
+    {
+        let distribution = Distribution(domain.to_owned());
+        request.extensions_mut().insert(distribution);
+    }
     if let Some(value) = request.headers_mut().remove(VIEWER_AUTHORIZATION) {
         request.headers_mut().insert(header::AUTHORIZATION, value);
     }
