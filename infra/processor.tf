@@ -26,9 +26,10 @@ resource "aws_iam_role" "processor" {
 }
 
 data "aws_iam_policy_document" "processor" {
+  # What it rejects it tags, for the bucket's lifecycle.
   statement {
     sid       = "Originals"
-    actions   = concat(["s3:GetObject"], var.malware_protection ? ["s3:GetObjectTagging"] : [])
+    actions   = concat(["s3:GetObject", "s3:PutObjectTagging"], var.malware_protection ? ["s3:GetObjectTagging"] : [])
     resources = ["${aws_s3_bucket.uploads.arn}/uploads/*"]
   }
 

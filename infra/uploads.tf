@@ -62,6 +62,30 @@ resource "aws_s3_bucket_lifecycle_configuration" "uploads" {
     }
   }
 
+  # What the processor has rejected, and what GuardDuty has found to be a threat.
+  dynamic "rule" {
+    for_each = var.rejected_retention_days == null ? {} : merge(
+      { rejected = { gatepost = "rejected" } },
+      var.malware_protection ? { threats = { GuardDutyMalwareScanStatus = "THREATS_FOUND" } } : {},
+    )
+
+    content {
+      id     = rule.key
+      status = "Enabled"
+
+      filter {
+        and {
+          prefix = "uploads/"
+          tags   = rule.value
+        }
+      }
+
+      expiration {
+        days = var.rejected_retention_days
+      }
+    }
+  }
+
   dynamic "rule" {
     for_each = var.upload_retention_days == null ? [] : [var.upload_retention_days]
 
@@ -118,14 +142,14 @@ data "aws_iam_policy_document" "uploads" {
     }
   }
 
-  # What is clean is GuardDuty's to say.
+  # What is clean is GuardDuty's to say. Whoever takes its tag away makes an upload one that is not scanned yet.
   dynamic "statement" {
     for_each = aws_iam_role.guardduty
 
     content {
-      sid       = "OnlyGuardDutyTags"
+      sid       = "OnlyGuardDutyTagsScans"
       effect    = "Deny"
-      actions   = ["s3:PutObjectTagging", "s3:PutObjectVersionTagging", "s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging"]
+      actions   = ["s3:PutObjectTagging", "s3:PutObjectVersionTagging"]
       resources = ["${aws_s3_bucket.uploads.arn}/*"]
 
       principals {
@@ -137,6 +161,12 @@ data "aws_iam_policy_document" "uploads" {
         test     = "ArnNotEquals"
         variable = "aws:PrincipalArn"
         values   = [statement.value.arn]
+      }
+
+      condition {
+        test     = "ForAnyValue:StringEquals"
+        variable = "s3:RequestObjectTagKeys"
+        values   = ["GuardDutyMalwareScanStatus"]
       }
     }
   }

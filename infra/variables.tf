@@ -115,14 +115,26 @@ variable "processor" {
   }
 }
 
+variable "rejected_retention_days" {
+  description = "How many days originals are kept that were rejected; null keeps them until they are deleted through the API."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.rejected_retention_days == null || try(var.rejected_retention_days >= 1, false)
+    error_message = "rejected_retention_days is at least 1, or null."
+  }
+}
+
 variable "upload_retention_days" {
-  description = "How many days originals are kept in the upload bucket; null keeps them until they are deleted through the API. Renditions are not affected."
+  description = "How many days originals are kept, whatever became of them; null keeps them until they are deleted through the API. Renditions are not affected."
   type        = number
   default     = null
 
+  # Four days in the queue, fourteen among the dead letters.
   validation {
-    condition     = var.upload_retention_days == null || try(var.upload_retention_days >= 1, false)
-    error_message = "upload_retention_days is at least 1, or null."
+    condition     = var.upload_retention_days == null || try(var.upload_retention_days >= 19, false)
+    error_message = "upload_retention_days is at least 19, or null: for 18 days an upload may wait for being processed, among the dead letters at the end."
   }
 }
 

@@ -1,8 +1,8 @@
 """The whole life of a stack, on MiniStack in the place of AWS: `cargo xtask rehearse` runs it.
 
 Applies infra/ with the packages as they are, uploads through a form, waits for what the packaged processor makes of it,
-reads the outcome, finds a broken upload among the dead letters, rolls out another configuration, plans again and finds
-nothing to do, destroys, and finds nothing left. Needs MiniStack's address, the `gatepost` binary and an initialized copy
+reads the outcome, finds a broken upload among the dead letters, rolls out another configuration and another key for
+links, plans again and finds nothing to do, switches links off, destroys, and finds nothing left. Needs MiniStack's address, the `gatepost` binary and an initialized copy
 of infra/ (--stack) that may be written to.
 """
 
@@ -22,6 +22,8 @@ import boto3
 from botocore.config import Config
 
 REGION = "eu-central-1"
+# Test keys, known to everybody.
+KEYS = pathlib.Path("url-signing/tests/keys")
 # A test secret, known to everybody.
 SECRET = "a test secret of at least thirty-two bytes"
 ISSUER = "https://login.example.com/"
@@ -78,6 +80,18 @@ def terraform(*command, allow=(0,)):
     return run
 
 
+def sign_links_with(public, private, *former):
+    """Which key signs links from the next apply on, and which did before."""
+    pem = lambda name: (KEYS / name).read_text()
+    keys = {"public": pem(public), "private": pem(private), "former": [pem(name) for name in former]}
+    (stack / "links.auto.tfvars.json").write_text(json.dumps({"link_keys": keys}))
+
+
+def apply():
+    terraform("apply", "-auto-approve", "-input=false")
+    return {name: value["value"] for name, value in json.loads(terraform("output", "-json").stdout).items()}
+
+
 def package(widths):
     configuration = stack / "gatepost.toml"
     (stack / "secret").write_text(SECRET)
@@ -125,12 +139,13 @@ def invoke(function, event, region=REGION):
 
 
 def call(subject, method, path, body=None):
-    """A call as CloudFront makes it: the viewer's token put aside by the function at the edge."""
+    """A call as CloudFront makes it, after the function at the edge."""
     return invoke("gatepost-signing-api", {
         "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "",
         "headers": {
             "host": "api", "content-type": "application/json",
             "x-gatepost-authorization": f"Bearer {token(subject)}",
+            "x-gatepost-distribution": outputs["distribution_domain"],
         },
         "isBase64Encoded": False, "body": json.dumps(body) if body is not None else None,
         "requestContext": {
@@ -204,8 +219,9 @@ s3, sqs = client("s3"), client("sqs")
 
 manifest = package([320, 640])
 say(f"packaged: {', '.join(manifest[part]['file'] for part in ('edge_auth', 'signing_api', 'upload_processor'))}")
-terraform("apply", "-auto-approve", "-input=false")
-outputs = {name: value["value"] for name, value in json.loads(terraform("output", "-json").stdout).items()}
+sign_links_with("rsa-public.pem", "rsa-pkcs8.pem")
+outputs = apply()
+[first_key] = outputs["link_key_ids"]
 check(outputs["config_sha256"] == manifest["config_sha256"], "applied, with the configuration that was packaged")
 
 signed_in = call("alice", "POST", "/api/session")
@@ -228,8 +244,15 @@ check(edge(path, {"cookie": session}).get("uri") == path, "the edge takes her se
 check(edge(path, {"authorization": f"Bearer {token('bob')}"})["status"] == "403", "the edge refuses bob")
 check(edge(path, {})["status"] == "401", "the edge refuses somebody unknown")
 status, link = api("alice", "POST", "/api/links", {"path": path, "expires_in": 60})
-check(status == 201 and "X-Amz-Signature" in link["url"], "alice shares a link")
+shared = f"https://{outputs['distribution_domain']}/shared{path}?"
+check(status == 201 and link["url"].startswith(shared), "alice shares a link to the distribution")
+check(f"Key-Pair-Id={first_key}" in link["url"], "signed with the key of its key group")
 check(api("bob", "POST", "/api/links", {"path": path, "expires_in": 60})[0] == 403, "bob does not")
+
+form = upload("alice", photo[: len(photo) // 2])
+check(settled("alice", form["id"])["reason"]["code"] == "truncated", "half a photo is rejected")
+tags = s3.get_object_tagging(Bucket=outputs["upload_bucket"], Key=form["fields"]["key"])["TagSet"]
+check(tags == [{"Key": "gatepost", "Value": "rejected"}], "and its original tagged for the bucket's lifecycle")
 
 status, form = api("alice", "POST", "/api/uploads", {"content_type": "image/jpeg", "size": len(photo)})
 # A manifest that nobody can read: the processor tries again and again.
@@ -240,10 +263,14 @@ check(form["id"] in json.dumps(dead), "an upload that cannot be finished lies am
 
 changed = package([200])
 check(changed["config_sha256"] != manifest["config_sha256"], "another configuration is packaged")
-terraform("apply", "-auto-approve", "-input=false")
+sign_links_with("p256-public.pem", "p256-pkcs8.pem", "rsa-public.pem")
+outputs = apply()
 form = upload("alice", photo)
 ready = settled("alice", form["id"])
 check([one["width"] for one in ready["manifest"]["renditions"]] == [200], "and rolled out: uploads have its renditions")
+check(len(outputs["link_key_ids"]) == 2 and first_key in outputs["link_key_ids"], "the key group has the new key, and the old one still")
+status, link = api("alice", "POST", "/api/links", {"path": path, "expires_in": 60})
+check(status == 201 and first_key not in link["url"] and "Key-Pair-Id=" in link["url"], "links are signed with the new one")
 
 planned = terraform("plan", "-detailed-exitcode", "-input=false", "-out=again", allow=(0, 2))
 actions = json.loads(terraform("show", "-json", "again").stdout)
@@ -253,6 +280,11 @@ surprises = sorted(
 # MiniStack forgets these resources' fields: see the list in docs/deploying.md.
 forgotten = [name for name in surprises if name.startswith(("aws_cloudfront_response_headers_policy.", "aws_cloudwatch_metric_alarm."))]
 check(surprises == forgotten, f"a second plan has nothing to do ({len(forgotten)} that the emulator forgets): {surprises}")
+
+(stack / "links.auto.tfvars.json").unlink()
+outputs = apply()
+status, link = api("alice", "POST", "/api/links", {"path": path, "expires_in": 60})
+check(status == 201 and "X-Amz-Signature" in link["url"], "keys taken away, links are the bucket's again")
 
 terraform("destroy", "-auto-approve", "-input=false")
 left = terraform("state", "list").stdout.split()

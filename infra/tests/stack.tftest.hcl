@@ -280,6 +280,12 @@ run "work_is_not_lost" {
     error_message = "glibc keeps the memory of pictures."
   }
   assert {
+    condition = { for rule in aws_s3_bucket_lifecycle_configuration.uploads.rule : rule.id => try(one(rule.expiration).days, null) } == {
+      abort-unfinished = null, rejected = 30
+    }
+    error_message = "Originals are let go of that somebody may miss."
+  }
+  assert {
     condition     = alltrue([for rule in aws_s3_bucket_cors_configuration.uploads.cors_rule : toset(rule.allowed_methods) == toset(["POST"])])
     error_message = "Pages may do more to the upload bucket than post."
   }
@@ -447,18 +453,19 @@ run "names_and_numbers_are_checked" {
   command = plan
 
   variables {
-    name               = "Gate_Post"
-    region             = "europe"
-    origins            = ["*"]
-    log_retention_days = 2
-    rate_limit         = 1
-    price_class        = "cheap"
-    processor          = { memory_mb = 128, timeout_seconds = 900 }
-    tags               = { for n in range(10) : "tag-${n}" => "x" }
+    name                  = "Gate_Post"
+    region                = "europe"
+    origins               = ["*"]
+    log_retention_days    = 2
+    rate_limit            = 1
+    price_class           = "cheap"
+    processor             = { memory_mb = 128, timeout_seconds = 900 }
+    upload_retention_days = 18
+    tags                  = { for n in range(10) : "tag-${n}" => "x" }
   }
 
   expect_failures = [
     var.name, var.region, var.origins, var.log_retention_days, var.rate_limit, var.price_class, var.processor,
-    var.tags,
+    var.tags, var.upload_retention_days,
   ]
 }

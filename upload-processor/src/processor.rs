@@ -282,8 +282,11 @@ impl Processor {
             Scan::Threat => Made::rejected(Rejection::Malware),
         };
         let writing = Instant::now();
-        if let Ok(made) = &result {
-            self.write_renditions(&upload, made).await?;
+        match &result {
+            Ok(made) => self.write_renditions(&upload, made).await?,
+            // GuardDuty has tagged it, and its tags are left to it.
+            Err(Rejection::Malware) => {}
+            Err(_) => storage::tag_as_rejected(&self.s3, object).await,
         }
         let manifest = Manifest::new((self.clock)(), &upload, &result);
         let data =

@@ -6,6 +6,7 @@ use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::put_object::{PutObjectError, PutObjectOutput};
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{Tag, Tagging};
 use jiff::Timestamp;
 
 use crate::event::CreatedObject;
@@ -109,6 +110,34 @@ pub(crate) async fn scan(s3: &Client, object: &CreatedObject) -> Result<Option<S
         None => Err(Retry {
             reason: "the upload is not scanned for malware yet".to_owned(),
         }),
+    }
+}
+
+/// The tag of an original that was rejected, by which the bucket's lifecycle knows what nobody will miss.
+const STATUS_TAG: (&str, &str) = ("gatepost", "rejected");
+
+/// Tags an original as rejected. It is housekeeping: what cannot be tagged is rejected all the same.
+pub(crate) async fn tag_as_rejected(s3: &Client, object: &CreatedObject) {
+    let (key, value) = STATUS_TAG;
+    let tag = Tag::builder().key(key).value(value).build();
+    let Ok(tagging) = tag.and_then(|tag| Tagging::builder().tag_set(tag).build()) else {
+        return;
+    };
+    let request = s3
+        .put_object_tagging()
+        .bucket(&object.bucket)
+        .key(&object.key)
+        .set_version_id(object.version_id.clone())
+        .tagging(tagging);
+    match request.send().await {
+        Ok(_) => {}
+        // It was deleted meanwhile, or this S3 has no tags, as the embedded one.
+        Err(error) if matches!(status(&error), Some(404 | 501)) => {}
+        Err(error) => tracing::warn!(
+            key = object.key,
+            error = %DisplayErrorContext(error),
+            "a rejected upload cannot be tagged"
+        ),
     }
 }
 
