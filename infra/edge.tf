@@ -43,13 +43,19 @@ resource "aws_lambda_function" "edge" {
   filename         = "${var.dist}/${local.manifest.edge_auth.file}"
   source_code_hash = local.manifest.edge_auth.source_code_hash
   handler          = local.manifest.edge_auth.handler
-  # The first of those that it is tested with: provider 5.100 does not know nodejs24.x.
-  runtime       = local.manifest.edge_auth.runtimes[0]
-  architectures = ["x86_64"]
-  memory_size   = 128
-  timeout       = 5
-  publish       = true
-  skip_destroy  = var.keep_edge_function
+  runtime          = var.edge_runtime
+  architectures    = ["x86_64"]
+  memory_size      = 128
+  timeout          = 5
+  publish          = true
+  skip_destroy     = var.keep_edge_function
+
+  lifecycle {
+    precondition {
+      condition     = contains(local.manifest.edge_auth.runtimes, var.edge_runtime)
+      error_message = "The package was not tested on ${var.edge_runtime}, but on ${join(" and ", local.manifest.edge_auth.runtimes)}."
+    }
+  }
 
   # The group of its logs is there before it and goes after it: what is served meanwhile would make one without an end.
   depends_on = [terraform_data.package, aws_iam_role_policy.edge, aws_cloudwatch_log_group.edge]

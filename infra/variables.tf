@@ -175,6 +175,17 @@ variable "malware_protection" {
   default     = false
 }
 
+variable "edge_runtime" {
+  description = "What the function at the edge runs on: nodejs22.x, which AWS deprecates on 2027-04-30, or nodejs24.x, which the provider knows from version 6 on."
+  type        = string
+  default     = "nodejs22.x"
+
+  validation {
+    condition     = can(regex("^nodejs[0-9]+\\.x$", var.edge_runtime))
+    error_message = "edge_runtime is nodejs22.x or nodejs24.x."
+  }
+}
+
 variable "keep_edge_function" {
   description = "Leave the function at the edge when everything is destroyed. AWS deletes its replicas hours after the distribution is gone, and refuses to delete the function before."
   type        = bool

@@ -439,6 +439,16 @@ run "a_missing_package_is_one_sentence" {
   expect_failures = [terraform_data.package]
 }
 
+run "a_runtime_that_nothing_was_tested_on_is_refused" {
+  command = plan
+
+  variables {
+    edge_runtime = "nodejs20.x"
+  }
+
+  expect_failures = [aws_lambda_function.edge]
+}
+
 run "what_is_not_built_is_said" {
   command = plan
 

@@ -11,6 +11,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use data_encoding::{BASE64, HEXLOWER};
+use jiff::Timestamp;
+use jiff::civil::{Date, date};
+use jiff::tz::Offset;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -34,6 +37,23 @@ const MAX_RESPONSE_BYTES: usize = 40_960;
 const MAX_URL_BYTES: usize = 8192;
 /// CloudFront's quota is 75 of a distribution; 25 in older accounts. One is the API's.
 const MAX_BEHAVIOURS: usize = 24;
+/// What the packages run on, and when AWS deprecates it: "Lambda runtimes" in its manual, as of November 2026.
+const EDGE_RUNTIMES: [Runtime; 2] = [
+    Runtime {
+        name: "nodejs22.x",
+        deprecated: date(2027, 4, 30),
+    },
+    Runtime {
+        name: "nodejs24.x",
+        deprecated: date(2028, 4, 30),
+    },
+];
+const PROVIDED: [Runtime; 1] = [Runtime {
+    name: "provided.al2023",
+    deprecated: date(2029, 6, 30),
+}];
+/// How long before that people are warned.
+const NOTICE_DAYS: i32 = 90;
 /// The glibc of Amazon Linux 2023, on which Lambda runs Node.js and `provided.al2023`.
 const NEWEST_GLIBC: (u16, u16) = (2, 34);
 
@@ -53,6 +73,13 @@ pub(crate) struct PackageArgs {
         value_name = "ARCHITECTURE"
     )]
     arch: Architecture,
+}
+
+/// A runtime of Lambda's.
+#[derive(Clone, Copy)]
+struct Runtime {
+    name: &'static str,
+    deprecated: Date,
 }
 
 /// A file of a package.
@@ -95,7 +122,7 @@ struct Package {
     /// The same in base64, as Lambda and Terraform compare it.
     source_code_hash: String,
     handler: &'static str,
-    runtimes: &'static [&'static str],
+    runtimes: Vec<&'static str>,
     architecture: Architecture,
     glibc: String,
     /// The path patterns of the behaviours that it stands in front of.
@@ -125,7 +152,7 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
         file: "edge-auth.zip",
         max_bytes: MAX_EDGE_BYTES,
         handler: "index.handler",
-        runtimes: &["nodejs22.x", "nodejs24.x"],
+        runtimes: &EDGE_RUNTIMES,
         architecture: Architecture::X86_64,
         glibc: edge_glibc,
         paths: behaviours(&config.edge)?,
@@ -135,7 +162,7 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
         file: "upload-processor.zip",
         max_bytes: MAX_PROCESSOR_BYTES,
         handler: "bootstrap",
-        runtimes: &["provided.al2023"],
+        runtimes: &PROVIDED,
         architecture: args.arch,
         glibc: processor_glibc,
         paths: Vec::new(),
@@ -145,12 +172,16 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
         file: "signing-api.zip",
         max_bytes: MAX_API_BYTES,
         handler: "bootstrap",
-        runtimes: &["provided.al2023"],
+        runtimes: &PROVIDED,
         architecture: args.arch,
         glibc: api_glibc,
         paths: Vec::new(),
         files: program_files(program, serde_json::to_vec(&config.api(&config.edge))?),
     };
+    let today = Offset::UTC.to_datetime(Timestamp::now()).date();
+    for warning in ending(today, &[&EDGE_RUNTIMES, &PROVIDED]) {
+        eprintln!("warning: {warning}");
+    }
     let page = config.page();
     if page.sign_in.is_none() {
         eprintln!(
@@ -173,6 +204,21 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
     write(&args.out, "manifest.json", &manifest_json)?;
     println!("{}", args.out.join("manifest.json").display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is to be said of runtimes that AWS is about to give up.
+fn ending(today: Date, packages: &[&[Runtime]]) -> Vec<String> {
+    let runtimes = packages.iter().copied().flatten();
+    let ending = runtimes.filter(|runtime| {
+        let left = today.until(runtime.deprecated);
+        left.is_ok_and(|left| left.get_days() < NOTICE_DAYS)
+    });
+    let warnings = ending.map(|Runtime { name, deprecated }| {
+        format!(
+            "AWS deprecates {name} on {deprecated} and then refuses new functions on it; see whether there is a newer Gatepost"
+        )
+    });
+    warnings.collect()
 }
 
 /// The largest answer of the authorizer's own: to sign in, or to a preflight.
@@ -277,7 +323,7 @@ struct Packed {
     file: &'static str,
     max_bytes: usize,
     handler: &'static str,
-    runtimes: &'static [&'static str],
+    runtimes: &'static [Runtime],
     architecture: Architecture,
     glibc: String,
     paths: Vec<String>,
@@ -313,7 +359,7 @@ impl Packed {
             sha256: sha256_of_zip,
             source_code_hash: BASE64.encode(&Sha256::digest(&zip)),
             handler: self.handler,
-            runtimes: self.runtimes,
+            runtimes: self.runtimes.iter().map(|runtime| runtime.name).collect(),
             architecture: self.architecture,
             glibc: self.glibc,
             paths: self.paths,
@@ -446,6 +492,20 @@ mod tests {
         let many: Vec<_> = many.iter().map(String::as_str).collect();
         assert!(behaviours(&config(&many)).is_err());
         assert!(behaviours(&config(&many[1..])).is_ok());
+    }
+
+    #[test]
+    fn runtimes_that_end_are_told_of() {
+        let told = |today| ending(today, &[&EDGE_RUNTIMES, &PROVIDED]).len();
+        assert_eq!(told(date(2026, 11, 25)), 0);
+        assert_eq!(told(date(2027, 1, 30)), 0);
+        assert_eq!(told(date(2027, 1, 31)), 1);
+        assert_eq!(told(date(2028, 5, 1)), 2);
+        assert_eq!(told(date(2030, 1, 1)), 3);
+        let [warning] = &ending(date(2027, 3, 1), &[&EDGE_RUNTIMES])[..] else {
+            panic!("one of them ends");
+        };
+        assert!(warning.contains("nodejs22.x on 2027-04-30"), "{warning}");
     }
 
     #[test]
