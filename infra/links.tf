@@ -71,7 +71,11 @@ resource "aws_cloudfront_cache_policy" "links" {
       cookie_behavior = "none"
     }
     headers_config {
-      header_behavior = "none"
+      header_behavior = "whitelist"
+
+      headers {
+        items = ["x-gatepost-shared"]
+      }
     }
     query_strings_config {
       query_string_behavior = "none"

@@ -389,6 +389,13 @@ run "links_are_signed_for_cloudfront" {
     condition     = nonsensitive(aws_lambda_function.api.environment[0].variables["GATEPOST_CLOUDFRONT_URL"]) == "/shared"
     error_message = "Links lead elsewhere than to the distribution that the API is behind."
   }
+  assert {
+    condition = (aws_cloudfront_cache_policy.links[0].max_ttl <= 60 && contains(
+      one(one(aws_cloudfront_cache_policy.links[0].parameters_in_cache_key_and_forwarded_to_origin).headers_config[0].headers).items,
+      "x-gatepost-shared",
+    ))
+    error_message = "A link goes on showing what was deleted."
+  }
 }
 
 # The state of the run before is this one's: the key that signed is still there, and is the same.
