@@ -87,7 +87,7 @@ resource "aws_cloudfront_response_headers_policy" "media" {
       override = true
     }
     content_security_policy {
-      content_security_policy = "default-src 'none'; sandbox"
+      content_security_policy = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
       override                = true
     }
     strict_transport_security {
@@ -107,7 +107,7 @@ resource "aws_cloudfront_response_headers_policy" "guarded" {
       override = true
     }
     content_security_policy {
-      content_security_policy = "default-src 'none'; sandbox"
+      content_security_policy = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
       override                = true
     }
     strict_transport_security {

@@ -23,6 +23,11 @@ output "media_bucket" {
   value       = aws_s3_bucket.media.id
 }
 
+output "web_bucket" {
+  description = "Where the page lies; a page of your own may take its place."
+  value       = aws_s3_bucket.web.id
+}
+
 output "link_key_ids" {
   description = "Of the public keys whose signatures CloudFront takes below /shared/."
   value       = [for key in aws_cloudfront_public_key.links : key.id]

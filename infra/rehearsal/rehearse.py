@@ -107,6 +107,10 @@ def package(widths):
         from = ["authorization", "cookie:__Host-gatepost"]
         [session]
         secrets = [{{ kid = "session", file = "session-secret" }}]
+        [sign_in]
+        client_id = "gatepost"
+        authorize = "{ISSUER}authorize"
+        token     = "{ISSUER}oauth/token"
         [[rules]]
         path  = "/media/{{owner}}/**"
         allow = "owner"
@@ -224,6 +228,9 @@ outputs = apply()
 [first_key] = outputs["link_key_ids"]
 check(outputs["config_sha256"] == manifest["config_sha256"], "applied, with the configuration that was packaged")
 
+settings = s3.get_object(Bucket=outputs["web_bucket"], Key="settings.json")
+told = json.loads(settings["Body"].read())
+check(told["sign_in"]["token"] == f"{ISSUER}oauth/token" and settings["CacheControl"] == "no-cache", "the page is told how people sign in")
 signed_in = call("alice", "POST", "/api/session")
 check(signed_in["statusCode"] == 201, "alice signs in: her token becomes a session")
 session = signed_in["cookies"][0].split(";")[0]

@@ -320,10 +320,18 @@ describe('the page', { timeout: 240 * SECONDS }, () => {
     await page.getByTestId('sign-out').click()
     await page.getByTestId('sign-in').waitFor()
     assert.equal((await look(page, path)).status, 401)
-    await page.goto(path)
-    await page.getByTestId('sign-in-alice').click()
-    await page.waitForURL((url) => url.pathname === path)
-    assert.equal(await page.evaluate(() => document.contentType), 'image/webp', 'signed in, the picture itself is shown')
+    // A tab of its own, for what the browser draws around a picture is no business of the page's.
+    const picture = await page.context().newPage()
+    await picture.goto(path)
+    await picture.getByTestId('sign-in-alice').waitFor()
+    const [shown] = await Promise.all([
+      picture.waitForResponse((response) => new URL(response.url()).pathname === path && response.status() === 200),
+      picture.getByTestId('sign-in-alice').click(),
+    ])
+    assert.equal(shown.headers()['content-type'], 'image/webp', 'signed in, the picture itself is shown')
+    await picture.waitForURL((url) => url.pathname === path)
+    await screenshot(picture, '14-picture')
+    await picture.close()
 
     // A code that another one asked for signs nobody in.
     await page.goto('/')

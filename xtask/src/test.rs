@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
 
-use crate::{cargo, cargo_binary, npm, photos, terraform};
+use crate::{cargo, cargo_binary, npm, photos, rehearse, terraform};
 
 /// MIT; speaks S3 with signatures checked, when it is told `AUTH=true`.
 const MINISTACK: &str = "ministack==1.5.33";
@@ -83,6 +83,12 @@ const TEST: &[Step] = &[
     ("replay of test-events", || replay(&["test-events"])),
     ("Terraform: format, schema, policies", terraform::check),
     ("Terraform: checkov", terraform::check_with_checkov),
+    ("Terraform: the rehearsal", || {
+        if terraform::is_installed()? {
+            rehearse::run()?;
+        }
+        Ok(())
+    }),
 ];
 
 pub(crate) fn run() -> ExitCode {

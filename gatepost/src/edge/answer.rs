@@ -13,7 +13,7 @@ use super::origin::Object;
 const VIEWER_IMMUTABLE: &str = "private, max-age=31536000, immutable";
 const VIEWER_REVALIDATED: &str = "private, no-cache";
 /// An object opened as a page runs nothing and loads nothing.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; sandbox";
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
 
 /// Whether an answer came from the cache.
 #[derive(Clone, Copy, Debug)]
@@ -321,7 +321,10 @@ mod tests {
         for (name, value) in [
             ("cache-control", "private, max-age=31536000, immutable"),
             ("x-content-type-options", "nosniff"),
-            ("content-security-policy", "default-src 'none'; sandbox"),
+            (
+                "content-security-policy",
+                "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+            ),
             ("x-cache", "Hit from gatepost"),
             ("age", "7"),
             ("content-type", "image/webp"),

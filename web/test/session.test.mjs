@@ -1,0 +1,91 @@
+// A session that is renewed while the page is open, and one that is not renewed any more.
+
+import assert from 'node:assert/strict'
+import { beforeEach, mock, test } from 'node:test'
+
+import { source } from './source.mjs'
+
+const { SessionWatch, startSession } = await source('session')
+
+const MINUTE = 60_000
+let now, who, asked, told
+
+beforeEach(() => {
+  mock.timers.reset()
+  mock.timers.enable({ apis: ['setTimeout', 'Date'], now: Date.parse('2026-11-25T12:00:00Z') })
+  now = () => new Date(Date.now()).toISOString()
+  who = 'alice'
+  asked = []
+  told = []
+  globalThis.document = { addEventListener() {}, hidden: false }
+  globalThis.window = { addEventListener() {} }
+  globalThis.fetch = async (path, { method = 'GET', headers } = {}) => {
+    asked.push({ method, headers })
+    if (method === 'GET') return who === null ? new Response('', { status: 401 }) : Response.json({ sub: who })
+    // Fifteen minutes each, but never past the token's end at 13:00.
+    const end = Math.min(Date.now() + 15 * MINUTE, Date.parse('2026-11-25T13:00:00Z'))
+    return Response.json({ expires_at: new Date(end).toISOString() }, { status: 201 })
+  }
+})
+
+const listener = {
+  onOver: () => told.push('over'),
+  onBack: () => told.push('back'),
+  onSomeoneElse: () => told.push('someone else'),
+}
+const renewals = () => asked.filter(({ method }) => method === 'POST').length
+
+/** Lets time pass in small steps, so that what waits for an answer goes on in between. */
+async function pass(minutes) {
+  for (let n = 0; n < minutes * 2; n += 1) {
+    mock.timers.tick(MINUTE / 2)
+    // A digest is made on another thread.
+    for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+    await crypto.subtle.digest('SHA-256', new Uint8Array())
+  }
+}
+
+test('a token becomes a session, by a call with the digest of its empty body', async () => {
+  assert.deepEqual(await startSession('a token'), { token: 'a token', expiresAt: '2026-11-25T12:15:00.000Z' })
+  assert.deepEqual(asked, [
+    {
+      method: 'POST',
+      headers: {
+        authorization: 'Bearer a token',
+        'x-amz-content-sha256': 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+      },
+    },
+  ])
+})
+
+test('it is renewed before it ends, until the token ends', async () => {
+  new SessionWatch({ sub: 'alice' }, listener, await startSession('a token'))
+  await pass(9)
+  assert.equal(renewals(), 1)
+  await pass(2)
+  assert.equal(renewals(), 2, `at ${now()}`)
+  await pass(180)
+  assert.deepEqual(told, [])
+  const made = renewals()
+  assert.ok(made >= 6 && made <= 10, `${made} sessions of a token that lasts an hour`)
+  assert.ok(asked.every(({ method }, idx) => method === 'GET' || idx === 0 || asked[idx - 1].method === 'GET'), 'it looks first')
+})
+
+for (const [changed, said] of [
+  [null, 'over'],
+  ['bob', 'someone else'],
+]) {
+  test(`when ${changed ?? 'nobody'} is signed in meanwhile, nothing is renewed`, async () => {
+    new SessionWatch({ sub: 'alice' }, listener, await startSession('a token'))
+    who = changed
+    await pass(60)
+    assert.deepEqual(told, [said])
+    assert.equal(renewals(), 1)
+  })
+}
+
+test('without a token nothing is renewed', async () => {
+  new SessionWatch({ sub: 'alice' }, listener)
+  await pass(60)
+  assert.deepEqual(asked, [])
+})
