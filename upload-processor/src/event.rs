@@ -243,7 +243,7 @@ impl RawRecord {
         Ok(Record::Created(CreatedObject {
             bucket: self.s3.bucket.name,
             key,
-            version_id: object.version_id,
+            version_id: version(object.version_id),
             etag: object
                 .e_tag
                 .map(|etag| etag.trim_matches('"').to_owned())
@@ -252,12 +252,18 @@ impl RawRecord {
     }
 }
 
+/// A version that can be asked for. "null" is that of an object in a bucket without versions; naming it would want more
+/// of the role than to read what is there.
+fn version(id: Option<String>) -> Option<String> {
+    id.filter(|id| !id.is_empty() && id != "null")
+}
+
 impl RawDetail {
     fn understand(self) -> Record {
         Record::Created(CreatedObject {
             bucket: self.bucket.name,
             key: self.object.key,
-            version_id: self.object.version_id.filter(|version| !version.is_empty()),
+            version_id: version(self.object.version_id),
             etag: self.object.etag.filter(|etag| !etag.is_empty()),
         })
     }
@@ -269,7 +275,7 @@ impl RawScan {
         Record::Created(CreatedObject {
             bucket: object.bucket_name,
             key: object.object_key,
-            version_id: object.version_id.filter(|version| !version.is_empty()),
+            version_id: version(object.version_id),
             etag: object
                 .e_tag
                 .map(|etag| etag.trim_matches('"').to_owned())
@@ -465,6 +471,33 @@ mod tests {
             format!("uploads/{}/{name}", "A".repeat(26)),
         ] {
             assert_eq!(UploadKey::parse(&key), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn no_version_is_asked_for_that_there_is_none_of() {
+        for (named, version) in [
+            ("", None),
+            ("null", None),
+            ("3HL4kqtJlcpXroDTDmJ", Some("3HL4kqtJlcpXroDTDmJ")),
+        ] {
+            let scan = serde_json::json!({
+                "detail-type": "GuardDuty Malware Protection Object Scan Result",
+                "detail": {"s3ObjectDetails": {"bucketName": "b", "objectKey": "k", "versionId": named}},
+            });
+            let put = serde_json::json!({"Records": [{
+                "eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Post",
+                "s3": {"bucket": {"name": "b"}, "object": {"key": "k", "versionId": named}},
+            }]});
+            for body in [scan, put] {
+                let Ok(Notice::Records(records)) = Notice::parse(&body.to_string()) else {
+                    panic!("{body}");
+                };
+                let [Record::Created(object)] = &records[..] else {
+                    panic!("{body}");
+                };
+                assert_eq!(object.version_id.as_deref(), version, "{body}");
+            }
         }
     }
 }

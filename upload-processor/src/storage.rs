@@ -1,6 +1,8 @@
 //! S3 as the processor uses it: reads pinned to what an event named, writes that can be repeated, and writes that only
 //! the first one gets.
 
+use std::time::Duration;
+
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
@@ -74,6 +76,11 @@ impl Upload {
 
 /// The tag in which `GuardDuty` says what its scan of an object came to.
 const SCAN_TAG: &str = "GuardDutyMalwareScanStatus";
+/// How often it is looked for: nobody promises that it can be read when `GuardDuty` tells that it has scanned, and the
+/// queue sends a message again after minutes only.
+const SCAN_LOOKS: u32 = 5;
+/// How long between two looks.
+const SCAN_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a malware scan came to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -84,32 +91,46 @@ pub(crate) enum Scan {
 
 /// What the scan of an object found; an error while nothing says that it is clean. `None` when it is no longer there.
 pub(crate) async fn scan(s3: &Client, object: &CreatedObject) -> Result<Option<Scan>, Retry> {
+    let mut looks = 1;
+    loop {
+        let Some(tags) = tags_of(s3, object).await? else {
+            return Ok(None);
+        };
+        let verdict = tags.iter().find(|tag| tag.key == SCAN_TAG);
+        match verdict.map(|tag| tag.value.as_str()) {
+            Some("NO_THREATS_FOUND") => return Ok(Some(Scan::Clean)),
+            Some("THREATS_FOUND") => return Ok(Some(Scan::Threat)),
+            // UNSUPPORTED, ACCESS_DENIED, FAILED: an operator has to look at it.
+            Some(other) => {
+                return Err(Retry {
+                    reason: format!("the malware scan ended with {other}"),
+                });
+            }
+            None if looks == SCAN_LOOKS => {
+                return Err(Retry {
+                    reason: "the upload is not scanned for malware yet".to_owned(),
+                });
+            }
+            None => looks += 1,
+        }
+        tokio::time::sleep(SCAN_PAUSE).await;
+    }
+}
+
+/// An object's tags; `None` when it is no longer there.
+async fn tags_of(s3: &Client, object: &CreatedObject) -> Result<Option<Vec<Tag>>, Retry> {
     let request = s3
         .get_object_tagging()
         .bucket(&object.bucket)
         .key(&object.key)
         .set_version_id(object.version_id.clone());
-    let tags = match request.send().await {
-        Ok(output) => output.tag_set,
-        Err(error) if status(&error) == Some(404) => return Ok(None),
-        Err(error) => {
-            return Err(Retry::new(
-                "reading the upload's tags",
-                &DisplayErrorContext(error),
-            ));
-        }
-    };
-    let verdict = tags.iter().find(|tag| tag.key == SCAN_TAG);
-    match verdict.map(|tag| tag.value.as_str()) {
-        Some("NO_THREATS_FOUND") => Ok(Some(Scan::Clean)),
-        Some("THREATS_FOUND") => Ok(Some(Scan::Threat)),
-        // UNSUPPORTED, ACCESS_DENIED, FAILED: an operator has to look at it.
-        Some(other) => Err(Retry {
-            reason: format!("the malware scan ended with {other}"),
-        }),
-        None => Err(Retry {
-            reason: "the upload is not scanned for malware yet".to_owned(),
-        }),
+    match request.send().await {
+        Ok(output) => Ok(Some(output.tag_set)),
+        Err(error) if status(&error) == Some(404) => Ok(None),
+        Err(error) => Err(Retry::new(
+            "reading the upload's tags",
+            &DisplayErrorContext(error),
+        )),
     }
 }
 

@@ -257,6 +257,18 @@ async fn what_is_not_known_to_be_clean_is_not_opened() {
     assert_eq!(threat["reason"]["code"], "malware", "{threat}");
     assert!(threat["renditions"].is_null(), "{threat}");
 
+    // Nobody promises that the tag is there when the event comes.
+    let late = format!("{}/uploads/uploads/{OWNER}/{}", account.endpoint, id('l'));
+    let put = account.http.put(&late).header("content-type", "image/jpeg");
+    put.body(jpeg.clone()).send().await.unwrap();
+    let tagging = "<Tagging><TagSet><Tag><Key>GuardDutyMalwareScanStatus</Key>\
+                   <Value>NO_THREATS_FOUND</Value></Tag></TagSet></Tagging>";
+    let tag = account.http.put(format!("{late}?tagging")).body(tagging);
+    let tagged = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        tag.send().await.unwrap()
+    });
+
     // As GuardDuty tells of a scan that is done.
     let scanned = |letter: char| {
         json!({
@@ -264,10 +276,11 @@ async fn what_is_not_known_to_be_clean_is_not_opened() {
             "detail-type": "GuardDuty Malware Protection Object Scan Result",
             "detail": {"s3ObjectDetails": {
                 "bucketName": "uploads", "objectKey": format!("uploads/{OWNER}/{}", id(letter)),
+                "versionId": "null",
             }},
         })
     };
-    let messages: Vec<_> = "gfn"
+    let messages: Vec<_> = "gfln"
         .chars()
         .map(|letter| {
             json!({"messageId": letter, "eventSource": "aws:sqs", "body": scanned(letter).to_string()})
@@ -283,6 +296,8 @@ async fn what_is_not_known_to_be_clean_is_not_opened() {
         answer,
         json!({"batchItemFailures": [{"itemIdentifier": "f"}, {"itemIdentifier": "n"}]})
     );
+    assert!(tagged.await.unwrap().status().is_success());
+    assert_eq!(account.manifest(&id('l')).await["status"], "ready");
     for letter in ['f', 'n'] {
         let path = format!("media/{OWNER}/{}/manifest.json", id(letter));
         assert_eq!(account.get("media", &path).await, None);
