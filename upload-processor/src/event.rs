@@ -482,6 +482,7 @@ mod tests {
             ("3HL4kqtJlcpXroDTDmJ", Some("3HL4kqtJlcpXroDTDmJ")),
         ] {
             let scan = serde_json::json!({
+                "source": "aws.guardduty",
                 "detail-type": "GuardDuty Malware Protection Object Scan Result",
                 "detail": {"s3ObjectDetails": {"bucketName": "b", "objectKey": "k", "versionId": named}},
             });
