@@ -65,7 +65,7 @@ pub(crate) struct PackageArgs {
     /// The configuration that is packed in [default: gatepost.toml where there is one].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// What the API and the processor run on; the authorizer runs on x86_64, the edge has nothing else.
+    /// What the API and the processor run on. The authorizer is for Intel and AMD always: the edge has nothing else.
     #[arg(
         long,
         value_enum,

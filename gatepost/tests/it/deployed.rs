@@ -81,7 +81,7 @@ async fn uploads_reach_the_packaged_processor_and_what_fails_lies_in_the_dead_le
     for (letter, is_rejected) in [('c', true), ('g', false)] {
         let tags = format!("uploads/{OWNER}/{}?tagging", id(letter));
         let tags = account.get("uploads", &tags).await.unwrap();
-        let tags = String::from_utf8(tags.to_vec()).unwrap();
+        let tags = String::from_utf8(tags).unwrap();
         let tag = "<Key>gatepost</Key><Value>rejected</Value>";
         assert_eq!(tags.contains(tag), is_rejected, "{tags}");
     }
