@@ -1,5 +1,5 @@
-// The development sign-in page: it hands on to each form what its own address was opened with, as an
-// identity provider does. Loaded by sign-in.html only; the forms are plain HTML and do the signing in.
+// The development sign-in page: it hands on to its form what its own address was opened with, as an
+// identity provider does. Loaded by sign-in.html only; the form is plain HTML and does the signing in.
 // It never keeps anything and never judges: the server does.
 
 import './styles/base.css'
@@ -7,6 +7,6 @@ import './styles/sign-in.css'
 
 const query = new URLSearchParams(location.search)
 
-for (const field of document.querySelectorAll<HTMLInputElement>('input[type="hidden"]:not([name="sub"])')) {
+for (const field of document.querySelectorAll<HTMLInputElement>('input[type="hidden"]')) {
   field.value = query.get(field.name) ?? ''
 }

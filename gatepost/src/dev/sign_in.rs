@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -107,7 +107,11 @@ async fn key_set(State(provider): State<Provider>) -> Response {
         .into_response()
 }
 
-async fn page(State(provider): State<Provider>) -> Response {
+/// Who one would like to be; for who comes without being sent, the page that sends.
+async fn page(State(provider): State<Provider>, RawQuery(query): RawQuery) -> Response {
+    if query.is_none_or(|query| !query.contains("code_challenge=")) {
+        return Redirect::to("/?sign_in").into_response();
+    }
     provider.web.sign_in_page()
 }
 

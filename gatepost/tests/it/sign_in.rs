@@ -164,6 +164,14 @@ async fn codes_are_sent_to_the_page_alone() {
             ("code_challenge_method", "S256"),
         ]);
     assert_eq!(elsewhere.send().await.unwrap().status(), 403);
+
+    // Whoever opens the address itself is sent there by way of the page.
+    let opened = system.http.get(format!("{}/dev/sign-in", system.url));
+    let opened = opened.send().await.unwrap();
+    assert_eq!(
+        (opened.status().as_u16(), &opened.headers()["location"]),
+        (303, &"/?sign_in".parse().unwrap())
+    );
 }
 
 #[tokio::test]
