@@ -1,0 +1,105 @@
+// Signing in at an identity provider on another site, as a deployed page does: the provider's page, its
+// token from across origins, a session of the real API. The provider is made here; what it hands out is a
+// token that the API trusts. The page's policy is widened as `infra/` does by `web_connects_to`.
+
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { after, before, describe, test } from 'node:test'
+
+import { newPage, startBrowser, startGatepost } from './gatepost.mjs'
+
+describe('another site signs people in', { timeout: 120_000 }, () => {
+  let gatepost, browser, provider, origin
+  /** What the provider was asked for, and what it answers. */
+  let asked, answers
+
+  before(async () => {
+    gatepost = await startGatepost()
+    browser = await startBrowser()
+    provider = createServer(provide)
+    provider.listen(0, '127.0.0.1')
+    await once(provider, 'listening')
+    origin = `http://127.0.0.1:${provider.address().port}`
+  })
+
+  after(async () => {
+    await browser?.close()
+    provider?.close()
+    await gatepost?.stop()
+  })
+
+  async function provide(request, response) {
+    const { pathname, searchParams } = new URL(request.url, origin)
+    if (pathname === '/authorize') {
+      asked = searchParams
+      const back = new URLSearchParams({ state: searchParams.get('state'), ...answers.authorize })
+      // A page that sends on: where a redirect leads to, the browser's driver changes nothing.
+      response.writeHead(200, { 'content-type': 'text/html' })
+      return response.end(`<meta http-equiv="refresh" content="0; url=${searchParams.get('redirect_uri')}?${back}">`)
+    }
+    const form = new URLSearchParams(Buffer.concat(await request.toArray()).toString())
+    const challenge = createHash('sha256').update(form.get('code_verifier') ?? '').digest('base64url')
+    const isGood = form.get('code') === 'a code' && challenge === asked.get('code_challenge')
+    response.writeHead(isGood ? 200 : 400, { 'content-type': 'application/json', 'access-control-allow-origin': gatepost.origin })
+    response.end(JSON.stringify(isGood ? answers.token : { error: 'invalid_grant' }))
+  }
+
+  /** A page whose settings and policy are those of a deployment with this provider. */
+  async function visit() {
+    const visitor = await newPage(browser, gatepost.origin)
+    const settings = {
+      sign_in: { client_id: 'page', authorize: `${origin}/authorize?audience=media`, token: `${origin}/token`, scope: 'openid', uses: 'access_token' },
+      types: ['image/png'],
+      max_bytes: 1024,
+    }
+    await visitor.page.route('**/settings.json', (route) => route.fulfill({ json: settings }))
+    await visitor.page.route(
+      (url) => url.origin === gatepost.origin && url.pathname === '/',
+      async (route) => {
+        const response = await route.fetch()
+        const headers = response.headers()
+        const policy = headers['content-security-policy'].replace('connect-src ', `connect-src ${origin} `)
+        await route.fulfill({ response, headers: { ...headers, 'content-security-policy': policy } })
+      },
+    )
+    await visitor.page.goto('/')
+    return visitor
+  }
+
+  test('its token becomes a session, and is kept nowhere', async () => {
+    answers = { authorize: { code: 'a code' }, token: { access_token: await gatepost.token('carol'), token_type: 'Bearer' } }
+    const { page, complaints, close } = await visit()
+    await page.getByTestId('sign-in').click()
+    await page.getByTestId('who').waitFor()
+    assert.equal(await page.getByTestId('who').innerText(), 'carol')
+    assert.equal(asked.get('audience'), 'media')
+    assert.equal(page.url(), `${gatepost.origin}/`)
+    assert.match(await page.locator('#intake-limits').innerText(), /^PNG, up to 1 KB each$/)
+    assert.deepEqual(
+      (await page.context().cookies()).map(({ name, httpOnly, secure }) => ({ name, httpOnly, secure })),
+      [{ name: '__Host-gatepost', httpOnly: true, secure: true }],
+    )
+    await page.reload()
+    assert.equal(await page.getByTestId('who').innerText(), 'carol')
+    assert.deepEqual(complaints(), [])
+    await close()
+  })
+
+  for (const [name, given, said] of [
+    ['somebody who changed their mind is told so', { authorize: { error: 'access_denied' } }, /access_denied/],
+    ['a code that is none is told of', { authorize: { code: 'another' } }, /invalid_grant/],
+    ['a token for somebody else is told of', { authorize: { code: 'a code' }, token: { access_token: 'a.b.c' } }, /doesn’t accept/],
+  ]) {
+    test(name, async () => {
+      answers = given
+      const { page, close } = await visit()
+      await page.getByTestId('sign-in').click()
+      await page.getByTestId('sign-in-notice').waitFor()
+      assert.match(await page.getByTestId('sign-in-notice').innerText(), said)
+      assert.deepEqual(await page.context().cookies(), [])
+      await close()
+    })
+  }
+})
