@@ -48,6 +48,11 @@ impl Budget {
 }
 
 impl Turn {
+    /// How much there is in all, in bytes.
+    pub(crate) fn total(&self) -> u64 {
+        u64::from(self.budget.total) * UNIT
+    }
+
     /// Waits for so much memory. Who wants more than there is gets all of it, alone.
     pub(crate) async fn take(&self, bytes: u64) -> Option<Share> {
         let wanted = units(bytes).min(self.budget.total);

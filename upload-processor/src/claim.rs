@@ -7,8 +7,8 @@
 //! race, and no claim is taken.
 //!
 //! The order makes it tight: the claim is taken before the manifest is looked for, and given up after it is written.
-//! A worker that dies leaves its claim; its own content may still be finished with it, and any other takes it over when
-//! it is stale.
+//! A worker that dies leaves its claim; its own content is gone on with under a claim that is renewed, and any other
+//! takes it over when it is stale. Of two who would do either, one writes first, and the other's condition fails.
 
 use std::time::Duration;
 
@@ -28,38 +28,48 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// How often it looks.
 pub(crate) const PAUSE: Duration = Duration::from_millis(500);
 
-/// Takes the claim for `content`, or keeps it if it was taken for the same; says whether it is held.
+/// A claim that is held: the `ETag` of the object that says so.
+pub(crate) struct Held(String);
+
+/// Takes the claim for `content`, or renews it if it was taken for the same; nothing, if it is another's.
 pub(crate) async fn take(
     s3: &Client,
     bucket: &str,
     now: Timestamp,
     upload: &UploadKey,
     content: &str,
-) -> Result<bool, Retry> {
+) -> Result<Option<Held>, Retry> {
     let key = key(upload);
-    if storage::write_first(s3, bucket, &key, "text/plain", content.into()).await? == Written::Now {
-        return Ok(true);
+    if let Written::Now { etag } =
+        storage::write_first(s3, bucket, &key, "text/plain", content.into()).await?
+    {
+        return Ok(Some(Held(etag)));
     }
     let Some(found) = storage::read(s3, bucket, &key).await? else {
         // Given up between the two: the manifest is there.
-        return Ok(false);
+        return Ok(None);
     };
-    if found.data == content.as_bytes() {
-        return Ok(true);
-    }
     let is_stale = found
         .modified
         .is_some_and(|modified| modified + LIFETIME < now);
-    if !is_stale {
-        return Ok(false);
+    if !is_stale && found.data != content.as_bytes() {
+        return Ok(None);
     }
-    let taken_over = storage::replace(s3, bucket, &key, &found.etag, content.into()).await?;
-    Ok(taken_over == Written::Now)
+    // Also where it was taken for the same: it may be as good as stale, and would be taken over in the midst of the work.
+    match storage::replace(s3, bucket, &key, &found.etag, content.into()).await? {
+        Written::Now { etag } => Ok(Some(Held(etag))),
+        Written::Before => Ok(None),
+    }
 }
 
-/// Gives the claim up.
-pub(crate) async fn give_up(s3: &Client, bucket: &str, upload: &UploadKey) -> Result<(), Retry> {
-    storage::delete(s3, bucket, &key(upload)).await
+/// Gives the claim up, unless it was taken over.
+pub(crate) async fn give_up(
+    s3: &Client,
+    bucket: &str,
+    upload: &UploadKey,
+    Held(etag): &Held,
+) -> Result<(), Retry> {
+    storage::delete_if_same(s3, bucket, &key(upload), etag).await
 }
 
 /// Outside `media/`, where no viewer can ask for it.

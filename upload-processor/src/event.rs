@@ -60,6 +60,8 @@ pub struct CreatedObject {
     pub key: String,
     /// The version, in a bucket that keeps them.
     pub version_id: Option<String>,
+    /// Whether the event says that a scan found malware in it.
+    pub is_threat: bool,
     /// The `ETag`, without quotation marks.
     pub etag: Option<String>,
 }
@@ -108,11 +110,18 @@ struct RawDetailObject {
 }
 
 /// What `GuardDuty` says through `EventBridge` of an object that it has scanned. What it found stands in the object's
-/// tag as well, which alone is believed.
+/// tag as well. That it is clean is believed of the tag alone, that it is a threat of either.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawScan {
     s3_object_details: RawScannedObject,
+    scan_result_details: Option<RawScanResult>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawScanResult {
+    scan_result_status: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -244,6 +253,7 @@ impl RawRecord {
             bucket: self.s3.bucket.name,
             key,
             version_id: version(object.version_id),
+            is_threat: false,
             etag: object
                 .e_tag
                 .map(|etag| etag.trim_matches('"').to_owned())
@@ -264,6 +274,7 @@ impl RawDetail {
             bucket: self.bucket.name,
             key: self.object.key,
             version_id: version(self.object.version_id),
+            is_threat: false,
             etag: self.object.etag.filter(|etag| !etag.is_empty()),
         })
     }
@@ -272,7 +283,11 @@ impl RawDetail {
 impl RawScan {
     fn understand(self) -> Record {
         let object = self.s3_object_details;
+        let status = self
+            .scan_result_details
+            .and_then(|details| details.scan_result_status);
         Record::Created(CreatedObject {
+            is_threat: status.as_deref() == Some("THREATS_FOUND"),
             bucket: object.bucket_name,
             key: object.object_key,
             version_id: version(object.version_id),
@@ -349,6 +364,7 @@ mod tests {
                 bucket: "b".to_owned(),
                 key: "uploads/a b".to_owned(),
                 version_id: None,
+                is_threat: false,
                 etag: Some("e".to_owned()),
             })]))
         );
@@ -384,6 +400,7 @@ mod tests {
                 bucket: "b".to_owned(),
                 key: key.to_owned(),
                 version_id: Some("v".to_owned()),
+                is_threat: false,
                 etag: Some("e".to_owned()),
             })])
         };
@@ -499,6 +516,38 @@ mod tests {
                 };
                 assert_eq!(object.version_id.as_deref(), version, "{body}");
             }
+        }
+    }
+
+    #[test]
+    fn a_threat_is_known_by_its_event() {
+        for (details, is_threat) in [
+            (
+                serde_json::json!({"scanResultStatus": "THREATS_FOUND"}),
+                true,
+            ),
+            (
+                serde_json::json!({"scanResultStatus": "NO_THREATS_FOUND"}),
+                false,
+            ),
+            (serde_json::json!({}), false),
+            (serde_json::Value::Null, false),
+        ] {
+            let body = serde_json::json!({
+                "source": "aws.guardduty",
+                "detail-type": "GuardDuty Malware Protection Object Scan Result",
+                "detail": {
+                    "s3ObjectDetails": {"bucketName": "b", "objectKey": "k"},
+                    "scanResultDetails": details,
+                },
+            });
+            let Ok(Notice::Records(records)) = Notice::parse(&body.to_string()) else {
+                panic!("{body}");
+            };
+            let [Record::Created(object)] = &records[..] else {
+                panic!("{body}");
+            };
+            assert_eq!(object.is_threat, is_threat, "{body}");
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::manifest::{Manifest, Verdict};
 use crate::outcomes::{Outcomes, Timings};
 use crate::storage::{self, Scan, Written};
 use thumbnailer::inspect::Declared;
-use thumbnailer::rejection::Rejection;
+use thumbnailer::rejection::{Complexity, Rejection};
 use thumbnailer::settings::Settings;
 use thumbnailer::thumbnail::{TIME_PER_IMAGE, Thumbnailed, thumbnail_once_admitted};
 
@@ -82,7 +82,7 @@ pub struct Retry {
 /// Whether an upload may be worked on.
 enum Claim {
     /// Nobody else does, and here is a core to do it on.
-    Held(OwnedSemaphorePermit),
+    Held(claim::Held, OwnedSemaphorePermit),
     /// Somebody did.
     Finished(Manifest),
 }
@@ -137,14 +137,14 @@ impl Processor {
         }
     }
 
-    /// Images together take no more than this, in bytes, their files included.
+    /// Images together take no more than this, in bytes, their files included; one that needs more is rejected.
     #[must_use]
     pub fn with_memory(mut self, bytes: u64) -> Self {
         if bytes < self.settings.max_memory() {
             tracing::warn!(
                 bytes,
                 largest_image = self.settings.max_memory(),
-                "the largest image that is allowed may need more memory than there is"
+                "the largest image that is allowed may need more memory than there is, and is then rejected"
             );
         }
         self.memory = Budget::new(bytes);
@@ -248,13 +248,14 @@ impl Processor {
         };
         let started = Instant::now();
         if let Some(manifest) = self.read_manifest(&upload).await? {
-            return self.finished_before(&upload, manifest).await;
+            return self.finished_before(object, &upload, manifest).await;
         }
         // Before it is opened, which fails if it was overwritten since: so the tag is of what is opened.
-        let scan = if self.wants_scan {
-            storage::scan(&self.s3, object).await?
-        } else {
-            Some(Scan::Clean)
+        let scan = match self.wants_scan {
+            // Whatever its tag says: that may be of another content of the same name.
+            true if object.is_threat => Some(Scan::Threat),
+            true => storage::scan(&self.s3, object).await?,
+            false => Some(Scan::Clean),
         };
         let source = storage::open(&self.s3, object).await?;
         let (Some(scan), Some(source)) = (scan, source) else {
@@ -262,14 +263,16 @@ impl Processor {
                 "the object was overwritten or deleted since".to_owned(),
             ));
         };
-        let may_vary = source.sha256.is_none();
-        let core = if may_vary {
+        // A form that is pinned to a digest takes one content.
+        let (claim, core) = if source.sha256.is_none() {
             match self.claim(&upload, &source).await? {
-                Claim::Held(core) => core,
-                Claim::Finished(manifest) => return self.finished_before(&upload, manifest).await,
+                Claim::Held(claim, core) => (Some(claim), core),
+                Claim::Finished(manifest) => {
+                    return self.finished_before(object, &upload, manifest).await;
+                }
             }
         } else {
-            self.core().await?
+            (None, self.core().await?)
         };
         let waited = started.elapsed();
         let Made {
@@ -282,33 +285,34 @@ impl Processor {
             Scan::Threat => Made::rejected(Rejection::Malware),
         };
         let writing = Instant::now();
-        match &result {
-            Ok(made) => self.write_renditions(&upload, made).await?,
-            // GuardDuty has tagged it, and its tags are left to it.
-            Err(Rejection::Malware) => {}
-            Err(_) => storage::tag_as_rejected(&self.s3, object).await,
+        if let Ok(made) = &result {
+            self.write_renditions(&upload, made).await?;
         }
         let manifest = Manifest::new((self.clock)(), &upload, &result);
         let data =
             serde_json::to_vec(&manifest).map_err(|error| Retry::new("the manifest", &error))?;
-        let is_ours = storage::write_first(
+        let written = storage::write_first(
             &self.s3,
             &self.buckets.media,
             &upload.manifest_key(),
             "application/json",
             data,
         )
-        .await?
-            == Written::Now;
-        if may_vary {
-            claim::give_up(&self.s3, &self.buckets.media, &upload).await?;
+        .await?;
+        if let Some(claim) = &claim {
+            claim::give_up(&self.s3, &self.buckets.media, &upload, claim).await?;
         }
-        if !is_ours {
+        if written == Written::Before {
             return match self.read_manifest(&upload).await? {
-                Some(manifest) => self.finished_before(&upload, manifest).await,
+                Some(manifest) => self.finished_before(object, &upload, manifest).await,
                 None => Ok(ignored("the upload was deleted meanwhile".to_owned())),
             };
         }
+        if !storage::exists(&self.s3, object).await? {
+            self.unpublish(&upload, &manifest).await?;
+            return Ok(ignored("the upload was deleted meanwhile".to_owned()));
+        }
+        self.mark(object, &manifest).await;
         if let Some(outcomes) = &self.outcomes {
             let waited = waited + waited_for_memory;
             let timings = Timings::new(waited, read, rendered, writing.elapsed());
@@ -341,9 +345,11 @@ impl Processor {
     /// The end of an upload that has its manifest. Whether its outcome was sent nobody knows, so it is sent again.
     async fn finished_before(
         &self,
+        object: &CreatedObject,
         upload: &UploadKey,
         manifest: Manifest,
     ) -> Result<Outcome, Retry> {
+        self.mark(object, &manifest).await;
         tracing::info!(
             owner = upload.owner,
             id = upload.id,
@@ -355,6 +361,29 @@ impl Processor {
         Ok(Outcome::AlreadyFinished(manifest))
     }
 
+    /// Tags the original of what is rejected, once that is decided; but for what `GuardDuty` has tagged.
+    async fn mark(&self, object: &CreatedObject, manifest: &Manifest) {
+        if let Verdict::Rejected { reason } = &manifest.result
+            && reason.code != Rejection::Malware.code()
+        {
+            storage::tag_as_rejected(&self.s3, object).await;
+        }
+    }
+
+    /// Takes back what was published of an upload that was deleted meanwhile. Who deletes begins with the original, so
+    /// either it is missed here, or all of this is deleted there after it was written.
+    async fn unpublish(&self, upload: &UploadKey, manifest: &Manifest) -> Result<(), Retry> {
+        let bucket = &self.buckets.media;
+        storage::delete(&self.s3, bucket, &upload.manifest_key()).await?;
+        if let Verdict::Ready { renditions, .. } = &manifest.result {
+            for rendition in renditions {
+                let key = rendition.path.trim_start_matches('/');
+                storage::delete(&self.s3, bucket, key).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes sure that nobody works on another content of the upload, and waits a while for whoever does. The claim is
     /// taken by who has a core: from then on the work goes on without waiting.
     async fn claim(&self, upload: &UploadKey, source: &storage::Upload) -> Result<Claim, Retry> {
@@ -362,17 +391,17 @@ impl Processor {
         let give_up_at = Instant::now() + claim::PATIENCE;
         loop {
             let core = self.core().await?;
-            let is_held =
+            let claim =
                 claim::take(&self.s3, bucket, (self.clock)(), upload, &source.content_id).await?;
-            match self.read_manifest(upload).await? {
-                Some(manifest) => {
-                    if is_held {
-                        claim::give_up(&self.s3, bucket, upload).await?;
+            match (self.read_manifest(upload).await?, claim) {
+                (Some(manifest), claim) => {
+                    if let Some(claim) = claim {
+                        claim::give_up(&self.s3, bucket, upload, &claim).await?;
                     }
                     return Ok(Claim::Finished(manifest));
                 }
-                None if is_held => return Ok(Claim::Held(core)),
-                None => drop(core),
+                (None, Some(claim)) => return Ok(Claim::Held(claim, core)),
+                (None, None) => drop(core),
             }
             if Instant::now() > give_up_at {
                 return Err(Retry {
@@ -511,11 +540,16 @@ fn render(
     let started = Instant::now();
     let mut waited = Duration::ZERO;
     let admit = |memory| {
+        let (needed, max) = (size.saturating_add(memory), turn.total());
+        if needed > max {
+            // The system would end the process, and with it whatever else is being worked on.
+            return Err(Rejection::TooComplex(Complexity::Memory { needed, max }));
+        }
         let waiting = Instant::now();
         let share = runtime.block_on(turn.take_besides(size, memory));
         drop(turn);
         waited = waiting.elapsed();
-        share
+        Ok(share)
     };
     let result = thumbnail_once_admitted(bytes, declared, settings, TIME_PER_IMAGE, admit);
     made.waited += waited;

@@ -171,10 +171,13 @@ pub(crate) struct Small {
 }
 
 /// What came of a conditional write.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Written {
     /// It was made.
-    Now,
+    Now {
+        /// Of what was written, with its quotation marks.
+        etag: String,
+    },
     /// The condition did not hold: somebody else was first.
     Before,
 }
@@ -239,7 +242,7 @@ pub(crate) async fn write_first(
         .cache_control(REVALIDATED)
         .if_none_match("*")
         .body(data.into());
-    conditional(key, request.send().await)
+    conditional(key, request.send().await, &[412])
 }
 
 /// Writes an object in the place of the one with this `ETag`.
@@ -257,27 +260,66 @@ pub(crate) async fn replace(
         .content_type("text/plain")
         .if_match(etag)
         .body(data.into());
-    conditional(key, request.send().await)
+    // One that is no longer there is not there to be replaced.
+    conditional(key, request.send().await, &[404, 412])
 }
 
 /// Deletes an object. One that is not there is deleted already.
 pub(crate) async fn delete(s3: &Client, bucket: &str, key: &str) -> Result<(), Retry> {
-    s3.delete_object()
-        .bucket(bucket)
-        .key(key)
-        .send()
-        .await
-        .map_err(|error| Retry::new(&format!("deleting {key}"), &DisplayErrorContext(error)))?;
-    Ok(())
+    let request = s3.delete_object().bucket(bucket).key(key);
+    match request.send().await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Retry::new(
+            &format!("deleting {key}"),
+            &DisplayErrorContext(error),
+        )),
+    }
 }
 
+/// Deletes an object if it is still the one with this `ETag`.
+pub(crate) async fn delete_if_same(
+    s3: &Client,
+    bucket: &str,
+    key: &str,
+    etag: &str,
+) -> Result<(), Retry> {
+    let request = s3.delete_object().bucket(bucket).key(key).if_match(etag);
+    match request.send().await {
+        Ok(_) => Ok(()),
+        Err(error) if matches!(status(&error), Some(404 | 412)) => Ok(()),
+        Err(error) => Err(Retry::new(
+            &format!("deleting {key}"),
+            &DisplayErrorContext(error),
+        )),
+    }
+}
+
+/// Whether the object of an event is still there, or another one in its place.
+pub(crate) async fn exists(s3: &Client, object: &CreatedObject) -> Result<bool, Retry> {
+    let request = s3.head_object().bucket(&object.bucket).key(&object.key);
+    match request.send().await {
+        Ok(_) => Ok(true),
+        Err(error) if status(&error) == Some(404) => Ok(false),
+        Err(error) => Err(Retry::new(
+            "looking for the upload",
+            &DisplayErrorContext(error),
+        )),
+    }
+}
+
+/// `refusals` are the statuses that say that the condition did not hold.
 fn conditional(
     key: &str,
     answer: Result<PutObjectOutput, SdkError<PutObjectError>>,
+    refusals: &[u16],
 ) -> Result<Written, Retry> {
     match answer {
-        Ok(_) => Ok(Written::Now),
-        Err(error) if matches!(status(&error), Some(404 | 412)) => Ok(Written::Before),
+        Ok(output) => Ok(Written::Now {
+            etag: output.e_tag.unwrap_or_default(),
+        }),
+        Err(error) if status(&error).is_some_and(|status| refusals.contains(&status)) => {
+            Ok(Written::Before)
+        }
         Err(error) => Err(Retry::new(
             &format!("writing {key}"),
             &DisplayErrorContext(error),

@@ -17,7 +17,7 @@ use s3s::dto::{
     ListBucketsInput, ListBucketsOutput, ListObjectsV2Input, ListObjectsV2Output, PutObjectInput,
     PutObjectOutput, StreamingBlob,
 };
-use s3s::{Body, S3, S3Request, S3Response, S3Result, s3_error};
+use s3s::{Body, S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 use tokio::sync::Mutex;
 
@@ -127,10 +127,7 @@ impl S3 for Store {
         if let Some(ETagCondition::ETag(wanted)) = wanted {
             let found = answer.output.e_tag.as_ref().map(ETag::value);
             if found != Some(wanted.value()) {
-                return Err(s3_error!(
-                    PreconditionFailed,
-                    "At least one of the pre-conditions you specified did not hold"
-                ));
+                return Err(precondition_failed());
             }
         }
         Ok(answer)
@@ -141,6 +138,17 @@ impl S3 for Store {
         req: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
         let _writing = self.writing.lock().await;
+        if let Some(ETagCondition::ETag(wanted)) = &req.input.if_match {
+            let looked_at = HeadObjectInput {
+                bucket: req.input.bucket.clone(),
+                key: req.input.key.clone(),
+                ..HeadObjectInput::default()
+            };
+            let found = self.files.head_object(internal(looked_at)).await?.output;
+            if found.e_tag.as_ref().map(ETag::value) != Some(wanted.value()) {
+                return Err(precondition_failed());
+            }
+        }
         self.delete(req).await
     }
 
@@ -243,6 +251,13 @@ fn internal<T>(input: T) -> S3Request<T> {
         service: None,
         trailing_headers: None,
     }
+}
+
+fn precondition_failed() -> S3Error {
+    s3_error!(
+        PreconditionFailed,
+        "At least one of the pre-conditions you specified did not hold"
+    )
 }
 
 async fn collect(body: StreamingBlob) -> S3Result<Bytes> {

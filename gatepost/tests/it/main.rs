@@ -14,6 +14,7 @@ mod cli;
 mod crash;
 mod deployed;
 mod faces;
+mod faults;
 mod folders;
 mod forms;
 mod harness;

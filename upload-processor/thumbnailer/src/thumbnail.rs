@@ -56,24 +56,24 @@ pub fn thumbnail(
         return Err(Rejection::Timeout("inspect"));
     }
     caught(bytes.len(), || {
-        steps(bytes, declared, settings, |_| deadline)
+        steps(bytes, declared, settings, |_| Ok(deadline))
     })
 }
 
 /// The same, with a while between inspection and decoding: `admit` is told how much memory the rest will take, and what
-/// it answers with is held until that is done. The time runs from then on.
+/// it answers with is held until that is done, unless it rejects. The time runs from then on.
 pub fn thumbnail_once_admitted<T>(
     bytes: &[u8],
     declared: &Declared,
     settings: &Settings,
     time: Duration,
-    admit: impl FnOnce(u64) -> T,
+    admit: impl FnOnce(u64) -> Result<T, Rejection>,
 ) -> Result<Thumbnailed, Rejection> {
     let mut held = None;
     let result = caught(bytes.len(), || {
         steps(bytes, declared, settings, |memory| {
-            held = Some(admit(memory));
-            Some(Instant::now() + time)
+            held = Some(admit(memory)?);
+            Ok(Some(Instant::now() + time))
         })
     });
     drop(held);
@@ -84,10 +84,10 @@ fn steps(
     bytes: &[u8],
     declared: &Declared,
     settings: &Settings,
-    admit: impl FnOnce(u64) -> Option<Instant>,
+    admit: impl FnOnce(u64) -> Result<Option<Instant>, Rejection>,
 ) -> Result<Thumbnailed, Rejection> {
     let inspected = inspect(bytes, declared, settings)?;
-    let deadline = admit(inspected.memory());
+    let deadline = admit(inspected.memory())?;
     let mut go_on = |step| match deadline {
         Some(deadline) if Instant::now() >= deadline => Err(Rejection::Timeout(step)),
         _ => Ok(()),

@@ -35,6 +35,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
     };
     let mut orientation = Orientation::NoTransforms;
     let mut profile = None;
+    let mut has_profile = false;
     let mut transparent = false;
     let mut has_data = false;
     loop {
@@ -47,7 +48,12 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
             b"acTL" if settings.animated == Animated::Reject => {
                 return Err(Rejection::Animated(ImageType::Png));
             }
-            b"iCCP" => profile = profile.or_else(|| unpack_profile(data)),
+            // §11.3.2.3: there is one, if any. Others would only be unpacked in vain.
+            b"iCCP" if has_profile => {}
+            b"iCCP" => {
+                has_profile = true;
+                profile = unpack_profile(data);
+            }
             b"eXIf" => orientation = super::orientation(data),
             b"IDAT" => {
                 has_data |= !data.is_empty();

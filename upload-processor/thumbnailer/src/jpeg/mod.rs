@@ -255,7 +255,10 @@ impl<'a> Reader<'a> {
             match rest.get(ff + 1) {
                 Some(0 | 0xd0..=0xd7) => self.at += ff + 2,
                 // Any number of FF may stand before a marker.
-                Some(0xff) => self.at += ff + 1,
+                Some(0xff) => {
+                    let fill = rest[ff..].iter().take_while(|byte| **byte == 0xff);
+                    self.at += ff + fill.count() - 1;
+                }
                 _ => {
                     self.at += ff;
                     return;

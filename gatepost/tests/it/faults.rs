@@ -1,0 +1,311 @@
+//! What the processor leaves behind when S3 fails, or somebody else acts, between two of its steps. A proxy before
+//! MiniStack tells each request before it is passed on, and may refuse it.
+
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::harness::{gatepost, photo, text};
+use crate::ministack::MiniStack;
+
+const OWNER: &str = "mvbss32xiycek3hlzhe6yejbn4";
+const ID: &str = "7ybqtx5rqd7pcfe8gn11wj6j99";
+const UPLOAD: &str =
+    "gatepost-uploads/uploads/mvbss32xiycek3hlzhe6yejbn4/7ybqtx5rqd7pcfe8gn11wj6j99";
+const MEDIA: &str = "gatepost-media/media/mvbss32xiycek3hlzhe6yejbn4/7ybqtx5rqd7pcfe8gn11wj6j99";
+const CLAIM: &str = "gatepost-media/claims/mvbss32xiycek3hlzhe6yejbn4/7ybqtx5rqd7pcfe8gn11wj6j99";
+
+/// Is told of a request, such as `PUT /media/x?tagging`, and says what it is refused with.
+type Rule =
+    dyn Fn(String) -> Pin<Box<dyn Future<Output = Option<StatusCode>> + Send>> + Send + Sync;
+
+/// Buckets, and a way to them that goes wrong.
+struct Scene {
+    stack: MiniStack,
+    http: reqwest::Client,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+#[derive(Clone)]
+struct Proxy {
+    target: String,
+    http: reqwest::Client,
+    seen: Arc<Mutex<Vec<String>>>,
+    rule: Arc<Rule>,
+}
+
+impl Scene {
+    /// With one upload, whose form was pinned to its digest or not.
+    async fn with_upload(content: &[u8], is_pinned: bool) -> Option<Self> {
+        let scene = Self {
+            stack: MiniStack::start_without_signatures()?,
+            http: reqwest::Client::new(),
+            seen: Arc::default(),
+        };
+        scene.put("gatepost-uploads", b"").await;
+        scene.put("gatepost-media", b"").await;
+        let address = format!("{}/{UPLOAD}", scene.stack.endpoint);
+        let mut request = scene.http.put(address).header("content-type", "image/jpeg");
+        if is_pinned {
+            use sha2::Digest as _;
+            let digest = data_encoding::HEXLOWER.encode(&sha2::Sha256::digest(content));
+            request = request.header("x-amz-meta-sha256", digest);
+        }
+        let answer = request.body(content.to_vec()).send().await.unwrap();
+        assert!(answer.status().is_success());
+        Some(scene)
+    }
+
+    async fn put(&self, path: &str, content: &[u8]) {
+        let address = format!("{}/{path}", self.stack.endpoint);
+        let request = self.http.put(address).body(content.to_vec());
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {answer:?}");
+    }
+
+    async fn get(&self, path: &str) -> Option<String> {
+        let address = format!("{}/{path}", self.stack.endpoint);
+        let answer = self.http.get(address).send().await.unwrap();
+        let is_there = answer.status().is_success();
+        let body = answer.bytes().await.unwrap();
+        is_there.then(|| String::from_utf8_lossy(&body).into_owned())
+    }
+
+    async fn manifest(&self) -> Option<Value> {
+        let text = self.get(&format!("{MEDIA}/manifest.json")).await?;
+        Some(serde_json::from_str(&text).unwrap())
+    }
+
+    async fn is_tagged(&self) -> bool {
+        let tags = self.get(&format!("{UPLOAD}?tagging")).await.unwrap();
+        tags.contains("<Value>rejected</Value>")
+    }
+
+    /// Plays the upload's event through the processor, once; answers with its outcome.
+    async fn play<F>(&self, rule: impl Fn(String) -> F + Send + Sync + 'static) -> Value
+    where
+        F: Future<Output = Option<StatusCode>> + Send + 'static,
+    {
+        let proxy = Proxy {
+            target: self.stack.endpoint.clone(),
+            http: self.http.clone(),
+            seen: self.seen.clone(),
+            rule: Arc::new(move |request| Box::pin(rule(request))),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(pass_on).with_state(proxy);
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+        let outcome = tokio::task::spawn_blocking(move || replay(&endpoint));
+        let outcome = outcome.await.unwrap();
+        serving.abort();
+        outcome
+    }
+
+    /// How many requests began like this.
+    fn n_seen(&self, beginning: &str) -> usize {
+        let seen = self.seen.lock().unwrap();
+        let begun = seen.iter().filter(|request| request.starts_with(beginning));
+        begun.count()
+    }
+}
+
+async fn pass_on(
+    State(proxy): State<Proxy>,
+    method: Method,
+    uri: Uri,
+    mut headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let request = format!("{method} {uri}");
+    proxy.seen.lock().unwrap().push(request.clone());
+    if let Some(status) = (proxy.rule)(request).await {
+        let error = "<Error><Code>Injected</Code><Message>by the test</Message></Error>";
+        return (status, error).into_response();
+    }
+    headers.remove(header::HOST);
+    let address = format!("{}{uri}", proxy.target);
+    let request = proxy.http.request(method, address).headers(headers);
+    let answer = request.body(body).send().await.unwrap();
+    let (status, mut headers) = (answer.status(), answer.headers().clone());
+    headers.remove(header::TRANSFER_ENCODING);
+    let mut response = Response::new(Body::from(answer.bytes().await.unwrap()));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+fn replay(endpoint: &str) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let event = json!({"Records": [{
+        "eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Post",
+        "s3": {
+            "bucket": {"name": "gatepost-uploads"},
+            "object": {"key": format!("uploads/{OWNER}/{ID}"), "size": 1},
+        },
+    }]});
+    let file = folder.path().join("event.json");
+    std::fs::write(&file, event.to_string()).unwrap();
+    let output = gatepost()
+        .args(["replay", "--format", "json", "--endpoint-url", endpoint])
+        .arg(&file)
+        .current_dir(Path::new(env!("CARGO_TARGET_TMPDIR")))
+        .envs([
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_REGION", "us-east-1"),
+            ("RUST_LOG", "off"),
+        ])
+        .output()
+        .unwrap();
+    let (stdout, stderr) = text(&output);
+    let line: Value = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stderr}"));
+    line["outcome"].clone()
+}
+
+async fn nothing(_: String) -> Option<StatusCode> {
+    None
+}
+
+fn is_manifest(request: &str) -> bool {
+    request.starts_with("PUT ") && request.contains("/manifest.json")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_tagged_before_its_manifest_says_so() {
+    let Some(scene) = Scene::with_upload(b"Dear diary", true).await else {
+        return;
+    };
+    let outcome =
+        scene
+            .play(|request| async move {
+                is_manifest(&request).then_some(StatusCode::SERVICE_UNAVAILABLE)
+            })
+            .await;
+    assert_eq!(outcome["status"], "retry", "{outcome}");
+    assert!(!scene.is_tagged().await);
+    // Nor is it lost when the tag fails: the next one who finds it finished tags it.
+    let outcome = scene
+        .play(|request| async move {
+            request
+                .contains("?tagging")
+                .then_some(StatusCode::FORBIDDEN)
+        })
+        .await;
+    assert_eq!(outcome["reason"]["code"], "unsupported_type", "{outcome}");
+    assert!(!scene.is_tagged().await);
+    scene.play(nothing).await;
+    assert!(scene.is_tagged().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_too_late_with_a_rejection_tags_nothing() {
+    let Some(scene) = Scene::with_upload(b"Dear diary", true).await else {
+        return;
+    };
+    let manifest = json!({
+        "version": 1, "id": ID, "owner": OWNER, "status": "ready",
+        "source": {"type": "image/jpeg", "width": 1, "height": 1, "bytes": 10, "sha256": ""},
+        "renditions": [], "placeholder": "", "created_at": "2026-11-25T12:00:00Z",
+    });
+    let (address, http) = (
+        format!("{}/{MEDIA}/manifest.json", scene.stack.endpoint),
+        scene.http.clone(),
+    );
+    let outcome = scene
+        .play(move |request| {
+            let put = http.put(&address).body(manifest.to_string());
+            async move {
+                // Another worker, who found it good, is faster by a moment.
+                if is_manifest(&request) {
+                    put.send().await.unwrap();
+                }
+                None
+            }
+        })
+        .await;
+    assert_eq!(outcome["status"], "ready", "{outcome}");
+    assert_eq!(scene.manifest().await.unwrap()["status"], "ready");
+    assert!(!scene.is_tagged().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_deleted_meanwhile_does_not_come_back() {
+    for (content, is_pinned) in [
+        (photo(320, 240), true),
+        (photo(320, 240), false),
+        (b"Dear diary".to_vec(), true),
+    ] {
+        let Some(scene) = Scene::with_upload(&content, is_pinned).await else {
+            return;
+        };
+        let (address, http) = (
+            format!("{}/{UPLOAD}", scene.stack.endpoint),
+            scene.http.clone(),
+        );
+        let outcome = scene
+            .play(move |request| {
+                let delete = http.delete(&address);
+                async move {
+                    if is_manifest(&request) {
+                        delete.send().await.unwrap();
+                    }
+                    None
+                }
+            })
+            .await;
+        assert_eq!(
+            outcome,
+            json!({"status": "ignored", "reason": "the upload was deleted meanwhile"})
+        );
+        let left = scene.get("gatepost-media?list-type=2").await.unwrap();
+        assert!(!left.contains("<Key>"), "{left}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_that_is_gone_on_with_is_renewed() {
+    let content = photo(320, 240);
+    let Some(scene) = Scene::with_upload(&content, false).await else {
+        return;
+    };
+    // A worker that dies before its manifest leaves its claim.
+    let died = scene
+        .play(|request| async move {
+            (is_manifest(&request) || request.starts_with("DELETE"))
+                .then_some(StatusCode::SERVICE_UNAVAILABLE)
+        })
+        .await;
+    assert_eq!(died["status"], "retry", "{died}");
+    assert!(scene.get(CLAIM).await.is_some());
+    let before = scene.n_seen(&format!("PUT /{CLAIM}"));
+    let outcome = scene.play(nothing).await;
+    assert_eq!(outcome["status"], "ready", "{outcome}");
+    // One that finds it taken, one that takes it anew.
+    assert_eq!(scene.n_seen(&format!("PUT /{CLAIM}")) - before, 2);
+    assert_eq!(scene.get(CLAIM).await, None, "it is given up");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_is_not_there_is_no_manifest_that_is() {
+    let Some(scene) = Scene::with_upload(b"Dear diary", true).await else {
+        return;
+    };
+    let outcome = scene
+        .play(|request| async move {
+            request
+                .contains("gatepost-media")
+                .then_some(StatusCode::NOT_FOUND)
+        })
+        .await;
+    assert_eq!(outcome["status"], "retry", "{outcome}");
+}
