@@ -80,7 +80,7 @@ data "aws_iam_policy_document" "signer" {
   statement {
     sid       = "Links"
     actions   = ["s3:GetObject"]
-    resources = ["${aws_s3_bucket.media.arn}/*"]
+    resources = local.served_objects
   }
 }
 
@@ -106,6 +106,7 @@ resource "aws_lambda_function" "api" {
         GATEPOST_UPLOAD_BUCKET   = aws_s3_bucket.uploads.id
         GATEPOST_MEDIA_BUCKET    = aws_s3_bucket.media.id
         GATEPOST_SIGNER_ROLE_ARN = aws_iam_role.signer.arn
+        AWS_SDK_UA_APP_ID        = local.api_name
       },
       local.signs_links ? {
         # Without a name of its own the distribution has one that is not known before this function: see the function at

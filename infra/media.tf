@@ -1,5 +1,10 @@
 # The bucket that viewers read, through CloudFront and in no other way.
 
+locals {
+  # What the rules are about, and nothing else that lies there.
+  served_objects = [for path in local.manifest.edge_auth.paths : "${aws_s3_bucket.media.arn}${path}"]
+}
+
 resource "aws_s3_bucket" "media" {
   bucket        = "${var.name}-media-${local.account}"
   force_destroy = var.delete_data_on_destroy
@@ -42,6 +47,20 @@ resource "aws_s3_bucket_versioning" "media" {
 # What was deleted or replaced can be brought back for a week.
 resource "aws_s3_bucket_lifecycle_configuration" "media" {
   bucket = aws_s3_bucket.media.id
+
+  # A claim lasts 75 seconds; what a worker left that died is of no use.
+  rule {
+    id     = "forget-claims"
+    status = "Enabled"
+
+    filter {
+      prefix = "claims/"
+    }
+
+    expiration {
+      days = 1
+    }
+  }
 
   rule {
     id     = "forget-old-versions"
@@ -87,7 +106,26 @@ data "aws_iam_policy_document" "media" {
   statement {
     sid       = "CloudFront"
     actions   = ["s3:GetObject"]
-    resources = ["${aws_s3_bucket.media.arn}/*"]
+    resources = local.served_objects
+
+    principals {
+      type        = "Service"
+      identifiers = ["cloudfront.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceArn"
+      values   = [aws_cloudfront_distribution.this.arn]
+    }
+  }
+
+  # What is not there is then a 404, and not the 403 of who may not see it. No behaviour leads to the bucket's root, where
+  # it would be a listing.
+  statement {
+    sid       = "CloudFrontNotFound"
+    actions   = ["s3:ListBucket"]
+    resources = [aws_s3_bucket.media.arn]
 
     principals {
       type        = "Service"

@@ -33,11 +33,12 @@ data "aws_iam_policy_document" "processor" {
     resources = ["${aws_s3_bucket.uploads.arn}/uploads/*"]
   }
 
-  # It reads manifests, to know what is finished, and takes back a claim that it made.
+  # It reads manifests, to know what is finished, and takes back what it made of an upload that was deleted meanwhile.
+  # Its claims lie beside, where no viewer can ask for them.
   statement {
     sid       = "Media"
     actions   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
-    resources = ["${aws_s3_bucket.media.arn}/media/*"]
+    resources = ["${aws_s3_bucket.media.arn}/media/*", "${aws_s3_bucket.media.arn}/claims/*"]
   }
 
   # Without it S3 answers 403 where there is nothing, and not 404.
@@ -88,6 +89,8 @@ resource "aws_lambda_function" "processor" {
       GATEPOST_UPLOAD_BUCKET      = aws_s3_bucket.uploads.id
       GATEPOST_MEDIA_BUCKET       = aws_s3_bucket.media.id
       GATEPOST_OUTCOMES_QUEUE_URL = aws_sqs_queue.outcomes.url
+      # What CloudTrail calls it.
+      AWS_SDK_UA_APP_ID = local.processor_name
       # glibc then gives the memory of pictures back at once.
       MALLOC_MMAP_THRESHOLD_ = "131072"
     }

@@ -4,6 +4,8 @@
 
 function handler(event) {
   var request = event.request
+  // The bucket's root would be a listing.
+  if (request.uri === '/shared/') return { statusCode: 404, statusDescription: 'Not Found' }
   request.uri = request.uri.replace(/^\/shared\//, '/')
   request.headers['x-gatepost-shared'] = { value: 'yes' }
   return request

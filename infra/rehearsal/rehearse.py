@@ -2,8 +2,9 @@
 
 Applies infra/ with the packages as they are, uploads through a form, waits for what the packaged processor makes of it,
 reads the outcome, finds a broken upload among the dead letters, rolls out another configuration and another key for
-links, plans again and finds nothing to do, switches links off, destroys, and finds nothing left. Needs MiniStack's address, the `gatepost` binary and an initialized copy
-of infra/ (--stack) that may be written to.
+links, plans again and finds nothing to do, switches links off, destroys, and finds nothing left. What the functions do on
+the way is held against their roles (roles.py). Needs MiniStack's address, the port to which it sends its functions, the
+`gatepost` binary and an initialized copy of infra/ (--stack) that may be written to.
 """
 
 import argparse
@@ -21,6 +22,8 @@ import urllib.request
 import boto3
 from botocore.config import Config
 
+from roles import Roles
+
 REGION = "eu-central-1"
 # Test keys, known to everybody.
 KEYS = pathlib.Path("url-signing/tests/keys")
@@ -31,6 +34,7 @@ PATIENCE = 120
 
 arguments = argparse.ArgumentParser()
 arguments.add_argument("--endpoint", required=True)
+arguments.add_argument("--functions-port", required=True, type=int)
 arguments.add_argument("--gatepost", required=True)
 arguments.add_argument("--stack", required=True, type=pathlib.Path)
 arguments.add_argument("--photo", type=pathlib.Path, required=True)
@@ -89,6 +93,11 @@ def sign_links_with(public, private, *former):
 
 def apply():
     terraform("apply", "-auto-approve", "-input=false")
+    shown = json.loads(terraform("show", "-json").stdout)
+    for resource in shown["values"]["root_module"]["resources"]:
+        function = {"aws_iam_role_policy.processor": "gatepost-upload-processor", "aws_iam_role_policy.api": "gatepost-signing-api"}
+        if resource["address"] in function:
+            roles.grant(function[resource["address"]], resource["values"]["policy"])
     return {name: value["value"] for name, value in json.loads(terraform("output", "-json").stdout).items()}
 
 
@@ -218,6 +227,7 @@ def receive(queue):
     return [json.loads(message["Body"]) for message in received]
 
 
+roles = Roles(options.functions_port, options.endpoint)
 photo = options.photo.read_bytes()
 s3, sqs = client("s3"), client("sqs")
 
@@ -278,6 +288,15 @@ check([one["width"] for one in ready["manifest"]["renditions"]] == [200], "and r
 check(len(outputs["link_key_ids"]) == 2 and first_key in outputs["link_key_ids"], "the key group has the new key, and the old one still")
 status, link = api("alice", "POST", "/api/links", {"path": path, "expires_in": 60})
 check(status == 201 and first_key not in link["url"] and "Key-Pair-Id=" in link["url"], "links are signed with the new one")
+
+status, gallery = api("alice", "GET", "/api/media")
+check(status == 200 and [item["id"] for item in gallery["items"]] == sorted(item["id"] for item in gallery["items"]), "alice sees her gallery")
+check(api("alice", "DELETE", f"/api/media/{form['id']}")[0] == 204, "and deletes a photo")
+status, gallery = api("alice", "GET", "/api/media")
+check(form["id"] not in [item["id"] for item in gallery["items"]], "which is gone")
+check(roles.refused == [], f"all of that with what the roles grant: {roles.refused}")
+for function, action in sorted(roles.made):
+    say(f"  {function} {action}")
 
 planned = terraform("plan", "-detailed-exitcode", "-input=false", "-out=again", allow=(0, 2))
 actions = json.loads(terraform("show", "-json", "again").stdout)

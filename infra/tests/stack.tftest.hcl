@@ -194,6 +194,14 @@ run "policies_grant_the_least" {
     error_message = "The signer may do more than forms and links need."
   }
   assert {
+    condition = alltrue(flatten([
+      for statement in concat(data.aws_iam_policy_document.signer.statement, data.aws_iam_policy_document.media.statement) : [
+        for resource in statement.resources : resource != "arn:aws:s3:::mocked/*" && !strcontains(resource, "claims")
+      ] if contains(statement.actions, "s3:GetObject")
+    ]))
+    error_message = "Links and viewers reach more of the media bucket than the rules are about."
+  }
+  assert {
     condition     = !anytrue(flatten([for statement in data.aws_iam_policy_document.api.statement : [for action in statement.actions : action == "s3:PutObject"]]))
     error_message = "The API may write objects by itself."
   }

@@ -11,6 +11,8 @@ const WHO = '/api/session'
 export const SIGN_IN = '/?sign_in'
 /** A session that a token prolongs by less than this is not renewed: the token itself ends. */
 const WORTH_RENEWING_MS = 60_000
+/** How soon it is tried again when nobody answers. */
+const RETRY_MS = 30_000
 /** The longest time that browsers count. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
@@ -48,7 +50,7 @@ export async function currentSession(): Promise<Session | null> {
 /** Watches for the end of a session and for its return, which may happen in another tab. */
 export class SessionWatch {
   #over = false
-  #checking = false
+  #asking: Promise<'goes on' | 'ended' | 'unknown'> | undefined
 
   constructor(
     private readonly session: Session,
@@ -80,11 +82,14 @@ export class SessionWatch {
 
   async #renew(token: string): Promise<void> {
     // Whoever has signed out elsewhere meanwhile, or as somebody else, is not signed in again.
-    if (!(await this.#ask())) return
+    const state = await this.#ask()
+    if (state === 'ended') return
     try {
+      if (state === 'unknown') throw new Fault('unreachable')
       this.#renewInTime(await startSession(token))
-    } catch {
-      // The token has ended, or nobody answers: the session ends when it ends.
+    } catch (error) {
+      if (error instanceof Fault && error.kind === 'unreachable') setTimeout(() => void this.#renew(token), RETRY_MS)
+      // Else the token has ended: the session ends when it ends.
     }
   }
 
@@ -92,30 +97,32 @@ export class SessionWatch {
     if (!document.hidden) await this.#ask()
   }
 
-  /** Whether the session goes on, as far as that can be found out. */
-  async #ask(): Promise<boolean> {
-    if (this.#checking) return !this.#over
-    this.#checking = true
+  /** Whether the session goes on. Whoever asks while somebody does gets the same answer. */
+  #ask(): Promise<'goes on' | 'ended' | 'unknown'> {
+    this.#asking ??= this.#look().finally(() => (this.#asking = undefined))
+    return this.#asking
+  }
+
+  async #look(): Promise<'goes on' | 'ended' | 'unknown'> {
+    let now: Session | null
     try {
-      const now = await currentSession()
-      if (now === null) {
-        this.over()
-        return false
-      }
-      if (now.sub !== this.session.sub) {
-        this.listener.onSomeoneElse()
-        return false
-      }
-      if (this.#over) {
-        this.#over = false
-        this.listener.onBack()
-      }
-      return true
+      now = await currentSession()
     } catch {
       // Not reachable just now: the next look at the page asks again.
-      return !this.#over
-    } finally {
-      this.#checking = false
+      return 'unknown'
     }
+    if (now === null) {
+      this.over()
+      return 'ended'
+    }
+    if (now.sub !== this.session.sub) {
+      this.listener.onSomeoneElse()
+      return 'ended'
+    }
+    if (this.#over) {
+      this.#over = false
+      this.listener.onBack()
+    }
+    return 'goes on'
   }
 }

@@ -8,7 +8,7 @@ import { source } from './source.mjs'
 const { SessionWatch, startSession } = await source('session')
 
 const MINUTE = 60_000
-let now, who, asked, told
+let now, who, asked, told, listeners, isDown
 
 beforeEach(() => {
   mock.timers.reset()
@@ -17,10 +17,13 @@ beforeEach(() => {
   who = 'alice'
   asked = []
   told = []
+  listeners = {}
+  isDown = false
   globalThis.document = { addEventListener() {}, hidden: false }
-  globalThis.window = { addEventListener() {} }
+  globalThis.window = { addEventListener: (name, listener) => (listeners[name] = listener) }
   globalThis.fetch = async (path, { method = 'GET', headers } = {}) => {
     asked.push({ method, headers })
+    if (isDown) throw new TypeError('Failed to fetch')
     if (method === 'GET') return who === null ? new Response('', { status: 401 }) : Response.json({ sub: who })
     // Fifteen minutes each, but never past the token's end at 13:00.
     const end = Math.min(Date.now() + 15 * MINUTE, Date.parse('2026-11-25T13:00:00Z'))
@@ -83,6 +86,29 @@ for (const [changed, said] of [
     assert.equal(renewals(), 1)
   })
 }
+
+test('a look that is under way counts for whoever asks meanwhile', async () => {
+  new SessionWatch({ sub: 'alice' }, listener, await startSession('a token'))
+  await pass(9)
+  who = null
+  // The browser wakes up: its window has the focus again, and the timer is long overdue.
+  listeners.focus()
+  mock.timers.tick(10 * MINUTE)
+  await pass(1)
+  assert.deepEqual(told, ['over'])
+  assert.equal(renewals(), 1)
+})
+
+test('while nobody answers nothing is renewed, and it is tried again', async () => {
+  new SessionWatch({ sub: 'alice' }, listener, await startSession('a token'))
+  isDown = true
+  await pass(12)
+  assert.equal(renewals(), 1)
+  isDown = false
+  await pass(1)
+  assert.equal(renewals(), 2)
+  assert.deepEqual(told, [])
+})
 
 test('without a token nothing is renewed', async () => {
   new SessionWatch({ sub: 'alice' }, listener)

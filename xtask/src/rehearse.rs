@@ -31,6 +31,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Command::new(test::python())
             .arg(SCRIPT)
             .args(["--endpoint", &aws.endpoint])
+            .args(["--functions-port", &aws.functions_port.to_string()])
             .args(["--gatepost", "target/debug/gatepost"])
             .arg("--stack")
             .arg(&stack)
@@ -38,6 +39,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
             // Of the provider, which is told of no other account either.
             .env("AWS_ENDPOINT_URL", &aws.endpoint)
             .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("CHECKPOINT_DISABLE", "1")
             .env_remove("TF_CLI_CONFIG_FILE")
             .env_remove("AWS_PROFILE"),
@@ -67,11 +69,13 @@ fn copy_stack() -> anyhow::Result<PathBuf> {
 struct MiniStack {
     child: Child,
     endpoint: String,
+    /// Where the functions that it runs find AWS: the script stands there, before it.
+    functions_port: u16,
 }
 
 impl MiniStack {
     fn start() -> anyhow::Result<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let (port, functions_port) = (free_port()?, free_port()?);
         let endpoint = format!("http://127.0.0.1:{port}");
         let log = std::fs::File::create(Path::new(WORK).join("ministack.log"))?;
         let binary = std::env::current_dir()?
@@ -82,8 +86,10 @@ impl MiniStack {
                 ("BIND_HOST", "127.0.0.1"),
                 ("IOT_MTLS_ENABLED", "0"),
                 ("SFTP_ENABLED", "0"),
-                // What it gives to the functions that it runs.
-                ("AWS_ENDPOINT_URL", &endpoint),
+                (
+                    "AWS_ENDPOINT_URL",
+                    &format!("http://127.0.0.1:{functions_port}"),
+                ),
             ])
             .env("GATEWAY_PORT", port.to_string())
             .current_dir(WORK)
@@ -92,7 +98,11 @@ impl MiniStack {
             .stdin(Stdio::null())
             .spawn()
             .with_context(|| format!("{} cannot be run", binary.display()))?;
-        let stack = Self { child, endpoint };
+        let stack = Self {
+            child,
+            endpoint,
+            functions_port,
+        };
         let started = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             if started.elapsed() > PATIENCE {
@@ -102,6 +112,10 @@ impl MiniStack {
         }
         Ok(stack)
     }
+}
+
+fn free_port() -> std::io::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 impl Drop for MiniStack {
