@@ -61,7 +61,7 @@ def wait_for(what, ask):
         if found:
             return found
         time.sleep(0.5)
-    sys.exit(f"waited {PATIENCE} s in vain for {what}")
+    sys.exit(f"waited {PATIENCE} s in vain for {what}; refused on the way: {roles.refused}")
 
 
 def client(name, region=REGION):

@@ -55,7 +55,7 @@ class Roles:
 
 def understood(method, path, headers, body):
     """The action and the resource of a call, as a policy names them."""
-    service = headers.get("authorization", "///none").split("/")[3]
+    _, _, region, service, *_ = (headers.get("authorization", "") + "////").split("/")
     address = urllib.parse.urlsplit(path)
     query = urllib.parse.parse_qs(address.query, keep_blank_values=True)
     if service == "s3":
@@ -65,8 +65,8 @@ def understood(method, path, headers, body):
         subresource = "tagging" if "tagging" in query else ""
         return OBJECT_CALLS.get((method, subresource), "s3:Unknown"), f"arn:aws:s3:::{bucket}/{key}"
     if service == "sqs":
-        queue = json.loads(body)["QueueUrl"].rsplit("/", 1)[1]
-        return f"sqs:{headers['x-amz-target'].split('.')[1]}", f"arn:aws:sqs:*:*:{queue}"
+        account, queue = json.loads(body)["QueueUrl"].split("/")[-2:]
+        return f"sqs:{headers['x-amz-target'].split('.')[1]}", f"arn:aws:sqs:{region}:{account}:{queue}"
     if service == "sts":
         form = urllib.parse.parse_qs(body.decode())
         return f"sts:{form['Action'][0]}", form.get("RoleArn", ["*"])[0]
