@@ -156,6 +156,15 @@ variable "alarm_topic_arn" {
     us_east_1 = optional(string)
   })
   default = {}
+
+  validation {
+    condition     = var.alarm_topic_arn.region == null || can(regex("^arn:[a-z-]+:sns:", var.alarm_topic_arn.region))
+    error_message = "alarm_topic_arn.region is the ARN of a topic of SNS, in the stack's region: alarms reach no other."
+  }
+  validation {
+    condition     = var.alarm_topic_arn.us_east_1 == null || can(regex("^arn:[a-z-]+:sns:us-east-1:", var.alarm_topic_arn.us_east_1))
+    error_message = "alarm_topic_arn.us_east_1 is the ARN of a topic of SNS in us-east-1: CloudFront's alarms reach no other."
+  }
 }
 
 variable "rate_limit" {

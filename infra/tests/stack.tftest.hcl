@@ -486,11 +486,12 @@ run "names_and_numbers_are_checked" {
     price_class           = "cheap"
     processor             = { memory_mb = 128, timeout_seconds = 900 }
     upload_retention_days = 18
+    alarm_topic_arn       = { us_east_1 = "arn:aws:sns:eu-central-1:123456789012:alarms" }
     tags                  = { for n in range(10) : "tag-${n}" => "x" }
   }
 
   expect_failures = [
     var.name, var.region, var.origins, var.log_retention_days, var.rate_limit, var.price_class, var.processor,
-    var.tags, var.upload_retention_days,
+    var.tags, var.upload_retention_days, var.alarm_topic_arn,
   ]
 }
