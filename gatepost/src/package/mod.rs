@@ -4,6 +4,7 @@
 mod archive;
 mod build;
 mod glibc;
+mod runtime;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,7 +13,6 @@ use anyhow::{Context as _, ensure};
 use clap::Args;
 use data_encoding::{BASE64, HEXLOWER};
 use jiff::Timestamp;
-use jiff::civil::{Date, date};
 use jiff::tz::Offset;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -22,6 +22,7 @@ use crate::web::{self, Web};
 
 use build::{ADDON, Artifact, BOOTSTRAP, SIGNING_API};
 pub(crate) use build::{Architecture, addon};
+use runtime::{EDGE_RUNTIMES, PROVIDED, Runtime};
 
 /// The handler of the Lambda@Edge face.
 const INDEX: &str = include_str!("../../../edge-auth/lambda-edge/index.mjs");
@@ -37,23 +38,6 @@ const MAX_RESPONSE_BYTES: usize = 40_960;
 const MAX_URL_BYTES: usize = 8192;
 /// CloudFront's quota is 75 of a distribution; 25 in older accounts. One is the API's.
 const MAX_BEHAVIOURS: usize = 24;
-/// What the packages run on, and when AWS deprecates it: "Lambda runtimes" in its manual, as of November 2026.
-const EDGE_RUNTIMES: [Runtime; 2] = [
-    Runtime {
-        name: "nodejs22.x",
-        deprecated: date(2027, 4, 30),
-    },
-    Runtime {
-        name: "nodejs24.x",
-        deprecated: date(2028, 4, 30),
-    },
-];
-const PROVIDED: [Runtime; 1] = [Runtime {
-    name: "provided.al2023",
-    deprecated: date(2029, 6, 30),
-}];
-/// How long before that people are warned.
-const NOTICE_DAYS: i32 = 90;
 /// The glibc of Amazon Linux 2023, on which Lambda runs Node.js and `provided.al2023`.
 const NEWEST_GLIBC: (u16, u16) = (2, 34);
 
@@ -73,13 +57,6 @@ pub(crate) struct PackageArgs {
         value_name = "ARCHITECTURE"
     )]
     arch: Architecture,
-}
-
-/// A runtime of Lambda's.
-#[derive(Clone, Copy)]
-struct Runtime {
-    name: &'static str,
-    deprecated: Date,
 }
 
 /// A file of a package.
@@ -179,7 +156,7 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
         files: program_files(program, serde_json::to_vec(&config.api(&config.edge))?),
     };
     let today = Offset::UTC.to_datetime(Timestamp::now()).date();
-    for warning in ending(today, &[&EDGE_RUNTIMES, &PROVIDED]) {
+    for warning in runtime::ending(today, &[&EDGE_RUNTIMES, &PROVIDED]) {
         eprintln!("warning: {warning}");
     }
     let page = config.page();
@@ -204,21 +181,6 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
     write(&args.out, "manifest.json", &manifest_json)?;
     println!("{}", args.out.join("manifest.json").display());
     Ok(ExitCode::SUCCESS)
-}
-
-/// What is to be said of runtimes that AWS is about to give up.
-fn ending(today: Date, packages: &[&[Runtime]]) -> Vec<String> {
-    let runtimes = packages.iter().copied().flatten();
-    let ending = runtimes.filter(|runtime| {
-        let left = today.until(runtime.deprecated);
-        left.is_ok_and(|left| left.get_days() < NOTICE_DAYS)
-    });
-    let warnings = ending.map(|Runtime { name, deprecated }| {
-        format!(
-            "AWS deprecates {name} on {deprecated} and then refuses new functions on it; see whether there is a newer Gatepost"
-        )
-    });
-    warnings.collect()
 }
 
 /// The largest answer of the authorizer's own: to sign in, or to a preflight.
@@ -492,20 +454,6 @@ mod tests {
         let many: Vec<_> = many.iter().map(String::as_str).collect();
         assert!(behaviours(&config(&many)).is_err());
         assert!(behaviours(&config(&many[1..])).is_ok());
-    }
-
-    #[test]
-    fn runtimes_that_end_are_told_of() {
-        let told = |today| ending(today, &[&EDGE_RUNTIMES, &PROVIDED]).len();
-        assert_eq!(told(date(2026, 11, 25)), 0);
-        assert_eq!(told(date(2027, 1, 30)), 0);
-        assert_eq!(told(date(2027, 1, 31)), 1);
-        assert_eq!(told(date(2028, 5, 1)), 2);
-        assert_eq!(told(date(2030, 1, 1)), 3);
-        let [warning] = &ending(date(2027, 3, 1), &[&EDGE_RUNTIMES])[..] else {
-            panic!("one of them ends");
-        };
-        assert!(warning.contains("nodejs22.x on 2027-04-30"), "{warning}");
     }
 
     #[test]
