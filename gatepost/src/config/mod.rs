@@ -5,7 +5,7 @@
 
 mod document;
 mod edge;
-mod sign_in;
+pub(crate) mod sign_in;
 mod units;
 
 use std::fmt;

@@ -72,18 +72,28 @@ pub(super) fn read(root: &Section<'_>, edge: &edge_auth::Config) -> Option<SignI
             section.fault(name, &message);
         }
     }
-    // The page has no other place for what it is given.
-    let cookie = TokenSource::Cookie(SESSION_COOKIE.to_owned());
-    if edge.session.is_none() {
-        root.fault("sign_in", "it wants [session]: the page keeps no token");
-    } else if !edge.token_sources.contains(&cookie) {
-        root.fault(
-            "sign_in",
-            &format!("it wants \"cookie:{SESSION_COOKIE}\" in token.from, where its session is"),
-        );
+    if let Some(message) = lacking(edge) {
+        root.fault("sign_in", &message);
     }
     section.finish();
     Some(sign_in)
+}
+
+/// What signing in at the page lacks, if anything: the page sends its token once, before whatever cookie it has, and has
+/// nothing but the cookie afterwards.
+pub(crate) fn lacking(edge: &edge_auth::Config) -> Option<String> {
+    let place = |wanted: &TokenSource| edge.token_sources.iter().position(|found| found == wanted);
+    let header = place(&TokenSource::Authorization);
+    let cookie = place(&TokenSource::Cookie(SESSION_COOKIE.to_owned()));
+    match (header, cookie) {
+        _ if edge.session.is_none() => {
+            Some("it wants [session]: the page keeps no token".to_owned())
+        }
+        (Some(header), Some(cookie)) if header < cookie => None,
+        _ => Some(format!(
+            "it wants \"authorization\" in token.from, and \"cookie:{SESSION_COOKIE}\" after it"
+        )),
+    }
 }
 
 fn read_kind(section: &Section<'_>) -> TokenKind {
@@ -138,6 +148,35 @@ mod tests {
                 (Err(message), Some(fault)) => assert!(message.contains(fault), "{message}"),
                 (found, _) => panic!("{address}: {found:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn the_token_is_found_before_the_cookie() {
+        let cookie = || TokenSource::Cookie(SESSION_COOKIE.to_owned());
+        let other = || TokenSource::Cookie("other".to_owned());
+        for (token_sources, is_enough) in [
+            (vec![TokenSource::Authorization, cookie()], true),
+            (
+                vec![other(), TokenSource::Authorization, other(), cookie()],
+                true,
+            ),
+            (vec![cookie(), TokenSource::Authorization], false),
+            (vec![cookie()], false),
+            (vec![TokenSource::Authorization, other()], false),
+        ] {
+            let mut edge = edge_auth::Config {
+                token_sources,
+                session: Some(edge_auth::config::Session {
+                    secrets: edge_auth::config::Secrets(serde_json::Value::Null),
+                    lifetime_seconds: 900,
+                }),
+                ..edge_auth::Config::default()
+            };
+            let message = lacking(&edge);
+            assert_eq!(message.is_none(), is_enough, "{message:?}");
+            edge.session = None;
+            assert!(lacking(&edge).is_some());
         }
     }
 

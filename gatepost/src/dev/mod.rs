@@ -33,7 +33,7 @@ use upload_processor::{Buckets, Processor};
 use url_signing::Bucket;
 
 use crate::aws::{self, Connection};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::edge::Edge;
 use crate::issuer::DevIssuer;
 use crate::lingering::Lingering;
@@ -120,8 +120,12 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
 
     let edge = with_dev_identity(&config.edge, &issuer, &data_dir)?;
     // Whoever signs people in elsewhere, here it is us.
+    let lacking = config::sign_in::lacking(&edge);
+    if let Some(message) = &lacking {
+        eprintln!("nobody can sign in at the page: {message}");
+    }
     let config = Config {
-        sign_in: Some(sign_in::configuration()),
+        sign_in: lacking.is_none().then(sign_in::configuration),
         ..config
     };
     let router = site(&config, &edge, &connection, issuer, address)?;

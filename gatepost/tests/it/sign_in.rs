@@ -180,7 +180,7 @@ async fn the_page_is_told_how_people_sign_in_and_what_it_may_take() {
     let config = folder.path().join("gatepost.toml");
     std::fs::write(
         &config,
-        "[token]\nfrom = [\"cookie:__Host-gatepost\"]\n\
+        "[token]\nfrom = [\"authorization\", \"cookie:__Host-gatepost\"]\n\
          [uploads]\ntypes = [\"image/png\", \"image/gif\"]\nmax_bytes = \"1 MiB\"\n",
     )
     .unwrap();
