@@ -83,7 +83,7 @@ export function startBrowser() {
 /**
  * A page in a browser profile of its own whose complaints are kept: `complaints()` lists what its
  * console, its scripts and its content security policy said, but for the lines in which Chromium
- * notes that a request was answered with 401, 403 or 404, where the tests ask for just that.
+ * notes that a request was answered with 401, 403, 404 or 409, where the tests ask for just that.
  */
 export async function newPage(browser, origin, options = {}) {
   const context = await browser.newContext({ baseURL: origin, viewport: { width: 1280, height: 860 }, ...options })
@@ -95,7 +95,7 @@ export async function newPage(browser, origin, options = {}) {
     // Uppy asks S3's refusals for a header that no S3 shows to browsers.
     if (text === 'Refused to get unsafe header "x-amz-error-code"') return
     if (message.type() !== 'error' && !/content security policy/i.test(text)) return
-    const refused = /^Failed to load resource: the server responded with a status of 40[134]\b/.test(text)
+    const refused = /^Failed to load resource: the server responded with a status of 40[1349]\b/.test(text)
     const path = message.location().url ? new URL(message.location().url).pathname : ''
     if (refused && (path === '/api/session' || path.startsWith('/media/') || page.expectedRefusals?.includes(path))) return
     complaints.push(`console: ${text} (${message.location().url})`)

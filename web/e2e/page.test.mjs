@@ -173,14 +173,20 @@ describe('the page', { timeout: 240 * SECONDS }, () => {
     assert.equal(signed, 2)
     assert.equal(await page.getByTestId('photo').count(), 2)
 
-    const release = await throttle(page, 100_000)
-    await page.getByTestId('file-input').setInputFiles([{ ...photo, name: 'second-thoughts.jpg' }])
-    await waitForStatus(page, 'second-thoughts.jpg', 'uploading')
-    await page.getByRole('button', { name: 'Cancel second-thoughts.jpg' }).click()
-    await row(page, 'second-thoughts.jpg').waitFor({ state: 'detached' })
-    await throttle(page, 0)
-    await release()
     page.off('request', count)
+    await cancel(page, { ...photo, name: 'second-thoughts.jpg' })
+    await page.reload()
+    await waitForImage(page.getByTestId('photo').first().locator('img'))
+    assert.equal(await page.getByTestId('photo').count(), 2)
+  })
+
+  test('what arrived although it was cancelled is deleted', async () => {
+    const { page } = alice
+    // A browser that is too late to stop.
+    await page.evaluate(() => (XMLHttpRequest.prototype.abort = () => {}))
+    const arrived = page.waitForResponse((response) => response.request().method() === 'POST' && new URL(response.url()).origin !== gatepost.origin)
+    await cancel(page, { ...photo, name: 'too-late.jpg' })
+    assert.equal((await arrived).status(), 204)
     await page.reload()
     await waitForImage(page.getByTestId('photo').first().locator('img'))
     assert.equal(await page.getByTestId('photo').count(), 2)
@@ -393,6 +399,24 @@ async function waitForStatus(page, filename, status) {
     const text = await row(page, filename).innerText({ timeout: SECONDS }).catch(() => 'no such row')
     throw new Error(`${filename} did not become ${status}; its row says: ${text}`, { cause: error })
   }
+}
+
+/** Adds a photo, cancels it while it is sent, waits until the page has seen to it that nothing of it is left. */
+async function cancel(page, photo) {
+  const release = await throttle(page, 100_000)
+  const form = page.waitForResponse((response) => response.request().method() === 'POST' && new URL(response.url()).pathname === '/api/uploads')
+  await page.getByTestId('file-input').setInputFiles([photo])
+  const { id } = await (await form).json()
+  // Should it have arrived, and be worked on.
+  page.expectedRefusals = [`/api/media/${id}`]
+  await page.getByText(/KB of/).waitFor()
+  const deleted = page.waitForResponse((response) => response.request().method() === 'DELETE' && response.ok())
+  await page.getByRole('button', { name: `Cancel ${photo.name}` }).click()
+  await row(page, photo.name).waitFor({ state: 'detached' })
+  await throttle(page, 0)
+  await release()
+  assert.equal(new URL((await deleted).url()).pathname, `/api/media/${id}`)
+  page.expectedRefusals = []
 }
 
 /** Until it is decoded and has pixels. */

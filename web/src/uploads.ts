@@ -13,6 +13,7 @@ import { Fault, sentenceFor, storageFault } from './fault'
 import type { Manifest } from './manifest'
 import { outcomeOf } from './outcome'
 import { strings } from './strings'
+import { takeBack } from './take-back'
 
 export type UploadState =
   | { status: 'uploading'; phase: 'waiting' | 'preparing' }
@@ -96,7 +97,7 @@ export class Uploads {
     return started
   }
 
-  /** Stops whatever goes on for it and forgets it. */
+  /** Stops whatever goes on for it and forgets it; what was on its way is deleted, should it arrive. */
   remove(upload: Upload): void {
     const tracked = this.#own(upload)
     if (!tracked) return
@@ -104,6 +105,8 @@ export class Uploads {
     tracked.ending.abort()
     this.#leaveUppy(tracked)
     this.#listener.onRemoved(tracked)
+    // Nobody waits for it, and nobody would know what to do about it.
+    if (tracked.state.status === 'uploading' && tracked.id !== undefined) takeBack(this.#api, tracked.id).catch(() => {})
   }
 
   /** Tries a failed one again, from a fresh form on. */

@@ -1,12 +1,18 @@
-// Loads a module of the page's TypeScript for the unit tests, through Vite, so that they need no other
+// Loads modules of the page's TypeScript for the unit tests, through Vite, so that they need no other
 // tool than the build does. Used by every test in this folder.
 
 import { fileURLToPath } from 'node:url'
 
 import { runnerImport } from 'vite'
 
-export async function source(name) {
-  const path = fileURLToPath(new URL(`../src/${name}.ts`, import.meta.url))
-  const { module } = await runnerImport(path, { configFile: false, logLevel: 'error' })
+/** What the modules export; named together, they share their classes. */
+export async function source(...names) {
+  const paths = names.map((name) => fileURLToPath(new URL(`../src/${name}.ts`, import.meta.url)))
+  const all = {
+    name: 'all',
+    resolveId: (id) => (id === 'virtual:all' ? id : undefined),
+    load: (id) => (id === 'virtual:all' ? paths.map((path) => `export * from ${JSON.stringify(path)}`).join('\n') : undefined),
+  }
+  const { module } = await runnerImport('virtual:all', { configFile: false, logLevel: 'error', plugins: [all] })
   return module
 }

@@ -1,7 +1,8 @@
 //! The page in a browser: `web/e2e`, run on Chromium against this binary, with a photo of 16 megapixels as a phone took it.
 
+use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::harness::repository;
 
@@ -24,13 +25,35 @@ fn people_sign_in_upload_and_see_only_their_own() {
         eprintln!("NOT RUN: {message}");
         return;
     }
-    let status = Command::new("npm")
+    let output = Command::new("npm")
         .args(["run", "--silent", "e2e"])
         .current_dir(repository("web"))
         .env("GATEPOST_BIN", env!("CARGO_BIN_EXE_gatepost"))
         .env("GATEPOST_CHROMIUM", chromium)
         .env("GATEPOST_PHOTO", photo)
-        .status()
+        .stderr(Stdio::inherit())
+        .output()
         .unwrap();
-    assert!(status.success(), "npm run e2e: {status}");
+    let report = String::from_utf8_lossy(&output.stdout);
+    // Past the test harness, which shows only what failing tests print.
+    std::io::stdout().write_all(&output.stdout).unwrap();
+    let failures = failures(&report).join("\n");
+    assert!(
+        output.status.success(),
+        "npm run e2e: {}\n{failures}",
+        output.status
+    );
+}
+
+/// What a report in the Test Anything Protocol says of the tests that failed.
+fn failures(report: &str) -> Vec<&str> {
+    let mut is_failure = false;
+    let lines = report.lines().filter(|line| {
+        let text = line.trim_start();
+        is_failure |= text.starts_with("not ok ");
+        let shown = is_failure;
+        is_failure &= text != "...";
+        shown
+    });
+    lines.collect()
 }

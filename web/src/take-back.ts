@@ -1,0 +1,23 @@
+// Deletes what was cancelled. A browser that is told to stop may have sent the last byte already, or send
+// it yet; then the photo that nobody wants would turn up in the gallery. Called by `uploads`. It shows nothing,
+// and gives up with the page: what came through in spite of all can be deleted in the gallery.
+
+import type { Api } from './api'
+import { Fault } from './fault'
+import { outcomeOf } from './outcome'
+
+/** By then, bytes that were on the way have arrived. */
+const SETTLED_MS = 1_000
+const PATIENCE_MS = 10 * 60_000
+const NOT_FINISHED = 409
+
+export async function takeBack(api: Pick<Api, 'deleteMedia' | 'uploadStatus'>, id: string): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, SETTLED_MS))
+  try {
+    await api.deleteMedia(id)
+  } catch (error) {
+    if (!(error instanceof Fault) || error.details.status !== NOT_FINISHED) throw error
+    await outcomeOf(api, id, AbortSignal.timeout(PATIENCE_MS))
+    await api.deleteMedia(id)
+  }
+}
