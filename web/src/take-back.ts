@@ -1,6 +1,6 @@
-// Deletes what was cancelled. A browser that is told to stop may have sent the last byte already, or send
-// it yet; then the photo that nobody wants would turn up in the gallery. Called by `uploads`. It shows nothing,
-// and gives up with the page: what came through in spite of all can be deleted in the gallery.
+// Deletes what was cancelled, and what failed before it is sent again. A browser that is told to stop may have
+// sent the last byte already, or an answer was lost: the photo would turn up in the gallery all the same, or twice.
+// Called by `uploads`. It shows nothing, and gives up with the page: what is left can be deleted in the gallery.
 
 import type { Api } from './api'
 import { Fault } from './fault'

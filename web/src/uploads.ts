@@ -97,16 +97,15 @@ export class Uploads {
     return started
   }
 
-  /** Stops whatever goes on for it and forgets it; what was on its way is deleted, should it arrive. */
+  /** Stops whatever goes on for it and forgets it. */
   remove(upload: Upload): void {
     const tracked = this.#own(upload)
     if (!tracked) return
     this.#all.delete(tracked)
     tracked.ending.abort()
     this.#leaveUppy(tracked)
+    this.#takeBack(tracked)
     this.#listener.onRemoved(tracked)
-    // Nobody waits for it, and nobody would know what to do about it.
-    if (tracked.state.status === 'uploading' && tracked.id !== undefined) takeBack(this.#api, tracked.id).catch(() => {})
   }
 
   /** Tries a failed one again, from a fresh form on. */
@@ -114,6 +113,7 @@ export class Uploads {
     const tracked = this.#own(upload)
     if (tracked?.state.status !== 'failed') return
     this.#leaveUppy(tracked)
+    this.#takeBack(tracked)
     this.#set(tracked, WAITING)
     this.#send(tracked)
   }
@@ -199,6 +199,15 @@ export class Uploads {
   #leaveUppy(upload: Tracked): void {
     if (upload.uppyId !== undefined) this.#uppy.removeFile(upload.uppyId)
     delete upload.uppyId
+  }
+
+  /** What was cancelled or failed may have arrived all the same: it is nobody's, or would be there twice. */
+  #takeBack(upload: Tracked): void {
+    const { id, state } = upload
+    if (id === undefined || (state.status !== 'uploading' && state.status !== 'failed')) return
+    delete upload.id
+    // Nobody waits for it, and nobody would know what to do about it.
+    takeBack(this.#api, id).catch(() => {})
   }
 
   #find(uppyId: string | undefined): Tracked | undefined {
