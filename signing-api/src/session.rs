@@ -26,7 +26,8 @@ const MEDIA_PATH: &str = "/media/";
 /// Says who calls, and for how long.
 pub(crate) async fn show(Caller(viewer): Caller) -> Response {
     let expires_at = viewer.expires_at();
-    Json(json!({ "sub": viewer.subject, "expires_at": expires_at })).into_response()
+    let (sub, owner) = (viewer.subject, viewer.owner.as_str());
+    Json(json!({ "sub": sub, "owner": owner, "expires_at": expires_at })).into_response()
 }
 
 /// Starts a session.

@@ -109,13 +109,14 @@ describe('the page', { timeout: 240 * SECONDS }, () => {
     await page.keyboard.press('Enter')
     const image = page.getByTestId('lightbox').locator('img')
     await waitForImage(image)
+    assert.equal(await focused(page), 'lightbox-close', 'another Enter deletes nothing')
     const { width, height } = await image.boundingBox()
     assert.ok(Math.max(width, height) > 600, 'it is shown large')
     await screenshot(page, '6-lightbox')
     await page.keyboard.press('ArrowRight')
     await page.keyboard.press('Escape')
     await page.getByTestId('lightbox').waitFor({ state: 'hidden' })
-    assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('data-testid')), 'photo')
+    assert.equal(await focused(page), 'photo')
   })
 
   test('what can be told at once is told at once, and nothing is sent', async () => {
@@ -165,6 +166,12 @@ describe('the page', { timeout: 240 * SECONDS }, () => {
     await storagePath
     await waitForStatus(page, photoName, 'failed')
     assert.match(await row(page, photoName).getByTestId('reason').innerText(), /run out/)
+    // What is added next is sent, and nothing else.
+    await page.getByTestId('file-input').setInputFiles([{ ...photo, name: 'next.jpg' }])
+    await waitForStatus(page, 'next.jpg', 'failed')
+    assert.equal(signed, 2)
+    await page.getByRole('button', { name: 'Remove next.jpg' }).click()
+    assert.equal(await focused(page), 'retry')
     await page.unroute(toStorage)
     page.expectedRefusals = []
 
@@ -173,7 +180,7 @@ describe('the page', { timeout: 240 * SECONDS }, () => {
     await row(page, photoName).getByTestId('retry').click()
     await waitForStatus(page, photoName, 'ready')
     assert.equal((await takenBack).status(), 204)
-    assert.equal(signed, 2)
+    assert.equal(signed, 3)
     assert.equal(await page.getByTestId('photo').count(), 2)
 
     page.off('request', count)
@@ -381,6 +388,34 @@ describe('the page', { timeout: 240 * SECONDS }, () => {
     assert.equal(await page.getByTestId('photo').count(), 3)
   })
 
+  test('whoever signs in elsewhere gets none of the photos of the one before', async () => {
+    const visitor = await newPage(browser, gatepost.origin)
+    pages.push(visitor)
+    const { page } = visitor
+    // No page sees it, as when it happens in another window.
+    const signIn = async (subject) => {
+      const authorization = `Bearer ${await gatepost.token(subject)}`
+      assert.equal((await page.request.post('/api/session', { headers: { authorization } })).status(), 201)
+    }
+    await signIn('dora')
+    await page.goto('/')
+    assert.equal(await page.getByTestId('who').innerText(), 'dora')
+    await signIn('erin')
+    const sent = []
+    page.on('request', (request) => request.method() === 'POST' && sent.push(new URL(request.url()).pathname))
+    await page.getByTestId('file-input').setInputFiles([photo])
+    await page.getByText('erin').waitFor()
+    await page.getByTestId('gallery-empty').waitFor()
+    assert.deepEqual(sent, ['/api/uploads'])
+
+    // And tabs tell each other.
+    const tab = await page.context().newPage()
+    await signIn('dora')
+    await tab.goto('/')
+    await page.getByText('dora').waitFor()
+    await visitor.close()
+  })
+
   test('the browser had nothing to complain about', () => {
     assert.deepEqual(pages.flatMap((page) => page.complaints()), [])
   })
@@ -393,6 +428,11 @@ describe('the page', { timeout: 240 * SECONDS }, () => {
 
 function row(page, filename) {
   return page.locator(`[data-testid="upload"][data-filename="${filename}"]`)
+}
+
+/** The test id of what has the focus. */
+function focused(page) {
+  return page.evaluate(() => document.activeElement?.getAttribute('data-testid'))
 }
 
 async function waitForStatus(page, filename, status) {

@@ -4,12 +4,18 @@
 import { element } from './element'
 
 export class Announcer {
-  readonly element = element('div', { class: 'visually-hidden', role: 'status', 'aria-live': 'polite' })
+  readonly #region = element('div', { class: 'visually-hidden', role: 'status', 'aria-live': 'polite' })
+  readonly element = element('div', {}, this.#region)
 
   say(sentence: string): void {
+    // Whatever is outside an open dialog is not read.
+    const home = document.querySelector('dialog[open]') ?? this.element
+    const isElsewhere = this.#region.parentElement !== home
+    if (isElsewhere) home.append(this.#region)
     // One paragraph each, so that two in a row are both read; old ones go, for they are said.
     const line = element('p', {}, sentence)
-    this.element.append(line)
+    // What is there when a region comes is not read either.
+    setTimeout(() => this.#region.append(line), isElsewhere ? 200 : 0)
     setTimeout(() => line.remove(), 10_000)
   }
 

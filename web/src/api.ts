@@ -8,6 +8,8 @@ import type { Manifest } from './manifest'
 
 export type UploadForm = {
   id: string
+  /** The path of the manifest to be. */
+  manifest: string
   url: string
   fields: Record<string, string>
   /** RFC 3339. */
@@ -57,7 +59,13 @@ export class Api {
 
   async #call<Answer>(path: string, body?: object, signal?: AbortSignal): Promise<Answer> {
     const response = await this.#send(path, body === undefined ? 'GET' : 'POST', body, signal)
-    return (await response.json()) as Answer
+    try {
+      return (await response.json()) as Answer
+    } catch (error) {
+      if (signal?.aborted) throw error
+      // It broke off, or somebody in between answered.
+      throw new Fault('unexpected', { status: response.status })
+    }
   }
 
   async #send(path: string, method: string, body?: object, signal?: AbortSignal): Promise<Response> {

@@ -92,14 +92,14 @@ export class Gallery {
   async #copyLink(photo: Manifest): Promise<void> {
     const largest = bestRenditions(photo).at(-1)
     if (!largest) return
+    const made = this.api.createLink(largest.path, SHARED_FOR_SECONDS)
+    const text = made.then(({ url }) => new URL(url, location.href).href)
+    const copied = copy(text)
     try {
-      const link = await this.api.createLink(largest.path, SHARED_FOR_SECONDS)
-      try {
-        await navigator.clipboard.writeText(new URL(link.url, location.href).href)
-      } catch {
-        return this.announcer.tell(strings.lightbox.notCopied)
-      }
-      this.announcer.tell(strings.lightbox.copied(link.expires_at))
+      const link = await made
+      const isCopied = await copied
+      if (!isCopied) prompt(strings.lightbox.notCopied, await text)
+      else this.announcer.tell(strings.lightbox.copied(link.expires_at))
     } catch (error) {
       this.announcer.tell(sentenceFor(error))
     }
@@ -188,5 +188,20 @@ export class Gallery {
 
   #showEmptiness(): void {
     this.#empty.hidden = this.#photos.length > 0 || !this.#begun || this.#cursor !== undefined
+  }
+}
+
+/** Whether the text is in the clipboard. Safari takes it only from within a click, so that it is promised there. */
+async function copy(text: Promise<string>): Promise<boolean> {
+  try {
+    const blob = text.then((text) => new Blob([text], { type: 'text/plain' }))
+    await navigator.clipboard.write([new ClipboardItem({ 'text/plain': blob })])
+    return true
+  } catch {
+    const written = text.then((text) => navigator.clipboard.writeText(text))
+    return written.then(
+      () => true,
+      () => false,
+    )
   }
 }

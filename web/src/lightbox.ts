@@ -34,6 +34,8 @@ export class Lightbox {
 
   constructor(private readonly options: LightboxOptions) {
     const close = iconButton('close', strings.lightbox.close, 'lightbox-close')
+    // Or the first button would have the focus, which is the one that deletes.
+    close.autofocus = true
     this.#previous = iconButton('left', strings.lightbox.previous, 'lightbox-previous')
     this.#next = iconButton('right', strings.lightbox.next, 'lightbox-next')
     const copy = iconButton('copy', strings.lightbox.copyLink, 'lightbox-copy-link')

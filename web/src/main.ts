@@ -27,17 +27,18 @@ import { welcome } from './welcome'
 
 const page = document.querySelector<HTMLElement>('#page')!
 
+const query = new URLSearchParams(location.search)
+// A code is of use once, and belongs in no history.
+history.replaceState(null, '', '/')
 void start()
 
-async function start(): Promise<void> {
-  const query = new URLSearchParams(location.search)
-  // A code is of use once, and belongs in no history.
-  history.replaceState(null, '', '/')
+async function start(before?: Arrived): Promise<void> {
+  let arrival = before
   try {
     const settings = await fetchSettings()
-    const arrival = await arrive(settings, query)
-    if ('failed' in arrival) return showWelcome(settings, arrival.failed)
+    arrival ??= await arrive(settings, query)
     const session = await currentSession()
+    if ('failed' in arrival) return session === null ? showWelcome(settings, arrival.failed) : showApp(settings, session)
     if (session !== null) {
       // Only now: without a session that would lead here again.
       if (arrival.returnTo !== '/') return location.replace(arrival.returnTo)
@@ -49,7 +50,7 @@ async function start(): Promise<void> {
     else location.assign(leadsTo)
   } catch {
     const retry = element('button', { type: 'button', class: 'button' }, strings.session.retry)
-    retry.addEventListener('click', () => void start())
+    retry.addEventListener('click', () => void start(arrival))
     page.replaceChildren(header(), element('main', { class: 'unreachable', role: 'alert' }, element('p', {}, strings.session.unreachable), retry))
   }
 }
@@ -83,6 +84,11 @@ function showApp(settings: Settings, session: Session, renewal?: Renewal): void 
   const announcer = new Announcer()
   const banner = sessionBanner()
 
+  const onSomeoneElse = () => {
+    // They are not his; and nobody is asked whether they may be lost.
+    uploads.stop()
+    location.reload()
+  }
   const watch = new SessionWatch(
     session,
     {
@@ -92,7 +98,7 @@ function showApp(settings: Settings, session: Session, renewal?: Renewal): void 
         uploads.retryAfterSignIn()
         gallery.recover()
       },
-      onSomeoneElse: () => location.reload(),
+      onSomeoneElse,
     },
     renewal,
   )
@@ -104,7 +110,7 @@ function showApp(settings: Settings, session: Session, renewal?: Renewal): void 
     announcer,
     (manifest) => gallery.open(manifest.id),
   )
-  const uploads: Uploads = new Uploads(api, settings, {
+  const uploads: Uploads = new Uploads(api, session.owner, settings, {
     onAdded: (upload) => list.added(upload),
     onChanged: (upload) => {
       list.changed(upload)
@@ -112,6 +118,7 @@ function showApp(settings: Settings, session: Session, renewal?: Renewal): void 
     },
     onRemoved: (upload) => list.removed(upload),
     onDuplicate: (name) => announcer.say(strings.announce.already(name)),
+    onSomeoneElse,
   })
   const intake = new Intake(settings, (files) => {
     const started = uploads.add(files)
@@ -123,7 +130,7 @@ function showApp(settings: Settings, session: Session, renewal?: Renewal): void 
   })
 
   page.replaceChildren(
-    header(session, () => void signOut(api, announcer)),
+    header(session, () => void signOut(watch, api, announcer)),
     banner,
     element('main', { class: 'app' }, element('h1', { class: 'visually-hidden' }, strings.product), intake.element, list.element, gallery.element),
     intake.overlay,
@@ -132,9 +139,9 @@ function showApp(settings: Settings, session: Session, renewal?: Renewal): void 
   void gallery.load()
 }
 
-async function signOut(api: Api, announcer: Announcer): Promise<void> {
+async function signOut(watch: SessionWatch, api: Api, announcer: Announcer): Promise<void> {
   try {
-    await api.endSession()
+    await watch.signOut(() => api.endSession())
     location.assign('/')
   } catch (error) {
     announcer.tell(sentenceFor(error))

@@ -16,10 +16,11 @@ const RETRY_MS = 30_000
 /** The longest time that browsers count. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
-export type Session = { sub: string }
+/** `owner` is the folder of the person's media. */
+export type Session = { sub: string; owner: string }
 
-/** What a session is renewed with, while the page is open. `expiresAt` is RFC 3339. */
-export type Renewal = { token: string; expiresAt: string }
+/** What a session is renewed with, while the page is open, and how long it lasts until then. */
+export type Renewal = { token: string; lastsMs: number }
 
 /** Makes a session of a token of the identity provider's. */
 export async function startSession(token: string): Promise<Renewal> {
@@ -31,7 +32,10 @@ export async function startSession(token: string): Promise<Renewal> {
     throw new Fault('unreachable')
   }
   if (!response.ok) throw await faultOf(response)
-  return { token, expiresAt: ((await response.json()) as { expires_at: string }).expires_at }
+  const { expires_at } = (await response.json()) as { expires_at: string }
+  // By the server's clock: the one here may be wrong by more than a session lasts.
+  const now = Date.parse(response.headers.get('date') ?? '') || Date.now()
+  return { token, lastsMs: Date.parse(expires_at) - now }
 }
 
 /** The session, or `null` when nobody is signed in. Throws a `Fault` when that cannot be found out. */
@@ -49,7 +53,11 @@ export async function currentSession(): Promise<Session | null> {
 
 /** Watches for the end of a session and for its return, which may happen in another tab. */
 export class SessionWatch {
+  /** Tells the other tabs that they had better look. */
+  readonly #tabs = new BroadcastChannel('gatepost-session')
   #over = false
+  #isLeaving = false
+  #renewing: Promise<unknown> = Promise.resolve()
   #asking: Promise<'goes on' | 'ended' | 'unknown'> | undefined
 
   constructor(
@@ -60,6 +68,21 @@ export class SessionWatch {
     if (renewal) this.#renewInTime(renewal)
     document.addEventListener('visibilitychange', () => void this.#check())
     window.addEventListener('focus', () => void this.#check())
+    this.#tabs.addEventListener('message', () => void this.#ask())
+    this.#tabs.postMessage('somebody is here')
+  }
+
+  /** Ends the session by `end`, and sees to it that no renewal under way brings it back. */
+  async signOut(end: () => Promise<void>): Promise<void> {
+    this.#isLeaving = true
+    try {
+      await this.#renewing
+      await end()
+    } catch (error) {
+      this.#isLeaving = false
+      throw error
+    }
+    this.#tabs.postMessage('somebody has left')
   }
 
   /** Somebody met a 401. */
@@ -74,10 +97,9 @@ export class SessionWatch {
     if (!this.#over) void this.#ask()
   }
 
-  #renewInTime({ token, expiresAt }: Renewal): void {
-    const left = Date.parse(expiresAt) - Date.now()
-    if (left < WORTH_RENEWING_MS) return
-    setTimeout(() => void this.#renew(token), Math.min((left * 2) / 3, MAX_TIMER_MS))
+  #renewInTime({ token, lastsMs }: Renewal): void {
+    if (lastsMs < WORTH_RENEWING_MS) return
+    setTimeout(() => void this.#renew(token), Math.min((lastsMs * 2) / 3, MAX_TIMER_MS))
   }
 
   async #renew(token: string): Promise<void> {
@@ -85,11 +107,14 @@ export class SessionWatch {
     const state = await this.#ask()
     if (state === 'ended') return
     try {
-      if (state === 'unknown') throw new Fault('unreachable')
-      this.#renewInTime(await startSession(token))
+      if (state === 'unknown' || this.#isLeaving) throw new Fault('unreachable')
+      const renewal = startSession(token)
+      this.#renewing = renewal.catch(() => {})
+      this.#renewInTime(await renewal)
     } catch (error) {
-      if (error instanceof Fault && error.kind === 'unreachable') setTimeout(() => void this.#renew(token), RETRY_MS)
-      // Else the token has ended: the session ends when it ends.
+      // The token has ended: the session ends when it ends.
+      if (error instanceof Fault && (error.kind === 'session-over' || error.kind === 'refused')) return
+      setTimeout(() => void this.#renew(token), RETRY_MS)
     }
   }
 
@@ -115,7 +140,7 @@ export class SessionWatch {
       this.over()
       return 'ended'
     }
-    if (now.sub !== this.session.sub) {
+    if (now.owner !== this.session.owner) {
       this.listener.onSomeoneElse()
       return 'ended'
     }

@@ -121,7 +121,7 @@ export const strings = {
     open: 'Open in a new tab',
     copyLink: 'Copy a link to share',
     copied: (expiresAt: string) => `Link copied. Whoever has it can see this photo until ${moment.format(new Date(expiresAt))}.`,
-    notCopied: 'The link couldn’t be copied.',
+    notCopied: 'The link couldn’t be copied. Here it is:',
     remove: 'Delete',
     removeForGood: 'Delete this photo for good?',
     removed: 'The photo was deleted.',

@@ -24,7 +24,7 @@ export class UploadList {
   ) {
     this.#clear.addEventListener('click', () => {
       this.uploads().clearFinished()
-      this.#list.querySelector<HTMLElement>('button')?.focus()
+      focusIn(this.#list)
     })
     const title = element('h2', { id: 'uploads-title' }, strings.uploads.title)
     this.element = element(
@@ -36,9 +36,12 @@ export class UploadList {
   }
 
   added(upload: Upload): void {
-    const row = new Row(upload, {
+    const row: Row = new Row(upload, {
       onRemove: () => this.#remove(upload),
-      onRetry: () => this.uploads().retry(upload),
+      onRetry: () => {
+        this.uploads().retry(upload)
+        focusIn(row.element)
+      },
       onOpen: (manifest) => this.open(manifest),
     })
     this.#rows.set(upload, row)
@@ -68,7 +71,7 @@ export class UploadList {
     const { status } = upload.state
     this.uploads().remove(upload)
     if (status === 'uploading') this.announcer.say(strings.announce.cancelled(upload.name))
-    neighbour?.querySelector<HTMLElement>('button')?.focus()
+    focusIn(neighbour)
   }
 
   #summarise(): void {
@@ -85,6 +88,12 @@ export class UploadList {
     if (state.status === 'rejected') this.announcer.say(strings.announce.rejected(name, state.reason))
     if (state.status === 'failed') this.announcer.say(strings.announce.failed(name, state.reason))
   }
+}
+
+/** The focus goes on where something was pressed that is gone: to what can be pressed there, else to the way in. */
+function focusIn(place: Element | null | undefined): void {
+  const next = place?.querySelector<HTMLElement>('button:not([hidden])') ?? document.querySelector<HTMLElement>('#file-input')
+  next?.focus()
 }
 
 class Row {

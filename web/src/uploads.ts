@@ -33,6 +33,8 @@ export type UploadsListener = {
   onRemoved(upload: Upload): void
   /** The same file is under way already. */
   onDuplicate(name: string): void
+  /** Somebody else is signed in by now; nothing was sent in his name. */
+  onSomeoneElse(): void
 }
 
 /** How many files go at once. */
@@ -40,14 +42,16 @@ const AT_ONCE = 3
 
 export class Uploads {
   readonly #api: Api
+  readonly #owner: string
   readonly #limits: Limits
   readonly #listener: UploadsListener
   readonly #uppy: Uppy
   readonly #all = new Set<Tracked>()
   #nextKey = 1
 
-  constructor(api: Api, limits: Limits, listener: UploadsListener) {
+  constructor(api: Api, owner: string, limits: Limits, listener: UploadsListener) {
     this.#api = api
+    this.#owner = owner
     this.#limits = limits
     this.#listener = listener
     // Uppy's own messages stay silent: each failure is shown on its row, in our words.
@@ -87,6 +91,7 @@ export class Uploads {
         name: file.name,
         state: refusal === null ? WAITING : { status: 'rejected', reason: refusal },
         ending: new AbortController(),
+        failedIds: [],
       }
       this.#all.add(upload)
       this.#listener.onAdded(upload)
@@ -104,7 +109,7 @@ export class Uploads {
     this.#all.delete(tracked)
     tracked.ending.abort()
     this.#leaveUppy(tracked)
-    this.#takeBack(tracked)
+    if (tracked.state.status === 'uploading') this.#takeBack([...tracked.failedIds, tracked.id])
     this.#listener.onRemoved(tracked)
   }
 
@@ -112,8 +117,8 @@ export class Uploads {
   retry(upload: Upload): void {
     const tracked = this.#own(upload)
     if (tracked?.state.status !== 'failed') return
-    this.#leaveUppy(tracked)
-    this.#takeBack(tracked)
+    if (tracked.id !== undefined) tracked.failedIds.push(tracked.id)
+    delete tracked.id
     this.#set(tracked, WAITING)
     this.#send(tracked)
   }
@@ -128,6 +133,15 @@ export class Uploads {
   clearFinished(): void {
     for (const upload of this.#all) {
       if (upload.state.status === 'ready' || upload.state.status === 'rejected') this.remove(upload)
+    }
+  }
+
+  /** Stops all of them without a word. */
+  stop(): void {
+    for (const upload of this.#all) {
+      this.#all.delete(upload)
+      upload.ending.abort()
+      this.#leaveUppy(upload)
     }
   }
 
@@ -158,6 +172,10 @@ export class Uploads {
       sha256: upload.sha256,
       filename: upload.name,
     })
+    if (!form.manifest.startsWith(`/media/${this.#owner}/`)) {
+      this.#listener.onSomeoneElse()
+      throw new Fault('session-over')
+    }
     upload.id = form.id
     return { url: form.url, fields: form.fields }
   }
@@ -175,12 +193,16 @@ export class Uploads {
           : { status: 'rejected', reason: outcome.reason?.message || strings.refusal.unnamed },
       )
       this.#leaveUppy(upload)
+      // Only now: what had arrived of them might have been all that there was.
+      if (outcome.status === 'ready') this.#takeBack(upload.failedIds)
     } catch (error) {
       if (!upload.ending.signal.aborted) this.#fail(upload, error)
     }
   }
 
   #fail(upload: Tracked, error: unknown): void {
+    // Uppy sends what failed again with whatever is added next.
+    this.#leaveUppy(upload)
     const fault = faultIn(error)
     if (fault instanceof Fault && fault.kind === 'refused') {
       // The same file would be refused again.
@@ -201,13 +223,9 @@ export class Uploads {
     delete upload.uppyId
   }
 
-  /** What was cancelled or failed may have arrived all the same: it is nobody's, or would be there twice. */
-  #takeBack(upload: Tracked): void {
-    const { id, state } = upload
-    if (id === undefined || (state.status !== 'uploading' && state.status !== 'failed')) return
-    delete upload.id
-    // Nobody waits for it, and nobody would know what to do about it.
-    takeBack(this.#api, id).catch(() => {})
+  /** What was cancelled or failed may have arrived all the same. */
+  #takeBack(ids: (string | undefined)[]): void {
+    for (const id of ids) if (id !== undefined) void takeBack(this.#api, id)
   }
 
   #find(uppyId: string | undefined): Tracked | undefined {
@@ -239,6 +257,8 @@ type Tracked = {
   sha256?: string
   /** The server's name for it, of the latest try. */
   id?: string
+  /** Those of the tries before. */
+  readonly failedIds: string[]
 }
 
 const WAITING: UploadState = { status: 'uploading', phase: 'waiting' }

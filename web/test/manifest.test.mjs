@@ -35,6 +35,7 @@ for (const [wanted, path] of [
   ['/\\evil.example/', '/'],
   ['/\t/evil.example/', '/'],
   ['javascript:alert(1)', '/'],
+  ['/#fragment', '/'],
 ]) {
   test(`return to ${JSON.stringify(wanted)}`, () => assert.equal(returnPath(wanted), path))
 }

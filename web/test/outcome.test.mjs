@@ -5,7 +5,7 @@ import { test } from 'node:test'
 
 import { source } from './source.mjs'
 
-const { delayBefore, outcomeOf } = await source('outcome')
+const { Api, delayBefore, outcomeOf } = await source('api', 'outcome')
 const never = () => new AbortController().signal
 
 test('it asks after 300 ms, then less often, and seldom in a hidden tab', () => {
@@ -20,6 +20,13 @@ test('pending goes on, ready ends it', async () => {
   const outcome = await outcomeOf({ uploadStatus: async () => answers.shift() }, 'x', never())
   assert.deepEqual(outcome, { status: 'ready', manifest: { id: 'x' } })
   assert.equal(answers.length, 0)
+})
+
+test('an answer that breaks off, or is somebody else’s, is asked for again', async () => {
+  const answers = ['{"id":"x","sta', '<html>Accept our terms</html>', '{"id":"x","status":"rejected"}']
+  globalThis.fetch = async () => new Response(answers.shift())
+  const outcome = await outcomeOf(new Api(() => assert.fail('no session is over')), 'x', never())
+  assert.deepEqual(outcome, { id: 'x', status: 'rejected' })
 })
 
 test('the signal ends the wait at once', async () => {

@@ -1,14 +1,16 @@
 // A session that is renewed while the page is open, and one that is not renewed any more.
 
 import assert from 'node:assert/strict'
-import { beforeEach, mock, test } from 'node:test'
+import { afterEach, beforeEach, mock, test } from 'node:test'
 
 import { source } from './source.mjs'
 
 const { SessionWatch, startSession } = await source('session')
 
 const MINUTE = 60_000
-let now, who, asked, told, listeners, isDown
+let now, who, asked, told, listeners, answers, tabs
+/** How far the server's clock is ahead of the browser's. */
+let clockDifference = 0
 
 beforeEach(() => {
   mock.timers.reset()
@@ -18,18 +20,39 @@ beforeEach(() => {
   asked = []
   told = []
   listeners = {}
-  isDown = false
+  // In the place of the server's, while there are any.
+  answers = []
+  tabs = []
+  globalThis.BroadcastChannel = class {
+    addEventListener(_, listener) {
+      this.listener = listener
+      tabs.push(this)
+    }
+    postMessage() {
+      for (const tab of tabs) if (tab !== this) tab.listener()
+    }
+  }
   globalThis.document = { addEventListener() {}, hidden: false }
   globalThis.window = { addEventListener: (name, listener) => (listeners[name] = listener) }
   globalThis.fetch = async (path, { method = 'GET', headers } = {}) => {
     asked.push({ method, headers })
-    if (isDown) throw new TypeError('Failed to fetch')
-    if (method === 'GET') return who === null ? new Response('', { status: 401 }) : Response.json({ sub: who })
+    const answer = answers.length > 1 ? answers.shift() : answers[0]
+    if (answer) return answer()
+    if (method === 'GET') return who === null ? new Response('', { status: 401 }) : Response.json({ sub: who, owner: who })
     // Fifteen minutes each, but never past the token's end at 13:00.
     const end = Math.min(Date.now() + 15 * MINUTE, Date.parse('2026-11-25T13:00:00Z'))
-    return Response.json({ expires_at: new Date(end).toISOString() }, { status: 201 })
+    const date = new Date(Date.now() + clockDifference).toUTCString()
+    return Response.json({ expires_at: new Date(end + clockDifference).toISOString() }, { status: 201, headers: { date } })
   }
 })
+
+const { BroadcastChannel } = globalThis
+afterEach(() => {
+  clockDifference = 0
+  globalThis.BroadcastChannel = BroadcastChannel
+})
+
+const down = () => Promise.reject(new TypeError('Failed to fetch'))
 
 const listener = {
   onOver: () => told.push('over'),
@@ -49,7 +72,7 @@ async function pass(minutes) {
 }
 
 test('a token becomes a session, by a call with the digest of its empty body', async () => {
-  assert.deepEqual(await startSession('a token'), { token: 'a token', expiresAt: '2026-11-25T12:15:00.000Z' })
+  assert.deepEqual(await startSession('a token'), { token: 'a token', lastsMs: 15 * MINUTE })
   assert.deepEqual(asked, [
     {
       method: 'POST',
@@ -62,7 +85,7 @@ test('a token becomes a session, by a call with the digest of its empty body', a
 })
 
 test('it is renewed before it ends, until the token ends', async () => {
-  new SessionWatch({ sub: 'alice' }, listener, await startSession('a token'))
+  new SessionWatch({ sub: 'alice', owner: 'alice' }, listener, await startSession('a token'))
   await pass(9)
   assert.equal(renewals(), 1)
   await pass(2)
@@ -79,7 +102,7 @@ for (const [changed, said] of [
   ['bob', 'someone else'],
 ]) {
   test(`when ${changed ?? 'nobody'} is signed in meanwhile, nothing is renewed`, async () => {
-    new SessionWatch({ sub: 'alice' }, listener, await startSession('a token'))
+    new SessionWatch({ sub: 'alice', owner: 'alice' }, listener, await startSession('a token'))
     who = changed
     await pass(60)
     assert.deepEqual(told, [said])
@@ -88,7 +111,7 @@ for (const [changed, said] of [
 }
 
 test('a look that is under way counts for whoever asks meanwhile', async () => {
-  new SessionWatch({ sub: 'alice' }, listener, await startSession('a token'))
+  new SessionWatch({ sub: 'alice', owner: 'alice' }, listener, await startSession('a token'))
   await pass(9)
   who = null
   // The browser wakes up: its window has the focus again, and the timer is long overdue.
@@ -100,18 +123,75 @@ test('a look that is under way counts for whoever asks meanwhile', async () => {
 })
 
 test('while nobody answers nothing is renewed, and it is tried again', async () => {
-  new SessionWatch({ sub: 'alice' }, listener, await startSession('a token'))
-  isDown = true
+  new SessionWatch({ sub: 'alice', owner: 'alice' }, listener, await startSession('a token'))
+  answers = [down]
   await pass(12)
   assert.equal(renewals(), 1)
-  isDown = false
+  answers = []
   await pass(1)
   assert.equal(renewals(), 2)
   assert.deepEqual(told, [])
 })
 
 test('without a token nothing is renewed', async () => {
-  new SessionWatch({ sub: 'alice' }, listener)
+  new SessionWatch({ sub: 'alice', owner: 'alice' }, listener)
   await pass(60)
   assert.deepEqual(asked, [])
+})
+
+for (const [what, answer] of [
+  ['an error', () => new Response('', { status: 503 })],
+  ['an answer that breaks off', () => new Response('{"expires', { status: 201 })],
+]) {
+  test(`after ${what} it is tried again`, async () => {
+    new SessionWatch({ sub: 'alice', owner: 'alice' }, listener, await startSession('a token'))
+    await pass(9)
+    assert.equal(renewals(), 1)
+    answers = [() => Response.json({ owner: 'alice' }), answer, undefined]
+    await pass(3)
+    assert.equal(renewals(), 3)
+    assert.deepEqual(told, [])
+  })
+}
+
+for (const minutes of [-20, 20]) {
+  test(`a server whose clock is ${minutes} minutes ahead makes no difference`, async () => {
+    clockDifference = minutes * MINUTE
+    new SessionWatch({ sub: 'alice', owner: 'alice' }, listener, await startSession('a token'))
+    await pass(11)
+    assert.equal(renewals(), 2)
+  })
+}
+
+test('signing out waits for a renewal under way, and none comes after it', async () => {
+  const watch = new SessionWatch({ sub: 'alice', owner: 'alice' }, listener, await startSession('a token'))
+  let renew
+  answers = [() => Response.json({ owner: 'alice' }), () => new Promise((resolve) => (renew = resolve)), undefined]
+  await pass(11)
+  const order = []
+  const out = watch.signOut(async () => order.push('ended'))
+  await pass(1)
+  assert.deepEqual(order, [])
+  order.push('renewed')
+  renew(Response.json({ expires_at: new Date(Date.now() + 15 * MINUTE).toISOString() }, { status: 201 }))
+  await out
+  assert.deepEqual(order, ['renewed', 'ended'])
+  const made = renewals()
+  await pass(60)
+  assert.equal(renewals(), made)
+})
+
+test('who could not sign out is renewed as before', async () => {
+  const watch = new SessionWatch({ sub: 'alice', owner: 'alice' }, listener, await startSession('a token'))
+  await assert.rejects(watch.signOut(() => Promise.reject(new Error('down'))))
+  await pass(11)
+  assert.equal(renewals(), 2)
+})
+
+test('a tab that somebody signs in or out in has the others look', async () => {
+  new SessionWatch({ sub: 'alice', owner: 'alice' }, listener)
+  who = 'bob'
+  new SessionWatch({ sub: 'bob', owner: 'bob' }, { onSomeoneElse: () => assert.fail('it is bob') })
+  await pass(1)
+  assert.deepEqual(told, ['someone else'])
 })
