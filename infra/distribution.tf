@@ -9,6 +9,13 @@ locals {
 
   # The processor's own objects never change; of others the origin says how long they keep.
   is_ours = { for path in local.manifest.edge_auth.paths : path => startswith(path, "/media/") }
+
+  # The edge answers preflights itself, before a policy could; CloudFront wants these named all the same, and no list empty.
+  cors_methods = setintersection(
+    try(local.manifest.cors.methods, []),
+    ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "POST", "DELETE"],
+  )
+  cors_headers = try(coalescelist(local.manifest.cors.headers, ["accept"]), [])
 }
 
 resource "aws_cloudfront_origin_access_control" "s3" {
@@ -95,6 +102,26 @@ resource "aws_cloudfront_response_headers_policy" "media" {
       override                   = true
     }
   }
+
+  dynamic "cors_config" {
+    for_each = local.manifest.cors[*]
+
+    content {
+      access_control_allow_credentials = cors_config.value.credentials
+      access_control_max_age_sec       = cors_config.value.max_age_seconds
+      origin_override                  = true
+
+      access_control_allow_origins {
+        items = cors_config.value.origins
+      }
+      access_control_allow_methods {
+        items = local.cors_methods
+      }
+      access_control_allow_headers {
+        items = local.cors_headers
+      }
+    }
+  }
 }
 
 # Objects that others put there may say that the world may keep them; behind an authorizer it may not.
@@ -113,6 +140,26 @@ resource "aws_cloudfront_response_headers_policy" "guarded" {
     strict_transport_security {
       access_control_max_age_sec = 31536000
       override                   = true
+    }
+  }
+
+  dynamic "cors_config" {
+    for_each = local.manifest.cors[*]
+
+    content {
+      access_control_allow_credentials = cors_config.value.credentials
+      access_control_max_age_sec       = cors_config.value.max_age_seconds
+      origin_override                  = true
+
+      access_control_allow_origins {
+        items = cors_config.value.origins
+      }
+      access_control_allow_methods {
+        items = local.cors_methods
+      }
+      access_control_allow_headers {
+        items = local.cors_headers
+      }
     }
   }
 

@@ -23,6 +23,7 @@ locals {
     upload_processor = local.no_package
     web              = []
     web_connects_to  = []
+    cors             = null
   }
 
   tags = merge({ gatepost = local.manifest.gatepost }, var.tags)
@@ -35,6 +36,13 @@ resource "terraform_data" "package" {
     precondition {
       condition     = local.is_packaged
       error_message = "There is no package in ${var.dist}: run `gatepost package --config gatepost.toml --out dist` first, or name its folder with -var dist=…"
+    }
+    precondition {
+      condition = alltrue([
+        for function in [local.manifest.edge_auth, local.manifest.signing_api, local.manifest.upload_processor] :
+        try(filebase64sha256("${var.dist}/${function.file}") == function.source_code_hash, true)
+      ])
+      error_message = "The packages in ${var.dist} are not those of its manifest.json: package again."
     }
     precondition {
       condition     = local.manifest.version == 1

@@ -72,8 +72,8 @@ variable "link_keys" {
   sensitive = true
 
   validation {
-    condition     = var.link_keys == null || try(strcontains(var.link_keys.public, "BEGIN PUBLIC KEY") && strcontains(var.link_keys.private, "PRIVATE KEY"), false)
-    error_message = "link_keys.public is a public key in PEM, link_keys.private the private key that belongs to it."
+    condition     = var.link_keys == null || try(strcontains(var.link_keys.public, "BEGIN PUBLIC KEY") && strcontains(var.link_keys.private, "PRIVATE KEY") && !strcontains(var.link_keys.private, "ENCRYPTED"), false)
+    error_message = "link_keys.public is a public key in PEM, link_keys.private the private key that belongs to it, not encrypted."
   }
   validation {
     condition     = var.link_keys == null || try(alltrue([for pem in var.link_keys.former : strcontains(pem, "BEGIN PUBLIC KEY")]), false)

@@ -189,14 +189,24 @@ impl Authorizer {
                 refuse(&Denied::of(Refusal::KeysUnavailable, None))
             }
         };
-        if let Some(cors) = self.cors() {
-            // A script is to learn that its token has expired, not only that something failed.
-            for (name, value) in cors.readable_by(request).unwrap_or_default() {
-                response.headers.append(name, value);
-            }
-            response.headers.append("vary", "Origin");
+        // A script is to learn that its token has expired, not only that something failed.
+        for (name, value) in self.readable_by(request) {
+            response.headers.append(name, value);
         }
         response
+    }
+
+    /// The headers with which scripts of the sites that `cors` names may read an answer.
+    ///
+    /// A viewer-request function has no hand in the answer to what it allows: whoever serves that adds them, at
+    /// `CloudFront` a response headers policy.
+    pub fn readable_by(&self, request: &Request<'_>) -> Vec<(&'static str, String)> {
+        let Some(cors) = self.cors() else {
+            return Vec::new();
+        };
+        let mut headers = cors.readable_by(request).unwrap_or_default();
+        headers.push(("vary", "Origin".to_owned()));
+        headers
     }
 
     fn forward(&self, mut request: ViewerRequest, allowed: &Allowed) -> ViewerRequest {

@@ -123,6 +123,8 @@ def package(widths):
         [[rules]]
         path  = "/media/{{owner}}/**"
         allow = "owner"
+        [cors]
+        origins = ["https://app.example.com"]
         [renditions]
         widths = {widths}
         """

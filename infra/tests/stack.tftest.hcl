@@ -240,6 +240,24 @@ run "the_edge_decides_before_the_cache" {
   }
 }
 
+run "the_sites_that_are_named_read_what_they_may_fetch" {
+  command = apply
+
+  assert {
+    condition = alltrue([
+      for policy in [aws_cloudfront_response_headers_policy.media, aws_cloudfront_response_headers_policy.guarded] :
+      one(one(policy.cors_config).access_control_allow_origins).items == toset(["https://app.example.com"])
+      && one(policy.cors_config).access_control_allow_credentials
+      && one(one(policy.cors_config).access_control_allow_headers).items == toset(["accept"])
+    ])
+    error_message = "A script may fetch media and not read them, or another site's may."
+  }
+  assert {
+    condition     = length(aws_cloudfront_response_headers_policy.page.cors_config) == 0
+    error_message = "Scripts of other sites read the page."
+  }
+}
+
 run "nobody_is_told_what_another_one_was_told" {
   command = apply
 
@@ -454,6 +472,16 @@ run "a_missing_package_is_one_sentence" {
   expect_failures = [terraform_data.package]
 }
 
+run "packages_of_two_runs_are_refused" {
+  command = plan
+
+  variables {
+    dist = "./tests/mixed"
+  }
+
+  expect_failures = [terraform_data.package]
+}
+
 run "a_runtime_that_nothing_was_tested_on_is_refused" {
   command = plan
 
@@ -488,10 +516,14 @@ run "names_and_numbers_are_checked" {
     upload_retention_days = 18
     alarm_topic_arn       = { us_east_1 = "arn:aws:sns:eu-central-1:123456789012:alarms" }
     tags                  = { for n in range(10) : "tag-${n}" => "x" }
+    link_keys = {
+      public  = "-----BEGIN PUBLIC KEY-----\nof a test\n-----END PUBLIC KEY-----"
+      private = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nof a test\n-----END ENCRYPTED PRIVATE KEY-----\n"
+    }
   }
 
   expect_failures = [
     var.name, var.region, var.origins, var.log_retention_days, var.rate_limit, var.price_class, var.processor,
-    var.tags, var.upload_retention_days, var.alarm_topic_arn,
+    var.tags, var.upload_retention_days, var.alarm_topic_arn, var.link_keys,
   ]
 }

@@ -28,7 +28,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     terraform::init(&stack)?;
     let aws = MiniStack::start()?;
     crate::run(
-        Command::new(test::python())
+        terraform::without_variables(&mut Command::new(test::python()))
             .arg(SCRIPT)
             .args(["--endpoint", &aws.endpoint])
             .args(["--functions-port", &aws.functions_port.to_string()])
@@ -57,8 +57,14 @@ fn copy_stack() -> anyhow::Result<PathBuf> {
         for entry in std::fs::read_dir(folder)? {
             let file = entry?.path();
             let extension = file.extension().and_then(|extension| extension.to_str());
-            let is_part = matches!(extension, Some("tf" | "js" | "hcl" | "tfvars"));
-            if let Some(name) = file.file_name().filter(|_| is_part && file.is_file()) {
+            let is_part = match extension {
+                Some("tf" | "js" | "hcl") => true,
+                // Those in infra/ are of somebody's own deployment, as is where its state is kept.
+                Some("tfvars") => folder == OVERRIDE,
+                _ => false,
+            };
+            let name = file.file_name().filter(|name| *name != "backend.tf");
+            if let Some(name) = name.filter(|_| is_part && file.is_file()) {
                 std::fs::copy(&file, stack.join(name))?;
             }
         }

@@ -69,13 +69,28 @@ pub(crate) fn is_installed() -> anyhow::Result<bool> {
 /// Terraform in a folder, with its own data below `target/`.
 pub(crate) fn terraform_in(folder: &Path) -> Command {
     let mut command = Command::new("terraform");
-    command
+    without_variables(&mut command)
         .arg(format!("-chdir={}", folder.display()))
         .env("TF_IN_AUTOMATION", "1")
         .env("CHECKPOINT_DISABLE", "1");
     // A configuration that is named and not there makes every command complain.
     if std::env::var_os("TF_CLI_CONFIG_FILE").is_some_and(|file| !Path::new(&file).exists()) {
         command.env_remove("TF_CLI_CONFIG_FILE");
+    }
+    command
+}
+
+/// Takes away what the environment says of somebody's own deployment.
+pub(crate) fn without_variables(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars_os() {
+        let is_own = name.to_str().is_some_and(|name| {
+            name.starts_with("TF_VAR_")
+                || name.starts_with("TF_CLI_ARGS")
+                || matches!(name, "TF_WORKSPACE" | "TF_DATA_DIR")
+        });
+        if is_own {
+            command.env_remove(name);
+        }
     }
     command
 }

@@ -14,7 +14,7 @@ use aws_sdk_s3::Client;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::request::Parts;
-use axum::http::{Method, Response, StatusCode};
+use axum::http::{HeaderValue, Method, Response, StatusCode};
 use edge_auth::lambda_edge::{
     CloudFront, EventConfig, GeneratedResponse, Outcome, Record, ViewerRequestEvent,
 };
@@ -59,15 +59,21 @@ impl Edge {
             return answer::fault(StatusCode::BAD_REQUEST, "The request is empty.");
         };
         let request_id = record.cf.config.request_id;
-        let decision = self
-            .authorizer
-            .decide(&EdgeRequest::from(&record.cf.request))
-            .await;
+        let edge_request = EdgeRequest::from(&record.cf.request);
+        let decision = self.authorizer.decide(&edge_request).await;
         log_denial(&request_id, &decision);
         let authorizer = self.authorizer.authorizer();
+        let readable = authorizer.readable_by(&edge_request);
         match (authorizer.answer(record.cf.request, &decision), decision) {
             (Outcome::Continue(_), Decision::Allow(allowed)) => {
-                self.fetch(&request, &allowed).await
+                let mut response = self.fetch(&request, &allowed).await;
+                // In the place of CloudFront's response headers policy.
+                for (name, value) in readable {
+                    if let Ok(value) = HeaderValue::try_from(value) {
+                        response.headers_mut().insert(name, value);
+                    }
+                }
+                response
             }
             (Outcome::Respond(response), _) => generated(response),
             // A decision that we do not know: refused, like everything that is not allowed.

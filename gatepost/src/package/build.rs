@@ -8,6 +8,8 @@ use anyhow::{Context as _, bail, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 
+use super::INDEX;
+
 /// A crate below the repository's root, to know the root by.
 const CRATE: &str = "edge-auth/lambda-edge";
 
@@ -96,14 +98,9 @@ impl Architecture {
     /// Fails with what to install, before anything is compiled for minutes.
     fn ensure_installed(self) -> anyhow::Result<()> {
         let target = self.target();
-        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        let output = Command::new(&rustc)
-            .args(["--print", "target-libdir", "--target", target])
-            .output()
-            .with_context(|| format!("{} cannot be run", rustc.display()))?;
-        let folder = String::from_utf8_lossy(&output.stdout);
+        let folder = rustc(&["--print", "target-libdir", "--target", target])?;
         ensure!(
-            output.status.success() && Path::new(folder.trim()).is_dir(),
+            folder.is_some_and(|folder| Path::new(folder.trim()).is_dir()),
             "the Rust toolchain has no standard library for {target}: rustup target add {target}"
         );
         ensure!(
@@ -117,14 +114,21 @@ impl Architecture {
 
 /// The file of the edge's addon, built when it has changed.
 pub(crate) fn addon() -> anyhow::Result<PathBuf> {
+    Architecture::X86_64.ensure_installed()?;
     ADDON.build(Architecture::X86_64)
+}
+
+/// Fails with what a package for this architecture and the edge's wants, before anything is compiled for minutes.
+pub(super) fn check(architecture: Architecture) -> anyhow::Result<()> {
+    repository()?;
+    architecture.ensure_installed()?;
+    Architecture::X86_64.ensure_installed()
 }
 
 impl Artifact {
     /// Builds it, or finds that nothing has changed since. Answers with its file.
     pub(super) fn build(&self, architecture: Architecture) -> anyhow::Result<PathBuf> {
         let root = repository()?;
-        architecture.ensure_installed()?;
         let target = architecture.target();
         // A folder for each kind of processor: Cargo keeps no two builds of a crate that differ in their flags.
         let kind = if self.is_tuned {
@@ -133,11 +137,8 @@ impl Artifact {
             target
         };
         let target_dir = root.join("target/package").join(kind);
-        let mut flags = remapped("--remap-path-prefix=", &root);
-        if self.is_tuned {
-            flags.push_str(" -Ctarget-cpu=");
-            flags.push_str(architecture.cpu());
-        }
+        let names = names(&root)?;
+        let cpu = self.is_tuned.then(|| architecture.cpu());
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         // Zig links against an old glibc wherever it runs.
         let zig_target = format!("{target}.2.34");
@@ -162,8 +163,9 @@ impl Artifact {
             .current_dir(&root)
             // The same source makes the same bytes in whatever folder, and tells nobody its name.
             .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
-            .env("RUSTFLAGS", flags)
-            .env("CFLAGS", remapped("-ffile-prefix-map=", &root));
+            .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(&names, cpu))
+            .env("CFLAGS", c_flags(&names))
+            .env("CC_SHELL_ESCAPED_FLAGS", "1");
         eprintln!("{}", self.building);
         let status = command
             .status()
@@ -190,11 +192,21 @@ fn cross_variables(architecture: Architecture) -> Vec<(String, OsString)> {
 
 /// The checkout that the source lies in: the working directory's, or a folder above it.
 fn repository() -> anyhow::Result<PathBuf> {
-    let here = std::env::current_dir()?;
-    match here.ancestors().find(|folder| folder.join(CRATE).is_dir()) {
-        Some(root) => Ok(root.to_owned()),
-        None => bail!("functions are built from source; run this in a checkout of Gatepost"),
-    }
+    checkout(&std::env::current_dir()?)
+}
+
+fn checkout(here: &Path) -> anyhow::Result<PathBuf> {
+    let Some(root) = here.ancestors().find(|folder| folder.join(CRATE).is_dir()) else {
+        bail!("functions are built from source; run this in a checkout of Gatepost");
+    };
+    // The handler and the page are this program's own, whatever the checkout holds.
+    let handler = std::fs::read(root.join(CRATE).join("index.mjs")).unwrap_or_default();
+    ensure!(
+        handler == INDEX.as_bytes(),
+        "this gatepost was built from another state of the source than {} holds; use `cargo run -- package` there",
+        root.display()
+    );
+    Ok(root.to_owned())
 }
 
 fn has_zigbuild() -> bool {
@@ -208,15 +220,110 @@ fn runs(program: &str) -> bool {
         .is_ok_and(|output| output.status.success())
 }
 
-/// Compiler flags that write other names for the checkout, its build folder and Cargo's.
-fn remapped(flag: &str, root: &Path) -> String {
+/// What the compiler prints, unless it fails.
+fn rustc(arguments: &[&str]) -> anyhow::Result<Option<String>> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(&rustc)
+        .args(arguments)
+        .output()
+        .with_context(|| format!("{} cannot be run", rustc.display()))?;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(output.status.success().then_some(printed))
+}
+
+/// The folders of this machine that the source lies in, and what is written in their place.
+fn names(root: &Path) -> anyhow::Result<Vec<(PathBuf, String)>> {
+    let mut names = vec![(root.to_owned(), "/gatepost".to_owned())];
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let cargo_home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| home.map(|home| home.join(".cargo")));
-    let mut flags = vec![format!("{flag}{}=/gatepost", root.display())];
-    if let Some(cargo_home) = cargo_home {
-        flags.push(format!("{flag}{}=/cargo", cargo_home.display()));
+    names.extend(cargo_home.map(|folder| (folder, "/cargo".to_owned())));
+    // Where the source of std is installed rustc writes its folder, else the name that it was built under.
+    let (Some(sysroot), Some(version)) = (rustc(&["--print", "sysroot"])?, rustc(&["-vV"])?) else {
+        bail!("rustc does not tell its version and its folder");
+    };
+    let source = Path::new(sysroot.trim()).join("lib/rustlib/src/rust");
+    let told = |what: &str| version.lines().find_map(|line| line.strip_prefix(what));
+    // Distributions build it from no commit.
+    let commit = told("commit-hash: ").filter(|commit| *commit != "unknown");
+    let built_from = commit.or_else(|| told("release: "));
+    names.extend(built_from.map(|state| (source, format!("/rustc/{state}"))));
+    Ok(names)
+}
+
+/// What Cargo takes as `CARGO_ENCODED_RUSTFLAGS`: paths may hold spaces, and other flags have no say.
+fn rust_flags(names: &[(PathBuf, String)], cpu: Option<&str>) -> String {
+    let mut flags = remapped("--remap-path-prefix", names);
+    flags.extend(cpu.map(|cpu| format!("-Ctarget-cpu={cpu}")));
+    flags.join("\x1f")
+}
+
+/// What the `cc` crate takes as `CFLAGS` when `CC_SHELL_ESCAPED_FLAGS` is set.
+fn c_flags(names: &[(PathBuf, String)]) -> String {
+    let flags = remapped("-ffile-prefix-map", names);
+    let quoted = flags
+        .iter()
+        .map(|flag| format!("'{}'", flag.replace('\'', r"'\''")));
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+fn remapped(flag: &str, names: &[(PathBuf, String)]) -> Vec<String> {
+    let flags = names.iter();
+    flags
+        .map(|(folder, name)| format!("{flag}={}={name}", folder.display()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_hold_together_whatever_folders_are_called() {
+        let names = [
+            ("/home/Ann Lee/gatepost", "/gatepost"),
+            ("/home/Ann's/.cargo", "/cargo"),
+        ]
+        .map(|(folder, name)| (PathBuf::from(folder), name.to_owned()));
+        assert_eq!(
+            rust_flags(&names, Some("x86-64-v3")),
+            "--remap-path-prefix=/home/Ann Lee/gatepost=/gatepost\x1f\
+             --remap-path-prefix=/home/Ann's/.cargo=/cargo\x1f-Ctarget-cpu=x86-64-v3"
+        );
+        assert!(!rust_flags(&names, None).contains("target-cpu"));
+        assert_eq!(
+            c_flags(&names),
+            r"'-ffile-prefix-map=/home/Ann Lee/gatepost=/gatepost' '-ffile-prefix-map=/home/Ann'\''s/.cargo=/cargo'"
+        );
     }
-    flags.join(" ")
+
+    #[test]
+    fn the_source_of_std_gets_the_name_that_it_was_built_under() {
+        let names = names(Path::new("/checkout")).unwrap();
+        let (folder, name) = names.last().unwrap();
+        assert!(folder.ends_with("lib/rustlib/src/rust"), "{names:?}");
+        assert!(name.starts_with("/rustc/"), "{names:?}");
+    }
+
+    #[test]
+    fn a_checkout_in_another_state_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let below = root.path().join(CRATE);
+        std::fs::create_dir_all(&below).unwrap();
+        for (handler, is_ours) in [
+            (Some(INDEX), true),
+            (Some("// older"), false),
+            (None, false),
+        ] {
+            let file = below.join("index.mjs");
+            match handler {
+                Some(handler) => std::fs::write(file, handler).unwrap(),
+                None => std::fs::remove_file(file).unwrap(),
+            }
+            let found = checkout(&below);
+            assert_eq!(found.is_ok(), is_ours, "{handler:?}: {found:?}");
+        }
+        assert!(checkout(Path::new("/")).is_err());
+    }
 }

@@ -28,9 +28,13 @@ pub(super) fn needed(content: &[u8]) -> anyhow::Result<(u16, u16)> {
     Ok(newest)
 }
 
-/// `2.34`, or `2.2.5` of which the last number does not matter here.
+/// `2.34`, or `2.2.5` of which the last number does not matter here, or a feature that came with a version.
 fn parse(numbers: &[u8]) -> anyhow::Result<(u16, u16)> {
     let text = std::str::from_utf8(numbers)?;
+    // Relative relocations are packed: an older glibc would not apply them, and says by this name that it cannot.
+    if text == "ABI_DT_RELR" {
+        return Ok((2, 36));
+    }
     let mut numbers = text.split('.').map(str::parse);
     let mut number = || {
         numbers
@@ -51,10 +55,12 @@ mod tests {
             ("2.34", Some((2, 34))),
             ("2.2.5", Some((2, 2))),
             ("2.9", Some((2, 9))),
+            ("ABI_DT_RELR", Some((2, 36))),
+            ("ABI_ELSE", None),
+            ("PRIVATE", None),
         ] {
             assert_eq!(parse(text.as_bytes()).ok(), version, "{text}");
         }
-        assert!(parse(b"PRIVATE").is_err());
         assert!((2, 9) < (2, 34));
     }
 

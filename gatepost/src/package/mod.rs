@@ -2,14 +2,16 @@
 //! `manifest.json`, from which Terraform reads what there is.
 
 mod archive;
+mod behaviours;
 mod build;
+mod folder;
 mod glibc;
 mod runtime;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use data_encoding::{BASE64, HEXLOWER};
 use jiff::Timestamp;
@@ -17,9 +19,10 @@ use jiff::tz::Offset;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::config::{Config, PageSettings, SignIn};
-use crate::web::{self, Web};
+use crate::config::{Config, SignIn};
+use crate::web::{self, Web, WebFile};
 
+use behaviours::behaviours;
 use build::{ADDON, Artifact, BOOTSTRAP, SIGNING_API};
 pub(crate) use build::{Architecture, addon};
 use runtime::{EDGE_RUNTIMES, PROVIDED, Runtime};
@@ -36,8 +39,6 @@ const MAX_API_BYTES: usize = 8_000_000;
 const MAX_RESPONSE_BYTES: usize = 40_960;
 /// The longest URL that CloudFront takes. Encoded into another it takes three times as much.
 const MAX_URL_BYTES: usize = 8192;
-/// CloudFront's quota is 75 of a distribution; 25 in older accounts. One is the API's.
-const MAX_BEHAVIOURS: usize = 24;
 /// The glibc of Amazon Linux 2023, on which Lambda runs Node.js and `provided.al2023`.
 const NEWEST_GLIBC: (u16, u16) = (2, 34);
 
@@ -80,6 +81,8 @@ struct Manifest {
     web: Vec<WebContent>,
     /// The origins besides its own that the page talks to: those of an identity provider.
     web_connects_to: Vec<String>,
+    /// The sites whose scripts may read what the authorizer allows.
+    cors: Option<edge_auth::config::Cors>,
 }
 
 #[derive(Serialize)]
@@ -117,11 +120,17 @@ struct Content {
 
 pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
     let config = Config::load(args.config.as_deref())?;
-    ensure!(
-        !config.edge.issuers.is_empty(),
-        "the configuration names no issuer, so that nobody could sign in; add [[issuers]] (the local stack's own is not packed)"
-    );
+    check_who_may(&config.edge)?;
     check_responses(&config.edge)?;
+    let page = config.page();
+    let page_files = web::deployed_files(&page)?;
+    let page_paths: Vec<_> = page_files.iter().map(|file| file.path).collect();
+    let paths = behaviours(&config.edge, &page_paths)?;
+    folder::check(&args.out)?;
+    build::check(args.arch)?;
+    if let Some(reason) = Web::missing() {
+        bail!("the page is not built: {reason}");
+    }
     let (bootstrap, processor_glibc) = built(&BOOTSTRAP, args.arch)?;
     let (program, api_glibc) = built(&SIGNING_API, args.arch)?;
     let (addon, edge_glibc) = built(&ADDON, Architecture::X86_64)?;
@@ -132,7 +141,7 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
         runtimes: &EDGE_RUNTIMES,
         architecture: Architecture::X86_64,
         glibc: edge_glibc,
-        paths: behaviours(&config.edge)?,
+        paths,
         files: edge_files(&config.edge, addon)?,
     };
     let processor = Packed {
@@ -159,28 +168,72 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
     for warning in runtime::ending(today, &[&EDGE_RUNTIMES, &PROVIDED]) {
         eprintln!("warning: {warning}");
     }
-    let page = config.page();
     if page.sign_in.is_none() {
         eprintln!(
             "warning: nobody can sign in at the page; say in [sign_in] how, or in deny.login where"
         );
     }
     let tokens_from = config.sign_in.as_ref().and_then(SignIn::token_origin);
+    let (edge_auth, edge_zip) = edge.pack()?;
+    let (signing_api, api_zip) = api.pack()?;
+    let (upload_processor, processor_zip) = processor.pack()?;
+    let zips = [
+        (edge_auth.file, edge_zip),
+        (signing_api.file, api_zip),
+        (upload_processor.file, processor_zip),
+    ];
     let manifest = Manifest {
         version: 1,
         gatepost: env!("CARGO_PKG_VERSION"),
         config_sha256: config_sha256(&config)?,
-        edge_auth: edge.write(&args.out)?,
-        signing_api: api.write(&args.out)?,
-        upload_processor: processor.write(&args.out)?,
-        web: write_page(&args.out.join("web"), &page)?,
+        edge_auth,
+        signing_api,
+        upload_processor,
+        web: page_files.iter().map(describe).collect(),
         web_connects_to: tokens_from.into_iter().collect(),
+        cors: config.edge.cors.clone(),
     };
     let mut manifest_json = serde_json::to_vec_pretty(&manifest)?;
     manifest_json.push(b'\n');
-    write(&args.out, "manifest.json", &manifest_json)?;
+    folder::write(&args.out, &zips, &page_files, &manifest_json)?;
+    for package in [
+        &manifest.edge_auth,
+        &manifest.signing_api,
+        &manifest.upload_processor,
+    ] {
+        println!(
+            "{}  {} bytes  sha256 {}",
+            args.out.join(package.file).display(),
+            package.bytes,
+            package.sha256
+        );
+    }
     println!("{}", args.out.join("manifest.json").display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// That somebody can sign in, and see something then.
+fn check_who_may(config: &edge_auth::Config) -> anyhow::Result<()> {
+    ensure!(
+        !config.issuers.is_empty(),
+        "the configuration names no issuer, so that nobody could sign in; add [[issuers]] (the local stack's own is not packed)"
+    );
+    for issuer in &config.issuers {
+        let Some(published) = issuer.published.as_ref().filter(|_| issuer.jwks.is_none()) else {
+            continue;
+        };
+        ensure!(
+            published.url.starts_with("https://"),
+            "the keys of {} are at {}, and Lambda finds nothing on its own machine; name an https:// address in jwks, or a file with the keys",
+            issuer.issuer,
+            published.url
+        );
+    }
+    ensure!(
+        !config.rules.is_empty(),
+        "the configuration has no [[rules]], so that nobody may see anything; add one, such as path = \"/media/{{owner}}/**\" with allow = \"owner\""
+    );
+    Ok(())
 }
 
 /// The largest answer of the authorizer's own: to sign in, or to a preflight.
@@ -199,67 +252,15 @@ fn check_responses(config: &edge_auth::Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What CloudFront is told that the rules are about: the part of each path that no request chooses, and all below it.
-///
-/// A pattern that is too narrow opens nothing: whatever it leaves out goes to another bucket.
-fn behaviours(config: &edge_auth::Config) -> anyhow::Result<Vec<String>> {
-    let mut patterns: Vec<String> = Vec::new();
-    for rule in &config.rules {
-        let is_fixed = |segment: &&str| !segment.contains(['*', '{']);
-        let segments: Vec<&str> = rule.path.split('/').collect();
-        let fixed: Vec<&str> = segments.iter().copied().take_while(is_fixed).collect();
-        let pattern = if fixed.len() == segments.len() {
-            rule.path.clone()
-        } else {
-            format!("{}/*", fixed.join("/"))
-        };
-        ensure!(
-            pattern.bytes().all(|byte| byte.is_ascii_graphic()),
-            "the rule about {} begins with what CloudFront's path patterns cannot say; put US-ASCII before the first variable",
-            rule.path
-        );
-        ensure!(
-            pattern != "/*" && pattern != "/" && !pattern.starts_with("/api/"),
-            "the rule about {} is about the page's or the API's paths as well; give what it is about a folder, such as /media",
-            rule.path
-        );
-        if !patterns.contains(&pattern) {
-            patterns.push(pattern);
-        }
+/// What the manifest says of a file of the page.
+fn describe(file: &WebFile) -> WebContent {
+    WebContent {
+        path: file.path,
+        bytes: file.content.len(),
+        sha256: sha256(&file.content),
+        content_type: file.content_type,
+        cache_control: file.cache_control,
     }
-    ensure!(
-        patterns.len() <= MAX_BEHAVIOURS,
-        "the rules are about {} folders, and a distribution has {MAX_BEHAVIOURS} behaviours for them",
-        patterns.len()
-    );
-    Ok(patterns)
-}
-
-/// Writes the page, in the place of one that was written before.
-fn write_page(folder: &Path, settings: &PageSettings) -> anyhow::Result<Vec<WebContent>> {
-    if let Some(reason) = Web::missing() {
-        anyhow::bail!("the page is not built: {reason}");
-    }
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("{} cannot be replaced", folder.display()));
-        }
-        _ => {}
-    }
-    let files = web::deployed_files(settings)?;
-    let mut written = Vec::with_capacity(files.len());
-    for file in files {
-        let (parent, name) = file.path.rsplit_once('/').unwrap_or(("", file.path));
-        write(&folder.join(parent), name, &file.content)?;
-        written.push(WebContent {
-            path: file.path,
-            bytes: file.content.len(),
-            sha256: sha256(&file.content),
-            content_type: file.content_type,
-            cache_control: file.cache_control,
-        });
-    }
-    Ok(written)
 }
 
 /// Builds something and makes sure that Lambda can load it: its bytes, and the glibc that it needs.
@@ -293,8 +294,8 @@ struct Packed {
 }
 
 impl Packed {
-    /// Writes the zip, and describes it.
-    fn write(self, folder: &Path) -> anyhow::Result<Package> {
+    /// Makes the zip, and describes it.
+    fn pack(self) -> anyhow::Result<(Package, Vec<u8>)> {
         let zip = archive::zip(&self.files)?;
         ensure!(
             zip.len() <= self.max_bytes,
@@ -303,22 +304,15 @@ impl Packed {
             zip.len(),
             self.max_bytes
         );
-        write(folder, self.file, &zip)?;
-        let sha256_of_zip = sha256(&zip);
-        println!(
-            "{}  {} bytes  sha256 {sha256_of_zip}",
-            folder.join(self.file).display(),
-            zip.len(),
-        );
         let contents = self.files.iter().map(|file| Content {
             name: file.name,
             bytes: file.content.len(),
             sha256: sha256(&file.content),
         });
-        Ok(Package {
+        let package = Package {
             file: self.file,
             bytes: zip.len(),
-            sha256: sha256_of_zip,
+            sha256: sha256(&zip),
             source_code_hash: BASE64.encode(&Sha256::digest(&zip)),
             handler: self.handler,
             runtimes: self.runtimes.iter().map(|runtime| runtime.name).collect(),
@@ -326,7 +320,8 @@ impl Packed {
             glibc: self.glibc,
             paths: self.paths,
             contents: contents.collect(),
-        })
+        };
+        Ok((package, zip))
     }
 }
 
@@ -391,77 +386,19 @@ fn sha256(bytes: &[u8]) -> String {
     HEXLOWER.encode(&Sha256::digest(bytes))
 }
 
-/// Writes a file as a whole: who reads meanwhile sees the old one.
-fn write(folder: &Path, name: &str, content: &[u8]) -> anyhow::Result<()> {
-    let failed = || format!("{} cannot be written", folder.join(name).display());
-    std::fs::create_dir_all(folder).with_context(failed)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
-    std::io::Write::write_all(&mut file, content).with_context(failed)?;
-    // A temporary file is readable by its owner alone; a package is for others.
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = std::fs::Permissions::from_mode(0o644);
-        file.as_file().set_permissions(mode).with_context(failed)?;
-    }
-    file.persist(folder.join(name)).with_context(failed)?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
-    use edge_auth::config::{Access, RequiredClaims, Rule};
-
     use super::*;
-
-    fn config(paths: &[&str]) -> edge_auth::Config {
-        let rule = |path: &&str| Rule {
-            path: (*path).to_owned(),
-            access: Access::Anyone,
-            methods: Vec::new(),
-            claims: RequiredClaims::new(),
-        };
-        edge_auth::Config {
-            rules: paths.iter().map(rule).collect(),
-            ..edge_auth::Config::default()
-        }
-    }
-
-    #[test]
-    fn rules_become_the_paths_of_behaviours() {
-        let found = behaviours(&config(&[
-            "/media/{owner}/**",
-            "/media/shared/**",
-            "/team/{claim:groups}/**",
-            "/a/b-*/c",
-            "/robots.txt",
-            "/media/{owner}/x",
-        ]));
-        assert_eq!(
-            found.unwrap(),
-            [
-                "/media/*",
-                "/media/shared/*",
-                "/team/*",
-                "/a/*",
-                "/robots.txt"
-            ]
-        );
-        for path in ["/**", "/{owner}/**", "/", "/api/x", "/é/**"] {
-            assert!(behaviours(&config(&[path])).is_err(), "{path}");
-        }
-        let many: Vec<_> = (0..=MAX_BEHAVIOURS).map(|n| format!("/{n}/**")).collect();
-        let many: Vec<_> = many.iter().map(String::as_str).collect();
-        assert!(behaviours(&config(&many)).is_err());
-        assert!(behaviours(&config(&many[1..])).is_ok());
-    }
 
     #[test]
     fn answers_that_cloudfront_would_not_take_are_known_before() {
-        let mut config = config(&[]);
-        config.login = Some("https://login.example.com/?return_to={url}".to_owned());
-        assert!(check_responses(&config).is_ok());
-        config.login = Some(format!("https://login.example.com/{}", "x".repeat(20_000)));
-        assert!(check_responses(&config).is_err());
+        let check = |login: String| {
+            check_responses(&edge_auth::Config {
+                login: Some(login),
+                ..edge_auth::Config::default()
+            })
+        };
+        assert!(check("https://login.example.com/?return_to={url}".to_owned()).is_ok());
+        assert!(check(format!("https://login.example.com/{}", "x".repeat(20_000))).is_err());
     }
 }

@@ -165,7 +165,8 @@ fn a_toolchain_that_cannot_build_for_arm64_is_told_what_it_lacks() {
     std::fs::write(
         &config,
         "[[issuers]]\nissuer = \"https://login.example.com/\"\naudiences = [\"media\"]\n\
-         algorithms = [\"HS256\"]\nsecrets = [{ kid = \"test\", file = \"secret\" }]\n",
+         algorithms = [\"HS256\"]\nsecrets = [{ kid = \"test\", file = \"secret\" }]\n\
+         [[rules]]\npath = \"/media/{owner}/**\"\nallow = \"owner\"\n",
     )
     .unwrap();
     let out = folder.path().join("dist");
@@ -184,6 +185,60 @@ fn a_toolchain_that_cannot_build_for_arm64_is_told_what_it_lacks() {
     let said = "has no standard library for aarch64-unknown-linux-gnu: rustup target add aarch64-unknown-linux-gnu";
     assert!(stderr.contains(said), "{stderr}");
     assert!(!out.exists());
+}
+
+#[test]
+fn what_could_not_be_deployed_is_not_built() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("taken/web")).unwrap();
+    std::fs::write(folder.path().join("taken/web/main.ts"), "source").unwrap();
+    // A checkout of another state.
+    std::fs::create_dir_all(folder.path().join("edge-auth/lambda-edge")).unwrap();
+    let issuer = |url: &str| {
+        format!(
+            "[[issuers]]\nissuer = \"https://login.example.com/\"\naudiences = [\"media\"]\n\
+             jwks = {{ url = \"{url}\" }}\n"
+        )
+    };
+    let rule = |path: &str| format!("[[rules]]\npath = \"{path}\"\nallow = \"authenticated\"\n");
+    let remote = issuer("https://login.example.com/jwks.json");
+    for (config, out, said) in [
+        (rule("/media/**"), "dist", "names no issuer"),
+        (
+            issuer("http://127.0.0.1:8080/jwks.json") + &rule("/media/**"),
+            "dist",
+            "name an https:// address in jwks",
+        ),
+        (remote.clone(), "dist", "has no [[rules]]"),
+        (
+            remote.clone() + &rule("/settings.json"),
+            "dist",
+            "give what it is about another folder",
+        ),
+        (
+            remote.clone() + &rule("/shared/**"),
+            "dist",
+            "give what it is about another folder",
+        ),
+        (
+            remote.clone() + &rule("/media/**"),
+            "taken",
+            "taken/web is there already, and no manifest.json of ours is beside it; choose another --out",
+        ),
+        (
+            remote.clone() + &rule("/media/**"),
+            "dist",
+            "use `cargo run -- package`",
+        ),
+    ] {
+        std::fs::write(folder.path().join("gatepost.toml"), &config).unwrap();
+        let (code, stdout, stderr) = run(&["package", "--out", out], folder.path());
+        assert_eq!((code, stdout.as_str()), (Some(1), ""), "{config}{stderr}");
+        assert!(stderr.contains(said), "{config}{stderr}");
+    }
+    assert!(!folder.path().join("dist").exists());
+    let kept = std::fs::read_to_string(folder.path().join("taken/web/main.ts"));
+    assert_eq!(kept.unwrap(), "source");
 }
 
 #[test]

@@ -135,3 +135,56 @@ async fn what_is_deleted_is_gone_however_often_it_is_deleted() {
     let answer = system.request(Method::DELETE, &path, &alice).send().await;
     assert_eq!(answer.unwrap().status(), 204);
 }
+
+#[tokio::test]
+async fn scripts_of_the_sites_that_are_named_read_what_they_may_fetch() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("gatepost.toml");
+    std::fs::write(
+        &config,
+        r#"
+        [[rules]]
+        path  = "/media/{owner}/**"
+        allow = "owner"
+        [cors]
+        origins     = ["https://app.example.com"]
+        credentials = true
+        "#,
+    )
+    .unwrap();
+    let system = Gatepost::start_with(
+        &folder.path().join("data"),
+        &["--config", config.to_str().unwrap()],
+        &[],
+    );
+    let (alice, bob) = (system.token("alice"), system.token("bob"));
+    let answer = system.upload(&alice, "image/jpeg", &photo(640, 480)).await;
+    let path = answer["manifest"]["renditions"][0]["path"]
+        .as_str()
+        .unwrap();
+    let missing = path.replace("640.webp", "1.webp");
+    // From the bucket, from the cache, refused, and not there.
+    for (token, path, status) in [
+        (&alice, path, 200),
+        (&alice, path, 200),
+        (&bob, path, 403),
+        (&alice, &missing, 404),
+    ] {
+        for (origin, granted) in [
+            ("https://app.example.com", Some("https://app.example.com")),
+            ("https://evil.example.com", None),
+        ] {
+            let request = system.request(Method::GET, path, token);
+            let response = request.header("origin", origin).send().await.unwrap();
+            assert_eq!(response.status().as_u16(), status);
+            let header = |name| {
+                let value = response.headers().get(name);
+                value.map(|value| value.to_str().unwrap())
+            };
+            assert_eq!(header("access-control-allow-origin"), granted, "{status}");
+            let credentials = granted.map(|_| "true");
+            assert_eq!(header("access-control-allow-credentials"), credentials);
+            assert_eq!(header("vary"), Some("Origin"));
+        }
+    }
+}
