@@ -404,7 +404,7 @@ describe('the page', { timeout: 240 * SECONDS }, () => {
     const sent = []
     page.on('request', (request) => request.method() === 'POST' && sent.push(new URL(request.url()).pathname))
     await page.getByTestId('file-input').setInputFiles([photo])
-    await page.getByText('erin').waitFor()
+    await page.getByTestId('who').filter({ hasText: 'erin' }).waitFor()
     await page.getByTestId('gallery-empty').waitFor()
     assert.deepEqual(sent, ['/api/uploads'])
 
@@ -412,7 +412,7 @@ describe('the page', { timeout: 240 * SECONDS }, () => {
     const tab = await page.context().newPage()
     await signIn('dora')
     await tab.goto('/')
-    await page.getByText('dora').waitFor()
+    await page.getByTestId('who').filter({ hasText: 'dora' }).waitFor()
     await visitor.close()
   })
 
