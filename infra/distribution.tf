@@ -104,7 +104,7 @@ resource "aws_cloudfront_response_headers_policy" "media" {
   }
 
   dynamic "cors_config" {
-    for_each = local.manifest.cors[*]
+    for_each = try(local.manifest.cors, null)[*]
 
     content {
       access_control_allow_credentials = cors_config.value.credentials
@@ -144,7 +144,7 @@ resource "aws_cloudfront_response_headers_policy" "guarded" {
   }
 
   dynamic "cors_config" {
-    for_each = local.manifest.cors[*]
+    for_each = try(local.manifest.cors, null)[*]
 
     content {
       access_control_allow_credentials = cors_config.value.credentials

@@ -176,7 +176,7 @@ describe('the page', { timeout: 240 * SECONDS }, () => {
     page.expectedRefusals = []
 
     // The first try might have arrived, and only its answer been lost.
-    const takenBack = page.waitForResponse((response) => response.request().method() === 'DELETE')
+    const takenBack = page.waitForResponse((response) => response.request().method() === 'DELETE', { timeout: PROCESSED_WITHIN })
     await row(page, photoName).getByTestId('retry').click()
     await waitForStatus(page, photoName, 'ready')
     assert.equal((await takenBack).status(), 204)
@@ -195,8 +195,7 @@ describe('the page', { timeout: 240 * SECONDS }, () => {
     // A browser that is too late to stop.
     await page.evaluate(() => (XMLHttpRequest.prototype.abort = () => {}))
     const arrived = page.waitForResponse((response) => response.request().method() === 'POST' && new URL(response.url()).origin !== gatepost.origin)
-    await cancel(page, { ...photo, name: 'too-late.jpg' })
-    assert.equal((await arrived).status(), 204)
+    await cancel(page, { ...photo, name: 'too-late.jpg' }, arrived)
     await page.reload()
     await waitForImage(page.getByTestId('photo').first().locator('img'))
     assert.equal(await page.getByTestId('photo').count(), 2)
@@ -444,8 +443,11 @@ async function waitForStatus(page, filename, status) {
   }
 }
 
-/** Adds a photo, cancels it while it is sent, waits until the page has seen to it that nothing of it is left. */
-async function cancel(page, photo) {
+/**
+ * Adds a photo, cancels it while it is sent, and waits until the page has deleted what may have come of it; where it is
+ * to arrive all the same, what came of it then.
+ */
+async function cancel(page, photo, arrival) {
   const release = await throttle(page, 100_000)
   const form = page.waitForResponse((response) => response.request().method() === 'POST' && new URL(response.url()).pathname === '/api/uploads')
   await page.getByTestId('file-input').setInputFiles([photo])
@@ -453,14 +455,18 @@ async function cancel(page, photo) {
   // Should it have arrived, and be worked on.
   page.expectedRefusals = [`/api/media/${id}`]
   await page.getByText(/KB of/).waitFor()
-  const deleted = page.waitForResponse(
-    (response) => response.request().method() === 'DELETE' && new URL(response.url()).pathname === `/api/media/${id}` && response.ok(),
-  )
   await page.getByRole('button', { name: `Cancel ${photo.name}` }).click()
   await row(page, photo.name).waitFor({ state: 'detached' })
+  if (arrival) {
+    await throttle(page, 0)
+    assert.equal((await arrival).status(), 204)
+  }
+  for (let isDeleted = false; !isDeleted; ) {
+    const request = await page.waitForRequest((request) => request.method() === 'DELETE' && new URL(request.url()).pathname === `/api/media/${id}`)
+    isDeleted = (await request.response()).ok()
+  }
   await throttle(page, 0)
   await release()
-  await deleted
   page.expectedRefusals = []
 }
 

@@ -6,16 +6,23 @@ import { element } from './element'
 export class Announcer {
   readonly #region = element('div', { class: 'visually-hidden', role: 'status', 'aria-live': 'polite' })
   readonly element = element('div', {}, this.#region)
+  #settled = 0
 
   say(sentence: string): void {
-    // Whatever is outside an open dialog is not read.
-    const home = document.querySelector('dialog[open]') ?? this.element
-    const isElsewhere = this.#region.parentElement !== home
-    if (isElsewhere) home.append(this.#region)
     // One paragraph each, so that two in a row are both read; old ones go, for they are said.
-    const line = element('p', {}, sentence)
-    // What is there when a region comes is not read either.
-    setTimeout(() => this.#region.append(line), isElsewhere ? 200 : 0)
+    this.#append(element('p', {}, sentence))
+  }
+
+  #append(line: HTMLElement): void {
+    // Whatever is outside an open dialog is not read, nor what a region comes with.
+    const home = document.querySelector('dialog[open]') ?? this.element
+    if (this.#region.parentElement !== home) {
+      home.append(this.#region)
+      this.#settled = performance.now() + 200
+    }
+    const wait = this.#settled - performance.now()
+    if (wait > 0) return void setTimeout(() => this.#append(line), wait)
+    this.#region.append(line)
     setTimeout(() => line.remove(), 10_000)
   }
 

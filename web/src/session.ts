@@ -23,7 +23,16 @@ export type Session = { sub: string; owner: string }
 export type Renewal = { token: string; lastsMs: number }
 
 /** Makes a session of a token of the identity provider's. */
-export async function startSession(token: string): Promise<Renewal> {
+export function startSession(token: string): Promise<Renewal> {
+  return alone(() => makeSession(token))
+}
+
+/** One after the other in all tabs: no session comes back that was ended meanwhile, or that another one's replaced. */
+function alone<Answer>(act: () => Promise<Answer>): Promise<Answer> {
+  return navigator.locks.request('gatepost-session', act)
+}
+
+async function makeSession(token: string): Promise<Renewal> {
   let response: Response
   try {
     const headers = { authorization: `Bearer ${token}`, 'x-amz-content-sha256': await sha256Hex('') }
@@ -56,8 +65,6 @@ export class SessionWatch {
   /** Tells the other tabs that they had better look. */
   readonly #tabs = new BroadcastChannel('gatepost-session')
   #over = false
-  #isLeaving = false
-  #renewing: Promise<unknown> = Promise.resolve()
   #asking: Promise<'goes on' | 'ended' | 'unknown'> | undefined
 
   constructor(
@@ -72,16 +79,9 @@ export class SessionWatch {
     this.#tabs.postMessage('somebody is here')
   }
 
-  /** Ends the session by `end`, and sees to it that no renewal under way brings it back. */
+  /** Ends the session by `end`, when no renewal is under way that would bring it back. */
   async signOut(end: () => Promise<void>): Promise<void> {
-    this.#isLeaving = true
-    try {
-      await this.#renewing
-      await end()
-    } catch (error) {
-      this.#isLeaving = false
-      throw error
-    }
+    await alone(end)
     this.#tabs.postMessage('somebody has left')
   }
 
@@ -103,14 +103,14 @@ export class SessionWatch {
   }
 
   async #renew(token: string): Promise<void> {
-    // Whoever has signed out elsewhere meanwhile, or as somebody else, is not signed in again.
-    const state = await this.#ask()
-    if (state === 'ended') return
     try {
-      if (state === 'unknown' || this.#isLeaving) throw new Fault('unreachable')
-      const renewal = startSession(token)
-      this.#renewing = renewal.catch(() => {})
-      this.#renewInTime(await renewal)
+      const renewal = await alone(async () => {
+        const state = await this.#look()
+        if (state === 'unknown') throw new Fault('unreachable')
+        // Whoever has signed out meanwhile, or in as somebody else, is not signed in again.
+        return state === 'ended' ? null : makeSession(token)
+      })
+      if (renewal) this.#renewInTime(renewal)
     } catch (error) {
       // The token has ended: the session ends when it ends.
       if (error instanceof Fault && (error.kind === 'session-over' || error.kind === 'refused')) return

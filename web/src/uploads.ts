@@ -107,7 +107,8 @@ export class Uploads {
     const tracked = this.#own(upload)
     if (!tracked) return
     this.#all.delete(tracked)
-    tracked.ending.abort()
+    // Tries that failed before are taken back once this one is ready, whoever looks.
+    if (tracked.state.status !== 'processing' || tracked.failedIds.length === 0) tracked.ending.abort()
     this.#leaveUppy(tracked)
     if (tracked.state.status === 'uploading') this.#takeBack([...tracked.failedIds, tracked.id])
     this.#listener.onRemoved(tracked)

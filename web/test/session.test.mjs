@@ -32,6 +32,13 @@ beforeEach(() => {
       for (const tab of tabs) if (tab !== this) tab.listener()
     }
   }
+  let held = Promise.resolve()
+  const request = (_, act) => {
+    const answer = held.then(act)
+    held = answer.catch(() => {})
+    return answer
+  }
+  Object.defineProperty(globalThis, 'navigator', { value: { locks: { request } }, configurable: true })
   globalThis.document = { addEventListener() {}, hidden: false }
   globalThis.window = { addEventListener: (name, listener) => (listeners[name] = listener) }
   globalThis.fetch = async (path, { method = 'GET', headers } = {}) => {
@@ -163,22 +170,29 @@ for (const minutes of [-20, 20]) {
   })
 }
 
-test('signing out waits for a renewal under way, and none comes after it', async () => {
-  const watch = new SessionWatch({ sub: 'alice', owner: 'alice' }, listener, await startSession('a token'))
+test('signing out waits for a renewal under way in whatever tab, and none comes after it', async () => {
+  new SessionWatch({ sub: 'alice', owner: 'alice' }, listener, await startSession('a token'))
+  const elsewhere = new SessionWatch({ sub: 'alice', owner: 'alice' }, { onOver() {} })
+  await pass(1)
+  asked = []
   let renew
   answers = [() => Response.json({ owner: 'alice' }), () => new Promise((resolve) => (renew = resolve)), undefined]
-  await pass(11)
+  await pass(10)
+  assert.equal(renewals(), 1)
   const order = []
-  const out = watch.signOut(async () => order.push('ended'))
+  const out = elsewhere.signOut(async () => {
+    order.push('ended')
+    who = null
+  })
   await pass(1)
   assert.deepEqual(order, [])
   order.push('renewed')
   renew(Response.json({ expires_at: new Date(Date.now() + 15 * MINUTE).toISOString() }, { status: 201 }))
   await out
   assert.deepEqual(order, ['renewed', 'ended'])
-  const made = renewals()
   await pass(60)
-  assert.equal(renewals(), made)
+  assert.equal(renewals(), 1)
+  assert.deepEqual(told, ['over'])
 })
 
 test('who could not sign out is renewed as before', async () => {

@@ -38,18 +38,22 @@ pub(super) fn write(
     let failed = || format!("{} cannot be written", out.display());
     std::fs::create_dir_all(out).with_context(failed)?;
     let aside = tempfile::tempdir_in(out).with_context(failed)?;
-    let new_page = aside.path().join(PAGE);
+    let new = aside.path();
     for file in page {
-        write_file(&new_page.join(file.path), &file.content, FOR_ALL)?;
+        write_file(&new.join(PAGE).join(file.path), &file.content, FOR_ALL)?;
     }
-    unless_missing(std::fs::remove_file(out.join(MANIFEST))).with_context(failed)?;
-    let old_page = aside.path().join("old");
-    unless_missing(std::fs::rename(out.join(PAGE), old_page)).with_context(failed)?;
     for (name, zip) in zips {
-        write_file(&out.join(name), zip, FOR_THE_OWNER)?;
+        write_file(&new.join(name), zip, FOR_THE_OWNER)?;
     }
-    std::fs::rename(new_page, out.join(PAGE)).with_context(failed)?;
-    write_file(&out.join(MANIFEST), manifest, FOR_ALL)
+    write_file(&new.join(MANIFEST), manifest, FOR_ALL)?;
+    // The page goes before the manifest that says whose it is, and comes last but one.
+    unless_missing(std::fs::rename(out.join(PAGE), new.join("old"))).with_context(failed)?;
+    unless_missing(std::fs::remove_file(out.join(MANIFEST))).with_context(failed)?;
+    let zips = zips.iter().map(|(name, _)| *name);
+    for name in zips.chain([PAGE, MANIFEST]) {
+        std::fs::rename(new.join(name), out.join(name)).with_context(failed)?;
+    }
+    Ok(())
 }
 
 /// Whether a package was written to the folder before.
@@ -65,20 +69,22 @@ fn unless_missing(done: std::io::Result<()>) -> std::io::Result<()> {
     }
 }
 
-/// Writes a file as a whole: who reads meanwhile sees the old one.
 fn write_file(path: &Path, content: &[u8], mode: u32) -> anyhow::Result<()> {
     let failed = || format!("{} cannot be written", path.display());
     let folder = path.parent().unwrap_or(Path::new(""));
     std::fs::create_dir_all(folder).with_context(failed)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, FOR_THE_OWNER);
+    let mut file = options.open(path).with_context(failed)?;
     file.write_all(content).with_context(failed)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
         let mode = std::fs::Permissions::from_mode(mode);
-        file.as_file().set_permissions(mode).with_context(failed)?;
+        file.set_permissions(mode).with_context(failed)?;
     }
-    file.persist(path).with_context(failed)?;
     Ok(())
 }
 
