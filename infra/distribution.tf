@@ -85,9 +85,16 @@ resource "aws_cloudfront_cache_policy" "origin_decides" {
   }
 }
 
-resource "aws_cloudfront_response_headers_policy" "media" {
-  name    = "${var.name}-media"
-  comment = "An object opened as a page runs nothing and loads nothing"
+# The processor's objects never change. What others put there may say that the world may keep it; behind an authorizer it
+# may not.
+resource "aws_cloudfront_response_headers_policy" "served" {
+  for_each = {
+    media   = { comment = "An object opened as a page runs nothing and loads nothing", cache_control = null }
+    guarded = { comment = "The same, and no cache on the way keeps it", cache_control = "private, no-cache" }
+  }
+
+  name    = "${var.name}-${each.key}"
+  comment = each.value.comment
 
   security_headers_config {
     content_type_options {
@@ -122,52 +129,16 @@ resource "aws_cloudfront_response_headers_policy" "media" {
       }
     }
   }
-}
 
-# Objects that others put there may say that the world may keep them; behind an authorizer it may not.
-resource "aws_cloudfront_response_headers_policy" "guarded" {
-  name    = "${var.name}-guarded"
-  comment = "The same, and no cache on the way keeps it"
-
-  security_headers_config {
-    content_type_options {
-      override = true
-    }
-    content_security_policy {
-      content_security_policy = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-      override                = true
-    }
-    strict_transport_security {
-      access_control_max_age_sec = 31536000
-      override                   = true
-    }
-  }
-
-  dynamic "cors_config" {
-    for_each = try(local.manifest.cors, null)[*]
+  dynamic "custom_headers_config" {
+    for_each = each.value.cache_control[*]
 
     content {
-      access_control_allow_credentials = cors_config.value.credentials
-      access_control_max_age_sec       = cors_config.value.max_age_seconds
-      origin_override                  = true
-
-      access_control_allow_origins {
-        items = cors_config.value.origins
+      items {
+        header   = "Cache-Control"
+        value    = custom_headers_config.value
+        override = true
       }
-      access_control_allow_methods {
-        items = local.cors_methods
-      }
-      access_control_allow_headers {
-        items = local.cors_headers
-      }
-    }
-  }
-
-  custom_headers_config {
-    items {
-      header   = "Cache-Control"
-      value    = "private, no-cache"
-      override = true
     }
   }
 }
@@ -278,7 +249,7 @@ resource "aws_cloudfront_distribution" "this" {
       viewer_protocol_policy     = "https-only"
       trusted_key_groups         = [ordered_cache_behavior.value.id]
       cache_policy_id            = aws_cloudfront_cache_policy.links[0].id
-      response_headers_policy_id = aws_cloudfront_response_headers_policy.guarded.id
+      response_headers_policy_id = aws_cloudfront_response_headers_policy.served["guarded"].id
 
       function_association {
         event_type   = "viewer-request"
@@ -300,9 +271,9 @@ resource "aws_cloudfront_distribution" "this" {
       cache_policy_id = (local.is_ours[ordered_cache_behavior.value]
         ? aws_cloudfront_cache_policy.media.id
       : aws_cloudfront_cache_policy.origin_decides.id)
-      response_headers_policy_id = (local.is_ours[ordered_cache_behavior.value]
-        ? aws_cloudfront_response_headers_policy.media.id
-      : aws_cloudfront_response_headers_policy.guarded.id)
+      response_headers_policy_id = aws_cloudfront_response_headers_policy.served[
+        local.is_ours[ordered_cache_behavior.value] ? "media" : "guarded"
+      ].id
 
       lambda_function_association {
         event_type   = "viewer-request"

@@ -245,7 +245,7 @@ run "the_sites_that_are_named_read_what_they_may_fetch" {
 
   assert {
     condition = alltrue([
-      for policy in [aws_cloudfront_response_headers_policy.media, aws_cloudfront_response_headers_policy.guarded] :
+      for policy in aws_cloudfront_response_headers_policy.served :
       one(one(policy.cors_config).access_control_allow_origins).items == toset(["https://app.example.com"])
       && one(policy.cors_config).access_control_allow_credentials
       && one(one(policy.cors_config).access_control_allow_headers).items == toset(["accept"])

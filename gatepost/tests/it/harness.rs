@@ -30,6 +30,13 @@ impl Gatepost {
         Self::start_with(data_dir, &[], &[])
     }
 
+    /// Starts it with a configuration, which is put beside its data directory.
+    pub(crate) fn start_configured(data_dir: &Path, config: &str) -> Self {
+        let file = data_dir.with_extension("toml");
+        std::fs::write(&file, config).unwrap();
+        Self::start_with(data_dir, &["--config", file.to_str().unwrap()], &[])
+    }
+
     /// Starts it with more arguments and variables.
     pub(crate) fn start_with(
         data_dir: &Path,

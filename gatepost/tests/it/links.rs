@@ -8,9 +8,8 @@ use crate::harness::{Gatepost, photo};
 #[tokio::test]
 async fn a_link_reads_what_its_maker_may_read() {
     let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("gatepost.toml");
-    std::fs::write(
-        &config,
+    let system = Gatepost::start_configured(
+        &folder.path().join("data"),
         r#"
         [[rules]]
         path  = "/media/{owner}/**"
@@ -19,12 +18,6 @@ async fn a_link_reads_what_its_maker_may_read() {
         max_expires_in = "1h"
         shared_within  = "24h"
         "#,
-    )
-    .unwrap();
-    let system = Gatepost::start_with(
-        &folder.path().join("data"),
-        &["--config", config.to_str().unwrap()],
-        &[],
     );
     let (alice, bob) = (system.token("alice"), system.token("bob"));
     let answer = system.upload(&alice, "image/jpeg", &photo(640, 480)).await;
@@ -139,9 +132,8 @@ async fn what_is_deleted_is_gone_however_often_it_is_deleted() {
 #[tokio::test]
 async fn scripts_of_the_sites_that_are_named_read_what_they_may_fetch() {
     let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("gatepost.toml");
-    std::fs::write(
-        &config,
+    let system = Gatepost::start_configured(
+        &folder.path().join("data"),
         r#"
         [[rules]]
         path  = "/media/{owner}/**"
@@ -150,12 +142,6 @@ async fn scripts_of_the_sites_that_are_named_read_what_they_may_fetch() {
         origins     = ["https://app.example.com"]
         credentials = true
         "#,
-    )
-    .unwrap();
-    let system = Gatepost::start_with(
-        &folder.path().join("data"),
-        &["--config", config.to_str().unwrap()],
-        &[],
     );
     let (alice, bob) = (system.token("alice"), system.token("bob"));
     let answer = system.upload(&alice, "image/jpeg", &photo(640, 480)).await;

@@ -143,9 +143,8 @@ fn token_with(system: &Gatepost, claims: &Value) -> String {
 #[tokio::test]
 async fn the_service_is_what_its_document_says() {
     let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("gatepost.toml");
-    std::fs::write(
-        &config,
+    let system = Gatepost::start_configured(
+        &folder.path().join("data"),
         r#"
         [token]
         from = ["authorization", "cookie:__Host-gatepost"]
@@ -156,12 +155,6 @@ async fn the_service_is_what_its_document_says() {
         path   = "/team/**"
         claims = { biography = "long" }
         "#,
-    )
-    .unwrap();
-    let system = Gatepost::start_with(
-        &folder.path().join("data"),
-        &["--config", config.to_str().unwrap()],
-        &[],
     );
     let mut document = Document::of(&system).await;
     let alice = system.token("alice");
@@ -317,11 +310,9 @@ async fn the_service_is_what_its_document_says() {
         .await;
 
     // A system without sessions: nothing could carry them.
-    std::fs::write(&config, "[token]\nfrom = [\"authorization\"]\n").unwrap();
-    let without = Gatepost::start_with(
+    let without = Gatepost::start_configured(
         &folder.path().join("other"),
-        &["--config", config.to_str().unwrap()],
-        &[],
+        "[token]\nfrom = [\"authorization\"]\n",
     );
     let token = without.token("alice");
     document

@@ -177,17 +177,10 @@ async fn codes_are_sent_to_the_page_alone() {
 #[tokio::test]
 async fn the_page_is_told_how_people_sign_in_and_what_it_may_take() {
     let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("gatepost.toml");
-    std::fs::write(
-        &config,
+    let system = Gatepost::start_configured(
+        &folder.path().join("data"),
         "[token]\nfrom = [\"authorization\", \"cookie:__Host-gatepost\"]\n\
          [uploads]\ntypes = [\"image/png\", \"image/gif\"]\nmax_bytes = \"1 MiB\"\n",
-    )
-    .unwrap();
-    let system = Gatepost::start_with(
-        &folder.path().join("data"),
-        &["--config", config.to_str().unwrap()],
-        &[],
     );
     let response = system
         .http
