@@ -264,11 +264,11 @@ impl PolicyArgs {
             policy = policy.only_from(addresses);
         }
         let pem = match &self.private_key {
-            Some(file) => std::fs::read_to_string(file)
+            Some(file) => std::fs::read(file)
                 .with_context(|| format!("the private key {} cannot be read", file.display()))?,
-            None => std::env::var(PRIVATE_KEY_VARIABLE).map_err(|_| {
-                anyhow::anyhow!("there is no private key; name it with --private-key, or set {PRIVATE_KEY_VARIABLE} to its text")
-            })?,
+            None => std::env::var_os(PRIVATE_KEY_VARIABLE)
+                .with_context(|| format!("there is no private key; name it with --private-key, or set {PRIVATE_KEY_VARIABLE} to its text"))?
+                .into_encoded_bytes(),
         };
         let key = KeyPair::from_pem(&self.key_pair_id, &pem)?;
         Ok(policy.sign(self.at.unwrap_or_else(Timestamp::now), &key)?)

@@ -3,6 +3,7 @@
 //! All three come from the environment, because they exist only once the distribution does. A distribution that has no
 //! name of its own exists only once its API does, which cannot be told its address then; it is told with each call.
 
+use std::ffi::OsString;
 use std::fmt;
 
 use thiserror::Error;
@@ -16,7 +17,7 @@ use crate::Problem;
 pub const URL_VARIABLE: &str = "GATEPOST_CLOUDFRONT_URL";
 /// The id of the public key.
 pub const KEY_PAIR_ID_VARIABLE: &str = "GATEPOST_CLOUDFRONT_KEY_PAIR_ID";
-/// The private key, in PEM.
+/// The private key, in PEM; see [`KeyPair::from_pem`] for what its text may look like.
 pub const PRIVATE_KEY_VARIABLE: &str = "GATEPOST_CLOUDFRONT_PRIVATE_KEY";
 
 /// Signs links and cookies for a distribution.
@@ -38,6 +39,9 @@ pub enum CloudFrontError {
     /// Some are there and some are not.
     #[error("{0} is missing, and the others about CloudFront are set")]
     Missing(&'static str),
+    /// The address or the id is not text.
+    #[error("{0} is not text in UTF-8")]
+    NotText(&'static str),
     /// One of them cannot be used.
     #[error("CloudFront cannot be signed for: {0}")]
     Unusable(#[from] SigningError),
@@ -46,12 +50,16 @@ pub enum CloudFrontError {
 impl CloudFront {
     /// What these variables say; nothing, where none of them is set.
     pub fn from_variables(
-        variable: impl Fn(&str) -> Option<String>,
+        variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Option<Self>, CloudFrontError> {
         let names = [URL_VARIABLE, KEY_PAIR_ID_VARIABLE, PRIVATE_KEY_VARIABLE];
         match names.map(|name| variable(name).filter(|value| !value.is_empty())) {
             [None, None, None] => Ok(None),
-            [Some(url), Some(id), Some(pem)] => Ok(Some(Self::new(&url, &id, &pem)?)),
+            [Some(url), Some(id), Some(pem)] => {
+                let url = url.to_str().ok_or(CloudFrontError::NotText(URL_VARIABLE))?;
+                let id = (id.to_str()).ok_or(CloudFrontError::NotText(KEY_PAIR_ID_VARIABLE))?;
+                Ok(Some(Self::new(url, id, pem.as_encoded_bytes())?))
+            }
             [None, _, _] => Err(CloudFrontError::Missing(URL_VARIABLE)),
             [_, None, _] => Err(CloudFrontError::Missing(KEY_PAIR_ID_VARIABLE)),
             [_, _, None] => Err(CloudFrontError::Missing(PRIVATE_KEY_VARIABLE)),
@@ -59,7 +67,11 @@ impl CloudFront {
     }
 
     /// A distribution's address, the id of a public key of its key group, and the private half in PEM.
-    pub fn new(address: &str, key_pair_id: &str, pem: &str) -> Result<Self, SigningError> {
+    pub fn new(
+        address: &str,
+        key_pair_id: &str,
+        pem: impl AsRef<[u8]>,
+    ) -> Result<Self, SigningError> {
         let cloudfront = Self {
             address: address.trim_end_matches('/').to_owned(),
             key: KeyPair::from_pem(key_pair_id, pem)?,
@@ -128,6 +140,72 @@ mod tests {
 
     /// A test key, known to everybody.
     const KEY: &str = include_str!("../../url-signing/tests/keys/p256-sec1.pem");
+
+    #[test]
+    fn variables_are_taken_as_they_are_handed_over_or_named() {
+        let id = || Some(OsString::from("K2JCJMDEHXQW5F"));
+        let address = || Some(OsString::from("https://photos.example.com"));
+        let read = |variables: [Option<OsString>; 3]| {
+            let names = [URL_VARIABLE, KEY_PAIR_ID_VARIABLE, PRIVATE_KEY_VARIABLE];
+            CloudFront::from_variables(|name| {
+                let place = names.iter().position(|known| *known == name)?;
+                variables[place].clone()
+            })
+        };
+        for text in [
+            KEY.to_owned(),
+            KEY.replace('\n', "\\n"),
+            format!("\"{KEY}\""),
+            format!("  {}", KEY.replace('\n', "\n  ")),
+            format!("\u{feff}{KEY}"),
+        ] {
+            let found = read([address(), id(), Some(text.clone().into())]);
+            assert!(found.unwrap().is_some(), "{text}");
+        }
+        assert!(read([None, None, None]).unwrap().is_none());
+        for (variables, message) in [
+            (
+                [address(), id(), None],
+                "GATEPOST_CLOUDFRONT_PRIVATE_KEY is missing, and the others about CloudFront are set",
+            ),
+            (
+                [address(), id(), Some("-----BEGIN PRIVATE KEY-----".into())],
+                "CloudFront cannot be signed for: the private key cannot be used: it has a BEGIN line and no END line; pass the whole text: where a variable ends with its first line, write each line break as \\n",
+            ),
+        ] {
+            let refused = read(variables).unwrap_err();
+            assert_eq!(refused.to_string(), message);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn bytes_that_are_no_text_are_said_to_be_there() {
+        use std::os::unix::ffi::OsStringExt as _;
+
+        let no_text = || Some(OsString::from_vec(vec![0xff, 0xfe, b'-']));
+        let read = |which: &'static str| {
+            let refused = CloudFront::from_variables(|name| match name {
+                name if name == which => no_text(),
+                URL_VARIABLE => Some("https://photos.example.com".into()),
+                KEY_PAIR_ID_VARIABLE => Some("K2JCJMDEHXQW5F".into()),
+                _ => Some(KEY.into()),
+            });
+            refused.unwrap_err().to_string()
+        };
+        assert_eq!(
+            read(URL_VARIABLE),
+            "GATEPOST_CLOUDFRONT_URL is not text in UTF-8"
+        );
+        assert_eq!(
+            read(KEY_PAIR_ID_VARIABLE),
+            "GATEPOST_CLOUDFRONT_KEY_PAIR_ID is not text in UTF-8"
+        );
+        assert_eq!(
+            read(PRIVATE_KEY_VARIABLE),
+            "CloudFront cannot be signed for: the private key cannot be used: it is in UTF-16; save it as UTF-8"
+        );
+    }
 
     #[test]
     fn links_lead_to_where_signatures_are_checked() {

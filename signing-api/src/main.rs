@@ -55,7 +55,7 @@ async fn main() -> anyhow::Result<()> {
     let api = Api {
         authorizer: Arc::new(HostedAuthorizer::new(authorizer, Timestamp::now)?),
         signer: Arc::new(Signer::new(signer(&aws).await?)),
-        cloudfront: CloudFront::from_variables(|name| std::env::var(name).ok())?.map(Arc::new),
+        cloudfront: CloudFront::from_variables(|name| std::env::var_os(name))?.map(Arc::new),
         edge_cache: None,
         s3: aws_sdk_s3::Client::from_conf(s3),
         settings: Arc::new(settings),

@@ -285,7 +285,7 @@ fn site(
                 .api(edge)
                 .settings(bucket(UPLOAD_BUCKET)?, bucket(MEDIA_BUCKET)?),
         ),
-        cloudfront: CloudFront::from_variables(|name| std::env::var(name).ok())?.map(Arc::new),
+        cloudfront: CloudFront::from_variables(|name| std::env::var_os(name))?.map(Arc::new),
         clock: Timestamp::now,
     };
     let web = Web::new(&connection.endpoint, &config.page())?;

@@ -385,7 +385,7 @@ fn policy(dice: &mut Dice, key: &KeyPair) -> (SignedPolicy, String, Value) {
 #[test]
 fn cloudfront_is_signed_for_as_the_sdk_does_byte_for_byte() {
     let mut dice = Dice(7);
-    let key = KeyPair::from_pem(ID, &pem("rsa-pkcs1.pem")).unwrap();
+    let key = KeyPair::from_pem(ID, pem("rsa-pkcs1.pem")).unwrap();
     let policies: Vec<_> = (0..N_POLICIES).map(|_| policy(&mut dice, &key)).collect();
     let cases: Vec<_> = policies
         .iter()
@@ -426,7 +426,7 @@ fn an_independent_verifier_takes_what_is_signed_and_nothing_that_was_changed() {
     let mut expected: Vec<(&str, String)> = Vec::new();
     for n in 0..N_POLICIES {
         let (id, file) = [(ID, "rsa-pkcs8.pem"), ("KP256", "p256-sec1.pem")][n % 2];
-        let key = KeyPair::from_pem(id, &pem(file)).unwrap();
+        let key = KeyPair::from_pem(id, pem(file)).unwrap();
         let (signed, url, case) = policy(&mut dice, &key);
         let signed_url = signed.url(&url).unwrap().url;
         let cookies = signed.cookies(&CookieAttributes::default()).unwrap();

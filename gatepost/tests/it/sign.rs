@@ -153,6 +153,49 @@ fn cloudfront_is_signed_for() {
     assert!(neither.contains("--url <URL>"), "{neither}");
 }
 
+#[test]
+fn a_private_key_is_taken_as_variables_and_files_hold_it() {
+    let pem = std::fs::read_to_string(repository("url-signing/tests/keys/rsa-pkcs8.pem")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key.pem");
+    let sign = |pem: &[u8], is_variable: bool| {
+        let mut command = gatepost();
+        command.args([
+            "sign",
+            "cloudfront-url",
+            "--url=https://media.example.com/a",
+            "--key-pair-id=K2JCJMDEHXQW5F",
+            "--at=2026-11-25T12:00:00Z",
+        ]);
+        if is_variable {
+            let pem = str::from_utf8(pem).unwrap();
+            command.env("GATEPOST_CLOUDFRONT_PRIVATE_KEY", pem);
+        } else {
+            std::fs::write(&file, pem).unwrap();
+            command.arg("--private-key").arg(&file);
+        }
+        text(&command.output().unwrap())
+    };
+    let (expected, complaint) = sign(pem.as_bytes(), true);
+    assert_eq!(complaint, "");
+    for written in [
+        pem.replace('\n', "\\n"),
+        format!("\"{pem}\""),
+        pem.replace('\n', "\n    "),
+        format!("\u{feff}{pem}"),
+    ] {
+        for is_variable in [true, false] {
+            let signed = sign(written.as_bytes(), is_variable);
+            assert_eq!(signed, (expected.clone(), String::new()), "{written}");
+        }
+    }
+    let utf_16: Vec<u8> = pem.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for written in [utf_16.clone(), [b"\xff\xfe", &utf_16[..]].concat()] {
+        let said = "gatepost: the private key cannot be used: it is in UTF-16; save it as UTF-8\n";
+        assert_eq!(sign(&written, false), (String::new(), said.to_owned()));
+    }
+}
+
 #[tokio::test]
 async fn an_independent_s3_takes_what_is_signed_and_nothing_that_was_changed() {
     let Some(stack) = MiniStack::start() else {

@@ -14,6 +14,7 @@ use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use zeroize::Zeroize as _;
 
+use super::pem;
 use crate::error::{Rule, SigningError};
 
 /// 2048 bits: the only size that `CloudFront` takes.
@@ -35,8 +36,13 @@ impl KeyPair {
     /// Reads a key: RSA of 2048 bits or ECDSA on P-256, in PEM, as PKCS#8, PKCS#1 or SEC1, not encrypted. `id` is that
     /// of the public key at `CloudFront`, such as `K2JCJMDEHXQW5F`.
     ///
-    /// Fails with [`SigningError::KeyPairId`] or [`SigningError::PrivateKey`].
-    pub fn from_pem(id: &str, pem: &str) -> Result<Self, SigningError> {
+    /// `pem` may be as an environment variable or an editor hands it over: with a byte order mark, in quotation marks,
+    /// indented, or with line breaks written as `\n`.
+    ///
+    /// # Errors
+    ///
+    /// [`SigningError::KeyPairId`] or [`SigningError::PrivateKey`].
+    pub fn from_pem(id: &str, pem: impl AsRef<[u8]>) -> Result<Self, SigningError> {
         let rule = match id.len() {
             0 => Some(Rule::Empty),
             _ if id.bytes().all(|byte| byte.is_ascii_alphanumeric()) => None,
@@ -48,16 +54,7 @@ impl KeyPair {
                 rule,
             });
         }
-        let mut der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| {
-            SigningError::PrivateKey {
-                reason: "it is not in PEM, or encrypted: PKCS#8, PKCS#1 and SEC1 can be read",
-            }
-        })?;
-        let key = read(&der);
-        der.zeroize();
-        let key = key.ok_or(SigningError::PrivateKey {
-            reason: "CloudFront takes RSA of 2048 bits and ECDSA on P-256 only",
-        })?;
+        let key = read_pem(pem.as_ref()).map_err(|reason| SigningError::PrivateKey { reason })?;
         Ok(Self {
             id: id.to_owned(),
             key,
@@ -91,6 +88,15 @@ impl KeyPair {
             }
         }
     }
+}
+
+fn read_pem(text: &[u8]) -> Result<PrivateKey, &'static str> {
+    let pem = pem::canonical(text)?;
+    let mut der = PrivateKeyDer::from_pem_slice(pem.as_bytes())
+        .map_err(|_| "it is not valid PEM of PKCS#8, PKCS#1 or SEC1")?;
+    let key = read(&der);
+    der.zeroize();
+    key.ok_or("CloudFront takes RSA of 2048 bits and ECDSA on P-256 only")
 }
 
 fn read(der: &PrivateKeyDer<'_>) -> Option<PrivateKey> {

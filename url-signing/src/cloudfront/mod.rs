@@ -10,6 +10,7 @@
 
 mod cookies;
 mod key;
+mod pem;
 mod policy;
 mod resource;
 

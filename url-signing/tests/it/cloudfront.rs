@@ -303,19 +303,64 @@ fn urls_that_would_not_arrive_as_they_were_signed_are_refused() {
 }
 
 #[test]
-fn keys_and_times_and_addresses_refused() {
-    for (name, pem) in [
-        ("1024 bits", include_str!("../keys/refused-rsa-1024.pem")),
-        ("P-384", include_str!("../keys/refused-p384.pem")),
-        ("encrypted", include_str!("../keys/refused-encrypted.pem")),
-        ("a public key", include_str!("../keys/rsa-public.pem")),
-        ("nothing", ""),
+fn a_key_signs_the_same_however_its_text_was_handed_over() {
+    let signature = |key: &KeyPair| {
+        let policy = Policy::for_url(URL, QUARTER).unwrap();
+        policy.sign(now(), key).unwrap().url(URL).unwrap().url
+    };
+    for pem in [
+        RSA,
+        P256,
+        include_str!("../keys/rsa-pkcs1.pem"),
+        include_str!("../keys/p256-pkcs8.pem"),
     ] {
-        let refused = KeyPair::from_pem(ID, pem);
-        assert!(
-            matches!(refused, Err(SigningError::PrivateKey { .. })),
-            "{name}"
-        );
+        let expected = signature(&KeyPair::from_pem(ID, pem).unwrap());
+        let indented: Vec<_> = pem.lines().map(|line| format!("    {line}")).collect();
+        for (how, text) in [
+            ("\\n as two characters", pem.replace('\n', "\\n")),
+            ("in quotation marks", format!("\"{pem}\"")),
+            ("indented", indented.join("\n")),
+            ("with a byte order mark", format!("\u{feff}{pem}")),
+            ("with CRLF", pem.replace('\n', "\r\n")),
+            ("on one line", pem.replace('\n', " ")),
+        ] {
+            let key = KeyPair::from_pem(ID, &text);
+            let key = key.unwrap_or_else(|error| panic!("{how}: {error}"));
+            assert_eq!(signature(&key), expected, "{how}");
+        }
+    }
+}
+
+#[test]
+fn keys_and_times_and_addresses_refused() {
+    for (pem, reason) in [
+        (
+            include_str!("../keys/refused-rsa-1024.pem"),
+            "CloudFront takes RSA of 2048 bits and ECDSA on P-256 only",
+        ),
+        (
+            include_str!("../keys/refused-p384.pem"),
+            "CloudFront takes RSA of 2048 bits and ECDSA on P-256 only",
+        ),
+        (
+            include_str!("../keys/refused-encrypted.pem"),
+            "it is encrypted; decrypt it first, with openssl pkey -in FILE",
+        ),
+        (
+            include_str!("../keys/rsa-public.pem"),
+            "it has no line -----BEGIN … PRIVATE KEY-----; pass a private key in PEM",
+        ),
+        (
+            "-----BEGIN PRIVATE KEY-----\nM;I\n-----END PRIVATE KEY-----",
+            "it is not valid PEM of PKCS#8, PKCS#1 or SEC1",
+        ),
+        (
+            "",
+            "it has no line -----BEGIN … PRIVATE KEY-----; pass a private key in PEM",
+        ),
+    ] {
+        let refused = KeyPair::from_pem(ID, pem).unwrap_err();
+        assert_eq!(refused, SigningError::PrivateKey { reason });
     }
     for id in ["", "K2&Policy=x", "K2\r\n"] {
         let refused = KeyPair::from_pem(id, RSA);
