@@ -13,6 +13,7 @@ mod queue;
 mod replay;
 mod sign;
 mod stop;
+mod text_file;
 mod thumbnail;
 mod token;
 mod web;
