@@ -1,45 +1,111 @@
-//! Which paths CloudFront asks the authorizer about: those of the rules, in its own patterns.
+//! Which paths CloudFront asks the authorizer about: those of the rules, in its own patterns. A rule that the local
+//! stack takes and CloudFront cannot have is a fault here; `gatepost package` reports all of them at once.
 
-use anyhow::ensure;
+use anyhow::bail;
 
 /// CloudFront's quota is 75 of a distribution; 25 in older accounts. One is the API's, one that of shared links.
 const MAX_BEHAVIOURS: usize = 23;
+/// The characters of a path pattern besides letters and digits, without its wildcards `*` and `?`. AWS, "Distribution
+/// settings", path pattern.
+const PATTERN_CHARACTERS: &str = "_-.$/~\"'@:+&";
+/// The longest path pattern, in characters.
+const MAX_PATTERN_LENGTH: usize = 255;
+/// The methods that the behaviours of the rules let through: `allowed_methods` in `infra/distribution.tf`.
+const METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
 
 /// What CloudFront is told that the rules are about: the part of each path that no request chooses, and all below it.
 /// The page's files are named without their first slash.
 ///
 /// A pattern that is too narrow opens nothing: whatever it leaves out goes to another bucket.
+///
+/// # Errors
+///
+/// Every fault of every rule, one a line, each with its key: `rules[2].path: …`.
 pub(super) fn behaviours(config: &edge_auth::Config, page: &[&str]) -> anyhow::Result<Vec<String>> {
     let mut patterns: Vec<String> = Vec::new();
-    for rule in &config.rules {
-        let is_fixed = |segment: &&str| !segment.contains(['*', '{']);
-        let segments: Vec<&str> = rule.path.split('/').collect();
-        let fixed: Vec<&str> = segments.iter().copied().take_while(is_fixed).collect();
-        let pattern = if fixed.len() == segments.len() {
-            rule.path.clone()
-        } else {
-            format!("{}/*", fixed.join("/"))
-        };
-        ensure!(
-            pattern.bytes().all(|byte| byte.is_ascii_graphic()),
-            "the rule about {} begins with what CloudFront's path patterns cannot say; put US-ASCII before the first variable",
-            rule.path
-        );
-        ensure!(
-            pattern != "/" && !is_taken(&pattern, page),
-            "the rule about {} is about the page's, the API's or shared links' paths as well; give what it is about another folder, such as /media",
-            rule.path
-        );
-        if !patterns.contains(&pattern) {
+    let mut faults: Vec<String> = Vec::new();
+    for (idx, rule) in config.rules.iter().enumerate() {
+        if let Some(reason) = methods_fault(&rule.methods) {
+            faults.push(format!("rules[{idx}].methods: {reason}"));
+        }
+        let pattern = pattern(&rule.path);
+        if let Some(reason) = path_fault(&pattern, page) {
+            faults.push(format!("rules[{idx}].path: {reason}"));
+        } else if !patterns.contains(&pattern) {
             patterns.push(pattern);
         }
     }
-    ensure!(
-        patterns.len() <= MAX_BEHAVIOURS,
-        "the rules are about {} folders, and a distribution has {MAX_BEHAVIOURS} behaviours for them",
-        patterns.len()
-    );
-    Ok(patterns)
+    if patterns.len() > MAX_BEHAVIOURS {
+        faults.push(format!(
+            "rules: they are about {} folders, and a distribution has {MAX_BEHAVIOURS} behaviours for them; put folders together below another",
+            patterns.len()
+        ));
+    }
+    if faults.is_empty() {
+        Ok(patterns)
+    } else {
+        bail!(faults.join("\n"))
+    }
+}
+
+/// The pattern of a rule's path. What follows the first variable does not matter, even if a claim's name has slashes in
+/// it: `/team/{claim:https://example.com/roles}/**` is `/team/*`.
+fn pattern(path: &str) -> String {
+    let is_fixed = |segment: &&str| !segment.contains(['*', '{']);
+    let segments: Vec<&str> = path.split('/').collect();
+    let fixed: Vec<&str> = segments.iter().copied().take_while(is_fixed).collect();
+    if fixed.len() == segments.len() {
+        path.to_owned()
+    } else {
+        format!("{}/*", fixed.join("/"))
+    }
+}
+
+/// Why CloudFront cannot have a behaviour for a pattern, if it cannot.
+fn path_fault(pattern: &str, page: &[&str]) -> Option<String> {
+    let fixed = pattern.strip_suffix('*').unwrap_or(pattern);
+    let is_allowed = |character: char| {
+        character.is_ascii_alphanumeric() || PATTERN_CHARACTERS.contains(character)
+    };
+    let mut others: Vec<char> = Vec::new();
+    for character in fixed.chars().filter(|&character| !is_allowed(character)) {
+        if !others.contains(&character) {
+            others.push(character);
+        }
+    }
+    if !others.is_empty() {
+        let others: Vec<_> = others.iter().map(|other| format!("{other:?}")).collect();
+        return Some(format!(
+            "CloudFront's path patterns cannot contain {}; before the first variable use only letters, digits and {PATTERN_CHARACTERS}",
+            others.join(", ")
+        ));
+    }
+    if pattern.len() > MAX_PATTERN_LENGTH {
+        return Some(format!(
+            "CloudFront's path pattern would have {} characters, and {MAX_PATTERN_LENGTH} are the most; shorten what is before the first variable",
+            pattern.len()
+        ));
+    }
+    if pattern == "/" || is_taken(pattern, page) {
+        return Some(
+            "it is about paths of the page, the API or shared links as well; use another folder, such as /media"
+                .to_owned(),
+        );
+    }
+    None
+}
+
+/// Which of a rule's methods never arrive, if any.
+fn methods_fault(methods: &[String]) -> Option<String> {
+    let is_refused = |method: &&String| !METHODS.contains(&method.as_str());
+    let refused: Vec<_> = methods.iter().filter(is_refused).cloned().collect();
+    (!refused.is_empty()).then(|| {
+        format!(
+            "CloudFront refuses {} for media before the authorizer is asked; only {} arrive there",
+            refused.join(", "),
+            METHODS.join(", ")
+        )
+    })
 }
 
 /// Whether a pattern is about paths that something else answers at AWS.
@@ -68,18 +134,25 @@ mod tests {
         "settings.json",
     ];
 
-    fn found(paths: &[&str]) -> anyhow::Result<Vec<String>> {
-        let rule = |path: &&str| Rule {
-            path: (*path).to_owned(),
+    fn rule(path: &str, methods: &[&str]) -> Rule {
+        Rule {
+            path: path.to_owned(),
             access: Access::Anyone,
-            methods: Vec::new(),
+            methods: methods.iter().map(|&method| method.to_owned()).collect(),
             claims: RequiredClaims::new(),
-        };
+        }
+    }
+
+    fn found_of(rules: Vec<Rule>) -> anyhow::Result<Vec<String>> {
         let config = edge_auth::Config {
-            rules: paths.iter().map(rule).collect(),
+            rules,
             ..edge_auth::Config::default()
         };
         behaviours(&config, &PAGE)
+    }
+
+    fn found(paths: &[&str]) -> anyhow::Result<Vec<String>> {
+        found_of(paths.iter().map(|path| rule(path, &[])).collect())
     }
 
     #[test]
@@ -91,6 +164,8 @@ mod tests {
             "/a/b-*/c",
             "/robots.txt",
             "/media/{owner}/x",
+            "/by-role/{claim:https://example.com/a role}/**",
+            "/A-Z_a.z0-9$~\"'@:+&/(*)/**",
         ]);
         assert_eq!(
             found.unwrap(),
@@ -99,7 +174,9 @@ mod tests {
                 "/media/shared/*",
                 "/team/*",
                 "/a/*",
-                "/robots.txt"
+                "/robots.txt",
+                "/by-role/*",
+                "/A-Z_a.z0-9$~\"'@:+&/*",
             ]
         );
     }
@@ -110,7 +187,6 @@ mod tests {
             "/",
             "/**",
             "/{owner}/**",
-            "/é/**",
             "/api/x",
             "/api/**",
             "/assets/**",
@@ -136,6 +212,54 @@ mod tests {
         ] {
             assert!(found(&[path]).is_ok(), "{path}");
         }
+    }
+
+    #[test]
+    fn faults_of_all_rules_are_reported_at_once() {
+        let long = format!("/{}", "x".repeat(MAX_PATTERN_LENGTH - 3));
+        let longest = format!("{long}/**");
+        let too_long = format!("{long}x/**");
+        let refused = found_of(vec![
+            rule("/my photos (2026)/**", &["GET", "PUT", "DELETE"]),
+            rule("/media/{owner}/**", &["GET", "HEAD", "OPTIONS"]),
+            rule("/é;a=b,c!/[x]/**", &[]),
+            rule(&longest, &[]),
+            rule(&too_long, &["POST"]),
+            rule("/api/**", &["PATCH"]),
+        ]);
+        assert_eq!(
+            refused.unwrap_err().to_string(),
+            "rules[0].methods: CloudFront refuses PUT, DELETE for media before the authorizer is asked; only GET, HEAD, OPTIONS arrive there\n\
+             rules[0].path: CloudFront's path patterns cannot contain ' ', '(', ')'; before the first variable use only letters, digits and _-.$/~\"'@:+&\n\
+             rules[2].path: CloudFront's path patterns cannot contain 'é', ';', '=', ',', '!', '[', ']'; before the first variable use only letters, digits and _-.$/~\"'@:+&\n\
+             rules[4].methods: CloudFront refuses POST for media before the authorizer is asked; only GET, HEAD, OPTIONS arrive there\n\
+             rules[4].path: CloudFront's path pattern would have 256 characters, and 255 are the most; shorten what is before the first variable\n\
+             rules[5].methods: CloudFront refuses PATCH for media before the authorizer is asked; only GET, HEAD, OPTIONS arrive there\n\
+             rules[5].path: it is about paths of the page, the API or shared links as well; use another folder, such as /media"
+        );
+    }
+
+    #[test]
+    fn every_character_is_one_of_cloudfronts_or_a_fault() {
+        for character in (' '..='\u{17f}').filter(|character| !matches!(character, '*' | '{' | '/'))
+        {
+            let is_taken = character.is_ascii_alphanumeric() || "_-.$~\"'@:+&".contains(character);
+            // Alone, and before the first variable.
+            for path in [format!("/x{character}"), format!("/x{character}/**")] {
+                assert_eq!(found(&[&path]).is_ok(), is_taken, "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn methods_are_those_of_the_behaviour_in_terraform() {
+        let distribution = include_str!("../../../infra/distribution.tf");
+        let (_, behaviour) = distribution
+            .split_once("for_each = local.manifest.edge_auth.paths")
+            .unwrap();
+        let (_, line) = behaviour.split_once("allowed_methods").unwrap();
+        let line = line.lines().next().unwrap().trim_start_matches([' ', '=']);
+        assert_eq!(line, format!("{METHODS:?}"));
     }
 
     #[test]
