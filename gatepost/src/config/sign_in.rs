@@ -65,9 +65,14 @@ pub(super) fn read(root: &Section<'_>, edge: &edge_auth::Config) -> Option<SignI
             .unwrap_or_else(|| DEFAULT_SCOPE.to_owned()),
         uses: read_kind(&section),
     };
-    for (name, address) in [("authorize", &sign_in.authorize), ("token", &sign_in.token)] {
-        if section.has(name)
-            && let Err(message) = check_address(address)
+    for (name, checked) in [
+        ("client_id", check_client_id(&sign_in.client_id)),
+        ("authorize", check_address(&sign_in.authorize)),
+        ("token", check_address(&sign_in.token)),
+        ("scope", check_scope(&sign_in.scope)),
+    ] {
+        if section.is_text(name)
+            && let Err(message) = checked
         {
             section.fault(name, &message);
         }
@@ -105,14 +110,52 @@ fn read_kind(section: &Section<'_>) -> TokenKind {
         .unwrap_or_default()
 }
 
+/// RFC 6749, appendix A.1: printable ASCII.
+fn check_client_id(id: &str) -> Result<(), String> {
+    if id.is_empty() {
+        return Err("it is empty; write the id that the provider gave the page".to_owned());
+    }
+    check_characters(id, "copy the id from the provider")
+}
+
+/// RFC 6749 §3.3: words of printable ASCII without `"` and `\`, with a space between them.
+fn check_scope(scope: &str) -> Result<(), String> {
+    if scope.trim().is_empty() {
+        return Err(format!(
+            "it is empty; leave it out to ask for {DEFAULT_SCOPE:?}"
+        ));
+    }
+    check_characters(scope, "copy the scopes from the provider")?;
+    match scope.chars().find(|character| "\"\\".contains(*character)) {
+        Some(character) => Err(format!(
+            "it contains {character:?}, which no scope has; separate scopes by a space"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// An address of a provider. Its origin becomes part of the page's Content-Security-Policy, so that the host must not
+/// hold anything that means something there, such as `*` or `;`.
 fn check_address(address: &str) -> Result<(), String> {
-    let parsed = address.parse::<http::Uri>().ok();
-    let Some(parsed) = parsed.filter(|_| address.starts_with("https://")) else {
+    let Some(rest) = address.strip_prefix("https://") else {
         return Err("it is an address, https:// and all".to_owned());
     };
-    if address.contains('#') {
-        return Err("an address of this kind has no fragment".to_owned());
+    let advice = "percent-encode it in a path, and write a host as xn--…";
+    check_characters(address, advice)?;
+    if address.contains(' ') {
+        return Err("it contains a space; write %20, or remove it".to_owned());
     }
+    // RFC 6749 §3.1 and §3.2.
+    if address.contains('#') {
+        return Err("it has a fragment; remove all from # on".to_owned());
+    }
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    check_authority(authority)?;
+    let Ok(parsed) = address.parse::<http::Uri>() else {
+        return Err(
+            "it is not a valid URL; percent-encode what RFC 3986 does not allow".to_owned(),
+        );
+    };
     let names = parsed.query().unwrap_or_default().split('&');
     match names
         .filter_map(|parameter| parameter.split('=').next())
@@ -123,31 +166,222 @@ fn check_address(address: &str) -> Result<(), String> {
     }
 }
 
+/// A host and perhaps a port, without a user name.
+fn check_authority(authority: &str) -> Result<(), String> {
+    if authority.contains('@') {
+        return Err("it has a user name before the host; remove all up to @".to_owned());
+    }
+    // An IPv6 address has colons, and ends in a bracket.
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    if host.is_empty() {
+        return Err("it has no host; write one after https://".to_owned());
+    }
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    let is_ipv6 = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok());
+    if !host.bytes().all(is_name) && !is_ipv6 {
+        return Err(format!("{host:?} is not a valid host name"));
+    }
+    match port {
+        Some(port) if port.parse::<u16>().is_err() => Err(format!(
+            "{port:?} is not a valid port; leave it out for 443"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses what is not printable ASCII: neither a header nor a URL can contain it.
+fn check_characters(text: &str, advice: &str) -> Result<(), String> {
+    match text
+        .chars()
+        .find(|&found| found != ' ' && !found.is_ascii_graphic())
+    {
+        Some(character) if character.is_control() => Err(format!(
+            "it contains the control character {character:?}; remove it"
+        )),
+        Some(character) => Err(format!(
+            "it contains {character:?}, which is not ASCII; {advice}"
+        )),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::document::Notes;
     use super::*;
+
+    /// What signing in at the page needs.
+    fn edge() -> edge_auth::Config {
+        edge_auth::Config {
+            token_sources: vec![
+                TokenSource::Authorization,
+                TokenSource::Cookie(SESSION_COOKIE.to_owned()),
+            ],
+            session: Some(edge_auth::config::Session {
+                secrets: edge_auth::config::Secrets(serde_json::Value::Null),
+                lifetime_seconds: 900,
+            }),
+            ..edge_auth::Config::default()
+        }
+    }
+
+    fn assert_refused(checked: &Result<(), String>, fault: Option<&str>, text: &str) {
+        assert_eq!(
+            checked.as_ref().err().map(String::as_str),
+            fault,
+            "{text:?}"
+        );
+    }
 
     #[test]
     fn addresses_are_those_of_providers() {
+        let no_https = Some("it is an address, https:// and all");
+        let no_host = Some("it has no host; write one after https://");
+        let has_user = Some("it has a user name before the host; remove all up to @");
         for (address, fault) in [
+            ("https://login.example.com", None),
             ("https://login.example.com/authorize", None),
             ("https://login.example.com/authorize?audience=media", None),
-            ("http://login.example.com/authorize", Some("https://")),
-            ("/authorize", Some("https://")),
-            ("https://", Some("https://")),
-            ("https://login.example.com/a b", Some("https://")),
-            ("https://login.example.com/#x", Some("fragment")),
+            ("https://login.example.com?audience=media", None),
+            ("https://login.example.com:8443/a%20b", None),
+            ("https://[2001:db8::1]:8443/a", None),
+            ("https://login.example.com/users/me@home", None),
+            ("http://login.example.com/authorize", no_https),
+            ("/authorize", no_https),
+            ("", no_https),
+            ("https://", no_host),
+            ("https:///authorize", no_host),
+            ("https://:8443/authorize", no_host),
+            ("https://?a=1", no_host),
+            (
+                "https://login.example.com/a b",
+                Some("it contains a space; write %20, or remove it"),
+            ),
+            (
+                "https://login.example.com/a\n",
+                Some("it contains the control character '\\n'; remove it"),
+            ),
+            (
+                "https://login.example.com/a\u{7f}",
+                Some("it contains the control character '\\u{7f}'; remove it"),
+            ),
+            (
+                "https://bücher.example/",
+                Some(
+                    "it contains 'ü', which is not ASCII; percent-encode it in a path, and write a host as xn--…",
+                ),
+            ),
+            ("https://alice@login.example.com/", has_user),
+            ("https://alice:secret@login.example.com/", has_user),
+            (
+                "https://login.example.com/#x",
+                Some("it has a fragment; remove all from # on"),
+            ),
+            (
+                "https://*.example.com/",
+                Some("\"*.example.com\" is not a valid host name"),
+            ),
+            (
+                "https://a.example;script-src/",
+                Some("\"a.example;script-src\" is not a valid host name"),
+            ),
+            (
+                "https://a.example\\b/",
+                Some("\"a.example\\\\b\" is not a valid host name"),
+            ),
+            (
+                "https://login.example.com:https/",
+                Some("\"https\" is not a valid port; leave it out for 443"),
+            ),
+            (
+                "https://login.example.com/<x>",
+                Some("it is not a valid URL; percent-encode what RFC 3986 does not allow"),
+            ),
             (
                 "https://login.example.com/?scope=openid",
-                Some("sets scope"),
+                Some("the page sets scope itself"),
             ),
-            ("https://login.example.com/?a=1&state=2", Some("sets state")),
+            (
+                "https://login.example.com/?a=1&state=2",
+                Some("the page sets state itself"),
+            ),
         ] {
-            match (check_address(address), fault) {
-                (Ok(()), None) => {}
-                (Err(message), Some(fault)) => assert!(message.contains(fault), "{message}"),
-                (found, _) => panic!("{address}: {found:?}"),
-            }
+            assert_refused(&check_address(address), fault, address);
+        }
+    }
+
+    #[test]
+    fn each_fault_has_the_key_of_its_text() {
+        for (table, keys) in [
+            (
+                r#"{ client_id = "page", authorize = "https://a.example/", token = "https://a.example/" }"#,
+                &[][..],
+            ),
+            (
+                r#"{ client_id = "", authorize = "https://a.example/#", token = "https://u@a.example/", scope = "é" }"#,
+                &[
+                    "sign_in.client_id",
+                    "sign_in.authorize",
+                    "sign_in.token",
+                    "sign_in.scope",
+                ],
+            ),
+            // A text that is missing has one fault, not two.
+            (
+                r#"{ authorize = 1, token = "https://a.example/" }"#,
+                &["sign_in.client_id", "sign_in.authorize"],
+            ),
+        ] {
+            let text = format!("sign_in = {table}");
+            let document = toml::de::DeTable::parse(&text).unwrap();
+            let notes = Notes::new(&text);
+            read(&Section::root(&notes, &document), &edge());
+            assert_eq!(notes.keys(), keys, "{text}");
+        }
+    }
+
+    #[test]
+    fn client_ids_and_scopes_are_printable_ascii() {
+        for (id, fault) in [
+            ("page", None),
+            ("1example23456789.apps.example.com", None),
+            (
+                "",
+                Some("it is empty; write the id that the provider gave the page"),
+            ),
+            (
+                "page\n",
+                Some("it contains the control character '\\n'; remove it"),
+            ),
+        ] {
+            assert_refused(&check_client_id(id), fault, id);
+        }
+        let empty = Some("it is empty; leave it out to ask for \"openid\"");
+        for (scope, fault) in [
+            ("openid", None),
+            ("openid profile https://api.example.com/media.read", None),
+            ("", empty),
+            (" ", empty),
+            (
+                "openid\tprofile",
+                Some("it contains the control character '\\t'; remove it"),
+            ),
+            (
+                "openid médias",
+                Some("it contains 'é', which is not ASCII; copy the scopes from the provider"),
+            ),
+            (
+                "\"openid\"",
+                Some("it contains '\"', which no scope has; separate scopes by a space"),
+            ),
+        ] {
+            assert_refused(&check_scope(scope), fault, scope);
         }
     }
 
@@ -167,11 +401,7 @@ mod tests {
         ] {
             let mut edge = edge_auth::Config {
                 token_sources,
-                session: Some(edge_auth::config::Session {
-                    secrets: edge_auth::config::Secrets(serde_json::Value::Null),
-                    lifetime_seconds: 900,
-                }),
-                ..edge_auth::Config::default()
+                ..edge()
             };
             let message = lacking(&edge);
             assert_eq!(message.is_none(), is_enough, "{message:?}");
