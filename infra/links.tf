@@ -4,13 +4,21 @@
 locals {
   signs_links = nonsensitive(var.link_keys != null)
 
-  # Public halves, by a part of their digest: whichever of them signs, a key that is known stays the key that it is.
-  link_public_keys = local.signs_links ? {
-    for pem in concat([nonsensitive(var.link_keys.public)], nonsensitive(var.link_keys.former)) :
-    substr(sha256(trimspace(pem)), 0, 12) => trimspace(pem)
-  } : {}
+  # Public halves as CloudFront takes them, 64 characters a line, however they were handed over. The first one signs.
+  link_pems = local.signs_links ? [
+    for pem in concat([nonsensitive(var.link_keys.public)], nonsensitive(var.link_keys.former)) : join("\n", concat(
+      ["-----BEGIN PUBLIC KEY-----"],
+      regexall(".{1,64}", replace(
+        regex("-----BEGIN PUBLIC KEY-----((?:[A-Za-z0-9+/=\\s]|\\\\+[nr])+)-----END PUBLIC KEY-----", pem)[0],
+        "/\\\\+[nr]|\\s/", "",
+      )),
+      ["-----END PUBLIC KEY-----"],
+    ))
+  ] : []
+  # By a part of their digest: whichever of them signs, a key that is known stays the key that it is.
+  link_public_keys = { for pem in distinct(local.link_pems) : substr(sha256(pem), 0, 12) => pem }
   link_key_id = (local.signs_links
-    ? aws_cloudfront_public_key.links[substr(sha256(trimspace(nonsensitive(var.link_keys.public))), 0, 12)].id
+    ? aws_cloudfront_public_key.links[substr(sha256(local.link_pems[0]), 0, 12)].id
   : null)
 }
 

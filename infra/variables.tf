@@ -71,13 +71,23 @@ variable "link_keys" {
   default   = null
   sensitive = true
 
+  # As the API reads them: byte order marks, quotation marks and indents do not matter, and line breaks may be \n.
   validation {
-    condition     = var.link_keys == null || try(strcontains(var.link_keys.public, "BEGIN PUBLIC KEY") && strcontains(var.link_keys.private, "PRIVATE KEY") && !strcontains(var.link_keys.private, "ENCRYPTED"), false)
-    error_message = "link_keys.public is a public key in PEM, link_keys.private the private key that belongs to it, not encrypted."
+    condition     = var.link_keys == null || can(regex("-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\\s]|\\\\+[nr])+-----END PUBLIC KEY-----", var.link_keys.public))
+    error_message = "link_keys.public is a whole public key in PEM, from its BEGIN line to its END line, in UTF-8."
   }
   validation {
-    condition     = var.link_keys == null || try(alltrue([for pem in var.link_keys.former : strcontains(pem, "BEGIN PUBLIC KEY")]), false)
-    error_message = "Each of link_keys.former is a public key in PEM: the private half is not needed any more."
+    condition = var.link_keys == null || try(
+      length(regexall("-----BEGIN ((RSA|EC) )?PRIVATE KEY-----([A-Za-z0-9+/=\\s]|\\\\+[nr])+-----END ((RSA|EC) )?PRIVATE KEY-----", var.link_keys.private)) > 0 && !strcontains(var.link_keys.private, "ENCRYPTED"),
+      false,
+    )
+    error_message = "link_keys.private is the whole private key that belongs to link_keys.public, in PEM, from its BEGIN line to its END line, in UTF-8 and not encrypted."
+  }
+  validation {
+    condition = var.link_keys == null || try(alltrue([
+      for pem in var.link_keys.former : can(regex("-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\\s]|\\\\+[nr])+-----END PUBLIC KEY-----", pem))
+    ]), false)
+    error_message = "Each of link_keys.former is a whole public key in PEM: the private half is not needed any more."
   }
 }
 

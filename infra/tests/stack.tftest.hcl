@@ -462,6 +462,44 @@ run "a_link_key_is_replaced_and_what_it_signed_goes_on" {
   }
 }
 
+# Of the keys of the run before: none is made anew.
+run "a_link_key_is_the_same_however_its_text_was_handed_over" {
+  command = apply
+
+  variables {
+    link_keys = {
+      public  = "  \"-----BEGIN PUBLIC KEY-----\\nanother of a test\\n-----END PUBLIC KEY-----\\n\""
+      private = "\ufeff'-----BEGIN PRIVATE KEY-----\\nanother of a test\\n-----END PRIVATE KEY-----\\n'"
+      former  = ["\ufeff-----BEGIN PUBLIC KEY-----\r\n  of a test\r\n  -----END PUBLIC KEY-----\r\n"]
+    }
+  }
+
+  assert {
+    condition     = output.link_key_ids == run.a_link_key_is_replaced_and_what_it_signed_goes_on.link_key_ids
+    error_message = "A key is made anew for a byte order mark, and what it signed ends."
+  }
+  assert {
+    condition = alltrue([
+      for key in aws_cloudfront_public_key.links :
+      can(regex("^-----BEGIN PUBLIC KEY-----\n[a-z]+\n-----END PUBLIC KEY-----\n$", key.encoded_key))
+    ])
+    error_message = "CloudFront is sent what is not PEM."
+  }
+}
+
+run "a_link_key_that_is_cut_off_is_refused" {
+  command = plan
+
+  variables {
+    link_keys = {
+      public  = "-----BEGIN PUBLIC KEY-----\nof a test\n-----END PUBLIC KEY-----"
+      private = "-----BEGIN PRIVATE KEY-----"
+    }
+  }
+
+  expect_failures = [var.link_keys]
+}
+
 run "a_missing_package_is_one_sentence" {
   command = plan
 
