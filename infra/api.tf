@@ -123,7 +123,8 @@ resource "aws_lambda_function" "api" {
     log_group  = aws_cloudwatch_log_group.api.name
   }
 
-  depends_on = [terraform_data.package, aws_iam_role_policy.api]
+  # The verifier knows a key before the signer has it.
+  depends_on = [terraform_data.package, aws_iam_role_policy.api, aws_cloudfront_key_group.links]
 }
 
 resource "aws_lambda_function_url" "api" {

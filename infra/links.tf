@@ -6,13 +6,17 @@ locals {
 
   # Public halves as CloudFront takes them, 64 characters a line, however they were handed over. The first one signs.
   link_pems = local.signs_links ? [
-    for pem in concat([nonsensitive(var.link_keys.public)], nonsensitive(var.link_keys.former)) : join("\n", concat(
-      ["-----BEGIN PUBLIC KEY-----"],
-      regexall(".{1,64}", replace(
-        regex("-----BEGIN PUBLIC KEY-----((?:[A-Za-z0-9+/=\\s]|\\\\+[nr])+)-----END PUBLIC KEY-----", pem)[0],
-        "/\\\\+[nr]|\\s/", "",
-      )),
-      ["-----END PUBLIC KEY-----"],
+    for pem in concat(
+      [nonsensitive(var.link_keys.public)],
+      nonsensitive(var.link_keys.next)[*],
+      nonsensitive(var.link_keys.former),
+      ) : join("\n", concat(
+        ["-----BEGIN PUBLIC KEY-----"],
+        regexall(".{1,64}", replace(
+          regex("-----BEGIN PUBLIC KEY-----((?:[A-Za-z0-9+/=\\s]|\\\\+[nr])+)-----END PUBLIC KEY-----", pem)[0],
+          "/\\\\+[nr]|\\s/", "",
+        )),
+        ["-----END PUBLIC KEY-----"],
     ))
   ] : []
   # By a part of their digest: whichever of them signs, a key that is known stays the key that it is.

@@ -62,10 +62,11 @@ variable "domain" {
 }
 
 variable "link_keys" {
-  description = "The two halves of a key in PEM, RSA of 2048 bits or ECDSA on P-256, with which links are signed for CloudFront; null makes them the bucket's. former: the public halves of those that signed before, while their links last."
+  description = "The two halves of a key in PEM, RSA of 2048 bits or ECDSA on P-256, with which links are signed for CloudFront; null makes them the bucket's. next: the public half of the key that signs after this one; an apply makes it known to CloudFront before another one signs with it. former: the public halves of those that signed before, while their links last."
   type = object({
     public  = string
     private = string
+    next    = optional(string)
     former  = optional(list(string), [])
   })
   default   = null
@@ -85,9 +86,14 @@ variable "link_keys" {
   }
   validation {
     condition = var.link_keys == null || try(alltrue([
-      for pem in var.link_keys.former : can(regex("-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\\s]|\\\\+[nr])+-----END PUBLIC KEY-----", pem))
+      for pem in concat(var.link_keys.next[*], var.link_keys.former) : can(regex("-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\\s]|\\\\+[nr])+-----END PUBLIC KEY-----", pem))
     ]), false)
-    error_message = "Each of link_keys.former is a whole public key in PEM: the private half is not needed any more."
+    error_message = "link_keys.next and each of link_keys.former are whole public keys in PEM: their private halves are not needed."
+  }
+  # CloudFront's quota of a key group.
+  validation {
+    condition     = var.link_keys == null || try(length(concat(var.link_keys.next[*], var.link_keys.former)) <= 4, false)
+    error_message = "link_keys has more than five public keys: remove those of link_keys.former whose links have ended."
   }
 }
 

@@ -84,10 +84,13 @@ def terraform(*command, allow=(0,)):
     return run
 
 
-def sign_links_with(public, private, *former):
-    """Which key signs links from the next apply on, and which did before."""
+def sign_links_with(public, private, next=None, former=()):
+    """Which key signs links from the next apply on, which is to sign after it, and which did before."""
     pem = lambda name: (KEYS / name).read_text()
-    keys = {"public": pem(public), "private": pem(private), "former": [pem(name) for name in former]}
+    keys = {
+        "public": pem(public), "private": pem(private), "next": next and pem(next),
+        "former": [pem(name) for name in former],
+    }
     (stack / "links.auto.tfvars.json").write_text(json.dumps({"link_keys": keys}))
 
 
@@ -235,9 +238,9 @@ s3, sqs = client("s3"), client("sqs")
 
 manifest = package([320, 640])
 say(f"packaged: {', '.join(manifest[part]['file'] for part in ('edge_auth', 'signing_api', 'upload_processor'))}")
-sign_links_with("rsa-public.pem", "rsa-pkcs8.pem")
+sign_links_with("rsa-public.pem", "rsa-pkcs8.pem", next="p256-public.pem")
 outputs = apply()
-[first_key] = outputs["link_key_ids"]
+known_keys = set(outputs["link_key_ids"])
 check(outputs["config_sha256"] == manifest["config_sha256"], "applied, with the configuration that was packaged")
 
 settings = s3.get_object(Bucket=outputs["web_bucket"], Key="settings.json")
@@ -265,7 +268,8 @@ check(edge(path, {})["status"] == "401", "the edge refuses somebody unknown")
 status, link = api("alice", "POST", "/api/links", {"path": path, "expires_in": 60})
 shared = f"https://{outputs['distribution_domain']}/shared{path}?"
 check(status == 201 and link["url"].startswith(shared), "alice shares a link to the distribution")
-check(f"Key-Pair-Id={first_key}" in link["url"], "signed with the key of its key group")
+first_key = link["url"].partition("Key-Pair-Id=")[2].partition("&")[0]
+check(first_key in known_keys and len(known_keys) == 2, "signed with a key of its key group, which has the next one already")
 check(api("bob", "POST", "/api/links", {"path": path, "expires_in": 60})[0] == 403, "bob does not")
 
 form = upload("alice", photo[: len(photo) // 2])
@@ -282,14 +286,15 @@ check(form["id"] in json.dumps(dead), "an upload that cannot be finished lies am
 
 changed = package([200])
 check(changed["config_sha256"] != manifest["config_sha256"], "another configuration is packaged")
-sign_links_with("p256-public.pem", "p256-pkcs8.pem", "rsa-public.pem")
+sign_links_with("p256-public.pem", "p256-pkcs8.pem", former=["rsa-public.pem"])
 outputs = apply()
 form = upload("alice", photo)
 ready = settled("alice", form["id"])
 check([one["width"] for one in ready["manifest"]["renditions"]] == [200], "and rolled out: uploads have its renditions")
-check(len(outputs["link_key_ids"]) == 2 and first_key in outputs["link_key_ids"], "the key group has the new key, and the old one still")
+check(set(outputs["link_key_ids"]) == known_keys, "the key group has the same two keys")
+[second_key] = known_keys - {first_key}
 status, link = api("alice", "POST", "/api/links", {"path": path, "expires_in": 60})
-check(status == 201 and first_key not in link["url"] and "Key-Pair-Id=" in link["url"], "links are signed with the new one")
+check(status == 201 and f"Key-Pair-Id={second_key}&" in link["url"], "links are signed with the one that was known before")
 
 status, gallery = api("alice", "GET", "/api/media")
 check(status == 200 and [item["id"] for item in gallery["items"]] == sorted(item["id"] for item in gallery["items"]), "alice sees her gallery")

@@ -425,6 +425,28 @@ run "links_are_signed_for_cloudfront" {
 }
 
 # The state of the run before is this one's: the key that signed is still there, and is the same.
+run "the_next_link_key_is_known_before_it_signs" {
+  command = apply
+
+  variables {
+    link_keys = {
+      public  = "-----BEGIN PUBLIC KEY-----\nof a test\n-----END PUBLIC KEY-----"
+      private = "-----BEGIN PRIVATE KEY-----\nof a test\n-----END PRIVATE KEY-----\n"
+      next    = "-----BEGIN PUBLIC KEY-----\nanother of a test\n-----END PUBLIC KEY-----"
+    }
+  }
+
+  assert {
+    condition     = length(aws_cloudfront_key_group.links[0].items) == 2 && aws_cloudfront_key_group.links[0].items == toset(output.link_key_ids)
+    error_message = "CloudFront does not know the next key."
+  }
+  assert {
+    condition = (nonsensitive(aws_lambda_function.api.environment[0].variables["GATEPOST_CLOUDFRONT_KEY_PAIR_ID"])
+    == one(run.links_are_signed_for_cloudfront.link_key_ids))
+    error_message = "The next key signs already."
+  }
+}
+
 run "a_link_key_is_replaced_and_what_it_signed_goes_on" {
   command = apply
 
@@ -445,20 +467,54 @@ run "a_link_key_is_replaced_and_what_it_signed_goes_on" {
     error_message = "Links of the former key end at once."
   }
   assert {
-    condition = contains(
-      [for key in aws_cloudfront_public_key.links : key.id],
-      one(run.links_are_signed_for_cloudfront.link_key_ids),
-    ) && length(aws_cloudfront_public_key.links) == 2
-    error_message = "The former key is made anew, and CloudFront refuses to delete the old one."
+    condition     = toset(output.link_key_ids) == toset(run.the_next_link_key_is_known_before_it_signs.link_key_ids)
+    error_message = "A key is made anew: what the former one signed ends, and CloudFront does not know the one that signs."
   }
   assert {
-    condition = (nonsensitive(aws_lambda_function.api.environment[0].variables["GATEPOST_CLOUDFRONT_KEY_PAIR_ID"])
-    != one(run.links_are_signed_for_cloudfront.link_key_ids))
-    error_message = "The former key signs."
+    condition = contains(
+      setsubtract(
+        run.the_next_link_key_is_known_before_it_signs.link_key_ids,
+        run.links_are_signed_for_cloudfront.link_key_ids,
+      ),
+      nonsensitive(aws_lambda_function.api.environment[0].variables["GATEPOST_CLOUDFRONT_KEY_PAIR_ID"]),
+    )
+    error_message = "The former key signs, or one that CloudFront did not know before."
   }
   assert {
     condition     = nonsensitive(aws_lambda_function.api.environment[0].variables["GATEPOST_CLOUDFRONT_URL"]) == "https://photos.example.com/shared"
     error_message = "Links lead elsewhere."
+  }
+}
+
+# Without next: the key is in the group, but CloudFront may not have it everywhere when it signs first.
+run "a_link_key_is_replaced_in_one_apply" {
+  command = apply
+
+  variables {
+    link_keys = {
+      public  = "-----BEGIN PUBLIC KEY-----\na third of a test\n-----END PUBLIC KEY-----"
+      private = "-----BEGIN PRIVATE KEY-----\na third of a test\n-----END PRIVATE KEY-----\n"
+      # The same twice is one key.
+      former = [
+        "-----BEGIN PUBLIC KEY-----\nanother of a test\n-----END PUBLIC KEY-----\n",
+        "-----BEGIN PUBLIC KEY-----\nanother of a test\n-----END PUBLIC KEY-----\n",
+      ]
+    }
+  }
+
+  assert {
+    condition = (length(output.link_key_ids) == 2 && length(setintersection(
+      output.link_key_ids,
+      run.a_link_key_is_replaced_and_what_it_signed_goes_on.link_key_ids,
+    )) == 1)
+    error_message = "The former key is made anew, and CloudFront refuses to delete the old one."
+  }
+  assert {
+    condition = !contains(
+      run.a_link_key_is_replaced_and_what_it_signed_goes_on.link_key_ids,
+      nonsensitive(aws_lambda_function.api.environment[0].variables["GATEPOST_CLOUDFRONT_KEY_PAIR_ID"]),
+    )
+    error_message = "The former key signs."
   }
 }
 
@@ -468,14 +524,14 @@ run "a_link_key_is_the_same_however_its_text_was_handed_over" {
 
   variables {
     link_keys = {
-      public  = "  \"-----BEGIN PUBLIC KEY-----\\nanother of a test\\n-----END PUBLIC KEY-----\\n\""
-      private = "\ufeff'-----BEGIN PRIVATE KEY-----\\nanother of a test\\n-----END PRIVATE KEY-----\\n'"
-      former  = ["\ufeff-----BEGIN PUBLIC KEY-----\r\n  of a test\r\n  -----END PUBLIC KEY-----\r\n"]
+      public  = "  \"-----BEGIN PUBLIC KEY-----\\na third of a test\\n-----END PUBLIC KEY-----\\n\""
+      private = "\ufeff'-----BEGIN PRIVATE KEY-----\\na third of a test\\n-----END PRIVATE KEY-----\\n'"
+      former  = ["\ufeff-----BEGIN PUBLIC KEY-----\r\n  another of a test\r\n  -----END PUBLIC KEY-----\r\n"]
     }
   }
 
   assert {
-    condition     = output.link_key_ids == run.a_link_key_is_replaced_and_what_it_signed_goes_on.link_key_ids
+    condition     = output.link_key_ids == run.a_link_key_is_replaced_in_one_apply.link_key_ids
     error_message = "A key is made anew for a byte order mark, and what it signed ends."
   }
   assert {
@@ -494,6 +550,35 @@ run "a_link_key_that_is_cut_off_is_refused" {
     link_keys = {
       public  = "-----BEGIN PUBLIC KEY-----\nof a test\n-----END PUBLIC KEY-----"
       private = "-----BEGIN PRIVATE KEY-----"
+    }
+  }
+
+  expect_failures = [var.link_keys]
+}
+
+run "a_next_link_key_is_its_public_half" {
+  command = plan
+
+  variables {
+    link_keys = {
+      public  = "-----BEGIN PUBLIC KEY-----\nof a test\n-----END PUBLIC KEY-----"
+      private = "-----BEGIN PRIVATE KEY-----\nof a test\n-----END PRIVATE KEY-----\n"
+      next    = "-----BEGIN PRIVATE KEY-----\nanother of a test\n-----END PRIVATE KEY-----"
+    }
+  }
+
+  expect_failures = [var.link_keys]
+}
+
+run "a_key_group_has_five_keys_at_most" {
+  command = plan
+
+  variables {
+    link_keys = {
+      public  = "-----BEGIN PUBLIC KEY-----\nof a test\n-----END PUBLIC KEY-----"
+      private = "-----BEGIN PRIVATE KEY-----\nof a test\n-----END PRIVATE KEY-----\n"
+      next    = "-----BEGIN PUBLIC KEY-----\nb\n-----END PUBLIC KEY-----"
+      former  = [for n in ["c", "d", "e", "f"] : "-----BEGIN PUBLIC KEY-----\n${n}\n-----END PUBLIC KEY-----"]
     }
   }
 
