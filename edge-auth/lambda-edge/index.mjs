@@ -3,16 +3,23 @@
 // Every decision is made in Rust, by the addon beside this file. This file carries: it hands over what a decision
 // depends on, changes the request as it is told, and fetches keys when it is asked to. Whatever goes wrong becomes a 503.
 
-/** How long fetching a key set may take, from the name lookup to the last byte; and how long a viewer waits for one. */
-const FETCH_TIMEOUT_MS = 2000;
 /** The largest key set that is read. */
 const MAX_SET_BYTES = 256 * 1024;
 
 const OWN_HEADERS = 'x-gatepost-';
 const OWNER_HEADER = 'x-gatepost-owner';
 
+/** What a key set is asked for with. The host in Rust sends the same; AWS WAF's common rules refuse requests without a user agent. */
+const FETCH_HEADERS = { accept: 'application/json', connection: 'close', 'user-agent': 'gatepost' };
+
+/** Fetches that are under way, by address: all who need the same keys wait for the same fetch. Each says if it settled it. */
+const fetches = new Map();
+
 let addon;
-let removesAuthorization;
+/** The headers that a token can be in. Allowed requests go on without them. */
+let tokenHeaders;
+/** Those of them that the addon is not handed anyway. */
+let otherHeaders;
 let startFault;
 try {
   // Without an import of node:fs and node:module, which would take as long as everything else here together.
@@ -20,18 +27,13 @@ try {
   process.dlopen(loaded, `${import.meta.dirname}/edge-auth.node`);
   addon = loaded.exports;
   const { readFileSync } = process.getBuiltinModule('node:fs');
-  removesAuthorization = addon.configure(readFileSync(`${import.meta.dirname}/config.json`, 'utf8'));
+  tokenHeaders = JSON.parse(addon.configure(readFileSync(`${import.meta.dirname}/config.json`, 'utf8')));
+  otherHeaders = tokenHeaders.filter((name) => name !== 'authorization');
+  // Keys that the first viewer would wait for are fetched while the function starts.
+  for (const need of JSON.parse(addon.wantedKeys(Date.now()))) share(need, Date.now, need.timeoutMs, true);
 } catch (error) {
   // A module that throws would be CloudFront's error page, with CloudFront's caching.
   startFault = error;
-}
-
-/** Fetches that are under way, by issuer: whoever needs the same keys waits for the same fetch. Each says if it settled it. */
-const fetches = new Map();
-
-if (!startFault) {
-  // Keys that the first viewer would wait for are fetched while the function starts.
-  for (const need of JSON.parse(addon.wantedKeys(Date.now()))) share(need, Date.now, FETCH_TIMEOUT_MS, true);
 }
 
 /** What Lambda calls. */
@@ -76,7 +78,13 @@ function decide(config, request, clock) {
     lines(headers.origin),
     lines(headers['access-control-request-method']),
     lines(headers['access-control-request-headers']),
+    otherHeaders.length === 0 ? undefined : otherHeaders.flatMap((name) => pairs(name, headers[name])),
   );
+}
+
+/** A header's name before each of its lines; nothing where the request has none. */
+function pairs(name, header) {
+  return (header ?? []).flatMap((line) => [name, line.value]);
 }
 
 /** A header's lines: nothing, a string, or an array of strings; a line without a value is for the addon to refuse. */
@@ -119,16 +127,18 @@ function forward(request, owner) {
   for (const name in headers) {
     if (name.charCodeAt(0) === 0x78 /* x */ && name.startsWith(OWN_HEADERS)) delete headers[name];
   }
-  if (removesAuthorization && headers.authorization !== undefined) delete headers.authorization;
+  for (const name of tokenHeaders) {
+    if (headers[name] !== undefined) delete headers[name];
+  }
   if (owner !== '') headers[OWNER_HEADER] = [{ key: OWNER_HEADER, value: owner }];
   return request;
 }
 
 /** Waits for an issuer's keys. Never rejects: without new keys the old ones serve. */
 async function fetchKeys(need, clock) {
-  const until = performance.now() + FETCH_TIMEOUT_MS;
+  const until = performance.now() + need.timeoutMs;
   let underWay;
-  while ((underWay = fetches.get(need.issuer))) {
+  while ((underWay = fetches.get(need.url))) {
     if (await underWay) return;
   }
   await share(need, clock, Math.max(0, Math.ceil(until - performance.now())), false);
@@ -136,8 +146,8 @@ async function fetchKeys(need, clock) {
 
 /** Fetches an issuer's keys for everybody who asks meanwhile, and hands them to the addon. */
 function share(need, clock, timeout, isAhead) {
-  const fetching = fetchAndAccept(need, clock, timeout, isAhead).finally(() => fetches.delete(need.issuer));
-  fetches.set(need.issuer, fetching);
+  const fetching = fetchAndAccept(need, clock, timeout, isAhead).finally(() => fetches.delete(need.url));
+  fetches.set(need.url, fetching);
   return fetching;
 }
 
@@ -146,15 +156,15 @@ async function fetchAndAccept({ issuer, url }, clock, timeout, isAhead) {
   try {
     jwks = await fetchText(url, timeout);
   } catch (error) {
-    // Lambda freezes an instance between its start and its first viewer: that a fetch ahead of him did not end in time
-    // says nothing of the issuer, and is no reason to ask it nothing for a while.
+    // Lambda freezes an instance between its start and its first viewer. A fetch ahead of the viewer that did not end in
+    // time says nothing about the issuer, and must not start the cool-down.
     if (isAhead) return false;
-    addon.keysNotFetched(clock(), issuer);
+    addon.keysNotFetched(clock(), url);
     log({ level: 'warn', message: "an issuer's keys cannot be fetched", issuer, reason: String(error?.message ?? error) });
     return true;
   }
   try {
-    const leftOut = addon.acceptKeys(clock(), issuer, jwks);
+    const leftOut = addon.acceptKeys(clock(), url, jwks);
     if (leftOut) log({ level: 'warn', message: "some of an issuer's keys are left out", issuer, reason: leftOut });
   } catch (error) {
     log({ level: 'warn', message: "an issuer's keys are refused", issuer, reason: String(error?.message ?? error) });
@@ -169,7 +179,7 @@ async function fetchText(url, timeout) {
   return new Promise((resolve, reject) => {
     const signal = AbortSignal.timeout(timeout);
     // No connection is kept: the next fetch is an hour away, and Lambda freezes what lies between.
-    const request = get(url, { agent: false, signal, headers: { accept: 'application/json' } }, (response) => {
+    const request = get(url, { agent: false, signal, headers: FETCH_HEADERS }, (response) => {
       if (response.statusCode !== 200) {
         request.destroy(new Error(`the answer's status is ${response.statusCode}`));
         return;

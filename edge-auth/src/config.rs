@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use data_encoding::BASE64URL_NOPAD;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -27,22 +29,133 @@ pub struct Config {
     /// Sessions of our own; without it there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Session>,
+    /// Makes owners an HMAC with this secret instead of a plain hash, so that nobody can test a guessed subject against
+    /// a URL. Changing it changes every owner, so it is chosen before the first upload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_secret: Option<Secret>,
+}
+
+impl Config {
+    /// The same configuration without the private halves of session keys: what a verifier needs and no more.
+    #[must_use]
+    pub fn for_verifiers(mut self) -> Self {
+        for key in self
+            .session
+            .iter_mut()
+            .flat_map(|session| &mut session.keys)
+        {
+            if let SessionKeyMaterial::ES256 { private, .. } = &mut key.material {
+                *private = None;
+            }
+        }
+        self
+    }
 }
 
 /// Sessions: short tokens of our own, made of an issuer's.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Session {
-    /// The secrets, the newest first: it signs, all verify, so that nobody is signed out when one is added.
-    pub secrets: Secrets,
+    /// Every key verifies; the newest whose [`from`](SessionKey::from) has passed signs.
+    pub keys: Vec<SessionKey>,
     /// How many seconds a session lasts, unless the token that it is made of ends earlier.
     pub lifetime_seconds: u32,
 }
 
-/// One identity provider.
+/// One key that sessions are signed or verified with.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct SessionKey {
+    /// Its name, in the header of every session that it signs. Unique among the keys.
+    pub kid: String,
+    /// When it begins to sign. Every verifier must have the key before then. A key without it signs from the start, and
+    /// of several keys only one may lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
+    /// The key itself.
+    #[serde(flatten)]
+    pub material: SessionKeyMaterial,
+}
+
+/// The key of a session, by algorithm.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(tag = "alg")]
+#[non_exhaustive]
+pub enum SessionKeyMaterial {
+    /// ECDSA on P-256: a verifier that holds only the public half cannot make sessions.
+    ES256 {
+        /// The public key: a JWK (RFC 7517).
+        public: Value,
+        /// The private key in DER (PKCS #8 or SEC 1). Without it the key only verifies.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        private: Option<Secret>,
+    },
+    /// HMAC with a secret of at least 32 bytes. Any verifier can make sessions, too.
+    HS256 {
+        /// The secret.
+        secret: Secret,
+    },
+}
+
+/// Secret bytes: base64url in JSON, and redacted in `Debug`.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// The bytes, for the code that signs.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<Vec<u8>> for Secret {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl TryFrom<String> for Secret {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        BASE64URL_NOPAD
+            .decode(text.as_bytes())
+            .map(Self)
+            .map_err(|_| "a secret is base64url without padding")
+    }
+}
+
+impl From<Secret> for String {
+    fn from(secret: Secret) -> Self {
+        BASE64URL_NOPAD.encode(&secret.0)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// One identity provider, or one kind of its tokens.
+///
+/// Several blocks may be for one issuer if at most one of them can accept any token: they must differ by `typ`, by
+/// disjoint `audiences`, or by disjoint values of one required claim.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Issuer {
-    /// The exact value of the `iss` claim.
+    /// What rules, logs and sessions call this block; its issuer where this is not set. Unique, and not a URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The exact value of the `iss` claim. It may hold [`TENANT_PLACEHOLDER`] once, as Entra's metadata does.
     pub issuer: String,
+    /// Whose tokens are accepted where the issuer is a template: the token's `tid` must be one of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenants: Option<Tenants>,
+    /// The claim that identifies a person, as a claim path; `sub` where this is not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Another block's issuer, whose name is used for owners, because both name the same people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_as: Option<String>,
     /// Which values of `aud` are meant for us.
     pub audiences: Audiences,
     /// The algorithms that this issuer signs with; a token that names another is refused.
@@ -50,6 +163,9 @@ pub struct Issuer {
     /// The public keys that are known from the start: a JWK Set (RFC 7517 §5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<Value>,
+    /// When `jwks` was known to be what the issuer publishes; it counts against [`PublishedKeys::max_stale_seconds`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_as_of: Option<Timestamp>,
     /// Where the issuer publishes its keys. What is fetched from there takes the place of `jwks`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published: Option<PublishedKeys>,
@@ -67,8 +183,35 @@ pub struct Issuer {
     pub leeway_seconds: u32,
 }
 
-/// Claims by name, each with the values of which the token's claim must be one, or, as an array, hold one.
-pub type RequiredClaims = BTreeMap<String, Vec<ClaimValue>>;
+/// What stands for the tenant in [`Issuer::issuer`] and in the `issuer` member of a key.
+pub const TENANT_PLACEHOLDER: &str = "{tenantid}";
+
+/// Which tenants of a multi-tenant issuer are trusted.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tenants {
+    /// Every tenant. Never a default: anybody can create one.
+    Any,
+    /// The tenants with these ids.
+    OneOf(Vec<String>),
+}
+
+/// What claims must say, by claim path: a JSON Pointer (RFC 6901) if it begins with a slash, otherwise the name of a
+/// top-level claim.
+pub type RequiredClaims = BTreeMap<String, ClaimRequirement>;
+
+/// What one claim must say. A claim that is an array has each of its items as a value; an object is never a value.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ClaimRequirement {
+    /// It has all of these values.
+    All(Vec<ClaimValue>),
+    /// It has at least one of these values.
+    Any(Vec<ClaimValue>),
+    /// It is an object with at least one of these members, which is not `false`, `null` or empty.
+    Keys(Vec<String>),
+}
 
 /// A claim's value that a configuration can ask for.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -76,20 +219,43 @@ pub type RequiredClaims = BTreeMap<String, Vec<ClaimValue>>;
 pub enum ClaimValue {
     /// `true` or `false`, as in `email_verified`.
     Bool(bool),
-    /// A whole number.
+    /// A whole number, from −(2^53−1) to 2^53−1: what every JSON parser reads alike (RFC 8259 §6).
     Integer(i64),
     /// A text.
     Text(String),
 }
 
 /// An issuer's keys at a URL. The host fetches them when a decision asks for it.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct PublishedKeys {
     /// An HTTPS address that answers with a JWK Set; plain HTTP only on this machine itself.
     pub url: String,
     /// How many seconds a fetched set is used before it is fetched again. A key that the issuer withdraws is trusted
     /// no longer than this while the address answers. The keys known from the start count as older than that.
     pub max_age_seconds: u32,
+    /// How long a fetch may take, in milliseconds: a viewer waits for it.
+    pub timeout_ms: u32,
+    /// How many seconds after the last successful fetch keys are still trusted while no fetch succeeds.
+    pub max_stale_seconds: u32,
+}
+
+impl PublishedKeys {
+    /// How long a fetched set is used by default: an hour.
+    pub const DEFAULT_MAX_AGE_SECONDS: u32 = 3600;
+    /// How long a fetch may take by default: two seconds.
+    pub const DEFAULT_TIMEOUT_MS: u32 = 2000;
+    /// How long keys are trusted by default while no fetch succeeds: 30 days.
+    pub const DEFAULT_MAX_STALE_SECONDS: u32 = 30 * 24 * 3600;
+
+    /// Keys at this address, with the defaults.
+    pub fn at(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            max_age_seconds: Self::DEFAULT_MAX_AGE_SECONDS,
+            timeout_ms: Self::DEFAULT_TIMEOUT_MS,
+            max_stale_seconds: Self::DEFAULT_MAX_STALE_SECONDS,
+        }
+    }
 }
 
 /// Symmetric keys: a JWK Set of keys of type `oct` (RFC 7518 §6.4), each of at least 32 bytes.
@@ -123,10 +289,16 @@ pub struct Cors {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Audiences {
-    /// Any value: the check is skipped. Never a default; whoever wants it spells it out.
+    /// Any value: the check is skipped. Never a default; it must be spelled out.
     Any,
     /// At least one of these must be among the token's audiences.
     OneOf(Vec<String>),
+}
+
+impl Default for Audiences {
+    fn default() -> Self {
+        Self::OneOf(Vec::new())
+    }
 }
 
 /// A signature or MAC algorithm of RFC 7518 §3.1 or RFC 8037 §3.1.
@@ -208,12 +380,14 @@ pub enum TokenSource {
     /// The query parameter of this name (RFC 6750 §2.3). URLs end up in logs, histories and `Referer`s: for links that
     /// live shortly, and never a default.
     Query(String),
+    /// The header of this lower-case name, such as `cf-access-jwt-assertion`: one line with the token and nothing else.
+    Header(String),
 }
 
 /// One path rule.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Rule {
-    /// A path pattern: literal segments, `*` within a segment, `{owner}`, `{claim:NAME}`, and `**` as the last segment.
+    /// A path pattern: literal segments, `*` within a segment, `{owner}`, `{claim:PATH}`, and `**` as the last segment.
     pub path: String,
     /// What the viewer must be.
     pub access: Access,
@@ -223,6 +397,36 @@ pub struct Rule {
     /// Claims that the viewer's token must have besides.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub claims: RequiredClaims,
+    /// Whose tokens the rule is about.
+    #[serde(default)]
+    pub issuers: RuleIssuers,
+}
+
+impl Rule {
+    /// A rule for reading, about any issuer's tokens.
+    pub fn new(path: impl Into<String>, access: Access) -> Self {
+        Self {
+            path: path.into(),
+            access,
+            methods: Vec::new(),
+            claims: RequiredClaims::new(),
+            issuers: RuleIssuers::Unnamed,
+        }
+    }
+}
+
+/// Whose tokens a rule is about. Scopes and claims mean what their issuer means by them, so with several issuers a rule
+/// about them must say whose it believes.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleIssuers {
+    /// The rule does not say: any token will do.
+    #[default]
+    Unnamed,
+    /// Any issuer's tokens, said explicitly.
+    Any,
+    /// The tokens of these issuers, each given by a block's name or by its issuer.
+    OneOf(Vec<String>),
 }
 
 /// What a rule asks of the viewer.

@@ -3,6 +3,7 @@
 //! This is the Fetch standard's CORS protocol, as far as an edge has to speak it. A browser sends a preflight without
 //! any credentials, so no rule that wants a viewer could let it through.
 
+use crate::address::check_origin;
 use crate::config::{Cors, Fault};
 use crate::decide::is_token;
 use crate::refusal::NotGranted;
@@ -37,11 +38,8 @@ impl CorsPolicy {
                         "with credentials each origin is named: to allow all of them is to allow an attacker's",
                     );
                 }
-            } else if !is_origin(origin) {
-                fault(
-                    key,
-                    "an origin is a scheme and a host, without a path: https://app.example.com",
-                );
+            } else if let Err(message) = check_origin(origin) {
+                fault(key, message);
             }
         }
         if cors.methods.is_empty() {
@@ -49,13 +47,14 @@ impl CorsPolicy {
         }
         for (idx, method) in cors.methods.iter().enumerate() {
             if !is_token(method) || method.bytes().any(|byte| byte.is_ascii_lowercase()) {
-                let message = "this is no method; methods are upper-case words";
+                let message = "is not a method; methods are upper-case words";
                 fault(format!("cors.methods[{idx}]"), message);
             }
         }
         for (idx, header) in cors.headers.iter().enumerate() {
             if !is_token(header) || header == "*" {
-                let message = "this is no header's name; each is named, * is none of them";
+                let message =
+                    "is not a valid header name; list names explicitly, \"*\" is not allowed";
                 fault(format!("cors.headers[{idx}]"), message);
             }
         }
@@ -114,17 +113,4 @@ impl CorsPolicy {
         }
         Some(headers)
     }
-}
-
-/// Whether a text is an origin as browsers send it (RFC 6454 §6.2).
-fn is_origin(text: &str) -> bool {
-    let host = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"));
-    host.is_some_and(|host| {
-        !host.is_empty()
-            && host.bytes().all(|byte| {
-                byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:[]".contains(&byte)
-            })
-    })
 }

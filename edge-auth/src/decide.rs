@@ -5,17 +5,22 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::address::check_login;
+use crate::claims::ClaimPlan;
 use crate::config::{Config, Fault, TokenSource};
 use crate::cors::{CorsPolicy, Preflight};
-use crate::forward::without_parameters;
+use crate::forward::{OWN_HEADERS, without_parameters};
 use crate::identity::{Owner, Viewer};
 use crate::path::CanonicalPath;
 use crate::refusal::Refusal;
 use crate::request::{Lines, Request};
 use crate::rules::RuleSet;
-use crate::session::{Mint, NoSession, SESSION_COOKIE, SessionToken};
+use crate::session::{NoSession, SESSION_COOKIE, SessionToken};
 use crate::token;
-use crate::verify::{NeedKeys, Unverified, Verdict, Verifier};
+use crate::verify::{IssuerNames, NeedKeys, Rejection, Unverified, Verdict, Verifier};
+
+/// The least secret that owners are made with: as long as the hash.
+const MIN_OWNER_SECRET_BYTES: usize = 32;
 
 /// Decides on requests. Made once from a [`Config`], then shared: what changes in it are keys that the host fetched,
 /// and which tokens it has seen.
@@ -25,7 +30,6 @@ pub struct Authorizer {
     token_sources: Vec<TokenSource>,
     login: Option<String>,
     cors: Option<CorsPolicy>,
-    mint: Option<Mint>,
 }
 
 /// What becomes of a request.
@@ -62,10 +66,13 @@ pub struct Denied {
     pub refusal: Refusal,
     /// The index of the rule that decided, if one matched.
     pub rule: Option<usize>,
-    /// The configured issuer whose token it is.
+    /// The name of the issuer block whose token it is.
     pub issuer: Option<String>,
     /// The `kid` of the token's header, as the sender wrote it.
     pub kid: Option<String>,
+    /// Whether signing in replaces what is wrong. Where it would bring the same again, such as a token for another
+    /// audience, a browser that is sent to sign in would go round in circles.
+    pub is_resolved_by_sign_in: bool,
 }
 
 /// A browser that is sent to sign in.
@@ -88,11 +95,17 @@ pub enum Unauthenticated {
 
 impl Authorizer {
     /// Checks a configuration, and reports everything that is wrong with it.
+    ///
+    /// # Errors
+    ///
+    /// Every fault, each with its key as `gatepost.toml` spells it.
     pub fn new(config: &Config) -> Result<Self, Vec<Fault>> {
         let (mut faults, mut in_rules) = (Vec::new(), Vec::new());
-        let rules = RuleSet::new(&config.rules, &mut in_rules);
+        let mut plan = ClaimPlan::default();
+        let names = IssuerNames::new(&config.issuers);
+        let rules = RuleSet::new(&config.rules, &names, &mut plan, &mut in_rules);
         let authorizer = Self {
-            verifier: Verifier::new(config, rules.claims(), &mut faults),
+            verifier: Verifier::new(config, plan, &mut faults),
             rules,
             token_sources: config.token_sources.clone(),
             login: config.login.clone(),
@@ -100,7 +113,6 @@ impl Authorizer {
                 .cors
                 .as_ref()
                 .map(|cors| CorsPolicy::new(cors, &mut faults)),
-            mint: config.session.as_ref().and_then(Mint::new),
         };
         let cookie = TokenSource::Cookie(SESSION_COOKIE.to_owned());
         if config.session.is_some() && !config.token_sources.contains(&cookie) {
@@ -109,19 +121,26 @@ impl Authorizer {
                 format!("sessions come in a cookie: add \"cookie:{SESSION_COOKIE}\""),
             ));
         }
+        if let Some(login) = &config.login
+            && let Err(message) = check_login(login)
+        {
+            faults.push(Fault::new("deny.login", message));
+        }
+        let secret = config
+            .owner_secret
+            .as_ref()
+            .map(|secret| secret.bytes().len());
+        if secret.is_some_and(|bytes| bytes < MIN_OWNER_SECRET_BYTES) {
+            let message = format!(
+                "has fewer than {MIN_OWNER_SECRET_BYTES} bytes; openssl rand -hex 32 makes one"
+            );
+            faults.push(Fault::new("owner.secret", message));
+        }
         faults.append(&mut in_rules);
         for (idx, source) in config.token_sources.iter().enumerate() {
-            let message = match source {
-                TokenSource::Cookie(name) if !is_token(name) => {
-                    "this is no cookie name (RFC 6265 §4.1.1)"
-                }
-                TokenSource::Query(name) if !name.bytes().all(is_unreserved) || name.is_empty() => {
-                    "a parameter is named with letters, digits and - . _ ~"
-                }
-                _ if config.token_sources[..idx].contains(source) => "this place is named twice",
-                _ => continue,
-            };
-            faults.push(Fault::new(format!("token.from[{idx}]"), message));
+            if let Some(message) = source_fault(source, &config.token_sources[..idx]) {
+                faults.push(Fault::new(format!("token.from[{idx}]"), message));
+            }
         }
         if faults.is_empty() {
             Ok(authorizer)
@@ -165,17 +184,19 @@ impl Authorizer {
                 return self.deny(request, Denied { rule, ..denied });
             }
         };
-        match rule.check(&path, &verdict.viewer) {
+        match rule.check(&path, &verdict.viewer, self.verifier.plan()) {
             Ok(()) => Decision::Allow(Allowed {
                 path,
-                owner: Some(verdict.viewer.owner.clone()),
+                owner: verdict.viewer.owner.clone(),
                 rule: idx,
             }),
             Err(refusal) => {
+                let block = self.verifier.block_name(verdict.viewer.block);
                 let denied = Denied {
+                    is_resolved_by_sign_in: matches!(refusal, Refusal::StaleSession { .. }),
                     refusal,
                     rule: Some(idx),
-                    issuer: Some(verdict.viewer.issuer.clone()),
+                    issuer: Some(block.to_owned()),
                     kid: verdict.kid.clone(),
                 };
                 self.deny(request, denied)
@@ -199,26 +220,25 @@ impl Authorizer {
         now: Timestamp,
         viewer: &Viewer,
     ) -> Result<SessionToken, NoSession> {
-        let mint = self.mint.as_ref().ok_or(NoSession::NotConfigured)?;
-        mint.make(now, viewer)
+        self.verifier.start_session(now, viewer)
     }
 
-    /// Takes the keys that the host fetched for an issuer, in place of those so far.
+    /// Takes the keys that the host fetched from an address, in place of those so far.
     ///
     /// Answers with what is wrong with single keys, which are left out, or with why the set as a whole is refused; then
     /// the keys so far stay. Both are sentences for the log.
     pub fn accept_keys(
         &self,
         now: Timestamp,
-        issuer: &str,
+        url: &str,
         jwks: &Value,
     ) -> Result<Vec<String>, Vec<String>> {
-        self.verifier.accept_keys(now, issuer, jwks)
+        self.verifier.accept_keys(now, url, jwks)
     }
 
-    /// Notes that an issuer's keys could not be fetched: those so far serve, and it is a while before it is tried again.
-    pub fn keys_not_fetched(&self, now: Timestamp, issuer: &str) {
-        self.verifier.keys_not_fetched(now, issuer);
+    /// Notes that the keys of an address could not be fetched: those so far serve, and for a while it is not tried again.
+    pub fn keys_not_fetched(&self, now: Timestamp, url: &str) {
+        self.verifier.keys_not_fetched(now, url);
     }
 
     /// Keys that the first request will ask for: a host may fetch them before it comes.
@@ -239,39 +259,44 @@ impl Authorizer {
         now: Timestamp,
         request: &Request<'_>,
     ) -> Result<std::sync::Arc<Verdict>, Unauthenticated> {
-        let token = token::find(request, &self.token_sources)
-            .and_then(|token| token.ok_or(Refusal::NoToken))
-            .map_err(|refusal| Unauthenticated::Denied(Denied::of(refusal, None)))?;
+        let found = token::find(request, &self.token_sources)
+            .and_then(|token| token.ok_or(Refusal::NoToken));
+        let (token, source) =
+            found.map_err(|refusal| Unauthenticated::Denied(Denied::of(refusal, None)))?;
         self.verifier
             .verify(now, token)
             .map_err(|unverified| match unverified {
                 Unverified::NeedKeys(need) => Unauthenticated::NeedKeys(need),
-                Unverified::Rejected {
-                    refusal,
-                    issuer,
-                    kid,
-                } => Unauthenticated::Denied(Denied {
-                    refusal,
-                    rule: None,
-                    issuer,
-                    kid,
-                }),
+                Unverified::Rejected(rejection) => {
+                    let is_session_cookie = self.verifier.has_sessions()
+                        && self.token_sources[source].is_session_cookie();
+                    Unauthenticated::Denied(Denied {
+                        is_resolved_by_sign_in: is_resolved_by_sign_in(
+                            &rejection,
+                            is_session_cookie,
+                        ),
+                        refusal: rejection.refusal,
+                        rule: None,
+                        issuer: rejection.issuer,
+                        kid: rejection.kid,
+                    })
+                }
             })
     }
 
     fn deny(&self, request: &Request<'_>, denied: Denied) -> Decision {
-        match self.login_location(request, &denied.refusal) {
+        match self.login_location(request, &denied) {
             Some(location) => Decision::Redirect(Redirect { location, denied }),
             None => Decision::Deny(denied),
         }
     }
 
     /// Where a browser may sign in, if that would help: only for a page that a person opens.
-    fn login_location(&self, request: &Request<'_>, refusal: &Refusal) -> Option<String> {
+    fn login_location(&self, request: &Request<'_>, denied: &Denied) -> Option<String> {
         let login = self.login.as_ref()?;
         // A login page that is itself behind us would be sent to itself.
         let is_login = login.split(['?', '#']).next() == Some(request.uri);
-        if !refusal.is_mended_by_signing_in()
+        if !denied.is_resolved_by_sign_in
             || is_login
             || request.method != "GET"
             || !is_navigation(request)
@@ -292,8 +317,10 @@ impl Authorizer {
 }
 
 impl Denied {
+    /// A refusal that no token was looked at for.
     pub(crate) fn of(refusal: Refusal, rule: Option<usize>) -> Self {
         Self {
+            is_resolved_by_sign_in: refusal == Refusal::NoToken,
             refusal,
             rule,
             issuer: None,
@@ -331,6 +358,84 @@ impl Unauthenticated {
             Self::Denied(denied) => denied.refusal,
             Self::NeedKeys(_) => Refusal::KeysUnavailable,
         }
+    }
+}
+
+/// Whether a refused token is replaced by signing in. A session always is. A provider's token is where it has expired,
+/// or where a fetch could have brought the key that it names; any other would come back as it is.
+fn is_resolved_by_sign_in(rejection: &Rejection, is_session_cookie: bool) -> bool {
+    match rejection.refusal {
+        Refusal::Expired { .. } | Refusal::StaleSession { .. } => true,
+        Refusal::UnknownKey | Refusal::BadSignature if rejection.keys_may_change => true,
+        ref refusal => is_session_cookie && refusal.status() == 401,
+    }
+}
+
+impl TokenSource {
+    fn is_session_cookie(&self) -> bool {
+        matches!(self, Self::Cookie(name) if name == SESSION_COOKIE)
+    }
+}
+
+/// Headers that cannot carry a token: they have a meaning of their own, or CloudFront keeps them from functions.
+const OTHER_USES: [&str; 15] = [
+    "authorization",
+    "cdn-loop",
+    "connection",
+    "content-length",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+    "x-real-ip",
+];
+
+/// What is wrong with a place of tokens, beside those before it.
+fn source_fault(source: &TokenSource, earlier: &[TokenSource]) -> Option<&'static str> {
+    match source {
+        TokenSource::Cookie(name) if !is_token(name) => {
+            Some("is not a cookie name (RFC 6265 §4.1.1)")
+        }
+        TokenSource::Query(name) if !name.bytes().all(is_unreserved) || name.is_empty() => {
+            Some("a parameter is named with letters, digits and - . _ ~")
+        }
+        TokenSource::Header(name) if !is_token(name) => {
+            Some("is not a header name (RFC 9110 §5.6.2)")
+        }
+        TokenSource::Header(name) if name.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+            Some("a header name is in lower case here")
+        }
+        TokenSource::Header(name) if name == "authorization" => {
+            Some("write \"authorization\", whose token follows the word Bearer")
+        }
+        TokenSource::Header(name) if name == "cookie" => Some("write \"cookie:NAME\""),
+        TokenSource::Header(name)
+            if OTHER_USES.contains(&name.as_str())
+                || [
+                    "x-amz-cf-",
+                    "x-amzn-",
+                    "x-edge-",
+                    "x-accel-",
+                    "cloudfront-",
+                    "sec-fetch-",
+                    "access-control-",
+                ]
+                .iter()
+                .any(|prefix| name.starts_with(prefix)) =>
+        {
+            Some("this header has another use")
+        }
+        TokenSource::Header(name) if name.starts_with(OWN_HEADERS) => {
+            Some("x-gatepost- headers are set by Gatepost and removed from requests")
+        }
+        _ if earlier.contains(source) => Some("this place is named twice"),
+        _ => None,
     }
 }
 

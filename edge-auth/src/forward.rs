@@ -18,8 +18,8 @@ pub const OWNER_HEADER: &str = "x-gatepost-owner";
 pub struct Changes {
     /// The value of [`OWNER_HEADER`].
     pub owner: Option<Owner>,
-    /// Whether `Authorization` is removed.
-    pub removes_authorization: bool,
+    /// The headers that are removed, by lower-case name: those that a token can be in, where the request has them.
+    pub removed_headers: Vec<String>,
     /// The lines of `Cookie`, where one of them changes: each as it goes on, `None` for one that held nothing else.
     pub cookie: Option<Vec<Option<String>>>,
     /// The query, where it changes.
@@ -27,13 +27,27 @@ pub struct Changes {
 }
 
 impl Authorizer {
+    /// The headers that a token can be in as a whole, by lower-case name. No allowed request goes on with them.
+    pub fn token_headers(&self) -> impl Iterator<Item = &str> {
+        self.token_sources()
+            .iter()
+            .filter_map(|source| match source {
+                TokenSource::Authorization => Some("authorization"),
+                TokenSource::Header(name) => Some(name),
+                TokenSource::Cookie(_) | TokenSource::Query(_) => None,
+            })
+    }
+
     /// How a request goes on that was allowed.
     pub fn changes(&self, request: &Request<'_>, allowed: &Allowed) -> Changes {
         let sources = self.token_sources();
         Changes {
             owner: allowed.owner.clone(),
-            removes_authorization: !matches!(request.authorization, Lines::None)
-                && sources.contains(&TokenSource::Authorization),
+            removed_headers: self
+                .token_headers()
+                .filter(|name| !matches!(request.header(name), Lines::None))
+                .map(str::to_owned)
+                .collect(),
             cookie: without_cookies(&request.cookie, sources),
             querystring: without_parameters(request.querystring, sources),
         }

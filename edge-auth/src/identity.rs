@@ -1,20 +1,23 @@
-//! Who a viewer is, once a token has been verified: the issuer, the claims, and the owner that stands in paths.
+//! Who a viewer is, once a token has been verified: the issuer, the claims, and the owner that is in paths.
 
 use std::fmt;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::hmac;
 use data_encoding::BASE32_NOPAD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::config::{ClaimValue, RequiredClaims};
-use crate::members::Members;
+use crate::claims::ClaimSet;
+use crate::config::Secret;
+
+/// The claim that identifies a person unless an issuer names another.
+pub(crate) const SUBJECT: &str = "sub";
 
 /// The name of a person in paths and keys: 26 characters of lower-case base32.
 ///
 /// It is the first 128 bits of SHA-256(`iss` ‖ 0x0A ‖ `sub`). A `sub` may hold a slash or another person's `sub` at
-/// another issuer; an owner cannot, and says nothing about the person.
+/// another issuer; an owner cannot, and says nothing about the person. [`OwnerNames`] has the other forms.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Owner(String);
@@ -23,15 +26,9 @@ impl Owner {
     /// The length of an owner in characters.
     pub const LENGTH: usize = 26;
 
-    /// The owner of what `subject` of `issuer` uploads.
+    /// The owner of what `subject` of `issuer` uploads, where owners are plain hashes of `sub`.
     pub fn of(issuer: &str, subject: &str) -> Self {
-        let mut hash = Context::new(&SHA256);
-        hash.update(issuer.as_bytes());
-        hash.update(b"\n");
-        hash.update(subject.as_bytes());
-        let mut text = BASE32_NOPAD.encode(&hash.finish().as_ref()[..16]);
-        text.make_ascii_lowercase();
-        Self(text)
+        OwnerNames::default().owner(issuer, SUBJECT, subject)
     }
 
     /// Reads an owner from a key or a path: exactly what [`Owner::of`] can make, or nothing.
@@ -49,9 +46,15 @@ impl Owner {
         Some(Self(text.to_owned()))
     }
 
-    /// The text as it stands in paths.
+    /// The text as it is in paths.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    fn from_digest(digest: &[u8]) -> Self {
+        let mut text = BASE32_NOPAD.encode(&digest[..16]);
+        text.make_ascii_lowercase();
+        Self(text)
     }
 }
 
@@ -61,92 +64,76 @@ impl fmt::Display for Owner {
     }
 }
 
+/// How owners are named: by a plain hash, or by an HMAC with the configuration's `owner_secret`.
+#[derive(Clone, Default)]
+pub struct OwnerNames {
+    key: Option<hmac::Key>,
+}
+
+impl OwnerNames {
+    /// Names owners with this secret, if there is one.
+    pub fn new(secret: Option<&Secret>) -> Self {
+        Self {
+            key: secret.map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret.bytes())),
+        }
+    }
+
+    /// The owner that an issuer and the value of a claim name.
+    ///
+    /// For `sub` the message is `issuer ‖ 0x0A ‖ value`, for any other claim `issuer ‖ 0x00 ‖ claim ‖ 0x00 ‖ value`.
+    /// Configured issuers and claims hold no control characters, so no two different triples share a message.
+    pub fn owner(&self, issuer: &str, claim: &str, value: &str) -> Owner {
+        let parts: &[&str] = if claim == SUBJECT {
+            &[issuer, "\n", value]
+        } else {
+            &[issuer, "\0", claim, "\0", value]
+        };
+        if let Some(key) = &self.key {
+            let mut mac = hmac::Context::with_key(key);
+            for part in parts {
+                mac.update(part.as_bytes());
+            }
+            return Owner::from_digest(mac.sign().as_ref());
+        }
+        let mut hash = Context::new(&SHA256);
+        for part in parts {
+            hash.update(part.as_bytes());
+        }
+        Owner::from_digest(hash.finish().as_ref())
+    }
+}
+
+impl fmt::Debug for OwnerNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnerNames")
+            .field("is_secret", &self.key.is_some())
+            .finish()
+    }
+}
+
 /// A viewer whose token was verified.
 #[derive(Clone, PartialEq)]
 pub struct Viewer {
-    /// The issuer of the token; of a session, the one who vouched.
+    /// The `iss` of the token; of a session, that of the token it was made of.
     pub issuer: String,
-    /// The `sub` claim.
-    pub subject: String,
-    /// The owner made of the two.
-    pub owner: Owner,
-    /// The claims of the token that rules ask for.
-    pub(crate) claims: Members,
+    /// The value of the claim that identifies a person, unless the token has none.
+    pub subject: Option<String>,
+    /// The owner that issuer and subject name. Without a subject there is none.
+    pub owner: Option<Owner>,
+    /// The issuer block that accepted the token, by its index in the configuration.
+    pub(crate) block: usize,
+    /// The token's claims; of a session, those that it retained of its token.
+    pub(crate) claims: ClaimSet,
     /// Whether the token was a session.
     pub(crate) is_session: bool,
-    /// When the token is no longer taken.
+    /// When the token is no longer accepted, in seconds since 1970.
     pub(crate) expires_at_second: i64,
 }
 
 impl Viewer {
-    /// Of an issuer's token, which ends at `expires_at_second`.
-    pub(crate) fn new(
-        issuer: &str,
-        subject: String,
-        claims: Members,
-        expires_at_second: i64,
-    ) -> Self {
-        Self {
-            issuer: issuer.to_owned(),
-            owner: Owner::of(issuer, &subject),
-            subject,
-            claims,
-            is_session: false,
-            expires_at_second,
-        }
-    }
-
-    /// When the token that the viewer came with is no longer taken, in whole seconds.
+    /// When the token that the viewer came with is no longer accepted, in whole seconds.
     pub fn expires_at(&self) -> Timestamp {
         Timestamp::from_second(self.expires_at_second).unwrap_or(Timestamp::MAX)
-    }
-
-    /// Whether a claim is this string, or an array that holds it.
-    pub(crate) fn claim_holds(&self, name: &str, value: &str) -> bool {
-        match self.claims.get(name) {
-            Some(Value::String(claim)) => claim == value,
-            Some(Value::Array(items)) => items.iter().any(|item| item.as_str() == Some(value)),
-            _ => false,
-        }
-    }
-
-    /// The first of these claims that the token lacks or has with another value.
-    pub(crate) fn missing_claim<'a>(&self, required: &'a RequiredClaims) -> Option<&'a str> {
-        required
-            .iter()
-            .find(|(name, values)| {
-                let claim = self.claims.get(name);
-                !values.iter().any(|value| is_or_holds(claim, value))
-            })
-            .map(|(name, _)| name.as_str())
-    }
-
-    /// Whether the token grants a scope: `scope` as one string with spaces (RFC 8693 §4.2) or as an array, or `scp`.
-    pub fn has_scope(&self, scope: &str) -> bool {
-        ["scope", "scp"]
-            .iter()
-            .filter_map(|name| self.claims.get(name))
-            .any(|claim| match claim {
-                Value::String(scopes) => scopes.split(' ').any(|granted| granted == scope),
-                Value::Array(scopes) => {
-                    scopes.iter().any(|granted| granted.as_str() == Some(scope))
-                }
-                _ => false,
-            })
-    }
-}
-
-/// Whether a claim is this value, or an array with it among its items.
-fn is_or_holds(claim: Option<&Value>, wanted: &ClaimValue) -> bool {
-    let is = |found: &Value| match wanted {
-        ClaimValue::Bool(wanted) => found.as_bool() == Some(*wanted),
-        ClaimValue::Integer(wanted) => found.as_i64() == Some(*wanted),
-        ClaimValue::Text(wanted) => found.as_str() == Some(wanted),
-    };
-    match claim {
-        Some(Value::Array(items)) => items.iter().any(is),
-        Some(claim) => is(claim),
-        None => false,
     }
 }
 
@@ -162,8 +149,6 @@ impl fmt::Debug for Viewer {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -196,25 +181,26 @@ mod tests {
     }
 
     #[test]
-    fn scopes_are_whole_words() {
-        for (claims, granted) in [
-            (json!({"scope": "media:read media:admin"}), true),
-            (json!({"scope": ["media:read"]}), true),
-            (json!({"scp": "media:read"}), true),
-            (json!({"scope": "media:readonly"}), false),
-            (json!({"scope": "xmedia:read"}), false),
-            (json!({"scope": {"media:read": true}}), false),
-            (json!({}), false),
-        ] {
-            let Value::Object(map) = claims.clone() else {
-                unreachable!()
-            };
-            assert_eq!(
-                Viewer::new("i", "s".to_owned(), map.into_iter().collect(), 0)
-                    .has_scope("media:read"),
-                granted,
-                "{claims}"
-            );
+    fn owners_differ_by_issuer_claim_value_and_secret() {
+        let secret = Secret::from(b"an owner secret made for this test".to_vec());
+        let (plain, secret) = (OwnerNames::default(), OwnerNames::new(Some(&secret)));
+        let owners = [
+            plain.owner("https://a/", "sub", "alice"),
+            plain.owner("https://a/", "oid", "alice"),
+            plain.owner("https://a/", "sub", "oid\0alice"),
+            plain.owner("https://a/", "sub", "oid\nalice"),
+            plain.owner("https://b/", "sub", "alice"),
+            secret.owner("https://a/", "sub", "alice"),
+            secret.owner("https://a/", "oid", "alice"),
+        ];
+        for (idx, owner) in owners.iter().enumerate() {
+            assert!(!owners[..idx].contains(owner), "{idx}");
+            assert_eq!(Owner::parse(owner.as_str()).as_ref(), Some(owner));
         }
+        assert_eq!(Owner::of("https://a/", "alice"), owners[0]);
+        // A fixed value: owners are in keys, and must never change. HMAC-SHA256 and SHA-256 as Python's hashlib has them.
+        assert_eq!(owners[0].as_str(), "n73zvmzxgfn5lqkevwpqvrnyem");
+        assert_eq!(owners[5].as_str(), "dztpy7gwiz2nxx5dcac6sg5d6e");
+        assert_eq!(owners[1].as_str(), "qifi2qfj7dewpjzxgdcrhyxjxm");
     }
 }

@@ -1,24 +1,28 @@
-//! The keys of one issuer as they change over time, and when the host is asked to fetch new ones.
+//! The published keys of one address as they change over time, and when the host is asked to fetch new ones.
 //!
-//! Nothing is fetched here. [`KeyRing::wanted`] says that a fetch is due, the host comes back with
+//! Nothing is fetched here. [`KeyRing::refresh_due`] says that a fetch is due, the host comes back with
 //! [`KeyRing::accept`] or [`KeyRing::fetch_failed`], and either starts a cool-down in which nothing is asked for: a
 //! flood of invented `kid`s costs the issuer one request in that time. While fetches fail the old keys serve.
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::config::{Algorithm, Issuer, PublishedKeys};
+use crate::address::check_key_address;
+use crate::config::{Algorithm, PublishedKeys};
 use crate::keys::{KeySet, Material};
 
-/// How long after a fetch, good or failed, no other is asked for.
+/// How long after a fetch, successful or not, no other is asked for.
 pub(crate) const COOL_DOWN_SECONDS: i64 = 30;
 
-/// One issuer's keys.
+/// How long a fetch may be configured to take. Lambda@Edge has five seconds for everything.
+const TIMEOUTS_MS: std::ops::RangeInclusive<u32> = 100..=4000;
+
+/// The public keys of one address, or of one issuer block without an address.
 pub(crate) struct KeyRing {
     algorithms: Vec<Algorithm>,
     published: Option<PublishedKeys>,
-    secrets: KeySet,
     state: RwLock<State>,
 }
 
@@ -30,6 +34,8 @@ struct State {
     generation: u64,
     /// Until when the keys are used without asking for new ones.
     fresh_until: i64,
+    /// When they were last known to be what the issuer publishes, if anybody knows.
+    confirmed_at: Option<i64>,
     /// Until when nothing is asked for.
     cool_until: i64,
     last_fetch_failed: bool,
@@ -42,99 +48,92 @@ pub(crate) enum Search<T> {
     Fetch,
     /// There is none, and it is too early to ask again after a fetch that brought none.
     Unknown,
-    /// There is none, and nobody knows whether there should be: the last fetch failed.
+    /// There is none, and the last fetch failed, so it may exist.
     Unavailable,
 }
 
+/// What the configuration says of a ring: the blocks that share an address share this.
+pub(crate) struct RingSettings<'a> {
+    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) jwks: Option<&'a Value>,
+    pub(crate) jwks_as_of: Option<Timestamp>,
+    pub(crate) published: Option<&'a PublishedKeys>,
+}
+
 impl KeyRing {
-    /// Reads what the configuration says of an issuer's keys; faults are named by key within the issuer.
-    pub(crate) fn new(issuer: &Issuer) -> (Self, Vec<(&'static str, String)>) {
-        let mut faults: Vec<(&'static str, String)> = Vec::new();
-        let mut fault = |key, message: &str| faults.push((key, message.to_owned()));
-        let shares_secret = issuer.algorithms.contains(&Algorithm::HS256);
-        let has_public = issuer.algorithms.iter().any(|a| *a != Algorithm::HS256);
-        match (&issuer.secrets, shares_secret) {
-            (None, true) => fault("algorithms", "HS256 needs `secrets`"),
-            (Some(_), false) => fault("secrets", "they serve HS256 alone: add it to `algorithms`"),
-            _ => {}
-        }
-        let names_keys = issuer.jwks.is_some() || issuer.published.is_some();
-        if has_public && !names_keys {
-            fault("jwks", "it is missing: the algorithms need public keys");
-        }
-        if !has_public && names_keys && !issuer.algorithms.is_empty() {
-            fault(
-                "jwks",
-                "HS256 has no public keys: name another algorithm besides",
-            );
-        }
-        if let Some(published) = &issuer.published {
-            if !is_safe_url(&published.url) {
+    /// Reads the keys that are known from the start; `fault` is told what is wrong, by key within the issuer block.
+    pub(crate) fn new(settings: &RingSettings<'_>, fault: &mut dyn FnMut(&str, String)) -> Self {
+        if let Some(published) = settings.published {
+            if let Err(message) = check_key_address(&published.url) {
+                fault("jwks.url", message.to_owned());
+            }
+            if i64::from(published.max_age_seconds) < COOL_DOWN_SECONDS {
+                let message =
+                    format!("at least {COOL_DOWN_SECONDS}s: keys are fetched no more often");
+                fault("jwks.max_age", message);
+            }
+            if !TIMEOUTS_MS.contains(&published.timeout_ms) {
                 fault(
-                    "jwks.url",
-                    "it begins with https:// (http:// on 127.0.0.1 alone)",
+                    "jwks.timeout",
+                    "from 100ms to 4s: a viewer waits for it".to_owned(),
                 );
             }
-            if published.max_age_seconds == 0 {
-                fault("jwks.max_age", "a second is the least");
+            if published.max_stale_seconds < published.max_age_seconds {
+                fault("jwks.max_stale", "is shorter than max_age".to_owned());
             }
         }
-        let mut read = |key, set: Option<Result<KeySet, Vec<String>>>| {
-            let set = set.unwrap_or_else(|| Ok(KeySet::default()));
-            set.unwrap_or_else(|found| {
-                faults.extend(found.into_iter().map(|fault| (key, fault)));
-                KeySet::default()
-            })
-        };
-        let public = issuer.jwks.as_ref().filter(|_| has_public);
-        let keys = read(
-            "jwks",
-            public.map(|jwks| KeySet::public(jwks, &issuer.algorithms)),
-        );
-        let secrets = read(
-            "secrets",
-            issuer
-                .secrets
-                .as_ref()
-                .filter(|_| shares_secret)
-                .map(|secrets| KeySet::secrets(&secrets.0, &issuer.algorithms)),
-        );
-        let ring = Self {
-            algorithms: issuer.algorithms.clone(),
-            published: issuer.published.clone(),
-            secrets,
+        let keys = settings
+            .jwks
+            .map(|jwks| KeySet::public(jwks, &settings.algorithms))
+            .unwrap_or_else(|| Ok(KeySet::default()));
+        let keys = keys.unwrap_or_else(|found| {
+            found.into_iter().for_each(|message| fault("jwks", message));
+            KeySet::default()
+        });
+        Self {
+            algorithms: settings.algorithms.clone(),
+            published: settings.published.cloned(),
             state: RwLock::new(State {
                 keys: Arc::new(keys),
-                source: issuer.jwks.clone(),
+                source: settings.jwks.cloned(),
                 generation: 0,
-                // How old the keys of a configuration are nobody knows.
+                // The issuer may have withdrawn one since they were packed: they are due for a fetch at once.
                 fresh_until: i64::MIN,
+                confirmed_at: settings.jwks_as_of.map(Timestamp::as_second),
                 cool_until: i64::MIN,
                 last_fetch_failed: false,
             }),
-        };
-        (ring, faults)
+        }
     }
 
-    /// Where the issuer publishes its keys.
-    pub(crate) fn url(&self) -> Option<&str> {
-        self.published
-            .as_ref()
-            .map(|published| published.url.as_str())
+    /// Where the keys are published.
+    pub(crate) fn published(&self) -> Option<&PublishedKeys> {
+        self.published.as_ref()
     }
 
-    /// Counts the changes of the keys: what was verified under another count was verified with other keys.
-    pub(crate) fn generation(&self) -> u64 {
-        self.read().generation
+    /// Whether what was verified with the keys of this generation still holds: they are neither replaced nor due.
+    pub(crate) fn still_vouches(&self, now: i64, generation: u64) -> bool {
+        let state = self.read();
+        state.generation == generation && !self.is_due(&state, now) && !self.is_stale(&state, now)
     }
 
     /// Whether the keys are older than they may be, and it is time to fetch them.
-    pub(crate) fn wanted(&self, now: i64) -> bool {
-        if self.published.is_none() {
-            return false;
+    pub(crate) fn refresh_due(&self, now: i64) -> bool {
+        self.is_due(&self.read(), now)
+    }
+
+    fn is_due(&self, state: &State, now: i64) -> bool {
+        self.published.is_some() && now >= state.fresh_until && now >= state.cool_until
+    }
+
+    /// Whether fetches have failed for so long that the keys are not trusted any more.
+    fn is_stale(&self, state: &State, now: i64) -> bool {
+        match (&self.published, state.confirmed_at) {
+            (Some(published), Some(confirmed_at)) => {
+                now >= confirmed_at.saturating_add(published.max_stale_seconds.into())
+            }
+            _ => false,
         }
-        let state = self.read();
-        now >= state.fresh_until && now >= state.cool_until
     }
 
     /// Finds the key that a token's header names and does something with it.
@@ -143,25 +142,23 @@ impl KeyRing {
         now: i64,
         kid: Option<&str>,
         algorithm: Algorithm,
+        is_for: impl Fn(&str) -> bool,
         then: impl FnOnce(&Material, u64) -> T,
     ) -> Search<T> {
         let (keys, generation, cool_until, last_fetch_failed) = {
             let state = self.read();
-            let cool_until = state.cool_until;
+            let keys = (!self.is_stale(&state, now)).then(|| state.keys.clone());
             (
-                state.keys.clone(),
+                keys,
                 state.generation,
-                cool_until,
+                state.cool_until,
                 state.last_fetch_failed,
             )
         };
-        if algorithm == Algorithm::HS256 {
-            return match self.secrets.find(kid, algorithm) {
-                Some(secret) => Search::Found(then(secret, generation)),
-                None => Search::Unknown,
-            };
-        }
-        match keys.find(kid, algorithm) {
+        let key = keys
+            .as_ref()
+            .and_then(|keys| keys.find(kid, algorithm, is_for));
+        match key {
             Some(key) => Search::Found(then(key, generation)),
             None if self.published.is_none() => Search::Unknown,
             None if now >= cool_until => Search::Fetch,
@@ -175,7 +172,7 @@ impl KeyRing {
     pub(crate) fn accept(&self, now: i64, jwks: &Value) -> Result<Vec<String>, Vec<String>> {
         let max_age = match &self.published {
             Some(published) => i64::from(published.max_age_seconds),
-            None => return Err(vec!["no address is configured for its keys".to_owned()]),
+            None => return Err(vec!["no address is configured for these keys".to_owned()]),
         };
         let (keys, faults) = match KeySet::fetched(jwks, &self.algorithms) {
             Ok(read) => read,
@@ -191,6 +188,7 @@ impl KeyRing {
             state.generation += 1;
         }
         state.fresh_until = now.saturating_add(max_age);
+        state.confirmed_at = Some(now);
         state.cool_until = now.saturating_add(COOL_DOWN_SECONDS);
         state.last_fetch_failed = false;
         Ok(faults)
@@ -211,14 +209,4 @@ impl KeyRing {
     fn write(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether nobody on the way can put other keys in place of the issuer's.
-fn is_safe_url(url: &str) -> bool {
-    let is_plain = !url.bytes().any(|byte| byte <= b' ' || byte == 0x7f) && !url.contains('@');
-    let has_host = |rest: &str| !rest.is_empty() && !rest.starts_with(['/', ':', '?', '#']);
-    let is_loopback = |rest: &str| rest.starts_with("127.0.0.1:") || rest.starts_with("127.0.0.1/");
-    is_plain
-        && (url.strip_prefix("https://").is_some_and(has_host)
-            || url.strip_prefix("http://").is_some_and(is_loopback))
 }

@@ -4,8 +4,6 @@
 //! that we do not know is skipped, as RFC 7517 §5 asks; a key that is dangerous is a fault. Keys are parsed once,
 //! here, for every algorithm that they will be asked for.
 
-use std::collections::HashSet;
-
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
@@ -35,6 +33,8 @@ pub(crate) struct KeySet {
 #[derive(Debug)]
 struct Key {
     kid: Option<String>,
+    /// The `issuer` member with which Entra says whose tokens a key is for.
+    issuer: Option<String>,
     uses: Vec<(Algorithm, Material)>,
 }
 
@@ -139,20 +139,33 @@ impl KeySet {
         read_key: impl Fn(&Value, &[Algorithm]) -> Result<Option<Key>, String>,
     ) -> Result<(Self, Vec<String>), Vec<String>> {
         let Some(entries) = jwks.get("keys").and_then(Value::as_array) else {
-            return Err(vec![
-                "it is no JWK Set: there is no array `keys`".to_owned(),
-            ]);
+            return Err(vec!["not a JWK Set: missing \"keys\" array".to_owned()]);
         };
         let mut keys: Vec<Key> = Vec::new();
         let mut faults = Vec::new();
-        let mut repeated = HashSet::new();
+        let mut repeated: Vec<(String, Algorithm)> = Vec::new();
         for (idx, entry) in entries.iter().enumerate() {
             match read_key(entry, algorithms) {
                 Ok(Some(key)) => {
-                    // Of two keys with one `kid`, which verifies would depend on their order: neither does.
-                    if key.kid.is_some() && keys.iter().any(|known| known.kid == key.kid) {
-                        faults.push(format!("keys[{idx}]: its kid stands twice in the set"));
-                        repeated.insert(key.kid.clone());
+                    // A token's header names `kid` and algorithm. Of two keys for one pair, which one verifies would depend on
+                    // their order: neither does. Two keys of one `kid` for different algorithms are legal (RFC 7517 §4.5).
+                    let shared = |algorithm: &Algorithm| {
+                        let is_same =
+                            |known: &&Key| known.kid == key.kid && known.is_for(*algorithm);
+                        key.kid.is_some() && keys.iter().any(|known| is_same(&known))
+                    };
+                    let algorithms = key.uses.iter().map(|(algorithm, _)| *algorithm);
+                    let twice: Vec<_> = algorithms.filter(shared).collect();
+                    if !twice.is_empty() {
+                        let names: Vec<_> =
+                            twice.iter().map(|algorithm| algorithm.name()).collect();
+                        faults.push(format!(
+                            "keys[{idx}]: another key has its kid and is for {}, too",
+                            names.join(", ")
+                        ));
+                        let kid = key.kid.clone().unwrap_or_default();
+                        repeated
+                            .extend(twice.into_iter().map(|algorithm| (kid.clone(), algorithm)));
                     }
                     keys.push(key);
                 }
@@ -160,28 +173,65 @@ impl KeySet {
                 Err(fault) => faults.push(format!("keys[{idx}]: {fault}")),
             }
         }
-        keys.retain(|key| !repeated.contains(&key.kid));
+        for key in &mut keys {
+            let kid = key.kid.clone();
+            let is_repeated = |algorithm| {
+                kid.as_ref()
+                    .is_some_and(|kid| repeated.contains(&(kid.clone(), algorithm)))
+            };
+            key.uses.retain(|(algorithm, _)| !is_repeated(*algorithm));
+        }
+        keys.retain(|key| !key.uses.is_empty());
         Ok((Self { keys }, faults))
     }
 
-    /// The one key that a token with this header can be verified with.
+    /// The one key that a token with this header can be verified with. `is_for` says whether a key that names its issuer is
+    /// for the token's.
     ///
-    /// Without a `kid` the choice must be clear: trying one key after another is a way to be surprised.
-    pub(crate) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<&Material> {
-        let mut fitting = self
+    /// A key without a `kid` serves a token with one where it is the only key that could. Otherwise the choice must be
+    /// clear: a verifier that tries one key after another can be surprised.
+    pub(crate) fn find(
+        &self,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+        is_for: impl Fn(&str) -> bool,
+    ) -> Option<&Material> {
+        let only = |has_kid: &dyn Fn(&Key) -> bool| {
+            let mut fitting = self
+                .keys
+                .iter()
+                .filter(|key| has_kid(key))
+                .filter(|key| key.issuer.as_deref().is_none_or(&is_for))
+                .filter_map(|key| key.material(algorithm));
+            match (fitting.next(), fitting.next()) {
+                (Some(material), None) => Some(material),
+                _ => None,
+            }
+        };
+        let Some(kid) = kid else {
+            return only(&|_| true);
+        };
+        let named = |key: &Key| key.kid.as_deref() == Some(kid);
+        if self
             .keys
             .iter()
-            .filter(|key| kid.is_none() || key.kid.as_deref() == kid)
-            .filter_map(|key| {
-                key.uses
-                    .iter()
-                    .find(|(usable, _)| *usable == algorithm)
-                    .map(|(_, material)| material)
-            });
-        match (fitting.next(), fitting.next()) {
-            (Some(material), None) => Some(material),
-            _ => None,
+            .any(|key| named(key) && key.is_for(algorithm))
+        {
+            return only(&named);
         }
+        only(&|_| true).filter(|_| only(&|key| key.kid.is_none()).is_some())
+    }
+}
+
+impl Key {
+    fn material(&self, algorithm: Algorithm) -> Option<&Material> {
+        let mut uses = self.uses.iter();
+        uses.find(|(usable, _)| *usable == algorithm)
+            .map(|(_, material)| material)
+    }
+
+    fn is_for(&self, algorithm: Algorithm) -> bool {
+        self.material(algorithm).is_some()
     }
 }
 
@@ -200,6 +250,7 @@ fn public_key(jwk: &Value, algorithms: &[Algorithm]) -> Result<Option<Key>, Stri
     if !is_for_verifying(jwk) {
         return Ok(None);
     }
+    check_kid(jwk)?;
     let family = match (text("kty"), text("crv")) {
         (Some("RSA"), _) => Family::Rsa,
         (Some("EC"), Some("P-256")) => Family::P256,
@@ -235,6 +286,7 @@ fn public_key(jwk: &Value, algorithms: &[Algorithm]) -> Result<Option<Key>, Stri
         .collect::<Result<Vec<_>, String>>()?;
     Ok((!uses.is_empty()).then(|| Key {
         kid: text("kid").map(str::to_owned),
+        issuer: text("issuer").map(str::to_owned),
         uses,
     }))
 }
@@ -250,6 +302,7 @@ fn secret_key(jwk: &Value, algorithms: &[Algorithm]) -> Result<Option<Key>, Stri
     if !is_for_verifying(jwk) {
         return Ok(None);
     }
+    check_kid(jwk)?;
     let Some(uses) = algorithms_of(jwk, Family::Secret, algorithms) else {
         return Ok(None);
     };
@@ -263,8 +316,16 @@ fn secret_key(jwk: &Value, algorithms: &[Algorithm]) -> Result<Option<Key>, Stri
     let material = || Material::Secret(Box::new(hmac::Key::new(hmac::HMAC_SHA256, &secret)));
     Ok((!uses.is_empty()).then(|| Key {
         kid: jwk.get("kid").and_then(Value::as_str).map(str::to_owned),
+        issuer: None,
         uses: uses.into_iter().map(|used| (used, material())).collect(),
     }))
+}
+
+fn check_kid(jwk: &Value) -> Result<(), String> {
+    if jwk.get("kid").is_some_and(|kid| kid == "") {
+        return Err("its kid is empty; name it, or leave kid out".to_owned());
+    }
+    Ok(())
 }
 
 /// What is there must be of the right type and fit: a key with an odd `use` is not one without.
@@ -417,7 +478,7 @@ mod tests {
         ] {
             let set = KeySet::public(&json!({"keys": [p256(&extra)]}), &Algorithm::ALL);
             assert_eq!(
-                set.is_ok_and(|set| set.find(Some("1"), Algorithm::ES256).is_some()),
+                set.is_ok_and(|set| set.find(Some("1"), Algorithm::ES256, |_| true).is_some()),
                 usable,
                 "{extra}"
             );
@@ -429,7 +490,7 @@ mod tests {
         let rsa = |n: &str, e: &str| json!({"keys": [{"kty": "RSA", "n": n, "e": e}]});
         let modulus = BASE64URL_NOPAD.encode(&[0xff; 256]);
         for (jwks, fault) in [
-            (json!([]), "it is no JWK Set: there is no array `keys`"),
+            (json!([]), "not a JWK Set: missing \"keys\" array"),
             (json!({"keys": []}), NO_KEY),
             (
                 json!({"keys": [p256(&json!({"d": "AA"}))]}),
@@ -437,7 +498,7 @@ mod tests {
             ),
             (
                 json!({"keys": [p256(&json!({})), p256(&json!({}))]}),
-                "keys[1]: its kid stands twice in the set",
+                "keys[1]: another key has its kid and is for ES256, too",
             ),
             (
                 json!({"keys": [p256(&json!({"x": "AAAA"}))]}),
@@ -478,10 +539,10 @@ mod tests {
         ]});
         let (set, faults) = KeySet::fetched(&jwks, &Algorithm::ALL).unwrap();
         assert_eq!(faults.len(), 3, "{faults:?}");
-        assert!(set.find(Some("good"), Algorithm::ES256).is_some());
+        assert!(set.find(Some("good"), Algorithm::ES256, |_| true).is_some());
         for kid in ["twice", "private", "weak", "of the future"] {
             for algorithm in Algorithm::ALL {
-                assert!(set.find(Some(kid), algorithm).is_none(), "{kid}");
+                assert!(set.find(Some(kid), algorithm, |_| true).is_none(), "{kid}");
             }
         }
         let nothing = json!({"keys": [{"kty": "AKP", "pub": "AAAA"}]});
@@ -495,14 +556,71 @@ mod tests {
     fn a_key_is_found_by_kid_and_algorithm_or_not_at_all() {
         let jwks = json!({"keys": [p256(&json!({})), p256(&json!({"kid": "2"}))]});
         let set = KeySet::public(&jwks, &Algorithm::ALL).unwrap();
-        assert!(set.find(Some("2"), Algorithm::ES256).is_some());
+        assert!(set.find(Some("2"), Algorithm::ES256, |_| true).is_some());
         for (kid, algorithm) in [
             (Some("3"), Algorithm::ES256),
             (Some("1"), Algorithm::RS256),
             (None, Algorithm::ES256),
         ] {
-            assert!(set.find(kid, algorithm).is_none(), "{kid:?}");
+            assert!(set.find(kid, algorithm, |_| true).is_none(), "{kid:?}");
         }
+    }
+
+    #[test]
+    fn one_kid_serves_two_keys_of_different_algorithms() {
+        let modulus = BASE64URL_NOPAD.encode(&[0xff; 256]);
+        let rsa =
+            |alg: &str| json!({"kty": "RSA", "kid": "1", "n": modulus, "e": "AQAB", "alg": alg});
+        let set = json!({"keys": [p256(&json!({})), rsa("RS256"), rsa("PS256")]});
+        let set = KeySet::public(&set, &Algorithm::ALL).unwrap();
+        for (algorithm, is_there) in [
+            (Algorithm::ES256, true),
+            (Algorithm::RS256, true),
+            (Algorithm::PS256, true),
+            (Algorithm::RS512, false),
+        ] {
+            assert_eq!(set.find(Some("1"), algorithm, |_| true).is_some(), is_there);
+        }
+        // What is ambiguous is left out, and nothing besides.
+        let set = json!({"keys": [rsa("RS256"), rsa("PS256"), rsa("RS256")]});
+        let (set, faults) = KeySet::fetched(&set, &Algorithm::ALL).unwrap();
+        assert_eq!(
+            faults,
+            ["keys[2]: another key has its kid and is for RS256, too"]
+        );
+        assert!(set.find(Some("1"), Algorithm::RS256, |_| true).is_none());
+        assert!(set.find(Some("1"), Algorithm::PS256, |_| true).is_some());
+    }
+
+    #[test]
+    fn the_only_key_without_a_kid_serves_every_kid() {
+        let unnamed = || {
+            let mut key = oct(32, &json!({}));
+            key.as_object_mut().unwrap().remove("kid");
+            key
+        };
+        let found = |keys: Value, kid: Option<&str>| {
+            let set = KeySet::secrets(&json!({ "keys": keys }), &Algorithm::ALL).unwrap();
+            set.find(kid, Algorithm::HS256, |_| true).is_some()
+        };
+        assert!(found(json!([unnamed()]), Some("any")));
+        assert!(found(json!([unnamed()]), None));
+        assert!(!found(json!([unnamed(), oct(40, &json!({}))]), Some("any")));
+        assert!(found(json!([unnamed(), oct(40, &json!({}))]), Some("1")));
+        assert!(!found(json!([oct(40, &json!({}))]), Some("any")));
+    }
+
+    #[test]
+    fn a_key_may_name_its_issuer() {
+        let of = |kid: &str, issuer: &str| p256(&json!({"kid": kid, "issuer": issuer}));
+        let set = json!({"keys": [of("1", "https://sts/{tenantid}/"), of("2", "https://sts/a/")]});
+        let set = KeySet::public(&set, &Algorithm::ALL).unwrap();
+        let found = |kid, issuer: &str| {
+            set.find(Some(kid), Algorithm::ES256, |named| named == issuer)
+                .is_some()
+        };
+        assert!(found("1", "https://sts/{tenantid}/"));
+        assert!(!found("2", "https://sts/{tenantid}/"));
     }
 
     #[test]
@@ -536,8 +654,8 @@ mod tests {
                 "{key}"
             );
             if let Ok(set) = set {
-                assert!(set.find(Some("1"), Algorithm::HS256).is_some());
-                assert!(set.find(Some("1"), Algorithm::RS256).is_none());
+                assert!(set.find(Some("1"), Algorithm::HS256, |_| true).is_some());
+                assert!(set.find(Some("1"), Algorithm::RS256, |_| true).is_none());
             }
         }
     }

@@ -221,8 +221,8 @@ impl Changes {
     pub fn apply(self, request: &mut ViewerRequest) {
         let headers = &mut request.headers.0;
         headers.retain(|name, _| !name.starts_with(OWN_HEADERS));
-        if self.removes_authorization {
-            headers.remove("authorization");
+        for name in &self.removed_headers {
+            headers.remove(name);
         }
         if let Some(changed) = self.cookie {
             let lines = headers.remove("cookie").unwrap_or_default();

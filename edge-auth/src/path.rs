@@ -68,7 +68,8 @@ impl CanonicalPath {
                 b'\\' => return Err(PathFault::Backslash),
                 b'+' => return Err(PathFault::Plus),
                 0..=0x1f | 0x7f => return Err(PathFault::ControlCharacter),
-                b'/' | b':' | b'@' => decoded.push(byte),
+                // Brackets need encoding by RFC 3986, but Chromium sends them as they are, and every reader agrees.
+                b'/' | b':' | b'@' | b'[' | b']' => decoded.push(byte),
                 _ if is_unreserved_or_sub_delim(byte) => decoded.push(byte),
                 _ => return Err(PathFault::Unencoded),
             }
@@ -161,6 +162,8 @@ mod tests {
             ("/folder/", "/folder/"),
             ("/a..b/.hidden/...", "/a..b/.hidden/..."),
             ("/a=b;c,d:e@f", "/a=b;c,d:e@f"),
+            ("/a[1].jpg", "/a[1].jpg"),
+            ("/a%5B1%5d.jpg", "/a[1].jpg"),
         ] {
             let path = CanonicalPath::parse(raw).unwrap_or_else(|fault| panic!("{raw}: {fault}"));
             assert_eq!(path.as_str(), decoded, "{raw}");

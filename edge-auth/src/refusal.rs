@@ -53,6 +53,9 @@ pub enum Refusal {
         /// The claim's name.
         claim: &'static str,
     },
+    /// The rule is about other issuers' tokens.
+    #[error("the rule is not about tokens of this issuer")]
+    IssuerNotAllowed,
     /// The token's key is not known, and the last attempt to fetch the issuer's keys failed.
     #[error("the token's key is not known and its issuer's keys could not be fetched")]
     KeysUnavailable,
@@ -74,6 +77,9 @@ pub enum Refusal {
     /// The rule wants an identity and the request has none.
     #[error("there is no token in the places that are configured")]
     NoToken,
+    /// The rule wants an owner, and the token names no subject.
+    #[error("the token names no subject, so it has no owner")]
+    NoOwner,
     /// No rule is about this path and method.
     #[error("no rule matches this path and method")]
     NoRule,
@@ -88,9 +94,18 @@ pub enum Refusal {
         /// The time of the decision, in seconds since 1970.
         now: i64,
     },
+    /// Several blocks of the token's issuer would accept it, and which of them is meant decides what it may do.
+    #[error("the token fits several blocks of its issuer")]
+    SeveralIssuers,
     /// Two tokens in one place.
     #[error("there are several tokens in one place")]
     SeveralTokens,
+    /// The session was made before the configuration asked for a claim, so it does not say whether its token had it.
+    #[error("the session was made before claim {claim} was asked for")]
+    StaleSession {
+        /// The claim's path.
+        claim: String,
+    },
     /// The token is longer than any that we read.
     #[error("the token has {bytes} bytes, more than are read")]
     TokenTooLong {
@@ -176,19 +191,6 @@ impl Refusal {
         }
     }
 
-    /// Whether signing in replaces what is wrong. Where it would bring the same again, such as a token for another
-    /// audience, the browser would go round in circles.
-    pub fn is_mended_by_signing_in(&self) -> bool {
-        matches!(
-            self,
-            Self::NoToken
-                | Self::Expired { .. }
-                | Self::MalformedToken(_)
-                | Self::UnknownKey
-                | Self::BadSignature
-        )
-    }
-
     fn row(&self) -> (&'static str, u16, &'static str) {
         const TOKEN: &str = "The access token is not valid.";
         const FORBIDDEN: &str = "You may not access this.";
@@ -204,8 +206,12 @@ impl Refusal {
             Self::ClaimRequired { .. } => ("claim_required", 403, FORBIDDEN),
             Self::CorsRefused(_) => ("cors_refused", 403, FORBIDDEN),
             Self::CriticalHeader => ("critical_header", 401, TOKEN),
-            Self::Expired { .. } => ("expired", 401, "The access token expired."),
+            // To a client both are the same: a new token, or a new session, is needed.
+            Self::Expired { .. } | Self::StaleSession { .. } => {
+                ("expired", 401, "The access token expired.")
+            }
             Self::InvalidClaim { .. } => ("invalid_claim", 401, TOKEN),
+            Self::IssuerNotAllowed => ("issuer_not_allowed", 403, FORBIDDEN),
             Self::KeysUnavailable => (
                 "keys_unavailable",
                 503,
@@ -214,10 +220,12 @@ impl Refusal {
             Self::MalformedToken(_) => ("malformed_token", 401, TOKEN),
             Self::MissingClaim { .. } => ("missing_claim", 401, TOKEN),
             Self::MissingScope { .. } => ("missing_scope", 403, FORBIDDEN),
+            Self::NoOwner => ("no_owner", 403, FORBIDDEN),
             Self::NoToken => ("no_token", 401, "An access token is needed."),
             Self::NoRule => ("no_rule", 403, FORBIDDEN),
             Self::NotOwner => ("not_owner", 403, FORBIDDEN),
             Self::NotYetValid { .. } => ("not_yet_valid", 401, TOKEN),
+            Self::SeveralIssuers => ("several_issuers", 401, TOKEN),
             Self::SeveralTokens => (
                 "several_tokens",
                 401,

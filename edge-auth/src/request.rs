@@ -28,6 +28,44 @@ pub struct Request<'a> {
     pub access_control_request_method: Lines<'a>,
     /// `Access-Control-Request-Headers`.
     pub access_control_request_headers: Lines<'a>,
+    /// Where tokens may be besides: the headers that the configuration names.
+    pub other: OtherHeaders<'a>,
+}
+
+/// Headers of any name, for token sources that name one.
+#[derive(Clone, Debug, Default)]
+pub enum OtherHeaders<'a> {
+    /// There are none.
+    #[default]
+    None,
+    /// All of the request's.
+    All(&'a Headers),
+    /// Some, by lower-case name.
+    Some(Vec<(&'a str, Lines<'a>)>),
+}
+
+impl<'a> OtherHeaders<'a> {
+    /// The lines of a header; the name is lower-case.
+    pub(crate) fn lines(&self, name: &str) -> Lines<'a> {
+        match self {
+            Self::None => Lines::None,
+            Self::All(headers) => headers.values(name).collect(),
+            Self::Some(headers) => headers
+                .iter()
+                .find(|(found, _)| *found == name)
+                .map_or(Lines::None, |(_, lines)| lines.clone()),
+        }
+    }
+}
+
+impl<'a> Request<'a> {
+    /// The lines of a header that a token can be in.
+    pub(crate) fn header(&self, name: &str) -> Lines<'a> {
+        match name {
+            "authorization" => self.authorization.clone(),
+            name => self.other.lines(name),
+        }
+    }
 }
 
 /// The lines of one header, in order.
@@ -101,6 +139,7 @@ impl<'a> From<&'a Headers> for Request<'a> {
             origin: lines("origin"),
             access_control_request_method: lines("access-control-request-method"),
             access_control_request_headers: lines("access-control-request-headers"),
+            other: OtherHeaders::All(headers),
             ..Self::default()
         }
     }

@@ -1,18 +1,33 @@
-//! Sessions of our own: a token that is verified once becomes a short HS256 token, for a cookie.
+//! Sessions of our own: a token that is verified once becomes a short token for a cookie.
 //!
-//! An identity provider's token belongs to a script, which images on a page do not ask. The session says whom that
-//! token spoke of and who vouched for it (`idp`), so its holder is the same owner at the edge, in `signing-api` and
-//! wherever else the secrets are known. It ends no later than the token that it was made of, and no session is made of
-//! a session: whoever wants to go on shows a token again.
+//! An identity provider's token belongs to a script, which images on a page do not ask. The session says what that token
+//! said. Two vocabularies are kept apart: the session's own claims are at the top, and what it retains of the original
+//! token is in the member `token`, by claim path. Rules read only the latter, so a rule means the same for both.
+//!
+//! | claim | what it is |
+//! |---|---|
+//! | `iss`, `aud` | [`SESSION_ISSUER`] |
+//! | `iat`, `exp` | when the session was made, and when it ends |
+//! | `block` | the name of the issuer block that accepted the token |
+//! | `owner` | the owner, if the token names one |
+//! | `token` | each claim that rules or blocks ask for, `null` where the token lacks it |
+//!
+//! A session ends no later than its token, and no session is made of a session.
 
 use aws_lc_rs::hmac;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use crate::config::{Algorithm, Audiences, Issuer, RequiredClaims, Session};
-use crate::identity::Viewer;
+use crate::claims::{ClaimId, ClaimPlan, ClaimSet};
+use crate::config::{Algorithm, Fault, Session, SessionKey, SessionKeyMaterial};
+use crate::identity::{Owner, Viewer};
+use crate::keys::{KeySet, Material};
+use crate::refusal::Refusal;
+use crate::token::Header;
 
 /// The `iss` and the `aud` of sessions. No issuer that is configured may have this name.
 pub const SESSION_ISSUER: &str = "urn:gatepost:session";
@@ -21,22 +36,16 @@ pub const SESSION_ISSUER: &str = "urn:gatepost:session";
 /// all paths, so that no other host of the domain can put its own in its place (RFC 6265bis §4.1.3.2).
 pub const SESSION_COOKIE: &str = "__Host-gatepost";
 
-/// The `typ` of sessions: no token of an identity provider has it by chance.
-const TYP: &str = "gatepost-session+jwt";
-
-/// The claim that names the issuer who vouched.
-pub(crate) const VOUCHER: &str = "idp";
+/// The `typ` of sessions: a token with another `typ` is never read as a session, nor a session as another token.
+pub(crate) const TYP: &str = "gatepost-session+jwt";
 
 /// Browsers keep cookies of up to 4096 bytes, name, value and attributes together (RFC 6265bis §5.6).
 pub const MAX_SESSION_BYTES: usize = 3800;
 
 /// The longest lifetime that may be configured.
-pub(crate) const MAX_LIFETIME_SECONDS: u32 = 12 * 3600;
+const MAX_LIFETIME_SECONDS: u32 = 12 * 3600;
 
-/// Claims that a session has of its own.
-const OWN_CLAIMS: [&str; 7] = ["iss", "aud", "sub", "exp", "iat", "nbf", VOUCHER];
-
-/// A session, ready for its cookie. Whoever has it is its viewer, so `Debug` does not show it.
+/// A session, ready for its cookie. Anybody who has it is its viewer, so `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionToken {
     /// The token.
@@ -52,8 +61,11 @@ pub enum NoSession {
     /// None are configured.
     #[error("no sessions are configured")]
     NotConfigured,
+    /// The time of no key has come, or the private half of the one whose time it is is not here.
+    #[error("there is no private key to sign sessions with")]
+    NoSigningKey,
     /// The viewer came with a session.
-    #[error("a session is not made of a session")]
+    #[error("a session cannot be renewed with its own cookie")]
     OfASession,
     /// The claims that rules ask for do not fit into a cookie.
     #[error("the session has {bytes} bytes, more than the {MAX_SESSION_BYTES} that a cookie holds")]
@@ -63,57 +75,210 @@ pub enum NoSession {
     },
 }
 
-/// What makes sessions.
-pub(crate) struct Mint {
-    key: hmac::Key,
-    kid: Option<String>,
-    lifetime_seconds: i64,
-}
-
-impl Mint {
-    /// The first of the secrets signs: that of a rotation that everybody has heard of. Its form has been checked.
-    pub(crate) fn new(session: &Session) -> Option<Self> {
-        let newest = session.secrets.0.get("keys")?.get(0)?;
-        let secret = BASE64URL_NOPAD
-            .decode(newest.get("k")?.as_str()?.as_bytes())
-            .ok()?;
-        Some(Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
-            kid: newest.get("kid").and_then(Value::as_str).map(str::to_owned),
-            lifetime_seconds: session.lifetime_seconds.into(),
-        })
+impl SessionKey {
+    /// A key from its private half in DER (PKCS #8 or SEC 1), which signs and verifies. The error is a sentence.
+    pub fn from_private_der(kid: impl Into<String>, der: &[u8]) -> Result<Self, &'static str> {
+        let pair = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, der)
+            .map_err(|_| "is not a private key on the curve P-256")?;
+        Ok(Self::es256(
+            kid.into(),
+            pair.public_key().as_ref(),
+            Some(der.to_vec()),
+        ))
     }
 
-    pub(crate) fn make(&self, now: Timestamp, viewer: &Viewer) -> Result<SessionToken, NoSession> {
+    /// A key from its public half in DER (SubjectPublicKeyInfo), which only verifies. The error is a sentence.
+    pub fn from_public_der(kid: impl Into<String>, der: &[u8]) -> Result<Self, &'static str> {
+        // RFC 5480 §2: the header of every P-256 key that is an uncompressed point.
+        const HEADER: [u8; 26] = [
+            0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
+            0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+        ];
+        match der.strip_prefix(&HEADER) {
+            Some(point) if point.len() == 65 => Ok(Self::es256(kid.into(), point, None)),
+            _ => Err("is not a public key on the curve P-256"),
+        }
+    }
+
+    fn es256(kid: String, point: &[u8], private: Option<Vec<u8>>) -> Self {
+        // An uncompressed point: 0x04, then both coordinates.
+        let (x, y) = point[1..].split_at(32);
+        Self {
+            kid,
+            from: None,
+            material: SessionKeyMaterial::ES256 {
+                public: json!({
+                    "kty": "EC", "crv": "P-256",
+                    "x": BASE64URL_NOPAD.encode(x),
+                    "y": BASE64URL_NOPAD.encode(y),
+                }),
+                private: private.map(Into::into),
+            },
+        }
+    }
+
+    /// Whether sessions can be signed with it here.
+    pub fn can_sign(&self) -> bool {
+        match &self.material {
+            SessionKeyMaterial::ES256 { private, .. } => private.is_some(),
+            SessionKeyMaterial::HS256 { .. } => true,
+        }
+    }
+
+    /// Gives a key that only verifies its private half (DER), if it is this key's. Answers whether it is.
+    pub fn accept_private_der(&mut self, der: &[u8]) -> bool {
+        let Ok(whole) = Self::from_private_der(self.kid.as_str(), der) else {
+            return false;
+        };
+        match (&mut self.material, whole.material) {
+            (
+                SessionKeyMaterial::ES256 { public, private },
+                SessionKeyMaterial::ES256 {
+                    public: ours,
+                    private: Some(half),
+                },
+            ) if *public == ours => {
+                *private = Some(half);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        match &self.material {
+            SessionKeyMaterial::ES256 { .. } => Algorithm::ES256,
+            SessionKeyMaterial::HS256 { .. } => Algorithm::HS256,
+        }
+    }
+
+    /// As a JWK that verifies.
+    fn jwk(&self) -> Value {
+        let mut jwk = match &self.material {
+            SessionKeyMaterial::ES256 { public, .. } => public.clone(),
+            SessionKeyMaterial::HS256 { secret } => {
+                json!({"kty": "oct", "k": BASE64URL_NOPAD.encode(secret.bytes())})
+            }
+        };
+        jwk["kid"] = self.kid.as_str().into();
+        jwk["alg"] = self.algorithm().name().into();
+        jwk
+    }
+}
+
+/// What makes sessions, and verifies them.
+pub(crate) struct Sessions {
+    keys: Vec<(SessionKey, Option<Signer>)>,
+    public: KeySet,
+    secrets: KeySet,
+    lifetime_seconds: i64,
+    plan: ClaimPlan,
+    claims: SessionClaims,
+}
+
+enum Signer {
+    Ecdsa(EcdsaKeyPair),
+    Hmac(hmac::Key),
+}
+
+struct SessionClaims {
+    iss: ClaimId,
+    aud: ClaimId,
+    exp: ClaimId,
+    block: ClaimId,
+    owner: ClaimId,
+    token: ClaimId,
+}
+
+/// A session whose signature and times are right.
+pub(crate) struct VerifiedSession {
+    pub(crate) block: String,
+    pub(crate) owner: Option<Owner>,
+    pub(crate) exp: i64,
+    pub(crate) retained: Map<String, Value>,
+}
+
+impl Sessions {
+    /// Reads the keys, and reports every fault of the configuration.
+    pub(crate) fn new(session: &Session, faults: &mut Vec<Fault>) -> Self {
+        if session.lifetime_seconds == 0 || session.lifetime_seconds > MAX_LIFETIME_SECONDS {
+            let message = "a session lasts at least a second and at most 12h";
+            faults.push(Fault::new("session.lifetime", message));
+        }
+        check_keys(&session.keys, faults);
+        let mut plan = ClaimPlan::default();
+        let claims = SessionClaims {
+            iss: plan.read("iss"),
+            aud: plan.read("aud"),
+            exp: plan.read("exp"),
+            block: plan.read("block"),
+            owner: plan.read("owner"),
+            token: plan.read("token"),
+        };
+        let of = |algorithm| {
+            let keys = session
+                .keys
+                .iter()
+                .filter(move |key| key.algorithm() == algorithm);
+            json!({ "keys": keys.map(SessionKey::jwk).collect::<Vec<_>>() })
+        };
+        // Faults of single keys were reported above.
+        let public = KeySet::public(&of(Algorithm::ES256), &[Algorithm::ES256]);
+        let secrets = KeySet::secrets(&of(Algorithm::HS256), &[Algorithm::HS256]);
+        Self {
+            keys: session
+                .keys
+                .iter()
+                .map(|key| (key.clone(), Signer::new(key)))
+                .collect(),
+            public: public.unwrap_or_default(),
+            secrets: secrets.unwrap_or_default(),
+            lifetime_seconds: session.lifetime_seconds.into(),
+            plan,
+            claims,
+        }
+    }
+
+    /// Makes a session of the token that a viewer came with.
+    pub(crate) fn make(
+        &self,
+        now: Timestamp,
+        viewer: &Viewer,
+        block: &str,
+        plan: &ClaimPlan,
+    ) -> Result<SessionToken, NoSession> {
         if viewer.is_session {
             return Err(NoSession::OfASession);
         }
+        let has_come = |key: &SessionKey| key.from.is_none_or(|from| from <= now);
+        let coming = self.keys.iter().filter(|(key, _)| has_come(key));
+        let (key, signer) = coming
+            .max_by_key(|(key, _)| key.from)
+            .and_then(|(key, signer)| Some((key, signer.as_ref()?)))
+            .ok_or(NoSession::NoSigningKey)?;
         let iat = now.as_second();
         let exp = iat
             .saturating_add(self.lifetime_seconds)
             .min(viewer.expires_at_second);
-        let mut header = json!({"alg": "HS256", "typ": TYP});
-        if let Some(kid) = &self.kid {
-            header["kid"] = kid.as_str().into();
-        }
-        let mut claims = Map::from_iter([
-            ("iss".to_owned(), SESSION_ISSUER.into()),
-            ("aud".to_owned(), SESSION_ISSUER.into()),
-            (VOUCHER.to_owned(), viewer.issuer.as_str().into()),
-            ("sub".to_owned(), viewer.subject.as_str().into()),
-            ("iat".to_owned(), iat.into()),
-            ("exp".to_owned(), exp.into()),
-        ]);
-        // What rules may ask for; the rest of the token is of no use to anybody here.
-        let asked_for = viewer.claims.iter();
-        for (name, value) in asked_for.filter(|(name, _)| !OWN_CLAIMS.contains(&name.as_str())) {
-            claims.insert(name.clone(), value.clone());
+        let header = json!({"alg": key.algorithm().name(), "kid": key.kid, "typ": TYP});
+        let mut claims = json!({
+            "iss": SESSION_ISSUER,
+            "aud": SESSION_ISSUER,
+            "iat": iat,
+            "exp": exp,
+            "block": block,
+            "token": plan.retained(&viewer.claims),
+        });
+        if let Some(owner) = &viewer.owner {
+            claims["owner"] = owner.as_str().into();
         }
         let encode = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
-        let mut token = format!("{}.{}", encode(&header), encode(&Value::Object(claims)));
-        let signature = hmac::sign(&self.key, token.as_bytes());
+        let mut token = format!("{}.{}", encode(&header), encode(&claims));
+        let signature = signer
+            .sign(token.as_bytes())
+            .ok_or(NoSession::NoSigningKey)?;
         token.push('.');
-        token.push_str(&BASE64URL_NOPAD.encode(signature.as_ref()));
+        token.push_str(&BASE64URL_NOPAD.encode(&signature));
         match token.len() {
             bytes if bytes > MAX_SESSION_BYTES => Err(NoSession::TooLarge { bytes }),
             _ => Ok(SessionToken {
@@ -122,31 +287,155 @@ impl Mint {
             }),
         }
     }
+
+    /// Verifies signature, claims and times of a session's token.
+    pub(crate) fn verify(
+        &self,
+        now: i64,
+        header: &Header,
+        signing_input: &str,
+        signature: &[u8],
+        payload: &[u8],
+    ) -> Result<VerifiedSession, Refusal> {
+        let (keys, algorithm) = match header.alg.as_str() {
+            "ES256" => (&self.public, Algorithm::ES256),
+            "HS256" => (&self.secrets, Algorithm::HS256),
+            _ => return Err(Refusal::AlgorithmNotAllowed),
+        };
+        // Every session names its key.
+        let key = header
+            .kid
+            .as_deref()
+            .and_then(|kid| keys.find(Some(kid), algorithm, |_| true));
+        let key: &Material = key.ok_or(Refusal::UnknownKey)?;
+        if !key.verifies(signing_input.as_bytes(), signature) {
+            return Err(Refusal::BadSignature);
+        }
+        let mut claims = self
+            .plan
+            .parse(payload)
+            .map_err(|_| Refusal::MalformedToken(crate::refusal::Malformed::Claims))?;
+        let SessionClaims {
+            iss,
+            aud,
+            exp,
+            block,
+            owner,
+            token,
+        } = self.claims;
+        if claims.get(iss) != Some(&SESSION_ISSUER.into()) {
+            return Err(Refusal::UnknownIssuer);
+        }
+        if claims.get(aud) != Some(&SESSION_ISSUER.into()) {
+            return Err(Refusal::WrongAudience);
+        }
+        let exp = claims.get(exp).and_then(Value::as_i64);
+        let exp = exp.ok_or(Refusal::InvalidClaim { claim: "exp" })?;
+        if now >= exp {
+            return Err(Refusal::Expired { exp, now });
+        }
+        let owner = owner_claim(&claims, owner)?;
+        let Some(Value::String(block)) = claims.take(block) else {
+            return Err(Refusal::InvalidClaim { claim: "block" });
+        };
+        let Some(Value::Object(retained)) = claims.take(token) else {
+            return Err(Refusal::InvalidClaim { claim: "token" });
+        };
+        Ok(VerifiedSession {
+            block,
+            owner,
+            exp,
+            retained,
+        })
+    }
 }
 
-/// What is wrong with the secrets besides what is wrong with any: without a `kid` none could ever be added.
-pub(crate) fn faults(session: &Session) -> Vec<String> {
-    let keys = session.secrets.0.get("keys").and_then(Value::as_array);
-    let is_named = |key: &Value| key["kid"].is_string() && key["alg"] == "HS256";
-    let unnamed = keys.into_iter().flatten().enumerate();
-    unnamed
-        .filter(|(_, key)| !is_named(key))
-        .map(|(idx, _)| format!("keys[{idx}]: a session's secret has a `kid`, and is for HS256"))
-        .collect()
+fn owner_claim(claims: &ClaimSet, id: ClaimId) -> Result<Option<Owner>, Refusal> {
+    match claims.get(id) {
+        None => Ok(None),
+        Some(claim) => claim
+            .as_str()
+            .and_then(Owner::parse)
+            .map(Some)
+            .ok_or(Refusal::InvalidClaim { claim: "owner" }),
+    }
 }
 
-/// What a verifier trusts sessions as: an issuer like others, with secrets.
-pub(crate) fn issuer(session: &Session) -> Issuer {
-    Issuer {
-        issuer: SESSION_ISSUER.to_owned(),
-        audiences: Audiences::OneOf(vec![SESSION_ISSUER.to_owned()]),
-        algorithms: vec![Algorithm::HS256],
-        jwks: None,
-        published: None,
-        secrets: Some(session.secrets.clone()),
-        typ: Some(TYP.to_owned()),
-        claims: RequiredClaims::new(),
-        leeway_seconds: 0,
+impl Signer {
+    fn new(key: &SessionKey) -> Option<Self> {
+        match &key.material {
+            SessionKeyMaterial::ES256 { private, .. } => {
+                let der = private.as_ref()?.bytes();
+                EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, der)
+                    .ok()
+                    .map(Self::Ecdsa)
+            }
+            SessionKeyMaterial::HS256 { secret } => {
+                let key = hmac::Key::new(hmac::HMAC_SHA256, secret.bytes());
+                Some(Self::Hmac(key))
+            }
+        }
+    }
+
+    fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Ecdsa(pair) => {
+                let signature = pair.sign(&SystemRandom::new(), message).ok()?;
+                Some(signature.as_ref().to_vec())
+            }
+            Self::Hmac(key) => Some(hmac::sign(key, message).as_ref().to_vec()),
+        }
+    }
+}
+
+/// What is wrong with the keys, each and beside the others.
+fn check_keys(keys: &[SessionKey], faults: &mut Vec<Fault>) {
+    if keys.is_empty() {
+        faults.push(Fault::new("session.keys", "name at least one key"));
+    }
+    for (idx, key) in keys.iter().enumerate() {
+        let mut fault = |name: &str, message: String| {
+            faults.push(Fault::new(format!("session.keys[{idx}]{name}"), message));
+        };
+        if key.kid.is_empty() {
+            fault(".kid", "is empty; a session names its key".to_owned());
+        }
+        let set = json!({ "keys": [key.jwk()] });
+        let algorithm = key.algorithm();
+        let read = match algorithm {
+            Algorithm::HS256 => KeySet::secrets(&set, &[algorithm]),
+            _ => KeySet::public(&set, &[algorithm]),
+        };
+        if !key.kid.is_empty() {
+            for message in read.err().into_iter().flatten() {
+                let message = message.strip_prefix("keys[0]: ").unwrap_or(&message);
+                fault("", message.to_owned());
+            }
+        }
+        if let SessionKeyMaterial::ES256 {
+            public,
+            private: Some(private),
+        } = &key.material
+        {
+            let whole = SessionKey::from_private_der("", private.bytes()).map(|key| key.material);
+            if !matches!(whole, Ok(SessionKeyMaterial::ES256 { public: ours, .. }) if ours == *public)
+            {
+                fault("", "its private half is another key's".to_owned());
+            }
+        }
+        let earlier = &keys[..idx];
+        if earlier.iter().any(|other| other.kid == key.kid) {
+            fault(".kid", "another key has this kid".to_owned());
+        }
+        if earlier.iter().any(|other| other.from == key.from) {
+            fault(
+                ".from",
+                match key.from {
+                    None => "is missing: of several keys only one may sign from the start, so that it is clear which signs when".to_owned(),
+                    Some(_) => "another key begins to sign at the same time".to_owned(),
+                },
+            );
+        }
     }
 }
 

@@ -3,11 +3,13 @@
 //! An `UnverifiedToken` is what anybody may write: its header and claims choose the key that it is verified with,
 //! and are believed in nothing else. Only [`verify`](crate::verify) turns it into a viewer.
 
+use std::sync::LazyLock;
+
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 
+use crate::claims::{ClaimId, ClaimPlan, ClaimSet};
 use crate::config::TokenSource;
-use crate::members::Members;
 use crate::path::decode_octet;
 use crate::refusal::{Malformed, Refusal};
 use crate::request::{Lines, Request};
@@ -33,47 +35,77 @@ pub(crate) struct Header {
     pub(crate) typ: Option<String>,
 }
 
+/// Where the header's members are in their plan.
+struct HeaderMembers {
+    plan: ClaimPlan,
+    alg: ClaimId,
+    b64: ClaimId,
+    crit: ClaimId,
+    kid: ClaimId,
+    typ: ClaimId,
+}
+
+static HEADER: LazyLock<HeaderMembers> = LazyLock::new(|| {
+    let mut plan = ClaimPlan::default();
+    HeaderMembers {
+        alg: plan.read("alg"),
+        b64: plan.read("b64"),
+        crit: plan.read("crit"),
+        kid: plan.read("kid"),
+        typ: plan.read("typ"),
+        plan,
+    }
+});
+
 impl Header {
     fn parse(json: &[u8]) -> Result<Self, Refusal> {
         const MALFORMED: Refusal = Refusal::MalformedToken(Malformed::Header);
-        const MEMBERS: [&str; 5] = ["alg", "b64", "crit", "kid", "typ"];
-        let mut members = Members::parse(json, &MEMBERS).map_err(|_| MALFORMED)?;
+        let mut members = HEADER.plan.parse(json).map_err(|_| MALFORMED)?;
         // RFC 7515 §4.1.11: what must be understood and is not makes the token invalid. `b64` would say that the
         // payload is not base64url (RFC 7797).
-        if members.get("crit").is_some() || members.get("b64").is_some() {
+        if members.get(HEADER.crit).is_some() || members.get(HEADER.b64).is_some() {
             return Err(Refusal::CriticalHeader);
         }
-        let Some(Value::String(alg)) = members.take("alg") else {
+        let Some(Value::String(alg)) = members.take(HEADER.alg) else {
             return Err(MALFORMED);
         };
-        let mut text = |name| match members.take(name) {
+        let mut text = |id| match members.take(id) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err(MALFORMED),
         };
         Ok(Self {
             alg,
-            kid: text("kid")?,
-            typ: text("typ")?,
+            kid: text(HEADER.kid)?,
+            typ: text(HEADER.typ)?,
         })
     }
 }
 
-/// Looks for a token in the configured places, in order; the first place that has one decides.
+/// Looks for a token in the configured places, in order; the first place that has one decides. Answers with the token and
+/// the index of its place.
 pub(crate) fn find<'a>(
     request: &Request<'a>,
     sources: &[TokenSource],
-) -> Result<Option<&'a str>, Refusal> {
-    for source in sources {
+) -> Result<Option<(&'a str, usize)>, Refusal> {
+    for (idx, source) in sources.iter().enumerate() {
         let token = match source {
             TokenSource::Authorization => only(request.authorization.iter().filter_map(bearer)),
-            TokenSource::Cookie(name) => only(cookies(&request.cookie, name)),
+            TokenSource::Cookie(name) => only_one_text(cookies(&request.cookie, name)),
             TokenSource::Query(name) => {
                 only(parameters(request.querystring, name).filter(|value| !value.is_empty()))
             }
+            TokenSource::Header(name) => only(
+                request
+                    .other
+                    .lines(name)
+                    .iter()
+                    .map(|line| line.trim_matches(COOKIE_SPACE))
+                    .filter(|value| !value.is_empty()),
+            ),
         }?;
-        if token.is_some() {
-            return Ok(token);
+        if let Some(token) = token {
+            return Ok(Some((token, idx)));
         }
     }
     Ok(None)
@@ -85,6 +117,17 @@ fn only<'a>(mut tokens: impl Iterator<Item = &'a str>) -> Result<Option<&'a str>
         (token, None) => Ok(token),
         (_, Some(_)) => Err(Refusal::SeveralTokens),
     }
+}
+
+/// The same where one token may be there several times: a browser keeps a cookie of each path and domain that set it.
+fn only_one_text<'a>(
+    mut tokens: impl Iterator<Item = &'a str>,
+) -> Result<Option<&'a str>, Refusal> {
+    let token = tokens.next();
+    if tokens.any(|other| Some(other) != token) {
+        return Err(Refusal::SeveralTokens);
+    }
+    Ok(token)
 }
 
 impl<'a> UnverifiedToken<'a> {
@@ -109,10 +152,15 @@ impl<'a> UnverifiedToken<'a> {
         })
     }
 
-    /// What the token claims, as far as somebody will ask. Do not trust it: it only says where to look for the key.
-    pub(crate) fn claims(&self, asked_for: &[String]) -> Result<Members, Refusal> {
-        Members::parse(&self.payload, asked_for)
+    /// What the token claims, as far as `plan` asks. Do not trust it: it only says where to look for the key.
+    pub(crate) fn claims(&self, plan: &ClaimPlan) -> Result<ClaimSet, Refusal> {
+        plan.parse(&self.payload)
             .map_err(|_| Refusal::MalformedToken(Malformed::Claims))
+    }
+
+    /// The payload's bytes.
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.payload
     }
 }
 
@@ -142,9 +190,18 @@ fn cookies<'a>(lines: &Lines<'a>, name: &str) -> impl Iterator<Item = &'a str> {
         .flat_map(|line| line.split(';'))
         .filter_map(move |pair| {
             let (found, value) = pair.split_once('=')?;
-            (found.trim_matches(COOKIE_SPACE) == name).then(|| value.trim_matches(COOKIE_SPACE))
+            (found.trim_matches(COOKIE_SPACE) == name)
+                .then(|| unquoted(value.trim_matches(COOKIE_SPACE)))
         })
         .filter(|value| !value.is_empty())
+}
+
+/// A cookie's value may be quoted, and means the same (RFC 6265 §4.1.1).
+fn unquoted(value: &str) -> &str {
+    value
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(value)
 }
 
 /// The values of every query parameter of this name, as they were sent.
@@ -226,6 +283,23 @@ mod tests {
                 vec![("cookie", "__Host-gatepost=a; __Host-gatepost=b")],
                 Err(Refusal::SeveralTokens),
             ),
+            // The same token twice is one token, and quotes are not part of it.
+            (
+                vec![("cookie", "__Host-gatepost=a.b.c; __Host-gatepost=\"a.b.c\"")],
+                Ok(Some("a.b.c")),
+            ),
+            (
+                vec![
+                    ("cookie", "__Host-gatepost=a"),
+                    ("cookie", "__Host-gatepost=a; __Host-gatepost=b"),
+                ],
+                Err(Refusal::SeveralTokens),
+            ),
+            (
+                vec![("cookie", "__Host-gatepost=\"a.b.c")],
+                Ok(Some("\"a.b.c")),
+            ),
+            (vec![("cookie", "__Host-gatepost=\"\"")], Ok(None)),
             (
                 vec![("authorization", "Bearer a"), ("authorization", "Bearer b")],
                 Err(Refusal::SeveralTokens),
@@ -233,7 +307,40 @@ mod tests {
         ] {
             let headers: Headers = pairs.iter().copied().collect();
             let request = Request::from(&headers);
-            assert_eq!(find(&request, &sources), found, "{pairs:?}");
+            let token = find(&request, &sources).map(|found| found.map(|(token, _)| token));
+            assert_eq!(token, found, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn a_header_is_one_line_with_a_token() {
+        let sources = [TokenSource::Header("cf-access-jwt-assertion".to_owned())];
+        for (pairs, found) in [
+            (vec![], Ok(None)),
+            (vec![("cf-access-jwt-assertion", "")], Ok(None)),
+            (
+                vec![("cf-access-jwt-assertion", " a.b.c ")],
+                Ok(Some("a.b.c")),
+            ),
+            (
+                vec![("Cf-Access-Jwt-Assertion", "a.b.c")],
+                Ok(Some("a.b.c")),
+            ),
+            (
+                vec![
+                    ("cf-access-jwt-assertion", "a"),
+                    ("cf-access-jwt-assertion", "a"),
+                ],
+                Err(Refusal::SeveralTokens),
+            ),
+            // Two values in one line are no token, and are refused as such later.
+            (vec![("cf-access-jwt-assertion", "a,b")], Ok(Some("a,b"))),
+            (vec![("authorization", "Bearer a.b.c")], Ok(None)),
+        ] {
+            let headers: Headers = pairs.iter().copied().collect();
+            let request = Request::from(&headers);
+            let token = find(&request, &sources).map(|found| found.map(|(token, _)| token));
+            assert_eq!(token, found, "{pairs:?}");
         }
     }
 
@@ -259,7 +366,8 @@ mod tests {
                 querystring,
                 ..Request::default()
             };
-            assert_eq!(find(&request, &sources), found, "{querystring}");
+            let token = find(&request, &sources).map(|found| found.map(|(token, _)| token));
+            assert_eq!(token, found, "{querystring}");
         }
     }
 
@@ -324,7 +432,8 @@ mod tests {
                 },
             ),
         ] {
-            let claims = UnverifiedToken::parse(&token).and_then(|token| token.claims(&[]));
+            let claims = UnverifiedToken::parse(&token)
+                .and_then(|token| token.claims(&ClaimPlan::default()));
             assert_eq!(claims.err(), Some(refusal), "{token}");
         }
     }

@@ -1,46 +1,47 @@
 //! From a token to a viewer: the signature first, then every claim that says for whom and when it is.
 //!
 //! AWS-LC checks the signature, with a key that was parsed when it was configured or fetched. What a token must be
-//! besides is decided here, and a token that was decided on before is known by its whole text.
+//! besides is decided here and in [`issuers`](crate::issuers). A token that was decided on before is known by its whole
+//! text.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::config::{Algorithm, Audiences, Config, Fault, Issuer, RequiredClaims};
-use crate::identity::Viewer;
-use crate::key_ring::{KeyRing, Search};
-use crate::members::Members;
+use crate::claims::{ClaimId, ClaimPlan, ClaimSet};
+use crate::config::{Algorithm, Config, Fault, Issuer, PublishedKeys};
+use crate::identity::{OwnerNames, Viewer};
+pub(crate) use crate::issuers::IssuerNames;
+use crate::issuers::{self, IssuerBlock, StandardClaims};
+use crate::key_ring::{KeyRing, RingSettings, Search};
+use crate::keys::KeySet;
 use crate::refusal::Refusal;
-use crate::session::{self, MAX_LIFETIME_SECONDS, SESSION_ISSUER, VOUCHER};
-use crate::token::{Header, UnverifiedToken};
+use crate::session::{self, NoSession, SESSION_ISSUER, SessionToken, Sessions};
+use crate::token::UnverifiedToken;
 use crate::verdicts::VerdictCache;
 
 /// Numbers of seconds beyond this (the year 9999) are no times.
 const MAX_SECONDS: f64 = 253_402_300_799.0;
 
-/// The claims that are looked at whatever the configuration names.
-const CLAIMS: [&str; 9] = [
-    "iss", "sub", "aud", "exp", "nbf", "iat", "scope", "scp", VOUCHER,
-];
-
-/// Verifies the tokens of the configured issuers.
+/// Verifies the tokens of the configured issuers, and sessions.
 pub(crate) struct Verifier {
-    issuers: Vec<TrustedIssuer>,
-    /// The claims that are kept of a token.
-    asked_for: Vec<String>,
-    verdicts: VerdictCache<Verdict>,
+    blocks: Vec<IssuerBlock>,
+    rings: Vec<KeyRing>,
+    sessions: Option<Sessions>,
+    /// The claims that are read from a token.
+    plan: ClaimPlan,
+    standard: StandardClaims,
+    owners: OwnerNames,
+    cache: VerdictCache<Verdict>,
 }
 
-/// What a verified token says: whatever of it does not change with time.
+/// What a verified token says: everything about it that does not change with time.
 pub(crate) struct Verdict {
     pub(crate) viewer: Viewer,
     pub(crate) kid: Option<String>,
-    issuer_idx: usize,
-    /// Of the keys that it was verified with.
-    generation: u64,
+    /// The ring whose key verified it, and the ring's generation then; none for secrets, which do not change.
+    ring: Option<(usize, u64)>,
     exp: i64,
     nbf: Option<i64>,
 }
@@ -48,357 +49,517 @@ pub(crate) struct Verdict {
 /// Why there is no viewer, and what a log may say of the token.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Unverified {
-    Rejected {
-        refusal: Refusal,
-        issuer: Option<String>,
-        kid: Option<String>,
-    },
+    Rejected(Rejection),
     NeedKeys(NeedKeys),
+}
+
+/// A refused token.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Rejection {
+    pub(crate) refusal: Refusal,
+    /// The name of its issuer block.
+    pub(crate) issuer: Option<String>,
+    pub(crate) kid: Option<String>,
+    /// Whether its issuer's keys can be replaced by a fetch.
+    pub(crate) keys_may_change: bool,
 }
 
 /// The keys of an issuer are needed, and the host may fetch them.
 ///
-/// It does so once for everybody who waits, hands them to [`Authorizer::accept_keys`](crate::Authorizer::accept_keys)
+/// It does so once for all who wait, hands them to [`Authorizer::accept_keys`](crate::Authorizer::accept_keys)
 /// or reports [`Authorizer::keys_not_fetched`](crate::Authorizer::keys_not_fetched), and asks for the decision again.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NeedKeys {
-    /// The issuer.
+    /// The name of an issuer block that needs them, for logs.
     pub issuer: String,
-    /// Where it publishes its keys.
+    /// Where they are published: this identifies the set.
     pub url: String,
-}
-
-struct TrustedIssuer {
-    name: String,
-    audiences: Audiences,
-    algorithms: Vec<Algorithm>,
-    keys: KeyRing,
-    typ: Option<String>,
-    claims: RequiredClaims,
-    leeway_seconds: i64,
+    /// How long the fetch may take, in milliseconds.
+    pub timeout_ms: u32,
 }
 
 impl Verifier {
-    /// A verifier of these issuers' tokens. Of a token it keeps the claims that `rules` name, besides its own.
-    pub(crate) fn new<'a>(
-        config: &'a Config,
-        rules: impl Iterator<Item = &'a str>,
-        faults: &mut Vec<Fault>,
-    ) -> Self {
-        let asked_for: BTreeSet<&str> = config
-            .issuers
-            .iter()
-            .flat_map(|issuer| issuer.claims.keys())
-            .map(String::as_str)
-            .chain(rules)
-            .chain(CLAIMS)
-            .collect();
-        let mut trusted: Vec<TrustedIssuer> = Vec::with_capacity(config.issuers.len() + 1);
-        for (idx, issuer) in config.issuers.iter().enumerate() {
-            let mut fault = |name: &str, message: &str| {
+    /// A verifier of these issuers' tokens. Of a token it reads the claims that `plan` holds, besides its own.
+    pub(crate) fn new(config: &Config, mut plan: ClaimPlan, faults: &mut Vec<Fault>) -> Self {
+        faults.extend(issuers::faults(&config.issuers));
+        let has_tenants = config.issuers.iter().any(|issuer| issuer.tenants.is_some());
+        let standard = StandardClaims::plan(&mut plan, has_tenants);
+        let (rings, ring_of) = read_rings(&config.issuers, faults);
+        let blocks = config.issuers.iter().enumerate().map(|(idx, issuer)| {
+            let mut fault = |name: &str, message: String| {
                 faults.push(Fault::new(format!("issuers[{idx}].{name}"), message));
             };
-            if issuer.issuer.is_empty() {
-                fault("issuer", "it is empty");
-            }
-            if issuer.issuer == SESSION_ISSUER {
-                fault("issuer", "sessions have this name, write that of your own");
-            }
-            if trusted.iter().any(|known| known.name == issuer.issuer) {
-                fault("issuer", "this issuer is configured twice");
-            }
-            if matches!(&issuer.audiences, Audiences::OneOf(names) if names.is_empty()) {
-                fault(
-                    "audiences",
-                    "name at least one audience, or write \"any\" to skip the check",
-                );
-            }
-            if issuer.algorithms.is_empty() {
-                fault("algorithms", "name at least one algorithm");
-            }
-            for (claim, _) in issuer.claims.iter().filter(|(_, values)| values.is_empty()) {
-                fault(
-                    &format!("claims.{claim}"),
-                    "name at least one value, or no token will do",
-                );
-            }
-            let (keys, found) = KeyRing::new(issuer);
-            // Without an algorithm there is nothing that a key could be for.
-            if !issuer.algorithms.is_empty() {
-                for (key, message) in found {
-                    fault(key, &message);
-                }
-            }
-            trusted.push(TrustedIssuer::new(issuer, keys));
-        }
-        if let Some(session) = &config.session {
-            if session.lifetime_seconds == 0 || session.lifetime_seconds > MAX_LIFETIME_SECONDS {
-                let message = "a session lasts at least a second and at most 12h";
-                faults.push(Fault::new("session.lifetime", message));
-            }
-            let issuer = session::issuer(session);
-            let (keys, found) = KeyRing::new(&issuer);
-            let found = found.into_iter().map(|(_, message)| message);
-            for message in found.chain(session::faults(session)) {
-                faults.push(Fault::new("session.secrets", message));
-            }
-            trusted.push(TrustedIssuer::new(&issuer, keys));
-        }
+            let secrets = read_secrets(issuer, &mut fault);
+            IssuerBlock::new(issuer, ring_of[idx], secrets, &mut plan, &mut fault)
+        });
+        let blocks = blocks.collect();
+        let sessions = config
+            .session
+            .as_ref()
+            .map(|session| Sessions::new(session, faults));
         Self {
-            issuers: trusted,
-            asked_for: asked_for.into_iter().map(str::to_owned).collect(),
-            verdicts: VerdictCache::new(),
+            blocks,
+            rings,
+            sessions,
+            plan,
+            standard,
+            owners: OwnerNames::new(config.owner_secret.as_ref()),
+            cache: VerdictCache::new(),
         }
+    }
+
+    /// The claims that are read from a token.
+    pub(crate) fn plan(&self) -> &ClaimPlan {
+        &self.plan
+    }
+
+    /// What an issuer block is called.
+    pub(crate) fn block_name(&self, block: usize) -> &str {
+        &self.blocks[block].name
+    }
+
+    /// Makes a session of the token that a viewer came with.
+    pub(crate) fn start_session(
+        &self,
+        now: Timestamp,
+        viewer: &Viewer,
+    ) -> Result<SessionToken, NoSession> {
+        let sessions = self.sessions.as_ref().ok_or(NoSession::NotConfigured)?;
+        sessions.make(now, viewer, self.block_name(viewer.block), &self.plan)
+    }
+
+    /// Whether sessions are configured.
+    pub(crate) fn has_sessions(&self) -> bool {
+        self.sessions.is_some()
     }
 
     /// Verifies a token as of `now`.
     pub(crate) fn verify(&self, now: Timestamp, token: &str) -> Result<Arc<Verdict>, Unverified> {
         let now = now.as_second();
-        if let Some(verdict) = self.verdicts.get(token) {
-            let issuer = &self.issuers[verdict.issuer_idx];
-            let still_holds =
-                verdict.generation == issuer.keys.generation() && !issuer.keys.wanted(now);
+        if let Some(verdict) = self.cache.get(token) {
+            let still_holds = verdict
+                .ring
+                .is_none_or(|(ring, generation)| self.rings[ring].still_vouches(now, generation));
             if still_holds {
-                match issuer.verify_times(now, verdict.exp, verdict.nbf) {
+                match self.check_times(now, &verdict) {
                     Ok(()) => return Ok(verdict),
-                    Err(Refusal::Expired { .. }) => self.verdicts.forget(token),
-                    Err(refusal) => return Err(issuer.rejected(refusal, verdict.kid.clone())),
+                    Err(Refusal::Expired { .. }) => self.cache.forget(token),
+                    Err(refusal) => {
+                        let block = verdict.viewer.block;
+                        return Err(self.rejected(block, refusal, verdict.kid.clone()));
+                    }
                 }
             }
         }
         let verdict = Arc::new(self.verify_anew(now, token)?);
-        self.verdicts.put(token, verdict.clone());
+        self.cache.put(token, verdict.clone());
         Ok(verdict)
+    }
+
+    fn check_times(&self, now: i64, verdict: &Verdict) -> Result<(), Refusal> {
+        if verdict.viewer.is_session {
+            // A session has no leeway: we made it, by our own clock.
+            return if now < verdict.exp {
+                Ok(())
+            } else {
+                let exp = verdict.exp;
+                Err(Refusal::Expired { exp, now })
+            };
+        }
+        self.blocks[verdict.viewer.block].check_times(now, verdict.exp, verdict.nbf)
     }
 
     fn verify_anew(&self, now: i64, token: &str) -> Result<Verdict, Unverified> {
         let token = UnverifiedToken::parse(token)?;
-        let claims = token.claims(&self.asked_for)?;
-        let issuer_name = text_claim(&claims, "iss")?;
-        let (issuer_idx, issuer) = self
-            .issuers
-            .iter()
-            .enumerate()
-            .find(|(_, issuer)| issuer.name == issuer_name)
-            .ok_or(Refusal::UnknownIssuer)?;
-        let generation = issuer.verify_signature(now, &token)?;
-        let Header { kid, typ, .. } = token.header;
-        issuer
-            .verify_type(typ.as_deref())
-            .and_then(|()| issuer.verify_claims(now, claims, &self.issuers))
-            .map(|(viewer, exp, nbf)| Verdict {
-                viewer,
-                kid: kid.clone(),
-                issuer_idx,
-                generation,
-                exp,
-                nbf,
-            })
-            .map_err(|refusal| issuer.rejected(refusal, kid))
-    }
-
-    /// Takes the keys that were fetched for an issuer.
-    pub(crate) fn accept_keys(
-        &self,
-        now: Timestamp,
-        issuer: &str,
-        jwks: &Value,
-    ) -> Result<Vec<String>, Vec<String>> {
-        match self.issuer(issuer) {
-            Some(issuer) => issuer.keys.accept(now.as_second(), jwks),
-            None => Err(vec!["no issuer of this name is configured".to_owned()]),
+        if let Some(sessions) = &self.sessions
+            && token.header.typ.as_deref() == Some(session::TYP)
+        {
+            return self.verify_session(now, sessions, token);
         }
-    }
-
-    /// Notes that an issuer's keys could not be fetched.
-    pub(crate) fn keys_not_fetched(&self, now: Timestamp, issuer: &str) {
-        if let Some(issuer) = self.issuer(issuer) {
-            issuer.keys.fetch_failed(now.as_second());
+        let claims = token.claims(&self.plan)?;
+        let iss = match claims.get(self.standard.iss) {
+            None => return Err(Refusal::MissingClaim { claim: "iss" }.into()),
+            Some(Value::String(iss)) if !iss.is_empty() => iss.clone(),
+            Some(_) => return Err(Refusal::InvalidClaim { claim: "iss" }.into()),
+        };
+        let idx = self.find_block(&iss, &token, &claims)?;
+        let block = &self.blocks[idx];
+        let ring = self.verify_signature(now, idx, &iss, &token)?;
+        let kid = token.header.kid;
+        let rejected = |refusal| self.rejected(idx, refusal, kid.clone());
+        block
+            .check_type(token.header.typ.as_deref())
+            .map_err(rejected)?;
+        let (exp, nbf) = self
+            .check_time_claims(now, block, &claims)
+            .map_err(rejected)?;
+        // A `sub` of another type than RFC 7519 gives it is refused, whether or not it is the subject.
+        if matches!(claims.get(self.standard.sub), Some(sub) if !sub.is_string()) {
+            return Err(rejected(Refusal::InvalidClaim { claim: "sub" }));
         }
-    }
-
-    /// All keys that are due to be fetched.
-    pub(crate) fn wanted_keys(&self, now: Timestamp) -> Vec<NeedKeys> {
-        self.issuers
-            .iter()
-            .filter(|issuer| issuer.keys.wanted(now.as_second()))
-            .filter_map(TrustedIssuer::need_keys)
-            .collect()
-    }
-
-    fn issuer(&self, name: &str) -> Option<&TrustedIssuer> {
-        self.issuers.iter().find(|issuer| issuer.name == name)
-    }
-}
-
-/// Before the issuer is known there is nothing to say of the token.
-impl From<Refusal> for Unverified {
-    fn from(refusal: Refusal) -> Self {
-        Self::Rejected {
-            refusal,
-            issuer: None,
-            kid: None,
-        }
-    }
-}
-
-impl TrustedIssuer {
-    fn new(issuer: &Issuer, keys: KeyRing) -> Self {
-        Self {
-            name: issuer.issuer.clone(),
-            audiences: issuer.audiences.clone(),
-            algorithms: issuer.algorithms.clone(),
-            keys,
-            typ: issuer.typ.clone(),
-            claims: issuer.claims.clone(),
-            leeway_seconds: issuer.leeway_seconds.into(),
-        }
-    }
-
-    fn rejected(&self, refusal: Refusal, kid: Option<String>) -> Unverified {
-        Unverified::Rejected {
-            refusal,
-            issuer: Some(self.name.clone()),
+        block
+            .check_claims(&claims, &self.standard, &self.plan)
+            .map_err(rejected)?;
+        let subject = block.subject(&claims, &self.plan).map_err(rejected)?;
+        let owner = subject
+            .as_ref()
+            .map(|subject| block.owner(&self.owners, &iss, subject, &self.plan));
+        let viewer = Viewer {
+            issuer: iss,
+            subject,
+            owner,
+            block: idx,
+            claims,
+            is_session: false,
+            expires_at_second: block.accepted_until(exp),
+        };
+        Ok(Verdict {
+            viewer,
             kid,
-        }
-    }
-
-    fn need_keys(&self) -> Option<NeedKeys> {
-        self.keys.url().map(|url| NeedKeys {
-            issuer: self.name.clone(),
-            url: url.to_owned(),
+            ring,
+            exp,
+            nbf,
         })
     }
 
-    /// Answers with the generation of the keys.
-    fn verify_signature(&self, now: i64, token: &UnverifiedToken<'_>) -> Result<u64, Unverified> {
+    /// The block that a token is for. Where an issuer has several, what the token says of itself chooses among them, and
+    /// only the chosen block's keys are tried; it is believed in nothing else before its signature is verified.
+    fn find_block(
+        &self,
+        iss: &str,
+        token: &UnverifiedToken<'_>,
+        claims: &ClaimSet,
+    ) -> Result<usize, Refusal> {
+        let mut candidates = self
+            .blocks
+            .iter()
+            .enumerate()
+            .filter(|(_, block)| block.is_for(iss));
+        let (first, _) = candidates.next().ok_or(Refusal::UnknownIssuer)?;
+        if candidates.next().is_none() {
+            return Ok(first);
+        }
+        // How far each gets with the token; where none accepts it, the one that comes closest says why.
+        let closeness = |block: &IssuerBlock| {
+            let fits = block
+                .check_type(token.header.typ.as_deref())
+                .and_then(|()| block.check_claims(claims, &self.standard, &self.plan));
+            match fits {
+                Ok(()) => 3,
+                Err(Refusal::UnexpectedClaim { .. }) => 2,
+                Err(Refusal::UnexpectedType) => 0,
+                Err(_) => 1,
+            }
+        };
+        let (mut closest, mut best, mut n_best) = (first, -1, 0);
+        for (idx, block) in self.blocks.iter().enumerate() {
+            if !block.is_for(iss) {
+                continue;
+            }
+            let found = closeness(block);
+            if found > best {
+                (closest, best, n_best) = (idx, found, 1);
+            } else if found == best {
+                n_best += 1;
+            }
+        }
+        if best == 3 && n_best > 1 {
+            return Err(Refusal::SeveralIssuers);
+        }
+        Ok(closest)
+    }
+
+    /// Answers with the ring whose key it was, and the ring's generation.
+    fn verify_signature(
+        &self,
+        now: i64,
+        idx: usize,
+        iss: &str,
+        token: &UnverifiedToken<'_>,
+    ) -> Result<Option<(usize, u64)>, Unverified> {
+        let block = &self.blocks[idx];
         let kid = token.header.kid.as_deref();
-        let rejected = |refusal| Err(self.rejected(refusal, token.header.kid.clone()));
+        let rejected = |refusal| Err(self.rejected(idx, refusal, token.header.kid.clone()));
+        let verifies = |key: &crate::keys::Material| {
+            key.verifies(token.signing_input.as_bytes(), &token.signature)
+        };
         // The configuration chooses the algorithms, never the token (RFC 8725 §3.1): `none` is not a name we know.
         let Some(algorithm) = Algorithm::from_name(&token.header.alg)
-            .filter(|algorithm| self.algorithms.contains(algorithm))
+            .filter(|algorithm| block.algorithms.contains(algorithm))
         else {
             return rejected(Refusal::AlgorithmNotAllowed);
         };
-        if algorithm != Algorithm::HS256
-            && self.keys.wanted(now)
-            && let Some(need) = self.need_keys()
+        if algorithm == Algorithm::HS256 {
+            return match block.secrets.find(kid, algorithm, |_| true) {
+                None => rejected(Refusal::UnknownKey),
+                Some(secret) if verifies(secret) => Ok(None),
+                Some(_) => rejected(Refusal::BadSignature),
+            };
+        }
+        let Some((ring_idx, ring)) = block.ring.map(|ring| (ring, &self.rings[ring])) else {
+            return rejected(Refusal::UnknownKey);
+        };
+        if ring.refresh_due(now)
+            && let Some(need) = self.need_keys(ring_idx)
         {
             return Err(Unverified::NeedKeys(need));
         }
-        let search = self.keys.with_key(now, kid, algorithm, |key, generation| {
-            key.verifies(token.signing_input.as_bytes(), &token.signature)
-                .then_some(generation)
+        let is_for = |key_issuer: &str| block.key_is_for(key_issuer, iss);
+        let search = ring.with_key(now, kid, algorithm, is_for, |key, generation| {
+            verifies(key).then_some(generation)
         });
         match search {
-            Search::Found(Some(generation)) => Ok(generation),
+            Search::Found(Some(generation)) => Ok(Some((ring_idx, generation))),
             Search::Found(None) => rejected(Refusal::BadSignature),
             Search::Unknown => rejected(Refusal::UnknownKey),
             Search::Unavailable => rejected(Refusal::KeysUnavailable),
-            Search::Fetch => match self.need_keys() {
+            Search::Fetch => match self.need_keys(ring_idx) {
                 Some(need) => Err(Unverified::NeedKeys(need)),
                 None => rejected(Refusal::UnknownKey),
             },
         }
     }
 
-    /// An ID token is no access token, though the same key signs both (RFC 8725 §3.11).
-    fn verify_type(&self, typ: Option<&str>) -> Result<(), Refusal> {
-        let Some(wanted) = &self.typ else {
-            return Ok(());
-        };
-        // RFC 7515 §4.1.9: a media type, whose `application/` may be left out.
-        let short = |typ: &str| {
-            let typ = typ.to_ascii_lowercase();
-            typ.strip_prefix("application/")
-                .map_or(typ.clone(), str::to_owned)
-        };
-        match typ {
-            Some(typ) if short(typ) == short(wanted) => Ok(()),
-            _ => Err(Refusal::UnexpectedType),
-        }
-    }
-
-    fn verify_times(&self, now: i64, exp: i64, nbf: Option<i64>) -> Result<(), Refusal> {
-        if now >= exp.saturating_add(self.leeway_seconds) {
-            return Err(Refusal::Expired { exp, now });
-        }
-        match nbf {
-            Some(nbf) if now < nbf.saturating_sub(self.leeway_seconds) => {
-                Err(Refusal::NotYetValid { nbf, now })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn verify_claims(
+    fn check_time_claims(
         &self,
         now: i64,
-        claims: Members,
-        all: &[Self],
-    ) -> Result<(Viewer, i64, Option<i64>), Refusal> {
-        let exp = time_claim(&claims, "exp", f64::floor)?
+        block: &IssuerBlock,
+        claims: &ClaimSet,
+    ) -> Result<(i64, Option<i64>), Refusal> {
+        let exp = time_claim(claims, self.standard.exp, "exp", f64::floor)?
             .ok_or(Refusal::MissingClaim { claim: "exp" })?;
-        let nbf = time_claim(&claims, "nbf", f64::ceil)?;
-        self.verify_times(now, exp, nbf)?;
-        time_claim(&claims, "iat", f64::floor)?;
-        let audiences = audience_claim(&claims)?;
-        match &self.audiences {
-            Audiences::Any => {}
-            Audiences::OneOf(ours) => {
-                if audiences.is_empty() {
-                    return Err(Refusal::MissingClaim { claim: "aud" });
-                }
-                if !audiences
-                    .iter()
-                    .any(|audience| ours.iter().any(|our| our == audience))
-                {
-                    return Err(Refusal::WrongAudience);
-                }
-            }
-        }
-        let subject = text_claim(&claims, "sub")?.to_owned();
-        let viewer = if self.name == SESSION_ISSUER {
-            // Who vouched for it has to be trusted still; and a session does not vouch for another.
-            let voucher = text_claim(&claims, VOUCHER)?;
-            let is_trusted = |issuer: &Self| issuer.name == voucher && voucher != SESSION_ISSUER;
-            let voucher = all
-                .iter()
-                .find(|issuer| is_trusted(issuer))
-                .ok_or(Refusal::InvalidClaim { claim: VOUCHER })?;
-            Viewer {
-                is_session: true,
-                ..Viewer::new(&voucher.name, subject, claims, exp)
-            }
-        } else {
-            let accepted_until = exp.saturating_add(self.leeway_seconds);
-            Viewer::new(&self.name, subject, claims, accepted_until)
+        let nbf = time_claim(claims, self.standard.nbf, "nbf", f64::ceil)?;
+        block.check_times(now, exp, nbf)?;
+        time_claim(claims, self.standard.iat, "iat", f64::floor)?;
+        Ok((exp, nbf))
+    }
+
+    /// A session is held against the block that accepted its token as that block is configured now.
+    fn verify_session(
+        &self,
+        now: i64,
+        sessions: &Sessions,
+        token: UnverifiedToken<'_>,
+    ) -> Result<Verdict, Unverified> {
+        let kid = token.header.kid.clone();
+        let rejected = |issuer: &str, refusal| {
+            Unverified::Rejected(Rejection {
+                refusal,
+                issuer: Some(issuer.to_owned()),
+                kid: kid.clone(),
+                keys_may_change: false,
+            })
         };
-        match viewer.missing_claim(&self.claims) {
-            None => Ok((viewer, exp, nbf)),
-            Some(claim) => Err(Refusal::UnexpectedClaim {
-                claim: claim.to_owned(),
-            }),
+        let verified = sessions
+            .verify(
+                now,
+                &token.header,
+                token.signing_input,
+                &token.signature,
+                token.payload(),
+            )
+            .map_err(|refusal| rejected(SESSION_ISSUER, refusal))?;
+        let found = self
+            .blocks
+            .iter()
+            .position(|block| block.name == verified.block);
+        let idx = found.ok_or_else(|| rejected(SESSION_ISSUER, Refusal::UnknownIssuer))?;
+        let block = &self.blocks[idx];
+        let of_block = |refusal| rejected(&block.name, refusal);
+        let claims = self.plan.restore(verified.retained);
+        block
+            .check_claims(&claims, &self.standard, &self.plan)
+            .map_err(of_block)?;
+        let iss = claims.get(self.standard.iss).and_then(Value::as_str);
+        let viewer = Viewer {
+            issuer: iss.unwrap_or_default().to_owned(),
+            subject: block.subject(&claims, &self.plan).map_err(of_block)?,
+            owner: verified.owner,
+            block: idx,
+            claims,
+            is_session: true,
+            expires_at_second: verified.exp,
+        };
+        Ok(Verdict {
+            viewer,
+            kid: token.header.kid,
+            ring: None,
+            exp: verified.exp,
+            nbf: None,
+        })
+    }
+
+    /// Takes the keys that were fetched from an address.
+    pub(crate) fn accept_keys(
+        &self,
+        now: Timestamp,
+        url: &str,
+        jwks: &Value,
+    ) -> Result<Vec<String>, Vec<String>> {
+        match self.ring_at(url) {
+            Some(ring) => ring.accept(now.as_second(), jwks),
+            None => Err(vec!["no issuer publishes its keys there".to_owned()]),
         }
+    }
+
+    /// Notes that the keys of an address could not be fetched.
+    pub(crate) fn keys_not_fetched(&self, now: Timestamp, url: &str) {
+        if let Some(ring) = self.ring_at(url) {
+            ring.fetch_failed(now.as_second());
+        }
+    }
+
+    /// All keys that are due for a fetch.
+    pub(crate) fn wanted_keys(&self, now: Timestamp) -> Vec<NeedKeys> {
+        let due = |ring: &usize| self.rings[*ring].refresh_due(now.as_second());
+        (0..self.rings.len())
+            .filter(due)
+            .filter_map(|ring| self.need_keys(ring))
+            .collect()
+    }
+
+    fn ring_at(&self, url: &str) -> Option<&KeyRing> {
+        let is_there = |published: &PublishedKeys| published.url == url;
+        self.rings
+            .iter()
+            .find(|ring| ring.published().is_some_and(is_there))
+    }
+
+    fn need_keys(&self, ring: usize) -> Option<NeedKeys> {
+        let published = self.rings[ring].published()?;
+        let block = self.blocks.iter().find(|block| block.ring == Some(ring))?;
+        Some(NeedKeys {
+            issuer: block.name.clone(),
+            url: published.url.clone(),
+            timeout_ms: published.timeout_ms,
+        })
+    }
+
+    fn rejected(&self, block: usize, refusal: Refusal, kid: Option<String>) -> Unverified {
+        let block = &self.blocks[block];
+        let is_published = |ring: usize| self.rings[ring].published().is_some();
+        Unverified::Rejected(Rejection {
+            refusal,
+            issuer: Some(block.name.clone()),
+            kid,
+            keys_may_change: block.ring.is_some_and(is_published),
+        })
     }
 }
 
-/// A claim that must be there and be a text with something in it.
-fn text_claim<'a>(claims: &'a Members, claim: &'static str) -> Result<&'a str, Refusal> {
-    match claims.get(claim) {
-        None => Err(Refusal::MissingClaim { claim }),
-        Some(Value::String(text)) if !text.is_empty() => Ok(text),
-        Some(_) => Err(Refusal::InvalidClaim { claim }),
+/// Before the issuer is known there is nothing to say of the token.
+impl From<Refusal> for Unverified {
+    fn from(refusal: Refusal) -> Self {
+        Self::Rejected(Rejection {
+            refusal,
+            issuer: None,
+            kid: None,
+            keys_may_change: false,
+        })
     }
+}
+
+/// The key rings, one for each address and one for each block without, and the ring of each block.
+fn read_rings(issuers: &[Issuer], faults: &mut Vec<Fault>) -> (Vec<KeyRing>, Vec<Option<usize>>) {
+    let mut rings = Vec::new();
+    let mut ring_of: Vec<Option<usize>> = vec![None; issuers.len()];
+    for (idx, issuer) in issuers.iter().enumerate() {
+        let mut fault = |name: &str, message: String| {
+            faults.push(Fault::new(format!("issuers[{idx}].{name}"), message));
+        };
+        let names_keys = issuer.jwks.is_some() || issuer.published.is_some();
+        let is_public = |algorithm: &&Algorithm| **algorithm != Algorithm::HS256;
+        if !issuer
+            .algorithms
+            .iter()
+            .any(|algorithm| is_public(&algorithm))
+        {
+            if names_keys && !issuer.algorithms.is_empty() {
+                let message = "HS256 has no public keys: name another algorithm besides";
+                fault("jwks", message.to_owned());
+            }
+            continue;
+        }
+        if !names_keys {
+            let message = "is missing: the algorithms need public keys";
+            fault("jwks", message.to_owned());
+            continue;
+        }
+        let at = issuer.published.as_ref().map(|published| &published.url);
+        let shares = |other: &Issuer| {
+            at.is_some() && other.published.as_ref().map(|published| &published.url) == at
+        };
+        if let Some(first) =
+            (0..idx).find(|first| shares(&issuers[*first]) && ring_of[*first].is_some())
+        {
+            ring_of[idx] = ring_of[first];
+            if issuer.published != issuers[first].published {
+                let message = format!(
+                    "issuers[{first}] has the same address: give both the same max_age, timeout and max_stale"
+                );
+                fault("jwks", message);
+            }
+            if issuer.jwks.is_some() && issuer.jwks != issuers[first].jwks {
+                let message = format!("issuers[{first}] has the same address with other keys");
+                fault("jwks.file", message);
+            }
+            continue;
+        }
+        let sharing = issuers.iter().filter(|other| shares(other));
+        let mut algorithms: Vec<_> = issuer
+            .algorithms
+            .iter()
+            .chain(sharing.flat_map(|other| &other.algorithms))
+            .filter(is_public)
+            .copied()
+            .collect();
+        algorithms.sort_unstable_by_key(|algorithm| algorithm.name());
+        algorithms.dedup();
+        let settings = RingSettings {
+            algorithms,
+            jwks: issuer.jwks.as_ref(),
+            jwks_as_of: issuer.jwks_as_of,
+            published: issuer.published.as_ref(),
+        };
+        ring_of[idx] = Some(rings.len());
+        rings.push(KeyRing::new(&settings, &mut fault));
+    }
+    (rings, ring_of)
+}
+
+/// The secrets of a block, for HS256.
+fn read_secrets(issuer: &Issuer, fault: &mut dyn FnMut(&str, String)) -> KeySet {
+    let is_shared = issuer.algorithms.contains(&Algorithm::HS256);
+    let Some(secrets) = &issuer.secrets else {
+        if is_shared {
+            fault("algorithms", "HS256 needs `secrets`".to_owned());
+        }
+        return KeySet::default();
+    };
+    if !is_shared {
+        // Without an algorithm there is nothing that a secret could be for.
+        if !issuer.algorithms.is_empty() {
+            let message = "are for HS256 only: add it to `algorithms`";
+            fault("secrets", message.to_owned());
+        }
+        return KeySet::default();
+    }
+    KeySet::secrets(&secrets.0, &[Algorithm::HS256]).unwrap_or_else(|found| {
+        found
+            .into_iter()
+            .for_each(|message| fault("secrets", message));
+        KeySet::default()
+    })
 }
 
 /// A `NumericDate` (RFC 7519 §2), if it is there, rounded to whole seconds to the token's disadvantage.
 fn time_claim(
-    claims: &Members,
+    claims: &ClaimSet,
+    id: ClaimId,
     claim: &'static str,
     round: fn(f64) -> f64,
 ) -> Result<Option<i64>, Refusal> {
-    let Some(value) = claims.get(claim) else {
+    let Some(value) = claims.get(id) else {
         return Ok(None);
     };
     let seconds = value
@@ -409,20 +570,6 @@ fn time_claim(
     #[allow(clippy::cast_possible_truncation)]
     let whole = round(seconds) as i64;
     Ok(Some(whole))
-}
-
-/// The audiences: one text or an array of texts (RFC 7519 §4.1.3); none if the claim is absent.
-fn audience_claim(claims: &Members) -> Result<Vec<&str>, Refusal> {
-    const INVALID: Refusal = Refusal::InvalidClaim { claim: "aud" };
-    match claims.get("aud") {
-        None => Ok(Vec::new()),
-        Some(Value::String(audience)) => Ok(vec![audience]),
-        Some(Value::Array(audiences)) => audiences
-            .iter()
-            .map(|audience| audience.as_str().ok_or(INVALID))
-            .collect(),
-        Some(_) => Err(INVALID),
-    }
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ use anyhow::Context as _;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use data_encoding::BASE64URL_NOPAD;
-use edge_auth::config::{Algorithm, Audiences, Issuer, RequiredClaims};
+use edge_auth::config::{Access, Algorithm, Audiences, Issuer, RuleIssuers};
 use jiff::{SignedDuration, Timestamp};
+use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -23,7 +24,9 @@ const KEY_FILE: &str = "issuer-key.p8";
 
 /// An issuer with its private key.
 pub(crate) struct DevIssuer {
-    key: EcdsaKeyPair,
+    key: EncodingKey,
+    /// An uncompressed point.
+    public_key: Vec<u8>,
     kid: String,
 }
 
@@ -67,14 +70,17 @@ impl DevIssuer {
     fn from_pkcs8(pkcs8: &[u8]) -> anyhow::Result<Self> {
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8)
             .map_err(|error| anyhow::anyhow!("the key is not usable: {error}"))?;
-        let kid = BASE64URL_NOPAD.encode(&Sha256::digest(key.public_key())[..9]);
-        Ok(Self { key, kid })
+        Ok(Self {
+            kid: BASE64URL_NOPAD.encode(&Sha256::digest(key.public_key())[..9]),
+            public_key: key.public_key().as_ref().to_vec(),
+            key: EncodingKey::from_ec_der(pkcs8),
+        })
     }
 
     /// The public key as a JWK Set.
     pub(crate) fn jwks(&self) -> Value {
-        // An uncompressed point: 0x04, then both coordinates.
-        let (x, y) = self.key.public_key().as_ref()[1..].split_at(32);
+        // 0x04, then both coordinates.
+        let (x, y) = self.public_key[1..].split_at(32);
         json!({"keys": [{
             "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": self.kid,
             "x": BASE64URL_NOPAD.encode(x),
@@ -89,11 +95,22 @@ impl DevIssuer {
             audiences: Audiences::OneOf(vec![AUDIENCE.to_owned()]),
             algorithms: vec![Algorithm::ES256],
             jwks: Some(self.jwks()),
-            published: None,
-            secrets: None,
-            typ: None,
-            claims: RequiredClaims::new(),
-            leeway_seconds: 0,
+            ..Issuer::default()
+        }
+    }
+
+    /// Makes a configuration trust it beside the configured issuers, in whose place it is: what a rule asks of their
+    /// tokens it may grant, too.
+    pub(crate) fn join(&self, config: &mut edge_auth::Config) {
+        config.issuers.push(self.configuration());
+        for rule in &mut config.rules {
+            match &mut rule.issuers {
+                RuleIssuers::OneOf(names) => names.push(ISSUER.to_owned()),
+                RuleIssuers::Unnamed if rule.access != Access::Anyone => {
+                    rule.issuers = RuleIssuers::Any;
+                }
+                RuleIssuers::Unnamed | RuleIssuers::Any => {}
+            }
         }
     }
 
@@ -116,21 +133,16 @@ impl DevIssuer {
             ),
         ]);
         claims.extend(extra);
-        let header = json!({"alg": "ES256", "typ": "JWT", "kid": self.kid});
-        self.sign(&header, &Value::Object(claims))
+        self.sign(&self.kid, &claims)
     }
 
-    /// A JWS of any header and claims, signed with the key.
-    pub(crate) fn sign(&self, header: &Value, claims: &Value) -> anyhow::Result<String> {
-        let encode = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
-        let mut token = format!("{}.{}", encode(header), encode(claims));
-        let signature = self
-            .key
-            .sign(&SystemRandom::new(), token.as_bytes())
-            .map_err(|error| anyhow::anyhow!("the token cannot be signed: {error}"))?;
-        token.push('.');
-        token.push_str(&BASE64URL_NOPAD.encode(signature.as_ref()));
-        Ok(token)
+    /// A token of any claims, signed with the key, which its header calls `kid`.
+    pub(crate) fn sign(&self, kid: &str, claims: &Map<String, Value>) -> anyhow::Result<String> {
+        let header = Header {
+            kid: Some(kid.to_owned()),
+            ..Header::new(jsonwebtoken::Algorithm::ES256)
+        };
+        jsonwebtoken::encode(&header, claims, &self.key).context("the token cannot be signed")
     }
 }
 
@@ -170,8 +182,8 @@ mod tests {
             .authenticate(now, &Request::from(&headers))
             .unwrap();
         assert_eq!(
-            (viewer.issuer.as_str(), viewer.subject.as_str()),
-            (ISSUER, "alice")
+            (viewer.issuer.as_str(), viewer.subject.as_deref()),
+            (ISSUER, Some("alice"))
         );
         let stranger = DevIssuer::ephemeral().unwrap().configuration();
         let config = Config {

@@ -56,7 +56,7 @@ async fn main() -> ExitCode {
     start_log(&command);
     let result = match command {
         Command::Dev(args) => dev::run(args).await.map(|()| ExitCode::SUCCESS),
-        Command::Package(args) => package::run(&args),
+        Command::Package(args) => package::run(&args).await,
         Command::Replay(args) => return or_two(replay::run(args).await),
         Command::Sign(args) => sign::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Thumbnail(args) => return or_two(thumbnail::run(&args)),

@@ -14,10 +14,6 @@ const UTF_16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 /// # Errors
 ///
 /// A sentence without the file's name: it cannot be read, is in UTF-16, or is not JSON.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "its callers are changed after it")
-)]
 pub(crate) fn read_json(file: &Path) -> Result<Value, String> {
     let bytes = read(file)?;
     // JSON has no NUL, and each ASCII character of UTF-16 has one.
@@ -36,10 +32,6 @@ pub(crate) fn read_json(file: &Path) -> Result<Value, String> {
 /// # Errors
 ///
 /// A sentence without the file's name and without the secret.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "its callers are changed after it")
-)]
 pub(crate) fn secret_bytes(file: &Path) -> Result<Vec<u8>, String> {
     let mut bytes = read(file)?;
     if bytes.starts_with(UTF_8_MARK) {

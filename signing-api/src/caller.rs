@@ -3,12 +3,15 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
-use edge_auth::{Headers, Request, Viewer};
+use edge_auth::{Headers, Owner, Request, Viewer};
 
 use crate::{Api, Problem};
 
 /// The caller, whose token was verified.
 pub(crate) struct Caller(pub(crate) Viewer);
+
+/// The owner of what the caller uploads, for calls about uploads.
+pub(crate) struct CallingOwner(pub(crate) Owner);
 
 /// A call that no page of another site sent, whoever calls.
 pub(crate) struct SameSiteOnly;
@@ -24,6 +27,15 @@ impl FromRequestParts<Api> for Caller {
             .authenticate(&Request::from(&headers))
             .await?;
         Ok(Self(viewer))
+    }
+}
+
+impl FromRequestParts<Api> for CallingOwner {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let Caller(viewer) = Caller::from_request_parts(parts, api).await?;
+        viewer.owner.map(Self).ok_or(Problem::NoOwner)
     }
 }
 

@@ -34,7 +34,7 @@ pub use cloudfront::{
 };
 pub use edge_cache::EdgeCache;
 pub use problem::Problem;
-pub use settings::{PackedSettings, Settings};
+pub use settings::{PackedSettings, SESSION_KEY_VARIABLE, Settings};
 pub use signer::Signer;
 pub use upload_id::UploadId;
 

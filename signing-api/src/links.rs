@@ -47,7 +47,7 @@ pub(crate) async fn create(
     let key = readable_key(&api, &headers, &wish.path).await?;
     let through = through.as_deref();
     let link = sign(&api, through, &wish.path, &key, lifetime).await?;
-    tracing::info!(owner = %viewer.owner, path = wish.path, expires_at = %link.expires_at, "a link was handed out");
+    tracing::info!(owner = viewer.owner.as_ref().map(tracing::field::display), path = wish.path, expires_at = %link.expires_at, "a link was handed out");
     Ok((StatusCode::CREATED, Json(link)).into_response())
 }
 

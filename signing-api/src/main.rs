@@ -12,7 +12,9 @@ use axum::response::Response;
 use edge_auth::Authorizer;
 use edge_auth_host::HostedAuthorizer;
 use jiff::Timestamp;
-use signing_api::{Api, CloudFront, Distribution, PackedSettings, Signer, router};
+use signing_api::{
+    Api, CloudFront, Distribution, PackedSettings, SESSION_KEY_VARIABLE, Signer, router,
+};
 use url_signing::Bucket;
 
 /// Where a viewer's `Authorization` is, behind `CloudFront`: its origin access control puts its own in that header.
@@ -28,7 +30,12 @@ async fn main() -> anyhow::Result<()> {
         .with_max_level(tracing::Level::INFO)
         .without_time()
         .init();
-    let packed = read_settings()?;
+    let mut packed = read_settings()?;
+    if let Some(pem) = std::env::var_os(SESSION_KEY_VARIABLE).filter(|pem| !pem.is_empty()) {
+        packed
+            .accept_session_keys(pem.as_encoded_bytes())
+            .map_err(|reason| anyhow::anyhow!("{SESSION_KEY_VARIABLE}: {reason}"))?;
+    }
     let authorizer = Authorizer::new(&packed.edge).map_err(|faults| {
         anyhow::anyhow!("settings.json is not what `gatepost package` writes: {faults:?}")
     })?;

@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::caller::Caller;
+use crate::caller::CallingOwner;
 use crate::{Api, Problem, UploadId};
 
 /// How many uploads a page looks at. Rejected ones are not listed, so a page may hold fewer.
@@ -36,7 +36,7 @@ pub(crate) struct Page {
 /// Lists a page.
 pub(crate) async fn list(
     State(api): State<Api>,
-    Caller(viewer): Caller,
+    CallingOwner(owner): CallingOwner,
     paging: Result<Query<Paging>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
     let Query(paging) = paging.map_err(|_| Problem::InvalidParameter { name: "cursor" })?;
@@ -44,7 +44,7 @@ pub(crate) async fn list(
     if cursor.is_some_and(|cursor| UploadId::parse(cursor).is_none()) {
         return Err(Problem::InvalidParameter { name: "cursor" });
     }
-    let owner = viewer.owner.as_str();
+    let owner = owner.as_str();
     let (ids, next) = api.media_ids(owner, cursor, PAGE).await?;
     let reads: Vec<_> = ids.iter().map(|id| api.manifest(owner, id)).collect();
     let manifests: Vec<_> = stream::iter(reads)
@@ -75,12 +75,12 @@ pub(crate) async fn list(
 /// nobody lists what is half gone; then the edge forgets it. Whoever was interrupted asks again.
 pub(crate) async fn delete(
     State(api): State<Api>,
-    Caller(viewer): Caller,
+    CallingOwner(owner): CallingOwner,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
     let Path(id) = id.map_err(|_| Problem::NoSuchUpload)?;
     let parsed = UploadId::parse(&id).ok_or(Problem::NoSuchUpload)?;
-    let owner = viewer.owner.as_str();
+    let owner = owner.as_str();
     let age = (api.clock)().duration_since(parsed.made_at());
     if age < STILL_AT_WORK
         && !api.has_manifest(owner, &id).await?

@@ -27,6 +27,9 @@ pub enum Problem {
     /// The body is not JSON, or says that it is not.
     #[error("the content type is not application/json")]
     NotJson,
+    /// The caller's token names no subject, so nothing can belong to the caller.
+    #[error("the caller's token names no subject")]
+    NoOwner,
     /// There is no such upload, or none of the caller's.
     #[error("there is no such upload")]
     NoSuchUpload,
@@ -134,11 +137,13 @@ impl Problem {
                 S::FORBIDDEN,
                 "A session is not made of a session.",
             ),
+            Self::NoSession(NoSession::NoSigningKey) => UNAVAILABLE,
             Self::NoSession(_) => (
                 "session-too-large",
                 S::UNPROCESSABLE_ENTITY,
                 "The session does not fit into a cookie.",
             ),
+            Self::NoOwner => ("no_owner", S::FORBIDDEN, "The access token names nobody."),
             Self::NoSuchUpload => ("no-such-upload", S::NOT_FOUND, "There is no such upload."),
             Self::NoSuchCall => ("no-such-call", S::NOT_FOUND, "There is no such call."),
             Self::TooLarge { .. } => ("too-large", S::PAYLOAD_TOO_LARGE, "The file is too large."),
@@ -172,6 +177,7 @@ impl Problem {
                 format!("Files may be of type {}.", allowed.join(", "))
             }
             Self::NotFinished => "It is being worked on; try again in a minute.".to_owned(),
+            Self::NoOwner => "The access token has no subject, so it can own nothing.".to_owned(),
             Self::NoSession(NoSession::OfASession) => {
                 "Send a token of your identity provider to go on.".to_owned()
             }
@@ -182,6 +188,7 @@ impl Problem {
             | Self::Random(_)
             | Self::Storage(_)
             | Self::EdgeCache(_)
+            | Self::NoSession(NoSession::NoSigningKey)
             | Self::Internal(_) => "Please try again in a moment.".to_owned(),
             _ => self.row().2.to_owned(),
         }

@@ -26,7 +26,7 @@ const MEDIA_PATH: &str = "/media/";
 /// Says who calls, and for how long.
 pub(crate) async fn show(Caller(viewer): Caller) -> Response {
     let expires_at = viewer.expires_at();
-    let (sub, owner) = (viewer.subject, viewer.owner.as_str());
+    let (sub, owner) = (viewer.subject, viewer.owner);
     Json(json!({ "sub": sub, "owner": owner, "expires_at": expires_at })).into_response()
 }
 
@@ -36,11 +36,15 @@ pub(crate) async fn start(
     Caller(viewer): Caller,
 ) -> Result<Response, Problem> {
     let now = (api.clock)();
-    let cloudfront = cookies_of(&api);
+    // CloudFront's cookies are for the caller's own media: without an owner there are none.
+    let cookies = cookies_of(&api).map(|cloudfront| (cloudfront, viewer.owner.as_ref()));
     let session = match api.authorizer.authorizer().start_session(now, &viewer) {
         Ok(session) => Some(session),
         // Signed cookies alone will do. They are made of a token as well, not of what is to end with it.
-        Err(NoSession::NotConfigured) if cloudfront.is_some() => None,
+        Err(NoSession::NotConfigured) if cookies.is_some() => match &viewer.owner {
+            Some(_) => None,
+            None => return Err(Problem::NoOwner),
+        },
         Err(reason) => return Err(reason.into()),
     };
     let mut ends: Vec<Timestamp> = Vec::new();
@@ -49,7 +53,7 @@ pub(crate) async fn start(
         lines.push(session_cookie(session, now));
         ends.push(session.expires_at);
     }
-    if let Some(cloudfront) = cloudfront {
+    if let Some((cloudfront, Some(owner))) = cookies {
         // Not a second longer than the token or the session, which both were checked just now.
         let end = session
             .as_ref()
@@ -57,14 +61,14 @@ pub(crate) async fn start(
         let until_end = SignedDuration::from_secs(end.as_second() - now.as_second());
         let lifetime = COOKIE_LIFETIME.min(until_end);
         let signed = cloudfront
-            .below(&format!("{MEDIA_PATH}{}/", viewer.owner), lifetime)?
+            .below(&format!("{MEDIA_PATH}{owner}/"), lifetime)?
             .sign(now, cloudfront.key())?;
         let cookies = signed.cookies(&attributes())?;
         lines.extend(cookies.set_cookie());
         ends.push(cookies.expires_at);
     }
     let expires_at = ends.into_iter().min().unwrap_or(now);
-    tracing::info!(owner = %viewer.owner, %expires_at, "a session was started");
+    tracing::info!(owner = viewer.owner.as_ref().map(tracing::field::display), %expires_at, "a session was started");
     let answer = Json(json!({ "expires_at": expires_at }));
     Ok((StatusCode::CREATED, set_cookies(lines)?, answer).into_response())
 }

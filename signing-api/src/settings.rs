@@ -1,8 +1,12 @@
 //! What the API is told: in part from `gatepost.toml`, through the package, in part from where it runs.
 
+use edge_auth::config::SessionKey;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use url_signing::Bucket;
+
+/// The private halves of session keys whose public halves are packed: one or several keys in PEM.
+pub const SESSION_KEY_VARIABLE: &str = "GATEPOST_SESSION_PRIVATE_KEY";
 
 /// What the API is told.
 #[derive(Clone, Debug)]
@@ -41,6 +45,30 @@ pub struct PackedSettings {
 }
 
 impl PackedSettings {
+    /// Gives session keys of which only the public half is packed their private half, from the text of
+    /// [`SESSION_KEY_VARIABLE`].
+    ///
+    /// # Errors
+    ///
+    /// A sentence: a key in the text cannot be read, or is none of those that are packed.
+    pub fn accept_session_keys(&mut self, pem: &[u8]) -> Result<(), String> {
+        let keys = self
+            .edge
+            .session
+            .iter_mut()
+            .flat_map(|session| &mut session.keys);
+        let mut keys: Vec<_> = keys.collect();
+        for der in url_signing::cloudfront::private_keys_der(pem)? {
+            let is_accepted = |key: &mut &mut SessionKey| key.accept_private_der(der.secret_der());
+            if !keys.iter_mut().any(is_accepted) {
+                return Err(
+                    "it holds the private half of no session key that is configured".to_owned(),
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// The whole, with the buckets.
     pub fn settings(&self, upload_bucket: Bucket, media_bucket: Bucket) -> Settings {
         let seconds = |seconds: u32| SignedDuration::from_secs(seconds.into());

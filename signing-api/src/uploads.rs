@@ -13,7 +13,7 @@ use serde_json::json;
 use url_signing::{Expiry, PostPolicy, SignedForm};
 
 use crate::body;
-use crate::caller::Caller;
+use crate::caller::CallingOwner;
 use crate::{Api, Problem, UploadId};
 
 /// A longer name is cut: S3 keeps 2 KB of metadata in all.
@@ -45,7 +45,7 @@ struct Created {
 /// Makes an upload's id and the form for it.
 pub(crate) async fn create(
     State(api): State<Api>,
-    Caller(viewer): Caller,
+    CallingOwner(owner): CallingOwner,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
@@ -53,7 +53,7 @@ pub(crate) async fn create(
     let digest = check_intent(&api, &intent)?;
     let now = (api.clock)();
     let id = new_id(now)?;
-    let key = format!("uploads/{}/{id}", viewer.owner);
+    let key = format!("uploads/{}/{id}", owner);
 
     // The size is exact: whoever says 3 KB cannot send 25 MB.
     let expiry = Expiry::within(api.settings.form_lifetime).clamp_to_credentials();
@@ -67,9 +67,9 @@ pub(crate) async fn create(
         policy = policy.metadata("filename", &encode_filename(filename))?;
     }
     let form = policy.sign(now, &api.signer.credentials().await?)?;
-    tracing::info!(owner = %viewer.owner, %id, size = intent.size, "a form was handed out");
+    tracing::info!(owner = %owner, %id, size = intent.size, "a form was handed out");
     let created = Created {
-        manifest: format!("/media/{}/{id}/manifest.json", viewer.owner),
+        manifest: format!("/media/{}/{id}/manifest.json", owner),
         id: id.to_string(),
         form,
     };
@@ -79,12 +79,12 @@ pub(crate) async fn create(
 /// Says what became of an upload of the caller's.
 pub(crate) async fn show(
     State(api): State<Api>,
-    Caller(viewer): Caller,
+    CallingOwner(owner): CallingOwner,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let Path(id) = id.map_err(|_| Problem::NoSuchUpload)?;
     let parsed = UploadId::parse(&id).ok_or(Problem::NoSuchUpload)?;
-    let owner = viewer.owner.as_str();
+    let owner = owner.as_str();
     let Some(manifest) = api.manifest(owner, &id).await? else {
         // Nobody keeps a list of forms. Until one made at the id's time has run out, its upload may arrive.
         let (now, made_at) = ((api.clock)(), parsed.made_at());

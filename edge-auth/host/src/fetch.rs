@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use edge_auth::NeedKeys;
+use reqwest::header::{ACCEPT, CONNECTION, HeaderMap, HeaderValue};
 use serde_json::Value;
 use thiserror::Error;
 
-/// How long a fetch may take, from the name lookup to the last byte: somebody waits for it.
-pub const FETCH_TIMEOUT: Duration = Duration::from_secs(2);
+/// What a server is told of us. `index.mjs` sends the same headers; AWS WAF's common rules refuse requests without it.
+const USER_AGENT: &str = "gatepost";
 
 /// The largest key set that is read. The largest in the wild have some 20 KB.
 pub const MAX_SET_BYTES: usize = 256 * 1024;
@@ -29,16 +31,32 @@ pub enum FetchError {
     NoAnswer(#[from] reqwest::Error),
 }
 
+/// Fetches one key set, outside of any authorizer: for packing it.
+///
+/// # Errors
+///
+/// Why there is no key set. The text names neither the address nor anything that was received.
+pub async fn fetch_key_set(need: &NeedKeys) -> Result<Value, FetchError> {
+    key_set(&client()?, need).await
+}
+
 pub(crate) fn client() -> Result<reqwest::Client, FetchError> {
+    let headers = HeaderMap::from_iter([
+        (ACCEPT, HeaderValue::from_static("application/json")),
+        // The next fetch is an hour away.
+        (CONNECTION, HeaderValue::from_static("close")),
+    ]);
     Ok(reqwest::Client::builder()
-        .timeout(FETCH_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
-        .user_agent("gatepost")
+        .default_headers(headers)
+        .user_agent(USER_AGENT)
         .build()?)
 }
 
-pub(crate) async fn key_set(http: &reqwest::Client, url: &str) -> Result<Value, FetchError> {
-    let mut response = http.get(url).send().await?;
+pub(crate) async fn key_set(http: &reqwest::Client, need: &NeedKeys) -> Result<Value, FetchError> {
+    // From the name lookup to the last byte: somebody waits for it.
+    let timeout = Duration::from_millis(need.timeout_ms.into());
+    let mut response = http.get(&need.url).timeout(timeout).send().await?;
     if response.status() != reqwest::StatusCode::OK {
         return Err(FetchError::Status(response.status().as_u16()));
     }
@@ -49,5 +67,7 @@ pub(crate) async fn key_set(http: &reqwest::Client, url: &str) -> Result<Value, 
         }
         body.extend_from_slice(&chunk);
     }
-    serde_json::from_slice(&body).map_err(|_| FetchError::NotJson)
+    // A set may begin with a byte order mark, which JSON does not know (RFC 8259 §8.1).
+    let json = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body);
+    serde_json::from_slice(json).map_err(|_| FetchError::NotJson)
 }

@@ -12,12 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use edge_auth::{Authorizer, Decision, NeedKeys, Refusal, Request, Unauthenticated, Viewer};
 use jiff::Timestamp;
 
-pub use fetch::{FETCH_TIMEOUT, FetchError, MAX_SET_BYTES};
+pub use fetch::{FetchError, MAX_SET_BYTES, fetch_key_set};
 
 /// An [`Authorizer`] with a clock and a way to fetch keys.
 pub struct HostedAuthorizer {
     keys: Arc<Keys>,
-    /// Whoever holds an issuer's lock fetches its keys.
+    /// The holder of an address's lock fetches its keys.
     fetching: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
@@ -81,7 +81,7 @@ impl HostedAuthorizer {
         };
         let lock = {
             let mut fetching = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
-            fetching.entry(need.issuer.clone()).or_default().clone()
+            fetching.entry(need.url.clone()).or_default().clone()
         };
         let holding = lock.lock_owned().await;
         // Whoever held the lock before has fetched them.
@@ -104,11 +104,11 @@ impl HostedAuthorizer {
 
 impl Keys {
     async fn fetch(&self, need: &NeedKeys) {
-        let fetched = fetch::key_set(&self.http, &need.url).await;
+        let fetched = fetch::key_set(&self.http, need).await;
         let now = (self.clock)();
-        let issuer = need.issuer.as_str();
+        let (issuer, url) = (need.issuer.as_str(), need.url.as_str());
         match fetched {
-            Ok(jwks) => match self.authorizer.accept_keys(now, issuer, &jwks) {
+            Ok(jwks) => match self.authorizer.accept_keys(now, url, &jwks) {
                 Ok(left_out) if left_out.is_empty() => {
                     tracing::info!(issuer, "the issuer's keys are fetched");
                 }
@@ -118,7 +118,7 @@ impl Keys {
                 Err(faults) => tracing::warn!(issuer, ?faults, "the issuer's keys are refused"),
             },
             Err(error) => {
-                self.authorizer.keys_not_fetched(now, issuer);
+                self.authorizer.keys_not_fetched(now, url);
                 tracing::warn!(issuer, %error, "the issuer's keys cannot be fetched");
             }
         }

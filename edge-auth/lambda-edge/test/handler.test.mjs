@@ -111,7 +111,7 @@ async function provider(respond) {
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   const provided = {
     requests: 0,
-    published: { url: `http://127.0.0.1:${server.address().port}/jwks.json`, max_age_seconds: 3600 },
+    published: { url: `http://127.0.0.1:${server.address().port}/jwks.json`, max_age_seconds: 3600, timeout_ms: 2000, max_stale_seconds: 86_400 },
     close: () => {
       server.closeAllConnections();
       server.close();

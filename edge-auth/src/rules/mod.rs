@@ -1,14 +1,17 @@
 //! Path rules: which is about this request, and what it asks of the viewer.
 //!
 //! A rule matches by method and path alone; the first that matches decides, whatever it then says. `{owner}` and
-//! `{claim:NAME}` match any one segment, and the viewer must be what that segment names.
+//! `{claim:PATH}` match any one segment, and the viewer must be what that segment names.
 
 mod pattern;
 
-use crate::config::{Access, Fault, RequiredClaims, Rule};
+use crate::claims::{ClaimId, ClaimPath, ClaimPlan, NotRetained};
+use crate::config::{Access, ClaimRequirement, Fault, Rule, RuleIssuers};
 use crate::identity::Viewer;
 use crate::path::CanonicalPath;
 use crate::refusal::Refusal;
+use crate::requirements;
+use crate::verify::IssuerNames;
 
 use pattern::{Pattern, Segment};
 
@@ -25,50 +28,57 @@ pub(crate) struct RuleSet {
 /// One rule, ready to be matched.
 pub(crate) struct CompiledRule {
     pattern: Pattern,
-    access: Access,
+    access: CompiledAccess,
     methods: Vec<&'static str>,
-    claims: RequiredClaims,
+    claims: Vec<(ClaimId, ClaimRequirement)>,
+    /// The issuer blocks whose tokens it is about; any, where this is `None`.
+    blocks: Option<Vec<usize>>,
+}
+
+enum CompiledAccess {
+    Anyone,
+    /// `owner` asks no more than `authenticated`: `{owner}` in the path is what is checked.
+    Authenticated,
+    Scopes {
+        scopes: Vec<String>,
+        /// `scope` and `scp`.
+        claims: [ClaimId; 2],
+    },
 }
 
 impl RuleSet {
-    pub(crate) fn new(rules: &[Rule], faults: &mut Vec<Fault>) -> Self {
+    /// Compiles rules, plans the claims that they name, and reports every fault of every rule.
+    pub(crate) fn new(
+        rules: &[Rule],
+        issuers: &IssuerNames,
+        plan: &mut ClaimPlan,
+        faults: &mut Vec<Fault>,
+    ) -> Self {
         let mut compiled: Vec<(usize, CompiledRule)> = Vec::with_capacity(rules.len());
         for (idx, rule) in rules.iter().enumerate() {
-            let mut fault =
-                |name, message| faults.push(Fault::new(format!("rules[{idx}].{name}"), message));
-            match CompiledRule::new(rule) {
-                Ok(new) => {
-                    if let Some(earlier) = new.shadow(&compiled) {
-                        fault(
-                            "path",
-                            format!(
-                                "no request comes as far as this rule: rules[{earlier}] decides all that it is about; put it further up or leave it out"
-                            ),
-                        );
-                    }
-                    compiled.push((idx, new));
-                }
-                Err((name, message)) => fault(name, message),
+            let mut found = Vec::new();
+            let new = CompiledRule::new(rule, issuers, plan, &mut found);
+            let report = |(name, message): (String, String)| {
+                faults.push(Fault::new(format!("rules[{idx}].{name}"), message));
+            };
+            let is_whole = found.is_empty();
+            found.into_iter().for_each(report);
+            let Some(new) = new.filter(|_| is_whole) else {
+                continue;
+            };
+            if let Some(earlier) = new.shadow(&compiled) {
+                faults.push(Fault::new(
+                    format!("rules[{idx}].path"),
+                    format!(
+                        "unreachable: rules[{earlier}] already matches every request that this rule matches; move it up or remove it"
+                    ),
+                ));
             }
+            compiled.push((idx, new));
         }
         Self {
             rules: compiled.into_iter().map(|(_, rule)| rule).collect(),
         }
-    }
-
-    /// The claims that viewers are asked for.
-    pub(crate) fn claims(&self) -> impl Iterator<Item = &str> {
-        self.rules.iter().flat_map(|rule| {
-            let in_path = rule
-                .pattern
-                .segments()
-                .iter()
-                .filter_map(|segment| match segment {
-                    Segment::Claim(claim) => Some(claim.as_str()),
-                    _ => None,
-                });
-            in_path.chain(rule.claims.keys().map(String::as_str))
-        })
     }
 
     /// The first rule about this method and path, with its index.
@@ -85,65 +95,126 @@ impl RuleSet {
 }
 
 impl CompiledRule {
-    fn new(rule: &Rule) -> Result<Self, (&'static str, String)> {
-        let pattern = Pattern::parse(&rule.path).map_err(|fault| ("path", fault))?;
-        let segments = pattern.segments();
-        let names_somebody = segments
-            .iter()
-            .any(|segment| !matches!(segment, Segment::Glob(_)));
+    /// Compiles a rule; what is wrong with it is added to `faults`, each by its key within the rule.
+    fn new(
+        rule: &Rule,
+        issuers: &IssuerNames,
+        plan: &mut ClaimPlan,
+        faults: &mut Vec<(String, String)>,
+    ) -> Option<Self> {
+        let mut fault = |name: &str, message: String| faults.push((name.to_owned(), message));
+        let pattern = match Pattern::parse(&rule.path, plan) {
+            Ok(pattern) => Some(pattern),
+            Err(message) => {
+                fault("path", message);
+                None
+            }
+        };
+        let segments = pattern.as_ref().map_or(&[][..], Pattern::segments);
         let names_owner = segments.contains(&Segment::Owner);
-        match &rule.access {
-            Access::Owner if !names_owner => {
-                return Err(("allow", "\"owner\" needs {owner} in the path".to_owned()));
+        let names_claim = segments
+            .iter()
+            .any(|segment| matches!(segment, Segment::Claim(_)));
+        let access = match &rule.access {
+            Access::Anyone => {
+                if names_owner || names_claim {
+                    fault(
+                        "allow",
+                        "\"anyone\" has no identity that {owner} or {claim:…} could be compared with; write * instead"
+                            .to_owned(),
+                    );
+                }
+                if !rule.claims.is_empty() {
+                    fault("claims", "\"anyone\" has no token with claims".to_owned());
+                }
+                if rule.issuers != RuleIssuers::Unnamed {
+                    fault("issuers", "\"anyone\" has no token of an issuer".to_owned());
+                }
+                CompiledAccess::Anyone
             }
-            Access::Anyone if names_somebody => {
-                return Err((
-                    "allow",
-                    "\"anyone\" has no identity that {owner} or {claim:…} could be held against; write * instead"
-                        .to_owned(),
-                ));
+            Access::Authenticated => CompiledAccess::Authenticated,
+            Access::Owner => {
+                if pattern.is_some() && !names_owner {
+                    fault("allow", "\"owner\" needs {owner} in the path".to_owned());
+                }
+                CompiledAccess::Authenticated
             }
-            Access::Anyone if !rule.claims.is_empty() => {
-                return Err((
-                    "claims",
-                    "\"anyone\" has no token whose claims could be looked at".to_owned(),
-                ));
+            Access::Scopes(scopes) => {
+                if scopes.is_empty() {
+                    fault("scopes", "name at least one scope".to_owned());
+                }
+                if scopes.iter().any(|s| s.is_empty() || s.contains(' ')) {
+                    fault("scopes", "a scope is one word without spaces".to_owned());
+                }
+                let named = ["scope", "scp"];
+                CompiledAccess::Scopes {
+                    scopes: scopes.clone(),
+                    claims: named.map(|name| plan.retain(&ClaimPath::top_level(name))),
+                }
             }
-            Access::Scopes(scopes) if scopes.is_empty() => {
-                return Err(("scopes", "name at least one scope".to_owned()));
-            }
-            Access::Scopes(scopes) if scopes.iter().any(|s| s.is_empty() || s.contains(' ')) => {
-                return Err(("scopes", "a scope is one word without spaces".to_owned()));
-            }
-            _ => {}
-        }
-        if rule.claims.values().any(Vec::is_empty) {
-            return Err((
-                "claims",
-                "name at least one value for each claim".to_owned(),
-            ));
-        }
+        };
+        let claims = requirements::compile(&rule.claims, plan, &mut |claim, message| {
+            fault(&format!("claims.{claim}"), message);
+        });
         let mut methods = Vec::with_capacity(rule.methods.len());
         for method in &rule.methods {
-            let Some(known) = METHODS.into_iter().find(|known| known == method) else {
-                return Err((
+            match METHODS.into_iter().find(|known| known == method) {
+                Some(known) => methods.push(known),
+                None => fault(
                     "methods",
                     format!(
-                        "{method:?} is none of the methods that CloudFront passes on: {}",
+                        "{method:?} is not a method that CloudFront passes on; those are {}",
                         METHODS.join(", ")
                     ),
-                ));
-            };
-            methods.push(known);
+                ),
+            }
         }
-        if methods.is_empty() {
+        if rule.methods.is_empty() {
             methods.extend(READING);
         }
-        Ok(Self {
-            pattern,
-            access: rule.access.clone(),
+        let blocks = match &rule.issuers {
+            RuleIssuers::Any => None,
+            RuleIssuers::Unnamed => {
+                let is_about_claims = names_claim
+                    || !rule.claims.is_empty()
+                    || matches!(rule.access, Access::Scopes(_));
+                if is_about_claims && issuers.are_several() {
+                    fault(
+                        "issuers",
+                        format!(
+                            "is missing: every issuer could grant what this rule asks for; name those that may ({}), or write \"any\"",
+                            issuers.listed()
+                        ),
+                    );
+                }
+                None
+            }
+            RuleIssuers::OneOf(names) => {
+                if names.is_empty() {
+                    fault(
+                        "issuers",
+                        "name at least one issuer, or write \"any\"".to_owned(),
+                    );
+                }
+                let mut blocks = Vec::new();
+                for name in names {
+                    match issuers.blocks_named(name) {
+                        found if found.is_empty() => fault(
+                            "issuers",
+                            format!("{name:?} is not configured; there are {}", issuers.listed()),
+                        ),
+                        found => blocks.extend(found),
+                    }
+                }
+                Some(blocks)
+            }
+        };
+        Some(Self {
+            pattern: pattern?,
+            access,
             methods,
-            claims: rule.claims.clone(),
+            claims,
+            blocks,
         })
     }
 
@@ -165,66 +236,105 @@ impl CompiledRule {
 
     /// Whether the rule can be decided without knowing the viewer.
     pub(crate) fn is_for_anyone(&self) -> bool {
-        self.access == Access::Anyone
+        matches!(self.access, CompiledAccess::Anyone)
     }
 
-    /// Holds the viewer against what the rule asks and what the path names.
-    pub(crate) fn check(&self, path: &CanonicalPath, viewer: &Viewer) -> Result<(), Refusal> {
+    /// Holds the viewer against what the rule asks and what the path names. Refusals name claims as `plan` spells them.
+    pub(crate) fn check(
+        &self,
+        path: &CanonicalPath,
+        viewer: &Viewer,
+        plan: &ClaimPlan,
+    ) -> Result<(), Refusal> {
+        if let Some(blocks) = &self.blocks
+            && !blocks.contains(&viewer.block)
+        {
+            return Err(Refusal::IssuerNotAllowed);
+        }
+        let claim_of = |id: &ClaimId| plan.name(*id).to_owned();
+        let stale = |id: &ClaimId| {
+            let claim = claim_of(id);
+            move |NotRetained| Refusal::StaleSession { claim }
+        };
         for (segment, text) in self.pattern.segments().iter().zip(path.segments()) {
             match segment {
                 Segment::Glob(_) => {}
-                Segment::Owner if text == viewer.owner.as_str() => {}
-                Segment::Owner => return Err(Refusal::NotOwner),
-                Segment::Claim(claim) if viewer.claim_holds(claim, text) => {}
-                Segment::Claim(claim) => {
-                    return Err(Refusal::ClaimMismatch {
-                        claim: claim.clone(),
-                    });
+                Segment::Owner => match &viewer.owner {
+                    Some(owner) if owner.as_str() == text => {}
+                    Some(_) => return Err(Refusal::NotOwner),
+                    None => return Err(Refusal::NoOwner),
+                },
+                Segment::Claim(id) => {
+                    if !viewer.claims.names(*id, text).map_err(stale(id))? {
+                        return Err(Refusal::ClaimMismatch {
+                            claim: claim_of(id),
+                        });
+                    }
                 }
             }
         }
-        if let Some(claim) = viewer.missing_claim(&self.claims) {
-            return Err(Refusal::ClaimRequired {
-                claim: claim.to_owned(),
-            });
+        for (id, requirement) in &self.claims {
+            if !viewer.claims.meets(*id, requirement).map_err(stale(id))? {
+                return Err(Refusal::ClaimRequired {
+                    claim: claim_of(id),
+                });
+            }
         }
-        match &self.access {
-            Access::Anyone | Access::Authenticated | Access::Owner => Ok(()),
-            Access::Scopes(scopes) => match scopes.iter().find(|scope| !viewer.has_scope(scope)) {
-                None => Ok(()),
-                Some(scope) => Err(Refusal::MissingScope {
+        let CompiledAccess::Scopes { scopes, claims } = &self.access else {
+            return Ok(());
+        };
+        for scope in scopes {
+            let mut is_granted = false;
+            for id in claims {
+                is_granted |= viewer.claims.grants(*id, scope).map_err(stale(id))?;
+            }
+            if !is_granted {
+                return Err(Refusal::MissingScope {
                     scope: scope.clone(),
-                }),
-            },
+                });
+            }
         }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{ClaimValue, Issuer, RequiredClaims};
 
     fn rule(path: &str, access: Access) -> Rule {
-        Rule {
-            path: path.to_owned(),
-            access,
-            methods: Vec::new(),
-            claims: RequiredClaims::new(),
-        }
+        Rule::new(path, access)
+    }
+
+    fn compile(rules: &[Rule], issuers: &[&str]) -> (RuleSet, Vec<Fault>) {
+        let issuers: Vec<_> = issuers
+            .iter()
+            .map(|issuer| Issuer {
+                issuer: (*issuer).to_owned(),
+                ..Issuer::default()
+            })
+            .collect();
+        let mut faults = Vec::new();
+        let names = IssuerNames::new(&issuers);
+        let set = RuleSet::new(rules, &names, &mut ClaimPlan::default(), &mut faults);
+        (set, faults)
     }
 
     fn faults(rules: &[Rule]) -> Vec<String> {
-        let mut faults = Vec::new();
-        RuleSet::new(rules, &mut faults);
+        let (_, faults) = compile(rules, &["https://a/"]);
         faults.into_iter().map(|fault| fault.key).collect()
+    }
+
+    fn none_of(claim: &str) -> RequiredClaims {
+        RequiredClaims::from([(claim.to_owned(), ClaimRequirement::Any(vec![]))])
     }
 
     #[test]
     fn rules_hold_for_reading_unless_they_say_otherwise() {
         let mut post = rule("/a", Access::Anyone);
         post.methods = vec!["POST".to_owned()];
-        let mut faults = Vec::new();
-        let set = RuleSet::new(&[rule("/a", Access::Anyone), post], &mut faults);
+        let (set, _) = compile(&[rule("/a", Access::Anyone), post], &[]);
         let path = CanonicalPath::parse("/a").unwrap_or_else(|fault| panic!("{fault}"));
         for (method, idx) in [
             ("GET", Some(0)),
@@ -256,12 +366,17 @@ mod tests {
                 ..rule("/b", Access::Anyone)
             },
             Rule {
-                claims: RequiredClaims::from([("team".to_owned(), vec![])]),
+                claims: none_of("team"),
                 ..rule("/c", Access::Authenticated)
             },
             Rule {
-                claims: RequiredClaims::from([("team".to_owned(), vec![])]),
+                claims: none_of("team"),
                 ..rule("/d", Access::Anyone)
+            },
+            // Every mistake of a rule at once.
+            Rule {
+                methods: vec!["TRACE".to_owned()],
+                ..rule("e", Access::Scopes(vec!["a b".to_owned()]))
             },
         ];
         assert_eq!(
@@ -278,10 +393,51 @@ mod tests {
                 "rules[8].allow",
                 "rules[9].scopes",
                 "rules[10].methods",
-                "rules[11].claims",
+                "rules[11].claims.team",
                 "rules[12].claims",
+                "rules[12].claims.team",
+                "rules[13].path",
+                "rules[13].scopes",
+                "rules[13].methods",
             ]
         );
+    }
+
+    #[test]
+    fn with_several_issuers_a_rule_says_whose_claims_it_believes() {
+        let about = |issuers: RuleIssuers| Rule {
+            issuers,
+            ..rule("/x/{claim:groups}", Access::Authenticated)
+        };
+        let one_of = |names: &[&str]| {
+            RuleIssuers::OneOf(names.iter().map(|&name| name.to_owned()).collect())
+        };
+        let claims = Rule {
+            claims: RequiredClaims::from([(
+                "team".to_owned(),
+                ClaimRequirement::Any(vec![ClaimValue::Text("red".to_owned())]),
+            )]),
+            ..rule("/x", Access::Authenticated)
+        };
+        let scopes = rule("/x", Access::Scopes(vec!["read".to_owned()]));
+        let two = ["https://a/", "https://b/"];
+        for (rule, issuers, is_fault) in [
+            (about(RuleIssuers::Unnamed), &two[..1], false),
+            (about(RuleIssuers::Unnamed), &two[..], true),
+            (claims, &two[..], true),
+            (scopes, &two[..], true),
+            (rule("/{owner}/x", Access::Owner), &two[..], false),
+            (rule("/x", Access::Authenticated), &two[..], false),
+            (about(RuleIssuers::Any), &two[..], false),
+            (about(one_of(&["https://b/"])), &two[..], false),
+            (about(one_of(&["https://c/"])), &two[..], true),
+            (about(one_of(&[])), &two[..], true),
+        ] {
+            let (_, faults) = compile(std::slice::from_ref(&rule), issuers);
+            let keys: Vec<_> = faults.iter().map(|fault| fault.key.as_str()).collect();
+            let expected: &[&str] = if is_fault { &["rules[0].issuers"] } else { &[] };
+            assert_eq!(keys, expected, "{rule:?}");
+        }
     }
 
     #[test]

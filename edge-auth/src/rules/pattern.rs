@@ -1,5 +1,6 @@
 //! Path patterns: what they match, and whether one leaves anything to another.
 
+use crate::claims::{ClaimId, ClaimPath, ClaimPlan};
 use crate::path::CanonicalPath;
 
 /// A rule's path: segments, each of which one of the request's must match.
@@ -14,16 +15,16 @@ pub(super) enum Segment {
     /// The text between stars; one part means that there was no star.
     Glob(Vec<String>),
     Owner,
-    Claim(String),
+    Claim(ClaimId),
 }
 
 impl Pattern {
-    /// Takes a pattern apart; the errors are sentences about it.
-    pub(super) fn parse(pattern: &str) -> Result<Self, String> {
+    /// Takes a pattern apart, and plans the claims that it names; the errors are sentences about it.
+    pub(super) fn parse(pattern: &str, plan: &mut ClaimPlan) -> Result<Self, String> {
         let Some(rest) = pattern.strip_prefix('/') else {
             return Err("a path begins with a slash".to_owned());
         };
-        let mut texts: Vec<&str> = rest.split('/').collect();
+        let mut texts = split(rest);
         let open_ended = texts.last() == Some(&"**");
         if open_ended {
             texts.pop();
@@ -34,15 +35,17 @@ impl Pattern {
             let segment = if let Some(name) = placeholder(text)? {
                 match name.split_once(':') {
                     None if name == "owner" => Segment::Owner,
-                    Some(("claim", claim)) if !claim.is_empty() => Segment::Claim(claim.to_owned()),
+                    Some(("claim", claim)) => {
+                        Segment::Claim(plan.retain(&ClaimPath::parse(claim)?))
+                    }
                     _ => {
                         return Err(format!(
-                            "{{{name}}} is no placeholder; there are {{owner}} and {{claim:NAME}}"
+                            "{{{name}}} is not a placeholder; there are {{owner}} and {{claim:PATH}}"
                         ));
                     }
                 }
             } else if text.contains("**") {
-                return Err("** is the last segment of a path or does not stand in it".to_owned());
+                return Err("** can only be the last segment of a path".to_owned());
             } else {
                 match *text {
                     "" if !is_last => {
@@ -144,6 +147,21 @@ fn glob_matches(parts: &[String], text: &str) -> bool {
     !(text.is_empty() && parts.iter().all(String::is_empty))
 }
 
+/// A pattern's segments. A slash within braces belongs to a claim's name, such as `{claim:https://example.com/roles}`.
+fn split(pattern: &str) -> Vec<&str> {
+    let mut depth = 0_usize;
+    pattern
+        .split(|c| {
+            match c {
+                '{' => depth += 1,
+                '}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            c == '/' && depth == 0
+        })
+        .collect()
+}
+
 /// The name between braces, if the segment is a placeholder. Braces anywhere else are a mistake.
 fn placeholder(segment: &str) -> Result<Option<&str>, String> {
     if let Some(name) = segment
@@ -188,12 +206,22 @@ mod tests {
             ("/media/{owner}/**", "/media/k5x/a/b.webp", true),
             ("/media/{owner}/**", "/media/", false),
             ("/team/{claim:groups}/**", "/team/red/x", true),
+            (
+                "/r/{claim:https://example.com/roles}/**",
+                "/r/editor/x",
+                true,
+            ),
+            ("/r/{claim:https://example.com/roles}/**", "/r/", false),
+            ("/r/{claim:/realm_access/roles}", "/r/editor", true),
+            ("/r/{claim:/a}/{claim:/b/c}/x", "/r/1/2/x", true),
+            ("/r/{claim:/a}/{claim:/b/c}/x", "/r/1/x", false),
             ("/café", "/caf%C3%A9", true),
             ("/A", "/a", false),
         ] {
             let canonical =
                 CanonicalPath::parse(path).unwrap_or_else(|fault| panic!("{path}: {fault}"));
-            let matches = Pattern::parse(pattern).unwrap().matches(&canonical);
+            let plan = &mut ClaimPlan::default();
+            let matches = Pattern::parse(pattern, plan).unwrap().matches(&canonical);
             assert_eq!(matches, expected, "{pattern} {path}");
         }
     }

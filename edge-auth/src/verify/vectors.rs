@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::*;
-use crate::config::Secrets;
+use crate::config::{Audiences, Secrets};
 
 /// Long before or after anything: signatures know no time.
 const NOW: i64 = 0;
@@ -46,21 +46,20 @@ fn verifies(keys: &[Value], jws: &str) -> bool {
         audiences: Audiences::Any,
         algorithms,
         jwks,
-        published: None,
         secrets,
-        typ: None,
-        claims: RequiredClaims::new(),
-        leeway_seconds: 0,
+        ..Issuer::default()
     };
     let mut faults = Vec::new();
     let config = Config {
         issuers: vec![issuer],
         ..Config::default()
     };
-    let verifier = Verifier::new(&config, [].into_iter(), &mut faults);
-    faults.is_empty()
-        && UnverifiedToken::parse(jws)
-            .is_ok_and(|token| verifier.issuers[0].verify_signature(NOW, &token).is_ok())
+    let verifier = Verifier::new(&config, ClaimPlan::default(), &mut faults);
+    let verifies = |token: &UnverifiedToken<'_>| {
+        let verified = verifier.verify_signature(NOW, 0, "vectors", token);
+        verified.is_ok()
+    };
+    faults.is_empty() && UnverifiedToken::parse(jws).is_ok_and(|token| verifies(&token))
 }
 
 /// The public half of a key that is published with its private one.

@@ -20,8 +20,8 @@ fn config(signer: &Signer, known: Option<Value>) -> Config {
     let mut config = signer.config();
     config.issuers[0].jwks = known;
     config.issuers[0].published = Some(PublishedKeys {
-        url: URL.to_owned(),
         max_age_seconds: MAX_AGE,
+        ..PublishedKeys::at(URL)
     });
     config
 }
@@ -45,8 +45,12 @@ fn decide(authorizer: &Authorizer, seconds: i64, token: &str) -> &'static str {
         Decision::Allow(_) => "allowed",
         Decision::Deny(denied) => denied.refusal.code(),
         Decision::NeedKeys(need) => {
-            let (issuer, url) = (ISSUER.to_owned(), URL.to_owned());
-            assert_eq!(need, NeedKeys { issuer, url });
+            let need_keys = NeedKeys {
+                issuer: ISSUER.to_owned(),
+                url: URL.to_owned(),
+                timeout_ms: PublishedKeys::DEFAULT_TIMEOUT_MS,
+            };
+            assert_eq!(need, need_keys);
             "need_keys"
         }
         other => panic!("{other:?}"),
@@ -77,7 +81,7 @@ fn keys_that_are_not_known_are_fetched_before_the_decision() {
     assert_eq!(decide(&authorizer, 0, &token), "need_keys");
     assert_eq!(authorizer.wanted_keys(at(0)).len(), 1);
     assert_eq!(
-        authorizer.accept_keys(at(1), ISSUER, &signer.jwks()),
+        authorizer.accept_keys(at(1), URL, &signer.jwks()),
         Ok(vec![])
     );
     assert_eq!(authorizer.wanted_keys(at(1)), []);
@@ -88,9 +92,7 @@ fn keys_that_are_not_known_are_fetched_before_the_decision() {
 fn a_flood_of_invented_kids_is_one_fetch_in_a_cool_down() {
     let signer = Signer::new();
     let authorizer = authorizer(&config(&signer, Some(signer.jwks())));
-    authorizer
-        .accept_keys(at(0), ISSUER, &signer.jwks())
-        .unwrap();
+    authorizer.accept_keys(at(0), URL, &signer.jwks()).unwrap();
     let mut n_fetches = 0;
     for second in 0..120 {
         for n in 0..10 {
@@ -99,7 +101,7 @@ fn a_flood_of_invented_kids_is_one_fetch_in_a_cool_down() {
                 "need_keys" => {
                     n_fetches += 1;
                     authorizer
-                        .accept_keys(at(second), ISSUER, &signer.jwks())
+                        .accept_keys(at(second), URL, &signer.jwks())
                         .unwrap();
                 }
                 other => assert_eq!(other, "unknown_key"),
@@ -120,7 +122,7 @@ fn the_old_keys_serve_while_a_fetch_fails() {
     let good = token(&signer, "ec");
     // Of what age the configured keys are nobody knows: they are asked for at once.
     assert_eq!(decide(&authorizer, 0, &good), "need_keys");
-    authorizer.keys_not_fetched(at(0), ISSUER);
+    authorizer.keys_not_fetched(at(0), URL);
     assert_eq!(decide(&authorizer, 0, &good), "allowed");
     assert_eq!(decide(&authorizer, 29, &good), "allowed");
     // A key that may be new is no reason to send anybody to sign in while we cannot know.
@@ -131,7 +133,7 @@ fn the_old_keys_serve_while_a_fetch_fails() {
     assert_eq!(decide(&authorizer, 30, &good), "need_keys");
     // What came is no key set: that is a failure, too.
     for wrong in [json!([]), json!({"keys": "none"}), json!({"error": 7})] {
-        assert!(authorizer.accept_keys(at(30), ISSUER, &wrong).is_err());
+        assert!(authorizer.accept_keys(at(30), URL, &wrong).is_err());
         assert_eq!(decide(&authorizer, 31, &good), "allowed");
     }
 }
@@ -156,12 +158,10 @@ fn the_only_key_can_be_withdrawn() {
         config.issuers[0].algorithms = vec![Algorithm::ES256];
         let authorizer = authorizer(&config);
         let good = token(&signer, "ec");
-        authorizer
-            .accept_keys(at(0), ISSUER, &signer.jwks())
-            .unwrap();
+        authorizer.accept_keys(at(0), URL, &signer.jwks()).unwrap();
         assert_eq!(decide(&authorizer, 0, &good), "allowed", "{case}");
         let late = i64::from(MAX_AGE);
-        let left_out = authorizer.accept_keys(at(late), ISSUER, &withdrawn);
+        let left_out = authorizer.accept_keys(at(late), URL, &withdrawn);
         assert!(!left_out.unwrap().is_empty(), "{case}");
         assert_eq!(decide(&authorizer, late, &good), "unknown_key", "{case}");
         // And as soon as it may be, it is asked for again: an issuer's slip signs nobody out for long.
@@ -173,9 +173,7 @@ fn the_only_key_can_be_withdrawn() {
 fn a_withdrawn_key_is_trusted_no_longer_than_configured() {
     let signer = Signer::new();
     let authorizer = authorizer(&config(&signer, None));
-    authorizer
-        .accept_keys(at(0), ISSUER, &signer.jwks())
-        .unwrap();
+    authorizer.accept_keys(at(0), URL, &signer.jwks()).unwrap();
     let good = token(&signer, "ec");
     let last = i64::from(MAX_AGE) - 1;
     assert_eq!(decide(&authorizer, 0, &good), "allowed");
@@ -183,13 +181,13 @@ fn a_withdrawn_key_is_trusted_no_longer_than_configured() {
     // The verdict is known by now, and all the same no longer believed.
     assert_eq!(decide(&authorizer, last + 1, &good), "need_keys");
     authorizer
-        .accept_keys(at(last + 1), ISSUER, &without(&signer, "ec"))
+        .accept_keys(at(last + 1), URL, &without(&signer, "ec"))
         .unwrap();
     assert_eq!(decide(&authorizer, last + 1, &good), "unknown_key");
     // And when it is published again, it is trusted again.
     assert_eq!(decide(&authorizer, last + 31, &good), "need_keys");
     authorizer
-        .accept_keys(at(last + 31), ISSUER, &signer.jwks())
+        .accept_keys(at(last + 31), URL, &signer.jwks())
         .unwrap();
     assert_eq!(decide(&authorizer, last + 31, &good), "allowed");
 }
@@ -198,14 +196,10 @@ fn a_withdrawn_key_is_trusted_no_longer_than_configured() {
 fn a_key_that_changes_under_its_name_verifies_nothing_of_before() {
     let (signer, other) = (Signer::new(), Signer::new());
     let authorizer = authorizer(&config(&signer, None));
-    authorizer
-        .accept_keys(at(0), ISSUER, &signer.jwks())
-        .unwrap();
+    authorizer.accept_keys(at(0), URL, &signer.jwks()).unwrap();
     let good = token(&signer, "ec");
     assert_eq!(decide(&authorizer, 0, &good), "allowed");
-    authorizer
-        .accept_keys(at(1), ISSUER, &other.jwks())
-        .unwrap();
+    authorizer.accept_keys(at(1), URL, &other.jwks()).unwrap();
     assert_eq!(decide(&authorizer, 1, &good), "bad_signature");
     assert_eq!(decide(&authorizer, 1, &token(&other, "ec")), "allowed");
 }
@@ -325,7 +319,7 @@ fn only_an_issuer_that_shares_a_secret_verifies_hs256() {
             fault(&|config| {
                 config.issuers[0].algorithms.pop();
             }),
-            "issuers[0].secrets: they serve HS256 alone: add it to `algorithms`",
+            "issuers[0].secrets: are for HS256 only: add it to `algorithms`",
         ),
         (
             fault(&|config| config.issuers[0].algorithms = vec![Algorithm::HS256]),
@@ -354,4 +348,100 @@ fn keys_come_from_safe_addresses_alone() {
         config.issuers[0].published.as_mut().unwrap().url = url.to_owned();
         assert_eq!(Authorizer::new(&config).is_ok(), safe, "{url}");
     }
+}
+
+#[test]
+fn keys_are_trusted_for_so_long_without_a_successful_fetch() {
+    let signer = Signer::new();
+    let mut config = config(&signer, Some(signer.jwks()));
+    let published = config.issuers[0].published.as_mut().unwrap();
+    published.max_stale_seconds = 10_000;
+    config.issuers[0].jwks_as_of = Some(at(-9_000));
+    let authorizer = authorizer(&config);
+    let good = token(&signer, "ec");
+    let mut seconds = 0;
+    let mut fail = |expected: &str, after: i64| {
+        seconds += after;
+        assert_eq!(decide(&authorizer, seconds, &good), "need_keys");
+        authorizer.keys_not_fetched(at(seconds), URL);
+        assert_eq!(decide(&authorizer, seconds, &good), expected, "{seconds}");
+    };
+    fail("allowed", 0);
+    fail("allowed", 999);
+    // A token that was seen before is no exception, nor is one within the cool-down.
+    fail("keys_unavailable", 30);
+    assert_eq!(decide(&authorizer, 1_030, &good), "keys_unavailable");
+    // A successful fetch begins the time anew.
+    authorizer
+        .accept_keys(at(2_000), URL, &signer.jwks())
+        .unwrap();
+    assert_eq!(decide(&authorizer, 2_000, &good), "allowed");
+    for (seconds, expected) in [(11_000, "allowed"), (12_000, "keys_unavailable")] {
+        assert_eq!(decide(&authorizer, seconds, &good), "need_keys");
+        authorizer.keys_not_fetched(at(seconds), URL);
+        assert_eq!(decide(&authorizer, seconds, &good), expected);
+    }
+}
+
+#[test]
+fn settings_of_fetching_are_within_bounds() {
+    let signer = Signer::new();
+    let fault = |change: &dyn Fn(&mut PublishedKeys)| {
+        let mut config = config(&signer, None);
+        change(config.issuers[0].published.as_mut().unwrap());
+        let faults = Authorizer::new(&config).err().unwrap_or_default();
+        faults.first().map(|fault| fault.key.clone())
+    };
+    for (found, expected) in [
+        (fault(&|_| ()), None),
+        (fault(&|keys| keys.max_age_seconds = 30), None),
+        (
+            fault(&|keys| keys.max_age_seconds = 29),
+            Some("jwks.max_age"),
+        ),
+        (fault(&|keys| keys.timeout_ms = 100), None),
+        (fault(&|keys| keys.timeout_ms = 99), Some("jwks.timeout")),
+        (fault(&|keys| keys.timeout_ms = 4_001), Some("jwks.timeout")),
+        (
+            fault(&|keys| keys.max_stale_seconds = MAX_AGE - 1),
+            Some("jwks.max_stale"),
+        ),
+    ] {
+        assert_eq!(found, expected.map(|key| format!("issuers[0].{key}")));
+    }
+}
+
+#[test]
+fn blocks_of_one_address_share_its_keys_and_say_the_same_of_them() {
+    let signer = Signer::new();
+    let mut both = config(&signer, None);
+    let mut other = both.issuers[0].clone();
+    other.issuer = "https://other.example.com/".to_owned();
+    other.algorithms = vec![Algorithm::ES256];
+    both.issuers.push(other);
+    let authorizer = authorizer(&both);
+    authorizer.accept_keys(at(0), URL, &signer.jwks()).unwrap();
+    for iss in [ISSUER, "https://other.example.com/"] {
+        let claims = claims(&json!({"iss": iss}));
+        let token = signer.sign(&json!({"alg": "ES256", "kid": "ec"}), &claims);
+        assert_eq!(decide(&authorizer, 1, &token), "allowed", "{iss}");
+    }
+    // An algorithm is a block's own.
+    let claims = claims(&json!({"iss": "https://other.example.com/"}));
+    let token = signer.sign(&json!({"alg": "RS256", "kid": "rsa"}), &claims);
+    assert_eq!(decide(&authorizer, 1, &token), "algorithm_not_allowed");
+    let fault = |change: &dyn Fn(&mut edge_auth::config::Issuer)| {
+        let mut config = both.clone();
+        change(&mut config.issuers[1]);
+        let faults = Authorizer::new(&config).err().unwrap();
+        faults[0].key.clone()
+    };
+    assert_eq!(
+        fault(&|issuer| issuer.published.as_mut().unwrap().max_age_seconds = 60),
+        "issuers[1].jwks"
+    );
+    assert_eq!(
+        fault(&|issuer| issuer.jwks = Some(signer.jwks())),
+        "issuers[1].jwks.file"
+    );
 }

@@ -1,9 +1,11 @@
 //! The wire: what Lambda@Edge sends, and what it is given back.
 
+use edge_auth::config::PublishedKeys;
 use edge_auth::lambda_edge::{Outcome, ViewerRequestEvent};
-use edge_auth::{Authorizer, Decision, Request};
+use edge_auth::{Authorizer, Config, Decision, Headers, Request};
 use serde_json::{Value, json};
 
+use crate::sessions::{hs256, with_session};
 use crate::signer::{Signer, claims, header, now};
 
 fn event(uri: &str, headers: &Value) -> ViewerRequestEvent {
@@ -174,13 +176,14 @@ fn only_a_browser_that_opens_a_page_is_sent_to_sign_in() {
             lines(&[("accept", "text/html"), ("authorization", &elsewhere)]),
             "401",
         ),
+        // Without sessions this is a provider's token, and an opaque one stays opaque.
         (
             "/members/x",
             lines(&[
                 ("sec-fetch-mode", "navigate"),
                 ("cookie", "__Host-gatepost=garbage"),
             ]),
-            "302",
+            "401",
         ),
     ] {
         let request = event(uri, &headers).records.remove(0).cf.request;
@@ -206,4 +209,82 @@ fn only_a_browser_that_opens_a_page_is_sent_to_sign_in() {
         .request;
     let decision = authorizer.decide(now(), &Request::from(&request));
     assert!(matches!(decision, Decision::Deny(_)), "{decision:?}");
+}
+
+#[test]
+fn signing_in_is_offered_only_where_it_changes_something() {
+    let signer = Signer::new();
+    let fixed = Config {
+        login: Some("/?sign_in".to_owned()),
+        ..signer.config()
+    };
+    let mut fetched = fixed.clone();
+    fetched.issuers[0].published = Some(PublishedKeys::at("https://login.example.com/keys"));
+    let with_sessions = with_session(fixed.clone(), &[hs256("s")]);
+    let token = |header: Value, changes: Value| signer.sign(&header, &claims(&changes));
+    let good = || json!({"alg": "ES256", "kid": "ec"});
+    let unknown_key = token(json!({"alg": "ES256", "kid": "new"}), json!({}));
+    let bad_signature = Signer::new().sign(&good(), &claims(&json!({})));
+    let expired = token(good(), json!({"exp": 1}));
+    let elsewhere = token(good(), json!({"aud": "elsewhere"}));
+    let unknown_issuer = token(good(), json!({"iss": "https://other.example/"}));
+    for (case, token, [with_fixed, with_fetched, in_session_cookie]) in [
+        ("nothing", "", [302, 302, 302]),
+        ("an expired token", expired.as_str(), [302, 302, 302]),
+        ("an opaque token", "0b1d7e", [401, 401, 302]),
+        ("an unknown key", &unknown_key, [401, 302, 302]),
+        ("a bad signature", &bad_signature, [401, 302, 302]),
+        ("another audience", &elsewhere, [401, 401, 302]),
+        ("an unknown issuer", &unknown_issuer, [401, 401, 302]),
+    ] {
+        let bearer = format!("Bearer {token}");
+        let cookie = format!("__Host-gatepost={token}");
+        let authorization = ("authorization", bearer.as_str());
+        for (config, header, expected) in [
+            (&fixed, authorization, with_fixed),
+            (&fetched, authorization, with_fetched),
+            // With sessions too, a provider's token in its header stays one.
+            (&with_sessions, authorization, with_fixed),
+            (&with_sessions, ("cookie", &cookie), in_session_cookie),
+        ] {
+            let authorizer = Authorizer::new(config).unwrap_or_else(|faults| panic!("{faults:?}"));
+            // The set is fetched, and brings nothing new.
+            let _ = authorizer.accept_keys(now(), "https://login.example.com/keys", &signer.jwks());
+            let mut headers: Headers = [("sec-fetch-mode", "navigate")].into_iter().collect();
+            if !token.is_empty() {
+                headers.append(header.0, header.1);
+            }
+            let request = Request {
+                method: "GET",
+                uri: "/members/x",
+                ..Request::from(&headers)
+            };
+            let found = match authorizer.decide(now(), &request) {
+                Decision::Redirect(_) => 302,
+                Decision::Deny(denied) => denied.refusal.status(),
+                other => panic!("{case}: {other:?}"),
+            };
+            assert_eq!(found, expected, "{case} {header:?}");
+        }
+    }
+}
+
+#[test]
+fn a_login_that_is_no_header_value_is_a_fault() {
+    let signer = Signer::new();
+    for (login, is_fine) in [
+        ("/?sign_in&return_to={url}", true),
+        ("https://login.example.com/?to={url}", true),
+        ("//evil.example", false),
+        ("https://", false),
+        ("/x\r\nset-cookie: a=b", false),
+        ("/with space", false),
+        ("", false),
+    ] {
+        let config = Config {
+            login: Some(login.to_owned()),
+            ..signer.config()
+        };
+        assert_eq!(Authorizer::new(&config).is_ok(), is_fine, "{login:?}");
+    }
 }

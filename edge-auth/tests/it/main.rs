@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::too_many_lines, missing_docs)]
 
 mod decisions;
+mod equivalence;
+mod issuers;
 mod keys;
 mod lambda_edge;
 mod sessions;

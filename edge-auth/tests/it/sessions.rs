@@ -1,26 +1,46 @@
 //! Sessions of our own: what they are made of, who takes them, and when they end.
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use data_encoding::BASE64URL_NOPAD;
-use edge_auth::config::{Access, ClaimValue, Rule, Secrets, Session, TokenSource};
-use edge_auth::{
-    Authorizer, Config, Decision, Headers, NoSession, Request, SESSION_COOKIE, SESSION_ISSUER,
-    Viewer,
+use edge_auth::config::{
+    Access, Audiences, ClaimRequirement, ClaimValue, Rule, Session, SessionKey, SessionKeyMaterial,
+    TokenSource,
 };
-use jiff::SignedDuration;
+use edge_auth::{
+    Authorizer, Config, Decision, Headers, MAX_SESSION_BYTES, NoSession, Request, SESSION_COOKIE,
+    SESSION_ISSUER, Viewer,
+};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::signer::{ISSUER, Signer, claims, header, now};
 
-fn secret(kid: &str) -> Value {
-    // 32 bytes, made for this test.
-    let bytes = format!("{kid:-<32}");
-    json!({"kty": "oct", "alg": "HS256", "kid": kid, "k": BASE64URL_NOPAD.encode(bytes.as_bytes())})
+/// A secret of 32 bytes, made for this test.
+pub(crate) fn hs256(kid: &str) -> SessionKey {
+    SessionKey {
+        kid: kid.to_owned(),
+        from: None,
+        material: SessionKeyMaterial::HS256 {
+            secret: format!("{kid:-<32}").into_bytes().into(),
+        },
+    }
 }
 
-fn with_session(mut config: Config, kids: &[&str]) -> Config {
-    let keys: Vec<_> = kids.iter().map(|kid| secret(kid)).collect();
+pub(crate) fn es256(kid: &str) -> SessionKey {
+    let random = SystemRandom::new();
+    let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+    SessionKey::from_private_der(kid, der.as_ref()).unwrap()
+}
+
+fn from(seconds: i64, key: SessionKey) -> SessionKey {
+    let from = Some(now() + SignedDuration::from_secs(seconds));
+    SessionKey { from, ..key }
+}
+
+pub(crate) fn with_session(mut config: Config, keys: &[SessionKey]) -> Config {
     config.session = Some(Session {
-        secrets: Secrets(json!({ "keys": keys })),
+        keys: keys.to_vec(),
         lifetime_seconds: 900,
     });
     config
@@ -36,11 +56,39 @@ fn headers(token: &str) -> Headers {
         .collect()
 }
 
+fn at(seconds: i64) -> Timestamp {
+    now() + SignedDuration::from_secs(seconds)
+}
+
 fn viewer(authorizer: &Authorizer, token: &str, seconds: i64) -> Result<Viewer, &'static str> {
-    let later = now() + SignedDuration::from_secs(seconds);
     authorizer
-        .authenticate(later, &Request::from(&headers(token)))
+        .authenticate(at(seconds), &Request::from(&headers(token)))
         .map_err(|denied| denied.refusal().code())
+}
+
+/// `allowed`, `redirect CODE`, or the refusal's code.
+fn decide(authorizer: &Authorizer, uri: &str, token: &str) -> String {
+    let mut headers = headers(token);
+    headers.append("sec-fetch-mode", "navigate");
+    let request = Request {
+        method: "GET",
+        uri,
+        ..Request::from(&headers)
+    };
+    match authorizer.decide(now(), &request) {
+        Decision::Allow(_) => "allowed".to_owned(),
+        Decision::Deny(denied) => denied.refusal.code().to_owned(),
+        Decision::Redirect(redirect) => format!("redirect {}", redirect.denied.refusal.code()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn session_of(authorizer: &Authorizer, token: &str, seconds: i64) -> String {
+    let viewer = viewer(authorizer, token, seconds).unwrap_or_else(|code| panic!("{code}"));
+    authorizer
+        .start_session(at(seconds), &viewer)
+        .unwrap()
+        .token
 }
 
 fn part(token: &str, idx: usize) -> Value {
@@ -58,66 +106,77 @@ fn forged(header: &Value, claims: &Value, secret: &str) -> String {
     format!("{input}.{}", BASE64URL_NOPAD.encode(signature.as_ref()))
 }
 
+fn any_text(text: &str) -> ClaimRequirement {
+    ClaimRequirement::Any(vec![ClaimValue::Text(text.to_owned())])
+}
+
 #[test]
 fn a_session_is_the_same_viewer() {
     let signer = Signer::new();
-    let authorizer = authorizer(&with_session(signer.config(), &["2026-11"]));
-    let token = signer.sign(
-        &header("ec"),
-        &claims(&json!({
-            "groups": ["red"], "scope": "media:admin", "email": "alice@example.com", "exp": 1_900_000_000,
-        })),
-    );
-    let alice = viewer(&authorizer, &token, 0).unwrap();
-    let session = authorizer.start_session(now(), &alice).unwrap();
-    assert_eq!(session.expires_at, now() + SignedDuration::from_mins(15));
-    let claims = part(&session.token, 1);
-    assert_eq!(part(&session.token, 0)["kid"], "2026-11");
-    assert_eq!(
-        (&claims["iss"], &claims["idp"]),
-        (&json!(SESSION_ISSUER), &json!(ISSUER))
-    );
-    // What no rule asks for stays out.
-    assert_eq!(claims.get("email"), None);
-
-    let same = viewer(&authorizer, &session.token, 0).unwrap();
-    assert_eq!(
-        (&same.owner, &same.issuer, &same.subject),
-        (&alice.owner, &alice.issuer, &alice.subject)
-    );
-    assert!(same.has_scope("media:admin"));
-    let path = |uri: &str| {
-        let headers = headers(&session.token);
-        let request = Request {
-            method: "GET",
-            uri,
-            ..Request::from(&headers)
-        };
-        matches!(authorizer.decide(now(), &request), Decision::Allow(_))
-    };
-    assert!(path(&format!("/media/{}/a/640.webp", alice.owner)));
-    assert!(path("/team/red/a"));
-    assert!(path("/admin/x"));
-    assert!(!path("/team/blue/a"));
-    assert!(!path("/media/aaaaaaaaaaaaaaaaaaaaaaaaaa/a/640.webp"));
-
-    assert!(viewer(&authorizer, &session.token, 899).is_ok());
-    assert_eq!(
-        viewer(&authorizer, &session.token, 900).err(),
-        Some("expired")
-    );
-    assert!(!format!("{session:?}").contains(&session.token));
+    for (key, alg) in [(hs256("2026-11"), "HS256"), (es256("2026-11"), "ES256")] {
+        let authorizer = authorizer(&with_session(signer.config(), &[key]));
+        let token = signer.sign(
+            &header("ec"),
+            &claims(&json!({
+                "groups": ["red"], "scope": "media:admin", "email": "alice@example.com", "exp": 1_900_000_000,
+            })),
+        );
+        let alice = viewer(&authorizer, &token, 0).unwrap();
+        let session = authorizer.start_session(now(), &alice).unwrap();
+        assert_eq!(session.expires_at, at(900));
+        assert_eq!(
+            part(&session.token, 0),
+            json!({"alg": alg, "kid": "2026-11", "typ": "gatepost-session+jwt"})
+        );
+        // Its own claims on top, the token's below; what no rule asks for stays out.
+        assert_eq!(
+            part(&session.token, 1),
+            json!({
+                "iss": SESSION_ISSUER, "aud": SESSION_ISSUER,
+                "iat": now().as_second(), "exp": now().as_second() + 900,
+                "block": ISSUER, "owner": alice.owner,
+                "token": {
+                    "iss": ISSUER, "aud": "media", "sub": "alice",
+                    "groups": ["red"], "scope": "media:admin", "scp": null,
+                },
+            })
+        );
+        let same = viewer(&authorizer, &session.token, 0).unwrap();
+        assert_eq!(
+            (&same.owner, &same.issuer, &same.subject),
+            (&alice.owner, &alice.issuer, &alice.subject)
+        );
+        let owner = alice.owner.unwrap();
+        for (uri, expected) in [
+            (format!("/media/{owner}/a/640.webp"), "allowed"),
+            ("/team/red/a".to_owned(), "allowed"),
+            ("/admin/x".to_owned(), "allowed"),
+            ("/team/blue/a".to_owned(), "claim_mismatch"),
+            (
+                "/media/aaaaaaaaaaaaaaaaaaaaaaaaaa/a/640.webp".to_owned(),
+                "not_owner",
+            ),
+        ] {
+            assert_eq!(decide(&authorizer, &uri, &session.token), expected, "{uri}");
+        }
+        assert!(viewer(&authorizer, &session.token, 899).is_ok());
+        assert_eq!(
+            viewer(&authorizer, &session.token, 900).err(),
+            Some("expired")
+        );
+        assert!(!format!("{session:?}").contains(&session.token));
+    }
 }
 
 #[test]
 fn a_session_ends_with_the_token_it_is_made_of_and_makes_no_other() {
     let signer = Signer::new();
-    let authorizer = authorizer(&with_session(signer.config(), &["2026-11"]));
+    let authorizer = authorizer(&with_session(signer.config(), &[hs256("2026-11")]));
     // The token has five minutes left.
     let token = signer.sign(&header("ec"), &claims(&json!({})));
     let alice = viewer(&authorizer, &token, 0).unwrap();
     let session = authorizer.start_session(now(), &alice).unwrap();
-    assert_eq!(session.expires_at, now() + SignedDuration::from_mins(5));
+    assert_eq!(session.expires_at, at(300));
     let again = viewer(&authorizer, &session.token, 200).unwrap();
     assert_eq!(
         authorizer.start_session(now(), &again),
@@ -126,38 +185,94 @@ fn a_session_ends_with_the_token_it_is_made_of_and_makes_no_other() {
 }
 
 #[test]
-fn rotation_signs_nobody_out() {
+fn the_newest_key_whose_time_has_come_signs_and_all_verify() {
     let signer = Signer::new();
-    let before = authorizer(&with_session(signer.config(), &["old"]));
-    let during = authorizer(&with_session(signer.config(), &["new", "old"]));
-    let after = authorizer(&with_session(signer.config(), &["new"]));
+    let (old, new) = (hs256("old"), es256("new"));
+    let before = authorizer(&with_session(signer.config(), &[old.clone()]));
+    let during = authorizer(&with_session(
+        signer.config(),
+        &[old.clone(), from(100, new.clone())],
+    ));
+    let after = authorizer(&with_session(signer.config(), &[from(100, new)]));
     let token = signer.sign(&header("ec"), &claims(&json!({})));
-    let session_of = |authorizer: &Authorizer| {
-        let alice = viewer(authorizer, &token, 0).unwrap();
-        authorizer.start_session(now(), &alice).unwrap().token
+    let old_session = session_of(&during, &token, 99);
+    let new_session = session_of(&during, &token, 100);
+    assert_eq!(part(&old_session, 0)["kid"], "old");
+    assert_eq!(part(&new_session, 0)["kid"], "new");
+    for (verifier, session, is_taken) in [
+        (&before, &old_session, true),
+        (&during, &old_session, true),
+        (&during, &new_session, true),
+        (&after, &new_session, true),
+        (&after, &old_session, false),
+        (&before, &new_session, false),
+    ] {
+        let found = viewer(verifier, session, 100);
+        assert_eq!(found.err(), (!is_taken).then_some("unknown_key"));
+    }
+    // Before the time of the only key has come nothing signs.
+    let alice = viewer(&after, &token, 99).unwrap();
+    assert_eq!(
+        after.start_session(at(99), &alice),
+        Err(NoSession::NoSigningKey)
+    );
+}
+
+#[test]
+fn a_verifier_with_the_public_half_takes_sessions_and_makes_none() {
+    let signer = Signer::new();
+    let whole = with_session(signer.config(), &[es256("s")]);
+    let verifying = whole.clone().for_verifiers();
+    let text = serde_json::to_string(&verifying).unwrap();
+    assert!(!text.contains("\"private\""), "{text}");
+    // What is packed is read again.
+    let verifying: Config = serde_json::from_str(&text).unwrap();
+    let (api, edge) = (authorizer(&whole), authorizer(&verifying));
+    let token = signer.sign(&header("ec"), &claims(&json!({})));
+    let session = session_of(&api, &token, 0);
+    let alice = viewer(&edge, &session, 0).unwrap();
+    assert_eq!(alice.subject.as_deref(), Some("alice"));
+    let alice = viewer(&edge, &token, 0).unwrap();
+    assert_eq!(
+        edge.start_session(now(), &alice),
+        Err(NoSession::NoSigningKey)
+    );
+    // A key that only verifies accepts its own private half and no other.
+    let key = &whole.session.as_ref().unwrap().keys[0];
+    let SessionKeyMaterial::ES256 { private, .. } = &key.material else {
+        panic!("{key:?}");
     };
-    let (old, new) = (session_of(&before), session_of(&during));
-    assert_eq!(part(&new, 0)["kid"], "new");
-    assert!(viewer(&during, &old, 0).is_ok());
-    assert!(viewer(&during, &new, 0).is_ok());
-    assert!(viewer(&after, &new, 0).is_ok());
-    assert_eq!(viewer(&after, &old, 0).err(), Some("unknown_key"));
-    assert_eq!(viewer(&before, &new, 0).err(), Some("unknown_key"));
+    let der = BASE64URL_NOPAD
+        .decode(String::from(private.clone().unwrap()).as_bytes())
+        .unwrap();
+    let mut public = verifying.session.as_ref().unwrap().keys[0].clone();
+    assert!(!public.can_sign());
+    let other =
+        EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
+    assert!(!public.accept_private_der(other.unwrap().as_ref()));
+    assert!(public.accept_private_der(&der));
+    assert!(public.can_sign());
 }
 
 #[test]
 fn what_only_looks_like_a_session_is_none() {
     let signer = Signer::new();
-    let config = with_session(signer.config(), &["s"]);
+    let config = with_session(signer.config(), &[hs256("s"), from(50, es256("e"))]);
     let authorizer = authorizer(&config);
     let good_header = json!({"alg": "HS256", "typ": "gatepost-session+jwt", "kid": "s"});
     let good = json!({
-        "iss": SESSION_ISSUER, "aud": SESSION_ISSUER, "idp": ISSUER, "sub": "alice",
+        "iss": SESSION_ISSUER, "aud": SESSION_ISSUER, "block": ISSUER,
         "iat": now().as_second(), "exp": now().as_second() + 60,
+        "token": {"iss": ISSUER, "aud": "media", "sub": "alice"},
     });
-    let with = |value: &Value, name: &str, new: Value| {
+    let with = |value: &Value, pointer: &str, new: Value| {
         let mut changed = value.clone();
-        changed[name] = new;
+        *changed.pointer_mut(pointer).unwrap() = new;
+        changed
+    };
+    let owner = |text: &str| {
+        let mut changed = good.clone();
+        changed["owner"] = text.into();
         changed
     };
     assert!(viewer(&authorizer, &forged(&good_header, &good, "s"), 0).is_ok());
@@ -170,69 +285,193 @@ fn what_only_looks_like_a_session_is_none() {
             "bad_signature",
         ),
         (
-            "a plain JWT",
-            with(&good_header, "typ", json!("JWT")),
+            "the public key as a secret",
+            with(&good_header, "/kid", json!("e")),
             good.clone(),
             "s",
-            "unexpected_type",
+            "unknown_key",
         ),
         (
-            "a voucher whom nobody trusts",
-            good_header.clone(),
-            with(&good, "idp", json!("https://evil.example/")),
+            "no kid",
+            json!({"alg": "HS256", "typ": "gatepost-session+jwt"}),
+            good.clone(),
             "s",
-            "invalid_claim",
+            "unknown_key",
         ),
         (
-            "a session that vouches",
-            good_header.clone(),
-            with(&good, "idp", json!(SESSION_ISSUER)),
+            "an algorithm of providers",
+            with(&good_header, "/alg", json!("RS256")),
+            good.clone(),
             "s",
-            "invalid_claim",
+            "algorithm_not_allowed",
         ),
         (
-            "nobody who vouches",
-            good_header.clone(),
-            with(&good, "idp", json!("")),
+            "a plain JWT",
+            with(&good_header, "/typ", json!("JWT")),
+            good.clone(),
             "s",
-            "invalid_claim",
+            "unknown_issuer",
         ),
         (
-            "for somebody else",
+            "a block that is not configured",
             good_header.clone(),
-            with(&good, "aud", json!("media")),
+            with(&good, "/block", json!("https://evil.example/")),
+            "s",
+            "unknown_issuer",
+        ),
+        (
+            "a block for sessions",
+            good_header.clone(),
+            with(&good, "/block", json!(SESSION_ISSUER)),
+            "s",
+            "unknown_issuer",
+        ),
+        (
+            "a token of another issuer than the block's",
+            good_header.clone(),
+            with(&good, "/token/iss", json!("https://evil.example/")),
+            "s",
+            "unknown_issuer",
+        ),
+        (
+            "a token for somebody else",
+            good_header.clone(),
+            with(&good, "/token/aud", json!("other")),
+            "s",
+            "wrong_audience",
+        ),
+        (
+            "a session for somebody else",
+            good_header.clone(),
+            with(&good, "/aud", json!("media")),
             "s",
             "wrong_audience",
         ),
         (
             "an issuer's token with our secret",
             good_header.clone(),
-            with(&with(&good, "iss", json!(ISSUER)), "aud", json!("media")),
+            with(&good, "/iss", json!(ISSUER)),
             "s",
-            "algorithm_not_allowed",
+            "unknown_issuer",
+        ),
+        (
+            "no token",
+            good_header.clone(),
+            with(&good, "/token", json!("eyJ")),
+            "s",
+            "invalid_claim",
+        ),
+        (
+            "an owner that is none",
+            good_header.clone(),
+            owner("alice"),
+            "s",
+            "invalid_claim",
         ),
     ] {
         let token = forged(&header, &claims, secret);
         assert_eq!(viewer(&authorizer, &token, 0).err(), Some(code), "{case}");
     }
-    // An issuer cannot sign in the sessions' name, whatever it claims.
-    let token = signer.sign(&header("ec"), &good);
-    assert_eq!(
-        viewer(&authorizer, &token, 0).err(),
-        Some("algorithm_not_allowed")
+    // An issuer cannot sign in the sessions' name, whatever its token says of itself.
+    let token = signer.sign(
+        &json!({"alg": "ES256", "kid": "ec", "typ": "gatepost-session+jwt"}),
+        &good,
     );
+    assert_eq!(viewer(&authorizer, &token, 0).err(), Some("unknown_key"));
+    let token = signer.sign(&header("ec"), &good);
+    assert_eq!(viewer(&authorizer, &token, 0).err(), Some("unknown_issuer"));
+}
+
+#[test]
+fn a_tightened_configuration_holds_for_sessions_at_once() {
+    let signer = Signer::new();
+    let keys = [hs256("s")];
+    let lax = with_session(signer.config(), &keys);
+    let token = signer.sign(
+        &header("ec"),
+        &claims(&json!({"aud": ["media", "other"], "groups": "red"})),
+    );
+    let session = session_of(&authorizer(&lax), &token, 0);
+    let after = |change: &dyn Fn(&mut Config)| {
+        let mut config = lax.clone();
+        config.login = Some("/?sign_in".to_owned());
+        change(&mut config);
+        decide(&authorizer(&config), "/members/x", &session)
+    };
+    assert_eq!(after(&|_| ()), "allowed");
+    for (case, change, expected) in [
+        (
+            "another audience",
+            (&|config: &mut Config| {
+                config.issuers[0].audiences = Audiences::OneOf(vec!["new".to_owned()]);
+            }) as &dyn Fn(&mut Config),
+            "redirect wrong_audience",
+        ),
+        (
+            "a claim that the session retained",
+            &|config| {
+                let claims = &mut config.issuers[0].claims;
+                claims.insert("groups".to_owned(), any_text("blue"));
+            },
+            "redirect unexpected_claim",
+        ),
+        (
+            "a claim that the session never retained",
+            &|config| {
+                let claims = &mut config.issuers[0].claims;
+                claims.insert("tier".to_owned(), any_text("gold"));
+            },
+            "redirect expired",
+        ),
+        (
+            "a rule about a claim that the session never retained",
+            &|config| {
+                let mut rule = Rule::new("/members/**", Access::Authenticated);
+                rule.claims.insert("tier".to_owned(), any_text("gold"));
+                config.rules.insert(0, rule);
+                config
+                    .rules
+                    .retain(|rule| rule.path != "/members/**" || !rule.claims.is_empty());
+            },
+            "redirect expired",
+        ),
+        (
+            "a block that is not configured any more",
+            &|config| config.issuers[0].issuer = "https://new.example.com/".to_owned(),
+            "redirect unknown_issuer",
+        ),
+        (
+            "a block of another name",
+            &|config| config.issuers[0].name = Some("login".to_owned()),
+            "redirect unknown_issuer",
+        ),
+        (
+            "a key that is not configured any more",
+            &|config| config.session.as_mut().unwrap().keys = vec![hs256("t")],
+            "redirect unknown_key",
+        ),
+        // And what has nothing to do with it changes nothing.
+        (
+            "a rule about another path",
+            &|config| {
+                let mut rule = Rule::new("/x/**", Access::Authenticated);
+                rule.claims.insert("tier".to_owned(), any_text("gold"));
+                config.rules.push(rule);
+            },
+            "allowed",
+        ),
+    ] {
+        assert_eq!(after(change), expected, "{case}");
+    }
 }
 
 #[test]
 fn a_session_that_no_cookie_holds_is_refused() {
     let signer = Signer::new();
-    let mut config = with_session(signer.config(), &["s"]);
-    config.rules.push(Rule {
-        path: "/x/**".to_owned(),
-        access: Access::Authenticated,
-        methods: Vec::new(),
-        claims: [("biography".to_owned(), vec![ClaimValue::Bool(true)])].into(),
-    });
+    let mut config = with_session(signer.config(), &[hs256("s")]);
+    let mut rule = Rule::new("/x/**", Access::Authenticated);
+    rule.claims.insert("biography".to_owned(), any_text("x"));
+    config.rules.push(rule);
     let authorizer = authorizer(&config);
     let token = signer.sign(
         &header("ec"),
@@ -241,7 +480,7 @@ fn a_session_that_no_cookie_holds_is_refused() {
     let alice = viewer(&authorizer, &token, 0).unwrap();
     assert!(matches!(
         authorizer.start_session(now(), &alice),
-        Err(NoSession::TooLarge { bytes }) if bytes > 5000
+        Err(NoSession::TooLarge { bytes }) if bytes > MAX_SESSION_BYTES
     ));
 }
 
@@ -249,7 +488,8 @@ fn a_session_that_no_cookie_holds_is_refused() {
 fn faults_of_the_configuration() {
     let signer = Signer::new();
     let faults = |change: &dyn Fn(&mut Config)| {
-        let mut config = with_session(signer.config(), &["a", "b"]);
+        let keys = [hs256("a"), from(0, es256("b"))];
+        let mut config = with_session(signer.config(), &keys);
         change(&mut config);
         let faults = Authorizer::new(&config).err().unwrap_or_default();
         faults
@@ -263,16 +503,43 @@ fn faults_of_the_configuration() {
     };
     assert_eq!(lifetime(0), ["session.lifetime"]);
     assert_eq!(lifetime(43_201), ["session.lifetime"]);
-    for secrets in [
-        json!({"keys": []}),
-        json!({"keys": [{"kty": "oct", "kid": "short", "alg": "HS256", "k": "AAAA"}]}),
-        json!({"keys": [secret("a"), {"kty": "oct", "alg": "HS256", "k": secret("b")["k"]}]}),
-        json!({"keys": [secret("a"), secret("a")]}),
+    let short = |kid: &str| SessionKey {
+        material: SessionKeyMaterial::HS256 {
+            secret: vec![7; 31].into(),
+        },
+        ..hs256(kid)
+    };
+    let mixed = || {
+        let (mut key, other) = (es256("a"), es256("b"));
+        if let (
+            SessionKeyMaterial::ES256 { private, .. },
+            SessionKeyMaterial::ES256 {
+                private: Some(theirs),
+                ..
+            },
+        ) = (&mut key.material, other.material)
+        {
+            *private = Some(theirs);
+        }
+        key
+    };
+    for (keys, expected) in [
+        (vec![], vec!["session.keys"]),
+        (vec![short("a")], vec!["session.keys[0]"]),
+        (vec![hs256("")], vec!["session.keys[0].kid"]),
+        (vec![mixed()], vec!["session.keys[0]"]),
+        (
+            vec![hs256("a"), from(1, es256("a"))],
+            vec!["session.keys[1].kid"],
+        ),
+        (vec![hs256("a"), hs256("b")], vec!["session.keys[1].from"]),
+        (
+            vec![from(1, hs256("a")), from(1, hs256("b"))],
+            vec!["session.keys[1].from"],
+        ),
     ] {
-        let found = faults(&move |config| {
-            config.session.as_mut().unwrap().secrets = Secrets(secrets.clone());
-        });
-        assert_eq!(found, ["session.secrets"]);
+        let found = faults(&move |config| config.session.as_mut().unwrap().keys.clone_from(&keys));
+        assert_eq!(found, expected);
     }
     assert_eq!(
         faults(&|config| config.token_sources = vec![TokenSource::Authorization]),

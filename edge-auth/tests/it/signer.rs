@@ -9,7 +9,7 @@ use aws_lc_rs::signature::{
     RSA_PSS_SHA384, RSA_PSS_SHA512, RsaKeyPair,
 };
 use data_encoding::BASE64URL_NOPAD;
-use edge_auth::config::{Access, Algorithm, Audiences, Issuer, RequiredClaims, Rule, TokenSource};
+use edge_auth::config::{Access, Algorithm, Audiences, Issuer, Rule, TokenSource};
 use edge_auth::{Authorizer, Config};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -103,23 +103,14 @@ impl Signer {
     }
 
     pub(crate) fn config(&self) -> Config {
-        let rule = |path: &str, access: Access| Rule {
-            path: path.to_owned(),
-            access,
-            methods: Vec::new(),
-            claims: RequiredClaims::new(),
-        };
+        let rule = |path: &str, access: Access| Rule::new(path, access);
         Config {
             issuers: vec![Issuer {
                 issuer: ISSUER.to_owned(),
                 audiences: Audiences::OneOf(vec![AUDIENCE.to_owned()]),
                 algorithms: vec![Algorithm::RS256, Algorithm::ES256],
                 jwks: Some(self.jwks()),
-                published: None,
-                secrets: None,
-                typ: None,
-                claims: RequiredClaims::new(),
-                leeway_seconds: 0,
+                ..Issuer::default()
             }],
             token_sources: vec![
                 TokenSource::Authorization,
@@ -132,9 +123,7 @@ impl Signer {
                 rule("/members/**", Access::Authenticated),
                 rule("/public/**", Access::Anyone),
             ],
-            login: None,
-            cors: None,
-            session: None,
+            ..Config::default()
         }
     }
 

@@ -1,6 +1,8 @@
 //! Where tokens are found, what goes on without them, and what scripts of other sites are told.
 
-use edge_auth::config::{Access, ClaimValue, Cors, RequiredClaims, Rule, TokenSource};
+use edge_auth::config::{
+    Access, ClaimRequirement, ClaimValue, Cors, RequiredClaims, Rule, TokenSource,
+};
 use edge_auth::lambda_edge::{GeneratedResponse, Outcome};
 use edge_auth::{Authorizer, Config, Decision, Headers, Request, ViewerRequest};
 use serde_json::json;
@@ -58,7 +60,9 @@ fn a_token_in_the_query_is_taken_where_it_is_configured_and_goes_no_further() {
     assert_eq!(request_on.querystring, "w=640&v=%20");
     // The way back after signing in does not lead to the token that was refused.
     let browser = [("sec-fetch-mode", "navigate")];
-    let refused = request("GET", "/members/x", "w=640&token=a.b.c", &browser);
+    let expired = signer.sign(&header("ec"), &claims(&json!({"exp": 1})));
+    let query = format!("w=640&token={expired}");
+    let refused = request("GET", "/members/x", &query, &browser);
     let (decision, _) = answer(&authorizer, refused);
     let Decision::Redirect(redirect) = decision else {
         panic!("{decision:?}");
@@ -74,18 +78,20 @@ fn a_rule_can_ask_for_claims() {
     let signer = Signer::new();
     let mut config = signer.config();
     let text = |text: &str| ClaimValue::Text(text.to_owned());
+    let any = ClaimRequirement::Any;
     config.rules = vec![Rule {
-        path: "/reports/**".to_owned(),
-        access: Access::Authenticated,
-        methods: Vec::new(),
         claims: RequiredClaims::from([
-            ("email_verified".to_owned(), vec![ClaimValue::Bool(true)]),
+            (
+                "email_verified".to_owned(),
+                any(vec![ClaimValue::Bool(true)]),
+            ),
             (
                 "department".to_owned(),
-                vec![text("sales"), text("finance")],
+                any(vec![text("sales"), text("finance")]),
             ),
-            ("level".to_owned(), vec![ClaimValue::Integer(3)]),
+            ("level".to_owned(), any(vec![ClaimValue::Integer(3)])),
         ]),
+        ..Rule::new("/reports/**", Access::Authenticated)
     }];
     let authorizer = authorizer(&config);
     let good = json!({"email_verified": true, "department": "finance", "level": 3});

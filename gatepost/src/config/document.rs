@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use edge_auth::config::ClaimValue;
+use edge_auth::config::{ClaimRequirement, ClaimValue, RequiredClaims};
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
@@ -47,20 +47,33 @@ impl<'a> Notes<'a> {
 
     /// Notes a fault that was found later, by its key; it is placed at the nearest key that the document has.
     pub(crate) fn fault(&self, key: &str, message: &str) {
+        self.keys.borrow_mut().push(key.to_owned());
+        self.note(self.place(key), format!("{key}: {message}"));
+    }
+
+    /// Where a key is, or the nearest one that the document has.
+    fn place(&self, key: &str) -> usize {
         let spans = self.spans.borrow();
         let mut nearest = key;
-        let at = loop {
+        loop {
             if let Some(span) = spans.get(nearest) {
-                break span.start;
+                return span.start;
             }
             match nearest.rfind(['.', '[']) {
                 Some(end) => nearest = &nearest[..end],
-                None => break 0,
+                None => return 0,
             }
-        };
-        drop(spans);
-        self.keys.borrow_mut().push(key.to_owned());
-        self.note(at, format!("{key}: {message}"));
+        }
+    }
+
+    fn line_at(&self, at: usize) -> usize {
+        let before = self.text.get(..at).unwrap_or(self.text);
+        before.matches('\n').count() + 1
+    }
+
+    /// The line of a key, or of the nearest one that the document has.
+    pub(crate) fn line(&self, key: &str) -> usize {
+        self.line_at(self.place(key))
     }
 
     /// The keys of all faults so far.
@@ -70,14 +83,10 @@ impl<'a> Notes<'a> {
 
     /// All faults, each with its line, in the order of the document.
     pub(crate) fn into_faults(self) -> Vec<(usize, String)> {
-        let mut faults: Vec<_> = self
-            .faults
-            .into_inner()
+        let faults = self.faults.take();
+        let mut faults: Vec<_> = faults
             .into_iter()
-            .map(|(at, message)| {
-                let before = self.text.get(..at).unwrap_or(self.text);
-                (before.matches('\n').count() + 1, message)
-            })
+            .map(|(at, message)| (self.line_at(at), message))
             .collect();
         faults.sort_by_key(|(line, _)| *line);
         faults
@@ -169,19 +178,53 @@ impl<'a> Section<'a> {
         self.list(name, "whole number", whole_number)
     }
 
-    /// Every key of the section, whatever its name, with its value or its list of values: those of a token's claim.
-    pub(crate) fn claim_values_by_name(&self) -> BTreeMap<String, Vec<ClaimValue>> {
-        let mut claims = BTreeMap::new();
+    /// A text, or a date as TOML has it, as text.
+    pub(crate) fn text_or_date(&self, name: &'static str) -> Option<String> {
+        match self.get(name)? {
+            DeValue::Datetime(date) => Some(date.to_string()),
+            _ => self.text(name),
+        }
+    }
+
+    /// Every key of the section as a claim's path, with what the claim must say: a value, a list of which one is enough,
+    /// `{ all = […] }` or `{ keys = […] }`.
+    pub(crate) fn claim_requirements(&self) -> RequiredClaims {
+        const WANTED: &str = "text, number or truth value";
+        let mut claims = RequiredClaims::new();
         for name in self.table.keys() {
             let name = name.get_ref().as_ref();
-            let alone = self.get(name).and_then(claim_value);
-            let values = match alone {
-                Some(value) => Some(vec![value]),
-                None => self.list(name, "text, number or truth value", claim_value),
+            let value = self.get(name);
+            let requirement = if let Some(value) = value.and_then(claim_value) {
+                Some(ClaimRequirement::Any(vec![value]))
+            } else if let Some(table) = value.and_then(DeValue::as_table) {
+                let span = self.table.get(name).map_or(0..0, Spanned::span);
+                let form = Section::new(self.notes, self.key(name), span, table);
+                let all = form
+                    .list("all", WANTED, claim_value)
+                    .map(ClaimRequirement::All);
+                let keys = form.texts("keys").map(ClaimRequirement::Keys);
+                let is_other = !form.has("all") && !form.has("keys");
+                if is_other || table.len() != 1 {
+                    let member = table.keys().next().map_or("member", |key| key.get_ref());
+                    let message = format!(
+                        "a value, a list, {{ all = [...] }} or {{ keys = [...] }} is wanted; for a member within a claim quote its path: \"/{name}/{member}\""
+                    );
+                    self.fault_at(name, &message);
+                }
+                all.or(keys)
+            } else {
+                self.list(name, WANTED, claim_value)
+                    .map(ClaimRequirement::Any)
             };
-            claims.insert(name.to_owned(), values.unwrap_or_default());
+            // After a fault nothing more is to be found in it.
+            let fallback = || ClaimRequirement::Any(vec![ClaimValue::Bool(true)]);
+            claims.insert(name.to_owned(), requirement.unwrap_or_else(fallback));
         }
         claims
+    }
+
+    fn fault_at(&self, name: &str, message: &str) {
+        self.notes.fault(&self.key(name), message);
     }
 
     /// The items of a list, each with its full name, whose place is remembered.

@@ -4,16 +4,20 @@ use std::path::Path;
 
 use data_encoding::BASE64URL_NOPAD;
 use edge_auth::config::{
-    Access, Algorithm, Audiences, Cors, Issuer, PublishedKeys, Rule, Secrets, Session, TokenSource,
+    Access, Algorithm, Audiences, Cors, Issuer, PublishedKeys, Rule, RuleIssuers, Secret, Secrets,
+    Session, SessionKey, SessionKeyMaterial, Tenants, TokenSource,
 };
+use jiff::Timestamp;
+use rustls_pki_types::SubjectPublicKeyInfoDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
+use url_signing::cloudfront::private_key_der;
 
 use super::document::Section;
 use super::read_names;
-use super::units::{parse_duration, parse_leeway};
+use super::units::{parse_duration, parse_leeway, parse_milliseconds};
+use crate::text_file;
 
-/// How long a fetched key set is used where the file does not say.
-const DEFAULT_MAX_AGE: u32 = 3600;
 /// How long a session lasts where the file does not say.
 const DEFAULT_SESSION_LIFETIME: u32 = 15 * 60;
 /// How long a browser remembers a preflight's answer where the file does not say.
@@ -40,14 +44,6 @@ pub(super) fn read(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> e
     }
     if let Some(section) = root.section("deny") {
         edge.login = section.text("login");
-        if let Some(login) = &edge.login
-            && !(login.starts_with("https://") || login.starts_with('/'))
-        {
-            section.fault(
-                "login",
-                "it begins with https:// or, on the same site, with a slash",
-            );
-        }
         section.finish();
     }
     if let Some(section) = root.section("cors") {
@@ -55,29 +51,116 @@ pub(super) fn read(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> e
         section.finish();
     }
     if let Some(section) = root.section("session") {
-        if !section.has("secrets") {
-            section.fault("secrets", "it is missing; name one, such as [{ kid = \"2026-11\", file = \"session-secret\" }]");
+        edge.session = Some(read_session(&section, folder));
+        section.finish();
+    }
+    if let Some(section) = root.section("owner") {
+        if let Some(secret) = section.section("secret") {
+            edge.owner_secret = read_secret(&secret, folder).map(Secret::from);
+            secret.finish();
+        } else if !section.has("secret") {
+            section.fault(
+                "secret",
+                "is missing; name its place, such as { file = \"owner-secret\" }",
+            );
         }
-        edge.session = read_secrets(&section, folder).map(|secrets| Session {
-            secrets,
-            lifetime_seconds: section
-                .parsed("lifetime", parse_seconds)
-                .unwrap_or(DEFAULT_SESSION_LIFETIME),
-        });
         section.finish();
     }
     edge
+}
+
+/// `secrets = [{ kid, file | env, from }]` for HS256, `keys = [{ kid, file | public, from }]` for ES256: in this order,
+/// which [`session_key_name`] knows.
+fn read_session(section: &Section<'_>, folder: &Path) -> Session {
+    let mut keys = Vec::new();
+    for entry in section.sections("secrets") {
+        let secret = read_secret(&entry, folder);
+        keys.push(SessionKey {
+            kid: entry.required_text("kid"),
+            from: entry.time("from"),
+            material: SessionKeyMaterial::HS256 {
+                // After a fault any will do that is no second one.
+                secret: secret.unwrap_or_else(|| vec![0; 32]).into(),
+            },
+        });
+        entry.finish();
+    }
+    for entry in section.sections("keys") {
+        let kid = entry.required_text("kid");
+        let key = match (entry.text("file"), entry.text("public")) {
+            (Some(file), None) => std::fs::read(folder.join(&file))
+                .map_err(|error| error.to_string())
+                .and_then(|pem| {
+                    let key = private_key_der(&pem).and_then(|der| {
+                        SessionKey::from_private_der(kid.as_str(), der.secret_der())
+                    });
+                    key.map_err(|reason| format!("{reason}; openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 makes one"))
+                })
+                .map_err(|reason| entry.fault("file", &format!("{file}: {reason}"))),
+            (None, Some(file)) => std::fs::read(folder.join(&file))
+                .map_err(|error| error.to_string())
+                .and_then(|pem| {
+                    // Editors on Windows put a byte order mark before the first line.
+                    let pem = pem.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&pem);
+                    let key = SubjectPublicKeyInfoDer::from_pem_slice(pem)
+                        .map_err(|_| "holds no public key in PEM")
+                        .and_then(|der| SessionKey::from_public_der(kid.as_str(), der.as_ref()));
+                    key.map_err(|reason| format!("{reason}; openssl pkey -in session.pem -pubout makes one"))
+                })
+                .map_err(|reason| entry.fault("public", &format!("{file}: {reason}"))),
+            _ => {
+                entry.fault("file", "name either a `file` with the private key, or a `public` key whose private half the API reads when it starts");
+                Err(())
+            }
+        };
+        let from = entry.time("from");
+        if let Ok(key) = key {
+            keys.push(SessionKey { from, ..key });
+        }
+        entry.finish();
+    }
+    if !section.has("secrets") && !section.has("keys") {
+        section.fault(
+            "keys",
+            "is missing; name one, such as [{ kid = \"2026-11\", file = \"session.pem\" }]",
+        );
+    }
+    Session {
+        keys,
+        lifetime_seconds: section
+            .parsed("lifetime", parse_seconds)
+            .unwrap_or(DEFAULT_SESSION_LIFETIME),
+    }
+}
+
+/// What a fault of `session.keys[N]` is about in the file: `edge-auth` knows one list, the file has two.
+pub(super) fn session_key_name(key: &str, session: Option<&Session>) -> String {
+    let renamed = || {
+        let rest = key.strip_prefix("session.keys[")?;
+        let (idx, rest) = rest.split_once(']')?;
+        let idx: usize = idx.parse().ok()?;
+        let is_secret =
+            |key: &&SessionKey| matches!(key.material, SessionKeyMaterial::HS256 { .. });
+        let n_secrets = session?.keys.iter().filter(is_secret).count();
+        Some(match idx.checked_sub(n_secrets) {
+            None => format!("session.secrets[{idx}]{rest}"),
+            Some(idx) => format!("session.keys[{idx}]{rest}"),
+        })
+    };
+    renamed().unwrap_or_else(|| key.to_owned())
 }
 
 fn read_issuer(section: &Section<'_>, folder: &Path, given_jwks: Option<&Value>) -> Issuer {
     let issuer = section.required_text("issuer");
     let audiences = if !section.has("audiences") {
         section.required_text("audiences");
-        Audiences::OneOf(vec![String::new()])
-    } else if let Some(audiences) = section.texts_or_any("audiences") {
-        audiences
+        Audiences::OneOf(Vec::new())
     } else {
-        Audiences::OneOf(vec![String::new()])
+        match section.texts_or_any("audiences", "audiences") {
+            Some(TextsOrAny::Any) => Audiences::Any,
+            Some(TextsOrAny::Texts(texts)) => Audiences::OneOf(texts),
+            None => Audiences::OneOf(Vec::new()),
+        }
     };
     let algorithms = section.texts("algorithms").map_or_else(
         || vec![Algorithm::RS256, Algorithm::ES256],
@@ -85,22 +168,32 @@ fn read_issuer(section: &Section<'_>, folder: &Path, given_jwks: Option<&Value>)
     );
     let (jwks, published) = read_keys(section, folder, given_jwks);
     Issuer {
+        name: section.text("name"),
         issuer,
+        tenants: section
+            .texts_or_any("tenants", "tenants")
+            .map(|texts| match texts {
+                TextsOrAny::Any => Tenants::Any,
+                TextsOrAny::Texts(texts) => Tenants::OneOf(texts),
+            }),
+        subject: section.text("subject"),
+        owner_as: section.text("owner_as"),
         audiences,
         algorithms,
         jwks,
+        jwks_as_of: None,
         published,
         secrets: read_secrets(section, folder),
         typ: section.text("typ"),
         claims: section
             .section("claims")
-            .map(|claims| claims.claim_values_by_name())
+            .map(|claims| claims.claim_requirements())
             .unwrap_or_default(),
         leeway_seconds: section.parsed("leeway", parse_leeway).unwrap_or(0),
     }
 }
 
-/// `jwks = { file, url, max_age }`: the set in the file, or the one that was given instead, and where newer ones are.
+/// `jwks = { file, url, max_age, timeout, max_stale }`: the set in the file, or the one that was given instead, and where newer ones are.
 fn read_keys(
     section: &Section<'_>,
     folder: &Path,
@@ -113,12 +206,21 @@ fn read_keys(
     };
     let url = keys.text("url");
     let max_age = keys.parsed("max_age", parse_seconds);
-    if url.is_none() && max_age.is_some() {
-        keys.fault("max_age", "it is about keys at a `url`, and none is named");
+    let timeout = keys.parsed("timeout", parse_milliseconds);
+    let max_stale = keys.parsed("max_stale", parse_seconds);
+    for name in ["max_age", "timeout", "max_stale"] {
+        if url.is_none() && keys.has(name) {
+            keys.fault(name, "is about keys at a `url`, and none is named");
+        }
     }
-    let published = url.map(|url| PublishedKeys {
-        url,
-        max_age_seconds: max_age.unwrap_or(DEFAULT_MAX_AGE),
+    let published = url.map(|url| {
+        let default = PublishedKeys::at(url);
+        PublishedKeys {
+            max_age_seconds: max_age.unwrap_or(default.max_age_seconds),
+            timeout_ms: timeout.unwrap_or(default.timeout_ms),
+            max_stale_seconds: max_stale.unwrap_or(default.max_stale_seconds),
+            ..default
+        }
     });
     let file = keys.text("file");
     if file.is_none() && published.is_none() && given.is_none() {
@@ -126,7 +228,7 @@ fn read_keys(
     }
     let jwks = match (given, file) {
         (Some(given), _) => Some(given.clone()),
-        (None, Some(file)) => read_json(&folder.join(&file))
+        (None, Some(file)) => text_file::read_json(&folder.join(&file))
             .map_err(|reason| keys.fault("file", &format!("{file}: {reason}")))
             .ok(),
         (None, None) => None,
@@ -135,36 +237,18 @@ fn read_keys(
     (jwks, published)
 }
 
-/// `secrets = [{ kid, file | env }]`: the bytes of a file without a line break at its end, or the text of a variable.
+/// `secrets = [{ kid, file | env }]`: those that HS256 is verified with.
 fn read_secrets(section: &Section<'_>, folder: &Path) -> Option<Secrets> {
     if !section.has("secrets") {
         return None;
     }
     let mut keys = Vec::new();
     for secret in section.sections("secrets") {
-        let kid = secret.text("kid");
-        let bytes = match (secret.text("file"), secret.text("env")) {
-            (Some(file), None) => std::fs::read(folder.join(&file))
-                .map(|mut bytes| {
-                    let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-                    let length = text.strip_suffix(b"\r").unwrap_or(text).len();
-                    bytes.truncate(length);
-                    bytes
-                })
-                .map_err(|error| secret.fault("file", &format!("{file}: {error}"))),
-            (None, Some(name)) => std::env::var(&name)
-                .map(String::into_bytes)
-                .map_err(|_| secret.fault("env", &format!("the variable {name} is not set"))),
-            _ => {
-                secret.fault("file", "name one place of the secret: a `file` or an `env`");
-                Err(())
-            }
-        };
         let mut key = json!({"kty": "oct", "alg": "HS256"});
-        if let Some(kid) = kid {
+        if let Some(kid) = secret.text("kid") {
             key["kid"] = kid.into();
         }
-        if let Ok(bytes) = bytes {
+        if let Some(bytes) = read_secret(&secret, folder) {
             key["k"] = BASE64URL_NOPAD.encode(&bytes).into();
             keys.push(key);
         }
@@ -173,20 +257,56 @@ fn read_secrets(section: &Section<'_>, folder: &Path) -> Option<Secrets> {
     Some(Secrets(json!({ "keys": keys })))
 }
 
+/// The secret at the one place that a section names: the content of a `file`, or the text of a variable, `env`.
+fn read_secret(section: &Section<'_>, folder: &Path) -> Option<Vec<u8>> {
+    match (section.text("file"), section.text("env")) {
+        (Some(file), None) => text_file::secret_bytes(&folder.join(&file))
+            .map_err(|reason| section.fault("file", &format!("{file}: {reason}")))
+            .ok(),
+        (None, Some(name)) => std::env::var(&name)
+            .map(String::into_bytes)
+            .map_err(|_| section.fault("env", &format!("the variable {name} is not set")))
+            .ok(),
+        _ => {
+            section.fault("file", "name one place of the secret: a `file` or an `env`");
+            None
+        }
+    }
+}
+
+/// A list, or the word that stands for everything.
+enum TextsOrAny {
+    Any,
+    Texts(Vec<String>),
+}
+
 impl Section<'_> {
-    /// `audiences`: a list, or the word that skips the check.
-    fn texts_or_any(&self, name: &'static str) -> Option<Audiences> {
+    /// A list, or `"any"`, which is never a default.
+    fn texts_or_any(&self, name: &'static str, what: &str) -> Option<TextsOrAny> {
         if self.is_text(name) {
             if self.text(name).as_deref() == Some("any") {
-                return Some(Audiences::Any);
+                return Some(TextsOrAny::Any);
             }
             self.fault(
                 name,
-                "write a list of audiences, or \"any\" to skip the check",
+                &format!("write a list of {what}, or \"any\" to accept all"),
             );
             return None;
         }
-        self.texts(name).map(Audiences::OneOf)
+        self.texts(name).map(TextsOrAny::Texts)
+    }
+
+    /// A point in time, if the key is there: a date with a time and an offset, quoted or not.
+    fn time(&self, name: &'static str) -> Option<Timestamp> {
+        let text = self.text_or_date(name)?;
+        text.parse()
+            .map_err(|_| {
+                let message = format!(
+                    "{text} is not a point in time; write for example 2026-12-01T09:00:00Z"
+                );
+                self.fault(name, &message);
+            })
+            .ok()
     }
 }
 
@@ -195,6 +315,8 @@ fn read_token_sources(section: &Section<'_>, texts: &[String]) -> Vec<TokenSourc
         None if text == "authorization" => Some(TokenSource::Authorization),
         Some(("cookie", name)) => Some(TokenSource::Cookie(name.to_owned())),
         Some(("query", name)) => Some(TokenSource::Query(name.to_owned())),
+        // Header names know no case (RFC 9110 §5.1).
+        Some(("header", name)) => Some(TokenSource::Header(name.to_ascii_lowercase())),
         _ => None,
     });
     if texts.is_empty() {
@@ -212,7 +334,12 @@ fn read_rule(section: &Section<'_>) -> Rule {
     let scopes = section.texts("scopes");
     let claims = section
         .section("claims")
-        .map(|claims| claims.claim_values_by_name());
+        .map(|claims| claims.claim_requirements());
+    let issuers = match section.texts_or_any("issuers", "issuers") {
+        None => RuleIssuers::Unnamed,
+        Some(TextsOrAny::Any) => RuleIssuers::Any,
+        Some(TextsOrAny::Texts(names)) => RuleIssuers::OneOf(names),
+    };
     let access = match (allow.as_deref(), scopes) {
         (None, Some(scopes)) => Access::Scopes(scopes),
         (Some("anyone"), None) => Access::Anyone,
@@ -244,6 +371,7 @@ fn read_rule(section: &Section<'_>) -> Rule {
         access,
         methods: section.texts("methods").unwrap_or_default(),
         claims: claims.unwrap_or_default(),
+        issuers,
     }
 }
 
@@ -269,9 +397,4 @@ fn parse_seconds(text: &str) -> Result<u32, String> {
         .ok()
         .filter(|seconds| *seconds <= 366 * 24 * 3600)
         .ok_or_else(|| format!("{text:?} is out of range; a year is the most"))
-}
-
-fn read_json(file: &Path) -> Result<Value, String> {
-    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
-    serde_json::from_str(&text).map_err(|error| format!("it is not JSON: {error}"))
 }

@@ -155,8 +155,11 @@ impl Config {
                 // What was not understood is not there to be checked: one fault a key is enough.
                 let known = notes.keys();
                 let is_new = |key: &str| !known.iter().any(|faulty| faulty.starts_with(key));
-                for fault in faults.iter().filter(|fault| is_new(&fault.key)) {
-                    notes.fault(&fault.key, &fault.message);
+                for fault in &faults {
+                    let key = edge::session_key_name(&fault.key, config.edge.session.as_ref());
+                    if is_new(&key) {
+                        notes.fault(&key, &fault.message);
+                    }
                 }
             }
             for fault in config.images.faults() {
@@ -165,6 +168,11 @@ impl Config {
                     _ => "renditions",
                 };
                 notes.fault(&format!("{section}.{}", fault.key), &fault.message);
+            }
+            for warning in edge_auth::warnings(&config.edge) {
+                let line = notes.line(&warning.key);
+                let (file, message) = (file.display(), &warning.message);
+                eprintln!("warning: {file}:{line}: {}: {message}", warning.key);
             }
             Some(config)
         } else {
@@ -306,3 +314,6 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+#[cfg(test)]
+mod providers;

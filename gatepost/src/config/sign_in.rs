@@ -224,7 +224,7 @@ mod tests {
                 TokenSource::Cookie(SESSION_COOKIE.to_owned()),
             ],
             session: Some(edge_auth::config::Session {
-                secrets: edge_auth::config::Secrets(serde_json::Value::Null),
+                keys: Vec::new(),
                 lifetime_seconds: 900,
             }),
             ..edge_auth::Config::default()

@@ -2,22 +2,43 @@
 
 use jiff::SignedDuration;
 
-/// A duration of at least one second, such as `30s`, `5m` or `1h 30m`.
+/// A duration of at least one second, such as `30s`, `5m`, `1h 30m` or `30d`.
 pub(crate) fn parse_duration(text: &str) -> Result<SignedDuration, String> {
-    let duration: SignedDuration = text
-        .parse()
-        .map_err(|_| format!("{text:?} is no duration; write for example 30s, 5m or 1h"))?;
+    let duration = parse_signed(text).ok_or_else(|| {
+        format!("{text:?} is not a duration; write for example 30s, 5m, 1h or 30d")
+    })?;
     if duration < SignedDuration::from_secs(1) {
         return Err(format!("{text:?} is too short; a second is the least"));
     }
     Ok(SignedDuration::from_secs(duration.as_secs()))
 }
 
+/// A number of milliseconds, from a duration such as `500ms` or `2s`.
+pub(crate) fn parse_milliseconds(text: &str) -> Result<u32, String> {
+    let duration = parse_signed(text)
+        .ok_or_else(|| format!("{text:?} is not a duration; write for example 500ms or 2s"))?;
+    u32::try_from(duration.as_millis()).map_err(|_| format!("{text:?} is out of range"))
+}
+
+/// A duration as `jiff` reads it, before it a number of days of 24 hours.
+fn parse_signed(text: &str) -> Option<SignedDuration> {
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let Some(rest) = text[digits..].trim_start().strip_prefix('d') else {
+        return text.parse().ok();
+    };
+    let days: i64 = text[..digits].parse().ok()?;
+    let days = SignedDuration::from_secs(days.checked_mul(24 * 3600)?);
+    match rest.trim() {
+        "" => Some(days),
+        rest => days.checked_add(rest.parse().ok()?),
+    }
+}
+
 /// A leeway: a duration of at most five minutes, or `0s`.
 pub(crate) fn parse_leeway(text: &str) -> Result<u32, String> {
-    let duration: SignedDuration = text
-        .parse()
-        .map_err(|_| format!("{text:?} is no duration; write for example 0s or 30s"))?;
+    let duration = parse_signed(text)
+        .ok_or_else(|| format!("{text:?} is not a duration; write for example 0s or 30s"))?;
     u32::try_from(duration.as_secs())
         .ok()
         .filter(|seconds| *seconds <= 300)
@@ -84,6 +105,11 @@ mod tests {
             ("30s", Some(30)),
             ("5m", Some(300)),
             ("1h 30m", Some(5400)),
+            ("30d", Some(30 * 86_400)),
+            ("1 d 12h", Some(36 * 3600)),
+            ("1d12h", Some(36 * 3600)),
+            ("d", None),
+            ("1 day", None),
             ("0s", None),
             ("-5m", None),
             ("soon", None),

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use aws_credential_types::Credentials;
-use edge_auth::config::{Secrets, Session};
+use edge_auth::config::{Session, SessionKey};
 use serde_json::{Value, json};
 
 const CREDENTIALS_FILE: &str = "s3-credentials.json";
-const SESSION_FILE: &str = "session-secrets.json";
+const SESSION_FILE: &str = "session-key.json";
 
 /// An open data directory. While it lives, no other process has it open.
 pub(super) struct DataDir {
@@ -87,14 +87,16 @@ impl DataDir {
         ))
     }
 
-    /// The secret of sessions where none is configured, made on first use.
+    /// The key of sessions where none is configured, made on first use.
     pub(super) fn session(&self) -> anyhow::Result<Session> {
-        let keys = self.kept(SESSION_FILE, |random: [u8; 32]| {
-            let secret = data_encoding::BASE64URL_NOPAD.encode(&random);
-            json!({"keys": [{"kty": "oct", "alg": "HS256", "kid": "dev", "k": secret}]})
+        let content = self.kept(SESSION_FILE, |random: [u8; 32]| {
+            json!({"kid": "dev", "alg": "HS256", "secret": data_encoding::BASE64URL_NOPAD.encode(&random)})
+        })?;
+        let key: SessionKey = serde_json::from_value(content).with_context(|| {
+            format!("{SESSION_FILE} holds no session key; delete it to have a new one made")
         })?;
         Ok(Session {
-            secrets: Secrets(keys),
+            keys: vec![key],
             // As long as the token that it is made of: nothing here is worth signing in again.
             lifetime_seconds: super::sign_in::TOKEN_LIFETIME_SECONDS,
         })

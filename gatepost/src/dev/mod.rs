@@ -23,7 +23,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use clap::Args;
-use edge_auth::config::TokenSource;
+use edge_auth::config::{Session, SessionKey, TokenSource};
 use edge_auth::{Authorizer, SESSION_COOKIE};
 use edge_auth_host::HostedAuthorizer;
 use jiff::Timestamp;
@@ -253,9 +253,11 @@ fn with_dev_identity(
     data_dir: &DataDir,
 ) -> anyhow::Result<edge_auth::Config> {
     let mut config = config.clone();
-    config.issuers.push(issuer.configuration());
+    issuer.join(&mut config);
     let cookie = TokenSource::Cookie(SESSION_COOKIE.to_owned());
-    if config.session.is_none() && config.token_sources.contains(&cookie) {
+    // A configuration may name public keys only, whose private halves never leave the deployed API.
+    let can_sign = |session: &Session| session.keys.iter().all(SessionKey::can_sign);
+    if !config.session.as_ref().is_some_and(can_sign) && config.token_sources.contains(&cookie) {
         config.session = Some(data_dir.session()?);
     }
     Ok(config)

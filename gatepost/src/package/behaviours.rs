@@ -123,7 +123,7 @@ fn is_taken(pattern: &str, page: &[&str]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use edge_auth::config::{Access, RequiredClaims, Rule};
+    use edge_auth::config::{Access, Rule};
 
     use super::*;
 
@@ -136,10 +136,8 @@ mod tests {
 
     fn rule(path: &str, methods: &[&str]) -> Rule {
         Rule {
-            path: path.to_owned(),
-            access: Access::Anyone,
             methods: methods.iter().map(|&method| method.to_owned()).collect(),
-            claims: RequiredClaims::new(),
+            ..Rule::new(path, Access::Anyone)
         }
     }
 

@@ -6,6 +6,8 @@ mod behaviours;
 mod build;
 mod folder;
 mod glibc;
+mod keys;
+mod rotation;
 mod runtime;
 
 use std::path::PathBuf;
@@ -14,17 +16,23 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use data_encoding::{BASE64, HEXLOWER};
+use edge_auth::config::SessionKey;
 use jiff::Timestamp;
 use jiff::tz::Offset;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::config::{Config, SignIn};
+use crate::text_file;
 use crate::web::{self, Web, WebFile};
+
+use signing_api::SESSION_KEY_VARIABLE;
 
 use behaviours::behaviours;
 use build::{ADDON, Artifact, BOOTSTRAP, SIGNING_API};
 pub(crate) use build::{Architecture, addon};
+use keys::PackedKeys;
+use rotation::PackedSessionKey;
 use runtime::{EDGE_RUNTIMES, PROVIDED, Runtime};
 
 /// The handler of the Lambda@Edge face.
@@ -58,6 +66,15 @@ pub(crate) struct PackageArgs {
         value_name = "ARCHITECTURE"
     )]
     arch: Architecture,
+    /// The manifest.json of the package that is deployed, which this one replaces [default: that in --out].
+    #[arg(long, value_name = "FILE")]
+    previous: Option<PathBuf>,
+    /// Pack session keys that the deployed edge does not know and that sign at once: people are signed out until it does.
+    #[arg(long)]
+    rotate_now: bool,
+    /// Fetch no keys: issuers that only name an address are packed without them.
+    #[arg(long)]
+    offline: bool,
 }
 
 /// A file of a package.
@@ -83,6 +100,19 @@ struct Manifest {
     web_connects_to: Vec<String>,
     /// The sites whose scripts may read what the authorizer allows.
     cors: Option<edge_auth::config::Cors>,
+    /// The issuers' keys that are packed, by their address.
+    keys: Vec<PackedKeys>,
+    /// The keys of sessions, without anything secret.
+    session_keys: Vec<PackedSessionKey>,
+}
+
+/// What the next package looks at of the one that it replaces.
+#[derive(Default, Deserialize)]
+struct Previous {
+    #[serde(default)]
+    keys: Vec<PackedKeys>,
+    #[serde(default)]
+    session_keys: Vec<PackedSessionKey>,
 }
 
 #[derive(Serialize)]
@@ -118,8 +148,8 @@ struct Content {
     sha256: String,
 }
 
-pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
-    let config = Config::load(args.config.as_deref())?;
+pub(crate) async fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
+    let mut config = Config::load(args.config.as_deref())?;
     check_who_may(&config.edge)?;
     check_responses(&config.edge)?;
     let page = config.page();
@@ -131,6 +161,19 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
     if let Some(reason) = Web::missing() {
         bail!("the page is not built: {reason}");
     }
+    let now = Timestamp::now();
+    let previous = read_previous(args)?;
+    let session_keys = config.edge.session.as_ref();
+    let session_keys =
+        session_keys.map_or_else(Vec::new, |session| rotation::describe(&session.keys));
+    if !args.rotate_now {
+        let known = previous
+            .as_ref()
+            .map(|previous| previous.session_keys.as_slice());
+        rotation::check(&session_keys, known, now).map_err(anyhow::Error::msg)?;
+    }
+    let known = previous.map(|previous| previous.keys).unwrap_or_default();
+    let keys = keys::pack(&mut config.edge, &known, args.offline, now).await;
     let (bootstrap, processor_glibc) = built(&BOOTSTRAP, args.arch)?;
     let (program, api_glibc) = built(&SIGNING_API, args.arch)?;
     let (addon, edge_glibc) = built(&ADDON, Architecture::X86_64)?;
@@ -164,13 +207,25 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
         paths: Vec::new(),
         files: program_files(program, serde_json::to_vec(&config.api(&config.edge))?),
     };
-    let today = Offset::UTC.to_datetime(Timestamp::now()).date();
+    let today = Offset::UTC.to_datetime(now).date();
     for warning in runtime::ending(today, &[&EDGE_RUNTIMES, &PROVIDED]) {
         eprintln!("warning: {warning}");
     }
     if page.sign_in.is_none() {
         eprintln!(
             "warning: nobody can sign in at the page; say in [sign_in] how, or in deny.login where"
+        );
+    }
+    let has_no_private_half = |key: &SessionKey| !key.can_sign();
+    if config
+        .edge
+        .session
+        .iter()
+        .flat_map(|session| &session.keys)
+        .any(has_no_private_half)
+    {
+        eprintln!(
+            "warning: a session key has only its public half here; give the API the private one in {SESSION_KEY_VARIABLE}"
         );
     }
     let tokens_from = config.sign_in.as_ref().and_then(SignIn::token_origin);
@@ -192,6 +247,8 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
         web: page_files.iter().map(describe).collect(),
         web_connects_to: tokens_from.into_iter().collect(),
         cors: config.edge.cors.clone(),
+        keys,
+        session_keys,
     };
     let mut manifest_json = serde_json::to_vec_pretty(&manifest)?;
     manifest_json.push(b'\n');
@@ -210,6 +267,26 @@ pub(crate) fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
     }
     println!("{}", args.out.join("manifest.json").display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// The manifest of the package that is replaced: the one that was named, else the one that is there.
+fn read_previous(args: &PackageArgs) -> anyhow::Result<Option<Previous>> {
+    let file = args
+        .previous
+        .clone()
+        .unwrap_or_else(|| args.out.join("manifest.json"));
+    if args.previous.is_none() && !file.exists() {
+        return Ok(None);
+    }
+    let manifest = text_file::read_json(&file)
+        .and_then(|json| serde_json::from_value(json).map_err(|error| error.to_string()));
+    match manifest {
+        Ok(manifest) => Ok(Some(manifest)),
+        Err(reason) => bail!(
+            "{} is not a manifest of `gatepost package`: {reason}",
+            file.display()
+        ),
+    }
 }
 
 /// That somebody can sign in, and see something then.
@@ -377,9 +454,9 @@ pub(crate) fn edge_files(
     ])
 }
 
-/// The configuration with the issuers' keys in it.
+/// The configuration with the issuers' keys in it, and without private keys: the edge verifies and signs nothing.
 fn config_json(config: &edge_auth::Config) -> anyhow::Result<Vec<u8>> {
-    Ok(serde_json::to_vec(config)?)
+    Ok(serde_json::to_vec(&config.clone().for_verifiers())?)
 }
 
 fn sha256(bytes: &[u8]) -> String {

@@ -16,11 +16,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
+use edge_auth::OwnerNames;
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::config::Config;
 use crate::issuer::DevIssuer;
+use crate::text_file;
 
 use file::{Event, EventFile};
 use report::{Line, Report};
@@ -91,7 +93,8 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let files = file::find(&args.paths)?;
 
     let issuer = DevIssuer::ephemeral()?;
-    let templates = Templates::new(&issuer, now);
+    let owners = OwnerNames::new(config.edge.owner_secret.as_ref());
+    let templates = Templates::new(&issuer, owners, now);
     let events: Vec<(EventFile, Event)> = files
         .into_iter()
         .map(|file| file.read(&templates).map(|event| (file, event)))
@@ -128,7 +131,7 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn read_json(file: &Path) -> anyhow::Result<Value> {
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("{} cannot be read", file.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is not JSON", file.display()))
+    text_file::read_json(file)
+        .map_err(anyhow::Error::msg)
+        .with_context(|| format!("{} is of no use", file.display()))
 }

@@ -6,7 +6,7 @@
 
 use anyhow::{Context as _, bail};
 use data_encoding::BASE64URL_NOPAD;
-use edge_auth::Owner;
+use edge_auth::OwnerNames;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
@@ -15,12 +15,17 @@ use crate::issuer::{DevIssuer, ISSUER};
 /// Fills in templates.
 pub(super) struct Templates<'a> {
     issuer: &'a DevIssuer,
+    owners: OwnerNames,
     now: Timestamp,
 }
 
 impl<'a> Templates<'a> {
-    pub(super) fn new(issuer: &'a DevIssuer, now: Timestamp) -> Self {
-        Self { issuer, now }
+    pub(super) fn new(issuer: &'a DevIssuer, owners: OwnerNames, now: Timestamp) -> Self {
+        Self {
+            issuer,
+            owners,
+            now,
+        }
     }
 
     /// Fills in every template in every text of a value.
@@ -75,7 +80,7 @@ impl<'a> Templates<'a> {
         }
         match name {
             "owner" => match parameters[..] {
-                [("sub", sub)] => Ok(Owner::of(ISSUER, sub).to_string()),
+                [("sub", sub)] => Ok(self.owners.owner(ISSUER, "sub", sub).to_string()),
                 _ => bail!("write {{{{owner sub=NAME}}}}"),
             },
             "token" => self.token(&parameters),
@@ -116,8 +121,7 @@ impl<'a> Templates<'a> {
         let lifetime = SignedDuration::from_mins(5);
         let mut token = self.issuer.token(self.now, subject, lifetime, claims)?;
         if let Some(kid) = kid {
-            let header = json!({"alg": "ES256", "typ": "JWT", "kid": kid});
-            token = self.issuer.sign(&header, &claims_of(&token)?)?;
+            token = self.issuer.sign(kid, &claims_of(&token)?)?;
         }
         match (alg, tamper) {
             (None, None) => Ok(token),
@@ -137,7 +141,7 @@ fn is_template(text: &str) -> bool {
         .any(|rest| rest.starts_with([' ', '}']))
 }
 
-fn claims_of(token: &str) -> anyhow::Result<Value> {
+fn claims_of(token: &str) -> anyhow::Result<Map<String, Value>> {
     let payload = token.split('.').nth(1).context("a token has a payload")?;
     Ok(serde_json::from_slice(
         &BASE64URL_NOPAD.decode(payload.as_bytes())?,
@@ -165,8 +169,8 @@ fn flip(token: &str, part: usize) -> anyhow::Result<String> {
 fn become_bob(token: &str) -> anyhow::Result<String> {
     let mut parts: Vec<_> = token.split('.').map(str::to_owned).collect();
     let mut claims = claims_of(token)?;
-    claims["sub"] = "bob".into();
-    parts[1] = BASE64URL_NOPAD.encode(claims.to_string().as_bytes());
+    claims.insert("sub".to_owned(), "bob".into());
+    parts[1] = BASE64URL_NOPAD.encode(&serde_json::to_vec(&claims)?);
     Ok(parts.join("."))
 }
 
@@ -177,8 +181,8 @@ mod tests {
     #[test]
     fn texts_are_filled_in_wherever_they_stand() {
         let issuer = DevIssuer::ephemeral().unwrap();
-        let templates = Templates::new(&issuer, Timestamp::now());
-        let owner = Owner::of(ISSUER, "alice").to_string();
+        let templates = Templates::new(&issuer, OwnerNames::default(), Timestamp::now());
+        let owner = edge_auth::Owner::of(ISSUER, "alice").to_string();
         let mut value =
             json!({"uri": "/media/{{owner sub=alice}}/x", "list": ["{{token}}"], "n": 1});
         templates.fill(&mut value).unwrap();

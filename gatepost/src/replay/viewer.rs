@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use edge_auth::config::Issuer;
 use edge_auth::lambda_edge::ViewerRequestEvent;
 use edge_auth::{Authorizer, Decision, Denied, Request};
 use jiff::Timestamp;
@@ -34,6 +35,7 @@ impl Viewers {
         now: Timestamp,
     ) -> anyhow::Result<Self> {
         let mut config = config.edge.clone();
+        share_keys(&mut config.issuers);
         for issuer in &mut config.issuers {
             anyhow::ensure!(
                 issuer.jwks.is_some() || issuer.secrets.is_some(),
@@ -42,7 +44,7 @@ impl Viewers {
             );
             issuer.published = None;
         }
-        config.issuers.push(issuer.configuration());
+        issuer.join(&mut config);
         Ok(Self {
             config,
             face,
@@ -74,6 +76,20 @@ impl Viewers {
                 .collect()),
             Running::Node(face) => face.play(event),
         }
+    }
+}
+
+/// Blocks of one address have one key set, which may be given at one of them only.
+fn share_keys(issuers: &mut [Issuer]) {
+    let url = |issuer: &Issuer| Some(issuer.published.as_ref()?.url.clone());
+    let known: Vec<_> = issuers
+        .iter()
+        .filter_map(|issuer| Some((url(issuer)?, issuer.jwks.clone()?)))
+        .collect();
+    for issuer in issuers.iter_mut().filter(|issuer| issuer.jwks.is_none()) {
+        let address = url(issuer);
+        let keys = known.iter().find(|(url, _)| Some(url) == address.as_ref());
+        issuer.jwks = keys.map(|(_, keys)| keys.clone());
     }
 }
 

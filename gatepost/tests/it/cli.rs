@@ -93,7 +93,7 @@ jwks = { file = "missing.json" }
 claims = { token_use = [], client = { a = 1 } }
 
 [token]
-from = ["authorization", "header:x"]
+from = ["authorization", "heading:x"]
 
 [sign_in]
 client_id = "page"
@@ -124,8 +124,8 @@ widths = [320, "wide"]
         "gatepost.toml:4: issuers[0].algorithms[1]: \"none\" is not supported",
         "gatepost.toml:5: issuers[0].jwks.file: missing.json:",
         "gatepost.toml:6: issuers[0].claims.token_use: name at least one value",
-        "gatepost.toml:6: issuers[0].claims.client: a list of text, number or truth values is wanted, not a table",
-        "gatepost.toml:9: token.from[1]: \"header:x\" is not supported",
+        "gatepost.toml:6: issuers[0].claims.client: a value, a list, { all = [...] } or { keys = [...] } is wanted; for a member within a claim quote its path: \"/client/a\"",
+        "gatepost.toml:9: token.from[1]: \"heading:x\" is not supported",
         "gatepost.toml:11: sign_in: it wants [session]",
         "gatepost.toml:13: sign_in.authorize: it is an address, https:// and all",
         "gatepost.toml:14: sign_in.token: the page sets state itself",
@@ -133,7 +133,7 @@ widths = [320, "wide"]
         "gatepost.toml:18: rules[0].path: a path begins with a slash",
         "gatepost.toml:19: rules[0].allow: \"everyone\" is none of",
         "gatepost.toml:20: rules[1].allow: it is missing",
-        "gatepost.toml:22: rules[1].scope: there is no such key; known here are allow, claims, methods, path, scopes",
+        "gatepost.toml:22: rules[1].scope: there is no such key; known here are allow, claims, issuers, methods, path, scopes",
         "gatepost.toml:25: uploads.max_bytes: \"lots\" is no size",
         "gatepost.toml:26: uploads.colour: there is no such key",
         "gatepost.toml:29: renditions.quality",

@@ -8,7 +8,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use data_encoding::BASE64URL_NOPAD;
 use edge_auth::lambda_edge::{Outcome, ViewerRequestEvent};
-use edge_auth::{Authorizer, Config, Decision, Owner, Request};
+use edge_auth::{Authorizer, Config, Decision, Headers, Owner, Request};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -29,13 +29,17 @@ secrets    = [{ kid = "secret", file = "secret" }]
 leeway     = "5s"
 
 [token]
-from = ["authorization", "cookie:__Host-gatepost", "query:token"]
+from = ["authorization", "cookie:__Host-gatepost", "query:token", "header:Cf-Access-Jwt-Assertion"]
 
 [[rules]]
 path  = "/media/{owner}/**"
 allow = "owner"
 [[rules]]
-path  = "/team/{claim:groups}/**"
+path    = "/team/{claim:groups}/**"
+allow   = "authenticated"
+issuers = ["https://login.example.com/"]
+[[rules]]
+path  = "/realm/{claim:/realm_access/roles}/**"
 allow = "authenticated"
 [[rules]]
 path   = "/admin/**"
@@ -53,12 +57,18 @@ login = "/sign-in?return_to={url}"
 [cors]
 origins     = ["https://app.example.com"]
 credentials = true
+
+[session]
+secrets = [{ kid = "shared", file = "session-secret" }]
+keys    = [{ kid = "pair", file = "session.pem", from = 2026-11-24T01:00:00Z }]
 "#;
 
 /// A folder with a configuration whose keys are made for the run, and its package.
 struct Package {
     folder: tempfile::TempDir,
     key: EcdsaKeyPair,
+    /// As the packaged API has it, which makes sessions.
+    api: Authorizer,
 }
 
 impl Package {
@@ -75,19 +85,26 @@ impl Package {
         std::fs::write(folder.path().join("jwks.json"), jwks.to_string()).unwrap();
         std::fs::write(folder.path().join("secret"), SECRET).unwrap();
         std::fs::write(folder.path().join("gatepost.toml"), CONFIG).unwrap();
-        let package = Self { folder, key };
-        package.pack("dist");
+        std::fs::write(folder.path().join("session-secret"), SESSION_SECRET).unwrap();
+        std::fs::write(folder.path().join("session.pem"), new_session_key()).unwrap();
+        Self::pack(folder.path(), "dist");
+        let settings = content_of(&folder.path().join("dist/signing-api.zip"), "settings.json");
+        let settings: Value = serde_json::from_slice(&settings).unwrap();
+        let api = Authorizer::new(&serde_json::from_value(settings["edge"].clone()).unwrap());
+        let api = api.unwrap_or_else(|faults| panic!("{faults:?}"));
+        let package = Self { folder, key, api };
         package.unpack();
         package
     }
 
-    fn pack(&self, out: &str) {
+    fn pack(folder: &Path, out: &str) {
         let output = gatepost()
-            .arg("package")
+            // What is deployed nobody knows here, and nobody has a session.
+            .args(["package", "--rotate-now"])
             .arg("--config")
-            .arg(self.folder.path().join("gatepost.toml"))
+            .arg(folder.join("gatepost.toml"))
             .arg("--out")
-            .arg(self.folder.path().join(out))
+            .arg(folder.join(out))
             .current_dir(repository(""))
             .output()
             .unwrap();
@@ -129,6 +146,40 @@ impl Package {
 }
 
 const SECRET: &[u8] = b"a secret of the tests, 32 bytes long or more";
+const SESSION_SECRET: &[u8] = b"another secret of the tests, as long as it must be";
+
+/// A key for sessions, made for the run, in PEM.
+fn new_session_key() -> String {
+    let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
+    let base64 = data_encoding::BASE64.encode(der.unwrap().as_ref());
+    format!("-----BEGIN PRIVATE KEY-----\n{base64}\n-----END PRIVATE KEY-----\n")
+}
+
+/// A file of a zip.
+fn content_of(zip: &Path, name: &str) -> Vec<u8> {
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(zip).unwrap()).unwrap();
+    let mut content = Vec::new();
+    let mut file = archive.by_name(name).unwrap();
+    std::io::Read::read_to_end(&mut file, &mut content).unwrap();
+    content
+}
+
+/// A session that the API made of a good token, with one key or with the other.
+fn session(dice: &mut Dice, package: &Package) -> String {
+    let claims = json!({
+        "iss": ISSUER, "aud": "media", "sub": dice.of(&["alice", "bob"]), "exp": NOW + 7200,
+        "groups": dice.of(&["red", "/red", "green"]), "scope": dice.of(&["media:admin", "other"]),
+        "realm_access": {"roles": ["editor"]}, "email_verified": true, "department": "sales",
+    });
+    let token = package.es256(&json!({"alg": "ES256", "kid": "ec"}), &claims);
+    let headers: Headers = [("authorization", format!("Bearer {token}").as_str())]
+        .into_iter()
+        .collect();
+    let now = Timestamp::from_second(NOW + [0, 3600][dice.below(2)]).unwrap();
+    let viewer = package.api.authenticate(now, &Request::from(&headers));
+    let viewer = viewer.unwrap_or_else(|denied| panic!("{denied:?}"));
+    package.api.start_session(now, &viewer).unwrap().token
+}
 
 fn hs256(header: &Value, claims: &Value) -> String {
     let input = signing_input(header, claims);
@@ -214,6 +265,10 @@ fn native_answer(authorizer: &Authorizer, event: &str) -> (Value, Vec<Value>) {
 }
 
 fn token(dice: &mut Dice, package: &Package) -> String {
+    if dice.one_in(4) {
+        let session = session(dice, package);
+        return distorted(dice, session);
+    }
     if dice.one_in(2) {
         let claims = json!({
             "iss": ISSUER, "aud": "media", "sub": "alice", "exp": NOW + 300, "groups": ["red", "a b"],
@@ -301,11 +356,16 @@ fn token(dice: &mut Dice, package: &Package) -> String {
         let (name, value) = &odd[dice.below(odd.len())];
         header[*name] = value.clone();
     }
-    let mut token = if alg == "HS256" {
+    let token = if alg == "HS256" {
         hs256(&header, &claims)
     } else {
         package.es256(&header, &claims)
     };
+    distorted(dice, token)
+}
+
+/// The token, now and then with something else in it.
+fn distorted(dice: &mut Dice, mut token: String) -> String {
     if dice.one_in(12) {
         // Another signature.
         let signature = token.rfind('.').unwrap() + 1;
@@ -331,7 +391,8 @@ fn token(dice: &mut Dice, package: &Package) -> String {
 
 fn uri(dice: &mut Dice) -> String {
     let owner = Owner::of(ISSUER, dice.of(&["alice", "alice", "bob"]));
-    let mut uri = match dice.below(8) {
+    let mut uri = match dice.below(9) {
+        8 => format!("/realm/{}/x", dice.of(&["editor", "viewer", "[editor]"])),
         0..3 => format!("/media/{owner}/5fqabc/640.webp"),
         3 => format!(
             "/team/{}/plan",
@@ -371,7 +432,8 @@ fn event(dice: &mut Dice, package: &Package, n: usize) -> String {
         .to_owned();
     for _ in 0..dice.of(&[&1, &1, &1, &1, &0, &2]).to_owned() {
         let token = token(dice, package);
-        match dice.below(6) {
+        match dice.below(7) {
+            6 => add("cf-access-jwt-assertion", token),
             0..3 => {
                 let scheme = dice.of(&[
                     "Bearer ", "Bearer ", "Bearer ", "bearer  ", "Basic ", "Bearer",
@@ -557,7 +619,7 @@ fn a_million_requests_leave_nothing_behind() {
 #[test]
 fn a_package_is_the_same_whenever_it_is_made_of_the_same() {
     let package = Package::make();
-    package.pack("again");
+    Package::pack(package.folder.path(), "again");
     for name in ["edge-auth.zip", "manifest.json"] {
         assert_eq!(
             package.read(&format!("dist/{name}")),
@@ -578,6 +640,23 @@ fn a_package_is_the_same_whenever_it_is_made_of_the_same() {
         .map(|number| number.parse().unwrap())
         .collect();
     assert!(glibc <= vec![2, 34], "{packed}");
+    // The edge holds the public half of the session key that it has a pair of, and the API both halves.
+    let edge =
+        String::from_utf8(std::fs::read(package.unpacked().join("config.json")).unwrap()).unwrap();
+    let api = content_of(
+        &package.folder.path().join("dist/signing-api.zip"),
+        "settings.json",
+    );
+    let api = String::from_utf8(api).unwrap();
+    assert!(
+        !edge.contains("\"private\"") && edge.contains("\"pair\""),
+        "{edge}"
+    );
+    assert!(api.contains("\"private\""));
+    let session_keys = &manifest["session_keys"];
+    assert_eq!(session_keys[0], json!({"kid": "shared", "alg": "HS256"}));
+    assert_eq!(session_keys[1]["kid"], "pair");
+    assert!(!manifest.to_string().contains("private"), "{manifest}");
     // Nothing in it tells where it was made.
     let root = repository("").canonicalize().unwrap();
     let home = std::env::var("HOME").unwrap();
@@ -597,7 +676,7 @@ fn a_package_is_the_same_whenever_it_is_made_of_the_same() {
     // Another configuration is another package.
     let folder = package.folder.path();
     std::fs::write(folder.join("gatepost.toml"), CONFIG.replace("5s", "6s")).unwrap();
-    package.pack("changed");
+    Package::pack(folder, "changed");
     let changed: Value = serde_json::from_slice(&package.read("changed/manifest.json")).unwrap();
     assert_ne!(changed["config_sha256"], manifest["config_sha256"]);
     assert_ne!(changed["edge_auth"]["sha256"], packed["sha256"]);

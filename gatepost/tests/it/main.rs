@@ -24,6 +24,7 @@ mod ministack;
 mod openapi;
 mod path;
 mod peers;
+mod providers;
 mod replay;
 mod session;
 mod sign;

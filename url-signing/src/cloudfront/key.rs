@@ -11,7 +11,6 @@ use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{DerSignature, SigningKey};
 use p256::pkcs8::DecodePrivateKey as _;
 use rustls_pki_types::PrivateKeyDer;
-use rustls_pki_types::pem::PemObject as _;
 use zeroize::Zeroize as _;
 
 use super::pem;
@@ -91,9 +90,7 @@ impl KeyPair {
 }
 
 fn read_pem(text: &[u8]) -> Result<PrivateKey, &'static str> {
-    let pem = pem::canonical(text)?;
-    let mut der = PrivateKeyDer::from_pem_slice(pem.as_bytes())
-        .map_err(|_| "it is not valid PEM of PKCS#8, PKCS#1 or SEC1")?;
+    let mut der = pem::private_key_der(text)?;
     let key = read(&der);
     der.zeroize();
     key.ok_or("CloudFront takes RSA of 2048 bits and ECDSA on P-256 only")

@@ -16,6 +16,7 @@ mod resource;
 
 pub use cookies::{CookieAttributes, SameSite, SignedCookies};
 pub use key::KeyPair;
+pub use pem::{private_key_der, private_keys_der};
 pub use policy::{AddressRange, Policy, SignedPolicy};
 
 use data_encoding::BASE64;

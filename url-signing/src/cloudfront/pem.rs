@@ -1,9 +1,11 @@
-//! The text of a private key in PEM (RFC 7468), made canonical. Only `key` calls this; no key is decoded here.
+//! The text of a private key in PEM (RFC 7468), made canonical. What the key is good for is not looked at here.
 //!
 //! `.env` files, CI systems and editors change such a text on its way: they put a byte order mark before it, quotation
 //! marks around it, spaces before its lines, or write each line break as `\n`. None of that can be part of PEM, so
 //! everything outside of the BEGIN and END lines is left out, and every line break between them.
 
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject as _;
 use zeroize::Zeroizing;
 
 /// Why a text is not a private key in PEM.
@@ -17,8 +19,32 @@ pub(super) const UTF_16: &str = "it is in UTF-16; save it as UTF-8";
 const BEGIN: &str = "-----BEGIN ";
 const DASHES: &str = "-----";
 
+/// Reads the private keys of a text in PEM as PKCS#8, PKCS#1 or SEC1, however a variable or an editor hands it over. There
+/// is at least one.
+///
+/// # Errors
+///
+/// A sentence about the text, without anything of a key.
+pub fn private_keys_der(text: &[u8]) -> Result<Vec<PrivateKeyDer<'static>>, &'static str> {
+    let pem = canonical(text)?;
+    let keys = PrivateKeyDer::pem_slice_iter(pem.as_bytes());
+    keys.collect::<Result<Vec<_>, _>>()
+        .ok()
+        .filter(|keys| !keys.is_empty())
+        .ok_or("it is not valid PEM of PKCS#8, PKCS#1 or SEC1")
+}
+
+/// Reads the first private key of a text, as [`private_keys_der`] does.
+///
+/// # Errors
+///
+/// As [`private_keys_der`].
+pub fn private_key_der(text: &[u8]) -> Result<PrivateKeyDer<'static>, &'static str> {
+    private_keys_der(text).map(|mut keys| keys.swap_remove(0))
+}
+
 /// The sections of a text, with one line break after each BEGIN line, each body and each END line, and no others.
-pub(super) fn canonical(text: &[u8]) -> Result<Zeroizing<String>, &'static str> {
+fn canonical(text: &[u8]) -> Result<Zeroizing<String>, &'static str> {
     // Without a byte order mark, UTF-16 has a NUL in every ASCII character.
     if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") || text.contains(&0) {
         return Err(UTF_16);

@@ -1,0 +1,69 @@
+//! Compiling what claims must say: of rules, and of issuer blocks.
+
+use crate::claims::{ClaimId, ClaimPath, ClaimPlan, MAX_INTEGER};
+use crate::config::{ClaimRequirement, ClaimValue, RequiredClaims};
+
+/// Plans the claims that are required, and reports each requirement that no token could meet, or that is not meant.
+pub(crate) fn compile(
+    required: &RequiredClaims,
+    plan: &mut ClaimPlan,
+    fault: &mut dyn FnMut(&str, String),
+) -> Vec<(ClaimId, ClaimRequirement)> {
+    let mut compiled: Vec<(ClaimId, ClaimRequirement)> = Vec::with_capacity(required.len());
+    for (name, requirement) in required {
+        if let Err(message) = check(requirement) {
+            fault(name, message);
+        }
+        match ClaimPath::parse(name) {
+            Ok(path) => {
+                let id = plan.retain(&path);
+                if compiled.iter().any(|(known, _)| *known == id) {
+                    fault(
+                        name,
+                        "this claim is named twice, once as a pointer".to_owned(),
+                    );
+                }
+                compiled.push((id, requirement.clone()));
+            }
+            Err(message) => fault(name, message),
+        }
+    }
+    compiled
+}
+
+fn check(requirement: &ClaimRequirement) -> Result<(), String> {
+    let (values, keys): (&[ClaimValue], &[String]) = match requirement {
+        ClaimRequirement::Any(values) | ClaimRequirement::All(values) => (values, &[]),
+        ClaimRequirement::Keys(keys) => (&[], keys),
+    };
+    if values.is_empty() && keys.is_empty() {
+        return Err("name at least one value; no token could meet this".to_owned());
+    }
+    for value in values {
+        match value {
+            ClaimValue::Text(text) if text.is_empty() => {
+                return Err("an empty text is not a value to ask for".to_owned());
+            }
+            ClaimValue::Integer(number) if number.unsigned_abs() > MAX_INTEGER.unsigned_abs() => {
+                return Err(format!(
+                    "{number} is beyond 2^53−1, where readers of JSON disagree; let the issuer send a text"
+                ));
+            }
+            _ => {}
+        }
+    }
+    if keys.iter().any(String::is_empty) {
+        return Err("an empty text is not a member to ask for".to_owned());
+    }
+    Ok(())
+}
+
+/// Whether no claim that is a single value can meet both requirements.
+pub(crate) fn are_disjoint(one: &ClaimRequirement, other: &ClaimRequirement) -> bool {
+    match (one, other) {
+        (ClaimRequirement::Any(ours), ClaimRequirement::Any(theirs)) => {
+            !ours.iter().any(|value| theirs.contains(value))
+        }
+        _ => false,
+    }
+}

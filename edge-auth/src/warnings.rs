@@ -1,0 +1,40 @@
+//! What is probably not meant, although a configuration with it works.
+
+use crate::config::{Config, Fault};
+
+/// What is probably not meant, each with its key as `gatepost.toml` spells it.
+///
+/// A claim's name with a dot in it names a top-level claim of that very name, which few issuers send. Most people who write
+/// one mean a member within another.
+pub fn warnings(config: &Config) -> Vec<Fault> {
+    let mut named: Vec<(String, &str)> = Vec::new();
+    for (idx, issuer) in config.issuers.iter().enumerate() {
+        let claims = issuer.claims.keys();
+        named
+            .extend(claims.map(|claim| (format!("issuers[{idx}].claims.{claim}"), claim.as_str())));
+        let subject = issuer.subject.as_deref();
+        named.extend(subject.map(|claim| (format!("issuers[{idx}].subject"), claim)));
+    }
+    for (idx, rule) in config.rules.iter().enumerate() {
+        let claims = rule.claims.keys();
+        named.extend(claims.map(|claim| (format!("rules[{idx}].claims.{claim}"), claim.as_str())));
+        let in_path = rule.path.split("{claim:").skip(1);
+        let in_path = in_path.filter_map(|rest| rest.split('}').next());
+        named.extend(in_path.map(|claim| (format!("rules[{idx}].path"), claim)));
+    }
+    let is_member_by_dots = |name: &str| {
+        // A namespaced claim, such as Auth0's, is an address.
+        !name.starts_with('/') && !name.contains("://") && name.contains('.')
+    };
+    named
+        .into_iter()
+        .filter(|(_, claim)| is_member_by_dots(claim))
+        .map(|(key, claim)| {
+            let pointer = claim.replace('.', "/");
+            let message = format!(
+                "{claim} is the name of one top-level claim; for a member within another write \"/{pointer}\""
+            );
+            Fault::new(key, message)
+        })
+        .collect()
+}
