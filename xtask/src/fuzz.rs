@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 
 use crate::cargo;
 
-const TARGETS: [&str; 4] = ["path", "token", "event", "image"];
+const TARGETS: [&str; 5] = ["path", "token", "second-opinion", "event", "image"];
 const TOOLS: &str = "target/tools";
 const CARGO_FUZZ: &str = "0.13.2";
 

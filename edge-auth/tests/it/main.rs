@@ -8,6 +8,7 @@ mod equivalence;
 mod issuers;
 mod keys;
 mod lambda_edge;
+mod second_opinion;
 mod sessions;
 mod signer;
 mod sources;
