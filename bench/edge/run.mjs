@@ -1,8 +1,9 @@
 // Times Lambda@Edge viewer-request handlers side by side: event in, request or response out.
 //
-//     node run.mjs --work DIR --ours DIR [--format table|json] [--seconds N]
+//     node run.mjs --work DIR --ours DIR --bare FILE [--format table|json] [--seconds N]
 //
-// `--work` is what `prepare.mjs` wrote; `--ours` holds Gatepost's `index.mjs`, packaged with the configuration in it.
+// `--work` is what `prepare.mjs` wrote; `--ours` holds Gatepost's `index.mjs`, packaged with the configuration in it;
+// `--bare` is the program of `edge-auth/examples/bare_verification.rs`.
 
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
@@ -10,6 +11,7 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
+import { bareVerification } from './bare.mjs';
 import { ownerEvents, signingKeys } from './events.mjs';
 import { assertSameAnswers } from './gate.mjs';
 import { bundle, timeFirstDecisions } from './loading.mjs';
@@ -38,7 +40,7 @@ try {
   process.exitCode = 1;
 }
 
-async function main({ work, ours: folder, format, seconds }) {
+async function main({ work, ours: folder, bare: program, format, seconds }) {
   if (NEW_TOKENS - BATCH < FORGOTTEN_AFTER) throw new Error('there are too few new tokens for them to be new');
   withoutCacheKeyWarning();
   const jwks = read(work, 'jwks.json');
@@ -56,6 +58,8 @@ async function main({ work, ours: folder, format, seconds }) {
   const bundled = { name: `${awsJwtVerify.name}, bundled`, file: await bundle(work) };
   bundled.handler = (await load(bundled.file)).handler;
 
+  const bare = bareVerification(program, join(work, 'jwks.json'));
+
   await assertSameAnswers([ours, awsJwtVerify, fastJwt, cached, keyed, bundled], keys);
 
   const report = reporter(format);
@@ -72,7 +76,7 @@ async function main({ work, ours: folder, format, seconds }) {
       const start = (round * BATCH) % NEW_TOKENS;
       return texts.slice(start, start + BATCH);
     };
-    const figures = await timeDecisions([ours, awsJwtVerify, fastJwt], textsOf, seconds);
+    const figures = await timeDecisions([ours, bare, awsJwtVerify, fastJwt], textsOf, seconds);
     report.row({ id: `new-${alg}`, title: `new tokens, ${alg}`, unit: 'µs', figures });
   }
 
@@ -81,27 +85,30 @@ async function main({ work, ours: folder, format, seconds }) {
   const figures = await timeDecisions([ours, awsJwtVerify, cached, keyed], () => batch, seconds);
   report.row({ id: 'seen-RS256', title: `${SEEN_TOKENS} tokens seen before, RS256`, unit: 'µs', figures });
 
+  bare.end();
+
   const firsts = timeFirstDecisions([ours, bundled], seen[0], seconds);
   report.row({ id: 'first-RS256', title: 'load and first decision, RS256', unit: 'ms', figures: firsts });
 }
 
 function readOptions() {
-  const usage = 'usage: node run.mjs --work DIR --ours DIR [--format table|json] [--seconds N]';
+  const usage = 'usage: node run.mjs --work DIR --ours DIR --bare FILE [--format table|json] [--seconds N]';
   try {
     const { values } = parseArgs({
       options: {
         work: { type: 'string' },
         ours: { type: 'string' },
+        bare: { type: 'string' },
         format: { type: 'string', default: 'table' },
         seconds: { type: 'string', default: '5' },
       },
     });
-    const { work, ours, format } = values;
+    const { work, ours, bare, format } = values;
     const seconds = Number(values.seconds);
-    if (!work || !ours) throw new Error('--work and --ours are needed');
+    if (!work || !ours || !bare) throw new Error('--work, --ours and --bare are needed');
     if (!['table', 'json'].includes(format)) throw new Error(`there is no format ${format}`);
     if (!(seconds > 0)) throw new Error(`--seconds ${values.seconds} is no time`);
-    return { work: resolve(work), ours: resolve(ours), format, seconds };
+    return { work: resolve(work), ours: resolve(ours), bare: resolve(bare), format, seconds };
   } catch (error) {
     console.error(`bench/edge: ${error.message}\n${usage}`);
     process.exit(2);

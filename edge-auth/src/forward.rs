@@ -12,14 +12,13 @@ pub const OWN_HEADERS: &str = "x-gatepost-";
 /// The header that tells the origin who asks.
 pub const OWNER_HEADER: &str = "x-gatepost-owner";
 
-/// The changes to an allowed request. Headers that begin with [`OWN_HEADERS`] go besides, whatever they say; what is
-/// not named here stays as it is.
+/// The changes to an allowed request. Besides these, two kinds of headers are removed from every allowed request: those that
+/// begin with [`OWN_HEADERS`], and those that a token can be in ([`Authorizer::token_headers`]). What is not named here
+/// stays as it is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
     /// The value of [`OWNER_HEADER`].
     pub owner: Option<Owner>,
-    /// The headers that are removed, by lower-case name: those that a token can be in, where the request has them.
-    pub removed_headers: Vec<String>,
     /// The lines of `Cookie`, where one of them changes: each as it goes on, `None` for one that held nothing else.
     pub cookie: Option<Vec<Option<String>>>,
     /// The query, where it changes.
@@ -43,11 +42,6 @@ impl Authorizer {
         let sources = self.token_sources();
         Changes {
             owner: allowed.owner.clone(),
-            removed_headers: self
-                .token_headers()
-                .filter(|name| !matches!(request.header(name), Lines::None))
-                .map(str::to_owned)
-                .collect(),
             cookie: without_cookies(&request.cookie, sources),
             querystring: without_parameters(request.querystring, sources),
         }

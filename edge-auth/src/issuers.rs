@@ -209,40 +209,8 @@ impl IssuerBlock {
         standard: &StandardClaims,
         plan: &ClaimPlan,
     ) -> Result<(), Refusal> {
-        let iss = claims.get(standard.iss).and_then(Value::as_str);
-        if !iss.is_some_and(|iss| self.is_for(iss)) {
-            return Err(Refusal::UnknownIssuer);
-        }
-        if let IssuerName::OfTenants { tenants, .. } = &self.issuer {
-            if !claims.is_known(standard.tid) {
-                return Err(Refusal::StaleSession {
-                    claim: "tid".to_owned(),
-                });
-            }
-            let tenant = iss.and_then(|iss| self.issuer.tenant(iss));
-            let tid = claims.get(standard.tid).and_then(Value::as_str);
-            let is_trusted = match tenants {
-                Tenants::Any => true,
-                Tenants::OneOf(ids) => ids.iter().any(|id| Some(id.as_str()) == tenant),
-            };
-            if tid != tenant || !is_trusted {
-                return Err(Refusal::UnexpectedClaim {
-                    claim: "tid".to_owned(),
-                });
-            }
-        }
-        let audiences = audience_claim(claims.get(standard.aud))?;
-        if let Audiences::OneOf(ours) = &self.audiences {
-            if audiences.is_empty() {
-                return Err(Refusal::MissingClaim { claim: "aud" });
-            }
-            if !audiences
-                .iter()
-                .any(|aud| ours.iter().any(|our| our == aud))
-            {
-                return Err(Refusal::WrongAudience);
-            }
-        }
+        self.check_issuer(claims, standard)?;
+        self.check_audience(claims, standard)?;
         for (id, requirement) in &self.claims {
             let claim = || plan.name(*id).to_owned();
             match claims.meets(*id, requirement) {
@@ -250,6 +218,64 @@ impl IssuerBlock {
                 Ok(false) => return Err(Refusal::UnexpectedClaim { claim: claim() }),
                 Err(_) => return Err(Refusal::StaleSession { claim: claim() }),
             }
+        }
+        Ok(())
+    }
+
+    /// How many of the block's conditions a token does not meet; none, if the token is for this block.
+    pub(crate) fn count_misfits(
+        &self,
+        typ: Option<&str>,
+        claims: &ClaimSet,
+        standard: &StandardClaims,
+    ) -> usize {
+        let is_met = |(id, requirement): &&(ClaimId, ClaimRequirement)| {
+            claims.meets(*id, requirement) == Ok(true)
+        };
+        let n_met = self.claims.iter().filter(is_met).count();
+        usize::from(self.check_type(typ).is_err())
+            + usize::from(self.check_issuer(claims, standard).is_err())
+            + usize::from(self.check_audience(claims, standard).is_err())
+            + (self.claims.len() - n_met)
+    }
+
+    fn check_issuer(&self, claims: &ClaimSet, standard: &StandardClaims) -> Result<(), Refusal> {
+        let iss = claims.get(standard.iss).and_then(Value::as_str);
+        if !iss.is_some_and(|iss| self.is_for(iss)) {
+            return Err(Refusal::UnknownIssuer);
+        }
+        let IssuerName::OfTenants { tenants, .. } = &self.issuer else {
+            return Ok(());
+        };
+        let claim = || "tid".to_owned();
+        if !claims.is_known(standard.tid) {
+            return Err(Refusal::StaleSession { claim: claim() });
+        }
+        let tenant = iss.and_then(|iss| self.issuer.tenant(iss));
+        let tid = claims.get(standard.tid).and_then(Value::as_str);
+        let is_trusted = match tenants {
+            Tenants::Any => true,
+            Tenants::OneOf(ids) => ids.iter().any(|id| Some(id.as_str()) == tenant),
+        };
+        if tid != tenant || !is_trusted {
+            return Err(Refusal::UnexpectedClaim { claim: claim() });
+        }
+        Ok(())
+    }
+
+    fn check_audience(&self, claims: &ClaimSet, standard: &StandardClaims) -> Result<(), Refusal> {
+        let audiences = audience_claim(claims.get(standard.aud))?;
+        let Audiences::OneOf(ours) = &self.audiences else {
+            return Ok(());
+        };
+        if audiences.is_empty() {
+            return Err(Refusal::MissingClaim { claim: "aud" });
+        }
+        if !audiences
+            .iter()
+            .any(|aud| ours.iter().any(|our| our == aud))
+        {
+            return Err(Refusal::WrongAudience);
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::decide::{Allowed, Authorizer, Decision, Denied};
-use crate::forward::{Changes, OWN_HEADERS, OWNER_HEADER};
+use crate::forward::{OWN_HEADERS, OWNER_HEADER};
 use crate::refusal::Refusal;
 use crate::request::Request;
 
@@ -209,22 +209,15 @@ impl Authorizer {
         headers
     }
 
+    /// Changes an allowed request: the origin learns who asks, never the token.
     fn forward(&self, mut request: ViewerRequest, allowed: &Allowed) -> ViewerRequest {
         let changes = self.changes(&Request::from(&request), allowed);
-        changes.apply(&mut request);
-        request
-    }
-}
-
-impl Changes {
-    /// Changes the request: the origin learns who asks, never the token.
-    pub fn apply(self, request: &mut ViewerRequest) {
         let headers = &mut request.headers.0;
         headers.retain(|name, _| !name.starts_with(OWN_HEADERS));
-        for name in &self.removed_headers {
+        for name in self.token_headers() {
             headers.remove(name);
         }
-        if let Some(changed) = self.cookie {
+        if let Some(changed) = changes.cookie {
             let lines = headers.remove("cookie").unwrap_or_default();
             let lines: Vec<_> = lines
                 .into_iter()
@@ -235,12 +228,13 @@ impl Changes {
                 headers.insert("cookie".to_owned(), lines);
             }
         }
-        if let Some(querystring) = self.querystring {
+        if let Some(querystring) = changes.querystring {
             request.querystring = querystring;
         }
-        if let Some(owner) = &self.owner {
+        if let Some(owner) = &changes.owner {
             request.headers.append(OWNER_HEADER, owner.as_str());
         }
+        request
     }
 }
 

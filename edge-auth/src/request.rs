@@ -58,16 +58,6 @@ impl<'a> OtherHeaders<'a> {
     }
 }
 
-impl<'a> Request<'a> {
-    /// The lines of a header that a token can be in.
-    pub(crate) fn header(&self, name: &str) -> Lines<'a> {
-        match name {
-            "authorization" => self.authorization.clone(),
-            name => self.other.lines(name),
-        }
-    }
-}
-
 /// The lines of one header, in order.
 #[derive(Clone, Debug, Default)]
 pub enum Lines<'a> {

@@ -239,31 +239,21 @@ impl Verifier {
         if candidates.next().is_none() {
             return Ok(first);
         }
-        // How far each gets with the token; where none accepts it, the one that comes closest says why.
-        let closeness = |block: &IssuerBlock| {
-            let fits = block
-                .check_type(token.header.typ.as_deref())
-                .and_then(|()| block.check_claims(claims, &self.standard, &self.plan));
-            match fits {
-                Ok(()) => 3,
-                Err(Refusal::UnexpectedClaim { .. }) => 2,
-                Err(Refusal::UnexpectedType) => 0,
-                Err(_) => 1,
-            }
-        };
-        let (mut closest, mut best, mut n_best) = (first, -1, 0);
+        // Where none accepts it, the one that comes closest says why.
+        let typ = token.header.typ.as_deref();
+        let (mut closest, mut fewest, mut n_closest) = (first, usize::MAX, 0);
         for (idx, block) in self.blocks.iter().enumerate() {
             if !block.is_for(iss) {
                 continue;
             }
-            let found = closeness(block);
-            if found > best {
-                (closest, best, n_best) = (idx, found, 1);
-            } else if found == best {
-                n_best += 1;
+            let n_misfits = block.count_misfits(typ, claims, &self.standard);
+            if n_misfits < fewest {
+                (closest, fewest, n_closest) = (idx, n_misfits, 1);
+            } else if n_misfits == fewest {
+                n_closest += 1;
             }
         }
-        if best == 3 && n_best > 1 {
+        if fewest == 0 && n_closest > 1 {
             return Err(Refusal::SeveralIssuers);
         }
         Ok(closest)

@@ -38,3 +38,48 @@ pub fn warnings(config: &Config) -> Vec<Fault> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Access, ClaimRequirement, ClaimValue, Issuer, Rule};
+
+    #[test]
+    fn a_name_with_dots_is_probably_a_member_of_another_claim() {
+        let any = || ClaimRequirement::Any(vec![ClaimValue::Bool(true)]);
+        let mut issuer = Issuer {
+            subject: Some("user.id".to_owned()),
+            ..Issuer::default()
+        };
+        issuer.claims.insert("a.b".to_owned(), any());
+        let mut rule = Rule::new(
+            "/{claim:realm_access.roles}/{claim:https://example.com/roles}/{claim:/a/b.c}/x",
+            Access::Authenticated,
+        );
+        rule.claims.insert("cognito:groups".to_owned(), any());
+        rule.claims.insert("app_metadata.role".to_owned(), any());
+        let config = Config {
+            issuers: vec![issuer],
+            rules: vec![rule],
+            ..Config::default()
+        };
+        let found: Vec<_> = warnings(&config)
+            .into_iter()
+            .map(|warning| (warning.key, warning.message))
+            .collect();
+        let keys: Vec<_> = found.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(
+            keys,
+            [
+                "issuers[0].claims.a.b",
+                "issuers[0].subject",
+                "rules[0].claims.app_metadata.role",
+                "rules[0].path",
+            ]
+        );
+        assert_eq!(
+            found[3].1,
+            "realm_access.roles is the name of one top-level claim; for a member within another write \"/realm_access/roles\""
+        );
+    }
+}

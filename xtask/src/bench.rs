@@ -11,6 +11,8 @@ use crate::{cargo, photos};
 const EDGE: &str = "bench/edge";
 /// Keys, configuration and package of the run.
 const EDGE_WORK: &str = "target/bench/edge";
+/// Where the program is built that verifies and does nothing else.
+const EDGE_TARGET: &str = "target/bench/edge/bare";
 /// The harness of thumbnails and its peer.
 const IMAGES: &str = "bench/images";
 const IMAGES_WORK: &str = "target/bench/images";
@@ -57,7 +59,21 @@ fn edge(arguments: &[&str]) -> anyhow::Result<()> {
         &ours,
     ]))
     .context("Python 3 unpacks the package")?;
-    node("run.mjs", &[&["--ours", &ours], arguments].concat())
+    let example = ["--package", "edge-auth", "--example", "bare_verification"];
+    let build = [
+        "build",
+        "--release",
+        "--locked",
+        "--quiet",
+        "--target-dir",
+        EDGE_TARGET,
+    ];
+    cargo(&[&build[..], &example].concat())?;
+    let bare = format!("{EDGE_TARGET}/release/examples/bare_verification");
+    node(
+        "run.mjs",
+        &[&["--ours", &ours, "--bare", &bare], arguments].concat(),
+    )
 }
 
 /// Thumbnails, beside sharp: time, memory, and quality at equal bytes.

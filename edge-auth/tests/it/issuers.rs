@@ -4,7 +4,10 @@ use edge_auth::config::{
     Access, Audiences, ClaimRequirement, ClaimValue, Issuer, PublishedKeys, Rule, RuleIssuers,
     Secret, Tenants, TokenSource,
 };
-use edge_auth::{Authorizer, Config, Decision, Headers, Owner, OwnerNames, Request, Viewer};
+use edge_auth::lambda_edge::Outcome;
+use edge_auth::{
+    Authorizer, Config, Decision, Headers, Owner, OwnerNames, Request, Viewer, ViewerRequest,
+};
 use serde_json::{Value, json};
 
 use crate::signer::{ISSUER, Signer, claims, header, now};
@@ -554,20 +557,22 @@ fn a_header_can_hold_the_token_if_it_has_no_other_use() {
     }
     let authorizer = authorizer(&with("cf-access-jwt-assertion"));
     let token = signer.sign(&header("ec"), &claims(&json!({})));
-    let headers: Headers = [
-        ("cf-access-jwt-assertion", token.as_str()),
-        ("accept", "*/*"),
-    ]
-    .into_iter()
-    .collect();
-    let request = Request {
-        method: "GET",
-        uri: "/members/x",
-        ..Request::from(&headers)
+    let request = ViewerRequest {
+        method: "GET".to_owned(),
+        uri: "/members/x".to_owned(),
+        headers: [
+            ("cf-access-jwt-assertion", token.as_str()),
+            ("accept", "*/*"),
+        ]
+        .into_iter()
+        .collect(),
+        ..ViewerRequest::default()
     };
-    let Decision::Allow(allowed) = authorizer.decide(now(), &request) else {
-        panic!("it is refused");
+    let decision = authorizer.decide(now(), &Request::from(&request));
+    let Outcome::Continue(request) = authorizer.answer(request, &decision) else {
+        panic!("it is refused: {decision:?}");
     };
-    let changes = authorizer.changes(&request, &allowed);
-    assert_eq!(changes.removed_headers, ["cf-access-jwt-assertion"]);
+    // The origin never sees the token.
+    let names: Vec<_> = request.headers.iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["accept", "x-gatepost-owner"]);
 }

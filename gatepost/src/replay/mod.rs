@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use edge_auth::OwnerNames;
 use jiff::Timestamp;
@@ -131,7 +130,5 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn read_json(file: &Path) -> anyhow::Result<Value> {
-    text_file::read_json(file)
-        .map_err(anyhow::Error::msg)
-        .with_context(|| format!("{} is of no use", file.display()))
+    text_file::read_json(file).map_err(|reason| anyhow::anyhow!("{}: {reason}", file.display()))
 }

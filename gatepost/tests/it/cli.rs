@@ -65,7 +65,7 @@ fn what_cannot_be_done_is_said_in_one_sentence() {
         (
             vec!["token", "--sub", "a", "--expires", "soon"],
             2,
-            "is no duration; write for example 30s, 5m or 1h",
+            "is not a duration; write for example 30s, 5m, 1h or 30d",
         ),
         (
             vec!["token", "--sub", "a", "--expires", "99999999h"],
@@ -213,12 +213,12 @@ fn what_could_not_be_deployed_is_not_built() {
         (
             remote.clone() + &rule("/settings.json"),
             "dist",
-            "give what it is about another folder",
+            "use another folder, such as /media",
         ),
         (
             remote.clone() + &rule("/shared/**"),
             "dist",
-            "give what it is about another folder",
+            "use another folder, such as /media",
         ),
         (
             remote.clone() + &rule("/media/**"),

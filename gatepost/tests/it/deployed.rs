@@ -17,6 +17,8 @@ use crate::ministack::MiniStack;
 
 const OWNER: &str = "k5xk5xk5xk5xk5xk5xk5xk5xk4";
 const REGION: &str = "us-east-1";
+/// A test key, known to everybody: sessions are signed with it.
+const SESSION_KEY: &str = include_str!("../../../url-signing/tests/keys/p256-sec1.pem");
 const TEST_KEY_X: &str = "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4";
 const TEST_KEY_Y: &str = "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM";
 
@@ -387,14 +389,13 @@ pub(crate) fn package(dist: &Path) -> Value {
         "x": TEST_KEY_X, "y": TEST_KEY_Y,
     }]});
     std::fs::write(dist.join("jwks.json"), key.to_string()).unwrap();
-    let secret = dist.join("session-secret");
-    std::fs::write(secret, "a test secret of thirty-two bytes").unwrap();
+    std::fs::write(dist.join("session.pem"), SESSION_KEY).unwrap();
     std::fs::write(
         &config,
         "[[issuers]]\nissuer = \"https://login.example.com/\"\naudiences = [\"media\"]\n\
          algorithms = [\"ES256\"]\njwks = { file = \"jwks.json\" }\n\
          [token]\nfrom = [\"authorization\", \"cookie:__Host-gatepost\"]\n\
-         [session]\nsecrets = [{ kid = \"test\", file = \"session-secret\" }]\n\
+         [session]\nkeys = [{ kid = \"test\", file = \"session.pem\" }]\n\
          [[rules]]\npath = \"/media/{owner}/**\"\nallow = \"owner\"\n\
          [renditions]\nwidths = [320, 640]\nformats = [\"webp\", \"jpeg\"]\n",
     )

@@ -1,6 +1,7 @@
 //! The two faces of the authorizer: the Lambda@Edge package in Node.js answers what the library answers.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -8,7 +9,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use data_encoding::BASE64URL_NOPAD;
 use edge_auth::lambda_edge::{Outcome, ViewerRequestEvent};
-use edge_auth::{Authorizer, Config, Decision, Headers, Owner, Request};
+use edge_auth::{Authorizer, Config, Decision, Headers, NeedKeys, Owner, Request};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -584,6 +585,84 @@ fn the_handler_fails_closed_and_fetches_keys_on_every_node() {
             "{}: {stdout}{stderr}",
             node.display()
         );
+    }
+}
+
+/// Answers one request with a key set, and gives what was asked, header by header.
+fn one_request(listener: TcpListener) -> std::thread::JoinHandle<Vec<String>> {
+    std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(&stream);
+        let mut lines = Vec::new();
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).unwrap();
+            match line.trim_end() {
+                "" => break,
+                line => lines.push(line.to_owned()),
+            }
+        }
+        let body = r#"{"keys":[]}"#;
+        let length = body.len();
+        (&stream)
+            .write_all(
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}").as_bytes(),
+            )
+            .unwrap();
+        // Header names know no case and headers no order; the host is another one each time.
+        let mut lines: Vec<_> = lines
+            .iter()
+            .map(|line| match line.split_once(": ") {
+                Some((name, value)) => format!("{}: {value}", name.to_ascii_lowercase()),
+                None => line.clone(),
+            })
+            .filter(|line| !line.starts_with("host: 127.0.0.1:"))
+            .collect();
+        lines.sort();
+        lines
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_hosts_ask_for_keys_alike() {
+    let package = Package::make();
+    let listen = || {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/keys?v=1", listener.local_addr().unwrap());
+        (one_request(listener), url)
+    };
+    let (asked, url) = listen();
+    let need = NeedKeys {
+        issuer: ISSUER.to_owned(),
+        url,
+        timeout_ms: 4000,
+    };
+    edge_auth_host::fetch_key_set(&need).await.unwrap();
+    let by_rust = asked.join().unwrap();
+    assert!(
+        by_rust.contains(&"user-agent: gatepost".to_owned()),
+        "{by_rust:?}"
+    );
+    assert!(
+        by_rust.contains(&"GET /keys?v=1 HTTP/1.1".to_owned()),
+        "{by_rust:?}"
+    );
+
+    let config = package.unpacked().join("config.json");
+    let mut changed: Value = serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
+    for node in nodes() {
+        let (asked, url) = listen();
+        changed["issuers"][0]["published"] = json!({
+            "url": url, "max_age_seconds": 60, "timeout_ms": 4000, "max_stale_seconds": 60,
+        });
+        std::fs::write(&config, changed.to_string()).unwrap();
+        // It fetches keys that are due while it starts.
+        let output = Command::new(&node)
+            .arg(package.unpacked().join("index.mjs"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(asked.join().unwrap(), by_rust, "{}", node.display());
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::harness::{gatepost, text};
+use crate::harness::{gatepost, repository, text};
 use table::{Keys, NOW, providers};
 
 #[test]
@@ -60,11 +60,17 @@ fn every_provider_is_as_its_documentation_says() {
 
 fn replay(folder: &Path, face: &str) -> Vec<Value> {
     let output = gatepost()
-        .args(["replay", "events", "--config", "gatepost.toml"])
-        .args(["--jwks", "jwks.json", "--format", "json", "--face", face])
+        .arg("replay")
+        .arg(folder.join("events"))
+        .arg("--config")
+        .arg(folder.join("gatepost.toml"))
+        .arg("--jwks")
+        .arg(folder.join("jwks.json"))
         .arg("--at")
         .arg(Timestamp::from_second(NOW).unwrap().to_string())
-        .current_dir(folder)
+        .args(["--format", "json", "--face", face])
+        // The addon is built from source.
+        .current_dir(repository(""))
         .output()
         .unwrap();
     let (stdout, stderr) = text(&output);

@@ -71,7 +71,7 @@ fn the_exit_code_tells_how_it_went() {
             2,
             "expects 0 records, and there are 1",
         ),
-        ("{".to_owned(), "{}", 2, "event.json is not JSON"),
+        ("{".to_owned(), "{}", 2, "event.json: it is not JSON"),
         (
             "{}".to_owned(),
             "{}",
