@@ -213,12 +213,18 @@ fn what_could_not_be_deployed_is_not_built() {
         (
             remote.clone() + &rule("/settings.json"),
             "dist",
-            "use another folder, such as /media",
+            "rules[0].path: it is about paths of the page, the API or shared links as well; use another folder, such as /media\n",
         ),
         (
-            remote.clone() + &rule("/shared/**"),
+            remote.clone() + &rule("/media/**") + &rule("/shared/**"),
             "dist",
-            "use another folder, such as /media",
+            "rules[1].path: it is about paths of the page",
+        ),
+        (
+            remote.clone() + &rule("/my photos/**") + &rule("/media/**") + "methods = [\"PUT\"]\n",
+            "dist",
+            "rules[0].path: CloudFront's path patterns cannot contain ' '; before the first variable use only letters, digits and _-.$/~\"'@:+&\n\
+             rules[1].methods: CloudFront refuses PUT for media before the authorizer is asked; only GET, HEAD, OPTIONS arrive there\n",
         ),
         (
             remote.clone() + &rule("/media/**"),
