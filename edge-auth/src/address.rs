@@ -162,7 +162,7 @@ mod tests {
             match (check_key_address(address), fault) {
                 (Ok(()), None) => {}
                 (Err(message), Some(fault)) => {
-                    assert!(message.contains(fault), "{address}: {message}")
+                    assert!(message.contains(fault), "{address}: {message}");
                 }
                 (found, _) => panic!("{address}: {found:?}"),
             }

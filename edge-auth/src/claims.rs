@@ -111,8 +111,13 @@ impl ClaimPath {
         }
     }
 
+    /// The name of the claim itself.
+    pub(crate) fn last_member(&self) -> &str {
+        self.members.last().map_or("", String::as_str)
+    }
+
     /// The path's one spelling: the name alone where a pointer has one member and could be no other pointer.
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match self.members.as_slice() {
             [name] if !name.is_empty() && !name.starts_with('/') => name.clone(),
             members => members
@@ -304,20 +309,20 @@ fn any_value(claim: Option<&Value>, is: impl Fn(&Value) -> bool) -> bool {
 
 /// A number that is an integer to every reader: JavaScript has no other numbers than these, and `42.0` is its `42`.
 fn integer(number: &Number) -> Option<i64> {
-    let integer = match number.as_i64() {
-        Some(integer) => integer,
-        None => {
-            let float = number
-                .as_f64()
-                .filter(|float| float.fract() == 0.0 && float.abs() < 9.1e15)?;
-            // Within that range the cast loses nothing.
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "the range was just checked"
-            )]
-            let integer = float as i64;
-            integer
+    let integer = if let Some(integer) = number.as_i64() {
+        integer
+    } else {
+        let float = number.as_f64()?;
+        if float.fract() != 0.0 || float.abs() > 9.1e15 {
+            return None;
         }
+        // Within that range the cast loses nothing.
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the range was just checked"
+        )]
+        let integer = float as i64;
+        integer
     };
     (-MAX_INTEGER..=MAX_INTEGER)
         .contains(&integer)
@@ -743,6 +748,9 @@ mod tests {
             (json!(42.0), "42", true),
             (json!(1e2), "100", true),
             (json!(-0.0), "0", true),
+            // Near the end of the range a careless reader of numbers is off by one.
+            (json!(7_309_194_161_461_711.0), "7309194161461711", true),
+            (json!(7_309_194_161_461_711.0), "7309194161461710", false),
             (json!(42), "042", false),
             (json!(9_007_199_254_740_991_i64), "9007199254740991", true),
             (json!(9_007_199_254_740_992_i64), "9007199254740992", false),

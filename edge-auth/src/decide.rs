@@ -377,21 +377,30 @@ impl TokenSource {
     }
 }
 
-/// Headers that cannot carry a token: they have a meaning of their own, or CloudFront keeps them from functions.
-const OTHER_USES: [&str; 15] = [
+/// Headers that cannot carry a token: they have a meaning of their own, or `CloudFront` keeps them from functions.
+const OTHER_USES: [&str; 24] = [
+    "accept",
     "authorization",
+    "cache-control",
     "cdn-loop",
     "connection",
     "content-length",
+    "content-type",
     "cookie",
     "expect",
     "host",
+    "if-modified-since",
+    "if-none-match",
     "keep-alive",
+    "origin",
     "proxy-authorization",
+    "range",
+    "referer",
     "te",
     "trailer",
     "transfer-encoding",
     "upgrade",
+    "user-agent",
     "via",
     "x-real-ip",
 ];
@@ -410,6 +419,10 @@ fn source_fault(source: &TokenSource, earlier: &[TokenSource]) -> Option<&'stati
         }
         TokenSource::Header(name) if name.bytes().any(|byte| byte.is_ascii_uppercase()) => {
             Some("a header name is in lower case here")
+        }
+        // Objects of JavaScript have members of these names.
+        TokenSource::Header(name) if ["__proto__", "constructor"].contains(&name.as_str()) => {
+            Some("this header has another use")
         }
         TokenSource::Header(name) if name == "authorization" => {
             Some("write \"authorization\", whose token follows the word Bearer")

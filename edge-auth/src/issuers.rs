@@ -100,8 +100,24 @@ impl IssuerName {
         let tenant = iss
             .strip_prefix(before.as_str())?
             .strip_suffix(after.as_str())?;
-        let is_id = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-        (!tenant.is_empty() && tenant.bytes().all(is_id)).then_some(tenant)
+        is_tenant_id(tenant).then_some(tenant)
+    }
+
+    /// Whether two templates could stand for the same `iss`.
+    fn resembles(&self, other: &Self) -> bool {
+        let (
+            Self::OfTenants { before, after, .. },
+            Self::OfTenants {
+                before: other_before,
+                after: other_after,
+                ..
+            },
+        ) = (self, other)
+        else {
+            return false;
+        };
+        (before.starts_with(other_before.as_str()) || other_before.starts_with(before.as_str()))
+            && (after.ends_with(other_after.as_str()) || other_after.ends_with(after.as_str()))
     }
 
     fn is(&self, iss: &str) -> bool {
@@ -125,21 +141,23 @@ impl IssuerBlock {
             fault(&format!("claims.{claim}"), message);
         });
         let subject = match ClaimPath::parse(issuer.subject.as_deref().unwrap_or(SUBJECT)) {
-            Ok(path) => plan.retain(&path),
+            Ok(path) => {
+                if CHANGEABLE.contains(&path.last_member()) {
+                    fault(
+                        "subject",
+                        format!(
+                            "{} can be changed by people, and then somebody else would own their files; use a claim that is never reassigned, such as sub or oid",
+                            path.last_member()
+                        ),
+                    );
+                }
+                plan.retain(&path)
+            }
             Err(message) => {
                 fault("subject", message);
                 plan.read(SUBJECT)
             }
         };
-        if CHANGEABLE.contains(&plan.name(subject)) {
-            fault(
-                "subject",
-                format!(
-                    "{} can be changed by people, and then somebody else would own their files; use a claim that is never reassigned, such as sub or oid",
-                    plan.name(subject)
-                ),
-            );
-        }
         Self {
             name: name_of(issuer).to_owned(),
             issuer: IssuerName::new(issuer),
@@ -160,12 +178,13 @@ impl IssuerBlock {
         self.issuer.is(iss)
     }
 
-    /// Whether a key that names its issuer is for a token of this `iss`. Entra's tenant-independent documents hold keys of
-    /// several issuers; in the document of one tenant the member says nothing. The keys of Entra's v2 address name the v2
-    /// issuer and sign v1 tokens, too: a block says that the two are one by `owner_as`.
+    /// Whether a key of a tenant-independent document is for a token of this `iss`. Entra's hold keys for all tenants and
+    /// others for one, such as that of personal accounts, which must not speak for another ("Storm-0558", 2023). The keys of Entra's v2 address name the v2 issuer and sign v1 tokens, too: a block says that the two
+    /// are one by `owner_as`.
     pub(crate) fn key_is_for(&self, key_issuer: &str, iss: &str) -> bool {
         let Some(tenant) = self.issuer.tenant(iss) else {
-            return true;
+            let is_for_all = key_issuer.contains(TENANT_PLACEHOLDER);
+            return is_for_all || key_issuer == iss || self.owner_as.as_deref() == Some(key_issuer);
         };
         let filled = |template: &str| template.replace(TENANT_PLACEHOLDER, tenant);
         let key_issuer = filled(key_issuer);
@@ -299,6 +318,11 @@ impl IssuerBlock {
         }
     }
 
+    /// Whether a session retained the claim that identifies a person.
+    pub(crate) fn knows_subject(&self, claims: &ClaimSet) -> bool {
+        claims.is_known(self.subject)
+    }
+
     /// The owner that a subject of this issuer has.
     pub(crate) fn owner(
         &self,
@@ -317,6 +341,13 @@ impl IssuerBlock {
             }
         }
     }
+}
+
+/// A tenant's id, as `tid` has it. Nothing else is read as one, so no `iss` can be read in two ways.
+fn is_tenant_id(text: &str) -> bool {
+    let is_part =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_part)
 }
 
 /// The audiences: one text or an array of texts (RFC 7519 §4.1.3); none if the claim is absent.
@@ -354,27 +385,31 @@ pub(crate) struct IssuerNames {
 
 impl IssuerNames {
     pub(crate) fn new(issuers: &[Issuer]) -> Self {
-        let mut known: Vec<&str> = issuers
-            .iter()
-            .map(|issuer| issuer.owner_as.as_deref().unwrap_or(&issuer.issuer))
-            .collect();
-        known.sort_unstable();
-        known.dedup();
-        let has_tenants = issuers.iter().any(|issuer| match &issuer.tenants {
-            None => false,
-            Some(Tenants::Any) => true,
-            Some(Tenants::OneOf(ids)) => ids.len() > 1,
-        });
+        // Each tenant of an issuer is an authority of its own: its administrators hand out its claims.
+        let mut authorities: Vec<(&str, &str)> = Vec::new();
+        let mut has_any_tenant = false;
+        for issuer in issuers {
+            let name = issuer.owner_as.as_deref().unwrap_or(&issuer.issuer);
+            match &issuer.tenants {
+                None => authorities.push((name, "")),
+                Some(Tenants::Any) => has_any_tenant = true,
+                Some(Tenants::OneOf(ids)) => {
+                    authorities.extend(ids.iter().map(|id| (name, id.as_str())));
+                }
+            }
+        }
+        authorities.sort_unstable();
+        authorities.dedup();
         Self {
             blocks: issuers
                 .iter()
                 .map(|issuer| (name_of(issuer).to_owned(), issuer.issuer.clone()))
                 .collect(),
-            are_several: known.len() > 1 || has_tenants,
+            are_several: authorities.len() > 1 || has_any_tenant,
         }
     }
 
-    /// Whether tokens of several authorities are accepted: each tenant is one, for its administrators hand out its claims.
+    /// Whether tokens of several authorities are accepted.
     pub(crate) fn are_several(&self) -> bool {
         self.are_several
     }
@@ -405,110 +440,16 @@ pub(crate) fn faults(issuers: &[Issuer]) -> Vec<Fault> {
         let mut fault = |name: &str, message: &str| {
             faults.push(Fault::new(format!("issuers[{idx}].{name}"), message));
         };
-        if issuer.issuer.is_empty() {
-            fault("issuer", "is empty");
-        }
-        if issuer.issuer.chars().any(char::is_control) {
-            fault("issuer", "holds a control character");
-        }
-        if issuer.issuer == SESSION_ISSUER {
-            fault(
-                "issuer",
-                "is reserved for sessions; use your identity provider's issuer",
-            );
-        }
-        if let Some(name) = &issuer.name {
-            if name.is_empty() {
-                fault("name", "is empty");
-            } else if name.contains("://") || name.chars().any(char::is_control) {
-                fault("name", "is a word of your own, not an address");
-            }
-        }
+        check_alone(issuer, &mut fault);
         let (earlier, later) = issuers.split_at(idx);
-        if earlier
-            .iter()
-            .any(|other| name_of(other) == name_of(issuer))
+        let others: Vec<_> = earlier.iter().chain(later.iter().skip(1)).collect();
+        check_name(issuer, earlier, &others, &mut fault);
+        if let Some(owner_as) = &issuer.owner_as
+            && let Some(message) = owner_as_fault(issuer, owner_as, &others)
         {
-            let key = if issuer.name.is_some() {
-                "name"
-            } else {
-                "issuer"
-            };
-            fault(
-                key,
-                "another block has this name; give each block of one issuer a `name` of its own",
-            );
+            fault("owner_as", message);
         }
-        // A name that is another block's issuer would make rules about it ambiguous.
-        let others = earlier.iter().chain(later.iter().skip(1));
-        if issuer.name.is_some() && others.clone().any(|other| other.issuer == name_of(issuer)) {
-            fault("name", "is the issuer of another block");
-        }
-        if let Some(owner_as) = &issuer.owner_as {
-            match others.clone().find(|other| &other.issuer == owner_as) {
-                None => fault(
-                    "owner_as",
-                    "is not the issuer of another block; name one that publishes the same keys",
-                ),
-                Some(other) if !publish_the_same_keys(issuer, other) => fault(
-                    "owner_as",
-                    "names an issuer with other keys: it could then speak for the other's people",
-                ),
-                Some(other) if issuer.subject.as_deref() != other.subject.as_deref() => fault(
-                    "owner_as",
-                    "names an issuer whose `subject` is another claim",
-                ),
-                Some(other) if other.tenants != issuer.tenants => {
-                    fault("owner_as", "names an issuer with other `tenants`")
-                }
-                Some(other) if other.owner_as.is_some() => fault(
-                    "owner_as",
-                    "names an issuer that has an `owner_as` itself; name the last one",
-                ),
-                Some(_) => {}
-            }
-        }
-        match (
-            issuer.issuer.matches(TENANT_PLACEHOLDER).count(),
-            &issuer.tenants,
-        ) {
-            (0, None) => {}
-            (0, Some(_)) => fault(
-                "tenants",
-                "is about an issuer with {tenantid} in it, and this one has none",
-            ),
-            (1, None) => fault(
-                "tenants",
-                "is missing: list the ids of the tenants that you trust, or write \"any\"",
-            ),
-            (1, Some(Tenants::OneOf(ids))) if ids.is_empty() => {
-                fault("tenants", "name at least one tenant, or write \"any\"");
-            }
-            (1, Some(Tenants::OneOf(ids))) if ids.iter().any(String::is_empty) => {
-                fault("tenants", "holds an empty text");
-            }
-            (1, Some(_)) => {}
-            _ => fault("issuer", "holds {tenantid} more than once"),
-        }
-        match &issuer.audiences {
-            Audiences::Any => {}
-            Audiences::OneOf(names) if names.is_empty() => fault(
-                "audiences",
-                "name at least one audience, or write \"any\" to skip the check",
-            ),
-            Audiences::OneOf(names) if names.iter().any(String::is_empty) => {
-                fault("audiences", "holds an empty text");
-            }
-            Audiences::OneOf(_) => {}
-        }
-        if issuer.algorithms.is_empty() {
-            fault("algorithms", "name at least one algorithm");
-        }
-        if issuer.typ.as_deref() == Some("") {
-            fault("typ", "is empty; remove it to accept any");
-        }
-        let like_it = earlier.iter().position(|other| overlap(other, issuer));
-        if let Some(other) = like_it {
+        if let Some(other) = earlier.iter().position(|other| overlap(other, issuer)) {
             fault(
                 "issuer",
                 &format!(
@@ -520,16 +461,128 @@ pub(crate) fn faults(issuers: &[Issuer]) -> Vec<Fault> {
     faults
 }
 
+/// What is wrong with a block whatever else is configured.
+fn check_alone(issuer: &Issuer, fault: &mut dyn FnMut(&str, &str)) {
+    if issuer.issuer.is_empty() {
+        fault("issuer", "is empty");
+    }
+    if issuer.issuer.chars().any(char::is_control) {
+        fault("issuer", "holds a control character");
+    }
+    if issuer.issuer == SESSION_ISSUER {
+        fault(
+            "issuer",
+            "is reserved for sessions; use your identity provider's issuer",
+        );
+    }
+    let n_tenants = issuer.issuer.matches(TENANT_PLACEHOLDER).count();
+    match (&issuer.tenants, n_tenants) {
+        (None, 0) => {}
+        (Some(_), 0) => fault(
+            "tenants",
+            "is about an issuer with {tenantid} in it, and this one has none",
+        ),
+        (None, _) => fault(
+            "tenants",
+            "is missing: list the ids of the tenants that you trust, or write \"any\"",
+        ),
+        (Some(Tenants::OneOf(ids)), _) if ids.is_empty() || ids.iter().any(String::is_empty) => {
+            fault("tenants", "name at least one tenant, or write \"any\"");
+        }
+        (Some(Tenants::OneOf(ids)), _) if !ids.iter().all(|id| is_tenant_id(id)) => fault(
+            "tenants",
+            "holds a text that no `tid` is; write ids in lower case, such as 11111111-2222-4333-8444-555555555555",
+        ),
+        (Some(_), 1) => {}
+        (Some(_), _) => fault("issuer", "holds {tenantid} more than once"),
+    }
+    if let Audiences::OneOf(names) = &issuer.audiences {
+        if names.is_empty() {
+            fault(
+                "audiences",
+                "name at least one audience, or write \"any\" to skip the check",
+            );
+        } else if names.iter().any(String::is_empty) {
+            fault("audiences", "holds an empty text");
+        }
+    }
+    if issuer.algorithms.is_empty() {
+        fault("algorithms", "name at least one algorithm");
+    }
+    if issuer.typ.as_deref() == Some("") {
+        fault("typ", "is empty; remove it to accept any");
+    }
+}
+
+/// Names identify blocks to rules, logs and sessions.
+fn check_name(
+    issuer: &Issuer,
+    earlier: &[Issuer],
+    others: &[&Issuer],
+    fault: &mut dyn FnMut(&str, &str),
+) {
+    let name = name_of(issuer);
+    if earlier.iter().any(|other| name_of(other) == name) {
+        let key = if issuer.name.is_some() {
+            "name"
+        } else {
+            "issuer"
+        };
+        fault(
+            key,
+            "another block has this name; give each block of one issuer a `name` of its own",
+        );
+    }
+    let Some(name) = &issuer.name else {
+        return;
+    };
+    if name.is_empty() {
+        fault("name", "is empty");
+    } else if name.contains("://") || name.chars().any(char::is_control) {
+        fault("name", "is a word of your own, not an address");
+    }
+    // Rules could then mean either.
+    if others.iter().any(|other| &other.issuer == name) {
+        fault("name", "is the issuer of another block");
+    }
+}
+
+/// Why the people of one block are not those of another.
+fn owner_as_fault(issuer: &Issuer, owner_as: &str, others: &[&Issuer]) -> Option<&'static str> {
+    let Some(other) = others.iter().find(|other| other.issuer == owner_as) else {
+        return Some("is not the issuer of another block; name one that publishes the same keys");
+    };
+    if !publish_the_same_keys(issuer, other) {
+        Some("names an issuer with other keys: it could then speak for the other's people")
+    } else if subject_of(issuer) != subject_of(other) {
+        Some("names an issuer whose `subject` is another claim")
+    } else if issuer.tenants != other.tenants {
+        Some("names an issuer with other `tenants`")
+    } else if other.owner_as.is_some() {
+        Some("names an issuer that has an `owner_as` itself; name the last one")
+    } else {
+        None
+    }
+}
+
+fn subject_of(issuer: &Issuer) -> String {
+    canonical_name(issuer.subject.as_deref().unwrap_or(SUBJECT))
+}
+
+/// A claim path in its one spelling.
+fn canonical_name(path: &str) -> String {
+    ClaimPath::parse(path).map_or_else(|_| path.to_owned(), |path| path.name())
+}
+
 /// Whether two blocks trust the same keys.
 fn publish_the_same_keys(one: &Issuer, other: &Issuer) -> bool {
-    match (&one.published, &other.published) {
+    let secrets = |issuer: &Issuer| issuer.secrets.as_ref().map(|Secrets(set)| set.clone());
+    let is_same_set = match (&one.published, &other.published) {
         (Some(one), Some(other)) => one.url == other.url,
-        (None, None) => {
-            let secret = |issuer: &Issuer| issuer.secrets.as_ref().map(|Secrets(set)| set.clone());
-            one.jwks == other.jwks && secret(one) == secret(other)
-        }
+        (None, None) => one.jwks == other.jwks,
         _ => false,
-    }
+    };
+    is_same_set && secrets(one) == secrets(other)
 }
 
 /// Whether both blocks could accept one token.
@@ -557,13 +610,19 @@ fn overlap(one: &Issuer, other: &Issuer) -> bool {
                 ..
             },
         ) => {
-            one.issuer == other.issuer
-                && match (one_tenants, other_tenants) {
-                    (Tenants::OneOf(ids), tenants) | (tenants, Tenants::OneOf(ids)) => {
-                        ids.iter().any(|id| is_trusted(tenants, id))
-                    }
-                    (Tenants::Any, Tenants::Any) => true,
-                }
+            // Whether an `iss` of one is an `iss` of the other.
+            let meets = |ids: &[String], one: &Issuer, template: &IssuerName, tenants: &Tenants| {
+                ids.iter().any(|id| {
+                    let iss = one.issuer.replace(TENANT_PLACEHOLDER, id);
+                    let tenant = template.tenant(&iss);
+                    tenant.is_some_and(|tenant| is_trusted(tenants, tenant))
+                })
+            };
+            match (one_tenants, other_tenants) {
+                (Tenants::OneOf(ids), tenants) => meets(ids, one, &theirs, tenants),
+                (tenants, Tenants::OneOf(ids)) => meets(ids, other, &ours, tenants),
+                (Tenants::Any, Tenants::Any) => ours.resembles(&theirs),
+            }
         }
     };
     let other_type = matches!(
@@ -575,9 +634,10 @@ fn overlap(one: &Issuer, other: &Issuer) -> bool {
         (Audiences::OneOf(ours), Audiences::OneOf(theirs))
             if !ours.iter().any(|audience| theirs.contains(audience))
     );
-    let other_claim = one.claims.iter().any(|(name, requirement)| {
-        let theirs = other.claims.get(name);
-        theirs.is_some_and(|theirs| requirements::are_disjoint(requirement, theirs))
+    let other_claim = one.claims.iter().any(|(name, ours)| {
+        let is_same = |other: &str| canonical_name(other) == canonical_name(name);
+        let mut theirs = other.claims.iter().filter(|(name, _)| is_same(name));
+        theirs.any(|(_, theirs)| requirements::are_disjoint(ours, theirs))
     });
     same_issuer && !other_type && !other_audience && !other_claim
 }

@@ -82,12 +82,14 @@ impl KeyRing {
                 fault("jwks.max_stale", "is shorter than max_age".to_owned());
             }
         }
-        let keys = settings
-            .jwks
-            .map(|jwks| KeySet::public(jwks, &settings.algorithms))
-            .unwrap_or_else(|| Ok(KeySet::default()));
+        let keys = settings.jwks.map_or_else(
+            || Ok(KeySet::default()),
+            |jwks| KeySet::public(jwks, &settings.algorithms),
+        );
         let keys = keys.unwrap_or_else(|found| {
-            found.into_iter().for_each(|message| fault("jwks", message));
+            for message in found {
+                fault("jwks", message);
+            }
             KeySet::default()
         });
         Self {

@@ -14,7 +14,7 @@ use aws_lc_rs::signature::{
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 
-use crate::config::Algorithm;
+use crate::config::{Algorithm, TENANT_PLACEHOLDER};
 use crate::roca;
 
 /// The RSA moduli that are accepted: RFC 7518 §3.3 asks for the least, and beyond the most a signature takes
@@ -28,6 +28,8 @@ const MIN_SECRET_BYTES: usize = 32;
 #[derive(Debug, Default)]
 pub(crate) struct KeySet {
     keys: Vec<Key>,
+    /// Whether a key is for all tenants, as Entra marks it: only then the issuers that keys name mean something.
+    is_tenant_independent: bool,
 }
 
 #[derive(Debug)]
@@ -96,7 +98,8 @@ const NO_KEY: &str = "it holds no public key that verifies one of the issuer's a
 impl KeySet {
     /// Reads a JWK Set of public keys for these algorithms; the errors are sentences about it.
     pub(crate) fn public(jwks: &Value, algorithms: &[Algorithm]) -> Result<Self, Vec<String>> {
-        let (set, faults) = Self::read(jwks, algorithms, public_key)?;
+        let (set, mut faults) = Self::read(jwks, algorithms, public_key)?;
+        faults.extend(set.unusable_without_kid());
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -122,6 +125,7 @@ impl KeySet {
     /// Reads a JWK Set of secrets.
     pub(crate) fn secrets(jwks: &Value, algorithms: &[Algorithm]) -> Result<Self, Vec<String>> {
         let (set, mut faults) = Self::read(jwks, algorithms, secret_key)?;
+        faults.extend(set.unusable_without_kid());
         if set.keys.is_empty() && faults.is_empty() {
             faults.push("it holds no secret".to_owned());
         }
@@ -130,6 +134,30 @@ impl KeySet {
         } else {
             Err(faults)
         }
+    }
+
+    /// That a key without a `kid` is never chosen, because another could be meant.
+    fn unusable_without_kid(&self) -> Option<String> {
+        let is_for_one = |key: &Key, other: &Key| {
+            let mut algorithms = key.uses.iter().map(|(algorithm, _)| *algorithm);
+            algorithms.any(|algorithm| other.is_for(algorithm))
+        };
+        let mut unnamed = self
+            .keys
+            .iter()
+            .enumerate()
+            .filter(|(_, key)| key.kid.is_none());
+        let is_ambiguous = unnamed.any(|(idx, key)| {
+            let mut others = self
+                .keys
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != idx);
+            others.any(|(_, other)| is_for_one(key, other))
+        });
+        is_ambiguous.then(|| {
+            "a key without a kid is beside another for the same algorithm, and no token could be for it: give each a kid".to_owned()
+        })
     }
 
     /// Reads the keys that are usable, and says what is wrong with the others.
@@ -182,7 +210,16 @@ impl KeySet {
             key.uses.retain(|(algorithm, _)| !is_repeated(*algorithm));
         }
         keys.retain(|key| !key.uses.is_empty());
-        Ok((Self { keys }, faults))
+        let is_for_all = |key: &Key| {
+            let issuer = key.issuer.as_deref();
+            issuer.is_some_and(|issuer| issuer.contains(TENANT_PLACEHOLDER))
+        };
+        let is_tenant_independent = keys.iter().any(is_for_all);
+        let set = Self {
+            keys,
+            is_tenant_independent,
+        };
+        Ok((set, faults))
     }
 
     /// The one key that a token with this header can be verified with. `is_for` says whether a key that names its issuer is
@@ -201,7 +238,9 @@ impl KeySet {
                 .keys
                 .iter()
                 .filter(|key| has_kid(key))
-                .filter(|key| key.issuer.as_deref().is_none_or(&is_for))
+                .filter(|key| {
+                    !self.is_tenant_independent || key.issuer.as_deref().is_none_or(&is_for)
+                })
                 .filter_map(|key| key.material(algorithm));
             match (fitting.next(), fitting.next()) {
                 (Some(material), None) => Some(material),
@@ -337,6 +376,7 @@ fn is_for_verifying(jwk: &Value) -> bool {
                 .is_some_and(|ops| ops.iter().any(|op| op == "verify"))
         })
         && is_absent_or("kid", &Value::is_string)
+        && is_absent_or("issuer", &Value::is_string)
 }
 
 /// The algorithms that a key will be asked for; `None` if its `alg` is for something else.
@@ -605,22 +645,29 @@ mod tests {
         };
         assert!(found(json!([unnamed()]), Some("any")));
         assert!(found(json!([unnamed()]), None));
-        assert!(!found(json!([unnamed(), oct(40, &json!({}))]), Some("any")));
-        assert!(found(json!([unnamed(), oct(40, &json!({}))]), Some("1")));
         assert!(!found(json!([oct(40, &json!({}))]), Some("any")));
+        // Beside another it would serve nobody.
+        let set = json!({"keys": [unnamed(), oct(40, &json!({}))]});
+        assert!(KeySet::secrets(&set, &Algorithm::ALL).is_err());
     }
 
     #[test]
     fn a_key_may_name_its_issuer() {
         let of = |kid: &str, issuer: &str| p256(&json!({"kid": kid, "issuer": issuer}));
-        let set = json!({"keys": [of("1", "https://sts/{tenantid}/"), of("2", "https://sts/a/")]});
-        let set = KeySet::public(&set, &Algorithm::ALL).unwrap();
-        let found = |kid, issuer: &str| {
+        let found = |set: &Value, kid, issuer: &str| {
+            let set = KeySet::public(set, &Algorithm::ALL).unwrap();
             set.find(Some(kid), Algorithm::ES256, |named| named == issuer)
                 .is_some()
         };
-        assert!(found("1", "https://sts/{tenantid}/"));
-        assert!(!found("2", "https://sts/{tenantid}/"));
+        let all = json!({"keys": [of("1", "https://sts/{tenantid}/"), of("2", "https://sts/a/")]});
+        assert!(found(&all, "1", "https://sts/{tenantid}/"));
+        assert!(!found(&all, "2", "https://sts/{tenantid}/"));
+        // In the document of one tenant the member says nothing.
+        let one = json!({"keys": [of("1", "https://sts/a/"), of("2", "https://sts/a/")]});
+        assert!(found(&one, "2", "https://sts.example.com/a/"));
+        // What is there must be a text.
+        let odd = json!({"keys": [p256(&json!({"issuer": ["https://sts/a/"]}))]});
+        assert!(KeySet::public(&odd, &Algorithm::ALL).is_err());
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl SessionKey {
         ))
     }
 
-    /// A key from its public half in DER (SubjectPublicKeyInfo), which only verifies. The error is a sentence.
+    /// A key from its public half in DER (`SubjectPublicKeyInfo`), which only verifies. The error is a sentence.
     pub fn from_public_der(kid: impl Into<String>, der: &[u8]) -> Result<Self, &'static str> {
         // RFC 5480 §2: the header of every P-256 key that is an uncompressed point.
         const HEADER: [u8; 26] = [
@@ -178,7 +178,7 @@ pub(crate) struct Sessions {
 
 enum Signer {
     Ecdsa(EcdsaKeyPair),
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
 }
 
 struct SessionClaims {
@@ -372,7 +372,7 @@ impl Signer {
             }
             SessionKeyMaterial::HS256 { secret } => {
                 let key = hmac::Key::new(hmac::HMAC_SHA256, secret.bytes());
-                Some(Self::Hmac(key))
+                Some(Self::Hmac(Box::new(key)))
             }
         }
     }

@@ -294,6 +294,8 @@ impl Verifier {
         {
             return Err(Unverified::NeedKeys(need));
         }
+        let kid_text = || token.header.kid.clone();
+        let rejected = |refusal| Err(self.rejected_by_ring(idx, ring_idx, refusal, kid_text()));
         let is_for = |key_issuer: &str| block.key_is_for(key_issuer, iss);
         let search = ring.with_key(now, kid, algorithm, is_for, |key, generation| {
             verifies(key).then_some(generation)
@@ -360,11 +362,29 @@ impl Verifier {
         block
             .check_claims(&claims, &self.standard, &self.plan)
             .map_err(of_block)?;
+        let stale = |claim: &str| {
+            of_block(Refusal::StaleSession {
+                claim: claim.to_owned(),
+            })
+        };
+        if !block.knows_subject(&claims) {
+            return Err(stale("sub"));
+        }
         let iss = claims.get(self.standard.iss).and_then(Value::as_str);
+        let iss = iss.unwrap_or_default().to_owned();
+        let subject = block.subject(&claims, &self.plan).map_err(of_block)?;
+        let owner = subject
+            .as_ref()
+            .map(|subject| block.owner(&self.owners, &iss, subject, &self.plan));
+        // Other runtimes trust the owner that a session carries. Here a configuration that names owners in another way
+        // takes effect at once.
+        if owner != verified.owner {
+            return Err(stale("owner"));
+        }
         let viewer = Viewer {
-            issuer: iss.unwrap_or_default().to_owned(),
-            subject: block.subject(&claims, &self.plan).map_err(of_block)?,
-            owner: verified.owner,
+            issuer: iss,
+            subject,
+            owner,
             block: idx,
             claims,
             is_session: true,
@@ -426,13 +446,27 @@ impl Verifier {
     }
 
     fn rejected(&self, block: usize, refusal: Refusal, kid: Option<String>) -> Unverified {
-        let block = &self.blocks[block];
-        let is_published = |ring: usize| self.rings[ring].published().is_some();
         Unverified::Rejected(Rejection {
             refusal,
-            issuer: Some(block.name.clone()),
+            issuer: Some(self.blocks[block].name.clone()),
             kid,
-            keys_may_change: block.ring.is_some_and(is_published),
+            keys_may_change: false,
+        })
+    }
+
+    /// A key that does not fit, of a ring that a fetch may change.
+    fn rejected_by_ring(
+        &self,
+        block: usize,
+        ring: usize,
+        refusal: Refusal,
+        kid: Option<String>,
+    ) -> Unverified {
+        Unverified::Rejected(Rejection {
+            refusal,
+            issuer: Some(self.blocks[block].name.clone()),
+            kid,
+            keys_may_change: self.rings[ring].published().is_some(),
         })
     }
 }
@@ -489,13 +523,21 @@ fn read_rings(issuers: &[Issuer], faults: &mut Vec<Fault>) -> (Vec<KeyRing>, Vec
                 );
                 fault("jwks", message);
             }
-            if issuer.jwks.is_some() && issuer.jwks != issuers[first].jwks {
+            let known = issuers[..idx].iter().filter(|other| shares(other));
+            let known = known.filter_map(|other| other.jwks.as_ref()).next();
+            if issuer.jwks.is_some()
+                && known.is_some_and(|known| issuer.jwks.as_ref() != Some(known))
+            {
                 let message = format!("issuers[{first}] has the same address with other keys");
                 fault("jwks.file", message);
             }
             continue;
         }
         let sharing = issuers.iter().filter(|other| shares(other));
+        let with_keys = sharing
+            .clone()
+            .find(|other| other.jwks.is_some())
+            .unwrap_or(issuer);
         let mut algorithms: Vec<_> = issuer
             .algorithms
             .iter()
@@ -507,8 +549,8 @@ fn read_rings(issuers: &[Issuer], faults: &mut Vec<Fault>) -> (Vec<KeyRing>, Vec
         algorithms.dedup();
         let settings = RingSettings {
             algorithms,
-            jwks: issuer.jwks.as_ref(),
-            jwks_as_of: issuer.jwks_as_of,
+            jwks: with_keys.jwks.as_ref(),
+            jwks_as_of: with_keys.jwks_as_of,
             published: issuer.published.as_ref(),
         };
         ring_of[idx] = Some(rings.len());
@@ -535,9 +577,9 @@ fn read_secrets(issuer: &Issuer, fault: &mut dyn FnMut(&str, String)) -> KeySet 
         return KeySet::default();
     }
     KeySet::secrets(&secrets.0, &[Algorithm::HS256]).unwrap_or_else(|found| {
-        found
-            .into_iter()
-            .for_each(|message| fault("secrets", message));
+        for message in found {
+            fault("secrets", message);
+        }
         KeySet::default()
     })
 }

@@ -75,8 +75,9 @@ async fn readable_key(api: &Api, headers: &HeaderMap, path: &str) -> Result<Stri
         Refusal::AmbiguousPath(fault) => Problem::InvalidBody(format!(
             "path is that of an object, percent-encoded as in its manifest: {fault}"
         )),
-        Refusal::KeysUnavailable => Problem::Unauthorized(refusal),
-        _ => Problem::NotReadable(Some(refusal)),
+        // A token that is refused can be replaced: nobody is told that a path is not theirs because a session is old.
+        refusal if matches!(refusal.status(), 401 | 503) => Problem::Unauthorized(refusal),
+        refusal => Problem::NotReadable(Some(refusal)),
     })
 }
 

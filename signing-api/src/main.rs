@@ -36,6 +36,15 @@ async fn main() -> anyhow::Result<()> {
             .accept_session_keys(pem.as_encoded_bytes())
             .map_err(|reason| anyhow::anyhow!("{SESSION_KEY_VARIABLE}: {reason}"))?;
     }
+    for key in packed.edge.session.iter().flat_map(|session| &session.keys) {
+        if !key.can_sign() {
+            let kid = key.kid.as_str();
+            tracing::error!(
+                kid,
+                "a session key has no private half here: sessions cannot be signed with it; set {SESSION_KEY_VARIABLE}"
+            );
+        }
+    }
     let authorizer = Authorizer::new(&packed.edge).map_err(|faults| {
         anyhow::anyhow!("settings.json is not what `gatepost package` writes: {faults:?}")
     })?;

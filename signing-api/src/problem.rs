@@ -113,6 +113,7 @@ impl Problem {
             | Self::Random(_)
             | Self::Storage(_)
             | Self::EdgeCache(_)
+            | Self::NoSession(NoSession::NoSigningKey)
             | Self::Internal(_) => UNAVAILABLE,
             Self::InvalidBody(_) => ("invalid-body", S::BAD_REQUEST, "The body is not valid."),
             Self::InvalidParameter { .. } => (
@@ -137,7 +138,6 @@ impl Problem {
                 S::FORBIDDEN,
                 "A session is not made of a session.",
             ),
-            Self::NoSession(NoSession::NoSigningKey) => UNAVAILABLE,
             Self::NoSession(_) => (
                 "session-too-large",
                 S::UNPROCESSABLE_ENTITY,

@@ -67,6 +67,10 @@ pub(crate) async fn start(
         lines.extend(cookies.set_cookie());
         ends.push(cookies.expires_at);
     }
+    if let Some((_, None)) = cookies {
+        // Whoever had signed in before in this browser is signed out of their media.
+        lines.extend(SignedCookies::removal(MEDIA_PATH, &attributes())?);
+    }
     let expires_at = ends.into_iter().min().unwrap_or(now);
     tracing::info!(owner = viewer.owner.as_ref().map(tracing::field::display), %expires_at, "a session was started");
     let answer = Json(json!({ "expires_at": expires_at }));

@@ -1,6 +1,5 @@
 //! What the API is told: in part from `gatepost.toml`, through the package, in part from where it runs.
 
-use edge_auth::config::SessionKey;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use url_signing::Bucket;
@@ -59,8 +58,8 @@ impl PackedSettings {
             .flat_map(|session| &mut session.keys);
         let mut keys: Vec<_> = keys.collect();
         for der in url_signing::cloudfront::private_keys_der(pem)? {
-            let is_accepted = |key: &mut &mut SessionKey| key.accept_private_der(der.secret_der());
-            if !keys.iter_mut().any(is_accepted) {
+            let der = der.secret_der();
+            if !keys.iter_mut().any(|key| key.accept_private_der(der)) {
                 return Err(
                     "it holds the private half of no session key that is configured".to_owned(),
                 );

@@ -53,7 +53,7 @@ pub(crate) async fn create(
     let digest = check_intent(&api, &intent)?;
     let now = (api.clock)();
     let id = new_id(now)?;
-    let key = format!("uploads/{}/{id}", owner);
+    let key = format!("uploads/{owner}/{id}");
 
     // The size is exact: whoever says 3 KB cannot send 25 MB.
     let expiry = Expiry::within(api.settings.form_lifetime).clamp_to_credentials();
@@ -69,7 +69,7 @@ pub(crate) async fn create(
     let form = policy.sign(now, &api.signer.credentials().await?)?;
     tracing::info!(owner = %owner, %id, size = intent.size, "a form was handed out");
     let created = Created {
-        manifest: format!("/media/{}/{id}/manifest.json", owner),
+        manifest: format!("/media/{owner}/{id}/manifest.json"),
         id: id.to_string(),
         form,
     };

@@ -18,7 +18,7 @@ import { Gallery } from './gallery'
 import { Intake } from './intake'
 import mark from './mark.svg'
 import { returnPath } from './return-path'
-import { currentSession, type Renewal, type Session, SessionWatch, SIGN_IN, startSession } from './session'
+import { currentSession, isPerson, type Person, type Renewal, SessionWatch, SIGN_IN, startSession } from './session'
 import { fetchSettings, type Settings } from './settings'
 import { strings } from './strings'
 import { UploadList } from './upload-list'
@@ -38,6 +38,7 @@ async function start(before?: Arrived): Promise<void> {
     const settings = await fetchSettings()
     arrival ??= await arrive(settings, query)
     const session = await currentSession()
+    if (session !== null && !isPerson(session)) return showWelcome(settings, strings.signIn.nobody)
     if ('failed' in arrival) return session === null ? showWelcome(settings, arrival.failed) : showApp(settings, session)
     if (session !== null) {
       // Only now: without a session that would lead here again.
@@ -80,7 +81,7 @@ function showWelcome({ sign_in: way }: Settings, failure?: string): void {
   page.replaceChildren(header(), welcome(way !== null, failure))
 }
 
-function showApp(settings: Settings, session: Session, renewal?: Renewal): void {
+function showApp(settings: Settings, session: Person, renewal?: Renewal): void {
   const announcer = new Announcer()
   const banner = sessionBanner()
 
@@ -148,7 +149,7 @@ async function signOut(watch: SessionWatch, api: Api, announcer: Announcer): Pro
   }
 }
 
-function header(session?: Session, onSignOut?: () => void): HTMLElement {
+function header(session?: Person, onSignOut?: () => void): HTMLElement {
   const bar = element(
     'header',
     { class: 'header' },

@@ -16,8 +16,15 @@ const RETRY_MS = 30_000
 /** The longest time that browsers count. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
-/** `owner` is the folder of the person's media. */
-export type Session = { sub: string; owner: string }
+/** Who is signed in. A service's token may name nobody: then there is neither a person nor a folder. */
+export type Session = { sub: string | null; owner: string | null }
+
+/** Somebody with media of their own; `owner` is their folder. */
+export type Person = { sub: string; owner: string }
+
+export function isPerson(session: Session): session is Person {
+  return session.sub !== null && session.owner !== null
+}
 
 /** What a session is renewed with, while the page is open, and how long it lasts until then. */
 export type Renewal = { token: string; lastsMs: number }

@@ -40,6 +40,7 @@ export const strings = {
     none: 'Nobody can sign in here yet: this site’s configuration doesn’t say how.',
     failed: (reason: string) => `Signing in didn’t work (${reason}). Please try again.`,
     refused: 'You were signed in, but this site doesn’t accept what it was told of you.',
+    nobody: 'You were signed in, but your account doesn’t say who you are, so no photos can be yours here.',
     noCookie: 'You were signed in, but your browser didn’t keep the session. Allow cookies for this site and try again.',
   },
 

@@ -156,59 +156,10 @@ impl CompiledRule {
         let claims = requirements::compile(&rule.claims, plan, &mut |claim, message| {
             fault(&format!("claims.{claim}"), message);
         });
-        let mut methods = Vec::with_capacity(rule.methods.len());
-        for method in &rule.methods {
-            match METHODS.into_iter().find(|known| known == method) {
-                Some(known) => methods.push(known),
-                None => fault(
-                    "methods",
-                    format!(
-                        "{method:?} is not a method that CloudFront passes on; those are {}",
-                        METHODS.join(", ")
-                    ),
-                ),
-            }
-        }
-        if rule.methods.is_empty() {
-            methods.extend(READING);
-        }
-        let blocks = match &rule.issuers {
-            RuleIssuers::Any => None,
-            RuleIssuers::Unnamed => {
-                let is_about_claims = names_claim
-                    || !rule.claims.is_empty()
-                    || matches!(rule.access, Access::Scopes(_));
-                if is_about_claims && issuers.are_several() {
-                    fault(
-                        "issuers",
-                        format!(
-                            "is missing: every issuer could grant what this rule asks for; name those that may ({}), or write \"any\"",
-                            issuers.listed()
-                        ),
-                    );
-                }
-                None
-            }
-            RuleIssuers::OneOf(names) => {
-                if names.is_empty() {
-                    fault(
-                        "issuers",
-                        "name at least one issuer, or write \"any\"".to_owned(),
-                    );
-                }
-                let mut blocks = Vec::new();
-                for name in names {
-                    match issuers.blocks_named(name) {
-                        found if found.is_empty() => fault(
-                            "issuers",
-                            format!("{name:?} is not configured; there are {}", issuers.listed()),
-                        ),
-                        found => blocks.extend(found),
-                    }
-                }
-                Some(blocks)
-            }
-        };
+        let methods = compile_methods(&rule.methods, &mut fault);
+        let is_about_claims =
+            names_claim || !rule.claims.is_empty() || matches!(rule.access, Access::Scopes(_));
+        let blocks = compile_issuers(&rule.issuers, is_about_claims, issuers, &mut fault);
         Some(Self {
             pattern: pattern?,
             access,
@@ -296,6 +247,70 @@ impl CompiledRule {
         }
         Ok(())
     }
+}
+
+fn compile_methods(named: &[String], fault: &mut dyn FnMut(&str, String)) -> Vec<&'static str> {
+    if named.is_empty() {
+        return READING.to_vec();
+    }
+    let mut methods = Vec::with_capacity(named.len());
+    for method in named {
+        match METHODS.into_iter().find(|known| known == method) {
+            Some(known) => methods.push(known),
+            None => fault(
+                "methods",
+                format!(
+                    "{method:?} is not a method that CloudFront passes on; those are {}",
+                    METHODS.join(", ")
+                ),
+            ),
+        }
+    }
+    methods
+}
+
+/// The issuer blocks whose tokens a rule is about; any, where this is `None`.
+fn compile_issuers(
+    named: &RuleIssuers,
+    is_about_claims: bool,
+    issuers: &IssuerNames,
+    fault: &mut dyn FnMut(&str, String),
+) -> Option<Vec<usize>> {
+    let names = match named {
+        RuleIssuers::Any => return None,
+        RuleIssuers::Unnamed => {
+            if is_about_claims && issuers.are_several() {
+                fault(
+                    "issuers",
+                    format!(
+                        "is missing: every issuer could grant what this rule asks for; name those that may ({}), or write \"any\"",
+                        issuers.listed()
+                    ),
+                );
+            }
+            return None;
+        }
+        RuleIssuers::OneOf(names) => names,
+    };
+    if names.is_empty() {
+        fault(
+            "issuers",
+            "name at least one issuer, or write \"any\"".to_owned(),
+        );
+    }
+    let mut blocks = Vec::new();
+    for name in names {
+        let found = issuers.blocks_named(name);
+        if found.is_empty() {
+            let listed = issuers.listed();
+            fault(
+                "issuers",
+                format!("{name:?} is not configured; there are {listed}"),
+            );
+        }
+        blocks.extend(found);
+    }
+    Some(blocks)
 }
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ fn requirement(random: &mut Seeded) -> ClaimRequirement {
     let n = 1 + random.below(3);
     match random.below(3) {
         0 => ClaimRequirement::Any((0..n).map(|_| wanted(random)).collect()),
-        1 => ClaimRequirement::All((0..1 + random.below(2)).map(|_| wanted(random)).collect()),
+        1 => ClaimRequirement::All((0..=random.below(2)).map(|_| wanted(random)).collect()),
         _ => ClaimRequirement::Keys(vec![
             (*random.of(&["red", "gold", "roles", "org"])).to_owned(),
         ]),

@@ -1,8 +1,9 @@
 //! Several issuer blocks: which of them a token is for, whose rules it meets, and who its owner is.
 
+use data_encoding::BASE64URL_NOPAD;
 use edge_auth::config::{
-    Access, Audiences, ClaimRequirement, ClaimValue, Issuer, PublishedKeys, Rule, RuleIssuers,
-    Secret, Tenants, TokenSource,
+    Access, Algorithm, Audiences, ClaimRequirement, ClaimValue, Issuer, PublishedKeys, Rule,
+    RuleIssuers, Secret, Secrets, Tenants, TokenSource,
 };
 use edge_auth::lambda_edge::Outcome;
 use edge_auth::{
@@ -261,6 +262,27 @@ fn blocks_that_could_accept_one_token_are_a_fault() {
             vec!["issuers[1].issuer"],
         ),
         (
+            "two templates that could name one issuer",
+            tenants("a", &["any"]),
+            Issuer {
+                tenants: Some(Tenants::Any),
+                ..block(&signer, "b", "https://sts.example.com/a{tenantid}/")
+            },
+            vec!["issuers[1].issuer"],
+        ),
+        (
+            "one claim in two spellings",
+            Issuer {
+                claims: [("use".to_owned(), any_of(&["a"]))].into(),
+                ..base("a")
+            },
+            Issuer {
+                claims: [("/use".to_owned(), any_of(&["b"]))].into(),
+                ..base("b")
+            },
+            vec![],
+        ),
+        (
             "another tenant by its issuer",
             tenants("a", &["2"]),
             block(&signer, "b", "https://sts.example.com/1/"),
@@ -366,10 +388,22 @@ fn a_tenant_is_trusted_by_its_id_in_both_claims() {
         (Tenants::Any, vec!["rules[0].issuers"]),
         (Tenants::OneOf(vec![]), vec!["issuers[0].tenants"]),
         (Tenants::OneOf(texts(&[""])), vec!["issuers[0].tenants"]),
+        (Tenants::OneOf(texts(&["T1"])), vec!["issuers[0].tenants"]),
+        (Tenants::OneOf(texts(&["a/b"])), vec!["issuers[0].tenants"]),
     ] {
         let config = config(&signer, vec![block(tenants)], rules());
         assert_eq!(fault_keys(&config), expected);
     }
+    // Tenants of two blocks are no less two.
+    let one = Issuer {
+        name: Some("staff".to_owned()),
+        ..block(Tenants::OneOf(texts(&["t1"])))
+    };
+    let other = block(Tenants::OneOf(texts(&["t2"])));
+    assert_eq!(
+        fault_keys(&config(&signer, vec![one, other], rules())),
+        ["rules[0].issuers"]
+    );
     let mut without = config(&signer, vec![block(Tenants::Any)], vec![]);
     without.issuers[0].tenants = None;
     assert_eq!(fault_keys(&without), ["issuers[0].tenants"]);
@@ -390,6 +424,21 @@ fn a_key_that_names_another_tenant_verifies_nothing() {
     };
     let rules = vec![Rule::new("/members/**", Access::Authenticated)];
     let authorizer = authorizer(&config(&signer, vec![block], rules));
+    // In a block for one tenant, too, another tenant's key speaks for nobody.
+    let mut jwks = signer.jwks();
+    jwks["keys"][0]["issuer"] = "https://sts.example.com/t9/".into();
+    jwks["keys"][1]["issuer"] = TEMPLATE.into();
+    let exact = Issuer {
+        jwks: Some(jwks),
+        ..super::issuers::block(&signer, "exact", "https://sts.example.com/t1/")
+    };
+    let rules = vec![Rule::new("/members/**", Access::Authenticated)];
+    let exact = self::authorizer(&config(&signer, vec![exact], rules));
+    for (kid, expected) in [("rsa", "unknown_key"), ("ec", "allowed")] {
+        let claims = claims(&json!({"iss": "https://sts.example.com/t1/"}));
+        let token = signer.sign(&header(kid), &claims);
+        assert_eq!(decide(&exact, "/members/x", &token), expected, "{kid}");
+    }
     for (kid, tenant, expected) in [
         ("rsa", "t1", "allowed"),
         ("rsa", "t2", "unknown_key"),
@@ -435,6 +484,13 @@ fn one_person_of_two_issuers_has_one_owner_where_the_keys_are_the_same() {
     );
     assert_eq!(owner("accounts.example.com"), Some(expected));
 
+    let with_secret = Issuer {
+        algorithms: vec![Algorithm::ES256, Algorithm::HS256],
+        secrets: Some(Secrets(json!({"keys": [
+            {"kty": "oct", "alg": "HS256", "k": BASE64URL_NOPAD.encode(&[7; 32])},
+        ]}))),
+        ..other(url)
+    };
     let elsewhere = other("https://evil.example/keys");
     let nobody = Issuer {
         owner_as: Some("https://nobody.example".to_owned()),
@@ -445,6 +501,7 @@ fn one_person_of_two_issuers_has_one_owner_where_the_keys_are_the_same() {
         ..other(url)
     };
     for (case, other) in [
+        ("a secret besides", with_secret),
         ("other keys", elsewhere),
         ("nobody", nobody),
         ("another subject", by_oid),
@@ -474,6 +531,7 @@ fn a_subject_is_a_claim_that_nobody_can_change() {
         ("/user/id", true),
         ("email", false),
         ("/email", false),
+        ("/user_metadata/email", false),
         ("preferred_username", false),
         ("upn", false),
         ("unique_name", false),
@@ -548,6 +606,9 @@ fn a_header_can_hold_the_token_if_it_has_no_other_use() {
         ("authorization", false),
         ("x-gatepost-owner", false),
         ("via", false),
+        ("accept", false),
+        ("constructor", false),
+        ("__proto__", false),
         ("a b", false),
         ("", false),
     ] {

@@ -8,8 +8,8 @@ use edge_auth::config::{
     TokenSource,
 };
 use edge_auth::{
-    Authorizer, Config, Decision, Headers, MAX_SESSION_BYTES, NoSession, Request, SESSION_COOKIE,
-    SESSION_ISSUER, Viewer,
+    Authorizer, Config, Decision, Headers, MAX_SESSION_BYTES, NoSession, Owner, Request,
+    SESSION_COOKIE, SESSION_ISSUER, Viewer,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -188,7 +188,7 @@ fn a_session_ends_with_the_token_it_is_made_of_and_makes_no_other() {
 fn the_newest_key_whose_time_has_come_signs_and_all_verify() {
     let signer = Signer::new();
     let (old, new) = (hs256("old"), es256("new"));
-    let before = authorizer(&with_session(signer.config(), &[old.clone()]));
+    let before = authorizer(&with_session(signer.config(), std::slice::from_ref(&old)));
     let during = authorizer(&with_session(
         signer.config(),
         &[old.clone(), from(100, new.clone())],
@@ -263,6 +263,7 @@ fn what_only_looks_like_a_session_is_none() {
     let good = json!({
         "iss": SESSION_ISSUER, "aud": SESSION_ISSUER, "block": ISSUER,
         "iat": now().as_second(), "exp": now().as_second() + 60,
+        "owner": Owner::of(ISSUER, "alice"),
         "token": {"iss": ISSUER, "aud": "media", "sub": "alice"},
     });
     let with = |value: &Value, pointer: &str, new: Value| {
@@ -368,6 +369,13 @@ fn what_only_looks_like_a_session_is_none() {
             "s",
             "invalid_claim",
         ),
+        (
+            "an owner that the configuration does not name so",
+            good_header.clone(),
+            owner(Owner::of(ISSUER, "bob").as_str()),
+            "s",
+            "expired",
+        ),
     ] {
         let token = forged(&header, &claims, secret);
         assert_eq!(viewer(&authorizer, &token, 0).err(), Some(code), "{case}");
@@ -449,6 +457,16 @@ fn a_tightened_configuration_holds_for_sessions_at_once() {
             "a key that is not configured any more",
             &|config| config.session.as_mut().unwrap().keys = vec![hs256("t")],
             "redirect unknown_key",
+        ),
+        (
+            "owners that are named in another way",
+            &|config| config.owner_secret = Some(vec![7; 32].into()),
+            "redirect expired",
+        ),
+        (
+            "another claim that identifies people",
+            &|config| config.issuers[0].subject = Some("oid".to_owned()),
+            "redirect expired",
         ),
         // And what has nothing to do with it changes nothing.
         (

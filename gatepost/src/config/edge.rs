@@ -152,14 +152,14 @@ pub(super) fn session_key_name(key: &str, session: Option<&Session>) -> String {
 
 fn read_issuer(section: &Section<'_>, folder: &Path, given_jwks: Option<&Value>) -> Issuer {
     let issuer = section.required_text("issuer");
-    let audiences = if !section.has("audiences") {
-        section.required_text("audiences");
-        Audiences::OneOf(Vec::new())
-    } else {
-        match section.texts_or_any("audiences", "audiences") {
-            Some(TextsOrAny::Any) => Audiences::Any,
-            Some(TextsOrAny::Texts(texts)) => Audiences::OneOf(texts),
-            None => Audiences::OneOf(Vec::new()),
+    let audiences = match section.texts_or_any("audiences", "audiences") {
+        Some(TextsOrAny::Any) => Audiences::Any,
+        Some(TextsOrAny::Texts(texts)) => Audiences::OneOf(texts),
+        None => {
+            if !section.has("audiences") {
+                section.required_text("audiences");
+            }
+            Audiences::OneOf(Vec::new())
         }
     };
     let algorithms = section.texts("algorithms").map_or_else(
@@ -265,7 +265,13 @@ fn read_secret(section: &Section<'_>, folder: &Path) -> Option<Vec<u8>> {
             .ok(),
         (None, Some(name)) => std::env::var(&name)
             .map(String::into_bytes)
-            .map_err(|_| section.fault("env", &format!("the variable {name} is not set")))
+            .map_err(|error| {
+                let reason = match error {
+                    std::env::VarError::NotPresent => "is not set",
+                    std::env::VarError::NotUnicode(_) => "is not text in UTF-8",
+                };
+                section.fault("env", &format!("the variable {name} {reason}"));
+            })
             .ok(),
         _ => {
             section.fault("file", "name one place of the secret: a `file` or an `env`");

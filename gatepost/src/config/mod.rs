@@ -157,7 +157,11 @@ impl Config {
                 let is_new = |key: &str| !known.iter().any(|faulty| faulty.starts_with(key));
                 for fault in &faults {
                     let key = edge::session_key_name(&fault.key, config.edge.session.as_ref());
-                    if is_new(&key) {
+                    // Keys that could not be read would shift the places of the others.
+                    let is_of_session = key.starts_with("session.");
+                    let is_covered =
+                        is_of_session && known.iter().any(|faulty| faulty.starts_with("session."));
+                    if is_new(&key) && !is_covered {
                         notes.fault(&key, &fault.message);
                     }
                 }

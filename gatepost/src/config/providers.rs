@@ -1,5 +1,7 @@
 //! A session of any provider's token means what the token means.
 
+// The tests of `gatepost replay` read more of it.
+#[expect(dead_code, reason = "each test uses a part of the table")]
 #[path = "../../tests/it/providers/table.rs"]
 mod table;
 

@@ -7,7 +7,10 @@ use anyhow::bail;
 const MAX_BEHAVIOURS: usize = 23;
 /// The characters of a path pattern besides letters and digits, without its wildcards `*` and `?`. AWS, "Distribution
 /// settings", path pattern.
-const PATTERN_CHARACTERS: &str = "_-.$/~\"'@:+&";
+///
+/// It takes `+` and `"`, too. They are left out here: requests must encode them (a raw `+` has two readings), and what is
+/// encoded does not match them.
+const PATTERN_CHARACTERS: &str = "_-.$/~'@:&";
 /// The longest path pattern, in characters.
 const MAX_PATTERN_LENGTH: usize = 255;
 /// The methods that the behaviours of the rules let through: `allowed_methods` in `infra/distribution.tf`.
@@ -163,7 +166,7 @@ mod tests {
             "/robots.txt",
             "/media/{owner}/x",
             "/by-role/{claim:https://example.com/a role}/**",
-            "/A-Z_a.z0-9$~\"'@:+&/(*)/**",
+            "/A-Z_a.z0-9$~'@:&/(*)/**",
         ]);
         assert_eq!(
             found.unwrap(),
@@ -174,7 +177,7 @@ mod tests {
                 "/a/*",
                 "/robots.txt",
                 "/by-role/*",
-                "/A-Z_a.z0-9$~\"'@:+&/*",
+                "/A-Z_a.z0-9$~'@:&/*",
             ]
         );
     }

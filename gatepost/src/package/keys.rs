@@ -44,11 +44,13 @@ pub(super) async fn pack(
         };
         let url = published.url.clone();
         if !sets.contains_key(&url) {
-            let given = config.issuers.iter().filter(|other| is_at(other, &url));
-            let set = match given.filter_map(|other| other.jwks.clone()).next() {
+            let mut given = config.issuers.iter().filter(|other| is_at(other, &url));
+            let set = match given.find_map(|other| other.jwks.clone()) {
                 Some(set) => Some(set),
                 None if offline => None,
-                None => fetch(issuer, &url, published.timeout_ms).await,
+                None => fetch(issuer, &url, published.timeout_ms)
+                    .await
+                    .and_then(|set| usable(config, idx, &url, &reduced(&set))),
             };
             sets.insert(url.clone(), set.map(|set| reduced(&set)));
         }
@@ -64,22 +66,8 @@ pub(super) async fn pack(
             // The same keys keep their date, and so the package its bytes, until half of their time is over.
             .filter(|as_of| *as_of <= now && now.duration_since(*as_of) < half)
             .unwrap_or_else(|| midnight(now));
-        let before = (issuer.jwks.clone(), issuer.jwks_as_of);
-        let is_fetched = before.0.is_none();
         let issuer = &mut config.issuers[idx];
         (issuer.jwks, issuer.jwks_as_of) = (Some(set.clone()), Some(as_of));
-        if is_fetched && let Err(faults) = Authorizer::new(config) {
-            // What a provider publishes is no reason not to package: the function leaves single keys out.
-            let faults: Vec<_> = faults.iter().map(|fault| fault.message.as_str()).collect();
-            eprintln!(
-                "warning: the keys at {url} are not packed: {}",
-                faults.join("; ")
-            );
-            let issuer = &mut config.issuers[idx];
-            (issuer.jwks, issuer.jwks_as_of) = before;
-            sets.insert(url, None);
-            continue;
-        }
         packed.insert(url.clone(), PackedKeys { url, sha256, as_of });
     }
     packed.into_values().collect()
@@ -107,6 +95,31 @@ async fn fetch(issuer: &Issuer, url: &str, timeout_ms: u32) -> Option<Value> {
             None
         }
     }
+}
+
+/// What of a fetched set an authorizer takes. A key that is dangerous, or stands for nothing that the issuer is configured
+/// with, is no reason to pack none.
+fn usable(config: &Config, idx: usize, url: &str, set: &Value) -> Option<Value> {
+    let faults_of = |keys: Vec<Value>| {
+        let mut config = config.clone();
+        config.issuers[idx].jwks = Some(json!({ "keys": keys }));
+        let faults = Authorizer::new(&config).err().unwrap_or_default();
+        let faults: Vec<_> = faults.into_iter().map(|fault| fault.message).collect();
+        faults.join("; ")
+    };
+    let all = set["keys"].as_array().cloned().unwrap_or_default();
+    let is_usable = |key: &Value| faults_of(vec![key.clone()]).is_empty();
+    let (good, bad): (Vec<_>, Vec<_>) = all.into_iter().partition(is_usable);
+    if !bad.is_empty() && !good.is_empty() {
+        let n_bad = bad.len();
+        eprintln!("warning: {n_bad} of the keys at {url} are of no use here and are not packed");
+    }
+    let faults = faults_of(good.clone());
+    if !faults.is_empty() {
+        eprintln!("warning: the keys at {url} are not packed: {faults}");
+        return None;
+    }
+    Some(json!({ "keys": good }))
 }
 
 /// The usable keys of a set with the members that verify, in the order of their names.

@@ -16,9 +16,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use data_encoding::{BASE64, HEXLOWER};
-use edge_auth::config::SessionKey;
-use jiff::Timestamp;
 use jiff::tz::Offset;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -102,17 +101,18 @@ struct Manifest {
     cors: Option<edge_auth::config::Cors>,
     /// The issuers' keys that are packed, by their address.
     keys: Vec<PackedKeys>,
-    /// The keys of sessions, without anything secret.
+    /// The keys of sessions, each by what tells it from others.
     session_keys: Vec<PackedSessionKey>,
 }
 
 /// What the next package looks at of the one that it replaces.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Previous {
+    version: u32,
     #[serde(default)]
     keys: Vec<PackedKeys>,
-    #[serde(default)]
-    session_keys: Vec<PackedSessionKey>,
+    /// Those of a version that did not say are not known.
+    session_keys: Option<Vec<PackedSessionKey>>,
 }
 
 #[derive(Serialize)]
@@ -163,19 +163,11 @@ pub(crate) async fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
     }
     let now = Timestamp::now();
     let previous = read_previous(args)?;
-    let session_keys = config.edge.session.as_ref();
-    let session_keys =
-        session_keys.map_or_else(Vec::new, |session| rotation::describe(&session.keys));
-    if !args.rotate_now {
-        let known = previous
-            .as_ref()
-            .map(|previous| previous.session_keys.as_slice());
-        rotation::check(&session_keys, known, now).map_err(anyhow::Error::msg)?;
-    }
+    let session_keys = check_rotation(&config, previous.as_ref(), args.rotate_now, now)?;
     let known = previous.map(|previous| previous.keys).unwrap_or_default();
     let keys = keys::pack(&mut config.edge, &known, args.offline, now).await;
     let (bootstrap, processor_glibc) = built(&BOOTSTRAP, args.arch)?;
-    let (program, api_glibc) = built(&SIGNING_API, args.arch)?;
+    let (api_program, api_glibc) = built(&SIGNING_API, args.arch)?;
     let (addon, edge_glibc) = built(&ADDON, Architecture::X86_64)?;
     let edge = Packed {
         file: "edge-auth.zip",
@@ -187,47 +179,19 @@ pub(crate) async fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
         paths,
         files: edge_files(&config.edge, addon)?,
     };
-    let processor = Packed {
-        file: "upload-processor.zip",
-        max_bytes: MAX_PROCESSOR_BYTES,
-        handler: "bootstrap",
-        runtimes: &PROVIDED,
-        architecture: args.arch,
-        glibc: processor_glibc,
-        paths: Vec::new(),
-        files: program_files(bootstrap, serde_json::to_vec(&config.images)?),
-    };
-    let api = Packed {
-        file: "signing-api.zip",
-        max_bytes: MAX_API_BYTES,
-        handler: "bootstrap",
-        runtimes: &PROVIDED,
-        architecture: args.arch,
-        glibc: api_glibc,
-        paths: Vec::new(),
-        files: program_files(program, serde_json::to_vec(&config.api(&config.edge))?),
-    };
-    let today = Offset::UTC.to_datetime(now).date();
-    for warning in runtime::ending(today, &[&EDGE_RUNTIMES, &PROVIDED]) {
-        eprintln!("warning: {warning}");
-    }
-    if page.sign_in.is_none() {
-        eprintln!(
-            "warning: nobody can sign in at the page; say in [sign_in] how, or in deny.login where"
-        );
-    }
-    let has_no_private_half = |key: &SessionKey| !key.can_sign();
-    if config
-        .edge
-        .session
-        .iter()
-        .flat_map(|session| &session.keys)
-        .any(has_no_private_half)
-    {
-        eprintln!(
-            "warning: a session key has only its public half here; give the API the private one in {SESSION_KEY_VARIABLE}"
-        );
-    }
+    let processor = program(
+        "upload-processor.zip",
+        MAX_PROCESSOR_BYTES,
+        (args.arch, processor_glibc),
+        program_files(bootstrap, serde_json::to_vec(&config.images)?),
+    );
+    let api = program(
+        "signing-api.zip",
+        MAX_API_BYTES,
+        (args.arch, api_glibc),
+        program_files(api_program, serde_json::to_vec(&config.api(&config.edge))?),
+    );
+    warn(&config, now);
     let tokens_from = config.sign_in.as_ref().and_then(SignIn::token_origin);
     let (edge_auth, edge_zip) = edge.pack()?;
     let (signing_api, api_zip) = api.pack()?;
@@ -269,6 +233,45 @@ pub(crate) async fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Describes the keys of sessions, which must not sign anybody out unless that is meant.
+fn check_rotation(
+    config: &Config,
+    previous: Option<&Previous>,
+    rotate_now: bool,
+    now: Timestamp,
+) -> anyhow::Result<Vec<PackedSessionKey>> {
+    let known = previous.and_then(|previous| previous.session_keys.as_deref());
+    let Some(session) = &config.edge.session else {
+        return Ok(Vec::new());
+    };
+    let keys = rotation::describe(&session.keys, known, now);
+    if !rotate_now {
+        let lifetime = SignedDuration::from_secs(session.lifetime_seconds.into());
+        rotation::check(&keys, known, lifetime, now).map_err(anyhow::Error::msg)?;
+    }
+    Ok(keys)
+}
+
+/// Says what works and is probably not meant.
+fn warn(config: &Config, now: Timestamp) {
+    let today = Offset::UTC.to_datetime(now).date();
+    for warning in runtime::ending(today, &[&EDGE_RUNTIMES, &PROVIDED]) {
+        eprintln!("warning: {warning}");
+    }
+    if config.page().sign_in.is_none() {
+        eprintln!(
+            "warning: nobody can sign in at the page; say in [sign_in] how, or in deny.login where"
+        );
+    }
+    let session = config.edge.session.iter();
+    let mut keys = session.flat_map(|session| &session.keys);
+    if keys.any(|key| !key.can_sign()) {
+        eprintln!(
+            "warning: a session key has only its public half here; give the API the private one in {SESSION_KEY_VARIABLE}"
+        );
+    }
+}
+
 /// The manifest of the package that is replaced: the one that was named, else the one that is there.
 fn read_previous(args: &PackageArgs) -> anyhow::Result<Option<Previous>> {
     let file = args
@@ -278,10 +281,15 @@ fn read_previous(args: &PackageArgs) -> anyhow::Result<Option<Previous>> {
     if args.previous.is_none() && !file.exists() {
         return Ok(None);
     }
-    let manifest = text_file::read_json(&file)
-        .and_then(|json| serde_json::from_value(json).map_err(|error| error.to_string()));
+    let manifest = text_file::read_json(&file).and_then(|json| {
+        serde_json::from_value::<Previous>(json).map_err(|error| error.to_string())
+    });
     match manifest {
-        Ok(manifest) => Ok(Some(manifest)),
+        Ok(manifest @ Previous { version: 1, .. }) => Ok(Some(manifest)),
+        Ok(Previous { version, .. }) => bail!(
+            "{} is of version {version}, which this program does not know",
+            file.display()
+        ),
         Err(reason) => bail!(
             "{} is not a manifest of `gatepost package`: {reason}",
             file.display()
@@ -296,12 +304,12 @@ fn check_who_may(config: &edge_auth::Config) -> anyhow::Result<()> {
         "the configuration names no issuer, so that nobody could sign in; add [[issuers]] (the local stack's own is not packed)"
     );
     for issuer in &config.issuers {
-        let Some(published) = issuer.published.as_ref().filter(|_| issuer.jwks.is_none()) else {
+        let Some(published) = &issuer.published else {
             continue;
         };
         ensure!(
             published.url.starts_with("https://"),
-            "the keys of {} are at {}, and Lambda finds nothing on its own machine; name an https:// address in jwks, or a file with the keys",
+            "the keys of {} are at {}, and Lambda finds nothing on its own machine; name an https:// address in jwks, or only a file with the keys",
             issuer.issuer,
             published.url
         );
@@ -399,6 +407,25 @@ impl Packed {
             contents: contents.collect(),
         };
         Ok((package, zip))
+    }
+}
+
+/// A function in Rust, for this architecture and the glibc that it needs.
+fn program(
+    file: &'static str,
+    max_bytes: usize,
+    (architecture, glibc): (Architecture, String),
+    files: Vec<PackedFile>,
+) -> Packed {
+    Packed {
+        file,
+        max_bytes,
+        handler: "bootstrap",
+        runtimes: &PROVIDED,
+        architecture,
+        glibc,
+        paths: Vec::new(),
+        files,
     }
 }
 

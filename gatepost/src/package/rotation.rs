@@ -1,8 +1,11 @@
-//! Session keys from one package to the next: every verifier must have a key before anything signs with it.
+//! Session keys from one package to the next: every verifier must have a key before anything signs with it, and keep it
+//! until what it signed has ended.
 //!
 //! An apply updates the API within seconds and the edge within minutes. A key that signs at once would make sessions that
 //! the edge does not know yet, and everybody who has one would be signed out until it does.
 
+use aws_lc_rs::hmac;
+use data_encoding::HEXLOWER;
 use edge_auth::config::{SessionKey, SessionKeyMaterial};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -19,148 +22,264 @@ pub(super) struct PackedSessionKey {
     alg: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<Timestamp>,
-    /// RFC 7638. Of a secret there is none: it could be guessed by it.
+    /// Tells the key from another of its name: of a public key the thumbprint of RFC 7638, of a secret an HMAC with it.
+    fingerprint: String,
+    /// When it was first packed; of those of the first package, nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
-    thumbprint: Option<String>,
+    since: Option<Timestamp>,
 }
 
-/// What the manifest says of the keys.
-pub(super) fn describe(keys: &[SessionKey]) -> Vec<PackedSessionKey> {
+/// What the manifest says of the keys. A key that the package before has, too, keeps its `since`.
+pub(super) fn describe(
+    keys: &[SessionKey],
+    previous: Option<&[PackedSessionKey]>,
+    now: Timestamp,
+) -> Vec<PackedSessionKey> {
     let described = keys.iter().map(|key| {
-        let (alg, thumbprint) = match &key.material {
-            SessionKeyMaterial::ES256 { public, .. } => ("ES256", Some(thumbprint(public))),
-            _ => ("HS256", None),
+        let (alg, fingerprint) = match &key.material {
+            SessionKeyMaterial::ES256 { public, .. } => ("ES256", thumbprint(public)),
+            SessionKeyMaterial::HS256 { secret } => ("HS256", fingerprint(secret.clone())),
+            _ => ("", String::new()),
         };
-        PackedSessionKey {
+        let mut described = PackedSessionKey {
             kid: key.kid.clone(),
             alg: alg.to_owned(),
             from: key.from,
-            thumbprint,
+            fingerprint,
+            since: None,
+        };
+        if let Some(previous) = previous.filter(|previous| !previous.is_empty()) {
+            let known = previous.iter().find(|known| known.is_same(&described));
+            described.since = known.map_or(Some(now), |known| known.since);
         }
+        described
     });
     described.collect()
 }
 
-/// Refuses a key that would sign before the edge has it. `previous` are the keys of the package that is replaced, if it is
-/// known. The error is a sentence.
+/// Nothing can be computed of the secret from it; a guess of the whole secret can be tested, as by any session.
+fn fingerprint(secret: edge_auth::config::Secret) -> String {
+    let text = String::from(secret);
+    let key = hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes());
+    HEXLOWER.encode(&hmac::sign(&key, b"gatepost session secret").as_ref()[..16])
+}
+
+impl PackedSessionKey {
+    fn is_same(&self, other: &Self) -> bool {
+        (&self.kid, &self.alg, &self.fingerprint) == (&other.kid, &other.alg, &other.fingerprint)
+    }
+
+    /// When it begins to sign.
+    fn begins(&self) -> Timestamp {
+        self.from.unwrap_or(Timestamp::MIN)
+    }
+
+    /// Until when it signs: until the next key begins to.
+    fn ends(&self, keys: &[Self]) -> Timestamp {
+        let begins = keys.iter().map(Self::begins);
+        let later = begins.filter(|begins| *begins > self.begins());
+        later.min().unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// Refuses keys that would sign people out. `previous` are the keys of the package that is replaced, if it is known. The
+/// error is a sentence.
 pub(super) fn check(
     keys: &[PackedSessionKey],
     previous: Option<&[PackedSessionKey]>,
+    lifetime: SignedDuration,
     now: Timestamp,
 ) -> Result<(), String> {
-    let earliest = now + ROLL_OUT;
-    let is_early = |key: &&PackedSessionKey| key.from.is_none_or(|from| from < earliest);
-    let is_same = |key: &PackedSessionKey, other: &PackedSessionKey| {
-        (&key.kid, &key.alg, &key.thumbprint) == (&other.kid, &other.alg, &other.thumbprint)
-    };
-    match previous {
-        // Nobody has a session yet.
-        Some([]) => Ok(()),
-        Some(previous) => {
-            let is_new =
-                |key: &&PackedSessionKey| !previous.iter().any(|known| is_same(key, known));
-            match keys.iter().filter(is_new).find(is_early) {
-                None => Ok(()),
-                Some(key) => Err(format!(
-                    "the session key {:?} was not in the package that this one replaces, and would sign before the edge has it: keep the old key, and give the new one from = \"{}\" or later (--rotate-now packs it as it is, and signs people out for minutes)",
-                    key.kid,
-                    // Rounded up, as somebody would write it.
-                    (earliest + SignedDuration::from_mins(1)).strftime("%Y-%m-%dT%H:%M:00Z")
-                )),
-            }
+    const OVERRIDE: &str = "(--rotate-now packs it as it is, and signs people out)";
+    if !keys.is_empty() && keys.iter().all(|key| key.begins() > now) {
+        return Err(format!(
+            "no session key signs yet, so nobody could sign in: keep the key that signs now, or let the first one begin at once {OVERRIDE}"
+        ));
+    }
+    let Some(previous) = previous else {
+        let n_early = keys
+            .iter()
+            .filter(|key| key.begins() < now + ROLL_OUT)
+            .count();
+        if n_early <= 1 {
+            return Ok(());
         }
-        None => {
-            let n_early = keys.iter().filter(is_early).count();
-            if n_early <= 1 {
-                return Ok(());
-            }
-            Err("of several session keys more than one signs by now, and which of them the edge has is not known: name the manifest.json that is deployed with --previous (--rotate-now packs them as they are)".to_owned())
+        return Err("which of the session keys the deployed edge has is not known, and more than one signs within 30 minutes: name the manifest.json that is deployed with --previous (--rotate-now packs them as they are)".to_owned());
+    };
+    for key in keys {
+        let known_everywhere = key.since.map(|since| since + ROLL_OUT);
+        if known_everywhere.is_some_and(|time| time > now && key.begins() < time) {
+            return Err(format!(
+                "the session key {:?} would sign before every edge has it: keep the old key, and give the new one from = \"{}\" or later {OVERRIDE}",
+                key.kid,
+                // Rounded up, as somebody would write it.
+                (now + ROLL_OUT + SignedDuration::from_mins(1)).strftime("%Y-%m-%dT%H:%M:00Z")
+            ));
         }
     }
+    for gone in previous {
+        let is_kept = keys.iter().any(|key| key.is_same(gone));
+        let last_session_ends = gone.ends(previous).min(now).saturating_add(lifetime);
+        let has_signed = gone.begins() <= now;
+        if !is_kept && has_signed && last_session_ends.is_ok_and(|end| end > now) {
+            return Err(format!(
+                "sessions that the key {:?} signed are still valid: keep it until {} {OVERRIDE}",
+                gone.kid,
+                last_until(gone, previous, lifetime)
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// When the last session of a key that is taken away ends.
+fn last_until(
+    gone: &PackedSessionKey,
+    keys: &[PackedSessionKey],
+    lifetime: SignedDuration,
+) -> String {
+    let ends = gone.ends(keys);
+    if ends == Timestamp::MAX {
+        return "another has taken its place and the lifetime of a session is over".to_owned();
+    }
+    let last = ends.saturating_add(lifetime);
+    last.map_or_else(|_| "then".to_owned(), |end| end.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_key_signs_only_when_every_verifier_has_it() {
-        let now: Timestamp = "2026-11-27T12:00:00Z".parse().unwrap();
-        let key = |kid: &str, minutes: Option<i64>| PackedSessionKey {
+    const LIFETIME: SignedDuration = SignedDuration::from_mins(15);
+
+    fn now() -> Timestamp {
+        "2026-11-27T12:00:00Z".parse().unwrap()
+    }
+
+    fn at(minutes: i64) -> Timestamp {
+        now() + SignedDuration::from_mins(minutes)
+    }
+
+    /// A key that begins to sign, and was first packed, so many minutes from now.
+    fn key(kid: &str, from: Option<i64>, since: Option<i64>) -> PackedSessionKey {
+        PackedSessionKey {
             kid: kid.to_owned(),
             alg: "ES256".to_owned(),
-            from: minutes.map(|minutes| now + SignedDuration::from_mins(minutes)),
-            thumbprint: Some(kid.to_owned()),
-        };
-        let changed = PackedSessionKey {
-            thumbprint: Some("other".to_owned()),
-            ..key("a", None)
-        };
+            from: from.map(at),
+            fingerprint: kid.to_owned(),
+            since: since.map(at),
+        }
+    }
+
+    #[test]
+    fn a_key_signs_only_when_every_verifier_has_it() {
         for (case, keys, previous, is_fine) in [
-            ("the first package", vec![key("a", None)], None, true),
+            ("the first package", vec![key("a", None, None)], None, true),
             (
                 "sessions for the first time",
-                vec![key("a", None)],
+                vec![key("a", None, None)],
                 Some(vec![]),
                 true,
             ),
             (
                 "no change",
-                vec![key("a", None)],
-                Some(vec![key("a", None)]),
+                vec![key("a", None, None)],
+                Some(vec![key("a", None, None)]),
                 true,
             ),
             (
                 "a new key in time",
-                vec![key("a", None), key("b", Some(30))],
-                Some(vec![key("a", None)]),
+                vec![key("a", None, None), key("b", Some(30), Some(0))],
+                Some(vec![key("a", None, None)]),
                 true,
             ),
             (
                 "a new key too early",
-                vec![key("a", None), key("b", Some(29))],
-                Some(vec![key("a", None)]),
+                vec![key("a", None, None), key("b", Some(29), Some(0))],
+                Some(vec![key("a", None, None)]),
                 false,
             ),
             (
                 "a new key alone",
-                vec![key("b", None)],
-                Some(vec![key("a", None)]),
+                vec![key("b", None, Some(0))],
+                Some(vec![key("a", None, None)]),
                 false,
             ),
             (
-                "another key under the same name",
-                vec![changed],
-                Some(vec![key("a", None)]),
+                "packed ten minutes ago, and moved forward since",
+                vec![key("a", None, None), key("b", Some(0), Some(-10))],
+                Some(vec![key("a", None, None), key("b", Some(600), Some(-10))]),
                 false,
             ),
             (
-                "its time has come since",
-                vec![key("a", None), key("b", Some(-60))],
-                Some(vec![key("a", None), key("b", Some(-60))]),
+                "packed an hour ago, and moved forward since",
+                vec![key("a", None, None), key("b", Some(0), Some(-60))],
+                Some(vec![key("a", None, None), key("b", Some(600), Some(-60))]),
                 true,
             ),
             (
-                "the old key is taken away",
-                vec![key("b", Some(-60))],
-                Some(vec![key("a", None), key("b", Some(-60))]),
+                "the old key is taken away when its last session has ended",
+                vec![key("b", Some(-15), Some(-60))],
+                Some(vec![key("a", None, None), key("b", Some(-15), Some(-60))]),
                 true,
+            ),
+            (
+                "the old key is taken away a minute earlier",
+                vec![key("b", Some(-14), Some(-60))],
+                Some(vec![key("a", None, None), key("b", Some(-14), Some(-60))]),
+                false,
+            ),
+            (
+                "a key is taken away that never signed",
+                vec![key("a", None, None)],
+                Some(vec![key("a", None, None), key("b", Some(60), Some(-60))]),
+                true,
+            ),
+            (
+                "nothing signs",
+                vec![key("b", Some(60), Some(0))],
+                Some(vec![key("a", None, None)]),
+                false,
             ),
             (
                 "several, and nothing known",
-                vec![key("a", None), key("b", Some(-60))],
+                vec![key("a", None, None), key("b", Some(-60), None)],
                 None,
                 false,
             ),
             (
                 "several in time, and nothing known",
-                vec![key("a", None), key("b", Some(60))],
+                vec![key("a", None, None), key("b", Some(60), None)],
                 None,
                 true,
             ),
         ] {
-            let found = check(&keys, previous.as_deref(), now);
+            let found = check(&keys, previous.as_deref(), LIFETIME, now());
             assert_eq!(found.is_ok(), is_fine, "{case}: {found:?}");
         }
+    }
+
+    #[test]
+    fn a_key_keeps_the_time_at_which_it_was_first_packed() {
+        let secret = |text: &str| SessionKey {
+            kid: "s".to_owned(),
+            from: None,
+            material: SessionKeyMaterial::HS256 {
+                secret: text.as_bytes().to_vec().into(),
+            },
+        };
+        let old = "a secret of thirty-two bytes, old";
+        let first = describe(&[secret(old)], None, now());
+        assert_eq!(first[0].since, None);
+        let again = describe(&[secret(old)], Some(&first), at(60));
+        assert_eq!(again, first);
+        // Another secret under the same name is another key.
+        let other = describe(
+            &[secret("a secret of thirty-two bytes, new")],
+            Some(&first),
+            at(60),
+        );
+        assert_eq!(other[0].since, Some(at(60)));
+        assert!(!serde_json::to_string(&first).unwrap().contains("thirty"));
     }
 }

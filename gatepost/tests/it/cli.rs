@@ -223,7 +223,7 @@ fn what_could_not_be_deployed_is_not_built() {
         (
             remote.clone() + &rule("/my photos/**") + &rule("/media/**") + "methods = [\"PUT\"]\n",
             "dist",
-            "rules[0].path: CloudFront's path patterns cannot contain ' '; before the first variable use only letters, digits and _-.$/~\"'@:+&\n\
+            "rules[0].path: CloudFront's path patterns cannot contain ' '; before the first variable use only letters, digits and _-.$/~'@:&\n\
              rules[1].methods: CloudFront refuses PUT for media before the authorizer is asked; only GET, HEAD, OPTIONS arrive there\n",
         ),
         (

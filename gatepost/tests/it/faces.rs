@@ -733,7 +733,7 @@ fn a_package_is_the_same_whenever_it_is_made_of_the_same() {
     );
     assert!(api.contains("\"private\""));
     let session_keys = &manifest["session_keys"];
-    assert_eq!(session_keys[0], json!({"kid": "shared", "alg": "HS256"}));
+    assert_eq!(session_keys[0]["kid"], "shared");
     assert_eq!(session_keys[1]["kid"], "pair");
     assert!(!manifest.to_string().contains("private"), "{manifest}");
     // Nothing in it tells where it was made.

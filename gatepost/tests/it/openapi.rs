@@ -306,18 +306,18 @@ async fn the_service_is_what_its_document_says() {
 
     // A service's token names no subject, so nothing can be its own.
     let service = token_with(&system, &json!({"sub": ""}));
-    let call = |method: &Method, path: &str| system.request(method.clone(), path, &service);
-    let caller = document.check(who, call(&get, "/api/session")).await;
+    let by_service = |method: &Method, path: &str| system.request(method.clone(), path, &service);
+    let caller = document.check(who, by_service(&get, "/api/session")).await;
     assert_eq!(
         (&caller["sub"], &caller["owner"]),
         (&Value::Null, &Value::Null)
     );
     document
-        .check(create, call(&post, "/api/uploads").json(&intent))
+        .check(create, by_service(&post, "/api/uploads").json(&intent))
         .await;
-    document.check(show, call(&get, no_upload)).await;
-    document.check(list, call(&get, "/api/media")).await;
-    document.check(remove, call(&delete, &path)).await;
+    document.check(show, by_service(&get, no_upload)).await;
+    document.check(list, by_service(&get, "/api/media")).await;
+    document.check(remove, by_service(&delete, &path)).await;
 
     let itself = "GET /api/openapi.json";
     document
