@@ -444,8 +444,8 @@ fn every_fault_of_a_configuration_is_reported() {
         keys,
         [
             // It has the name of the first, and could accept the same tokens.
-            "issuers[1].issuer",
             "issuers[1].algorithms",
+            "issuers[1].issuer",
             "issuers[1].issuer",
             "issuers[0].jwks",
             "rules[0].path",
