@@ -1,20 +1,24 @@
-// Starts the real binary and a real browser for the browser tests, and stops both. Used by the tests
-// in this folder. Everything lives in a temporary directory of its own; it never touches a running
-// Gatepost nor anybody's data.
+// Starts the real binary, a relay before its storage and a real browser for the browser tests, and stops them. Used by
+// the tests in this folder. Everything lives in a temporary directory of its own; it never touches a running Gatepost
+// nor anybody's data.
 
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 
 import { chromium } from 'playwright-core'
 
 const run = promisify(execFile)
-const READY_WITHIN_MS = 60_000
-const STOPPED_WITHIN_MS = 20_000
+/** How long anything may take on a busy machine. */
+export const PATIENCE_MS = 120_000
+/** A connection that has carried more holds an upload, not only what precedes one. */
+const LARGE_BYTES = 64 * 1024
 
 /** The value of a variable that the tests can't do without. */
 export function required(name) {
@@ -32,7 +36,7 @@ export async function startGatepost() {
   })
   const exit = once(child, 'exit').then(([code, signal]) => code ?? signal)
   const ready = new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error('no ready line in time')), READY_WITHIN_MS)
+    const timer = setTimeout(() => reject(new Error('no ready line in time')), PATIENCE_MS)
     createInterface({ input: child.stdout }).on('line', (line) => {
       const origin = /^ready (http:\/\/127\.0\.0\.1:\d+)\/?$/.exec(line)?.[1]
       if (!origin) return
@@ -45,7 +49,7 @@ export async function startGatepost() {
 
   const stop = async () => {
     child.kill('SIGINT')
-    const timer = setTimeout(() => child.kill('SIGKILL'), STOPPED_WITHIN_MS)
+    const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
     const code = await exit
     clearTimeout(timer)
     await rm(data, { recursive: true, force: true })
@@ -63,10 +67,82 @@ export async function startGatepost() {
   }
 }
 
-export function startBrowser() {
+/**
+ * Stands between the browser and the storage, so that a test decides how far an upload gets, and not the speed of the
+ * machine: `{ rules, hold, stop }`. `rules` sends the browser here.
+ *
+ * `hold('requests')` stops uploads soon after they have begun, `hold('answers')` keeps back what the storage answers to
+ * them. It gives `{ answered, release }`: the promise of the next such answer, and the end of it.
+ */
+export async function startRelay(gatepost) {
+  const storage = await storageOf(gatepost)
+  const free = { requests: Promise.resolve(), answers: Promise.resolve(), onAnswer() {} }
+  let gate = free
+  const server = createServer((browser) => {
+    const upstream = connect(storage.port, storage.hostname)
+    let nBytes = 0
+    const there = async function* (chunks) {
+      for await (const chunk of chunks) {
+        nBytes += chunk.length
+        if (nBytes > LARGE_BYTES) await gate.requests
+        yield chunk
+      }
+    }
+    const back = async function* (chunks) {
+      for await (const chunk of chunks) {
+        if (nBytes > LARGE_BYTES) {
+          gate.onAnswer()
+          await gate.answers
+        }
+        yield chunk
+      }
+    }
+    // Either may hang up at any time; `pipeline` then ends the other.
+    pipeline(browser, there, upstream).catch(() => {})
+    pipeline(upstream, back, browser).catch(() => {})
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+
+  const hold = (what) => {
+    const { promise: answered, resolve: onAnswer } = withResolvers()
+    const { promise: released, resolve: release } = withResolvers()
+    gate = { ...free, [what]: released, onAnswer }
+    return {
+      answered,
+      release() {
+        gate = free
+        release()
+      },
+    }
+  }
+  return { rules: `MAP ${storage.host} 127.0.0.1:${server.address().port}`, hold, stop: () => server.close() }
+}
+
+/** The address that forms are sent to. */
+async function storageOf({ origin, token }) {
+  const response = await fetch(`${origin}/api/uploads`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${await token('nobody')}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ content_type: 'image/jpeg', size: 1 }),
+  })
+  return new URL((await response.json()).url)
+}
+
+/** `Promise.withResolvers`, which Node 20 lacks. */
+function withResolvers() {
+  let resolve
+  const promise = new Promise((settle) => (resolve = settle))
+  return { promise, resolve }
+}
+
+/** Chromium, through a relay where there is one. */
+export function startBrowser(relay) {
   return chromium.launch({
     executablePath: process.env.GATEPOST_CHROMIUM || '/usr/bin/chromium',
+    timeout: PATIENCE_MS,
     args: [
+      ...(relay ? [`--host-resolver-rules=${relay.rules}`] : []),
       '--no-sandbox',
       '--disable-gpu',
       '--disable-quic',
@@ -87,6 +163,7 @@ export function startBrowser() {
  */
 export async function newPage(browser, origin, options = {}) {
   const context = await browser.newContext({ baseURL: origin, viewport: { width: 1280, height: 860 }, ...options })
+  context.setDefaultTimeout(PATIENCE_MS)
   const page = await context.newPage()
   const complaints = []
   page.on('pageerror', (error) => complaints.push(`script: ${error.stack ?? error}`))
@@ -115,17 +192,4 @@ export async function screenshot(page, name, { animations = 'disabled' } = {}) {
   if (!folder) return
   await mkdir(folder, { recursive: true })
   await page.screenshot({ path: join(folder, `${name}.png`), animations })
-}
-
-/** Slows what the page sends down to so many bytes a second; 0 lets it go again. */
-export async function throttle(page, bytesPerSecond) {
-  const session = await page.context().newCDPSession(page)
-  await session.send('Network.enable')
-  await session.send('Network.emulateNetworkConditions', {
-    offline: false,
-    latency: 0,
-    downloadThroughput: -1,
-    uploadThroughput: bytesPerSecond || -1,
-  })
-  return () => session.detach()
 }

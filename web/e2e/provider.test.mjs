@@ -8,9 +8,9 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { after, before, describe, test } from 'node:test'
 
-import { newPage, startBrowser, startGatepost } from './gatepost.mjs'
+import { newPage, PATIENCE_MS, startBrowser, startGatepost } from './gatepost.mjs'
 
-describe('another site signs people in', { timeout: 120_000 }, () => {
+describe('another site signs people in', { timeout: 10 * PATIENCE_MS }, () => {
   let gatepost, browser, provider, origin
   /** What the provider was asked for, and what it answers. */
   let asked, answers
