@@ -13,6 +13,7 @@ use edge_auth_host::{HostedAuthorizer, MAX_SET_BYTES};
 use jiff::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 /// RFC 7515, appendix A.3: a token that expired in 2011, and its key. The signature is good, so whoever has the key
 /// finds it expired.
@@ -24,26 +25,65 @@ const TOKEN: &str = concat!(
 const KEYS: &str = r#"{"keys": [{"kty": "EC", "crv": "P-256",
     "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
 
-/// A provider that gives every request the same answer after a while, and counts them.
-async fn provider(answer: String, delay: Duration) -> (String, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
-    let n_requests = Arc::new(AtomicUsize::new(0));
-    let counter = n_requests.clone();
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            counter.fetch_add(1, Ordering::SeqCst);
-            let answer = answer.clone();
-            tokio::spawn(async move {
-                let mut request = [0; 1024];
-                let _ = stream.read(&mut request).await;
-                tokio::time::sleep(delay).await;
-                let _ = stream.write_all(answer.as_bytes()).await;
-            });
+/// A provider that counts its requests, and gives each the same answer once it may.
+struct Provider {
+    url: String,
+    n_requests: Arc<AtomicUsize>,
+    may_answer: Arc<Semaphore>,
+}
+
+impl Provider {
+    /// One that answers nobody yet.
+    async fn holding_back(answer: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let provider = Self {
+            url: format!("http://{}/jwks.json", listener.local_addr().unwrap()),
+            n_requests: Arc::new(AtomicUsize::new(0)),
+            may_answer: Arc::new(Semaphore::new(0)),
+        };
+        let (n_requests, may_answer) = (provider.n_requests.clone(), provider.may_answer.clone());
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                n_requests.fetch_add(1, Ordering::SeqCst);
+                let (answer, may_answer) = (answer.clone(), may_answer.clone());
+                tokio::spawn(async move {
+                    let mut request = [0; 1024];
+                    let _ = stream.read(&mut request).await;
+                    let _permit = may_answer.acquire().await.unwrap();
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                });
+            }
+        });
+        provider
+    }
+
+    /// One that answers everybody.
+    async fn answering(answer: String) -> Self {
+        let provider = Self::holding_back(answer).await;
+        provider.answer();
+        provider
+    }
+
+    fn answer(&self) {
+        self.may_answer.add_permits(1);
+    }
+
+    fn n_requests(&self) -> usize {
+        self.n_requests.load(Ordering::SeqCst)
+    }
+
+    /// Waits until it has been asked.
+    async fn asked(&self) {
+        while self.n_requests() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
-    });
-    (url, n_requests)
+    }
+}
+
+/// A clock that stands: however slow the machine is, no cool-down passes.
+fn now() -> Timestamp {
+    Timestamp::constant(1_800_000_000, 0)
 }
 
 fn http(status: &str, body: &str) -> String {
@@ -64,7 +104,7 @@ fn hosted(url: &str) -> HostedAuthorizer {
         ..Config::default()
     };
     let authorizer = Authorizer::new(&config).unwrap_or_else(|faults| panic!("{faults:?}"));
-    HostedAuthorizer::new(authorizer, Timestamp::now).unwrap()
+    HostedAuthorizer::new(authorizer, now).unwrap()
 }
 
 async fn authenticate(hosted: &HostedAuthorizer) -> Refusal {
@@ -77,18 +117,20 @@ async fn authenticate(hosted: &HostedAuthorizer) -> Refusal {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_waits_is_served_by_one_fetch() {
-    let (url, n_requests) = provider(http("200 OK", KEYS), Duration::from_millis(200)).await;
-    let hosted = Arc::new(hosted(&url));
+    let provider = Provider::holding_back(http("200 OK", KEYS)).await;
+    let hosted = Arc::new(hosted(&provider.url));
     let waiting: Vec<_> = (0..50)
         .map(|_| {
             let hosted = hosted.clone();
             tokio::spawn(async move { authenticate(&hosted).await })
         })
         .collect();
+    provider.asked().await;
+    provider.answer();
     for refusal in waiting {
         assert!(matches!(refusal.await.unwrap(), Refusal::Expired { .. }));
     }
-    assert_eq!(n_requests.load(Ordering::SeqCst), 1);
+    assert_eq!(provider.n_requests(), 1);
 }
 
 #[tokio::test]
@@ -100,20 +142,22 @@ async fn who_hangs_up_in_the_midst_of_a_fetch_does_not_end_it() {
             Some(Refusal::KeysUnavailable),
         ),
     ] {
-        let (url, n_requests) = provider(answer, Duration::from_millis(300)).await;
-        let hosted = Arc::new(hosted(&url));
+        let provider = Provider::holding_back(answer).await;
+        let hosted = Arc::new(hosted(&provider.url));
         for _ in 0..20 {
             let hosted = hosted.clone();
             let impatient = tokio::spawn(async move { authenticate(&hosted).await });
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            provider.asked().await;
+            tokio::task::yield_now().await;
             impatient.abort();
         }
+        provider.answer();
         let found = authenticate(&hosted).await;
         match refusal {
             Some(refusal) => assert_eq!(found, refusal),
             None => assert!(matches!(found, Refusal::Expired { .. }), "{found:?}"),
         }
-        assert_eq!(n_requests.load(Ordering::SeqCst), 1);
+        assert_eq!(provider.n_requests(), 1);
     }
 }
 
@@ -132,20 +176,20 @@ async fn whatever_is_no_key_set_is_refused_and_not_asked_for_again_at_once() {
         ("no HTTP", "220 mail.example.com ESMTP\r\n".to_owned()),
         ("cut off", http("200 OK", KEYS)[..100].to_owned()),
     ] {
-        let (url, n_requests) = provider(answer, Duration::ZERO).await;
-        let hosted = hosted(&url);
+        let provider = Provider::answering(answer).await;
+        let hosted = hosted(&provider.url);
         for _ in 0..3 {
             let refusal = authenticate(&hosted).await;
             assert_eq!(refusal, Refusal::KeysUnavailable, "{case}");
         }
-        assert_eq!(n_requests.load(Ordering::SeqCst), 1, "{case}");
+        assert_eq!(provider.n_requests(), 1, "{case}");
     }
 }
 
 #[tokio::test]
 async fn a_provider_that_hangs_holds_nobody_up_for_long() {
-    let (url, _) = provider(http("200 OK", KEYS), Duration::from_hours(1)).await;
-    let hosted = hosted(&url);
-    // It answers at all: the provider would take an hour.
+    let provider = Provider::holding_back(http("200 OK", KEYS)).await;
+    let hosted = hosted(&provider.url);
+    // The provider never answers: a caller that waited for it would never come back.
     assert_eq!(authenticate(&hosted).await, Refusal::KeysUnavailable);
 }

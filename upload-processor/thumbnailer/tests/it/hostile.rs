@@ -8,6 +8,9 @@ use thumbnailer::settings::{ImageType, Settings};
 
 use super::samples::*;
 
+/// Far longer than it takes on any machine to look at a file, and far shorter than to do what these files ask for.
+const SOON: Duration = Duration::from_mins(1);
+
 fn rejection(bytes: &[u8], declared: &Declared) -> Rejection {
     inspect(bytes, declared, &Settings::default())
         .map(drop)
@@ -31,11 +34,7 @@ fn a_file_of_nothing_but_adobe_segments_is_read_once() {
     let rejection = rejection(&bytes, &Declared::default());
     assert_eq!(rejection.code(), "truncated");
     // To put each in its place on its own took minutes.
-    assert!(
-        started.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
 }
 
 #[test]
@@ -221,11 +220,7 @@ fn bombs_are_defused_from_the_header() {
             Rejection::TooManyPixels { width, height, max },
             "{name}"
         );
-        assert!(
-            start.elapsed() < Duration::from_millis(50),
-            "{name}: {:?}",
-            start.elapsed()
-        );
+        assert!(start.elapsed() < SOON, "{name}: {:?}", start.elapsed());
     }
 }
 
@@ -303,11 +298,7 @@ fn a_progressive_jpeg_of_too_many_scans() {
         matches!(found, Rejection::TooComplex(Complexity::Work { .. })),
         "{found:?}"
     );
-    assert!(
-        start.elapsed() < Duration::from_millis(100),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
     // The same with few scans is only incomplete.
     assert_eq!(verdict(&scan_bomb(100, 100, 14)), "truncated");
 }

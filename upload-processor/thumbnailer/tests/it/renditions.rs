@@ -123,5 +123,5 @@ fn nothing_begins_after_the_deadline() {
         )
     };
     assert_eq!(run(now), Err(Rejection::Timeout("inspect")));
-    assert!(run(now + Duration::from_mins(1)).is_ok());
+    assert!(run(now + Duration::from_hours(1)).is_ok());
 }
