@@ -6,21 +6,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 
 use crate::{cargo, photos, terraform, test};
 
 const WORK: &str = "target/rehearsal";
 const SCRIPT: &str = "infra/rehearsal/rehearse.py";
 const OVERRIDE: &str = "infra/rehearsal";
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Plays it through.
 pub(crate) fn run() -> anyhow::Result<()> {
-    ensure!(
-        terraform::is_installed()?,
-        "there is nothing to rehearse without Terraform"
-    );
+    terraform::find()?;
     test::install_python_packages()?;
     photos::fetch(photos::PHONE)?;
     cargo(&["build", "--locked", "--package", "gatepost"])?;

@@ -1,11 +1,13 @@
 //! `cargo xtask test`.
 //!
-//! It installs what the tests need where it may, says what is missing where it may not, runs every check even if one
-//! before it failed, and ends with a line for each. With `CI=true` nothing is skipped: what is missing is a failure.
+//! It installs what the tests need where it may, runs every check even if one before it failed, and ends with a line
+//! for each. A step that lacks something is skipped and says what it lacks; with `CI=true` it fails. Every runner's own
+//! closing lines (`test result: …`, `# pass …`) are printed as they come.
 
+use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 
@@ -18,9 +20,13 @@ const BOTO3: &str = "boto3==1.43.106";
 pub(crate) const VENV: &str = "target/venv";
 /// The Node.js versions that Lambda@Edge runs, as npm packages of the program alone.
 const NODES: [(&str, &str); 2] = [("22", "22.23.3"), ("24", "24.21.0")];
-/// The tests of the processor's package as one process.
+/// The test of the processor's package as one process.
 const PACKAGED: &str = "lambda::";
+/// The test of the page in Chromium.
+const BROWSER: &str = "browser::";
 const CHROMIUM: &str = "/usr/bin/chromium";
+/// Where `edge-auth` looks for the published vectors, unless `GATEPOST_VECTORS` names another folder.
+const VECTORS: &str = "../shared/vectors";
 
 type Step = (&'static str, fn() -> anyhow::Result<()>);
 
@@ -62,34 +68,62 @@ const TEST: &[Step] = &[
     ("replay at the edge's face", || {
         replay(&["--face", "node", "test-events/viewer-requests"])
     }),
-    // Builds the processor's package, for minutes, and then takes a core for half a minute: a step of its own.
-    ("a thousand photos through the processor's package", || {
+    // Builds the processor's package, for minutes: a step of its own.
+    ("a hundred photos through the processor's package", || {
+        one_test(PACKAGED)
+    }),
+    ("Rust tests", || {
         cargo(&[
             "test",
-            "--package",
-            "gatepost",
-            "--test",
-            "it",
+            "--workspace",
             "--locked",
-            PACKAGED,
             "--",
-            "--nocapture",
+            "--skip",
+            PACKAGED,
+            "--skip",
+            BROWSER,
         ])
     }),
-    ("Rust tests, the browser's among them", || {
-        cargo(&["test", "--workspace", "--locked", "--", "--skip", PACKAGED])
+    ("the published vectors of JWS", find_vectors),
+    ("the page in Chromium", || {
+        find_chromium()?;
+        one_test(BROWSER)
     }),
     ("the page's unit tests", || npm(&["test", "--silent"])),
     ("replay of test-events", || replay(&["test-events"])),
     ("Terraform: format, schema, policies", terraform::check),
     ("Terraform: checkov", terraform::check_with_checkov),
-    ("Terraform: the rehearsal", || {
-        if terraform::is_installed()? {
-            rehearse::run()?;
-        }
-        Ok(())
-    }),
+    ("Terraform: the rehearsal", rehearse::run),
 ];
+
+/// What became of a step.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Outcome {
+    Passed,
+    Failed,
+    Skipped,
+}
+
+/// Why a step is skipped: what it lacks and how to get it.
+#[derive(Debug)]
+struct Skipped(String);
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NOT RUN: {}", self.0)
+    }
+}
+
+impl std::error::Error for Skipped {}
+
+/// The error of a step that lacks something. In CI nothing may be skipped, so there it is a failure like any other.
+pub(crate) fn missing(advice: &str) -> anyhow::Error {
+    if std::env::var_os("CI").is_some() {
+        anyhow::anyhow!("{advice}")
+    } else {
+        Skipped(advice.to_owned()).into()
+    }
+}
 
 pub(crate) fn run() -> ExitCode {
     run_steps(TEST)
@@ -104,21 +138,64 @@ fn run_steps(steps: &[Step]) -> ExitCode {
         if let Err(error) = &result {
             println!("{error:#}");
         }
-        results.push((name, result.is_ok(), started.elapsed()));
+        results.push((*name, outcome(&result), started.elapsed()));
     }
-    println!();
-    for (name, passed, elapsed) in &results {
-        let mark = if *passed { "ok    " } else { "FAILED" };
-        println!("{mark}  {:>4} s  {name}", elapsed.as_secs());
-    }
-    let n_passed = results.iter().filter(|(_, passed, _)| *passed).count();
-    let n_failed = results.len() - n_passed;
-    println!("\nsteps: {n_passed} passed, {n_failed} failed");
-    if n_failed == 0 {
-        ExitCode::SUCCESS
-    } else {
+    println!("\n{}", summary(&results));
+    if results
+        .iter()
+        .any(|(_, found, _)| *found == Outcome::Failed)
+    {
         ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
     }
+}
+
+fn outcome(result: &anyhow::Result<()>) -> Outcome {
+    match result {
+        Ok(()) => Outcome::Passed,
+        Err(error) if error.is::<Skipped>() => Outcome::Skipped,
+        Err(_) => Outcome::Failed,
+    }
+}
+
+/// A line for each step, and one that counts them.
+fn summary(results: &[(&str, Outcome, Duration)]) -> String {
+    let mut lines = String::new();
+    for (name, outcome, elapsed) in results {
+        let mark = match outcome {
+            Outcome::Passed => "ok     ",
+            Outcome::Failed => "FAILED ",
+            Outcome::Skipped => "skipped",
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(lines, "{mark}  {:>4} s  {name}", elapsed.as_secs());
+    }
+    let count = |wanted| {
+        let found = results.iter().filter(|(_, outcome, _)| *outcome == wanted);
+        found.count()
+    };
+    format!(
+        "{lines}\nsteps: {} passed, {} failed, {} skipped",
+        count(Outcome::Passed),
+        count(Outcome::Failed),
+        count(Outcome::Skipped)
+    )
+}
+
+/// One of the tests through the front door, with all that it prints.
+fn one_test(name: &str) -> anyhow::Result<()> {
+    cargo(&[
+        "test",
+        "--package",
+        "gatepost",
+        "--test",
+        "it",
+        "--locked",
+        name,
+        "--",
+        "--nocapture",
+    ])
 }
 
 /// Installs the packages of the page and its tests, as its lock file names them.
@@ -181,18 +258,18 @@ fn replay(arguments: &[&str]) -> anyhow::Result<()> {
 
 /// Installs Debian's Chromium where there is none and we may.
 fn install_chromium() -> anyhow::Result<()> {
-    if std::env::var_os("GATEPOST_CHROMIUM").is_some() || Path::new(CHROMIUM).exists() {
-        return Ok(());
-    }
     let is_root = Command::new("id")
         .arg("-u")
         .output()
         .is_ok_and(|output| output.stdout == b"0\n");
     let has_apt = Command::new("apt-get").arg("--version").output().is_ok();
-    let in_ci = std::env::var_os("CI").is_some();
-    if is_root && has_apt {
+    if find_chromium().is_err()
+        && std::env::var_os("GATEPOST_CHROMIUM").is_none()
+        && is_root
+        && has_apt
+    {
         crate::run(Command::new("apt-get").args(["update", "-qq"]))?;
-        return crate::run(
+        crate::run(
             Command::new("apt-get")
                 .args([
                     "install",
@@ -202,12 +279,30 @@ fn install_chromium() -> anyhow::Result<()> {
                     "chromium",
                 ])
                 .env("DEBIAN_FRONTEND", "noninteractive"),
-        );
+        )?;
     }
-    let advice = "Chromium was not found; install it (Debian: apt-get install chromium) or name it in GATEPOST_CHROMIUM";
-    ensure!(!in_ci, "{advice}");
-    println!("{advice}\nNOT RUN: the browser test will be left out");
-    Ok(())
+    find_chromium()
+}
+
+fn find_chromium() -> anyhow::Result<()> {
+    let chromium = std::env::var_os("GATEPOST_CHROMIUM").unwrap_or_else(|| CHROMIUM.into());
+    if Path::new(&chromium).exists() {
+        return Ok(());
+    }
+    Err(missing(
+        "Chromium was not found; install it (Debian: apt-get install chromium) or name it in GATEPOST_CHROMIUM",
+    ))
+}
+
+/// The Rust tests have run with them, if they are there.
+fn find_vectors() -> anyhow::Result<()> {
+    let folder = std::env::var_os("GATEPOST_VECTORS").unwrap_or_else(|| VECTORS.into());
+    if Path::new(&folder).exists() {
+        return Ok(());
+    }
+    Err(missing(
+        "the published vectors were not found; name their folder in GATEPOST_VECTORS",
+    ))
 }
 
 /// The Python of that environment.
@@ -233,4 +328,28 @@ pub(crate) fn install_python_packages() -> anyhow::Result<()> {
         BOTO3,
     ]))?;
     Ok(std::fs::write(marker, wanted)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_skipped_step_is_neither_passed_nor_failed() {
+        let skipped = Skipped("Terraform was not found".to_owned());
+        let results = [
+            Ok(()),
+            Err(anyhow::anyhow!("wrong")),
+            Err(anyhow::Error::from(skipped).context("a policy")),
+        ];
+        let results = results.map(|result| ("a step", outcome(&result), Duration::from_secs(7)));
+        assert_eq!(
+            summary(&results),
+            "ok          7 s  a step\n\
+             FAILED      7 s  a step\n\
+             skipped     7 s  a step\n\
+             \n\
+             steps: 1 passed, 1 failed, 1 skipped"
+        );
+    }
 }
