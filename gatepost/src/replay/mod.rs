@@ -98,7 +98,7 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         .into_iter()
         .map(|file| file.read(&templates).map(|event| (file, event)))
         .collect::<Result<_, _>>()?;
-    let mut viewers = Viewers::new(&config, &issuer, args.face, now)?;
+    let mut viewers = Viewers::new(&config, &issuer, args.face, now).await?;
     let mut uploads = Uploads::new(&config, args.endpoint_url.as_deref(), now);
 
     let mut report = Report::new(matches!(args.format, Format::Json));

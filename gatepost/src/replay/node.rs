@@ -47,6 +47,7 @@ impl NodeFace {
         let mut process = Command::new("node")
             .arg(&runner)
             .arg(folder.path().join("index.mjs"))
+            .arg(now.as_millisecond().to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

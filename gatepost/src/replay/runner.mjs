@@ -1,12 +1,19 @@
 // Runs viewer requests through a handler as Lambda would: one event a line in, one answer a line out.
 //
+//     node runner.mjs INDEX [NOW]
+//
 // in:  {"event": {…}, "now": milliseconds}
 // out: {"answer": {…}, "log": ["…"], "micros": n}
+//
+// NOW is the time at which the handler starts, in milliseconds; without it the clock's.
 
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 
-const { answer } = await import(pathToFileURL(process.argv[2]));
+const [, , index, startsAt] = process.argv;
+// The handler fetches keys while it starts, by the clock: it must not be another one than that of the events.
+if (startsAt !== undefined) Date.now = () => Number(startsAt);
+const { answer } = await import(pathToFileURL(index));
 
 const write = process.stdout.write.bind(process.stdout);
 let log = [];

@@ -1,12 +1,16 @@
 //! Viewer requests, decided by `edge-auth` itself or by its face in Node.js.
 
+use std::net::Ipv4Addr;
 use std::time::Instant;
 
+use axum::routing::get;
+use axum::{Json, Router};
 use edge_auth::config::Issuer;
 use edge_auth::lambda_edge::ViewerRequestEvent;
 use edge_auth::{Authorizer, Decision, Denied, Request};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use super::node::NodeFace;
 use super::{Face, Played};
@@ -27,23 +31,16 @@ enum Running {
 }
 
 impl Viewers {
-    /// The configured authorizer, which also trusts the run's own issuer and fetches nothing.
-    pub(super) fn new(
+    /// The configured authorizer, which also trusts the run's own issuer. Keys that are published come from this machine:
+    /// nothing else is asked.
+    pub(super) async fn new(
         config: &Config,
         issuer: &DevIssuer,
         face: Face,
         now: Timestamp,
     ) -> anyhow::Result<Self> {
         let mut config = config.edge.clone();
-        share_keys(&mut config.issuers);
-        for issuer in &mut config.issuers {
-            anyhow::ensure!(
-                issuer.jwks.is_some() || issuer.secrets.is_some(),
-                "issuer {} has its keys at a URL alone, and replay fetches nothing: save them and name the file with --jwks",
-                issuer.issuer
-            );
-            issuer.published = None;
-        }
+        publish_here(&mut config.issuers).await?;
         issuer.join(&mut config);
         Ok(Self {
             config,
@@ -79,24 +76,61 @@ impl Viewers {
     }
 }
 
-/// Blocks of one address have one key set, which may be given at one of them only.
-fn share_keys(issuers: &mut [Issuer]) {
-    let url = |issuer: &Issuer| Some(issuer.published.as_ref()?.url.clone());
-    let known: Vec<_> = issuers
-        .iter()
-        .filter_map(|issuer| Some((url(issuer)?, issuer.jwks.clone()?)))
-        .collect();
-    for issuer in issuers.iter_mut().filter(|issuer| issuer.jwks.is_none()) {
-        let address = url(issuer);
-        let keys = known.iter().find(|(url, _)| Some(url) == address.as_ref());
-        issuer.jwks = keys.map(|(_, keys)| keys.clone());
+/// Serves the keys of each address on this machine, so that a decision is the same as where they are fetched: an unknown
+/// key of such an issuer may be known after a fetch, and one of a fixed set may not.
+async fn publish_here(issuers: &mut [Issuer]) -> anyhow::Result<()> {
+    let url_of = |issuer: &Issuer| Some(issuer.published.as_ref()?.url.clone());
+    let mut addresses: Vec<(String, Value)> = Vec::new();
+    for issuer in issuers.iter() {
+        let url = url_of(issuer);
+        let sharing = issuers
+            .iter()
+            .filter(|other| url.is_some() && url_of(other) == url);
+        let keys = issuer.jwks.clone();
+        let keys = keys.or_else(|| sharing.filter_map(|other| other.jwks.clone()).next());
+        anyhow::ensure!(
+            keys.is_some() || issuer.published.is_none(),
+            "issuer {} has its keys at a URL alone, and replay fetches nothing: save them and name the file with --jwks",
+            issuer.issuer
+        );
+        let is_new = |url: &String| !addresses.iter().any(|(known, _)| known == url);
+        if let (Some(url), Some(keys)) = (url.filter(is_new), keys) {
+            addresses.push((url, keys));
+        }
     }
+    if addresses.is_empty() {
+        return Ok(());
+    }
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let here = listener.local_addr()?;
+    let mut router = Router::new();
+    for (idx, (url, keys)) in addresses.into_iter().enumerate() {
+        for issuer in issuers.iter_mut() {
+            if let Some(published) = issuer
+                .published
+                .as_mut()
+                .filter(|published| published.url == url)
+            {
+                published.url = format!("http://{here}/{idx}");
+                issuer.jwks = Some(keys.clone());
+            }
+        }
+        router = router.route(&format!("/{idx}"), get(async move || Json(keys)));
+    }
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Ok(())
 }
 
 fn start(config: &edge_auth::Config, face: Face, now: Timestamp) -> anyhow::Result<Running> {
     let authorizer = Authorizer::new(config).map_err(|faults| {
         anyhow::anyhow!("the configuration does not go with the run's issuer: {faults:?}")
     })?;
+    for issuer in &config.issuers {
+        if let (Some(published), Some(jwks)) = (&issuer.published, &issuer.jwks) {
+            // What is wrong with single keys was said when the configuration was read.
+            let _ = authorizer.accept_keys(now, &published.url, jwks);
+        }
+    }
     match face {
         Face::Native => Ok(Running::Native(Box::new(authorizer))),
         Face::Node => NodeFace::start(config, now).map(Running::Node),

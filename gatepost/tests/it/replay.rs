@@ -166,3 +166,74 @@ allow = "anyone"
     assert_eq!(code, Some(2));
     assert!(stderr.contains("name the file with --jwks"), "{stderr}");
 }
+
+#[test]
+fn an_unknown_key_is_answered_as_where_keys_are_fetched() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let config = write(
+        "gatepost.toml",
+        r#"
+[[issuers]]
+issuer     = "https://fetched.example.com/"
+audiences  = ["media"]
+algorithms = ["ES256"]
+jwks       = { url = "https://fetched.example.com/keys" }
+[[issuers]]
+issuer     = "https://fixed.example.com/"
+audiences  = ["media"]
+algorithms = ["ES256"]
+jwks       = { file = "jwks.json" }
+[[rules]]
+path  = "/members/**"
+allow = "authenticated"
+[deny]
+login = "/?sign_in"
+"#,
+    );
+    // RFC 7517, appendix A.1.
+    let jwks = write(
+        "jwks.json",
+        r#"{"keys": [{"kty": "EC", "crv": "P-256", "kid": "1", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+            "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}"#,
+    );
+    for (issuer, decision, status) in [("fetched", "redirect", 302), ("fixed", "deny", 401)] {
+        let encode =
+            |value: Value| data_encoding::BASE64URL_NOPAD.encode(value.to_string().as_bytes());
+        let claims = json!({"iss": format!("https://{issuer}.example.com/"), "aud": "media", "exp": 4_102_444_800_i64});
+        let token = format!(
+            "{}.{}.AA",
+            encode(json!({"alg": "ES256", "kid": "new"})),
+            encode(claims)
+        );
+        let event = write(
+            "event.json",
+            &json!({"Records": [{"cf": {
+                "config": {"eventType": "viewer-request"},
+                "request": {"method": "GET", "uri": "/members/x", "headers": {
+                    "authorization": [{"value": format!("Bearer {token}")}],
+                    "sec-fetch-mode": [{"value": "navigate"}],
+                }},
+            }}]})
+            .to_string(),
+        );
+        for face in ["native", "node"] {
+            let arguments = [
+                "--config", &config, "--jwks", &jwks, "--face", face, "--format", "json",
+            ];
+            let (code, stdout, stderr) = replay(&arguments, Path::new(&event));
+            assert_eq!(code, Some(0), "{stderr}");
+            let line: Value = serde_json::from_str(&stdout).unwrap();
+            let outcome = &line["outcome"];
+            assert_eq!(
+                (&outcome["decision"], &outcome["status"], &outcome["reason"]),
+                (&json!(decision), &json!(status), &json!("unknown_key")),
+                "{issuer} {face}: {line}"
+            );
+        }
+    }
+}
