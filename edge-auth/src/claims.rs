@@ -182,6 +182,7 @@ impl ClaimPlan {
 
     /// What a session retains of a token: every claim that is asked for, with `null` for one that the token lacks, so that
     /// a claim that nobody asked for can be told from one that was not there.
+    #[cfg(any(test, feature = "signing"))]
     pub(crate) fn retained(&self, set: &ClaimSet) -> Map<String, Value> {
         self.entries
             .iter()
@@ -341,6 +342,7 @@ fn is_set(member: &Value) -> bool {
 }
 
 /// As much of a value as any requirement can ask for: the values of an array, the names of an object's members.
+#[cfg(any(test, feature = "signing"))]
 fn reduced(value: &Value) -> Value {
     match value {
         Value::Array(items) => items

@@ -68,16 +68,38 @@ pub struct SessionKey {
     pub kid: String,
     /// When it begins to sign. Every verifier must have the key before then. A key without it signs from the start, and
     /// of several keys only one may lack it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "seconds")]
     pub from: Option<Timestamp>,
     /// The key itself.
-    #[serde(flatten)]
     pub material: SessionKeyMaterial,
+}
+
+/// Times as whole seconds since 1970: reading dates would add a tenth to the size of the addon at the edge.
+mod seconds {
+    use jiff::Timestamp;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    // Serde's form of such a function.
+    #[expect(clippy::ref_option, reason = "the signature is serde's")]
+    pub(super) fn serialize<S: Serializer>(
+        time: &Option<Timestamp>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        time.map(Timestamp::as_second).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Timestamp>, D::Error> {
+        let seconds = Option::<i64>::deserialize(deserializer)?;
+        let time = seconds.map(Timestamp::from_second).transpose();
+        time.map_err(|_| D::Error::custom("a time is beyond the year 9999"))
+    }
 }
 
 /// The key of a session, by algorithm.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(tag = "alg")]
 #[non_exhaustive]
 pub enum SessionKeyMaterial {
     /// ECDSA on P-256: a verifier that holds only the public half cannot make sessions.
@@ -164,7 +186,7 @@ pub struct Issuer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<Value>,
     /// When `jwks` was known to be what the issuer publishes; it counts against [`PublishedKeys::max_stale_seconds`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "seconds")]
     pub jwks_as_of: Option<Timestamp>,
     /// Where the issuer publishes its keys. What is fetched from there takes the place of `jwks`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -15,7 +15,9 @@ use crate::path::CanonicalPath;
 use crate::refusal::Refusal;
 use crate::request::{Lines, Request};
 use crate::rules::RuleSet;
-use crate::session::{NoSession, SESSION_COOKIE, SessionToken};
+use crate::session::SESSION_COOKIE;
+#[cfg(feature = "signing")]
+use crate::session::{NoSession, SessionSigner, SessionToken};
 use crate::token;
 use crate::verify::{IssuerNames, NeedKeys, Rejection, Unverified, Verdict, Verifier};
 
@@ -30,6 +32,8 @@ pub struct Authorizer {
     token_sources: Vec<TokenSource>,
     login: Option<String>,
     cors: Option<CorsPolicy>,
+    #[cfg(feature = "signing")]
+    session_signer: Option<SessionSigner>,
 }
 
 /// What becomes of a request.
@@ -113,6 +117,11 @@ impl Authorizer {
                 .cors
                 .as_ref()
                 .map(|cors| CorsPolicy::new(cors, &mut faults)),
+            #[cfg(feature = "signing")]
+            session_signer: config
+                .session
+                .as_ref()
+                .map(|session| SessionSigner::new(session, &mut faults)),
         };
         let cookie = TokenSource::Cookie(SESSION_COOKIE.to_owned());
         if config.session.is_some() && !config.token_sources.contains(&cookie) {
@@ -215,12 +224,22 @@ impl Authorizer {
     }
 
     /// Makes a session of the token that a viewer came with.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    #[cfg(feature = "signing")]
     pub fn start_session(
         &self,
         now: Timestamp,
         viewer: &Viewer,
     ) -> Result<SessionToken, NoSession> {
-        self.verifier.start_session(now, viewer)
+        let signer = self
+            .session_signer
+            .as_ref()
+            .ok_or(NoSession::NotConfigured)?;
+        let block = self.verifier.block_name(viewer.block);
+        signer.make(now, viewer, block, self.verifier.plan())
     }
 
     /// Takes the keys that the host fetched from an address, in place of those so far.

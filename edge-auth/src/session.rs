@@ -14,9 +14,9 @@
 //!
 //! A session ends no later than its token, and no session is made of a session.
 
-use aws_lc_rs::hmac;
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+#[cfg(feature = "signing")]
+mod signing;
+
 use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -24,10 +24,13 @@ use thiserror::Error;
 
 use crate::claims::{ClaimId, ClaimPlan, ClaimSet};
 use crate::config::{Algorithm, Fault, Session, SessionKey, SessionKeyMaterial};
-use crate::identity::{Owner, Viewer};
+use crate::identity::Owner;
 use crate::keys::{KeySet, Material};
 use crate::refusal::Refusal;
 use crate::token::Header;
+
+#[cfg(feature = "signing")]
+pub(crate) use signing::SessionSigner;
 
 /// The `iss` and the `aud` of sessions. No issuer that is configured may have this name.
 pub const SESSION_ISSUER: &str = "urn:gatepost:session";
@@ -76,17 +79,6 @@ pub enum NoSession {
 }
 
 impl SessionKey {
-    /// A key from its private half in DER (PKCS #8 or SEC 1), which signs and verifies. The error is a sentence.
-    pub fn from_private_der(kid: impl Into<String>, der: &[u8]) -> Result<Self, &'static str> {
-        let pair = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, der)
-            .map_err(|_| "is not a private key on the curve P-256")?;
-        Ok(Self::es256(
-            kid.into(),
-            pair.public_key().as_ref(),
-            Some(der.to_vec()),
-        ))
-    }
-
     /// A key from its public half in DER (`SubjectPublicKeyInfo`), which only verifies. The error is a sentence.
     pub fn from_public_der(kid: impl Into<String>, der: &[u8]) -> Result<Self, &'static str> {
         // RFC 5480 §2: the header of every P-256 key that is an uncompressed point.
@@ -117,34 +109,6 @@ impl SessionKey {
         }
     }
 
-    /// Whether sessions can be signed with it here.
-    pub fn can_sign(&self) -> bool {
-        match &self.material {
-            SessionKeyMaterial::ES256 { private, .. } => private.is_some(),
-            SessionKeyMaterial::HS256 { .. } => true,
-        }
-    }
-
-    /// Gives a key that only verifies its private half (DER), if it is this key's. Answers whether it is.
-    pub fn accept_private_der(&mut self, der: &[u8]) -> bool {
-        let Ok(whole) = Self::from_private_der(self.kid.as_str(), der) else {
-            return false;
-        };
-        match (&mut self.material, whole.material) {
-            (
-                SessionKeyMaterial::ES256 { public, private },
-                SessionKeyMaterial::ES256 {
-                    public: ours,
-                    private: Some(half),
-                },
-            ) if *public == ours => {
-                *private = Some(half);
-                true
-            }
-            _ => false,
-        }
-    }
-
     fn algorithm(&self) -> Algorithm {
         match &self.material {
             SessionKeyMaterial::ES256 { .. } => Algorithm::ES256,
@@ -166,19 +130,12 @@ impl SessionKey {
     }
 }
 
-/// What makes sessions, and verifies them.
+/// What verifies sessions.
 pub(crate) struct Sessions {
-    keys: Vec<(SessionKey, Option<Signer>)>,
     public: KeySet,
     secrets: KeySet,
-    lifetime_seconds: i64,
     plan: ClaimPlan,
     claims: SessionClaims,
-}
-
-enum Signer {
-    Ecdsa(EcdsaKeyPair),
-    Hmac(Box<hmac::Key>),
 }
 
 struct SessionClaims {
@@ -226,65 +183,10 @@ impl Sessions {
         let public = KeySet::public(&of(Algorithm::ES256), &[Algorithm::ES256]);
         let secrets = KeySet::secrets(&of(Algorithm::HS256), &[Algorithm::HS256]);
         Self {
-            keys: session
-                .keys
-                .iter()
-                .map(|key| (key.clone(), Signer::new(key)))
-                .collect(),
             public: public.unwrap_or_default(),
             secrets: secrets.unwrap_or_default(),
-            lifetime_seconds: session.lifetime_seconds.into(),
             plan,
             claims,
-        }
-    }
-
-    /// Makes a session of the token that a viewer came with.
-    pub(crate) fn make(
-        &self,
-        now: Timestamp,
-        viewer: &Viewer,
-        block: &str,
-        plan: &ClaimPlan,
-    ) -> Result<SessionToken, NoSession> {
-        if viewer.is_session {
-            return Err(NoSession::OfASession);
-        }
-        let has_come = |key: &SessionKey| key.from.is_none_or(|from| from <= now);
-        let coming = self.keys.iter().filter(|(key, _)| has_come(key));
-        let (key, signer) = coming
-            .max_by_key(|(key, _)| key.from)
-            .and_then(|(key, signer)| Some((key, signer.as_ref()?)))
-            .ok_or(NoSession::NoSigningKey)?;
-        let iat = now.as_second();
-        let exp = iat
-            .saturating_add(self.lifetime_seconds)
-            .min(viewer.expires_at_second);
-        let header = json!({"alg": key.algorithm().name(), "kid": key.kid, "typ": TYP});
-        let mut claims = json!({
-            "iss": SESSION_ISSUER,
-            "aud": SESSION_ISSUER,
-            "iat": iat,
-            "exp": exp,
-            "block": block,
-            "token": plan.retained(&viewer.claims),
-        });
-        if let Some(owner) = &viewer.owner {
-            claims["owner"] = owner.as_str().into();
-        }
-        let encode = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
-        let mut token = format!("{}.{}", encode(&header), encode(&claims));
-        let signature = signer
-            .sign(token.as_bytes())
-            .ok_or(NoSession::NoSigningKey)?;
-        token.push('.');
-        token.push_str(&BASE64URL_NOPAD.encode(&signature));
-        match token.len() {
-            bytes if bytes > MAX_SESSION_BYTES => Err(NoSession::TooLarge { bytes }),
-            _ => Ok(SessionToken {
-                token,
-                expires_at: Timestamp::from_second(exp).unwrap_or(now),
-            }),
         }
     }
 
@@ -361,33 +263,6 @@ fn owner_claim(claims: &ClaimSet, id: ClaimId) -> Result<Option<Owner>, Refusal>
     }
 }
 
-impl Signer {
-    fn new(key: &SessionKey) -> Option<Self> {
-        match &key.material {
-            SessionKeyMaterial::ES256 { private, .. } => {
-                let der = private.as_ref()?.bytes();
-                EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, der)
-                    .ok()
-                    .map(Self::Ecdsa)
-            }
-            SessionKeyMaterial::HS256 { secret } => {
-                let key = hmac::Key::new(hmac::HMAC_SHA256, secret.bytes());
-                Some(Self::Hmac(Box::new(key)))
-            }
-        }
-    }
-
-    fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
-        match self {
-            Self::Ecdsa(pair) => {
-                let signature = pair.sign(&SystemRandom::new(), message).ok()?;
-                Some(signature.as_ref().to_vec())
-            }
-            Self::Hmac(key) => Some(hmac::sign(key, message).as_ref().to_vec()),
-        }
-    }
-}
-
 /// What is wrong with the keys, each and beside the others.
 fn check_keys(keys: &[SessionKey], faults: &mut Vec<Fault>) {
     if keys.is_empty() {
@@ -410,17 +285,6 @@ fn check_keys(keys: &[SessionKey], faults: &mut Vec<Fault>) {
             for message in read.err().into_iter().flatten() {
                 let message = message.strip_prefix("keys[0]: ").unwrap_or(&message);
                 fault("", message.to_owned());
-            }
-        }
-        if let SessionKeyMaterial::ES256 {
-            public,
-            private: Some(private),
-        } = &key.material
-        {
-            let whole = SessionKey::from_private_der("", private.bytes()).map(|key| key.material);
-            if !matches!(whole, Ok(SessionKeyMaterial::ES256 { public: ours, .. }) if ours == *public)
-            {
-                fault("", "its private half is another key's".to_owned());
             }
         }
         let earlier = &keys[..idx];

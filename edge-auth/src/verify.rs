@@ -17,7 +17,7 @@ use crate::issuers::{self, IssuerBlock, StandardClaims};
 use crate::key_ring::{KeyRing, RingSettings, Search};
 use crate::keys::KeySet;
 use crate::refusal::Refusal;
-use crate::session::{self, NoSession, SESSION_ISSUER, SessionToken, Sessions};
+use crate::session::{self, SESSION_ISSUER, Sessions};
 use crate::token::UnverifiedToken;
 use crate::verdicts::VerdictCache;
 
@@ -116,16 +116,6 @@ impl Verifier {
     /// What an issuer block is called.
     pub(crate) fn block_name(&self, block: usize) -> &str {
         &self.blocks[block].name
-    }
-
-    /// Makes a session of the token that a viewer came with.
-    pub(crate) fn start_session(
-        &self,
-        now: Timestamp,
-        viewer: &Viewer,
-    ) -> Result<SessionToken, NoSession> {
-        let sessions = self.sessions.as_ref().ok_or(NoSession::NotConfigured)?;
-        sessions.make(now, viewer, self.block_name(viewer.block), &self.plan)
     }
 
     /// Whether sessions are configured.

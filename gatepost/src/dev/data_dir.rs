@@ -90,7 +90,8 @@ impl DataDir {
     /// The key of sessions where none is configured, made on first use.
     pub(super) fn session(&self) -> anyhow::Result<Session> {
         let content = self.kept(SESSION_FILE, |random: [u8; 32]| {
-            json!({"kid": "dev", "alg": "HS256", "secret": data_encoding::BASE64URL_NOPAD.encode(&random)})
+            let secret = data_encoding::BASE64URL_NOPAD.encode(&random);
+            json!({"kid": "dev", "material": {"HS256": {"secret": secret}}})
         })?;
         let key: SessionKey = serde_json::from_value(content).with_context(|| {
             format!("{SESSION_FILE} holds no session key; delete it to have a new one made")
