@@ -475,6 +475,15 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// All of these in one line: `key: message; key: message`.
+    pub fn listed(faults: &[Self]) -> String {
+        let faults = faults.iter();
+        let faults: Vec<_> = faults
+            .map(|Self { key, message }| format!("{key}: {message}"))
+            .collect();
+        faults.join("; ")
+    }
+
     pub(crate) fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             key: key.into(),

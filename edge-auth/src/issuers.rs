@@ -424,6 +424,9 @@ impl IssuerNames {
     }
 
     pub(crate) fn listed(&self) -> String {
+        if self.blocks.is_empty() {
+            return "none".to_owned();
+        }
         let names: Vec<_> = self
             .blocks
             .iter()

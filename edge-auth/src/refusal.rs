@@ -101,7 +101,7 @@ pub enum Refusal {
     #[error("there are several tokens in one place")]
     SeveralTokens,
     /// The session was made before the configuration asked for a claim, so it does not say whether its token had it.
-    #[error("the session was made before claim {claim} was asked for")]
+    #[error("the session was made before the configuration asked for {claim} as it does now")]
     StaleSession {
         /// The claim's path.
         claim: String,
@@ -113,13 +113,13 @@ pub enum Refusal {
         bytes: usize,
     },
     /// No issuer of this name is configured.
-    #[error("the token's issuer is not configured")]
+    #[error("no issuer block has the token's iss; compare the two, the slash at the end included")]
     UnknownIssuer,
     /// The issuer has no key of this name and algorithm.
     #[error("no key fits the token")]
     UnknownKey,
     /// A claim that the issuer's tokens must have says something else.
-    #[error("claim {claim} is missing or not one of those that are configured")]
+    #[error("claim {claim} is missing or is not what the issuer block asks for")]
     UnexpectedClaim {
         /// The claim's name.
         claim: String,
@@ -128,7 +128,7 @@ pub enum Refusal {
     #[error("the token's typ is not the one that is configured")]
     UnexpectedType,
     /// The token is meant for somebody else.
-    #[error("the token's audience is another")]
+    #[error("no value of the token's aud is among the audiences of its issuer block")]
     WrongAudience,
 }
 

@@ -65,7 +65,7 @@ pub enum NoSession {
     #[error("no sessions are configured")]
     NotConfigured,
     /// The time of no key has come, or the private half of the one whose time it is is not here.
-    #[error("there is no private key to sign sessions with")]
+    #[error("no session key signs yet, or the private half of the one that does is not here")]
     NoSigningKey,
     /// The viewer came with a session.
     #[error("a session cannot be renewed with its own cookie")]

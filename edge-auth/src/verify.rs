@@ -495,7 +495,8 @@ fn read_rings(issuers: &[Issuer], faults: &mut Vec<Fault>) -> (Vec<KeyRing>, Vec
             continue;
         }
         if !names_keys {
-            let message = "is missing: the algorithms need public keys";
+            let message =
+                "is missing: the algorithms need public keys, such as { url = \"https://…\" }";
             fault("jwks", message.to_owned());
             continue;
         }
@@ -513,8 +514,8 @@ fn read_rings(issuers: &[Issuer], faults: &mut Vec<Fault>) -> (Vec<KeyRing>, Vec
                 );
                 fault("jwks", message);
             }
-            let known = issuers[..idx].iter().filter(|other| shares(other));
-            let known = known.filter_map(|other| other.jwks.as_ref()).next();
+            let mut known = issuers[..idx].iter().filter(|other| shares(other));
+            let known = known.find_map(|other| other.jwks.as_ref());
             if issuer.jwks.is_some()
                 && known.is_some_and(|known| issuer.jwks.as_ref() != Some(known))
             {
@@ -554,7 +555,8 @@ fn read_secrets(issuer: &Issuer, fault: &mut dyn FnMut(&str, String)) -> KeySet 
     let is_shared = issuer.algorithms.contains(&Algorithm::HS256);
     let Some(secrets) = &issuer.secrets else {
         if is_shared {
-            fault("algorithms", "HS256 needs `secrets`".to_owned());
+            let message = "HS256 needs `secrets`, such as [{ file = \"secret\" }]";
+            fault("algorithms", message.to_owned());
         }
         return KeySet::default();
     };

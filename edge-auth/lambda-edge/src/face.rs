@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use edge_auth::config::Config;
+use edge_auth::config::{Config, Fault};
 use edge_auth::{Authorizer, Changes, Decision, Denied, NeedKeys, Request};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -14,13 +14,8 @@ static AUTHORIZER: OnceLock<Authorizer> = OnceLock::new();
 pub(crate) fn configure(config: &str) -> Result<String, String> {
     let config: Config = serde_json::from_str(config)
         .map_err(|error| format!("the configuration is not readable: {error}"))?;
-    let authorizer = Authorizer::new(&config).map_err(|faults| {
-        let faults: Vec<_> = faults
-            .iter()
-            .map(|fault| format!("{}: {}", fault.key, fault.message))
-            .collect();
-        format!("the configuration is faulty: {}", faults.join("; "))
-    })?;
+    let authorizer = Authorizer::new(&config)
+        .map_err(|faults| format!("the configuration is faulty: {}", Fault::listed(&faults)))?;
     let token_headers: Vec<_> = authorizer.token_headers().collect();
     let token_headers = json!(token_headers).to_string();
     AUTHORIZER

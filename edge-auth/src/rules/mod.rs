@@ -300,6 +300,13 @@ fn compile_issuers(
     }
     let mut blocks = Vec::new();
     for name in names {
+        if name == "any" {
+            fault(
+                "issuers",
+                "write \"any\" without brackets to accept every issuer".to_owned(),
+            );
+            continue;
+        }
         let found = issuers.blocks_named(name);
         if found.is_empty() {
             let listed = issuers.listed();

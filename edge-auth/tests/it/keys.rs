@@ -309,7 +309,7 @@ fn only_an_issuer_that_shares_a_secret_verifies_hs256() {
     for (found, expected) in [
         (
             fault(&|config| config.issuers[0].secrets = None),
-            "issuers[0].algorithms: HS256 needs `secrets`",
+            "issuers[0].algorithms: HS256 needs `secrets`, such as [{ file = \"secret\" }]",
         ),
         (
             fault(&|config| config.issuers[0].secrets = set(&[7; 31])),

@@ -128,7 +128,9 @@ impl<'a> Section<'a> {
     }
 
     /// Whether the key is there.
-    pub(crate) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &'a str) -> bool {
+        // A key that is looked for is known, whether or not it is read.
+        self.asked.borrow_mut().insert(name);
         self.table.contains_key(name)
     }
 
@@ -324,17 +326,21 @@ impl<'a> Section<'a> {
         let Some(value) = self.get(name) else {
             return Vec::new();
         };
+        let key = self.key(name);
+        let message = if self.path.is_empty() {
+            format!("write [[{name}]] before each of them")
+        } else {
+            format!("a list of tables is wanted: {name} = [{{ … }}], or [[{key}]] before each")
+        };
         let Some(array) = value.as_array() else {
-            self.fault(name, &format!("write [[{name}]] before each of them"));
+            self.fault(name, &message);
             return Vec::new();
         };
         let mut sections = Vec::with_capacity(array.len());
         for (key, item) in self.items(name, array) {
             match item.get_ref().as_table() {
                 Some(table) => sections.push(Section::new(self.notes, key, item.span(), table)),
-                None => self
-                    .notes
-                    .fault(&key, &format!("write [[{name}]] before each of them")),
+                None => self.notes.fault(&key, &message),
             }
         }
         sections

@@ -256,8 +256,15 @@ fn with_dev_identity(
     issuer.join(&mut config);
     let cookie = TokenSource::Cookie(SESSION_COOKIE.to_owned());
     // A configuration may name public keys only, whose private halves never leave the deployed API.
-    let can_sign = |session: &Session| session.keys.iter().all(SessionKey::can_sign);
-    if !config.session.as_ref().is_some_and(can_sign) && config.token_sources.contains(&cookie) {
+    let cannot_sign = |session: &Session| !session.keys.iter().all(SessionKey::can_sign);
+    let lacks_private_half = config.session.as_ref().is_some_and(cannot_sign);
+    if lacks_private_half {
+        eprintln!(
+            "[session] names a key without its private half: sessions are signed with a key of this data directory"
+        );
+    }
+    let has_none = config.session.is_none() || lacks_private_half;
+    if has_none && config.token_sources.contains(&cookie) {
         config.session = Some(data_dir.session()?);
     }
     Ok(config)
@@ -272,7 +279,10 @@ fn site(
     address: SocketAddr,
 ) -> anyhow::Result<Router> {
     let authorizer = Authorizer::new(edge).map_err(|faults| {
-        anyhow::anyhow!("the configuration does not go with the development issuer: {faults:?}")
+        anyhow::anyhow!(
+            "the configuration does not go with the development issuer: {}",
+            edge_auth::config::Fault::listed(&faults)
+        )
     })?;
     let authorizer = Arc::new(HostedAuthorizer::new(authorizer, Timestamp::now)?);
     let bucket = |name| Bucket::at_endpoint(name, &connection.region, &connection.endpoint);

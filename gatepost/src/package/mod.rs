@@ -103,6 +103,8 @@ struct Manifest {
     keys: Vec<PackedKeys>,
     /// The keys of sessions, each by what tells it from others.
     session_keys: Vec<PackedSessionKey>,
+    /// How long what they sign lasts, in seconds.
+    session_lifetime: Option<u32>,
 }
 
 /// What the next package looks at of the one that it replaces.
@@ -113,6 +115,7 @@ struct Previous {
     keys: Vec<PackedKeys>,
     /// Those of a version that did not say are not known.
     session_keys: Option<Vec<PackedSessionKey>>,
+    session_lifetime: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -213,6 +216,11 @@ pub(crate) async fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
         cors: config.edge.cors.clone(),
         keys,
         session_keys,
+        session_lifetime: config
+            .edge
+            .session
+            .as_ref()
+            .map(|session| session.lifetime_seconds),
     };
     let mut manifest_json = serde_json::to_vec_pretty(&manifest)?;
     manifest_json.push(b'\n');
@@ -246,7 +254,10 @@ fn check_rotation(
     };
     let keys = rotation::describe(&session.keys, known, now);
     if !rotate_now {
-        let lifetime = SignedDuration::from_secs(session.lifetime_seconds.into());
+        // Sessions of the package before last as long as it said.
+        let before = previous.and_then(|previous| previous.session_lifetime);
+        let lifetime = session.lifetime_seconds.max(before.unwrap_or_default());
+        let lifetime = SignedDuration::from_secs(lifetime.into());
         rotation::check(&keys, known, lifetime, now).map_err(anyhow::Error::msg)?;
     }
     Ok(keys)

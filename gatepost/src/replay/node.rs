@@ -104,12 +104,15 @@ fn outcome(answered: &Answered) -> Value {
         .unwrap_or_default();
     let status: u16 = status.parse().unwrap_or_default();
     let reason = logged["code"].as_str().unwrap_or("undecided");
+    let detail = &logged["reason"];
     match status {
         204 => json!({"decision": "allow", "status": 204, "reason": "preflight", "owner": null}),
         302 => json!({
-            "decision": "redirect", "status": 302, "reason": reason, "owner": null,
+            "decision": "redirect", "status": 302, "reason": reason, "detail": detail, "owner": null,
             "location": header("location"),
         }),
-        _ => json!({"decision": "deny", "status": status, "reason": reason, "owner": null}),
+        _ => json!({
+            "decision": "deny", "status": status, "reason": reason, "detail": detail, "owner": null,
+        }),
     }
 }

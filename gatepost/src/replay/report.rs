@@ -121,8 +121,13 @@ impl Line {
         };
         let outcome = &self.outcome;
         if self.kind == "viewer-request" {
+            // Where nothing is expected, somebody wants to know why.
+            let detail = match (self.matches, outcome["detail"].as_str()) {
+                (None, Some(detail)) => format!(": {detail}"),
+                _ => String::new(),
+            };
             return format!(
-                "{} {} {}",
+                "{} {} {}{detail}",
                 text(&outcome["decision"]),
                 outcome["status"],
                 text(&outcome["reason"])

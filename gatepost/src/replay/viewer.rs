@@ -83,11 +83,11 @@ async fn publish_here(issuers: &mut [Issuer]) -> anyhow::Result<()> {
     let mut addresses: Vec<(String, Value)> = Vec::new();
     for issuer in issuers.iter() {
         let url = url_of(issuer);
-        let sharing = issuers
+        let mut sharing = issuers
             .iter()
             .filter(|other| url.is_some() && url_of(other) == url);
         let keys = issuer.jwks.clone();
-        let keys = keys.or_else(|| sharing.filter_map(|other| other.jwks.clone()).next());
+        let keys = keys.or_else(|| sharing.find_map(|other| other.jwks.clone()));
         anyhow::ensure!(
             keys.is_some() || issuer.published.is_none(),
             "issuer {} has its keys at a URL alone, and replay fetches nothing: save them and name the file with --jwks",
@@ -123,7 +123,10 @@ async fn publish_here(issuers: &mut [Issuer]) -> anyhow::Result<()> {
 
 fn start(config: &edge_auth::Config, face: Face, now: Timestamp) -> anyhow::Result<Running> {
     let authorizer = Authorizer::new(config).map_err(|faults| {
-        anyhow::anyhow!("the configuration does not go with the run's issuer: {faults:?}")
+        anyhow::anyhow!(
+            "the configuration does not go with the run's own issuer: {}",
+            edge_auth::config::Fault::listed(&faults)
+        )
     })?;
     for issuer in &config.issuers {
         if let (Some(published), Some(jwks)) = (&issuer.published, &issuer.jwks) {
@@ -166,6 +169,7 @@ fn denied_outcome(decision: &str, status: u16, denied: &Denied) -> Value {
         "decision": decision,
         "status": status,
         "reason": denied.refusal.code(),
+        "detail": denied.refusal.to_string(),
         "owner": null,
     })
 }

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 /// Why a text is not a private key in PEM.
 pub(super) const CUT_OFF: &str = "it has a BEGIN line and no END line; pass the whole text: where a variable ends with its first line, write each line break as \\n";
+pub(super) const DER: &str = "it is DER, not PEM; openssl pkey -inform DER -in FILE converts it";
 pub(super) const ENCRYPTED: &str = "it is encrypted; decrypt it first, with openssl pkey -in FILE";
 pub(super) const NO_PRIVATE_KEY: &str =
     "it has no line -----BEGIN … PRIVATE KEY-----; pass a private key in PEM";
@@ -45,6 +46,10 @@ pub fn private_key_der(text: &[u8]) -> Result<PrivateKeyDer<'static>, &'static s
 
 /// The sections of a text, with one line break after each BEGIN line, each body and each END line, and no others.
 fn canonical(text: &[u8]) -> Result<Zeroizing<String>, &'static str> {
+    // A sequence of DER that is longer than 127 bytes, as every key is.
+    if text.starts_with(&[0x30, 0x81]) || text.starts_with(&[0x30, 0x82]) {
+        return Err(DER);
+    }
     // Without a byte order mark, UTF-16 has a NUL in every ASCII character.
     if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") || text.contains(&0) {
         return Err(UTF_16);
