@@ -1,6 +1,8 @@
 //! Reading an `http` or `https` address as a configuration writes it: parsed once, and refused where two readers could
 //! take it for different addresses.
 
+use crate::path::CanonicalPath;
+
 /// An absolute address, taken apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Address<'a> {
@@ -90,6 +92,12 @@ pub(crate) fn check_key_address(text: &str) -> Result<(), &'static str> {
 
 /// Whether browsers can be sent to an address: `/path` on the same site, or `https://host…`.
 pub(crate) fn check_login(text: &str) -> Result<(), &'static str> {
+    if text
+        .replace("{url}", "")
+        .contains(['{', '}', '<', '>', '"', '`', '|', '^'])
+    {
+        return Err("holds a character that no address has; the only placeholder is {url}");
+    }
     if !text.starts_with('/') {
         let address = Address::parse(text)?;
         if !address.is_https {
@@ -102,7 +110,10 @@ pub(crate) fn check_login(text: &str) -> Result<(), &'static str> {
             "begins with two slashes, which lead to another host; write https:// before it",
         );
     }
-    // A placeholder of a path on this site: parsed as what a browser makes of it.
+    let path = text.split(['?', '#']).next().unwrap_or_default();
+    if CanonicalPath::parse(path).is_err() {
+        return Err("has a path that can be read in two ways, and would be refused");
+    }
     Address::parse(&format!("https://host{text}")).map(|_| ())
 }
 
@@ -183,6 +194,10 @@ mod tests {
             ("https:///x", false),
             ("http://login.example.com/", false),
             ("/a b", false),
+            ("/a/../login?to={url}", false),
+            ("/sign+in", false),
+            ("/login//start", false),
+            ("/login?to={uri}", false),
             ("/a\r\nset-cookie: x=1", false),
             ("/é", false),
             ("login", false),

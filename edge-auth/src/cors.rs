@@ -46,7 +46,10 @@ impl CorsPolicy {
             fault("cors.methods".to_owned(), "name at least one method");
         }
         for (idx, method) in cors.methods.iter().enumerate() {
-            if !is_token(method) || method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+            if method == "*"
+                || !is_token(method)
+                || method.bytes().any(|byte| byte.is_ascii_lowercase())
+            {
                 let message = "is not a method; methods are upper-case words";
                 fault(format!("cors.methods[{idx}]"), message);
             }

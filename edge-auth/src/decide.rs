@@ -21,6 +21,9 @@ use crate::session::{NoSession, SessionSigner, SessionToken};
 use crate::token;
 use crate::verify::{IssuerNames, NeedKeys, Rejection, Unverified, Verdict, Verifier};
 
+/// The longest address that `CloudFront` takes: a browser would come back with nothing from a longer one.
+const MAX_LOCATION_BYTES: usize = 8192;
+
 /// The least secret that owners are made with: as long as the hash.
 const MIN_OWNER_SECRET_BYTES: usize = 32;
 
@@ -128,6 +131,12 @@ impl Authorizer {
             faults.push(Fault::new(
                 "token.from",
                 format!("sessions come in a cookie: add \"cookie:{SESSION_COOKIE}\""),
+            ));
+        }
+        if config.session.is_some() && config.token_sources.first() == Some(&cookie) {
+            faults.push(Fault::new(
+                "token.from",
+                format!("a provider's token must come before \"cookie:{SESSION_COOKIE}\", or nobody who has a session could renew it: put \"authorization\" first"),
             ));
         }
         if let Some(login) = &config.login
@@ -314,7 +323,9 @@ impl Authorizer {
     fn login_location(&self, request: &Request<'_>, denied: &Denied) -> Option<String> {
         let login = self.login.as_ref()?;
         // A login page that is itself behind us would be sent to itself.
-        let is_login = login.split(['?', '#']).next() == Some(request.uri);
+        let login_path = login.split(['?', '#']).next().unwrap_or_default();
+        let is_login = CanonicalPath::parse(login_path)
+            .is_ok_and(|login| CanonicalPath::parse(request.uri) == Ok(login));
         if !denied.is_resolved_by_sign_in
             || is_login
             || request.method != "GET"
@@ -326,12 +337,16 @@ impl Authorizer {
         // was refused, which would only be refused again.
         let querystring = without_parameters(request.querystring, &self.token_sources);
         let querystring = querystring.as_deref().unwrap_or(request.querystring);
-        let mut back = request.uri.to_owned();
-        if !querystring.is_empty() {
-            back.push('?');
-            back.push_str(querystring);
-        }
-        Some(login.replace("{url}", &percent_encode(&back)))
+        let to = |back: &str| login.replace("{url}", &percent_encode(back));
+        let with_query = match querystring {
+            "" => to(request.uri),
+            query => to(&format!("{}?{query}", request.uri)),
+        };
+        // Encoded, an address takes up to three times as much, and CloudFront takes no longer ones than this.
+        let candidates = [with_query, to(request.uri)];
+        candidates
+            .into_iter()
+            .find(|location| location.len() <= MAX_LOCATION_BYTES)
     }
 }
 
@@ -397,7 +412,7 @@ impl TokenSource {
 }
 
 /// Headers that cannot carry a token: they have a meaning of their own, or `CloudFront` keeps them from functions.
-const OTHER_USES: [&str; 24] = [
+const OTHER_USES: [&str; 25] = [
     "accept",
     "authorization",
     "cache-control",
@@ -412,7 +427,6 @@ const OTHER_USES: [&str; 24] = [
     "if-none-match",
     "keep-alive",
     "origin",
-    "proxy-authorization",
     "range",
     "referer",
     "te",
@@ -421,6 +435,8 @@ const OTHER_USES: [&str; 24] = [
     "upgrade",
     "user-agent",
     "via",
+    "x-cache",
+    "x-forwarded-proto",
     "x-real-ip",
 ];
 
@@ -450,7 +466,8 @@ fn source_fault(source: &TokenSource, earlier: &[TokenSource]) -> Option<&'stati
         TokenSource::Header(name)
             if OTHER_USES.contains(&name.as_str())
                 || [
-                    "x-amz-cf-",
+                    "proxy-",
+                    "x-amz-",
                     "x-amzn-",
                     "x-edge-",
                     "x-accel-",

@@ -11,12 +11,40 @@ use crate::identity::{Owner, OwnerNames, SUBJECT};
 use crate::keys::KeySet;
 use crate::refusal::Refusal;
 use crate::requirements;
-use crate::session::SESSION_ISSUER;
+use crate::session::{self, SESSION_ISSUER};
 
 use serde_json::Value;
 
 /// Claims that people, or those who administer their accounts, can change: no owner may depend on them.
-const CHANGEABLE: [&str; 4] = ["email", "preferred_username", "unique_name", "upn"];
+const CHANGEABLE: [&str; 9] = [
+    "email",
+    "family_name",
+    "given_name",
+    "name",
+    "nickname",
+    "phone_number",
+    "preferred_username",
+    "unique_name",
+    "upn",
+];
+
+/// Claims that say something about a token, a client or a tenant: an owner made of one would be shared, or new each time.
+const NOBODYS: [&str; 14] = [
+    "aud",
+    "auth_time",
+    "azp",
+    "client_id",
+    "exp",
+    "iat",
+    "iss",
+    "jti",
+    "nbf",
+    "nonce",
+    "scope",
+    "scp",
+    "sid",
+    "tid",
+];
 
 /// The claims that verification reads of every token.
 #[derive(Clone, Copy)]
@@ -142,7 +170,17 @@ impl IssuerBlock {
         });
         let subject = match ClaimPath::parse(issuer.subject.as_deref().unwrap_or(SUBJECT)) {
             Ok(path) => {
-                if CHANGEABLE.contains(&path.last_member()) {
+                let member = path.last_member().to_ascii_lowercase();
+                if NOBODYS.contains(&member.as_str()) {
+                    fault(
+                        "subject",
+                        format!(
+                            "{} does not identify a person; use a claim such as sub or oid",
+                            path.last_member()
+                        ),
+                    );
+                }
+                if CHANGEABLE.contains(&member.as_str()) {
                     fault(
                         "subject",
                         format!(
@@ -472,6 +510,24 @@ fn check_alone(issuer: &Issuer, fault: &mut dyn FnMut(&str, &str)) {
     if issuer.issuer.chars().any(char::is_control) {
         fault("issuer", "holds a control character");
     }
+    if issuer
+        .issuer
+        .replace(TENANT_PLACEHOLDER, "")
+        .contains(['{', '}'])
+    {
+        fault(
+            "issuer",
+            "holds a brace; the only placeholder is {tenantid}",
+        );
+    }
+    if let Some(published) = &issuer.published
+        && published.url.contains(['{', '}'])
+    {
+        fault(
+            "jwks.url",
+            "holds a brace, and no placeholder is filled in there; name the address for all tenants",
+        );
+    }
     if issuer.issuer == SESSION_ISSUER {
         fault(
             "issuer",
@@ -492,6 +548,12 @@ fn check_alone(issuer: &Issuer, fault: &mut dyn FnMut(&str, &str)) {
         (Some(Tenants::OneOf(ids)), _) if ids.is_empty() || ids.iter().any(String::is_empty) => {
             fault("tenants", "name at least one tenant, or write \"any\"");
         }
+        (Some(Tenants::OneOf(ids)), _) if ids.iter().any(|id| id == "any") => {
+            fault(
+                "tenants",
+                "write \"any\" without brackets to accept every tenant",
+            );
+        }
         (Some(Tenants::OneOf(ids)), _) if !ids.iter().all(|id| is_tenant_id(id)) => fault(
             "tenants",
             "holds a text that no `tid` is; write ids in lower case, such as 11111111-2222-4333-8444-555555555555",
@@ -507,13 +569,23 @@ fn check_alone(issuer: &Issuer, fault: &mut dyn FnMut(&str, &str)) {
             );
         } else if names.iter().any(String::is_empty) {
             fault("audiences", "holds an empty text");
+        } else if names.iter().any(|name| name == "any") {
+            fault(
+                "audiences",
+                "write \"any\" without brackets to skip the check",
+            );
         }
     }
     if issuer.algorithms.is_empty() {
         fault("algorithms", "name at least one algorithm");
     }
-    if issuer.typ.as_deref() == Some("") {
-        fault("typ", "is empty; remove it to accept any");
+    match issuer.typ.as_deref() {
+        Some("") => fault("typ", "is empty; remove it to accept any"),
+        Some(typ) if typ.chars().any(char::is_control) => {
+            fault("typ", "holds a control character");
+        }
+        Some(typ) if media_type(typ) == session::TYP => fault("typ", "is reserved for sessions"),
+        _ => {}
     }
 }
 
@@ -541,6 +613,8 @@ fn check_name(
     };
     if name.is_empty() {
         fault("name", "is empty");
+    } else if name == "any" {
+        fault("name", "\"any\" means every issuer; choose another word");
     } else if name.contains("://") || name.chars().any(char::is_control) {
         fault("name", "is a word of your own, not an address");
     }

@@ -428,6 +428,9 @@ fn rsa_key(
     if bit_length(exponent) < 2 {
         return Err("its RSA exponent is less than 2".to_owned());
     }
+    if exponent.last().is_some_and(|last| last % 2 == 0) {
+        return Err("its RSA exponent is even, which no RSA key has".to_owned());
+    }
     if roca::is_suspect(modulus) {
         return Err(
             "its RSA modulus was made by a generator whose keys can be factored (CVE-2017-15361)"

@@ -23,7 +23,7 @@ use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use crate::claims::{ClaimId, ClaimPlan, ClaimSet};
-use crate::config::{Algorithm, Fault, Session, SessionKey, SessionKeyMaterial};
+use crate::config::{Algorithm, Fault, Issuer, Secrets, Session, SessionKey, SessionKeyMaterial};
 use crate::identity::Owner;
 use crate::keys::{KeySet, Material};
 use crate::refusal::Refusal;
@@ -157,12 +157,13 @@ pub(crate) struct VerifiedSession {
 
 impl Sessions {
     /// Reads the keys, and reports every fault of the configuration.
-    pub(crate) fn new(session: &Session, faults: &mut Vec<Fault>) -> Self {
+    pub(crate) fn new(session: &Session, issuers: &[Issuer], faults: &mut Vec<Fault>) -> Self {
         if session.lifetime_seconds == 0 || session.lifetime_seconds > MAX_LIFETIME_SECONDS {
             let message = "a session lasts at least a second and at most 12h";
             faults.push(Fault::new("session.lifetime", message));
         }
         check_keys(&session.keys, faults);
+        check_shared(&session.keys, issuers, faults);
         let mut plan = ClaimPlan::default();
         let claims = SessionClaims {
             iss: plan.read("iss"),
@@ -263,6 +264,23 @@ fn owner_claim(claims: &ClaimSet, id: ClaimId) -> Result<Option<Owner>, Refusal>
     }
 }
 
+/// A secret that an issuer has, too, would let it make sessions of any other issuer's tokens.
+fn check_shared(keys: &[SessionKey], issuers: &[Issuer], faults: &mut Vec<Fault>) {
+    let secrets = issuers.iter().filter_map(|issuer| issuer.secrets.as_ref());
+    let shared: Vec<&Value> = secrets
+        .filter_map(|Secrets(set)| set["keys"].as_array())
+        .flatten()
+        .map(|key| &key["k"])
+        .collect();
+    for (idx, key) in keys.iter().enumerate() {
+        if shared.contains(&&key.jwk()["k"]) && key.algorithm() == Algorithm::HS256 {
+            let message =
+                "an issuer has the same secret, and could make sessions; give each its own";
+            faults.push(Fault::new(format!("session.keys[{idx}]"), message));
+        }
+    }
+}
+
 /// What is wrong with the keys, each and beside the others.
 fn check_keys(keys: &[SessionKey], faults: &mut Vec<Fault>) {
     if keys.is_empty() {
@@ -274,6 +292,10 @@ fn check_keys(keys: &[SessionKey], faults: &mut Vec<Fault>) {
         };
         if key.kid.is_empty() {
             fault(".kid", "is empty; a session names its key".to_owned());
+        } else if key.kid.len() > 128 || !key.kid.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let message =
+                "is in every session's header; use at most 128 printable ASCII characters";
+            fault(".kid", message.to_owned());
         }
         let set = json!({ "keys": [key.jwk()] });
         let algorithm = key.algorithm();

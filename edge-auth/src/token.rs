@@ -90,7 +90,10 @@ pub(crate) fn find<'a>(
 ) -> Result<Option<(&'a str, usize)>, Refusal> {
     for (idx, source) in sources.iter().enumerate() {
         let token = match source {
-            TokenSource::Authorization => only(request.authorization.iter().filter_map(bearer)),
+            TokenSource::Authorization => {
+                let tokens = request.authorization.iter().filter_map(bearer);
+                only(tokens.filter(|token| !token.is_empty()))
+            }
             TokenSource::Cookie(name) => only_one_text(cookies(&request.cookie, name)),
             TokenSource::Query(name) => {
                 only(parameters(request.querystring, name).filter(|value| !value.is_empty()))
@@ -248,6 +251,13 @@ mod tests {
             (vec![("authorization", "Bearer a.b.c")], Ok(Some("a.b.c"))),
             (vec![("authorization", "bearer  a.b.c ")], Ok(Some("a.b.c"))),
             (vec![("authorization", "Basic YTpi")], Ok(None)),
+            (
+                vec![
+                    ("authorization", "Bearer "),
+                    ("cookie", "__Host-gatepost=a.b.c"),
+                ],
+                Ok(Some("a.b.c")),
+            ),
             (
                 vec![("cookie", "x=1; __Host-gatepost=a.b.c; y=2")],
                 Ok(Some("a.b.c")),

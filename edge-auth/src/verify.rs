@@ -96,7 +96,7 @@ impl Verifier {
         let sessions = config
             .session
             .as_ref()
-            .map(|session| Sessions::new(session, faults));
+            .map(|session| Sessions::new(session, &config.issuers, faults));
         Self {
             blocks,
             rings,

@@ -46,6 +46,9 @@ pub(crate) fn secret_bytes(file: &Path) -> Result<Vec<u8>, String> {
                 .to_owned(),
         );
     }
+    if let Some(what) = not_a_secret(&bytes) {
+        return Err(what.to_owned());
+    }
     let without_break = bytes
         .strip_suffix(b"\r\n")
         .or_else(|| bytes.strip_suffix(b"\n"))
@@ -58,6 +61,18 @@ pub(crate) fn secret_bytes(file: &Path) -> Result<Vec<u8>, String> {
         return Err("it is empty; write the secret into it".to_owned());
     }
     Ok(bytes)
+}
+
+/// What a text is that nobody means to share as a secret: a key of the other kind is easily named in its place, and a
+/// public one is known to everybody.
+pub(crate) fn not_a_secret(bytes: &[u8]) -> Option<&'static str> {
+    let text = str::from_utf8(bytes).ok()?.trim();
+    if text.contains("-----BEGIN ") {
+        return Some("it is a key in PEM, not a secret; openssl rand -hex 32 makes a secret");
+    }
+    let json: Value = serde_json::from_str(text).ok()?;
+    let is_jwk = json.get("kty").is_some() || json.get("keys").is_some();
+    is_jwk.then_some("it is a JWK or a JWK Set, not a secret; openssl rand -hex 32 makes a secret")
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, String> {
@@ -179,6 +194,14 @@ mod tests {
             (&big, is_utf_16),
             (&[b"\xff\xfe", &little[..]].concat(), is_utf_16),
             (&[b"\xfe\xff", &big[..]].concat(), is_utf_16),
+            (
+                b"-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n",
+                "it is a key in PEM, not a secret; openssl rand -hex 32 makes a secret",
+            ),
+            (
+                b"{\"keys\": []}",
+                "it is a JWK or a JWK Set, not a secret; openssl rand -hex 32 makes a secret",
+            ),
         ] {
             let refused = with_file(content, secret_bytes);
             let content = content.escape_ascii();

@@ -143,7 +143,8 @@ impl CompiledRule {
                 if scopes.is_empty() {
                     fault("scopes", "name at least one scope".to_owned());
                 }
-                if scopes.iter().any(|s| s.is_empty() || s.contains(' ')) {
+                let is_odd = |c: char| c.is_whitespace() || c.is_control();
+                if scopes.iter().any(|s| s.is_empty() || s.contains(is_odd)) {
                     fault("scopes", "a scope is one word without spaces".to_owned());
                 }
                 let named = ["scope", "scp"];

@@ -4,8 +4,8 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use data_encoding::BASE64URL_NOPAD;
 use edge_auth::config::{
-    Access, Audiences, ClaimRequirement, ClaimValue, Rule, Session, SessionKey, SessionKeyMaterial,
-    TokenSource,
+    Access, Algorithm, Audiences, ClaimRequirement, ClaimValue, Rule, Secrets, Session, SessionKey,
+    SessionKeyMaterial, TokenSource,
 };
 use edge_auth::{
     Authorizer, Config, Decision, Headers, MAX_SESSION_BYTES, NoSession, Owner, Request,
@@ -559,10 +559,28 @@ fn faults_of_the_configuration() {
         let found = faults(&move |config| config.session.as_mut().unwrap().keys.clone_from(&keys));
         assert_eq!(found, expected);
     }
-    assert_eq!(
-        faults(&|config| config.token_sources = vec![TokenSource::Authorization]),
-        ["token.from"]
-    );
+    let cookie = || TokenSource::Cookie(SESSION_COOKIE.to_owned());
+    for (from, expected) in [
+        (vec![TokenSource::Authorization], vec!["token.from"]),
+        (
+            vec![cookie(), TokenSource::Authorization],
+            vec!["token.from"],
+        ),
+        (vec![cookie()], vec!["token.from"]),
+        (vec![TokenSource::Authorization, cookie()], vec![]),
+    ] {
+        let found = faults(&move |config| config.token_sources.clone_from(&from));
+        assert_eq!(found, expected);
+    }
+    // An issuer that has the secret could make sessions.
+    let shared = faults(&|config| {
+        config.issuers[0].algorithms = vec![Algorithm::HS256];
+        config.issuers[0].jwks = None;
+        config.issuers[0].secrets = Some(Secrets(json!({"keys": [
+            {"kty": "oct", "k": BASE64URL_NOPAD.encode(format!("{:-<32}", "a").as_bytes())},
+        ]})));
+    });
+    assert_eq!(shared, ["session.keys[0]"]);
     assert_eq!(
         faults(&|config| config.issuers[0].issuer = SESSION_ISSUER.to_owned()),
         ["issuers[0].issuer"]

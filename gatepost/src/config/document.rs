@@ -193,6 +193,13 @@ impl<'a> Section<'a> {
     pub(crate) fn claim_requirements(&self) -> RequiredClaims {
         const WANTED: &str = "text, number or truth value";
         let mut claims = RequiredClaims::new();
+        if self.table.is_empty() {
+            // Whoever writes it means to ask for something, and nothing would be asked.
+            self.notes.fault(
+                &self.path,
+                "names no claim; name one, or leave the section out",
+            );
+        }
         for name in self.table.keys() {
             let name = name.get_ref().as_ref();
             let value = self.get(name);

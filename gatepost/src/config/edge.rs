@@ -272,7 +272,14 @@ fn read_secret(section: &Section<'_>, folder: &Path) -> Option<Vec<u8>> {
                 };
                 section.fault("env", &format!("the variable {name} {reason}"));
             })
-            .ok(),
+            .ok()
+            .filter(|secret| match text_file::not_a_secret(secret) {
+                None => true,
+                Some(reason) => {
+                    section.fault("env", &format!("the variable {name}: {reason}"));
+                    false
+                }
+            }),
         _ => {
             section.fault("file", "name one place of the secret: a `file` or an `env`");
             None
@@ -372,10 +379,17 @@ fn read_rule(section: &Section<'_>) -> Rule {
             Access::Authenticated
         }
     };
+    let methods = section.texts("methods");
+    if methods.as_ref().is_some_and(Vec::is_empty) {
+        section.fault(
+            "methods",
+            "name at least one method, or leave it out for GET and HEAD",
+        );
+    }
     Rule {
         path,
         access,
-        methods: section.texts("methods").unwrap_or_default(),
+        methods: methods.unwrap_or_default(),
         claims: claims.unwrap_or_default(),
         issuers,
     }

@@ -154,7 +154,11 @@ impl Config {
             if let Err(faults) = edge_auth::Authorizer::new(&config.edge) {
                 // What was not understood is not there to be checked: one fault a key is enough.
                 let known = notes.keys();
-                let is_new = |key: &str| !known.iter().any(|faulty| faulty.starts_with(key));
+                let is_within = |faulty: &str, key: &str| {
+                    let rest = faulty.strip_prefix(key);
+                    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+                };
+                let is_new = |key: &str| !known.iter().any(|faulty| is_within(faulty, key));
                 for fault in &faults {
                     let key = edge::session_key_name(&fault.key, config.edge.session.as_ref());
                     // Keys that could not be read would shift the places of the others.

@@ -265,7 +265,12 @@ fn with_dev_identity(
     }
     let has_none = config.session.is_none() || lacks_private_half;
     if has_none && config.token_sources.contains(&cookie) {
-        config.session = Some(data_dir.session()?);
+        let configured = config.session.map(|session| session.lifetime_seconds);
+        let own = data_dir.session()?;
+        config.session = Some(Session {
+            lifetime_seconds: configured.unwrap_or(own.lifetime_seconds),
+            ..own
+        });
     }
     Ok(config)
 }
