@@ -128,7 +128,9 @@ function forward(request, owner) {
     if (name.charCodeAt(0) === 0x78 /* x */ && name.startsWith(OWN_HEADERS)) delete headers[name];
   }
   for (const name of tokenHeaders) {
-    if (headers[name] !== undefined) delete headers[name];
+    // Lambda sends the request on as JSON, where what is undefined is not. To delete it would turn the object into a
+    // dictionary, which costs a quarter of a decision on a token that was seen before.
+    if (headers[name] !== undefined) headers[name] = undefined;
   }
   if (owner !== '') headers[OWNER_HEADER] = [{ key: OWNER_HEADER, value: owner }];
   return request;

@@ -1,7 +1,7 @@
 //! From a token to a viewer: the signature first, then every claim that says for whom and when it is.
 //!
 //! AWS-LC checks the signature, with a key that was parsed when it was configured or fetched. What a token must be
-//! besides is decided here and in [`issuers`](crate::issuers). A token that was decided on before is known by its whole
+//! besides is decided here and in [`issuers`]. A token that was decided on before is known by its whole
 //! text.
 
 use std::sync::Arc;

@@ -40,7 +40,7 @@ function verifierOf(jwk, caching) {
     allowedIss: ISSUER,
     allowedAud: AUDIENCE,
     // Without this a claim that is missing is a claim that is not checked.
-    requiredClaims: ['iss', 'sub', 'aud', 'exp'],
+    requiredClaims: ['iss', 'aud', 'exp'],
     ...caching,
   });
 }
