@@ -1,8 +1,7 @@
 //! From a token to a viewer: the signature first, then every claim that says for whom and when it is.
 //!
 //! AWS-LC checks the signature, with a key that was parsed when it was configured or fetched. What a token must be
-//! besides is decided here and in [`issuers`]. A token that was decided on before is known by its whole
-//! text.
+//! besides is decided here and in [`issuers`]. A token that was decided on before is known by its whole text.
 
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use serde_json::Value;
 
 use crate::claims::{ClaimId, ClaimPlan, ClaimSet};
 use crate::config::{Algorithm, Config, Fault, Issuer, PublishedKeys};
-use crate::identity::{OwnerNames, Viewer};
+use crate::identity::{Owner, OwnerNames, Viewer};
 pub(crate) use crate::issuers::IssuerNames;
 use crate::issuers::{self, IssuerBlock, StandardClaims};
 use crate::key_ring::{KeyRing, RingSettings, Search};
@@ -190,10 +189,7 @@ impl Verifier {
         block
             .check_claims(&claims, &self.standard, &self.plan)
             .map_err(rejected)?;
-        let subject = block.subject(&claims, &self.plan).map_err(rejected)?;
-        let owner = subject
-            .as_ref()
-            .map(|subject| block.owner(&self.owners, &iss, subject, &self.plan));
+        let (subject, owner) = self.person(block, &iss, &claims).map_err(rejected)?;
         let viewer = Viewer {
             issuer: iss,
             subject,
@@ -316,6 +312,20 @@ impl Verifier {
         Ok((exp, nbf))
     }
 
+    /// The subject that a token names, and the owner that it is; neither where it names none.
+    fn person(
+        &self,
+        block: &IssuerBlock,
+        iss: &str,
+        claims: &ClaimSet,
+    ) -> Result<(Option<String>, Option<Owner>), Refusal> {
+        let subject = block.subject(claims, &self.plan)?;
+        let owner = subject
+            .as_ref()
+            .map(|subject| block.owner(&self.owners, iss, subject, &self.plan));
+        Ok((subject, owner))
+    }
+
     /// A session is held against the block that accepted its token as that block is configured now.
     fn verify_session(
         &self,
@@ -362,10 +372,7 @@ impl Verifier {
         }
         let iss = claims.get(self.standard.iss).and_then(Value::as_str);
         let iss = iss.unwrap_or_default().to_owned();
-        let subject = block.subject(&claims, &self.plan).map_err(of_block)?;
-        let owner = subject
-            .as_ref()
-            .map(|subject| block.owner(&self.owners, &iss, subject, &self.plan));
+        let (subject, owner) = self.person(block, &iss, &claims).map_err(of_block)?;
         // Other runtimes trust the owner that a session carries. Here a configuration that names owners in another way
         // takes effect at once.
         if owner != verified.owner {
