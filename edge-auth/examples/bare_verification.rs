@@ -1,4 +1,4 @@
-//! What AWS-LC alone takes to verify tokens, with keys that are parsed once: the floor under every authorizer.
+//! What AWS-LC alone takes to verify tokens, with keys that are parsed once: the floor under this authorizer.
 //!
 //! `cargo xtask bench edge` runs it beside the handlers. It is told the file of a JWK Set; each batch on its standard input
 //! is one token a line and an empty line, and is answered with the microseconds a signature.
