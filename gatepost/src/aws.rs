@@ -65,6 +65,26 @@ pub(crate) async fn identify() -> anyhow::Result<Identity> {
     })
 }
 
+/// Connects to S3 and SQS: at an endpoint, or on AWS.
+pub(crate) async fn connect_both(
+    endpoint: Option<&str>,
+) -> anyhow::Result<(Client, aws_sdk_sqs::Client)> {
+    let identity = identify().await?;
+    let mut aws = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(
+            identity.region.unwrap_or_else(|| REGION.to_owned()),
+        ))
+        .credentials_provider(identity.credentials);
+    if let Some(endpoint) = endpoint {
+        aws = aws.endpoint_url(endpoint);
+    }
+    let aws = aws.load().await;
+    let s3 = Builder::from(&aws)
+        .force_path_style(endpoint.is_some())
+        .build();
+    Ok((Client::from_conf(s3), aws_sdk_sqs::Client::new(&aws)))
+}
+
 /// Connects to an S3 elsewhere.
 pub(crate) async fn connect(endpoint: &str) -> anyhow::Result<Connection> {
     let identity = identify().await?;

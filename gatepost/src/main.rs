@@ -13,6 +13,7 @@ mod queue;
 mod replay;
 mod sign;
 mod stop;
+mod sweep;
 mod text_file;
 mod thumbnail;
 mod token;
@@ -43,6 +44,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Sign an upload form, a URL, or CloudFront's URLs and cookies
     Sign(sign::SignArgs),
+    /// Announce uploads without a manifest again, and complete interrupted deletions
+    Sweep(sweep::SweepArgs),
     /// Make thumbnails of files on this machine as the processor does of uploads
     Thumbnail(thumbnail::ThumbnailArgs),
     /// Print a token of the development issuer
@@ -59,6 +62,7 @@ async fn main() -> ExitCode {
         Command::Package(args) => package::run(&args).await,
         Command::Replay(args) => return or_two(replay::run(args).await),
         Command::Sign(args) => sign::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Sweep(args) => return or_two(sweep::run(args).await),
         Command::Thumbnail(args) => return or_two(thumbnail::run(&args)),
         Command::Token(args) => token::run(args).map(|()| ExitCode::SUCCESS),
     };
@@ -85,6 +89,7 @@ fn start_log(command: &Command) {
     let default = match command {
         // s3s reports every refused request as an error of its own.
         Command::Dev(_) => "gatepost=info,signing_api=info,upload_processor=info,s3s=off,warn",
+        Command::Sweep(_) => "upload_processor=warn,error",
         _ => "s3s=off,upload_processor=error,error",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));

@@ -1,7 +1,7 @@
 //! SQS on this machine: a queue in a folder, one file a message, that outlives the process.
 //!
 //! What SQS promises and a consumer relies on holds here too: a message is kept until it is deleted, it is hidden
-//! while somebody works on it, it comes again when that fails, and after five receives it is moved to a dead-letter
+//! while somebody works on it, it comes again when that fails, and after [`MAX_RECEIVES`] it is moved to a dead-letter
 //! folder that can be looked at. A message that was in flight when the process ended is visible at the next start.
 
 use std::collections::BTreeMap;
@@ -13,9 +13,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
-
-/// How often a message is handed out before it is given up: `maxReceiveCount` of the redrive policy.
-pub(crate) const MAX_RECEIVES: u32 = 5;
+use upload_processor::retry::MAX_RECEIVES;
 
 /// A message as it is kept on disk.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -120,12 +118,25 @@ impl Queue {
         }
     }
 
-    /// Makes a message visible again after a while, or gives it up if it was received too often.
-    pub(crate) fn release(&self, message_id: &str, delay: Duration) -> io::Result<()> {
+    /// Makes a message visible again after a while, or gives it up if it was received too often. A receive that does not
+    /// count is taken back: the message was not to blame.
+    pub(crate) fn release(
+        &self,
+        message_id: &str,
+        delay: Duration,
+        counts: bool,
+    ) -> io::Result<()> {
         let mut messages = self.lock();
         let Some(entry) = messages.get_mut(message_id) else {
             return Ok(());
         };
+        if !counts {
+            entry.message.receive_count = entry.message.receive_count.saturating_sub(1);
+            write_whole(
+                &self.path(message_id),
+                &serde_json::to_vec_pretty(&entry.message)?,
+            )?;
+        }
         if entry.message.receive_count >= MAX_RECEIVES {
             tracing::error!(
                 message_id,
@@ -206,7 +217,7 @@ impl Queue {
         drop(messages);
         for message_id in given_up {
             // What was taken is worked on all the same.
-            if let Err(error) = self.release(&message_id, Duration::ZERO) {
+            if let Err(error) = self.release(&message_id, Duration::ZERO, true) {
                 tracing::error!(message_id, %error, "the message cannot be moved to the dead letters");
             }
         }
@@ -341,7 +352,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_five_receives_it_is_a_dead_letter() {
+    async fn after_its_last_receive_a_message_is_a_dead_letter() {
         let folder = tempfile::tempdir().unwrap();
         let queue = open(folder.path());
         queue.send("poison".to_owned()).await.unwrap();
@@ -349,7 +360,7 @@ mod tests {
             let received = queue.receive(10).await.unwrap();
             assert_eq!(received[0].receive_count, n);
             queue
-                .release(&received[0].message_id, Duration::ZERO)
+                .release(&received[0].message_id, Duration::ZERO, true)
                 .unwrap();
         }
         assert!(queue.lock().is_empty());
@@ -361,7 +372,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_that_ends_the_process_five_times_is_a_dead_letter() {
+    async fn a_message_that_always_ends_the_process_is_a_dead_letter() {
         let folder = tempfile::tempdir().unwrap();
         open(folder.path()).send("poison".to_owned()).await.unwrap();
         for _ in 0..MAX_RECEIVES {
@@ -371,5 +382,28 @@ mod tests {
         let nothing = tokio::time::timeout(Duration::from_millis(50), queue.receive(10)).await;
         assert!(nothing.is_err());
         assert_eq!(read_messages(&folder.path().join("dead")).unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_outage_makes_no_dead_letter() {
+        let folder = tempfile::tempdir().unwrap();
+        let queue = open(folder.path());
+        queue.send("photo".to_owned()).await.unwrap();
+        for _ in 0..10 * MAX_RECEIVES {
+            let received = queue.receive(10).await.unwrap();
+            assert_eq!(received[0].receive_count, 1);
+            queue
+                .release(&received[0].message_id, Duration::ZERO, false)
+                .unwrap();
+        }
+        // Also not at the next start, which counts what was in flight.
+        drop(queue);
+        let received = open(folder.path()).receive(10).await.unwrap();
+        assert_eq!(received[0].receive_count, 1);
+        assert!(
+            read_messages(&folder.path().join("dead"))
+                .unwrap()
+                .is_empty()
+        );
     }
 }

@@ -8,10 +8,12 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use media_contract::{Reason, Rendition, Source, Status};
 use serde::Serialize;
 use thumbnailer::inspect::Declared;
 use thumbnailer::thumbnail::{TIME_PER_IMAGE, Thumbnailed, thumbnail};
-use upload_processor::manifest::{Reason, Rendition, Source, Verdict};
+use upload_processor::published;
 
 use crate::config::Config;
 
@@ -82,7 +84,9 @@ pub(crate) fn run(args: &ThumbnailArgs) -> anyhow::Result<ExitCode> {
         }
         let line = Line::new(
             shown,
-            Verdict::new(&result, &format!("{}/", input.folder)),
+            published::status(&result, Timestamp::now(), |rendition| {
+                format!("{}/{}", input.folder, rendition.file_name)
+            }),
             micros,
         );
         if line.reason.is_none() {
@@ -175,12 +179,13 @@ fn write(folder: &Path, made: &Thumbnailed) -> anyhow::Result<()> {
 }
 
 impl Line {
-    fn new(file: String, verdict: Verdict, micros: u64) -> Self {
-        match verdict {
-            Verdict::Ready {
+    fn new(file: String, status: Status, micros: u64) -> Self {
+        match status {
+            Status::Ready {
                 source,
                 renditions,
                 placeholder,
+                ..
             } => Self {
                 file,
                 status: "ready",
@@ -190,10 +195,10 @@ impl Line {
                 placeholder: Some(placeholder),
                 micros,
             },
-            Verdict::Rejected { reason } => Self {
+            status => Self {
                 file,
-                status: "rejected",
-                reason: Some(reason),
+                status: status.name(),
+                reason: status.reason().cloned(),
                 source: None,
                 renditions: Vec::new(),
                 placeholder: None,

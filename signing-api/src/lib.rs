@@ -16,7 +16,6 @@ mod session;
 mod settings;
 mod signer;
 mod storage;
-pub mod upload_id;
 mod uploads;
 
 use std::sync::Arc;
@@ -27,6 +26,7 @@ use axum::middleware;
 use axum::routing::{any, delete, get, post};
 use edge_auth_host::HostedAuthorizer;
 use jiff::Timestamp;
+use media_store::MediaStore;
 
 pub use cloudfront::{
     CloudFront, CloudFrontError, Distribution, KEY_PAIR_ID_VARIABLE, PRIVATE_KEY_VARIABLE,
@@ -36,7 +36,6 @@ pub use edge_cache::EdgeCache;
 pub use problem::Problem;
 pub use settings::{PackedSettings, SESSION_KEY_VARIABLE, Settings};
 pub use signer::Signer;
-pub use upload_id::UploadId;
 
 /// What the API works with.
 #[derive(Clone)]
@@ -49,8 +48,8 @@ pub struct Api {
     pub cloudfront: Option<Arc<CloudFront>>,
     /// Is told of what was deleted; without it that may be answered from a cache for as long as it is fresh there.
     pub edge_cache: Option<Arc<dyn EdgeCache>>,
-    /// Reads the media bucket, sees whether an upload has arrived, and deletes both.
-    pub s3: aws_sdk_s3::Client,
+    /// Reads the media bucket, looks whether an upload has arrived, and deletes both.
+    pub store: MediaStore,
     /// The configuration.
     pub settings: Arc<Settings>,
     /// The time.

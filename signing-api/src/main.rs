@@ -12,6 +12,7 @@ use axum::response::Response;
 use edge_auth::Authorizer;
 use edge_auth_host::HostedAuthorizer;
 use jiff::Timestamp;
+use media_store::{Buckets, MediaStore};
 use signing_api::{
     Api, CloudFront, Distribution, PackedSettings, SESSION_KEY_VARIABLE, Signer, router,
 };
@@ -64,16 +65,17 @@ async fn main() -> anyhow::Result<()> {
     let s3 = aws_sdk_s3::config::Builder::from(&aws)
         .force_path_style(endpoint.is_some())
         .build();
-    let settings = packed.settings(
-        bucket(&variable("GATEPOST_UPLOAD_BUCKET")?)?,
-        bucket(&variable("GATEPOST_MEDIA_BUCKET")?)?,
-    );
+    let buckets = Buckets {
+        uploads: variable("GATEPOST_UPLOAD_BUCKET")?,
+        media: variable("GATEPOST_MEDIA_BUCKET")?,
+    };
+    let settings = packed.settings(bucket(&buckets.uploads)?, bucket(&buckets.media)?);
     let api = Api {
         authorizer: Arc::new(HostedAuthorizer::new(authorizer, Timestamp::now)?),
         signer: Arc::new(Signer::new(signer(&aws).await?)),
         cloudfront: CloudFront::from_variables(|name| std::env::var_os(name))?.map(Arc::new),
         edge_cache: None,
-        s3: aws_sdk_s3::Client::from_conf(s3),
+        store: MediaStore::new(aws_sdk_s3::Client::from_conf(s3), buckets),
         settings: Arc::new(settings),
         clock: Timestamp::now,
     };

@@ -1,25 +1,27 @@
-//! `GET /api/media`: the caller's finished media, newest first, page by page. `DELETE /api/media/{id}`: one of them
-//! less.
+//! `GET /api/media` lists the caller's finished media, newest first, page by page. `DELETE /api/media/{id}` deletes one
+//! upload.
 
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use futures::{StreamExt, stream};
-use jiff::SignedDuration;
+use media_contract::{Manifest, Status, UploadId, UploadKey};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::caller::CallingOwner;
-use crate::{Api, Problem, UploadId};
+use crate::uploads::upload_of;
+use crate::{Api, Problem};
 
-/// How many uploads a page looks at. Rejected ones are not listed, so a page may hold fewer.
-const PAGE: i32 = 24;
-/// How many manifests are fetched at a time.
+/// How many uploads one listing request returns.
+const LISTED_AT_ONCE: i32 = 24;
+/// A page is full when it has as many items; one more listing request may take it above.
+const FULL_PAGE: usize = 12;
+/// How many listing requests a page may take. Rejected uploads and tombstones are not listed: a page of an owner who
+/// deleted much would otherwise be empty.
+const MAX_LISTINGS: usize = 5;
+/// How many manifests are read at a time.
 const CONCURRENT_READS: usize = 8;
-
-/// How long after its form was made an upload without a manifest is being worked on, and not one that failed for good.
-const STILL_AT_WORK: SignedDuration = SignedDuration::from_hours(1);
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Paging {
@@ -28,9 +30,9 @@ pub(crate) struct Paging {
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Page {
-    items: Vec<Value>,
+    items: Vec<Manifest>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cursor: Option<String>,
+    cursor: Option<UploadId>,
 }
 
 /// Lists a page.
@@ -39,62 +41,71 @@ pub(crate) async fn list(
     CallingOwner(owner): CallingOwner,
     paging: Result<Query<Paging>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
-    let Query(paging) = paging.map_err(|_| Problem::InvalidParameter { name: "cursor" })?;
-    let cursor = paging.cursor.as_deref();
-    if cursor.is_some_and(|cursor| UploadId::parse(cursor).is_none()) {
-        return Err(Problem::InvalidParameter { name: "cursor" });
+    const INVALID: Problem = Problem::InvalidParameter { name: "cursor" };
+    let Query(paging) = paging.map_err(|_| INVALID)?;
+    let cursor = match &paging.cursor {
+        Some(text) => Some(UploadId::parse(text).ok_or(INVALID)?),
+        None => None,
+    };
+    let mut page = Page {
+        items: Vec::new(),
+        cursor,
+    };
+    for _ in 0..MAX_LISTINGS {
+        let (ids, next) = api
+            .media_ids(owner.as_str(), page.cursor, LISTED_AT_ONCE)
+            .await?;
+        page.items.extend(ready(&api, owner.as_str(), ids).await);
+        page.cursor = next;
+        if page.cursor.is_none() || page.items.len() >= FULL_PAGE {
+            break;
+        }
     }
-    let owner = owner.as_str();
-    let (ids, next) = api.media_ids(owner, cursor, PAGE).await?;
-    let reads: Vec<_> = ids.iter().map(|id| api.manifest(owner, id)).collect();
-    let manifests: Vec<_> = stream::iter(reads)
-        .buffered(CONCURRENT_READS)
-        .collect()
-        .await;
-    let items = ids
-        .iter()
-        .zip(manifests)
-        .filter_map(|(id, manifest)| {
-            manifest.unwrap_or_else(|problem| {
-                // One that cannot be read hides no other.
-                tracing::error!(owner, id, "a manifest cannot be listed: {problem}");
-                None
-            })
-        })
-        .filter(|manifest| manifest["status"] == "ready")
-        .collect();
-    Ok(Json(Page {
-        items,
-        cursor: next,
-    }))
+    Ok(Json(page))
 }
 
-/// Deletes what became of an upload: the original, the manifest, the renditions. What is not there is deleted already.
+/// The manifests of these uploads that have renditions, in the same order.
+async fn ready(api: &Api, owner: &str, ids: Vec<UploadId>) -> Vec<Manifest> {
+    let reads: Vec<_> = ids
+        .into_iter()
+        .map(|id| async move {
+            let owner = owner.to_owned();
+            let upload = UploadKey { owner, id };
+            match api.store.manifest(&upload).await {
+                Ok(found) => found.map(|found| found.manifest),
+                // One that cannot be read hides no other.
+                Err(error) => {
+                    tracing::error!(upload.owner, %id, %error, "a manifest cannot be listed");
+                    None
+                }
+            }
+        })
+        .collect();
+    stream::iter(reads)
+        .buffered(CONCURRENT_READS)
+        .filter_map(async |manifest| manifest)
+        .filter(|manifest| std::future::ready(matches!(manifest.status, Status::Ready { .. })))
+        .collect()
+        .await
+}
+
+/// Deletes an upload: its renditions and its original. A tombstone remains in the manifest's place, so that nothing that
+/// is still on its way, neither a worker nor the upload itself, brings it back. Deleting twice is the same as once.
 ///
-/// The original goes first, or it would be found without a manifest and processed again; then the manifest, so that
-/// nobody lists what is half gone; then the edge forgets it. Whoever was interrupted asks again.
+/// The original goes last: while it exists, an interrupted deletion is completed by its event or by a sweep.
 pub(crate) async fn delete(
     State(api): State<Api>,
     CallingOwner(owner): CallingOwner,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
-    let Path(id) = id.map_err(|_| Problem::NoSuchUpload)?;
-    let parsed = UploadId::parse(&id).ok_or(Problem::NoSuchUpload)?;
-    let owner = owner.as_str();
-    let age = (api.clock)().duration_since(parsed.made_at());
-    if age < STILL_AT_WORK
-        && !api.has_manifest(owner, &id).await?
-        && api.upload_arrived(owner, &id).await?
-    {
-        // Whoever works on it would publish it after it was deleted.
-        return Err(Problem::NotFinished);
-    }
-    api.delete_upload(owner, &id).await?;
-    api.delete_media(owner, &id).await?;
+    let upload = upload_of(&owner, id)?;
+    api.store.write_tombstone(&upload, (api.clock)()).await?;
+    api.store.remove_media(&upload).await?;
     if let Some(cache) = &api.edge_cache {
-        let forgotten = cache.forget(format!("/media/{owner}/{id}/")).await;
+        let forgotten = cache.forget(format!("/{}", upload.media_prefix())).await;
         forgotten.map_err(Problem::EdgeCache)?;
     }
-    tracing::info!(owner, id, "an upload was deleted");
+    api.store.remove_original(&upload).await?;
+    tracing::info!(upload.owner, id = %upload.id, "an upload was deleted");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -6,6 +6,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use edge_auth::{NoSession, Refusal};
+use media_store::StoreError;
 use serde_json::json;
 use thiserror::Error;
 
@@ -36,9 +37,6 @@ pub enum Problem {
     /// There is no such call.
     #[error("there is no such call")]
     NoSuchCall,
-    /// The upload is there, and not finished.
-    #[error("the upload is being worked on")]
-    NotFinished,
     /// The caller may not read what is to be shared, or what it is cannot be said.
     #[error("the caller may not read this: {}", .0.as_ref().map_or("it is not decided", Refusal::code))]
     NotReadable(Option<Refusal>),
@@ -56,7 +54,7 @@ pub enum Problem {
     Credentials(#[from] aws_credential_types::provider::error::CredentialsError),
     /// S3 does not answer as it should.
     #[error("S3: {0}")]
-    Storage(String),
+    Storage(#[from] StoreError),
     /// The cache at the edge does not forget what was deleted.
     #[error("the cache at the edge: {0}")]
     EdgeCache(String),
@@ -126,7 +124,6 @@ impl Problem {
                 S::UNSUPPORTED_MEDIA_TYPE,
                 "The body must be JSON.",
             ),
-            Self::NotFinished => ("not-finished", S::CONFLICT, "The upload is not finished."),
             Self::NotReadable(_) => ("not-readable", S::FORBIDDEN, "You may not read this."),
             Self::NoSession(NoSession::NotConfigured) => (
                 "not-configured",
@@ -176,7 +173,6 @@ impl Problem {
             Self::UnsupportedType { allowed } => {
                 format!("Files may be of type {}.", allowed.join(", "))
             }
-            Self::NotFinished => "It is being worked on; try again in a minute.".to_owned(),
             Self::NoOwner => "The access token has no subject, so it can own nothing.".to_owned(),
             Self::NoSession(NoSession::OfASession) => {
                 "Send a token of your identity provider to go on.".to_owned()

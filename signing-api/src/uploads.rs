@@ -7,14 +7,16 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use data_encoding::HEXLOWER;
+use edge_auth::Owner;
 use jiff::{SignedDuration, Timestamp};
+use media_contract::{Reason, Status, UploadId, UploadKey};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use url_signing::{Expiry, PostPolicy, SignedForm};
 
 use crate::body;
 use crate::caller::CallingOwner;
-use crate::{Api, Problem, UploadId};
+use crate::{Api, Problem};
 
 /// A longer name is cut: S3 keeps 2 KB of metadata in all.
 const MAX_FILENAME_BYTES: usize = 512;
@@ -22,6 +24,10 @@ const MAX_FILENAME_BYTES: usize = 512;
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 /// How long after its form's end an upload may still be on its way: a slow line, sent in time.
 const ARRIVAL_GRACE: SignedDuration = SignedDuration::from_mins(15);
+
+/// How long after its arrival an upload without a manifest counts as failed: longer than the queue tries its message.
+/// A worker that is killed each time writes no manifest.
+const MAX_PROCESSING: SignedDuration = SignedDuration::from_hours(1);
 
 /// What a caller wants to upload.
 #[derive(Debug, Deserialize)]
@@ -53,13 +59,21 @@ pub(crate) async fn create(
     let digest = check_intent(&api, &intent)?;
     let now = (api.clock)();
     let id = new_id(now)?;
-    let key = format!("uploads/{owner}/{id}");
+    let upload = UploadKey {
+        owner: owner.as_str().to_owned(),
+        id,
+    };
 
     // The size is exact: whoever says 3 KB cannot send 25 MB.
     let expiry = Expiry::within(api.settings.form_lifetime).clamp_to_credentials();
     let size = intent.size..=intent.size;
-    let mut policy = PostPolicy::new(&api.settings.upload_bucket, &key, size, expiry)?
-        .content_type(&intent.content_type)?;
+    let mut policy = PostPolicy::new(
+        &api.settings.upload_bucket,
+        &upload.original(),
+        size,
+        expiry,
+    )?
+    .content_type(&intent.content_type)?;
     if let Some((text, bytes)) = digest {
         policy = policy.sha256(bytes)?.metadata("sha256", &text)?;
     }
@@ -69,7 +83,7 @@ pub(crate) async fn create(
     let form = policy.sign(now, &api.signer.credentials().await?)?;
     tracing::info!(owner = %owner, %id, size = intent.size, "a form was handed out");
     let created = Created {
-        manifest: format!("/media/{owner}/{id}/manifest.json"),
+        manifest: format!("/{}", upload.manifest_key()),
         id: id.to_string(),
         form,
     };
@@ -82,26 +96,57 @@ pub(crate) async fn show(
     CallingOwner(owner): CallingOwner,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    let Path(id) = id.map_err(|_| Problem::NoSuchUpload)?;
-    let parsed = UploadId::parse(&id).ok_or(Problem::NoSuchUpload)?;
-    let owner = owner.as_str();
-    let Some(manifest) = api.manifest(owner, &id).await? else {
-        // Nobody keeps a list of forms. Until one made at the id's time has run out, its upload may arrive.
-        let (now, made_at) = ((api.clock)(), parsed.made_at());
-        let open_until = made_at.saturating_add(api.settings.form_lifetime + ARRIVAL_GRACE);
-        // An id of the future is not of our making, but for a clock that is a little ahead.
-        let is_of_the_past = made_at.duration_since(now) < CLOCK_SKEW;
-        let is_open = is_of_the_past && open_until.is_ok_and(|until| now < until);
-        if is_open || api.upload_arrived(owner, &id).await? {
-            return Ok(Json(json!({"id": id, "status": "pending"})).into_response());
-        }
-        return Err(Problem::NoSuchUpload);
+    let upload = upload_of(&owner, id)?;
+    let id = upload.id;
+    let Some(found) = api.store.manifest(&upload).await? else {
+        return Ok(Json(without_manifest(&api, &upload).await?).into_response());
     };
-    let answer = match manifest.get("status").and_then(|status| status.as_str()) {
-        Some("rejected") => json!({"id": id, "status": "rejected", "reason": manifest["reason"]}),
-        _ => json!({"id": id, "status": "ready", "manifest": manifest}),
+    let manifest = found.manifest;
+    let status = manifest.status.name();
+    let answer = match &manifest.status {
+        Status::Ready { .. } => json!({"id": id, "status": status, "manifest": manifest}),
+        Status::Rejected { reason, .. } | Status::Failed { reason, .. } => {
+            json!({"id": id, "status": status, "reason": reason})
+        }
+        Status::Deleted { .. } => json!({"id": id, "status": status}),
     };
     Ok(Json(answer).into_response())
+}
+
+/// The upload that a path names: the caller's own.
+pub(crate) fn upload_of(
+    owner: &Owner,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<UploadKey, Problem> {
+    let Path(id) = id.map_err(|_| Problem::NoSuchUpload)?;
+    Ok(UploadKey {
+        owner: owner.as_str().to_owned(),
+        id: UploadId::parse(&id).ok_or(Problem::NoSuchUpload)?,
+    })
+}
+
+/// The answer for an upload that has no manifest.
+async fn without_manifest(api: &Api, upload: &UploadKey) -> Result<Value, Problem> {
+    let (now, made_at) = ((api.clock)(), upload.id.made_at());
+    if let Some(arrived_at) = api.arrival(upload).await? {
+        if now.duration_since(arrived_at) > MAX_PROCESSING {
+            let reason = Reason {
+                code: "not_processed".to_owned(),
+                message: "This file has arrived, but it could not be processed. It is kept."
+                    .to_owned(),
+            };
+            return Ok(json!({"id": upload.id, "status": "failed", "reason": reason}));
+        }
+        return Ok(json!({"id": upload.id, "status": "pending"}));
+    }
+    // No list of forms is kept. Until a form made at the id's time has expired, its upload may arrive.
+    let open_until = made_at.saturating_add(api.settings.form_lifetime + ARRIVAL_GRACE);
+    // An id of the future was not made by this API, unless a clock is a little ahead.
+    let is_of_the_past = made_at.duration_since(now) < CLOCK_SKEW;
+    if is_of_the_past && open_until.is_ok_and(|until| now < until) {
+        return Ok(json!({"id": upload.id, "status": "pending"}));
+    }
+    Err(Problem::NoSuchUpload)
 }
 
 /// Checks an intent against the settings; gives the digest as text and bytes.

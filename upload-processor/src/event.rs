@@ -17,6 +17,17 @@ pub enum Invocation {
     Batch(Vec<Message>),
     /// An event without a queue, from S3, SNS or `EventBridge`: the bodies in it are answered for as one.
     Direct(Vec<String>),
+    /// An operator or a schedule wants the buckets looked through.
+    Sweep(SweepRequest),
+}
+
+/// What a sweep is to look for.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SweepRequest {
+    /// How long ago uploads may have arrived.
+    pub since: Option<jiff::SignedDuration>,
+    /// Whether uploads are announced again whose processing failed.
+    pub failed: bool,
 }
 
 /// A queue's message.
@@ -29,6 +40,12 @@ pub struct Message {
     /// What was sent.
     #[serde(default)]
     pub body: String,
+    /// How often it was received.
+    #[serde(default)]
+    pub receive_count: u32,
+    /// What its visibility timeout is changed with.
+    #[serde(default)]
+    pub receipt_handle: Option<String>,
 }
 
 /// A message's body, understood.
@@ -64,15 +81,6 @@ pub struct CreatedObject {
     pub is_threat: bool,
     /// The `ETag`, without quotation marks.
     pub etag: Option<String>,
-}
-
-/// A key of the form `uploads/{owner}/{id}`.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct UploadKey {
-    /// Whose upload it is.
-    pub owner: String,
-    /// The upload's id.
-    pub id: String,
 }
 
 #[derive(Deserialize)]
@@ -299,23 +307,6 @@ impl RawScan {
     }
 }
 
-impl UploadKey {
-    /// Reads an object's key, if it has the form that `signing-api` gives keys.
-    pub fn parse(key: &str) -> Option<Self> {
-        let (owner, id) = key.strip_prefix("uploads/")?.split_once('/')?;
-        let is_name = |text: &str| {
-            text.len() == 26
-                && text
-                    .bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-        };
-        (is_name(owner) && is_name(id)).then(|| Self {
-            owner: owner.to_owned(),
-            id: id.to_owned(),
-        })
-    }
-}
-
 /// Undoes the form encoding of keys in notifications: `+` is a space, `%XX` an octet.
 fn decode_form(text: &str) -> Option<String> {
     let mut decoded = Vec::with_capacity(text.len());
@@ -453,6 +444,8 @@ mod tests {
         let message = |id: &str, body: &str| Message {
             id: id.to_owned(),
             body: body.to_owned(),
+            receive_count: 0,
+            receipt_handle: None,
         };
         assert_eq!(
             batch,
@@ -473,21 +466,6 @@ mod tests {
             "7",
         ] {
             assert_eq!(parse(text), Ok(Invocation::Direct(vec![text.to_owned()])));
-        }
-    }
-
-    #[test]
-    fn only_keys_that_we_made_are_uploads() {
-        let name = "a".repeat(26);
-        assert!(UploadKey::parse(&format!("uploads/{name}/{name}")).is_some());
-        for key in [
-            format!("uploads/{name}"),
-            format!("uploads/{name}/{name}/x"),
-            format!("other/{name}/{name}"),
-            format!("uploads/../{name}"),
-            format!("uploads/{}/{name}", "A".repeat(26)),
-        ] {
-            assert_eq!(UploadKey::parse(&key), None, "{key}");
         }
     }
 

@@ -30,8 +30,18 @@ async fn main() -> anyhow::Result<()> {
         let bytes = megabytes * 1024 * 1024;
         processor = processor.with_memory(bytes.saturating_sub(RESERVED_BYTES));
     }
+    let sqs = aws_sdk_sqs::Client::new(&aws);
     if let Ok(queue_url) = variable("GATEPOST_OUTCOMES_QUEUE_URL") {
-        processor = processor.with_outcomes(aws_sdk_sqs::Client::new(&aws), queue_url);
+        processor = processor.with_outcomes(sqs.clone(), queue_url);
+    }
+    if let Ok(queue_url) = variable("GATEPOST_UPLOAD_QUEUE_URL") {
+        processor = processor.with_queue(sqs, queue_url);
+    }
+    if let Ok(text) = variable("GATEPOST_MAX_RECEIVES") {
+        let max_receives = text.parse().with_context(|| {
+            format!("GATEPOST_MAX_RECEIVES is {text:?}, and must be the queue's maxReceiveCount")
+        })?;
+        processor = processor.with_max_receives(max_receives);
     }
     match std::env::var("GATEPOST_MALWARE_SCAN").as_deref() {
         Ok("guardduty") => processor = processor.with_malware_scan(),

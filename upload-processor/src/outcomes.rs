@@ -9,9 +9,9 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::DisplayErrorContext;
 use serde::Serialize;
 
-use crate::event::UploadKey;
-use crate::manifest::{Manifest, Reason, Verdict};
-use crate::processor::Retry;
+use media_contract::{Manifest, Reason, UploadId, UploadKey};
+
+use crate::retry::{Cause, Retry};
 
 /// The queue.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ impl Timings {
 #[derive(Serialize)]
 struct Message<'a> {
     version: u32,
-    id: &'a str,
+    id: UploadId,
     owner: &'a str,
     status: &'static str,
     reason: Option<&'a Reason>,
@@ -64,28 +64,34 @@ impl Outcomes {
         manifest: &Manifest,
         timings: Option<Timings>,
     ) -> Result<(), Retry> {
-        let (status, reason) = match &manifest.result {
-            Verdict::Ready { .. } => ("ready", None),
-            Verdict::Rejected { reason } => ("rejected", Some(reason)),
-        };
+        let status = manifest.status.name();
         let message = Message {
             version: 1,
-            id: &upload.id,
+            id: upload.id,
             owner: &upload.owner,
             status,
-            reason,
+            reason: manifest.status.reason(),
             manifest: format!("/{}", upload.manifest_key()),
             timings,
         };
         let body = serde_json::to_string(&message)
             .map_err(|error| Retry::new("the outcome's message", &error))?;
-        self.sqs
+        let mut request = self
+            .sqs
             .send_message()
             .queue_url(&self.queue_url)
-            .message_body(body)
-            .send()
-            .await
-            .map_err(|error| Retry::new("sending the outcome", &DisplayErrorContext(error)))?;
+            .message_body(body);
+        // SQS requires this end of the name.
+        if self.queue_url.strip_suffix(".fifo").is_some() {
+            // One group per upload: its outcomes stay in order, and uploads do not wait for each other.
+            request = request
+                .message_group_id(upload.id.to_string())
+                .message_deduplication_id(format!("{}-{status}", upload.id));
+        }
+        request.send().await.map_err(|error| Retry {
+            reason: format!("sending the outcome: {}", DisplayErrorContext(error)),
+            cause: Cause::Outage,
+        })?;
         Ok(())
     }
 }

@@ -1,39 +1,31 @@
-//! The Lambda itself: a batch of messages in, and which of them are to be sent again; or an event without a queue.
+//! The Lambda itself: it takes a batch of messages and answers which of them failed. It also takes events that come
+//! without a queue, and sweeps.
 //!
-//! Every message ends one of two ways. What will never succeed is finished: an upload that is no image has its
-//! manifest, an event that is none of ours has its line in the log. What may succeed later fails, alone, and the
-//! queue sends it again. The manifest is the commit point: it is written last and only once, so a message that comes
-//! twice, late or after a crash ends in the same state.
+//! A message ends in one of two ways. What will never succeed is finished: an upload that is not a picture has its
+//! manifest. What may succeed later fails alone, and the queue delivers it again. The manifest is the commit point, so a
+//! message that comes twice, late or after a crash ends in the same state. What cannot be understood fails as well: it
+//! reaches the dead-letter queue, whose alarm an operator sees.
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use aws_sdk_s3::Client;
-use data_encoding::HEXLOWER;
-use futures::{StreamExt, TryStreamExt, stream};
+use aws_sdk_sqs::error::DisplayErrorContext;
+use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use lambda_runtime::LambdaEvent;
-use serde::{Deserialize, Serialize};
+use media_contract::{Manifest, UploadKey};
+use media_store::{Buckets, MediaStore};
 use serde_json::{Value, json};
-use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-use crate::budget::{Budget, Turn};
-use crate::claim;
-use crate::event::{CreatedObject, Invocation, Message, Notice, Record, UploadKey};
-use crate::manifest::{Manifest, Verdict};
-use crate::outcomes::{Outcomes, Timings};
-use crate::storage::{self, Scan, Written};
-use thumbnailer::inspect::Declared;
-use thumbnailer::rejection::{Complexity, Rejection};
 use thumbnailer::settings::Settings;
-use thumbnailer::thumbnail::{TIME_PER_IMAGE, Thumbnailed, thumbnail_once_admitted};
+use tokio::sync::Semaphore;
+
+use crate::budget::Budget;
+use crate::event::{CreatedObject, Invocation, Message, Notice, Record};
+use crate::outcomes::Outcomes;
+use crate::retry::{Cause, Retry, retry_delay};
 
 /// How many messages of a batch are worked on at a time: enough to read one while another is decoded.
 const CONCURRENT_MESSAGES: usize = 4;
-/// How many renditions are written at a time.
-const CONCURRENT_WRITES: usize = 4;
 
 /// Tells the time.
 type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -41,24 +33,24 @@ type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// Processes uploads. Made once, then shared.
 #[derive(Clone)]
 pub struct Processor {
-    s3: Client,
-    buckets: Buckets,
-    settings: Arc<Settings>,
-    clock: Clock,
+    pub(crate) store: MediaStore,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) clock: Clock,
     /// One image a core: they are all arithmetic.
-    cores: Arc<Semaphore>,
-    memory: Budget,
-    outcomes: Option<Outcomes>,
-    wants_scan: bool,
+    pub(crate) cores: Arc<Semaphore>,
+    pub(crate) memory: Budget,
+    pub(crate) outcomes: Option<Outcomes>,
+    pub(crate) wants_scan: bool,
+    pub(crate) has_age_limit: bool,
+    pub(crate) queue: Option<UploadQueue>,
+    max_receives: Option<u32>,
 }
 
-/// Where uploads come from and media go.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Buckets {
-    /// Events about other buckets are not ours.
-    pub uploads: String,
-    /// Renditions and manifests.
-    pub media: String,
+/// The queue that the messages come from.
+#[derive(Clone, Debug)]
+pub(crate) struct UploadQueue {
+    pub(crate) sqs: aws_sdk_sqs::Client,
+    pub(crate) url: String,
 }
 
 /// What became of one record of a message.
@@ -68,43 +60,25 @@ pub enum Outcome {
     Finished(Manifest),
     /// The upload has its manifest, made before.
     AlreadyFinished(Manifest),
+    /// The upload was deleted. Everything beside its tombstone is removed.
+    Deleted(UploadKey),
     /// There was nothing to do, and why.
     Ignored(String),
 }
 
-/// Why a message is to be sent again.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Retry {
-    /// What failed, for the log.
-    pub reason: String,
+/// Which attempt at a message this is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attempt {
+    /// How often the message was received; `None` without a queue.
+    receive_count: Option<u32>,
+    /// Whether the message becomes a dead letter if it fails.
+    is_last: bool,
 }
 
-/// Whether an upload may be worked on.
-enum Claim {
-    /// Nobody else does, and here is a core to do it on.
-    Held(claim::Held, OwnedSemaphorePermit),
-    /// Somebody did.
-    Finished(Manifest),
-}
-
-/// What was made of an upload, and how long that took.
-struct Made {
-    /// What the manifest will say.
-    result: Result<Thumbnailed, Rejection>,
-    waited: Duration,
-    read: Duration,
-    rendered: Duration,
-}
-
-impl Made {
-    /// Without a look at the bytes.
-    fn rejected(rejection: Rejection) -> Self {
-        Self {
-            result: Err(rejection),
-            waited: Duration::ZERO,
-            read: Duration::ZERO,
-            rendered: Duration::ZERO,
-        }
+impl Attempt {
+    /// Whether the message will come again, and was not tried before.
+    pub(crate) fn is_first(self) -> bool {
+        self.receive_count == Some(1) && !self.is_last
     }
 }
 
@@ -126,15 +100,40 @@ impl Processor {
         let n_cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let memory = settings.max_memory().saturating_mul(n_cores as u64);
         Self {
-            s3,
-            buckets,
+            store: MediaStore::new(s3, buckets),
             settings: Arc::new(settings),
             clock: Arc::new(clock),
             cores: Arc::new(Semaphore::new(n_cores)),
             memory: Budget::new(memory),
             outcomes: None,
             wants_scan: false,
+            has_age_limit: true,
+            queue: None,
+            max_receives: None,
         }
+    }
+
+    /// Hides failed messages of this queue for as long as [`retry_delay`] says, rather than for the queue's own
+    /// visibility timeout, and sends what a sweep finds to it.
+    #[must_use]
+    pub fn with_queue(mut self, sqs: aws_sdk_sqs::Client, url: String) -> Self {
+        self.queue = Some(UploadQueue { sqs, url });
+        self
+    }
+
+    /// Writes a manifest with the status `failed` when a message fails that was received so often: it becomes a dead
+    /// letter.
+    #[must_use]
+    pub fn with_max_receives(mut self, max_receives: u32) -> Self {
+        self.max_receives = Some(max_receives);
+        self
+    }
+
+    /// Publishes uploads of any age: for a store in which nothing was ever deleted.
+    #[must_use]
+    pub fn with_any_age(mut self) -> Self {
+        self.has_age_limit = false;
+        self
     }
 
     /// Images together take no more than this, in bytes, their files included; one that needs more is rejected.
@@ -165,51 +164,52 @@ impl Processor {
         self
     }
 
-    /// The Lambda handler. With a batch it never fails as a whole: that would send the good messages again, too. An
-    /// event without a queue fails if something in it is to come again, so that who invoked tries it again.
+    /// The Lambda handler. A batch never fails as a whole: that would deliver the good messages again, too. An event
+    /// without a queue fails if anything in it must be tried again, so that its sender repeats it.
     pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, lambda_runtime::Error> {
         let bodies = match Invocation::parse(&event.payload) {
             Ok(Invocation::Batch(messages)) => {
                 return Ok(self.process_batch(messages).await.response());
             }
+            Ok(Invocation::Sweep(request)) => return Ok(self.sweep(&request).await?),
             Ok(Invocation::Direct(bodies)) => bodies,
             Err(reason) => return Err(reason.into()),
         };
-        let mut outcomes = Vec::new();
+        // Nobody counts how often such an event comes. It counts as the last time: a later one takes up what failed.
+        let attempt = Attempt {
+            receive_count: None,
+            is_last: self.max_receives.is_some(),
+        };
+        let mut results = Vec::new();
         for body in bodies {
-            let processor = self.clone();
-            let task = tokio::spawn(async move { processor.process_message(&body).await });
-            let result = task
-                .await
-                .unwrap_or_else(|panic| Err(Retry::new("processing", &panic)));
-            outcomes.extend(result.map_err(|retry| retry.reason)?);
+            results.push(self.process_message(&body, attempt).await);
         }
-        let shown = outcomes.iter().map(Outcome::shown);
+        let outcomes = all(results).map_err(|retry| retry.reason)?;
+        let shown = outcomes.iter().flatten().map(Outcome::shown);
         Ok(json!({"outcomes": shown.collect::<Vec<_>>()}))
     }
 
     /// Processes a batch and tells what became of each message.
     pub async fn process_batch(&self, messages: Vec<Message>) -> BatchReport {
         let messages = stream::iter(messages)
-            .map(|message| {
-                let processor = self.clone();
-                let Message { id, body } = message;
-                async move {
-                    // A task of its own: a panic fails this message and no other.
-                    let task = tokio::spawn(async move { processor.process_message(&body).await });
-                    let result = match task.await {
-                        Ok(result) => result,
-                        Err(panic) => Err(Retry::new("processing", &panic)),
-                    };
-                    if let Err(retry) = &result {
-                        tracing::warn!(
-                            message_id = id,
-                            reason = retry.reason,
-                            "the message is to be sent again"
-                        );
-                    }
-                    (id, result)
+            .map(|message| async move {
+                let attempt = Attempt {
+                    receive_count: Some(message.receive_count),
+                    is_last: self
+                        .max_receives
+                        .is_some_and(|max| message.receive_count >= max),
+                };
+                let result = self.process_message(&message.body, attempt).await;
+                if let Err(retry) = &result {
+                    tracing::warn!(
+                        message_id = message.id,
+                        receive_count = message.receive_count,
+                        reason = retry.reason,
+                        "the message must be tried again"
+                    );
+                    self.hide(&message).await;
                 }
+                (message.id, result)
             })
             .buffered(CONCURRENT_MESSAGES)
             .collect()
@@ -217,291 +217,104 @@ impl Processor {
         BatchReport { messages }
     }
 
-    async fn process_message(&self, body: &str) -> Result<Vec<Outcome>, Retry> {
-        let records = match Notice::parse(body) {
-            Ok(Notice::Records(records)) => records,
-            Ok(Notice::Test) => {
+    /// Has a failed message delivered again as soon as [`retry_delay`] says. Without it the queue waits for its
+    /// visibility timeout, which is correct, only slow.
+    async fn hide(&self, message: &Message) {
+        let (Some(queue), Some(receipt), Some(delay)) = (
+            &self.queue,
+            &message.receipt_handle,
+            retry_delay(message.receive_count),
+        ) else {
+            return;
+        };
+        let request = queue
+            .sqs
+            .change_message_visibility()
+            .queue_url(&queue.url)
+            .receipt_handle(receipt)
+            .visibility_timeout(i32::try_from(delay.as_secs()).unwrap_or(i32::MAX));
+        if let Err(error) = request.send().await {
+            tracing::warn!(
+                message_id = message.id,
+                error = %DisplayErrorContext(error),
+                "the visibility timeout of a failed message cannot be changed"
+            );
+        }
+    }
+
+    /// Works on all records of a message; then the message fails if any of them failed.
+    async fn process_message(&self, body: &str, attempt: Attempt) -> Result<Vec<Outcome>, Retry> {
+        let records = match Notice::parse(body).map_err(Retry::not_understood)? {
+            Notice::Records(records) => records,
+            Notice::Test => {
                 return Ok(vec![ignored(
                     "it is S3's test of the notification".to_owned(),
                 )]);
             }
-            // It will not become one by being sent again.
-            Err(reason) => return Ok(vec![unreadable(reason)]),
         };
-        let mut outcomes = Vec::with_capacity(records.len());
+        let mut results = Vec::with_capacity(records.len());
         for record in records {
-            outcomes.push(match record {
-                Record::Created(object) => self.process_object(&object).await?,
-                Record::Other(name) => ignored(format!("the event is {name}")),
-                Record::Unreadable(reason) => unreadable(reason),
+            results.push(match record {
+                Record::Created(object) => self.process_record(object, attempt).await,
+                Record::Other(name) => Ok(ignored(format!("the event is {name}"))),
+                Record::Unreadable(reason) => Err(Retry::not_understood(reason)),
             });
         }
-        Ok(outcomes)
+        all(results)
     }
 
-    async fn process_object(&self, object: &CreatedObject) -> Result<Outcome, Retry> {
-        if object.bucket != self.buckets.uploads {
-            return Ok(ignored("the object is in another bucket".to_owned()));
-        }
-        let Some(upload) = UploadKey::parse(&object.key) else {
-            return Ok(ignored("the object is no upload".to_owned()));
-        };
-        let started = Instant::now();
-        if let Some(manifest) = self.read_manifest(&upload).await? {
-            return self.finished_before(object, &upload, manifest).await;
-        }
-        // Before it is opened, which fails if it was overwritten since: so the tag is of what is opened.
-        let scan = match self.wants_scan {
-            // Whatever its tag says: that may be of another content of the same name.
-            true if object.is_threat => Some(Scan::Threat),
-            true => storage::scan(&self.s3, object).await?,
-            false => Some(Scan::Clean),
-        };
-        let source = storage::open(&self.s3, object).await?;
-        let (Some(scan), Some(source)) = (scan, source) else {
-            return Ok(ignored(
-                "the object was overwritten or deleted since".to_owned(),
-            ));
-        };
-        // A form that is pinned to a digest takes one content.
-        let (claim, core) = if source.sha256.is_none() {
-            match self.claim(&upload, &source).await? {
-                Claim::Held(claim, core) => (Some(claim), core),
-                Claim::Finished(manifest) => {
-                    return self.finished_before(object, &upload, manifest).await;
-                }
-            }
-        } else {
-            (None, self.core().await?)
-        };
-        let waited = started.elapsed();
-        let Made {
-            result,
-            waited: waited_for_memory,
-            read,
-            rendered,
-        } = match scan {
-            Scan::Clean => self.make(source, core).await?,
-            Scan::Threat => Made::rejected(Rejection::Malware),
-        };
-        let writing = Instant::now();
-        if let Ok(made) = &result {
-            self.write_renditions(&upload, made).await?;
-        }
-        let manifest = Manifest::new((self.clock)(), &upload, &result);
-        let data =
-            serde_json::to_vec(&manifest).map_err(|error| Retry::new("the manifest", &error))?;
-        let written = storage::write_first(
-            &self.s3,
-            &self.buckets.media,
-            &upload.manifest_key(),
-            "application/json",
-            data,
-        )
-        .await?;
-        if let Some(claim) = &claim {
-            claim::give_up(&self.s3, &self.buckets.media, &upload, claim).await?;
-        }
-        if written == Written::Before {
-            return match self.read_manifest(&upload).await? {
-                Some(manifest) => self.finished_before(object, &upload, manifest).await,
-                None => Ok(ignored("the upload was deleted meanwhile".to_owned())),
-            };
-        }
-        if !storage::exists(&self.s3, object).await? {
-            self.unpublish(&upload, &manifest).await?;
-            return Ok(ignored("the upload was deleted meanwhile".to_owned()));
-        }
-        self.mark(object, &manifest).await;
-        if let Some(outcomes) = &self.outcomes {
-            let waited = waited + waited_for_memory;
-            let timings = Timings::new(waited, read, rendered, writing.elapsed());
-            outcomes.send(&upload, &manifest, Some(timings)).await?;
-        }
-        let elapsed_ms = started.elapsed().as_millis();
-        match &result {
-            Ok(made) => tracing::info!(
-                owner = upload.owner,
-                id = upload.id,
-                bytes = made.source.bytes,
-                width = made.source.width,
-                height = made.source.height,
-                renditions = made.renditions.len(),
-                elapsed_ms,
-                "the upload is ready"
-            ),
-            Err(rejection) => tracing::info!(
-                owner = upload.owner,
-                id = upload.id,
-                code = rejection.code(),
-                detail = %rejection,
-                elapsed_ms,
-                "the upload is rejected"
-            ),
-        }
-        Ok(Outcome::Finished(manifest))
-    }
-
-    /// The end of an upload that has its manifest. Whether its outcome was sent nobody knows, so it is sent again.
-    async fn finished_before(
+    async fn process_record(
         &self,
-        object: &CreatedObject,
-        upload: &UploadKey,
-        manifest: Manifest,
+        object: CreatedObject,
+        attempt: Attempt,
     ) -> Result<Outcome, Retry> {
-        self.mark(object, &manifest).await;
-        tracing::info!(
-            owner = upload.owner,
-            id = upload.id,
-            "the upload was finished before"
-        );
-        if let Some(outcomes) = &self.outcomes {
-            outcomes.send(upload, &manifest, None).await?;
-        }
-        Ok(Outcome::AlreadyFinished(manifest))
-    }
-
-    /// Tags the original of what is rejected, once that is decided; but for what `GuardDuty` has tagged.
-    async fn mark(&self, object: &CreatedObject, manifest: &Manifest) {
-        if let Verdict::Rejected { reason } = &manifest.result
-            && reason.code != Rejection::Malware.code()
-        {
-            storage::tag_as_rejected(&self.s3, object).await;
-        }
-    }
-
-    /// Takes back what was published of an upload that was deleted meanwhile. Who deletes begins with the original, so
-    /// either it is missed here, or all of this is deleted there after it was written.
-    async fn unpublish(&self, upload: &UploadKey, manifest: &Manifest) -> Result<(), Retry> {
-        let bucket = &self.buckets.media;
-        storage::delete(&self.s3, bucket, &upload.manifest_key()).await?;
-        if let Verdict::Ready { renditions, .. } = &manifest.result {
-            for rendition in renditions {
-                let key = rendition.path.trim_start_matches('/');
-                storage::delete(&self.s3, bucket, key).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes sure that nobody works on another content of the upload, and waits a while for whoever does. The claim is
-    /// taken by who has a core: from then on the work goes on without waiting.
-    async fn claim(&self, upload: &UploadKey, source: &storage::Upload) -> Result<Claim, Retry> {
-        let bucket = &self.buckets.media;
-        let give_up_at = Instant::now() + claim::PATIENCE;
-        loop {
-            let core = self.core().await?;
-            let claim =
-                claim::take(&self.s3, bucket, (self.clock)(), upload, &source.content_id).await?;
-            match (self.read_manifest(upload).await?, claim) {
-                (Some(manifest), claim) => {
-                    if let Some(claim) = claim {
-                        claim::give_up(&self.s3, bucket, upload, &claim).await?;
-                    }
-                    return Ok(Claim::Finished(manifest));
-                }
-                (None, Some(claim)) => return Ok(Claim::Held(claim, core)),
-                (None, None) => drop(core),
-            }
-            if Instant::now() > give_up_at {
-                return Err(Retry {
-                    reason: "another content of the upload is being worked on".to_owned(),
-                });
-            }
-            tokio::time::sleep(claim::PAUSE).await;
-        }
-    }
-
-    async fn core(&self) -> Result<OwnedSemaphorePermit, Retry> {
-        let core = self.cores.clone().acquire_owned().await;
-        core.map_err(|error| Retry::new("waiting for a core", &error))
-    }
-
-    /// Reads and renders an upload, with as much memory as its headers say that it will take.
-    async fn make(
-        &self,
-        source: storage::Upload,
-        core: OwnedSemaphorePermit,
-    ) -> Result<Made, Retry> {
-        let mut made = Made::rejected(Rejection::TooLarge {
-            bytes: source.bytes,
-            max: self.settings.max_bytes,
-        });
-        if source.bytes > self.settings.max_bytes {
-            return Ok(made);
-        }
-        let declared = Declared {
-            content_type: source.content_type.clone(),
-            sha256: source
-                .sha256
-                .as_ref()
-                .and_then(|text| HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()),
-        };
-        let closed = || Retry::new("waiting for memory", &"the processor is being stopped");
-        let started = Instant::now();
-        let turn = self.memory.turn().await.ok_or_else(closed)?;
-        let size = source.bytes;
-        let file = turn.take(size).await.ok_or_else(closed)?;
-        made.waited = started.elapsed();
-
-        let reading = Instant::now();
-        let bytes = source.read().await?;
-        made.read = reading.elapsed();
-
-        let settings = self.settings.clone();
-        let runtime = Handle::current();
-        let work = tokio::task::spawn_blocking(move || {
-            let result = render(
-                &bytes, &declared, &settings, &runtime, turn, size, &mut made,
-            );
-            made.result = result;
-            drop((file, core));
-            made
-        });
-        work.await.map_err(|error| Retry::new("rendering", &error))
-    }
-
-    async fn write_renditions(&self, upload: &UploadKey, made: &Thumbnailed) -> Result<(), Retry> {
-        let writes: Vec<_> = made
-            .renditions
-            .iter()
-            .map(|rendition| {
-                storage::write_rendition(
-                    &self.s3,
-                    &self.buckets.media,
-                    format!("{}{}", upload.media_prefix(), rendition.file_name),
-                    rendition.content_type,
-                    rendition.data.clone(),
-                )
-            })
-            .collect();
-        stream::iter(writes)
-            .buffer_unordered(CONCURRENT_WRITES)
-            .try_collect()
+        let upload = self.upload_of(&object);
+        let processor = self.clone();
+        // A task of its own: a panic fails this record and no other.
+        let task = tokio::spawn(async move { processor.process_object(&object, attempt).await });
+        let result = task
             .await
-    }
-
-    async fn read_manifest(&self, upload: &UploadKey) -> Result<Option<Manifest>, Retry> {
-        let object = storage::read(&self.s3, &self.buckets.media, &upload.manifest_key()).await?;
-        object
-            .map(|object| {
-                serde_json::from_slice(&object.data)
-                    .map_err(|error| Retry::new("the manifest", &error))
-            })
-            .transpose()
+            .unwrap_or_else(|panic| Err(Retry::new("processing", &panic)));
+        if attempt.is_last
+            && let (Err(retry), Some(upload)) = (&result, upload)
+            && let Err(error) = self.write_failed(&upload, retry).await
+        {
+            tracing::error!(
+                upload.owner,
+                id = %upload.id,
+                reason = error.reason,
+                "the failure of an upload cannot be recorded"
+            );
+        }
+        result
     }
 }
 
+/// All results, or one of the errors: an outage only if all of them are.
+fn all<T>(results: Vec<Result<T, Retry>>) -> Result<Vec<T>, Retry> {
+    let is_worse = |retry: &Retry| retry.cause != Cause::Outage;
+    let (mut values, mut error) = (Vec::with_capacity(results.len()), None);
+    for result in results {
+        match result {
+            Ok(value) => values.push(value),
+            Err(retry) if error.as_ref().is_none_or(|former| !is_worse(former)) => {
+                error = Some(retry);
+            }
+            Err(_) => {}
+        }
+    }
+    error.map_or(Ok(values), Err)
+}
+
 impl Outcome {
-    /// In a few words, for who invoked the function by hand.
+    /// In a few words, for a direct invocation.
     fn shown(&self) -> Value {
         match self {
             Self::Finished(manifest) | Self::AlreadyFinished(manifest) => {
-                let status = match manifest.result {
-                    Verdict::Ready { .. } => "ready",
-                    Verdict::Rejected { .. } => "rejected",
-                };
-                json!({"id": manifest.id, "owner": manifest.owner, "status": status})
+                json!({"id": manifest.id, "owner": manifest.owner, "status": manifest.status.name()})
+            }
+            Self::Deleted(upload) => {
+                json!({"id": upload.id, "owner": upload.owner, "status": "deleted"})
             }
             Self::Ignored(reason) => json!({"status": "ignored", "reason": reason}),
         }
@@ -519,51 +332,7 @@ impl BatchReport {
     }
 }
 
-impl Retry {
-    pub(crate) fn new(what: &str, error: &dyn fmt::Display) -> Self {
-        Self {
-            reason: format!("{what}: {error}"),
-        }
-    }
-}
-
-/// Inspects an image, waits for the memory that it will take, and makes its thumbnails; on a thread that may block.
-fn render(
-    bytes: &[u8],
-    declared: &Declared,
-    settings: &Settings,
-    runtime: &Handle,
-    turn: Turn,
-    size: u64,
-    made: &mut Made,
-) -> Result<Thumbnailed, Rejection> {
-    let started = Instant::now();
-    let mut waited = Duration::ZERO;
-    let admit = |memory| {
-        let (needed, max) = (size.saturating_add(memory), turn.total());
-        if needed > max {
-            // The system would end the process, and with it whatever else is being worked on.
-            return Err(Rejection::TooComplex(Complexity::Memory { needed, max }));
-        }
-        let waiting = Instant::now();
-        let share = runtime.block_on(turn.take_besides(size, memory));
-        drop(turn);
-        waited = waiting.elapsed();
-        Ok(share)
-    };
-    let result = thumbnail_once_admitted(bytes, declared, settings, TIME_PER_IMAGE, admit);
-    made.waited += waited;
-    made.rendered = started.elapsed().saturating_sub(waited);
-    result
-}
-
-/// What cannot be read is acknowledged, since it will be no better the next time, and is worth a look.
-fn unreadable(reason: String) -> Outcome {
-    tracing::warn!(reason, "a record cannot be read");
-    Outcome::Ignored(reason)
-}
-
-fn ignored(reason: String) -> Outcome {
+pub(crate) fn ignored(reason: String) -> Outcome {
     tracing::info!(reason, "a record is ignored");
     Outcome::Ignored(reason)
 }

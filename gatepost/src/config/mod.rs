@@ -6,7 +6,7 @@
 mod document;
 mod edge;
 pub(crate) mod sign_in;
-mod units;
+pub(crate) mod units;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

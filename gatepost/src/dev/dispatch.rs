@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lambda_runtime::{Context, LambdaEvent};
+use anyhow::bail;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use upload_processor::Processor;
+use upload_processor::event::Invocation;
+use upload_processor::retry::{Cause, retry_delay};
 
 use crate::local_s3::REGION;
 use crate::queue::{Message, Queue};
@@ -14,8 +16,11 @@ use crate::queue::{Message, Queue};
 /// The event source mapping's batch size. A picture takes a core for as long as it is worked on: a message that waited
 /// in a batch behind others would count as received whenever the process ends before its turn.
 const BATCH: usize = 1;
-/// How long a failed message is hidden, times how often it was received.
-const BACKOFF: Duration = Duration::from_secs(1);
+/// The queue's visibility timeout, where the processor does not ask for a shorter one. On AWS it is six times the
+/// function's timeout; here nobody else could get the message meanwhile, and a developer is waiting.
+const VISIBILITY_TIMEOUT: Duration = Duration::from_mins(1);
+/// The pause after the queue itself failed.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Hands messages to the processor until the process ends.
 pub(super) async fn run(queue: Arc<Queue>, processor: Processor) -> anyhow::Result<()> {
@@ -28,7 +33,7 @@ pub(super) async fn run(queue: Arc<Queue>, processor: Processor) -> anyhow::Resu
             Ok(batch) => batch,
             Err(error) => {
                 tracing::error!(%error, "the queue cannot be read; it is tried again");
-                tokio::time::sleep(BACKOFF).await;
+                tokio::time::sleep(PAUSE).await;
                 continue;
             }
         };
@@ -42,22 +47,27 @@ pub(super) async fn run(queue: Arc<Queue>, processor: Processor) -> anyhow::Resu
     }
 }
 
-/// One invocation: messages that the answer names, or all if it fails, come again; the others are done.
+/// One invocation: messages that failed come again, the others are done.
 async fn invoke(queue: &Queue, processor: &Processor, batch: &[Message]) -> anyhow::Result<()> {
-    let event = LambdaEvent::new(sqs_event(batch), Context::default());
-    // The answer is read as Lambda's poller reads it.
-    let failed: Option<Vec<String>> = processor.handle(event).await.ok().and_then(|answer| {
-        let failures = answer["batchItemFailures"].as_array()?.iter();
-        let ids = failures.map(|failure| failure["itemIdentifier"].as_str().map(str::to_owned));
-        ids.collect()
-    });
-    for message in batch {
-        let id = &message.message_id;
-        let is_done = failed.as_ref().is_some_and(|failed| !failed.contains(id));
-        let settled = if is_done {
-            queue.delete(id)
-        } else {
-            queue.release(id, BACKOFF * message.receive_count)
+    let invocation = Invocation::parse(&sqs_event(batch)).map_err(anyhow::Error::msg)?;
+    let Invocation::Batch(messages) = invocation else {
+        bail!("the event of a queue was not read as one");
+    };
+    let report = processor.process_batch(messages).await;
+    for (id, result) in &report.messages {
+        let receive_count = batch
+            .iter()
+            .find(|message| message.message_id == *id)
+            .map_or(1, |message| message.receive_count);
+        let settled = match result {
+            Ok(_) => queue.delete(id),
+            Err(retry) => {
+                let delay = retry_delay(receive_count).unwrap_or(VISIBILITY_TIMEOUT);
+                // Nothing revives the dead letters of a developer's machine. An S3 that is switched off for an hour
+                // must not make any.
+                let counts = retry.cause != Cause::Outage;
+                queue.release(id, delay, counts)
+            }
         };
         if let Err(error) = settled {
             tracing::error!(message_id = id, %error, "the message is not settled; it comes again at the next start");

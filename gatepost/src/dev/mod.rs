@@ -5,8 +5,8 @@
 
 mod data_dir;
 pub(crate) mod dispatch;
-mod reconcile;
 mod sign_in;
+mod take_up;
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -27,8 +27,10 @@ use edge_auth::config::{Session, SessionKey, TokenSource};
 use edge_auth::{Authorizer, SESSION_COOKIE};
 use edge_auth_host::HostedAuthorizer;
 use jiff::Timestamp;
+use media_store::MediaStore;
 use signing_api::{Api, CloudFront, Signer};
 use tokio::net::TcpListener;
+use upload_processor::retry::MAX_RECEIVES;
 use upload_processor::{Buckets, Processor};
 use url_signing::Bucket;
 
@@ -100,22 +102,26 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
         let max_bytes = config.images.max_bytes;
         start_embedded_s3(&data_dir, notifier.clone(), address, max_bytes, &stop).await?
     };
-    let n_found = reconcile::reconcile(&connection.s3, &buckets, &queue, &notifier).await?;
-    if n_found > 0 {
-        tracing::info!(n_found, "uploads of an earlier run are taken up again");
+    let store = MediaStore::new(connection.s3.clone(), buckets.clone());
+    let found = take_up::take_up(&store, &queue, &notifier).await?;
+    if found.n_announced + found.n_cleaned > 0 {
+        tracing::info!(
+            n_uploads = found.n_announced,
+            n_deletions = found.n_cleaned,
+            "work of an earlier run is taken up again"
+        );
     }
     if args.endpoint_url.is_some() {
-        let (s3, buckets, queue) = (connection.s3.clone(), buckets.clone(), queue.clone());
-        tokio::spawn(
-            async move { reconcile::keep_reconciling(s3, buckets, &queue, notifier).await },
-        );
+        let queue = queue.clone();
+        tokio::spawn(async move { take_up::keep_taking_up(store, &queue, notifier).await });
     }
     let processor = Processor::new(
         connection.s3.clone(),
         buckets,
         config.images.clone(),
         Timestamp::now,
-    );
+    )
+    .with_max_receives(MAX_RECEIVES);
     let dispatcher = tokio::spawn(dispatch::run(queue, processor));
 
     let edge = with_dev_identity(&config.edge, &issuer, &data_dir)?;
@@ -296,7 +302,13 @@ fn site(
         edge_cache: Some(Arc::new(local_edge.clone())),
         authorizer: authorizer.clone(),
         signer: Arc::new(Signer::new(connection.credentials.clone())),
-        s3: connection.s3.clone(),
+        store: MediaStore::new(
+            connection.s3.clone(),
+            Buckets {
+                uploads: UPLOAD_BUCKET.to_owned(),
+                media: MEDIA_BUCKET.to_owned(),
+            },
+        ),
         settings: Arc::new(
             config
                 .api(edge)

@@ -12,10 +12,11 @@ use futures::TryStreamExt;
 use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
 use s3s::dto::{
-    ChecksumAlgorithm, DeleteObjectInput, DeleteObjectOutput, ETag, ETagCondition, GetObjectInput,
-    GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput,
-    ListBucketsInput, ListBucketsOutput, ListObjectsV2Input, ListObjectsV2Output, PutObjectInput,
-    PutObjectOutput, StreamingBlob,
+    ChecksumAlgorithm, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput,
+    DeleteObjectsOutput, DeletedObject, ETag, ETagCondition, GetObjectInput, GetObjectOutput,
+    HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListBucketsInput,
+    ListBucketsOutput, ListObjectVersionsInput, ListObjectVersionsOutput, ListObjectsV2Input,
+    ListObjectsV2Output, ObjectVersion, PutObjectInput, PutObjectOutput, StreamingBlob,
 };
 use s3s::{Body, S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
@@ -150,6 +151,75 @@ impl S3 for Store {
             }
         }
         self.delete(req).await
+    }
+
+    /// S3's way to delete several keys, each with its own error.
+    async fn delete_objects(
+        &self,
+        req: S3Request<DeleteObjectsInput>,
+    ) -> S3Result<S3Response<DeleteObjectsOutput>> {
+        let _writing = self.writing.lock().await;
+        let DeleteObjectsInput { bucket, delete, .. } = req.input;
+        let mut output = DeleteObjectsOutput::default();
+        for object in delete.objects {
+            let input = DeleteObjectInput {
+                bucket: bucket.clone(),
+                key: object.key.clone(),
+                ..DeleteObjectInput::default()
+            };
+            match self.delete(internal(input)).await {
+                Ok(_) if delete.quiet == Some(true) => {}
+                Ok(_) => output.deleted.get_or_insert_default().push(DeletedObject {
+                    key: Some(object.key),
+                    ..DeletedObject::default()
+                }),
+                Err(error) => output.errors.get_or_insert_default().push(s3s::dto::Error {
+                    code: Some(error.code().as_str().to_owned()),
+                    key: Some(object.key),
+                    message: error.message().map(str::to_owned),
+                    ..s3s::dto::Error::default()
+                }),
+            }
+        }
+        Ok(S3Response::new(output))
+    }
+
+    /// These buckets keep no versions: as in S3, each object then has the one version `null`.
+    async fn list_object_versions(
+        &self,
+        req: S3Request<ListObjectVersionsInput>,
+    ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
+        let input = req.input;
+        let listed = ListObjectsV2Input {
+            bucket: input.bucket.clone(),
+            prefix: input.prefix.clone(),
+            max_keys: input.max_keys,
+            start_after: input.key_marker.clone(),
+            ..ListObjectsV2Input::default()
+        };
+        let listing = self.files.list_objects_v2(internal(listed)).await?.output;
+        let objects = listing.contents.unwrap_or_default();
+        let is_truncated = listing.is_truncated == Some(true);
+        let last = objects.last().and_then(|object| object.key.clone());
+        let versions = objects.into_iter().map(|object| ObjectVersion {
+            key: object.key,
+            size: object.size,
+            last_modified: object.last_modified,
+            e_tag: object.e_tag,
+            is_latest: Some(true),
+            version_id: Some("null".to_owned()),
+            ..ObjectVersion::default()
+        });
+        Ok(S3Response::new(ListObjectVersionsOutput {
+            name: Some(input.bucket),
+            prefix: input.prefix,
+            key_marker: input.key_marker,
+            max_keys: input.max_keys,
+            is_truncated: Some(is_truncated),
+            next_key_marker: last.filter(|_| is_truncated),
+            versions: Some(versions.collect()),
+            ..ListObjectVersionsOutput::default()
+        }))
     }
 
     /// Also what a form arrives at: `s3s` hands `PostObject` on to here.

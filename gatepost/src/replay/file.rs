@@ -170,9 +170,14 @@ fn understand(value: Value) -> anyhow::Result<Event> {
             let messages = bodies.into_iter().map(|body| Message {
                 id: "replayed".to_owned(),
                 body,
+                receive_count: 1,
+                receipt_handle: None,
             });
             ("s3", messages.collect::<Vec<_>>())
         }
+        Invocation::Sweep(_) => anyhow::bail!(
+            "this asks for a sweep, and tells of no upload; `gatepost sweep` does what it asks for"
+        ),
     };
     // A queue may hold anything, and what the processor says of it is of interest. A file that is no event is a mistake.
     if kind == "s3" {

@@ -130,12 +130,16 @@ async fn start(
         tokio::spawn(server.serve(std::future::pending()));
         (connection, Some(folder))
     };
-    let processor = Processor::new(
+    let mut processor = Processor::new(
         connection.s3.clone(),
         buckets.clone(),
         config.images.clone(),
         move || now,
     );
+    if folder.is_some() {
+        // Events of any age can be replayed: nothing was ever deleted in this store.
+        processor = processor.with_any_age();
+    }
     Ok(Running {
         processor,
         connection,
@@ -148,6 +152,9 @@ fn outcome(outcome: &Outcome) -> serde_json::Result<Value> {
     match outcome {
         Outcome::Finished(manifest) | Outcome::AlreadyFinished(manifest) => {
             serde_json::to_value(manifest)
+        }
+        Outcome::Deleted(upload) => {
+            Ok(json!({"id": upload.id, "owner": upload.owner, "status": "deleted"}))
         }
         Outcome::Ignored(reason) => Ok(json!({"status": "ignored", "reason": reason})),
     }

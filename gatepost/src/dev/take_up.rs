@@ -1,0 +1,123 @@
+//! Takes up uploads that nobody was told of: see [`upload_processor::sweep`].
+//!
+//! S3 guarantees its events; this process may end between the object and the event. An S3 elsewhere does not know the
+//! queue of this machine at all.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use aws_sdk_s3::error::DisplayErrorContext;
+use jiff::{SignedDuration, Timestamp};
+use media_store::MediaStore;
+use upload_processor::event::{Notice, Record};
+use upload_processor::sweep::{Forgotten, Options, Report, Sweep};
+
+use crate::local_s3::{CreatedObject, Notifier};
+use crate::queue::Queue;
+
+/// How often an S3 elsewhere is looked through.
+const PERIOD: Duration = Duration::from_secs(2);
+
+/// Queues what is unfinished and has no message.
+pub(super) async fn take_up(
+    store: &MediaStore,
+    queue: &Queue,
+    notifier: &Notifier,
+) -> anyhow::Result<Report> {
+    let announced: HashSet<_> = queue
+        .bodies()?
+        .iter()
+        .flat_map(|body| announced_in(body))
+        .collect();
+    let options = Options {
+        since: None,
+        failed: false,
+        settling_time: SignedDuration::ZERO,
+    };
+    let mut sweep = Sweep::new(store.clone(), Timestamp::now(), options);
+    while let Some(forgotten) = sweep.next().await? {
+        match announce(store, notifier, &forgotten, &announced).await {
+            Ok(true) => sweep.announced(),
+            Ok(false) => {}
+            Err(error) => sweep.failed(&forgotten.upload, &format!("{error:#}")),
+        }
+    }
+    Ok(sweep.report())
+}
+
+/// Queues the upload's notification, unless it is announced already.
+async fn announce(
+    store: &MediaStore,
+    notifier: &Notifier,
+    forgotten: &Forgotten,
+    announced: &HashSet<(String, String)>,
+) -> anyhow::Result<bool> {
+    let Some(etag) = etag(store, forgotten).await? else {
+        return Ok(false);
+    };
+    // By its content, too: what was written over an announced object was not announced with it.
+    let identity = (forgotten.upload.original(), etag);
+    if announced.contains(&identity) {
+        return Ok(false);
+    }
+    let (key, etag) = identity;
+    let object = CreatedObject {
+        event_name: "ObjectCreated:Post",
+        bucket: store.buckets.uploads.clone(),
+        key,
+        size: forgotten.size,
+        etag,
+        access_key: "sweep".to_owned(),
+    };
+    notifier.object_created(&object).await?;
+    Ok(true)
+}
+
+/// Does so again and again.
+pub(super) async fn keep_taking_up(store: MediaStore, queue: &Queue, notifier: Notifier) {
+    loop {
+        tokio::time::sleep(PERIOD).await;
+        if let Err(error) = take_up(&store, queue, &notifier).await {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "the buckets cannot be looked through"
+            );
+        }
+    }
+}
+
+/// The object's `ETag`, without quotation marks; `None` if the object is gone. The embedded S3 does not list it.
+async fn etag(store: &MediaStore, forgotten: &Forgotten) -> anyhow::Result<Option<String>> {
+    if let Some(etag) = &forgotten.etag {
+        return Ok(Some(etag.clone()));
+    }
+    let key = forgotten.upload.original();
+    let request = store
+        .s3
+        .head_object()
+        .bucket(&store.buckets.uploads)
+        .key(&key);
+    match request.send().await {
+        Ok(head) => {
+            let etag = head.e_tag().unwrap_or_default();
+            Ok(Some(etag.trim_matches('"').to_owned()))
+        }
+        Err(error) if media_store::status(&error) == Some(404) => Ok(None),
+        Err(error) => Err(anyhow::anyhow!(
+            "the object {key} cannot be looked at: {}",
+            DisplayErrorContext(error)
+        )),
+    }
+}
+
+/// The keys and `ETag`s that a message is about.
+fn announced_in(body: &str) -> Vec<(String, String)> {
+    let Ok(Notice::Records(records)) = Notice::parse(body) else {
+        return Vec::new();
+    };
+    let created = records.into_iter().filter_map(|record| match record {
+        Record::Created(object) => Some((object.key, object.etag.unwrap_or_default())),
+        Record::Other(_) | Record::Unreadable(_) => None,
+    });
+    created.collect()
+}

@@ -1,0 +1,16 @@
+//! What the API, the upload processor and the command line agree on: upload ids, object keys and the manifest.
+//!
+//! This crate performs no I/O and reads no clock. `media-store` reads and writes what is described here.
+
+pub mod manifest;
+pub mod upload_id;
+pub mod upload_key;
+
+pub use manifest::{Manifest, Reason, Rendition, Source, Status};
+pub use upload_id::UploadId;
+pub use upload_key::UploadKey;
+
+/// `Cache-Control` of a rendition: its name is derived from its content, so the content never changes.
+pub const IMMUTABLE: &str = "private, max-age=31536000, immutable";
+/// `Cache-Control` of a manifest: clients request it before it exists, and it may become a tombstone.
+pub const REVALIDATED: &str = "private, no-cache";

@@ -1,0 +1,132 @@
+//! Where an upload and everything made of it are kept.
+
+use crate::UploadId;
+
+/// The prefix of the object keys of uploads.
+pub const UPLOAD_PREFIX: &str = "uploads/";
+/// The prefix of the object keys of renditions and manifests.
+pub const MEDIA_PREFIX: &str = "media/";
+
+const OWNER_LENGTH: usize = 26;
+
+/// The owner and the id of an upload; all its object keys follow from them.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct UploadKey {
+    /// Whose upload it is: 26 characters of base32 in lower case.
+    pub owner: String,
+    /// The upload's id.
+    pub id: UploadId,
+}
+
+impl UploadKey {
+    /// Reads an object key of the form `uploads/{owner}/{id}`; `None` for any other key.
+    pub fn parse(key: &str) -> Option<Self> {
+        let (owner, id) = key.strip_prefix(UPLOAD_PREFIX)?.split_once('/')?;
+        Self::from_parts(owner, id)
+    }
+
+    /// Reads an object key of the form `media/{owner}/{id}/{name}`; `None` for any other key.
+    pub fn parse_media_key(key: &str) -> Option<(Self, &str)> {
+        let (owner, rest) = key.strip_prefix(MEDIA_PREFIX)?.split_once('/')?;
+        let (id, name) = rest.split_once('/')?;
+        Some((Self::from_parts(owner, id)?, name))
+    }
+
+    fn from_parts(owner: &str, id: &str) -> Option<Self> {
+        let is_owner = owner.len() == OWNER_LENGTH
+            && owner
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        if !is_owner {
+            return None;
+        }
+        Some(Self {
+            owner: owner.to_owned(),
+            id: UploadId::parse(id)?,
+        })
+    }
+
+    /// The object key of the upload itself, in the upload bucket.
+    pub fn original(&self) -> String {
+        format!("{UPLOAD_PREFIX}{}/{}", self.owner, self.id)
+    }
+
+    /// The prefix of the manifest and the renditions, in the media bucket.
+    pub fn media_prefix(&self) -> String {
+        format!("{MEDIA_PREFIX}{}/{}/", self.owner, self.id)
+    }
+
+    /// The object key of the manifest.
+    pub fn manifest_key(&self) -> String {
+        format!("{}manifest.json", self.media_prefix())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWNER: &str = "mvbss32xiycek3hlzhe6yejbn4";
+    const ID: &str = "7ybqtx5rqd7pcfe8gn11wj6j99";
+
+    #[test]
+    fn only_keys_made_by_the_api_are_uploads() {
+        let key = format!("uploads/{OWNER}/{ID}");
+        let upload = UploadKey::parse(&key).unwrap();
+        assert_eq!(upload.original(), key);
+        for key in [
+            format!("uploads/{OWNER}"),
+            format!("uploads/{OWNER}/{ID}/x"),
+            format!("other/{OWNER}/{ID}"),
+            format!("uploads/../{ID}"),
+            format!("uploads/{}/{ID}", "A".repeat(26)),
+            // 26 characters, and not an id: i, l, o and u are not digits of Crockford's base32.
+            format!("uploads/{OWNER}/{}", "i".repeat(26)),
+            // More than 128 bits.
+            format!("uploads/{OWNER}/{}", "z".repeat(26)),
+        ] {
+            assert_eq!(UploadKey::parse(&key), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn what_is_made_of_an_upload_leads_back_to_it() {
+        let upload = UploadKey::parse(&format!("uploads/{OWNER}/{ID}")).unwrap();
+        for name in ["manifest.json", "0123456789abcdef-640.webp"] {
+            let key = format!("media/{OWNER}/{ID}/{name}");
+            assert_eq!(
+                UploadKey::parse_media_key(&key),
+                Some((upload.clone(), name))
+            );
+        }
+        for key in [
+            format!("media/{OWNER}/manifest.json"),
+            format!("media/{OWNER}/{ID}"),
+            format!("uploads/{OWNER}/{ID}/manifest.json"),
+        ] {
+            assert_eq!(UploadKey::parse_media_key(&key), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn uploads_are_ordered_as_s3_lists_them() {
+        let mut keys = [OWNER, "aaaaaaaaaaaaaaaaaaaaaaaaaa"]
+            .into_iter()
+            .flat_map(|owner| {
+                [
+                    ID,
+                    "0123456789abcdefghjkmnpqrs",
+                    "7zzzzzzzzzzzzzzzzzzzzzzzzz",
+                ]
+                .map(|id| format!("uploads/{owner}/{id}"))
+            })
+            .collect::<Vec<_>>();
+        keys.sort();
+        let uploads: Vec<_> = keys
+            .iter()
+            .filter_map(|key| UploadKey::parse(key))
+            .collect();
+        assert_eq!(uploads.len(), 6);
+        assert!(uploads.is_sorted());
+    }
+}

@@ -1,0 +1,58 @@
+//! What S3 answered instead.
+
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use thiserror::Error;
+
+/// An S3 call that did not succeed. Repeating the whole operation is always safe.
+#[derive(Clone, Debug, Error, PartialEq)]
+#[error("{action}: {reason}")]
+pub struct StoreError {
+    /// What was attempted, such as `reading media/…/manifest.json`.
+    pub action: String,
+    /// What S3 or the connection answered, for the log.
+    pub reason: String,
+    /// Whether S3 could not be reached or answered 5xx: the object itself is not to blame.
+    pub is_outage: bool,
+}
+
+impl StoreError {
+    /// From an error of the SDK.
+    pub fn new<E>(action: impl Into<String>, error: SdkError<E>) -> Self
+    where
+        E: std::error::Error + ProvideErrorMetadata + 'static,
+    {
+        let is_outage = match &error {
+            SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) => true,
+            _ => status(&error).is_some_and(|status| status >= 500 || status == 429),
+        };
+        Self {
+            action: action.into(),
+            reason: DisplayErrorContext(error).to_string(),
+            is_outage,
+        }
+    }
+
+    /// From anything else that went wrong with an answer.
+    pub fn other(action: impl Into<String>, reason: &impl ToString) -> Self {
+        Self {
+            action: action.into(),
+            reason: reason.to_string(),
+            is_outage: false,
+        }
+    }
+
+    /// A body that broke off.
+    pub fn body(action: impl Into<String>, reason: &impl ToString) -> Self {
+        Self {
+            is_outage: true,
+            ..Self::other(action, reason)
+        }
+    }
+}
+
+/// The HTTP status of an SDK error, if there was a response.
+pub fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error
+        .raw_response()
+        .map(|response| response.status().as_u16())
+}

@@ -1,0 +1,394 @@
+//! One upload, from its event to its manifest.
+//!
+//! Renditions are written first, under names derived from their content, and the manifest last, conditional on what was
+//! read at its key. So of several workers on one upload, with one content or with several, one publishes. The others
+//! find the condition false, read what is there, and remove what it does not name. A tombstone is such a manifest: it
+//! names nothing.
+
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use jiff::SignedDuration;
+use media_contract::{Manifest, Status, UploadKey};
+use media_store::{FoundManifest, Write};
+use thumbnailer::inspect::Declared;
+use thumbnailer::rejection::{Complexity, Rejection};
+use thumbnailer::settings::Settings;
+use thumbnailer::thumbnail::{TIME_PER_IMAGE, Thumbnailed, thumbnail_once_admitted};
+use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::budget::Turn;
+use crate::event::CreatedObject;
+use crate::outcomes::Timings;
+use crate::processor::{Attempt, Outcome, Processor, ignored};
+use crate::published;
+use crate::retry::{Cause, Retry};
+use crate::storage::{self, Scan};
+
+/// How many renditions are written at a time.
+const CONCURRENT_WRITES: usize = 4;
+/// An upload whose form is older is not published any more: a tombstone expires 30 days after the deletion, and what was
+/// deleted must not come back afterwards.
+const MAX_AGE: SignedDuration = SignedDuration::from_hours(28 * 24);
+/// How often a manifest is tried: there are only a few states before a final one.
+const MAX_PUBLISH_ATTEMPTS: u32 = 5;
+
+/// What was made of an upload, and how long that took.
+struct Made {
+    /// What the manifest will say.
+    result: Result<Thumbnailed, Rejection>,
+    waited: Duration,
+    read: Duration,
+    rendered: Duration,
+}
+
+impl Made {
+    /// Without a look at the bytes.
+    fn rejected(rejection: Rejection) -> Self {
+        Self {
+            result: Err(rejection),
+            waited: Duration::ZERO,
+            read: Duration::ZERO,
+            rendered: Duration::ZERO,
+        }
+    }
+}
+
+/// What came of an attempt to publish.
+enum Published {
+    /// The manifest is there now.
+    Now,
+    /// Another one was there before.
+    Before(Manifest),
+    /// The upload is deleted.
+    Deleted,
+}
+
+impl Processor {
+    /// Processes the upload that an event is about.
+    pub(crate) async fn process_object(
+        &self,
+        object: &CreatedObject,
+        attempt: Attempt,
+    ) -> Result<Outcome, Retry> {
+        let Some(upload) = self.upload_of(object) else {
+            return Ok(ignored(
+                "the object is not an upload of this bucket".to_owned(),
+            ));
+        };
+        let started = Instant::now();
+        let failed = match self.store.manifest(&upload).await? {
+            None => None,
+            Some(found) => match found.manifest.status {
+                // It was given up before. What is made now replaces it.
+                Status::Failed { .. } => Some(found),
+                Status::Deleted { .. } => return self.clean_up(&upload).await,
+                Status::Ready { .. } | Status::Rejected { .. } => {
+                    return self.finished_before(object, &upload, found.manifest).await;
+                }
+            },
+        };
+        self.check_age(&upload)?;
+        let mut object = object.clone();
+        let scan = if self.wants_scan {
+            storage::scan(&self.store.s3, &mut object).await?
+        } else {
+            Some(Scan::Clean)
+        };
+        let source = storage::open(&self.store.s3, &object).await?;
+        let (Some(scan), Some(source)) = (scan, source) else {
+            return Ok(ignored(
+                "the object was overwritten or deleted since".to_owned(),
+            ));
+        };
+        let core = self.core().await?;
+        let waited = started.elapsed();
+        let Made {
+            result,
+            waited: waited_for_memory,
+            read,
+            rendered,
+        } = match scan {
+            Scan::Clean => self.make(source, core).await?,
+            Scan::Threat => Made::rejected(Rejection::Malware),
+            Scan::Unsupported => Made::rejected(Rejection::Malware),
+        };
+        if attempt.is_first()
+            && let Err(Rejection::Timeout(step)) = &result
+        {
+            // The machine may have been at fault. The second time it is the picture.
+            return Err(Retry::new("the time limit", step));
+        }
+        let writing = Instant::now();
+        let manifest = self.write_renditions(&upload, &result).await?;
+        match self.publish(&upload, &manifest, failed).await? {
+            Published::Now => {}
+            Published::Before(manifest) => {
+                return self.finished_before(&object, &upload, manifest).await;
+            }
+            Published::Deleted => return self.clean_up(&upload).await,
+        }
+        self.mark(&object, &manifest).await;
+        if let Some(outcomes) = &self.outcomes {
+            let waited = waited + waited_for_memory;
+            let timings = Timings::new(waited, read, rendered, writing.elapsed());
+            outcomes.send(&upload, &manifest, Some(timings)).await?;
+        }
+        // A worker that died may have left renditions of another content, or of other settings.
+        self.store.remove_unnamed(&upload, &manifest).await?;
+        log(&upload, &result, started.elapsed());
+        Ok(Outcome::Finished(manifest))
+    }
+
+    /// The upload that an object is, if it is in the bucket of the uploads.
+    pub(crate) fn upload_of(&self, object: &CreatedObject) -> Option<UploadKey> {
+        if object.bucket != self.store.buckets.uploads {
+            return None;
+        }
+        UploadKey::parse(&object.key)
+    }
+
+    /// Records that processing was given up, unless the upload has a manifest.
+    pub(crate) async fn write_failed(
+        &self,
+        upload: &UploadKey,
+        retry: &Retry,
+    ) -> Result<(), Retry> {
+        self.check_age(upload)?;
+        let manifest = Manifest::new(
+            upload,
+            Status::Failed {
+                reason: retry.public(),
+                created_at: media_contract::manifest::whole_seconds((self.clock)()),
+            },
+        );
+        if self.store.write_manifest(upload, &manifest, None).await? == Write::Done {
+            tracing::error!(
+                upload.owner,
+                id = %upload.id,
+                reason = retry.reason,
+                "the upload failed for the last time"
+            );
+            if let Some(outcomes) = &self.outcomes {
+                outcomes.send(upload, &manifest, None).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_age(&self, upload: &UploadKey) -> Result<(), Retry> {
+        let age = (self.clock)().duration_since(upload.id.made_at());
+        if self.has_age_limit && age > MAX_AGE {
+            return Err(Retry {
+                reason: format!(
+                    "the upload is {} days old; uploads older than 28 days are not published, because they may have been deleted",
+                    age.as_hours() / 24
+                ),
+                cause: Cause::Other,
+            });
+        }
+        Ok(())
+    }
+
+    /// Writes the manifest where there is none, or in the place of one that says that the upload failed.
+    async fn publish(
+        &self,
+        upload: &UploadKey,
+        manifest: &Manifest,
+        mut failed: Option<FoundManifest>,
+    ) -> Result<Published, Retry> {
+        for _ in 0..MAX_PUBLISH_ATTEMPTS {
+            let expected = failed.as_ref().map(|failed| failed.etag.as_str());
+            let write = self
+                .store
+                .write_manifest(upload, manifest, expected)
+                .await?;
+            if write == Write::Done {
+                return Ok(Published::Now);
+            }
+            match self.store.manifest(upload).await? {
+                // The answer to this very write was lost, and the SDK repeated it.
+                Some(found) if found.manifest == *manifest => return Ok(Published::Now),
+                Some(found) => match found.manifest.status {
+                    Status::Failed { .. } => failed = Some(found),
+                    Status::Deleted { .. } => return Ok(Published::Deleted),
+                    Status::Ready { .. } | Status::Rejected { .. } => {
+                        return Ok(Published::Before(found.manifest));
+                    }
+                },
+                None => failed = None,
+            }
+        }
+        Err(Retry::new("the manifest", &"it keeps changing"))
+    }
+
+    /// The end of an upload that has its manifest. Nobody knows whether its outcome was sent, so it is sent again.
+    async fn finished_before(
+        &self,
+        object: &CreatedObject,
+        upload: &UploadKey,
+        manifest: Manifest,
+    ) -> Result<Outcome, Retry> {
+        self.store.remove_unnamed(upload, &manifest).await?;
+        self.mark(object, &manifest).await;
+        tracing::info!(
+            upload.owner,
+            id = %upload.id,
+            "the upload was finished before"
+        );
+        if let Some(outcomes) = &self.outcomes {
+            outcomes.send(upload, &manifest, None).await?;
+        }
+        Ok(Outcome::AlreadyFinished(manifest))
+    }
+
+    /// The end of an upload that was deleted: everything beside its tombstone is removed, what this worker wrote and what
+    /// was uploaded since.
+    async fn clean_up(&self, upload: &UploadKey) -> Result<Outcome, Retry> {
+        self.store.clean_up(upload).await?;
+        tracing::info!(upload.owner, id = %upload.id, "the upload is deleted");
+        Ok(Outcome::Deleted(upload.clone()))
+    }
+
+    /// Tags the original of a rejected upload, unless `GuardDuty` tagged it.
+    async fn mark(&self, object: &CreatedObject, manifest: &Manifest) {
+        if let Status::Rejected { reason, .. } = &manifest.status
+            && reason.code != Rejection::Malware.code()
+        {
+            storage::tag_as_rejected(&self.store.s3, object).await;
+        }
+    }
+
+    async fn core(&self) -> Result<OwnedSemaphorePermit, Retry> {
+        let core = self.cores.clone().acquire_owned().await;
+        core.map_err(|error| Retry::new("waiting for a core", &error))
+    }
+
+    /// Reads and renders an upload, with as much memory as its headers say that it will take.
+    async fn make(
+        &self,
+        source: storage::Upload,
+        core: OwnedSemaphorePermit,
+    ) -> Result<Made, Retry> {
+        let mut made = Made::rejected(Rejection::TooLarge {
+            bytes: source.bytes,
+            max: self.settings.max_bytes,
+        });
+        if source.bytes > self.settings.max_bytes {
+            return Ok(made);
+        }
+        let declared = Declared {
+            content_type: source.content_type.clone(),
+            sha256: source.sha256,
+        };
+        let closed = || Retry::new("waiting for memory", &"the processor is being stopped");
+        let started = Instant::now();
+        let turn = self.memory.turn().await.ok_or_else(closed)?;
+        let size = source.bytes;
+        let file = turn.take(size).await.ok_or_else(closed)?;
+        made.waited = started.elapsed();
+
+        let reading = Instant::now();
+        let bytes = source.read().await?;
+        made.read = reading.elapsed();
+
+        let settings = self.settings.clone();
+        let runtime = Handle::current();
+        let work = tokio::task::spawn_blocking(move || {
+            let result = render(
+                &bytes, &declared, &settings, &runtime, turn, size, &mut made,
+            );
+            made.result = result;
+            drop((file, core));
+            made
+        });
+        work.await.map_err(|error| Retry::new("rendering", &error))
+    }
+
+    /// Writes what was made, and returns the manifest that names it.
+    async fn write_renditions(
+        &self,
+        upload: &UploadKey,
+        result: &Result<Thumbnailed, Rejection>,
+    ) -> Result<Manifest, Retry> {
+        let prefix = upload.media_prefix();
+        if let Ok(made) = result {
+            let writes: Vec<_> = made
+                .renditions
+                .iter()
+                .map(|rendition| {
+                    storage::write_rendition(
+                        &self.store.s3,
+                        &self.store.buckets.media,
+                        format!("{prefix}{}", published::file_name(rendition)),
+                        rendition.content_type,
+                        rendition.data.clone(),
+                    )
+                })
+                .collect();
+            stream::iter(writes)
+                .buffer_unordered(CONCURRENT_WRITES)
+                .try_collect::<()>()
+                .await?;
+        }
+        let status = published::status(result, (self.clock)(), |rendition| {
+            format!("/{prefix}{}", published::file_name(rendition))
+        });
+        Ok(Manifest::new(upload, status))
+    }
+}
+
+fn log(upload: &UploadKey, result: &Result<Thumbnailed, Rejection>, elapsed: Duration) {
+    let elapsed_ms = elapsed.as_millis();
+    match result {
+        Ok(made) => tracing::info!(
+            upload.owner,
+            id = %upload.id,
+            bytes = made.source.bytes,
+            width = made.source.width,
+            height = made.source.height,
+            renditions = made.renditions.len(),
+            elapsed_ms,
+            "the upload is ready"
+        ),
+        Err(rejection) => tracing::info!(
+            upload.owner,
+            id = %upload.id,
+            code = rejection.code(),
+            detail = %rejection,
+            elapsed_ms,
+            "the upload is rejected"
+        ),
+    }
+}
+
+/// Inspects an image, waits for the memory that it will take, and makes its thumbnails; on a thread that may block.
+fn render(
+    bytes: &[u8],
+    declared: &Declared,
+    settings: &Settings,
+    runtime: &Handle,
+    turn: Turn,
+    size: u64,
+    made: &mut Made,
+) -> Result<Thumbnailed, Rejection> {
+    let started = Instant::now();
+    let mut waited = Duration::ZERO;
+    let admit = |memory| {
+        let (needed, max) = (size.saturating_add(memory), turn.total());
+        if needed > max {
+            // The system would end the process, and with it whatever else is being worked on.
+            return Err(Rejection::TooComplex(Complexity::Memory { needed, max }));
+        }
+        let waiting = Instant::now();
+        let share = runtime.block_on(turn.take_besides(size, memory));
+        drop(turn);
+        waited = waiting.elapsed();
+        Ok(share)
+    };
+    let result = thumbnail_once_admitted(bytes, declared, settings, TIME_PER_IMAGE, admit);
+    made.waited += waited;
+    made.rendered = started.elapsed().saturating_sub(waited);
+    result
+}

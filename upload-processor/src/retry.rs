@@ -1,0 +1,125 @@
+//! Failures that may go away: why a message is tried again, and when.
+
+use std::fmt;
+use std::time::Duration;
+
+use media_contract::Reason;
+use media_store::StoreError;
+
+/// How often a message is received before it becomes a dead letter. With the delays of [`retry_delay`] and a visibility
+/// timeout of six minutes the last attempt comes 31 minutes after the first.
+pub const MAX_RECEIVES: u32 = 9;
+
+/// How long a message is hidden after its n-th receive failed; `None` for the queue's own visibility timeout.
+///
+/// Most failures are over in seconds, and a person is waiting for the picture. A longer outage must not use up the
+/// receives.
+pub fn retry_delay(receive_count: u32) -> Option<Duration> {
+    match receive_count {
+        0 | 1 => Some(Duration::from_secs(2)),
+        2 => Some(Duration::from_secs(10)),
+        3 => Some(Duration::from_mins(1)),
+        _ => None,
+    }
+}
+
+/// Why a message is tried again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retry {
+    /// What failed, for the log.
+    pub reason: String,
+    /// The kind of failure.
+    pub cause: Cause,
+}
+
+/// The kinds of failures.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Cause {
+    /// S3 or a queue did not answer, or answered 5xx. The message is not to blame.
+    Outage,
+    /// The malware scan has no result yet, or none that can be used.
+    Unscanned,
+    /// The message cannot be understood.
+    NotUnderstood,
+    /// Anything else: a refused request, a panic.
+    Other,
+}
+
+impl Retry {
+    pub(crate) fn new(what: &str, error: &dyn fmt::Display) -> Self {
+        Self {
+            reason: format!("{what}: {error}"),
+            cause: Cause::Other,
+        }
+    }
+
+    pub(crate) fn not_understood(reason: String) -> Self {
+        Self {
+            reason,
+            cause: Cause::NotUnderstood,
+        }
+    }
+
+    /// What the uploader is told when the last attempt failed. It says nothing of how this system works.
+    pub(crate) fn public(&self) -> Reason {
+        let (code, message) = match self.cause {
+            Cause::Outage => (
+                "storage_unavailable",
+                "This file has arrived, but our storage did not answer. The file is kept, and can be processed later.",
+            ),
+            Cause::Unscanned => (
+                "not_scanned",
+                "This file has arrived, but the check for malware has not finished. The file is kept, and can be processed later.",
+            ),
+            Cause::NotUnderstood | Cause::Other => (
+                "processing_failed",
+                "This file has arrived, but it could not be processed. It is kept, and can be processed later.",
+            ),
+        };
+        Reason {
+            code: code.to_owned(),
+            message: message.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Retry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl From<StoreError> for Retry {
+    fn from(error: StoreError) -> Self {
+        Self {
+            reason: error.to_string(),
+            cause: if error.is_outage {
+                Cause::Outage
+            } else {
+                Cause::Other
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_tried_for_half_an_hour_and_soon_at_first() {
+        let visibility = Duration::from_mins(6);
+        let mut at = Duration::ZERO;
+        let mut attempts = vec![at];
+        for receive_count in 1..MAX_RECEIVES {
+            at += retry_delay(receive_count).unwrap_or(visibility);
+            attempts.push(at);
+        }
+        assert_eq!(
+            attempts[..4],
+            [0, 2, 12, 72].map(Duration::from_secs),
+            "{attempts:?}"
+        );
+        assert!(at >= Duration::from_mins(30), "{attempts:?}");
+    }
+}

@@ -1,0 +1,359 @@
+//! Finds what nobody works on: uploads without a manifest whose message was lost, and deletions that were interrupted.
+//!
+//! S3 delivers events at least once, says its documentation; in practice a queue policy, a wrong filter or an expired
+//! message can lose one. The buckets themselves tell what is unfinished. Both are listed in the order of their keys and
+//! merged, so memory stays constant and ready uploads cost no request of their own.
+
+use aws_sdk_sqs::error::DisplayErrorContext;
+use jiff::{SignedDuration, Timestamp};
+use media_contract::upload_key::{MEDIA_PREFIX, UPLOAD_PREFIX};
+use media_contract::{Status, UploadKey};
+use media_store::{FoundManifest, Listing, MediaStore, StoreError};
+use serde_json::{Value, json};
+
+use crate::event::SweepRequest;
+use crate::processor::Processor;
+use crate::retry::{Cause, Retry};
+
+/// No older upload is announced: after four days in the queue and fourteen among the dead letters its message would come
+/// too late to be published.
+const MAX_AGE: SignedDuration = SignedDuration::from_hours(14 * 24);
+/// Tombstones, failures and most rejections are smaller. Only manifests of at most this size are read.
+const SMALL_MANIFEST_BYTES: i64 = 512;
+/// How old an upload must be to count as forgotten where its message may still be in the queue.
+pub const SETTLING_TIME: SignedDuration = SignedDuration::from_mins(10);
+
+/// What to look for.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Only uploads that arrived within this time are announced; `None` for all up to 14 days.
+    pub since: Option<SignedDuration>,
+    /// Whether uploads are announced again whose processing failed for the last time.
+    pub failed: bool,
+    /// Only uploads that arrived longer ago are announced.
+    pub settling_time: SignedDuration,
+}
+
+/// An upload that must be announced.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Forgotten {
+    /// The upload.
+    pub upload: UploadKey,
+    /// In bytes.
+    pub size: u64,
+    /// Without quotation marks; `None` where the listing does not say.
+    pub etag: Option<String>,
+}
+
+/// What a sweep found.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Report {
+    /// Uploads that are in the bucket.
+    pub n_uploads: u64,
+    /// Uploads that were announced.
+    pub n_announced: u64,
+    /// Deletions that were completed, and renditions of dead workers that were removed.
+    pub n_cleaned: u64,
+    /// Uploads that could not be dealt with. Each is logged, and the next sweep tries again.
+    pub n_faults: u64,
+}
+
+/// Everything in the two buckets that belongs to one upload.
+#[derive(Debug)]
+struct Group {
+    upload: UploadKey,
+    original: Option<Object>,
+    manifest: Option<Object>,
+    n_renditions: usize,
+    /// The youngest rendition.
+    rendered_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug)]
+struct Object {
+    key: String,
+    size: i64,
+    etag: Option<String>,
+    modified: Timestamp,
+}
+
+/// What must be done about an upload.
+enum Task {
+    Nothing,
+    Announce(Forgotten),
+    CleanUp,
+    RemoveUnnamed(FoundManifest),
+}
+
+/// A pass over both buckets. It cleans up by itself, and yields the uploads that must be announced. An upload that cannot
+/// be dealt with is logged and does not end the pass; a bucket that cannot be listed does.
+pub struct Sweep {
+    store: MediaStore,
+    now: Timestamp,
+    options: Options,
+    groups: Groups,
+    report: Report,
+}
+
+impl Sweep {
+    /// Begins a pass.
+    pub fn new(store: MediaStore, now: Timestamp, options: Options) -> Self {
+        Self {
+            groups: Groups::new(&store),
+            report: Report::default(),
+            store,
+            now,
+            options,
+        }
+    }
+
+    /// The next upload to be announced. Say afterwards whether it was: [`Self::announced`], [`Self::failed`].
+    pub async fn next(&mut self) -> Result<Option<Forgotten>, StoreError> {
+        while let Some(group) = self.groups.next().await? {
+            self.report.n_uploads += u64::from(group.original.is_some());
+            let upload = group.upload.clone();
+            let cleaned = match self.task(group).await {
+                Ok(Task::Nothing) => continue,
+                Ok(Task::Announce(forgotten)) => return Ok(Some(forgotten)),
+                Ok(Task::CleanUp) => self.store.clean_up(&upload).await,
+                Ok(Task::RemoveUnnamed(found)) => {
+                    self.store.remove_unnamed(&upload, &found.manifest).await
+                }
+                Err(error) => Err(error),
+            };
+            match cleaned {
+                Ok(()) => self.report.n_cleaned += 1,
+                Err(error) => self.failed(&upload, &error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// An upload was announced.
+    pub fn announced(&mut self) {
+        self.report.n_announced += 1;
+    }
+
+    /// An upload could not be announced.
+    pub fn failed(&mut self, upload: &UploadKey, reason: &dyn std::fmt::Display) {
+        self.report.n_faults += 1;
+        tracing::warn!(
+            upload.owner,
+            id = %upload.id,
+            %reason,
+            "an upload is left to the next sweep"
+        );
+    }
+
+    /// What was found so far.
+    pub fn report(&self) -> Report {
+        self.report
+    }
+
+    async fn task(&self, group: Group) -> Result<Task, StoreError> {
+        let Group {
+            upload,
+            original,
+            manifest,
+            n_renditions,
+            rendered_at,
+        } = group;
+        let Some(manifest) = manifest else {
+            return Ok(self.announce(upload, original));
+        };
+        // Renditions are written before their manifest. A later one is of a worker that did not publish.
+        let has_late_rendition = rendered_at.is_some_and(|at| at > manifest.modified);
+        let may_be_unfinished =
+            manifest.size <= SMALL_MANIFEST_BYTES && (original.is_some() || n_renditions > 0);
+        if !has_late_rendition && !may_be_unfinished {
+            return Ok(Task::Nothing);
+        }
+        let Some(found) = self.store.manifest(&upload).await? else {
+            return Ok(Task::Nothing);
+        };
+        Ok(match &found.manifest.status {
+            Status::Deleted { .. } => Task::CleanUp,
+            // What is beside it stays: a worker may be about to publish it.
+            Status::Failed { .. } if self.options.failed => self.announce(upload, original),
+            Status::Ready { .. } | Status::Rejected { .. } if has_late_rendition => {
+                Task::RemoveUnnamed(found)
+            }
+            _ => Task::Nothing,
+        })
+    }
+
+    fn announce(&self, upload: UploadKey, original: Option<Object>) -> Task {
+        let Some(original) = original else {
+            return Task::Nothing;
+        };
+        let age = self.now.duration_since(original.modified);
+        let is_due = age >= self.options.settling_time
+            && self.options.since.is_none_or(|since| age <= since)
+            && self.now.duration_since(upload.id.made_at()) <= MAX_AGE;
+        if !is_due {
+            return Task::Nothing;
+        }
+        Task::Announce(Forgotten {
+            upload,
+            size: u64::try_from(original.size).unwrap_or(0),
+            etag: original.etag,
+        })
+    }
+}
+
+/// The two listings, merged: both are in the order of owners and ids.
+struct Groups {
+    uploads: Side,
+    media: Side,
+}
+
+/// One of the listings, read up to the object that comes next.
+struct Side {
+    listing: Listing,
+    parse: fn(&str) -> Option<UploadKey>,
+    next: Option<(UploadKey, Object)>,
+}
+
+impl Groups {
+    fn new(store: &MediaStore) -> Self {
+        let side = |bucket, prefix, parse| Side {
+            listing: store.listing(bucket, prefix),
+            parse,
+            next: None,
+        };
+        Self {
+            uploads: side(&store.buckets.uploads, UPLOAD_PREFIX, UploadKey::parse),
+            media: side(&store.buckets.media, MEDIA_PREFIX, |key| {
+                Some(UploadKey::parse_media_key(key)?.0)
+            }),
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<Group>, StoreError> {
+        let (uploaded, published) = (self.uploads.peek().await?, self.media.peek().await?);
+        let Some(upload) = uploaded.into_iter().chain(published).min() else {
+            return Ok(None);
+        };
+        let mut group = Group {
+            original: self.uploads.take(&upload).await?,
+            manifest: None,
+            n_renditions: 0,
+            rendered_at: None,
+            upload,
+        };
+        let manifest_key = group.upload.manifest_key();
+        while let Some(object) = self.media.take(&group.upload).await? {
+            if object.key == manifest_key {
+                group.manifest = Some(object);
+            } else {
+                group.n_renditions += 1;
+                group.rendered_at = group.rendered_at.max(Some(object.modified));
+            }
+        }
+        Ok(Some(group))
+    }
+}
+
+impl Side {
+    /// The upload whose object comes next.
+    async fn peek(&mut self) -> Result<Option<UploadKey>, StoreError> {
+        while self.next.is_none() {
+            let Some(object) = self.listing.next().await? else {
+                return Ok(None);
+            };
+            let key = object.key.unwrap_or_default();
+            // Other objects are not ours to judge.
+            let Some(upload) = (self.parse)(&key) else {
+                continue;
+            };
+            let modified = object
+                .last_modified
+                .and_then(|time| Timestamp::from_millisecond(time.to_millis().ok()?).ok());
+            let object = Object {
+                key,
+                size: object.size.unwrap_or(0),
+                etag: object.e_tag.map(|etag| etag.trim_matches('"').to_owned()),
+                modified: modified.unwrap_or(Timestamp::UNIX_EPOCH),
+            };
+            self.next = Some((upload, object));
+        }
+        Ok(self.next.as_ref().map(|(upload, _)| upload.clone()))
+    }
+
+    /// The next object, if it is of this upload.
+    async fn take(&mut self, upload: &UploadKey) -> Result<Option<Object>, StoreError> {
+        if self.peek().await?.as_ref() != Some(upload) {
+            return Ok(None);
+        }
+        Ok(self.next.take().map(|(_, object)| object))
+    }
+}
+
+impl Forgotten {
+    /// The notification that S3 should have sent, as far as the processor reads it. These keys need no encoding.
+    pub fn notification(&self, bucket: &str) -> Value {
+        let object = json!({"key": self.upload.original(), "size": self.size, "eTag": self.etag});
+        json!({"Records": [{
+            "eventVersion": "2.2",
+            "eventSource": "aws:s3",
+            "eventName": "ObjectCreated:Post",
+            "s3": {"s3SchemaVersion": "1.0", "configurationId": "gatepost-sweep", "bucket": {"name": bucket}, "object": object},
+        }]})
+    }
+}
+
+impl Processor {
+    /// Sweeps when the function is invoked directly to do so.
+    pub(crate) async fn sweep(&self, request: &SweepRequest) -> Result<Value, String> {
+        let Some(queue) = &self.queue else {
+            return Err("this function has no queue to announce uploads to: GATEPOST_UPLOAD_QUEUE_URL is not set".to_owned());
+        };
+        let options = Options {
+            since: request.since,
+            failed: request.failed,
+            settling_time: SETTLING_TIME,
+        };
+        let bucket = &self.store.buckets.uploads;
+        let mut sweep = Sweep::new(self.store.clone(), (self.clock)(), options);
+        while let Some(forgotten) = sweep.next().await.map_err(|error| error.to_string())? {
+            match send(&queue.sqs, &queue.url, bucket, &forgotten).await {
+                Ok(()) => sweep.announced(),
+                Err(error) => sweep.failed(&forgotten.upload, &error),
+            }
+        }
+        let Report {
+            n_uploads,
+            n_announced,
+            n_cleaned,
+            n_faults,
+        } = sweep.report();
+        tracing::info!(n_uploads, n_announced, n_cleaned, n_faults, "a sweep ended");
+        if n_faults > 0 {
+            // The invocation fails, visibly; what could be done is done.
+            return Err(format!(
+                "{n_faults} uploads could not be dealt with; the log names them"
+            ));
+        }
+        Ok(json!({"uploads": n_uploads, "announced": n_announced, "cleaned": n_cleaned}))
+    }
+}
+
+/// Sends an upload's notification to a queue.
+pub async fn send(
+    sqs: &aws_sdk_sqs::Client,
+    queue_url: &str,
+    bucket: &str,
+    forgotten: &Forgotten,
+) -> Result<(), Retry> {
+    let request = sqs
+        .send_message()
+        .queue_url(queue_url)
+        .message_body(forgotten.notification(bucket).to_string());
+    match request.send().await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Retry {
+            reason: format!("announcing an upload: {}", DisplayErrorContext(error)),
+            cause: Cause::Outage,
+        }),
+    }
+}
