@@ -146,8 +146,9 @@ impl MediaStore {
                     return Ok(Write::Conflict);
                 }
                 Some(409) if n_conflicts < MAX_CONFLICTS => {
-                    n_conflicts += 1;
+                    // At once the first time: most such writes are over by then.
                     tokio::time::sleep(CONFLICT_PAUSE * n_conflicts).await;
+                    n_conflicts += 1;
                 }
                 _ => return Err(StoreError::new(action, error)),
             }

@@ -81,12 +81,15 @@ async fn ready(api: &Api, owner: &str, ids: Vec<UploadId>) -> Vec<Manifest> {
             }
         })
         .collect();
-    stream::iter(reads)
+    let manifests: Vec<_> = stream::iter(reads)
         .buffered(CONCURRENT_READS)
-        .filter_map(async |manifest| manifest)
-        .filter(|manifest| std::future::ready(matches!(manifest.status, Status::Ready { .. })))
         .collect()
-        .await
+        .await;
+    manifests
+        .into_iter()
+        .flatten()
+        .filter(|manifest| matches!(manifest.status, Status::Ready { .. }))
+        .collect()
 }
 
 /// Deletes an upload: its renditions and its original. A tombstone remains in the manifest's place, so that nothing that

@@ -26,6 +26,7 @@ mod path;
 mod peers;
 mod providers;
 mod replay;
+mod schedules;
 mod session;
 mod sign;
 mod sign_in;
