@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use aws_lambda_events::sqs::SqsBatchResponse;
 use aws_sdk_s3::Client;
 use aws_sdk_sqs::error::DisplayErrorContext;
 use futures::{StreamExt, stream};
@@ -20,7 +21,7 @@ use thumbnailer::settings::Settings;
 use tokio::sync::Semaphore;
 
 use crate::budget::Budget;
-use crate::event::{CreatedObject, Invocation, Message, Notice, Record};
+use crate::event::{CreatedObject, Invocation, Message, Notice, Record, batch_response};
 use crate::outcomes::Outcomes;
 use crate::retry::{Cause, Retry, retry_delay};
 
@@ -169,7 +170,8 @@ impl Processor {
     pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, lambda_runtime::Error> {
         let bodies = match Invocation::parse(&event.payload) {
             Ok(Invocation::Batch(messages)) => {
-                return Ok(self.process_batch(messages).await.response());
+                let response = self.process_batch(messages).await.response();
+                return Ok(serde_json::to_value(response)?);
             }
             Ok(Invocation::Sweep(request)) => return Ok(self.sweep(&request).await?),
             Ok(Invocation::Direct(bodies)) => bodies,
@@ -244,7 +246,8 @@ impl Processor {
 
     /// Works on all records of a message; then the message fails if any of them failed.
     async fn process_message(&self, body: &str, attempt: Attempt) -> Result<Vec<Outcome>, Retry> {
-        let records = match Notice::parse(body).map_err(Retry::not_understood)? {
+        let not_understood = |reason: &str| Retry::not_understood("the message", reason);
+        let records = match Notice::parse(body).map_err(|reason| not_understood(&reason))? {
             Notice::Records(records) => records,
             Notice::Test => {
                 return Ok(vec![ignored(
@@ -257,7 +260,7 @@ impl Processor {
             results.push(match record {
                 Record::Created(object) => self.process_record(object, attempt).await,
                 Record::Other(name) => Ok(ignored(format!("the event is {name}"))),
-                Record::Unreadable(reason) => Err(Retry::not_understood(reason)),
+                Record::Unreadable(reason) => Err(Retry::not_understood("a record", &reason)),
             });
         }
         all(results)
@@ -290,20 +293,24 @@ impl Processor {
     }
 }
 
-/// All results, or one of the errors: an outage only if all of them are.
+/// All results, or all that failed as one error. It is an outage only if all of them are.
 fn all<T>(results: Vec<Result<T, Retry>>) -> Result<Vec<T>, Retry> {
-    let is_worse = |retry: &Retry| retry.cause != Cause::Outage;
-    let (mut values, mut error) = (Vec::with_capacity(results.len()), None);
+    let (mut values, mut errors) = (Vec::with_capacity(results.len()), Vec::new());
     for result in results {
         match result {
             Ok(value) => values.push(value),
-            Err(retry) if error.as_ref().is_none_or(|former| !is_worse(former)) => {
-                error = Some(retry);
-            }
-            Err(_) => {}
+            Err(retry) => errors.push(retry),
         }
     }
-    error.map_or(Ok(values), Err)
+    let Some(first) = errors.first() else {
+        return Ok(values);
+    };
+    let worst = errors.iter().find(|retry| retry.cause != Cause::Outage);
+    let reasons: Vec<_> = errors.iter().map(|retry| retry.reason.as_str()).collect();
+    Err(Retry {
+        reason: reasons.join("; "),
+        cause: worst.unwrap_or(first).cause,
+    })
 }
 
 impl Outcome {
@@ -323,12 +330,9 @@ impl Outcome {
 
 impl BatchReport {
     /// The partial-batch answer: SQS keeps these messages and deletes the others.
-    pub fn response(&self) -> Value {
+    pub fn response(&self) -> SqsBatchResponse {
         let failed = self.messages.iter().filter(|(_, result)| result.is_err());
-        let failed: Vec<_> = failed
-            .map(|(message_id, _)| json!({"itemIdentifier": message_id}))
-            .collect();
-        json!({"batchItemFailures": failed})
+        batch_response(failed.map(|(message_id, _)| message_id))
     }
 }
 

@@ -53,9 +53,9 @@ impl Retry {
         }
     }
 
-    pub(crate) fn not_understood(reason: String) -> Self {
+    pub(crate) fn not_understood(what: &str, reason: &str) -> Self {
         Self {
-            reason,
+            reason: format!("{what} is not understood: {reason}"),
             cause: Cause::NotUnderstood,
         }
     }

@@ -698,7 +698,9 @@ fn explore(scenario: Scenario, without: Option<Guard>, max_schedules: usize) -> 
             break;
         };
         *choice += 1;
-        if explored.n_schedules.is_multiple_of(1000) { eprintln!("{} {explored:?} {}", scenario.name, visited.len()); }
+        if explored.n_schedules.is_multiple_of(1000) {
+            eprintln!("{} {explored:?} {}", scenario.name, visited.len());
+        }
         if explored.n_schedules == max_schedules {
             break;
         }
