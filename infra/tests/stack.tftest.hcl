@@ -1,86 +1,12 @@
 # The stack as it would be planned, with an account that exists on paper only: what must hold of it whatever changes.
 
 mock_provider "aws" {
-  mock_data "aws_caller_identity" {
-    defaults = {
-      account_id = "123456789012"
-    }
-  }
-  mock_data "aws_partition" {
-    defaults = {
-      partition = "aws"
-    }
-  }
-  mock_data "aws_iam_policy_document" {
-    defaults = {
-      json = "{\"Version\":\"2012-10-17\",\"Statement\":[]}"
-    }
-  }
-  mock_resource "aws_s3_bucket" {
-    defaults = {
-      arn                         = "arn:aws:s3:::mocked"
-      bucket_regional_domain_name = "mocked.s3.eu-central-1.amazonaws.com"
-    }
-  }
-  mock_resource "aws_sqs_queue" {
-    defaults = {
-      arn = "arn:aws:sqs:eu-central-1:123456789012:mocked"
-      url = "https://sqs.eu-central-1.amazonaws.com/123456789012/mocked"
-    }
-  }
-  mock_resource "aws_iam_role" {
-    defaults = {
-      arn = "arn:aws:iam::123456789012:role/mocked"
-    }
-  }
-  mock_resource "aws_lambda_function" {
-    defaults = {
-      arn           = "arn:aws:lambda:eu-central-1:123456789012:function:mocked"
-      qualified_arn = "arn:aws:lambda:eu-central-1:123456789012:function:mocked:1"
-    }
-  }
-  mock_resource "aws_lambda_function_url" {
-    defaults = {
-      function_url = "https://mocked.lambda-url.eu-central-1.on.aws/"
-    }
-  }
-  mock_resource "aws_cloudwatch_log_group" {
-    defaults = {
-      arn = "arn:aws:logs:eu-central-1:123456789012:log-group:mocked"
-    }
-  }
-  mock_resource "aws_cloudfront_distribution" {
-    defaults = {
-      arn         = "arn:aws:cloudfront::123456789012:distribution/E123"
-      domain_name = "d111111abcdef8.cloudfront.net"
-    }
-  }
-  mock_resource "aws_cloudwatch_event_rule" {
-    defaults = {
-      arn = "arn:aws:events:eu-central-1:123456789012:rule/mocked"
-    }
-  }
-  mock_resource "aws_cloudfront_function" {
-    defaults = {
-      arn = "arn:aws:cloudfront::123456789012:function/mocked"
-    }
-  }
+  source = "./tests/mocks"
 }
 
 mock_provider "aws" {
-  alias = "us_east_1"
-
-  mock_resource "aws_lambda_function" {
-    defaults = {
-      arn           = "arn:aws:lambda:us-east-1:123456789012:function:mocked"
-      qualified_arn = "arn:aws:lambda:us-east-1:123456789012:function:mocked:7"
-    }
-  }
-  mock_resource "aws_wafv2_web_acl" {
-    defaults = {
-      arn = "arn:aws:wafv2:us-east-1:123456789012:global/webacl/mocked/1"
-    }
-  }
+  alias  = "us_east_1"
+  source = "./tests/mocks_us_east_1"
 }
 
 variables {
@@ -196,7 +122,7 @@ run "policies_grant_the_least" {
   assert {
     condition = alltrue(flatten([
       for statement in concat(data.aws_iam_policy_document.signer.statement, data.aws_iam_policy_document.media.statement) : [
-        for resource in statement.resources : resource != "arn:aws:s3:::mocked/*" && !strcontains(resource, "claims")
+        for resource in statement.resources : contains(["arn:aws:s3:::media/media/*", "arn:aws:s3:::media/team/*"], resource)
       ] if contains(statement.actions, "s3:GetObject")
     ]))
     error_message = "Links and viewers reach more of the media bucket than the rules are about."
