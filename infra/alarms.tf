@@ -11,7 +11,7 @@ locals {
 
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   alarm_name          = "${var.name}-dead-letters"
-  alarm_description   = "Uploads failed ${local.max_receives} times. Look at the messages, mend the cause, redrive."
+  alarm_description   = "Uploads failed ${local.max_receives} times, over half an hour or more. Look at the messages, mend the cause, redrive."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = aws_sqs_queue.dead.name }
@@ -27,7 +27,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
 
 resource "aws_cloudwatch_metric_alarm" "queue_age" {
   alarm_name          = "${var.name}-queue-age"
-  alarm_description   = "The oldest upload waits for more than five minutes: raise processor.concurrency, or see why it fails."
+  alarm_description   = "An upload has waited for more than five minutes for its first tries: raise processor.concurrency, or see why the processor does not run. SQS does not count uploads that failed three times; dead letters have their own alarm."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateAgeOfOldestMessage"
   dimensions          = { QueueName = aws_sqs_queue.uploads.name }

@@ -38,8 +38,13 @@ output "outcomes_queue_url" {
   value       = aws_sqs_queue.outcomes.url
 }
 
+output "upload_queue_url" {
+  description = "The processor's queue. To send uploads without a manifest to it: gatepost sweep --queue-url …"
+  value       = aws_sqs_queue.uploads.url
+}
+
 output "dead_letter_queue_url" {
-  description = "What failed five times. When the cause is mended: aws sqs start-message-move-task --source-arn (its ARN)."
+  description = "What failed nine times. When the cause is mended: aws sqs start-message-move-task --source-arn (its ARN)."
   value       = aws_sqs_queue.dead.url
 }
 

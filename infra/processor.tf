@@ -48,9 +48,10 @@ data "aws_iam_policy_document" "processor" {
     resources = [aws_s3_bucket.uploads.arn, aws_s3_bucket.media.arn]
   }
 
+  # A message that is to be tried again soon becomes visible sooner than the queue's timeout.
   statement {
     sid       = "Work"
-    actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+    actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
     resources = [aws_sqs_queue.uploads.arn]
   }
 
@@ -89,6 +90,9 @@ resource "aws_lambda_function" "processor" {
       GATEPOST_UPLOAD_BUCKET      = aws_s3_bucket.uploads.id
       GATEPOST_MEDIA_BUCKET       = aws_s3_bucket.media.id
       GATEPOST_OUTCOMES_QUEUE_URL = aws_sqs_queue.outcomes.url
+      # Where messages are made visible again, and sweeps send to; and at which receive it is the last try.
+      GATEPOST_UPLOAD_QUEUE_URL = aws_sqs_queue.uploads.url
+      GATEPOST_MAX_RECEIVES     = tostring(local.max_receives)
       # What CloudTrail calls it.
       AWS_SDK_UA_APP_ID = local.processor_name
       # glibc then gives the memory of pictures back at once.

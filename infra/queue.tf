@@ -1,9 +1,13 @@
-# S3 tells the queue, the queue tells the processor; what fails five times waits among the dead letters.
+# S3 tells the queue, the queue tells the processor; what fails nine times waits among the dead letters.
 
 locals {
-  # AWS: at least six times the function's timeout, so that nobody else gets what is still being worked on.
-  visibility_seconds = 6 * var.processor.timeout_seconds
-  max_receives       = 5
+  # AWS: at least six times the function's timeout, so that nobody else gets what is still being worked on. Six minutes
+  # at least, also with a shorter timeout: see below.
+  visibility_seconds = 6 * max(var.processor.timeout_seconds, 60)
+  # S3 may be out for minutes: a message has to be tried for half an hour. The processor makes a failed message visible
+  # again after 2 s, 10 s and 1 min, and leaves it to the queue from then on, so the ninth receive is after 72 s and five
+  # times the visibility timeout: 31 minutes.
+  max_receives = 9
 }
 
 resource "aws_sqs_queue" "dead" {
@@ -24,7 +28,7 @@ resource "aws_sqs_queue" "uploads" {
   })
 }
 
-# Of its own: within the queue it would make a circle.
+# A resource by itself: within the queue it would be a dependency cycle.
 resource "aws_sqs_queue_redrive_allow_policy" "dead" {
   queue_url = aws_sqs_queue.dead.id
 

@@ -122,8 +122,8 @@ variable "processor" {
     error_message = "processor.memory_mb is from 1024 to 10240: a photo of 12 megapixels takes 40 MB, the largest of 50 up to 830; what finds no room is rejected (too_complex)."
   }
   validation {
-    condition     = var.processor.timeout_seconds >= 45 && var.processor.timeout_seconds <= 75
-    error_message = "processor.timeout_seconds is from 45 to 75: an image has 30 seconds and is to be rejected in time, and what a worker claimed is another's after 75."
+    condition     = var.processor.timeout_seconds >= 45 && var.processor.timeout_seconds <= 300
+    error_message = "processor.timeout_seconds is from 45 to 300: an image has 30 seconds and must be rejected in time, and the queue waits six times as long before it tries an upload again."
   }
   validation {
     condition     = var.processor.concurrency >= 2 && var.processor.concurrency <= 1000

@@ -220,8 +220,21 @@ run "work_is_not_lost" {
     error_message = "A message comes again while it is worked on."
   }
   assert {
-    condition     = jsondecode(aws_sqs_queue.uploads.redrive_policy).maxReceiveCount == 5
+    condition     = jsondecode(aws_sqs_queue.uploads.redrive_policy).maxReceiveCount == 9
     error_message = "The queue gives up at another time than the documents say."
+  }
+  assert {
+    condition = {
+      for name in ["GATEPOST_UPLOAD_QUEUE_URL", "GATEPOST_MAX_RECEIVES"] : name => try(aws_lambda_function.processor.environment[0].variables[name], null)
+      } == {
+      GATEPOST_UPLOAD_QUEUE_URL = "https://sqs.eu-central-1.amazonaws.com/123456789012/uploads"
+      GATEPOST_MAX_RECEIVES     = "9"
+    }
+    error_message = "The processor does not know the queue that it works for, or which try is the last."
+  }
+  assert {
+    condition     = strcontains(aws_cloudwatch_metric_alarm.dead_letters.alarm_description, "failed 9 times")
+    error_message = "The alarm tells of other tries than there are."
   }
   assert {
     condition     = contains(aws_lambda_event_source_mapping.uploads.function_response_types, "ReportBatchItemFailures")
@@ -240,6 +253,35 @@ run "work_is_not_lost" {
   assert {
     condition     = alltrue([for rule in aws_s3_bucket_cors_configuration.uploads.cors_rule : toset(rule.allowed_methods) == toset(["POST"])])
     error_message = "Pages may do more to the upload bucket than post."
+  }
+}
+
+# The processor's own delays before the second to the fourth receive are 2 s, 10 s and 60 s; the others are the queue's.
+run "an_upload_is_tried_for_half_an_hour_with_the_shortest_timeout" {
+  command = apply
+
+  variables {
+    processor = { timeout_seconds = 45 }
+  }
+
+  assert {
+    condition = (
+      2 + 10 + 60 + (jsondecode(aws_sqs_queue.uploads.redrive_policy).maxReceiveCount - 4) * aws_sqs_queue.uploads.visibility_timeout_seconds
+    ) >= 30 * 60
+    error_message = "S3 is out for a quarter of an hour, and uploads are dead letters."
+  }
+}
+
+run "a_long_timeout_is_waited_for" {
+  command = apply
+
+  variables {
+    processor = { timeout_seconds = 300 }
+  }
+
+  assert {
+    condition     = aws_sqs_queue.uploads.visibility_timeout_seconds == 6 * 300 && aws_lambda_function.processor.timeout == 300
+    error_message = "A message comes again while it is worked on."
   }
 }
 
