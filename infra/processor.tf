@@ -55,6 +55,14 @@ data "aws_iam_policy_document" "processor" {
     resources = [aws_sqs_queue.uploads.arn]
   }
 
+  # A sweep sends uploads back to the queue. It is granted with and without var.sweep: an operator who invokes a sweep
+  # does so on the day when something went wrong, and should not have to apply first.
+  statement {
+    sid       = "Sweep"
+    actions   = ["sqs:SendMessage"]
+    resources = [aws_sqs_queue.uploads.arn]
+  }
+
   statement {
     sid       = "Outcomes"
     actions   = ["sqs:SendMessage"]

@@ -65,6 +65,12 @@ mock_resource "aws_cloudfront_function" {
     arn = "arn:aws:cloudfront::123456789012:function/mocked"
   }
 }
+mock_resource "aws_scheduler_schedule_group" {
+  defaults = {
+    arn = "arn:aws:scheduler:eu-central-1:123456789012:schedule-group/mocked"
+  }
+}
+
 override_resource {
   target = aws_s3_bucket.uploads
   values = {
@@ -99,6 +105,14 @@ override_resource {
     arn = "arn:aws:lambda:eu-central-1:123456789012:function:processor"
   }
 }
+override_resource {
+  target = aws_iam_role.sweep
+  values = {
+    arn = "arn:aws:iam::123456789012:role/sweep"
+    id  = "sweep"
+  }
+}
+
 # So that a test can tell which document is where.
 override_data {
   target = data.aws_iam_policy_document.processor
@@ -116,5 +130,17 @@ override_data {
   target = data.aws_iam_policy_document.media
   values = {
     json = "{\"Version\":\"2012-10-17\",\"Id\":\"media\",\"Statement\":[]}"
+  }
+}
+override_data {
+  target = data.aws_iam_policy_document.sweep
+  values = {
+    json = "{\"Version\":\"2012-10-17\",\"Id\":\"sweep\",\"Statement\":[]}"
+  }
+}
+override_data {
+  target = data.aws_iam_policy_document.sweep_trust
+  values = {
+    json = "{\"Version\":\"2012-10-17\",\"Id\":\"sweep_trust\",\"Statement\":[]}"
   }
 }

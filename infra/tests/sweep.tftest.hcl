@@ -1,0 +1,184 @@
+# The schedule that looks for uploads that nobody worked on.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+mock_provider "aws" {
+  alias  = "us_east_1"
+  source = "./tests/mocks_us_east_1"
+}
+
+variables {
+  region = "eu-central-1"
+  dist   = "./tests/dist"
+}
+
+run "nothing_is_swept_unless_it_is_asked_for" {
+  command = plan
+
+  assert {
+    condition = length(concat(
+      aws_scheduler_schedule.sweep, aws_scheduler_schedule_group.sweep, aws_iam_role.sweep, aws_iam_role_policy.sweep,
+      aws_cloudwatch_metric_alarm.sweep_dropped,
+    )) == 0
+    error_message = "A sweep costs somebody who did not ask for it."
+  }
+}
+
+run "a_sweep_invokes_the_processor_and_nothing_else" {
+  command = apply
+
+  variables {
+    sweep = {}
+  }
+
+  assert {
+    condition = [for schedule in aws_scheduler_schedule.sweep : {
+      expression = schedule.schedule_expression
+      window     = one(schedule.flexible_time_window).mode
+      group      = schedule.group_name
+      function   = one(schedule.target).arn
+      role       = one(schedule.target).role_arn
+      payload    = one(schedule.target).input
+      }] == [{
+      expression = "rate(1 hour)"
+      window     = "OFF"
+      group      = aws_scheduler_schedule_group.sweep[0].name
+      function   = "arn:aws:lambda:eu-central-1:123456789012:function:processor"
+      role       = "arn:aws:iam::123456789012:role/sweep"
+      payload    = "{\"sweep\":{\"since\":\"2h\"}}"
+    }]
+    error_message = "The schedule asks something else, of another function, or in another role."
+  }
+  # A sweep that cannot be started is not tried until the next one is due.
+  assert {
+    condition = alltrue([for schedule in aws_scheduler_schedule.sweep : (
+      one(one(schedule.target).retry_policy).maximum_event_age_in_seconds <= 3600 && one(one(schedule.target).retry_policy).maximum_retry_attempts <= 10
+    )])
+    error_message = "Sweeps pile up: Scheduler tries for a day, and 185 times."
+  }
+  assert {
+    condition = [
+      for statement in data.aws_iam_policy_document.sweep[0].statement : [tolist(statement.actions), tolist(statement.resources)]
+    ] == [[tolist(["lambda:InvokeFunction"]), tolist(["arn:aws:lambda:eu-central-1:123456789012:function:processor"])]]
+    error_message = "The schedule's role may do more than invoke the processor."
+  }
+  assert {
+    condition = [
+      for statement in data.aws_iam_policy_document.sweep_trust[0].statement : {
+        actions    = tolist(statement.actions)
+        principals = [for principal in statement.principals : "${principal.type} ${join(",", principal.identifiers)}"]
+        conditions = sort([for condition in statement.condition : "${condition.test} ${condition.variable} ${join(",", condition.values)}"])
+      }
+      ] == [{
+        actions    = tolist(["sts:AssumeRole"])
+        principals = ["Service scheduler.amazonaws.com"]
+        conditions = tolist([
+          "ArnEquals aws:SourceArn arn:aws:scheduler:eu-central-1:123456789012:schedule-group/mocked",
+          "StringEquals aws:SourceAccount 123456789012",
+        ])
+    }]
+    error_message = "Schedules of others take on the role: the confused deputy."
+  }
+  assert {
+    condition = [
+      jsondecode(aws_iam_role.sweep[0].assume_role_policy).Id, jsondecode(aws_iam_role_policy.sweep[0].policy).Id, aws_iam_role_policy.sweep[0].role,
+    ] == ["sweep_trust", "sweep", "sweep"]
+    error_message = "The role has another one's policies."
+  }
+  assert {
+    condition = [for alarm in aws_cloudwatch_metric_alarm.sweep_dropped : [alarm.namespace, alarm.metric_name, alarm.dimensions["ScheduleGroup"]]] == [
+      ["AWS/Scheduler", "InvocationDroppedCount", aws_scheduler_schedule_group.sweep[0].name]
+    ]
+    error_message = "Nobody hears of a sweep that could not be started."
+  }
+}
+
+run "a_sweep_at_night_looks_back_further" {
+  command = plan
+
+  variables {
+    sweep = { schedule = "cron(0 3 * * ? *)", since = "36h30m" }
+  }
+
+  assert {
+    condition = [for schedule in aws_scheduler_schedule.sweep : [schedule.schedule_expression, one(schedule.target).input]] == [
+      ["cron(0 3 * * ? *)", "{\"sweep\":{\"since\":\"36h30m\"}}"]
+    ]
+    error_message = "The variable is not what is scheduled."
+  }
+}
+
+run "a_sweep_looks_back_further_than_to_the_one_before" {
+  command = plan
+
+  variables {
+    sweep = { schedule = "rate(90 minutes)", since = "1h30m1s" }
+  }
+
+  assert {
+    condition     = length(aws_scheduler_schedule.sweep) == 1
+    error_message = "Hours, minutes and seconds are not added up."
+  }
+}
+
+run "uploads_between_two_sweeps_are_not_left_out" {
+  command = plan
+
+  variables {
+    sweep = { schedule = "rate(90 minutes)", since = "1h30m" }
+  }
+
+  expect_failures = [var.sweep]
+}
+
+run "uploads_between_daily_sweeps_are_not_left_out" {
+  command = plan
+
+  variables {
+    sweep = { schedule = "rate(1 day)" }
+  }
+
+  expect_failures = [var.sweep]
+}
+
+run "a_schedule_repeats" {
+  command = plan
+
+  variables {
+    sweep = { schedule = "at(2026-11-30T00:00:00)" }
+  }
+
+  expect_failures = [var.sweep]
+}
+
+run "a_rate_is_a_number" {
+  command = plan
+
+  variables {
+    sweep = { schedule = "rate(0 hours)" }
+  }
+
+  expect_failures = [var.sweep]
+}
+
+run "days_are_not_what_the_processor_reads" {
+  command = plan
+
+  variables {
+    sweep = { since = "2d" }
+  }
+
+  expect_failures = [var.sweep]
+}
+
+run "a_sweep_of_no_time_is_refused" {
+  command = plan
+
+  variables {
+    sweep = { since = "" }
+  }
+
+  expect_failures = [var.sweep]
+}
