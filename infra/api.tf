@@ -15,17 +15,55 @@ resource "aws_iam_role" "api" {
 }
 
 data "aws_iam_policy_document" "api" {
-  # Whether an upload has arrived, and deleting it.
+  # Whether an upload has arrived.
   statement {
     sid       = "Originals"
-    actions   = ["s3:GetObject", "s3:DeleteObject"]
+    actions   = ["s3:GetObject"]
+    resources = ["${aws_s3_bucket.uploads.arn}/uploads/*"]
+  }
+
+  # If-Match needs s3:GetObject, too.
+  statement {
+    sid       = "ReadMedia"
+    actions   = ["s3:GetObject"]
+    resources = ["${aws_s3_bucket.media.arn}/media/*"]
+  }
+
+  # A deletion writes a tombstone at the manifest's key, and deletes everything else.
+  statement {
+    sid       = "Tombstones"
+    actions   = ["s3:PutObject"]
+    resources = [local.manifests]
+  }
+
+  statement {
+    sid       = "TagTombstones"
+    actions   = ["s3:PutObjectTagging"]
+    resources = [local.manifests]
+
+    condition {
+      test     = "StringEquals"
+      variable = "s3:RequestObjectTag/gatepost"
+      values   = ["deleted"]
+    }
+  }
+
+  statement {
+    sid       = "DeleteRenditions"
+    actions   = ["s3:DeleteObject"]
+    resources = local.renditions
+  }
+
+  statement {
+    sid       = "DeleteOriginals"
+    actions   = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
     resources = ["${aws_s3_bucket.uploads.arn}/uploads/*"]
   }
 
   statement {
-    sid       = "Media"
-    actions   = ["s3:GetObject", "s3:DeleteObject"]
-    resources = ["${aws_s3_bucket.media.arn}/media/*"]
+    sid       = "OriginalVersions"
+    actions   = ["s3:ListBucketVersions"]
+    resources = [aws_s3_bucket.uploads.arn]
   }
 
   # The gallery; and without it S3 answers 403 where there is nothing, and not 404.

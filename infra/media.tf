@@ -3,6 +3,11 @@
 locals {
   # What the rules are about, and nothing else that lies there.
   served_objects = [for path in local.manifest.edge_auth.paths : "${aws_s3_bucket.media.arn}${path}"]
+
+  # A deletion writes a tombstone at the manifest's key, so the roles may delete renditions, by the extensions that the
+  # thumbnailer gives them, and never a manifest. A policy's * matches slashes, too.
+  manifests  = "${aws_s3_bucket.media.arn}/media/*/manifest.json"
+  renditions = [for extension in ["jpg", "webp"] : "${aws_s3_bucket.media.arn}/media/*/*.${extension}"]
 }
 
 resource "aws_s3_bucket" "media" {
@@ -48,17 +53,21 @@ resource "aws_s3_bucket_versioning" "media" {
 resource "aws_s3_bucket_lifecycle_configuration" "media" {
   bucket = aws_s3_bucket.media.id
 
-  # A claim lasts 75 seconds; what a worker left that died is of no use.
+  # Tombstones only. The tag comes with the PUT that writes one; a tombstone has to outlive every event of its upload,
+  # which waits for up to four days in the queue and fourteen among the dead letters.
   rule {
-    id     = "forget-claims"
+    id     = "forget-tombstones"
     status = "Enabled"
 
     filter {
-      prefix = "claims/"
+      and {
+        prefix = "media/"
+        tags   = { gatepost = "deleted" }
+      }
     }
 
     expiration {
-      days = 1
+      days = 30
     }
   }
 
@@ -100,6 +109,35 @@ data "aws_iam_policy_document" "media" {
       test     = "Bool"
       variable = "aws:SecureTransport"
       values   = ["false"]
+    }
+  }
+
+  # A manifest is the commit point: a write that does not say what it replaces could publish what was deleted. AWS's
+  # example exempts the parts of multipart uploads (s3:ObjectCreationOperation), which cannot carry the headers; no
+  # manifest is that large, so those are denied as well. Copies onto a manifest are denied, too. Deletes are not, or
+  # terraform destroy could not empty the bucket.
+  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
+  statement {
+    sid       = "ManifestsConditionally"
+    effect    = "Deny"
+    actions   = ["s3:PutObject"]
+    resources = [local.manifests]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Null"
+      variable = "s3:if-match"
+      values   = ["true"]
+    }
+
+    condition {
+      test     = "Null"
+      variable = "s3:if-none-match"
+      values   = ["true"]
     }
   }
 

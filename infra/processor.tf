@@ -26,19 +26,61 @@ resource "aws_iam_role" "processor" {
 }
 
 data "aws_iam_policy_document" "processor" {
-  # What it rejects it tags, for the bucket's lifecycle.
+  # It tags what it rejects, for the bucket's lifecycle. Calls about a version have actions of their own: S3's events
+  # name one wherever the bucket has versions.
   statement {
-    sid       = "Originals"
-    actions   = concat(["s3:GetObject", "s3:PutObjectTagging"], var.malware_protection ? ["s3:GetObjectTagging"] : [])
+    sid = "Originals"
+    actions = concat(
+      ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObjectTagging", "s3:PutObjectVersionTagging"],
+      var.malware_protection ? ["s3:GetObjectTagging", "s3:GetObjectVersionTagging"] : [],
+    )
     resources = ["${aws_s3_bucket.uploads.arn}/uploads/*"]
   }
 
-  # It reads manifests, to know what is finished, and takes back what it made of an upload that was deleted meanwhile.
-  # Its claims lie beside, where no viewer can ask for them.
+  # If-Match needs s3:GetObject, too.
   statement {
-    sid       = "Media"
-    actions   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
-    resources = ["${aws_s3_bucket.media.arn}/media/*", "${aws_s3_bucket.media.arn}/claims/*"]
+    sid       = "ReadMedia"
+    actions   = ["s3:GetObject"]
+    resources = ["${aws_s3_bucket.media.arn}/media/*"]
+  }
+
+  statement {
+    sid       = "Renditions"
+    actions   = ["s3:PutObject", "s3:DeleteObject"]
+    resources = local.renditions
+  }
+
+  statement {
+    sid       = "Manifests"
+    actions   = ["s3:PutObject"]
+    resources = [local.manifests]
+  }
+
+  # A tombstone's tag is written by its PUT. With any other tag, or on a published manifest, the lifecycle would not
+  # know what it deletes.
+  statement {
+    sid       = "TagTombstones"
+    actions   = ["s3:PutObjectTagging"]
+    resources = [local.manifests]
+
+    condition {
+      test     = "StringEquals"
+      variable = "s3:RequestObjectTag/gatepost"
+      values   = ["deleted"]
+    }
+  }
+
+  # The API deletes; the processor completes a deletion that was interrupted.
+  statement {
+    sid       = "DeleteOriginals"
+    actions   = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
+    resources = ["${aws_s3_bucket.uploads.arn}/uploads/*"]
+  }
+
+  statement {
+    sid       = "OriginalVersions"
+    actions   = ["s3:ListBucketVersions"]
+    resources = [aws_s3_bucket.uploads.arn]
   }
 
   # Without it S3 answers 403 where there is nothing, and not 404.

@@ -62,6 +62,23 @@ resource "aws_s3_bucket_lifecycle_configuration" "uploads" {
     }
   }
 
+  # For those who switch versions on, which nothing here does: the rules below would then leave an old version, and a
+  # delete marker, that nothing else removes.
+  rule {
+    id     = "forget-old-versions"
+    status = "Enabled"
+
+    filter {}
+
+    noncurrent_version_expiration {
+      noncurrent_days = 7
+    }
+
+    expiration {
+      expired_object_delete_marker = true
+    }
+  }
+
   # What the processor has rejected, and what GuardDuty has found to be a threat.
   dynamic "rule" {
     for_each = var.rejected_retention_days == null ? {} : merge(

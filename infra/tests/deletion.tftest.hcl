@@ -1,0 +1,251 @@
+# Deletion is a write: a tombstone takes the manifest's place, and nobody deletes it. What the roles may do to the two
+# buckets and the queues, asked one by one.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+mock_provider "aws" {
+  alias  = "us_east_1"
+  source = "./tests/mocks_us_east_1"
+}
+
+variables {
+  region = "eu-central-1"
+  dist   = "./tests/dist"
+}
+
+# Everything that has a role.
+run "the_roles_write_tombstones_and_delete_the_rest" {
+  command = apply
+
+  variables {
+    malware_protection = true
+    sweep              = {}
+  }
+
+  assert {
+    condition = length([
+      for asked in flatten([
+        for role in ["processor", "api", "signer", "edge", "guardduty", "sweep"] : [
+          for action in ["s3:DeleteObject", "s3:DeleteObjectVersion"] : [
+            for key in ["media/o/1/manifest.json", "media/x/manifest.json", "media/a/b/c/manifest.json"] :
+            "${role} ${action} arn:aws:s3:::media/${key}"
+          ]
+        ]
+        ]) : asked if anytrue([
+        for statement in {
+          processor = data.aws_iam_policy_document.processor.statement
+          api       = data.aws_iam_policy_document.api.statement
+          signer    = data.aws_iam_policy_document.signer.statement
+          edge      = data.aws_iam_policy_document.edge.statement
+          guardduty = data.aws_iam_policy_document.guardduty.statement
+          sweep     = data.aws_iam_policy_document.sweep[0].statement
+          }[split(" ", asked)[0]] : (
+          coalesce(statement.effect, "Allow") == "Allow"
+          && anytrue([for action in statement.actions : can(regex("^${replace(lower(action), "*", ".*")}$", lower(split(" ", asked)[1])))])
+          && anytrue([for resource in statement.resources : can(regex("^${replace(resource, "*", ".*")}$", split(" ", asked)[2]))])
+        )
+      ])
+    ]) == 0
+    error_message = "A role may delete a manifest: a late event then publishes what was deleted."
+  }
+  assert {
+    condition = [
+      for asked in [
+        "api s3:GetObject arn:aws:s3:::media/media/o/1/manifest.json",
+        "api s3:PutObject arn:aws:s3:::media/media/o/1/manifest.json",
+        "api s3:PutObjectTagging arn:aws:s3:::media/media/o/1/manifest.json",
+        "api s3:DeleteObject arn:aws:s3:::media/media/o/1/0123456789abcdef-640.webp",
+        "api s3:DeleteObject arn:aws:s3:::media/media/o/1/0123456789abcdef-640.jpg",
+        "api s3:ListBucket arn:aws:s3:::media",
+        "api s3:GetObject arn:aws:s3:::uploads/uploads/o/1",
+        "api s3:DeleteObject arn:aws:s3:::uploads/uploads/o/1",
+        "api s3:DeleteObjectVersion arn:aws:s3:::uploads/uploads/o/1",
+        "api s3:ListBucket arn:aws:s3:::uploads",
+        "api s3:ListBucketVersions arn:aws:s3:::uploads",
+        "processor s3:GetObject arn:aws:s3:::media/media/o/1/manifest.json",
+        "processor s3:PutObject arn:aws:s3:::media/media/o/1/manifest.json",
+        "processor s3:PutObjectTagging arn:aws:s3:::media/media/o/1/manifest.json",
+        "processor s3:DeleteObject arn:aws:s3:::media/media/o/1/0123456789abcdef-640.webp",
+        "processor s3:DeleteObject arn:aws:s3:::media/media/o/1/0123456789abcdef-640.jpg",
+        "processor s3:ListBucket arn:aws:s3:::media",
+        "processor s3:GetObject arn:aws:s3:::uploads/uploads/o/1",
+        "processor s3:DeleteObject arn:aws:s3:::uploads/uploads/o/1",
+        "processor s3:DeleteObjectVersion arn:aws:s3:::uploads/uploads/o/1",
+        "processor s3:ListBucket arn:aws:s3:::uploads",
+        "processor s3:ListBucketVersions arn:aws:s3:::uploads",
+        "processor s3:PutObject arn:aws:s3:::media/media/o/1/0123456789abcdef-640.webp",
+        "processor s3:PutObject arn:aws:s3:::media/media/o/1/0123456789abcdef-640.jpg",
+        "processor s3:GetObjectVersion arn:aws:s3:::uploads/uploads/o/1",
+        "processor s3:PutObjectTagging arn:aws:s3:::uploads/uploads/o/1",
+        "processor s3:PutObjectVersionTagging arn:aws:s3:::uploads/uploads/o/1",
+        "processor s3:GetObjectTagging arn:aws:s3:::uploads/uploads/o/1",
+        "processor s3:GetObjectVersionTagging arn:aws:s3:::uploads/uploads/o/1",
+        "processor sqs:ReceiveMessage arn:aws:sqs:eu-central-1:123456789012:uploads",
+        "processor sqs:DeleteMessage arn:aws:sqs:eu-central-1:123456789012:uploads",
+        "processor sqs:ChangeMessageVisibility arn:aws:sqs:eu-central-1:123456789012:uploads",
+        "processor sqs:SendMessage arn:aws:sqs:eu-central-1:123456789012:uploads",
+        "processor sqs:SendMessage arn:aws:sqs:eu-central-1:123456789012:outcomes",
+        ] : asked if !anytrue([
+          for statement in {
+            processor = data.aws_iam_policy_document.processor.statement
+            api       = data.aws_iam_policy_document.api.statement
+            signer    = data.aws_iam_policy_document.signer.statement
+            edge      = data.aws_iam_policy_document.edge.statement
+            guardduty = data.aws_iam_policy_document.guardduty.statement
+            sweep     = data.aws_iam_policy_document.sweep[0].statement
+            }[split(" ", asked)[0]] : (
+            coalesce(statement.effect, "Allow") == "Allow"
+            && anytrue([for action in statement.actions : can(regex("^${replace(lower(action), "*", ".*")}$", lower(split(" ", asked)[1])))])
+            && anytrue([for resource in statement.resources : can(regex("^${replace(resource, "*", ".*")}$", split(" ", asked)[2]))])
+          )
+      ])
+    ] == []
+    error_message = "A function may not do what it has to."
+  }
+  assert {
+    condition = [
+      for asked in [
+        "api s3:PutObject arn:aws:s3:::uploads/uploads/o/1",
+        "api s3:PutObject arn:aws:s3:::media/claims/o/1",
+        "api s3:GetObject arn:aws:s3:::media/claims/o/1",
+        "api s3:DeleteObject arn:aws:s3:::media/claims/o/1",
+        "api s3:DeleteObject arn:aws:s3:::media/media/o/1/another.json",
+        "api s3:DeleteObject arn:aws:s3:::media/team/1.webp",
+        "api s3:DeleteObjectVersion arn:aws:s3:::media/media/o/1/0123456789abcdef-640.webp",
+        "api s3:ListBucketVersions arn:aws:s3:::media",
+        "api s3:PutObjectTagging arn:aws:s3:::media/media/o/1/0123456789abcdef-640.webp",
+        "processor s3:PutObject arn:aws:s3:::uploads/uploads/o/1",
+        "processor s3:PutObject arn:aws:s3:::media/claims/o/1",
+        "processor s3:GetObject arn:aws:s3:::media/claims/o/1",
+        "processor s3:DeleteObject arn:aws:s3:::media/claims/o/1",
+        "processor s3:DeleteObject arn:aws:s3:::media/media/o/1/another.json",
+        "processor s3:DeleteObject arn:aws:s3:::media/team/1.webp",
+        "processor s3:DeleteObjectVersion arn:aws:s3:::media/media/o/1/0123456789abcdef-640.webp",
+        "processor s3:ListBucketVersions arn:aws:s3:::media",
+        "processor s3:PutObjectTagging arn:aws:s3:::media/media/o/1/0123456789abcdef-640.webp",
+        "api s3:PutObject arn:aws:s3:::media/media/o/1/0123456789abcdef-640.webp",
+        "api s3:PutObjectTagging arn:aws:s3:::uploads/uploads/o/1",
+        "processor sqs:SendMessage arn:aws:sqs:eu-central-1:123456789012:mocked",
+        "processor sqs:ChangeMessageVisibility arn:aws:sqs:eu-central-1:123456789012:outcomes",
+        ] : asked if anytrue([
+          for statement in {
+            processor = data.aws_iam_policy_document.processor.statement
+            api       = data.aws_iam_policy_document.api.statement
+            signer    = data.aws_iam_policy_document.signer.statement
+            edge      = data.aws_iam_policy_document.edge.statement
+            guardduty = data.aws_iam_policy_document.guardduty.statement
+            sweep     = data.aws_iam_policy_document.sweep[0].statement
+            }[split(" ", asked)[0]] : (
+            coalesce(statement.effect, "Allow") == "Allow"
+            && anytrue([for action in statement.actions : can(regex("^${replace(lower(action), "*", ".*")}$", lower(split(" ", asked)[1])))])
+            && anytrue([for resource in statement.resources : can(regex("^${replace(resource, "*", ".*")}$", split(" ", asked)[2]))])
+          )
+      ])
+    ] == []
+    error_message = "A function may do what it never does."
+  }
+  # With another tag, or none, a role could let the lifecycle delete what is published.
+  assert {
+    condition = alltrue(flatten([
+      for document in [data.aws_iam_policy_document.processor, data.aws_iam_policy_document.api] : [
+        for statement in document.statement : [for condition in statement.condition : "${condition.test} ${condition.variable} ${join(",", condition.values)}"]
+        == ["StringEquals s3:RequestObjectTag/gatepost deleted"]
+        if contains(statement.actions, "s3:PutObjectTagging") && contains(statement.resources, "arn:aws:s3:::media/media/*/manifest.json")
+      ]
+    ]))
+    error_message = "A manifest may be tagged as something else than a tombstone."
+  }
+  assert {
+    condition = {
+      api       = [jsondecode(aws_iam_role_policy.api.policy).Id, aws_iam_role_policy.api.role == aws_iam_role.api.id]
+      processor = [jsondecode(aws_iam_role_policy.processor.policy).Id, aws_iam_role_policy.processor.role == aws_iam_role.processor.id]
+      } == {
+      api       = ["api", true]
+      processor = ["processor", true]
+    }
+    error_message = "A role has another one's policy."
+  }
+}
+
+run "a_manifest_is_only_written_conditionally" {
+  command = apply
+
+  # One statement with both: in two statements each would deny what the other one asks for.
+  assert {
+    condition = [
+      for statement in data.aws_iam_policy_document.media.statement : {
+        resources  = tolist(statement.resources)
+        principals = [for principal in statement.principals : "${principal.type} ${join(",", principal.identifiers)}"]
+        conditions = sort([for condition in statement.condition : "${condition.test} ${condition.variable} ${join(",", condition.values)}"])
+      } if coalesce(statement.effect, "Allow") == "Deny" && contains(statement.actions, "s3:PutObject")
+      ] == [{
+        resources  = tolist(["arn:aws:s3:::media/media/*/manifest.json"])
+        principals = ["* *"]
+        conditions = tolist(["Null s3:if-match true", "Null s3:if-none-match true"])
+    }]
+    error_message = "A manifest may be written over without a look at it, or nobody may write one."
+  }
+  # terraform destroy empties the bucket.
+  assert {
+    condition = alltrue([
+      for statement in data.aws_iam_policy_document.media.statement : alltrue([
+        for action in statement.actions : action == "s3:PutObject"
+      ]) || anytrue([for condition in statement.condition : condition.variable == "aws:SecureTransport"])
+      if coalesce(statement.effect, "Allow") == "Deny"
+    ])
+    error_message = "The bucket's policy denies more than writing."
+  }
+  assert {
+    condition = toset(flatten([
+      for statement in data.aws_iam_policy_document.media.statement : statement.actions if coalesce(statement.effect, "Allow") == "Allow"
+    ])) == toset(["s3:GetObject", "s3:ListBucket"])
+    error_message = "The bucket's policy lets somebody do more than read."
+  }
+  assert {
+    condition     = jsondecode(aws_s3_bucket_policy.media.policy).Id == "media" && aws_s3_bucket_policy.media.bucket == aws_s3_bucket.media.id
+    error_message = "The media bucket has another policy."
+  }
+}
+
+run "only_tombstones_expire" {
+  command = apply
+
+  assert {
+    condition = {
+      for rule in aws_s3_bucket_lifecycle_configuration.media.rule : rule.id => {
+        status = rule.status
+        days   = one(rule.expiration).days
+        prefix = one(one(rule.filter).and).prefix
+        tags   = one(one(rule.filter).and).tags
+      } if try(one(rule.expiration).days > 0, false)
+      } == {
+      forget-tombstones = { status = "Enabled", days = 30, prefix = "media/", tags = tomap({ gatepost = "deleted" }) }
+    }
+    error_message = "Something published expires, or tombstones do not."
+  }
+  # Four days in the queue, fourteen among the dead letters: an event must not find the place of a deleted photo empty.
+  assert {
+    condition = one(one([
+      for rule in aws_s3_bucket_lifecycle_configuration.media.rule : rule.expiration if rule.id == "forget-tombstones"
+    ])).days * 24 * 60 * 60 > aws_sqs_queue.uploads.message_retention_seconds + aws_sqs_queue.dead.message_retention_seconds
+    error_message = "A tombstone is gone before the last event of its upload."
+  }
+  assert {
+    condition = {
+      for bucket, configuration in {
+        media = aws_s3_bucket_lifecycle_configuration.media, uploads = aws_s3_bucket_lifecycle_configuration.uploads
+        } : bucket => [
+        for rule in configuration.rule : {
+          status  = rule.status, days = one(rule.noncurrent_version_expiration).noncurrent_days,
+          markers = one(rule.expiration).expired_object_delete_marker
+        } if length(rule.noncurrent_version_expiration) == 1
+      ]
+      } == {
+      media   = [{ status = "Enabled", days = 7, markers = true }]
+      uploads = [{ status = "Enabled", days = 7, markers = true }]
+    }
+    error_message = jsonencode([aws_s3_bucket_lifecycle_configuration.media.rule, aws_s3_bucket_lifecycle_configuration.uploads.rule])
+  }
+}
