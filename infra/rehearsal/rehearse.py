@@ -101,6 +101,8 @@ def apply():
         function = {"aws_iam_role_policy.processor": "gatepost-upload-processor", "aws_iam_role_policy.api": "gatepost-signing-api"}
         if resource["address"] in function:
             roles.grant(function[resource["address"]], resource["values"]["policy"])
+        if resource["type"] == "aws_s3_bucket_policy":
+            roles.guard(resource["values"]["bucket"], resource["values"]["policy"])
     return {name: value["value"] for name, value in json.loads(terraform("output", "-json").stdout).items()}
 
 

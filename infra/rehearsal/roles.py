@@ -1,6 +1,6 @@
 """What MiniStack leaves out: it lets everybody do everything. Here every call of a function's, on its way to MiniStack,
 is held against the policy of the function's role, and refused as AWS would refuse it. A function is known by the name
-that it gives to the SDK (AWS_SDK_UA_APP_ID).
+that it gives to the SDK (AWS_SDK_UA_APP_ID). What a bucket's policy denies is refused, too.
 """
 
 import fnmatch
@@ -10,12 +10,18 @@ import json
 import re
 import threading
 import urllib.parse
+import xml.etree.ElementTree
 
-# Of S3's calls those that the functions make; whatever else comes is refused.
+# Of S3's calls those that the functions make; any other call is refused. Calls about a version have actions of their own.
 OBJECT_CALLS = {
     ("GET", ""): "s3:GetObject", ("HEAD", ""): "s3:GetObject", ("PUT", ""): "s3:PutObject", ("DELETE", ""): "s3:DeleteObject",
     ("GET", "tagging"): "s3:GetObjectTagging", ("PUT", "tagging"): "s3:PutObjectTagging",
 }
+VERSION_CALLS = {
+    "s3:GetObject": "s3:GetObjectVersion", "s3:DeleteObject": "s3:DeleteObjectVersion",
+    "s3:GetObjectTagging": "s3:GetObjectVersionTagging", "s3:PutObjectTagging": "s3:PutObjectVersionTagging",
+}
+BUCKET_CALLS = {("GET", "list-type"): "s3:ListBucket", ("GET", "versions"): "s3:ListBucketVersions"}
 
 
 class Roles:
@@ -23,7 +29,7 @@ class Roles:
 
     def __init__(self, port, target):
         self.target = urllib.parse.urlsplit(target).netloc
-        self.policies = {}
+        self.policies, self.bucket_policies = {}, {}
         self.made, self.refused = set(), []
         server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler(self))
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -32,11 +38,17 @@ class Roles:
         """Holds a function's calls against a role's policy from now on."""
         self.policies[function] = json.loads(policy)["Statement"]
 
-    def may(self, function, action, resource):
-        return any(
-            statement["Effect"] == "Allow"
-            and any(fnmatch.fnmatchcase(action, granted) for granted in listed(statement["Action"]))
-            and any(fnmatch.fnmatchcase(resource, granted) for granted in listed(statement["Resource"]))
+    def guard(self, bucket, policy):
+        """Holds all calls against what a bucket's policy denies from now on."""
+        self.bucket_policies[bucket] = json.loads(policy)["Statement"]
+
+    def may(self, function, action, resource, context):
+        denied = any(
+            statement["Effect"] == "Deny" and matches(statement, action, resource) and holds(statement, context, unknown=True)
+            for policy in self.bucket_policies.values() for statement in policy
+        )
+        return not denied and any(
+            statement["Effect"] == "Allow" and matches(statement, action, resource) and holds(statement, context, unknown=False)
             for statement in self.policies.get(function, [])
         )
 
@@ -45,32 +57,85 @@ class Roles:
         agent = f"{headers.get('user-agent', '')} {headers.get('x-amz-user-agent', '')}"
         named = re.search(r"\bapp/(\S+)", agent)
         function = named.group(1) if named else "nobody"
-        action, resource = understood(method, path, headers, body)
-        if self.may(function, action, resource):
-            self.made.add((function, action))
-            return None
-        self.refused.append(f"{function} may not {action} {resource}")
-        return self.refused[-1]
+        context = context_of(headers)
+        calls = understood(method, path, headers, body)
+        refused = [f"{function} may not {action} {resource}" for action, resource in calls if not self.may(function, action, resource, context)]
+        if refused:
+            self.refused += refused
+            return refused[0]
+        self.made |= {(function, action) for action, _ in calls}
+        return None
+
+
+def matches(statement, action, resource):
+    """Whether a statement is about a call."""
+    return any(fnmatch.fnmatchcase(action, named) for named in listed(statement["Action"])) and any(
+        fnmatch.fnmatchcase(resource, named) for named in listed(statement["Resource"])
+    )
+
+
+def holds(statement, context, unknown):
+    """Whether all conditions of a statement hold; one that is not understood is `unknown`."""
+    def one(operator, key, values):
+        found = context.get(key)
+        if operator == "Null":
+            return listed(values) == ["true" if found is None else "false"]
+        if operator in ("StringEquals", "Bool"):
+            return found in listed(values)
+        return unknown
+
+    return all(
+        one(operator, key, values)
+        for operator, keys in statement.get("Condition", {}).items() for key, values in keys.items()
+    )
+
+
+def context_of(headers):
+    """What conditions can be about. MiniStack has no TLS, as AWS has."""
+    context = {"aws:SecureTransport": "true"}
+    for name in ("if-match", "if-none-match"):
+        if name in headers:
+            context[f"s3:{name}"] = headers[name]
+    for key, value in urllib.parse.parse_qsl(headers.get("x-amz-tagging", ""), keep_blank_values=True):
+        context[f"s3:RequestObjectTag/{key}"] = value
+    return context
 
 
 def understood(method, path, headers, body):
-    """The action and the resource of a call, as a policy names them."""
+    """The actions and the resources of a call, as a policy names them."""
     _, _, region, service, *_ = (headers.get("authorization", "") + "////").split("/")
     address = urllib.parse.urlsplit(path)
     query = urllib.parse.parse_qs(address.query, keep_blank_values=True)
     if service == "s3":
         bucket, _, key = urllib.parse.unquote(address.path.lstrip("/")).partition("/")
+        arn = f"arn:aws:s3:::{bucket}"
+        if not key and method == "POST" and "delete" in query:
+            return deletes(arn, body)
         if not key:
-            return ("s3:ListBucket" if "list-type" in query else "s3:Unknown"), f"arn:aws:s3:::{bucket}"
-        subresource = "tagging" if "tagging" in query else ""
-        return OBJECT_CALLS.get((method, subresource), "s3:Unknown"), f"arn:aws:s3:::{bucket}/{key}"
+            return [(next((action for (of, name), action in BUCKET_CALLS.items() if of == method and name in query), "s3:Unknown"), arn)]
+        action = OBJECT_CALLS.get((method, "tagging" if "tagging" in query else ""), "s3:Unknown")
+        calls = [(VERSION_CALLS.get(action, "s3:Unknown") if "versionId" in query else action, f"{arn}/{key}")]
+        if action == "s3:PutObject" and "x-amz-tagging" in headers:
+            calls.append(("s3:PutObjectTagging", f"{arn}/{key}"))
+        return calls
     if service == "sqs":
         account, queue = json.loads(body)["QueueUrl"].split("/")[-2:]
-        return f"sqs:{headers['x-amz-target'].split('.')[1]}", f"arn:aws:sqs:{region}:{account}:{queue}"
+        # A batch is the same action.
+        return [(f"sqs:{headers['x-amz-target'].split('.')[1].removesuffix('Batch')}", f"arn:aws:sqs:{region}:{account}:{queue}")]
     if service == "sts":
         form = urllib.parse.parse_qs(body.decode())
-        return f"sts:{form['Action'][0]}", form.get("RoleArn", ["*"])[0]
-    return f"{service}:Unknown", "*"
+        return [(f"sts:{form['Action'][0]}", form.get("RoleArn", ["*"])[0])]
+    return [(f"{service}:Unknown", "*")]
+
+
+def deletes(arn, body):
+    """Each of the objects that one call deletes."""
+    calls = []
+    for named in xml.etree.ElementTree.fromstring(body).iter():
+        if named.tag.rpartition("}")[2] == "Object":
+            parts = {part.tag.rpartition("}")[2]: part.text for part in named}
+            calls.append(("s3:DeleteObjectVersion" if parts.get("VersionId") else "s3:DeleteObject", f"{arn}/{parts.get('Key')}"))
+    return calls or [("s3:Unknown", arn)]
 
 
 def listed(value):
