@@ -546,8 +546,8 @@ async function deletionOf(page, id) {
 async function waitForImage(locator) {
   await locator.waitFor({ timeout: PATIENCE_MS })
   const handle = await locator.elementHandle()
-  await handle.evaluate((image) => image.decode())
-  assert.ok((await handle.evaluate((image) => image.naturalWidth)) > 0)
+  // Chromium gives up decoding when the layout makes it choose another source.
+  await locator.page().waitForFunction((image) => image.decode().then(() => image.naturalWidth > 0, () => false), handle)
   // The fade from the placeholder.
   await locator.page().waitForFunction((image) => getComputedStyle(image).opacity === '1', handle)
 }
