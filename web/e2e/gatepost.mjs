@@ -4,11 +4,12 @@
 
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { PassThrough } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 
@@ -19,6 +20,8 @@ const run = promisify(execFile)
 export const PATIENCE_MS = 120_000
 /** A connection that has carried more holds an upload, not only what precedes one. */
 const LARGE_BYTES = 64 * 1024
+/** What a multipart body ends with (RFC 2046, section 5.1.1). */
+const END_OF_FORM = Buffer.from('--\r\n')
 
 /** The value of a variable that the tests can't do without. */
 export function required(name) {
@@ -27,7 +30,10 @@ export function required(name) {
   return value
 }
 
-/** `gatepost dev` on a port of its own: `{ origin, token, stop }`. `token` makes one of the local issuer; `stop` gives the exit code. */
+/**
+ * `gatepost dev` on a port of its own: `{ origin, token, hasOriginal, stop }`. `token` makes one of the local issuer;
+ * `hasOriginal` says whether the file of an upload is in storage; `stop` gives the exit code.
+ */
 export async function startGatepost() {
   const data = await mkdtemp(join(tmpdir(), 'gatepost-e2e-'))
   const child = spawn(required('GATEPOST_BIN'), ['dev', '--port', '0', '--data-dir', data], {
@@ -59,8 +65,12 @@ export async function startGatepost() {
     const { stdout } = await run(required('GATEPOST_BIN'), ['token', '--sub', subject, '--data-dir', data])
     return stdout.trim()
   }
+  const hasOriginal = async (id) => {
+    const files = await readdir(data, { recursive: true })
+    return files.some((path) => new RegExp(`/uploads/\\w+/${id}$`).test(path))
+  }
   try {
-    return { origin: await ready, token, stop }
+    return { origin: await ready, token, hasOriginal, stop }
   } catch (error) {
     await stop()
     throw error
@@ -71,44 +81,70 @@ export async function startGatepost() {
  * Stands between the browser and the storage, so that a test decides how far an upload gets, and not the speed of the
  * machine: `{ rules, hold, stop }`. `rules` sends the browser here.
  *
- * `hold('requests')` stops uploads soon after they have begun, `hold('answers')` keeps back what the storage answers to
- * them. It gives `{ answered, release }`: the promise of the next such answer, and the end of it.
+ * `hold('requests')` stops uploads soon after they have begun. `hold('arrivals')` takes all of them in, as a slow line
+ * does, and passes them on once it is released, although the browser has hung up by then. `hold('answers')` keeps back
+ * what the storage answers. Each gives `{ received, answered, release }`: the promise that an upload has arrived here
+ * whole, that of the status of the next answer to one, and the end of the hold.
  */
 export async function startRelay(gatepost) {
   const storage = await storageOf(gatepost)
-  const free = { requests: Promise.resolve(), answers: Promise.resolve(), onAnswer() {} }
+  const free = { requests: Promise.resolve(), answers: Promise.resolve(), onReceived() {}, onAnswer() {} }
+  const statusOf = (answer) => Number(/^HTTP\/1\.1 (\d+)/.exec(answer.toString('latin1'))?.[1])
   let gate = free
   const server = createServer((browser) => {
     const upstream = connect(storage.port, storage.hostname)
     let nBytes = 0
+    // That of the upload which the connection carries, from its beginning to its answer.
+    let held
+    const { promise: isAnswered, resolve: onAnswer } = withResolvers()
     const there = async function* (chunks) {
+      const late = []
       for await (const chunk of chunks) {
         nBytes += chunk.length
-        if (nBytes > LARGE_BYTES) await gate.requests
-        yield chunk
+        if (nBytes > LARGE_BYTES) held ??= gate
+        await held?.requests
+        if (chunk.subarray(-4).equals(END_OF_FORM)) held?.onReceived()
+        if (held?.arrivals) late.push(chunk)
+        else yield chunk
       }
+      if (late.length === 0) return
+      await held.arrivals
+      yield* late
+      // The storage drops a request whose sender hangs up.
+      await isAnswered
     }
     const back = async function* (chunks) {
       for await (const chunk of chunks) {
-        if (nBytes > LARGE_BYTES) {
-          gate.onAnswer()
-          await gate.answers
+        if (held) {
+          held.onAnswer(statusOf(chunk))
+          await held.answers
+          held = undefined
+          nBytes = 0
+          onAnswer()
         }
         yield chunk
       }
     }
-    // Either may hang up at any time; `pipeline` then ends the other.
-    pipeline(browser, there, upstream).catch(() => {})
-    pipeline(upstream, back, browser).catch(() => {})
+    // The storage is told that the browser has hung up only when what it sent is passed on.
+    const sent = new PassThrough()
+    const answers = new PassThrough()
+    for (const stream of [sent, answers]) stream.on('error', () => browser.destroy())
+    browser.on('error', () => {}).on('close', () => sent.end())
+    browser.pipe(sent)
+    answers.pipe(browser)
+    pipeline(sent, there, upstream).catch(() => {})
+    pipeline(upstream, back, answers).catch(() => {})
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
 
   const hold = (what) => {
+    const { promise: received, resolve: onReceived } = withResolvers()
     const { promise: answered, resolve: onAnswer } = withResolvers()
     const { promise: released, resolve: release } = withResolvers()
-    gate = { ...free, [what]: released, onAnswer }
+    gate = { ...free, [what]: released, onReceived, onAnswer }
     return {
+      received,
       answered,
       release() {
         gate = free
@@ -159,7 +195,7 @@ export function startBrowser(relay) {
 /**
  * A page in a browser profile of its own whose complaints are kept: `complaints()` lists what its
  * console, its scripts and its content security policy said, but for the lines in which Chromium
- * notes that a request was answered with 401, 403, 404 or 409, where the tests ask for just that.
+ * notes that a request was answered with 401, 403, 404 or 503, where the tests ask for just that.
  */
 export async function newPage(browser, origin, options = {}) {
   const context = await browser.newContext({ baseURL: origin, viewport: { width: 1280, height: 860 }, ...options })
@@ -172,7 +208,7 @@ export async function newPage(browser, origin, options = {}) {
     // Uppy asks S3's refusals for a header that no S3 shows to browsers.
     if (text === 'Refused to get unsafe header "x-amz-error-code"') return
     if (message.type() !== 'error' && !/content security policy/i.test(text)) return
-    const refused = /^Failed to load resource: the server responded with a status of 40[1349]\b/.test(text)
+    const refused = /^Failed to load resource: the server responded with a status of (?:40[134]|503)\b/.test(text)
     const path = message.location().url ? new URL(message.location().url).pathname : ''
     if (refused && (path === '/api/session' || path.startsWith('/media/') || page.expectedRefusals?.includes(path))) return
     complaints.push(`console: ${text} (${message.location().url})`)

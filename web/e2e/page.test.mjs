@@ -59,8 +59,6 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     return visitor
   }
 
-  const isForStorage = (request) => request.method() === 'POST' && new URL(request.url()).origin !== gatepost.origin
-
   test('somebody unknown is shown the way in', async () => {
     const { page } = alice
     await page.goto('/')
@@ -121,7 +119,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
   test('the second look at a rendition comes from the cache', async () => {
     const { page } = alice
     const path = await largestRendition(page)
-    assert.match(path, /^\/media\/[a-z2-7]{26}\/[a-z0-9]{26}\/\d+\.\w+$/)
+    assert.match(path, /^\/media\/[a-z2-7]{26}\/[a-z0-9]{26}\/[^/]+$/)
     const first = await look(page, path)
     const second = await look(page, path)
     assert.deepEqual([first.status, second.status], [200, 200])
@@ -202,56 +200,19 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     page.expectedRefusals = []
 
     // The first try might have arrived, and only its answer been lost.
-    const takenBack = page.waitForResponse((response) => response.request().method() === 'DELETE', { timeout: PATIENCE_MS })
+    const deletions = deletionsOf(page)
     await row(page, photoName).getByTestId('retry').click()
     await waitForStatus(page, photoName, 'ready')
-    assert.equal((await takenBack).status(), 204)
+    await until(() => deletions.length > 0)
+    assert.equal(await statusOf(page, idIn(deletions[0])), 'deleted')
     assert.equal(signed, 3)
     assert.equal(await page.getByTestId('photo').count(), 1)
     await close()
   })
 
-  test('a cancelled upload leaves nothing', async () => {
+  test('a cancelled upload leaves nothing, and is deleted once', async () => {
     const { page, close } = await newcomer('dave')
-    const { release } = relay.hold('requests')
-    try {
-      const id = await add(page, largePhoto)
-      await waitUntilPartlySent(page, photoName)
-      const deletion = deletionOf(page, id)
-      await cancel(page, photoName)
-      release()
-      await deletion
-    } finally {
-      release()
-    }
-    await page.reload()
-    await page.getByTestId('gallery-empty').waitFor()
-    await close()
-  })
-
-  test('what had arrived when it was cancelled is deleted', async () => {
-    const { page, close } = await newcomer('frank')
-    const { answered, release } = relay.hold('answers')
-    try {
-      const id = await add(page, photo)
-      await answered
-      assert.equal(await row(page, photoName).getAttribute('data-status'), 'uploading')
-      const deletion = deletionOf(page, id)
-      await cancel(page, photoName)
-      await deletion
-    } finally {
-      release()
-    }
-    await page.reload()
-    await page.getByTestId('gallery-empty').waitFor()
-    await close()
-  })
-
-  test('what arrived although it was cancelled is deleted', async () => {
-    const { page, close } = await newcomer('grace')
-    // A browser that is too late to stop.
-    await page.evaluate(() => (XMLHttpRequest.prototype.abort = () => {}))
-    const arrival = page.waitForResponse((response) => isForStorage(response.request()))
+    const deletions = deletionsOf(page)
     const { release } = relay.hold('requests')
     let id
     try {
@@ -261,13 +222,155 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     } finally {
       release()
     }
-    assert.equal((await arrival).status(), 204)
-    // Only what is asked for from now on counts. The page tries more than once, and waits for a minute between two tries.
-    const deletion = deletionOf(page, id)
-    await page.clock.fastForward(MINUTE)
-    await deletion
+    await until(async () => (await statusOf(page, id)) === 'deleted')
+    await page.clock.fastForward(10 * MINUTE)
     await page.reload()
     await page.getByTestId('gallery-empty').waitFor()
+    assert.deepEqual(deletions, [`/api/media/${id}`])
+    await close()
+  })
+
+  test('what had arrived when it was cancelled is deleted', async () => {
+    const { page, close } = await newcomer('frank')
+    const { answered, release } = relay.hold('answers')
+    try {
+      const id = await add(page, photo)
+      assert.equal(await answered, 204)
+      assert.equal(await row(page, photoName).getAttribute('data-status'), 'uploading')
+      await cancel(page, photoName)
+      await until(async () => !(await gatepost.hasOriginal(id)))
+      assert.equal(await statusOf(page, id), 'deleted')
+    } finally {
+      release()
+    }
+    await page.reload()
+    await page.getByTestId('gallery-empty').waitFor()
+    await close()
+  })
+
+  test('what a slow line delivers after it was cancelled and the page was left is deleted', async () => {
+    const { page, close } = await newcomer('grace')
+    const deletions = deletionsOf(page)
+    const { received, answered, release } = relay.hold('arrivals')
+    try {
+      const id = await add(page, photo)
+      await received
+      // At once: the page lives no longer than it takes to send one request.
+      await page.getByRole('button', { name: `Cancel ${photoName}` }).evaluate((button) => {
+        button.click()
+        location.reload()
+      })
+      await page.getByTestId('gallery-empty').waitFor()
+      await until(async () => (await statusOf(page, id)) === 'deleted')
+      assert.ok(deletions.length <= 1, `it was deleted once: ${deletions}`)
+      assert.equal(await gatepost.hasOriginal(id), false)
+
+      release()
+      assert.equal(await answered, 204, 'the file has arrived')
+      await until(async () => !(await gatepost.hasOriginal(id)))
+      assert.equal(await statusOf(page, id), 'deleted')
+    } finally {
+      release()
+    }
+    await page.reload()
+    await page.getByTestId('gallery-empty').waitFor()
+    await close()
+  })
+
+  test('a deletion that fails is repeated, and the page says when it gives up', async () => {
+    const { page, close } = await newcomer('ivan')
+    const deletions = deletionsOf(page)
+    const isDeletion = (url) => url.pathname.startsWith('/api/media/')
+    const fail = (route) => route.fulfill({ status: 503 })
+    await page.route(isDeletion, fail)
+    // A toast goes after some seconds, which are soon over when the clock is put forward.
+    await page.evaluate(() => {
+      window.toasts = []
+      const keep = (changes) => window.toasts.push(...changes.flatMap(({ addedNodes }) => [...addedNodes].map((node) => node.textContent)))
+      new MutationObserver(keep).observe(document.body, { childList: true })
+    })
+    const cancelOne = async () => {
+      const id = await add(page, largePhoto)
+      page.expectedRefusals = [`/api/media/${id}`]
+      await waitUntilPartlySent(page, photoName)
+      await cancel(page, photoName)
+      return id
+    }
+    const { release } = relay.hold('requests')
+    try {
+      const id = await cancelOne()
+      await until(() => deletions.length === 1)
+      await page.unroute(isDeletion)
+      await until(async () => (await statusOf(page, id)) === 'deleted')
+      assert.equal(deletions.length, 2)
+      assert.deepEqual(await page.evaluate(() => window.toasts), [])
+
+      await page.route(isDeletion, fail)
+      await cancelOne()
+      await until(async () => {
+        await page.clock.fastForward(5 * MINUTE)
+        return page.evaluate(() => window.toasts.length > 0)
+      })
+      const sentence = `A copy of ${photoName} couldn’t be deleted. If it appears in your photos, delete it there.`
+      assert.deepEqual(await page.evaluate(() => window.toasts), [sentence])
+      assert.equal(deletions.length, 2 + 6)
+    } finally {
+      release()
+    }
+    await close()
+  })
+
+  test('what is deleted elsewhere while it is processed leaves the list', async () => {
+    const { page, close } = await newcomer('judy')
+    // The page is told nothing until it is deleted.
+    let isDeleted
+    const deletion = new Promise((resolve) => (isDeleted = resolve))
+    await page.route(isStatus, async (route) => {
+      await deletion
+      await route.continue()
+    })
+    const id = await add(page, photo)
+    await waitForStatus(page, photoName, 'processing')
+    await row(page, photoName).getByTestId('remove').focus()
+
+    const tab = await page.context().newPage()
+    await tab.goto('/')
+    assert.equal(await tab.evaluate(async (id) => (await fetch(`/api/media/${id}`, { method: 'DELETE' })).status, id), 204)
+    await tab.close()
+    isDeleted()
+    await row(page, photoName).waitFor({ state: 'detached' })
+    await page.getByTestId('toast').filter({ hasText: `${photoName} was deleted.` }).waitFor()
+    await screenshot(page, '16-deleted-elsewhere')
+    assert.equal(await focused(page), 'file-input')
+    await page.reload()
+    await page.getByTestId('gallery-empty').waitFor()
+    await close()
+  })
+
+  test('what could not be processed says so, and is replaced when it is tried again', async () => {
+    const { page, close } = await newcomer('kim')
+    const message = 'This file has arrived, but it could not be processed. It is kept, and can be processed later.'
+    await page.route(isStatus, (route) => {
+      const id = idIn(new URL(route.request().url()).pathname)
+      return route.fulfill({ json: { id, status: 'failed', reason: { code: 'processing_failed', message } } })
+    })
+    const first = await add(page, photo)
+    await waitForStatus(page, photoName, 'failed')
+    assert.equal(await row(page, photoName).getByTestId('reason').innerText(), message)
+    await page.getByRole('status').filter({ hasText: `${photoName} is not in your photos yet. ${message}` }).waitFor()
+    await screenshot(page, '17-not-processed')
+    // It is kept: nothing is lost by tidying up, and nothing is deleted unless a new copy has arrived.
+    const deletions = deletionsOf(page)
+    await page.getByTestId('file-input').setInputFiles([{ ...photo, name: 'other.jpg' }])
+    await waitForStatus(page, 'other.jpg', 'failed')
+    await page.getByRole('button', { name: 'Remove other.jpg' }).click()
+    assert.deepEqual(deletions, [])
+
+    await page.unroute(isStatus)
+    await row(page, photoName).getByTestId('retry').click()
+    await waitForStatus(page, photoName, 'ready')
+    await until(async () => (await statusOf(page, first)) === 'deleted')
+    assert.deepEqual(deletions, [`/api/media/${first}`])
     await close()
   })
 
@@ -531,14 +634,32 @@ async function cancel(page, filename) {
   await row(page, filename).waitFor({ state: 'detached' })
 }
 
-/** Waits until the page asks for the deletion of an upload and is told that it is deleted; what it asked before does not count. */
-async function deletionOf(page, id) {
-  const path = `/api/media/${id}`
-  // What has arrived and is being worked on is not deleted yet.
-  page.expectedRefusals = [path]
-  for (let isDeleted = false; !isDeleted; ) {
-    const request = await page.waitForRequest((request) => request.method() === 'DELETE' && new URL(request.url()).pathname === path)
-    isDeleted = (await request.response()).ok()
+/** The paths of the deletions that the page asks for from now on. */
+function deletionsOf(page) {
+  const paths = []
+  page.on('request', (request) => request.method() === 'DELETE' && paths.push(new URL(request.url()).pathname))
+  return paths
+}
+
+/** The id at the end of a path. */
+function idIn(path) {
+  return path.slice(path.lastIndexOf('/') + 1)
+}
+
+/** Whether an address is that of the question what became of an upload. */
+function isStatus(url) {
+  return /^\/api\/uploads\/./.test(url.pathname)
+}
+
+/** What the server says of an upload, past the page. */
+async function statusOf(page, id) {
+  return (await (await page.request.get(`/api/uploads/${id}`)).json()).status
+}
+
+async function until(isSo) {
+  for (const end = Date.now() + PATIENCE_MS; !(await isSo()); ) {
+    if (Date.now() > end) throw new Error(`not in time: ${isSo}`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }
 

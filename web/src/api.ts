@@ -1,4 +1,4 @@
-// The signing API's calls, one function each. Called by `uploads`, `outcome` and `gallery`. Every
+// The signing API's calls, one function each. Called by `uploads`, `outcome`, `deletion` and `gallery`. Every
 // failure leaves here as a `Fault`; a 401 is also told to whoever watches the session. It never
 // talks to S3 and never retries: the callers know whether that makes sense.
 
@@ -19,12 +19,22 @@ export type UploadForm = {
 export type UploadStatus =
   | { id: string; status: 'pending' }
   | { id: string; status: 'ready'; manifest: Manifest }
-  | { id: string; status: 'rejected'; reason?: { code: string; message: string } }
+  /** This file is not accepted. */
+  | { id: string; status: 'rejected'; reason?: Reason }
+  /** Processing was given up. The file is kept, and may be processed later. */
+  | { id: string; status: 'failed'; reason?: Reason }
+  | { id: string; status: 'deleted' }
 
+/** `message` is a sentence for the person who sent the file. */
+export type Reason = { code: string; message: string }
+
+/** A page with a cursor is not the last one, even if it has no items. */
 export type MediaPage = { items: Manifest[]; cursor?: string }
 
 /** `expires_at` is RFC 3339. */
 export type Link = { url: string; expires_at: string }
+
+type RequestOptions = Pick<RequestInit, 'keepalive' | 'signal'>
 
 export class Api {
   constructor(private readonly onSessionOver: () => void) {}
@@ -34,7 +44,7 @@ export class Api {
   }
 
   uploadStatus(id: string, signal: AbortSignal): Promise<UploadStatus> {
-    return this.#call<UploadStatus>(`/api/uploads/${encodeURIComponent(id)}`, undefined, signal)
+    return this.#call<UploadStatus>(`/api/uploads/${encodeURIComponent(id)}`, undefined, { signal })
   }
 
   listMedia(cursor: string | undefined): Promise<MediaPage> {
@@ -42,9 +52,9 @@ export class Api {
     return this.#call<MediaPage>(`/api/media${query}`)
   }
 
-  /** Deletes the original and all that was made of it. */
+  /** Deletes an upload and all that was made of it, whether it has arrived or not. The request outlives the page. */
   async deleteMedia(id: string): Promise<void> {
-    await this.#send(`/api/media/${encodeURIComponent(id)}`, 'DELETE')
+    await this.#send(`/api/media/${encodeURIComponent(id)}`, 'DELETE', undefined, { keepalive: true })
   }
 
   /** A link that works for whoever has it, for so many seconds. */
@@ -57,19 +67,19 @@ export class Api {
     await this.#send('/api/session', 'DELETE')
   }
 
-  async #call<Answer>(path: string, body?: object, signal?: AbortSignal): Promise<Answer> {
-    const response = await this.#send(path, body === undefined ? 'GET' : 'POST', body, signal)
+  async #call<Answer>(path: string, body?: object, options: RequestOptions = {}): Promise<Answer> {
+    const response = await this.#send(path, body === undefined ? 'GET' : 'POST', body, options)
     try {
       return (await response.json()) as Answer
     } catch (error) {
-      if (signal?.aborted) throw error
+      if (options.signal?.aborted) throw error
       // It broke off, or somebody in between answered.
       throw new Fault('unexpected', { status: response.status })
     }
   }
 
-  async #send(path: string, method: string, body?: object, signal?: AbortSignal): Promise<Response> {
-    const request: RequestInit = { method, headers: { accept: 'application/json' }, ...(signal ? { signal } : {}) }
+  async #send(path: string, method: string, body?: object, options: RequestOptions = {}): Promise<Response> {
+    const request: RequestInit = { method, headers: { accept: 'application/json' }, ...options }
     if (body !== undefined) {
       const text = JSON.stringify(body)
       request.body = text
@@ -84,7 +94,7 @@ export class Api {
     try {
       response = await fetch(path, request)
     } catch (error) {
-      if (signal?.aborted) throw error
+      if (options.signal?.aborted) throw error
       throw new Fault('unreachable')
     }
     if (!response.ok) {

@@ -28,6 +28,11 @@ export class Fault extends Error {
   }
 }
 
+/** A lost connection, a session that ended and a server in trouble all may heal; a plain no does not. */
+export function mayPass(error: unknown): boolean {
+  return error instanceof Fault && error.kind !== 'refused'
+}
+
 /** A fault for an answer of the API, from its RFC 9457 problem document where it sent one. */
 export async function faultOf(response: Response): Promise<Fault> {
   if (response.status === 401) return new Fault('session-over', { status: 401 })

@@ -118,7 +118,9 @@ function showApp(settings: Settings, session: Person, renewal?: Renewal): void {
       if (upload.state.status === 'ready') gallery.prepend(upload.state.manifest)
     },
     onRemoved: (upload) => list.removed(upload),
+    onDeleted: ({ name }) => announcer.tell(strings.announce.deleted(name)),
     onDuplicate: (name) => announcer.say(strings.announce.already(name)),
+    onNotDeleted: (name) => announcer.tell(strings.announce.notDeleted(name)),
     onSomeoneElse,
   })
   const intake = new Intake(settings, (files) => {

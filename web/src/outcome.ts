@@ -1,16 +1,16 @@
 // Waits for what becomes of an upload. Called by `uploads` once the bytes are in storage. Asks often
 // at first, then less often, and seldom while nobody looks at the tab. It never gives up by itself:
-// an accepted upload ends in exactly one outcome, and the caller ends the wait with its signal.
+// every upload that has arrived gets an outcome, and the caller ends the wait with its signal.
 
 import type { Api, UploadStatus } from './api'
-import { Fault } from './fault'
+import { mayPass } from './fault'
 
 const FIRST_MS = 300
 const GROWTH = 1.4
 const MOST_MS = 5_000
 const HIDDEN_MS = 10_000
 
-/** Ready or rejected. Throws only when the signal ends the wait or the server refuses the question. */
+/** Ready, rejected, failed or deleted. Throws only when the signal ends the wait or the server refuses the question. */
 export async function outcomeOf(
   api: Pick<Api, 'uploadStatus'>,
   id: string,
@@ -31,11 +31,6 @@ export async function outcomeOf(
 export function delayBefore(attempt: number, hidden: boolean): number {
   const delay = Math.min(MOST_MS, FIRST_MS * GROWTH ** attempt)
   return hidden ? Math.max(HIDDEN_MS, delay) : delay
-}
-
-/** A lost connection, a session that ended and a server in trouble all may heal; a plain no does not. */
-function mayPass(error: unknown): boolean {
-  return error instanceof Fault && error.kind !== 'refused'
 }
 
 function isHidden(): boolean {

@@ -84,6 +84,7 @@ export const strings = {
   fault: {
     unreachable: 'The connection was lost. Check your network and try again.',
     sessionOver: 'Your session ended before this could be sent. Sign in and try again.',
+    notProcessed: 'This photo has arrived, but it couldn’t be processed. It is kept.',
     unreadable: 'This file can’t be read any more. It may have been moved or changed.',
     unexpected: 'Something went wrong on our side. Please try again.',
     unexpectedWithId: (id: string) => `Something went wrong on our side. Please try again. (Reference ${id})`,
@@ -136,7 +137,10 @@ export const strings = {
     ready: (name: string) => `${name} is ready.`,
     rejected: (name: string, reason: string) => `${name} was not accepted. ${reason}`,
     failed: (name: string, reason: string) => `${name} was not uploaded. ${reason}`,
+    notProcessed: (name: string, reason: string) => `${name} is not in your photos yet. ${reason}`,
     cancelled: (name: string) => `${name} was cancelled.`,
+    deleted: (name: string) => `${name} was deleted.`,
+    notDeleted: (name: string) => `A copy of ${name} couldn’t be deleted. If it appears in your photos, delete it there.`,
     already: (name: string) => `${name} is already being uploaded.`,
     loaded: (n: number) => `${whole.format(n)} more ${count(n, 'photo', 'photos')} loaded.`,
     position: (index: number, all: number) => `Photo ${whole.format(index + 1)} of ${whole.format(all)}`,

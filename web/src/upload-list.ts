@@ -60,18 +60,21 @@ export class UploadList {
   }
 
   removed(upload: Upload): void {
-    this.#rows.get(upload)?.element.remove()
+    const row = this.#rows.get(upload)?.element
+    const neighbour = row?.nextElementSibling ?? row?.previousElementSibling
+    const hadFocus = row?.contains(document.activeElement)
+    row?.remove()
     this.#rows.delete(upload)
     this.#summarise()
+    if (hadFocus) focusIn(neighbour)
   }
 
   #remove(upload: Upload): void {
-    const row = this.#rows.get(upload)?.element
-    const neighbour = row?.nextElementSibling ?? row?.previousElementSibling
     const { status } = upload.state
+    // Safari does not focus a button that is clicked.
+    this.#rows.get(upload)?.focus()
     this.uploads().remove(upload)
     if (status === 'uploading') this.announcer.say(strings.announce.cancelled(upload.name))
-    focusIn(neighbour)
   }
 
   #summarise(): void {
@@ -86,7 +89,10 @@ export class UploadList {
   #announce({ name, state }: Upload): void {
     if (state.status === 'ready') this.announcer.say(strings.announce.ready(name))
     if (state.status === 'rejected') this.announcer.say(strings.announce.rejected(name, state.reason))
-    if (state.status === 'failed') this.announcer.say(strings.announce.failed(name, state.reason))
+    if (state.status === 'failed') {
+      const sentence = state.hasArrived ? strings.announce.notProcessed : strings.announce.failed
+      this.announcer.say(sentence(name, state.reason))
+    }
   }
 }
 
@@ -144,6 +150,10 @@ class Row {
     )
     this.show(upload.state)
     if (upload.state.status === 'uploading') this.#previewOf(upload.file)
+  }
+
+  focus(): void {
+    this.#remove.focus()
   }
 
   /** Whether the status is another than before. */

@@ -7,13 +7,13 @@ import AwsS3 from '@uppy/aws-s3'
 import Uppy from '@uppy/core'
 
 import { type Limits, refusalOf } from './admission'
-import type { Api } from './api'
+import type { Api, UploadStatus } from './api'
+import { deleteUpload } from './deletion'
 import { sha256Hex } from './digest'
 import { Fault, sentenceFor, storageFault } from './fault'
 import type { Manifest } from './manifest'
 import { outcomeOf } from './outcome'
 import { strings } from './strings'
-import { takeBack } from './take-back'
 
 export type UploadState =
   | { status: 'uploading'; phase: 'waiting' | 'preparing' }
@@ -22,8 +22,8 @@ export type UploadState =
   | { status: 'ready'; manifest: Manifest }
   /** Final: this file will not do, whoever said so. */
   | { status: 'rejected'; reason: string }
-  /** May be tried again. */
-  | { status: 'failed'; reason: string; sessionOver: boolean }
+  /** May be tried again. One that has arrived is kept by the server, which has given up processing it for now. */
+  | { status: 'failed'; reason: string; sessionOver: boolean; hasArrived: boolean }
 
 export type Upload = { readonly file: File; readonly name: string; readonly state: UploadState }
 
@@ -31,8 +31,12 @@ export type UploadsListener = {
   onAdded(upload: Upload): void
   onChanged(upload: Upload): void
   onRemoved(upload: Upload): void
+  /** The server says that it is deleted: this happened elsewhere. `onRemoved` follows. */
+  onDeleted(upload: Upload): void
   /** The same file is under way already. */
   onDuplicate(name: string): void
+  /** A copy that was cancelled or replaced may still turn up. */
+  onNotDeleted(name: string): void
   /** Somebody else is signed in by now; nothing was sent in his name. */
   onSomeoneElse(): void
 }
@@ -91,7 +95,7 @@ export class Uploads {
         name: file.name,
         state: refusal === null ? WAITING : { status: 'rejected', reason: refusal },
         ending: new AbortController(),
-        failedIds: [],
+        ids: [],
       }
       this.#all.add(upload)
       this.#listener.onAdded(upload)
@@ -102,15 +106,15 @@ export class Uploads {
     return started
   }
 
-  /** Stops whatever goes on for it and forgets it. */
+  /** Stops whatever goes on for it and forgets it. One that is being sent is cancelled. */
   remove(upload: Upload): void {
     const tracked = this.#own(upload)
     if (!tracked) return
     this.#all.delete(tracked)
-    // Tries that failed before are taken back once this one is ready, whoever looks.
-    if (tracked.state.status !== 'processing' || tracked.failedIds.length === 0) tracked.ending.abort()
+    tracked.ending.abort()
     this.#leaveUppy(tracked)
-    if (tracked.state.status === 'uploading') this.#takeBack([...tracked.failedIds, tracked.id])
+    // The browser may have sent the last byte already, or the answer to an earlier try was lost.
+    if (tracked.state.status === 'uploading') this.#delete(tracked, tracked.ids)
     this.#listener.onRemoved(tracked)
   }
 
@@ -118,8 +122,6 @@ export class Uploads {
   retry(upload: Upload): void {
     const tracked = this.#own(upload)
     if (tracked?.state.status !== 'failed') return
-    if (tracked.id !== undefined) tracked.failedIds.push(tracked.id)
-    delete tracked.id
     this.#set(tracked, WAITING)
     this.#send(tracked)
   }
@@ -177,27 +179,38 @@ export class Uploads {
       this.#listener.onSomeoneElse()
       throw new Fault('session-over')
     }
-    upload.id = form.id
+    upload.ids.push(form.id)
     return { url: form.url, fields: form.fields }
   }
 
   async #follow(upload: Tracked): Promise<void> {
-    const { id } = upload
+    const id = upload.ids.at(-1)
     if (id === undefined) return
     this.#set(upload, { status: 'processing' })
+    // Not before: a copy that arrived with an earlier try might have been the only one.
+    this.#delete(upload, upload.ids.splice(0, upload.ids.length - 1))
     try {
       const outcome = await outcomeOf(this.#api, id, upload.ending.signal)
-      this.#set(
-        upload,
-        outcome.status === 'ready'
-          ? { status: 'ready', manifest: outcome.manifest }
-          : { status: 'rejected', reason: outcome.reason?.message || strings.refusal.unnamed },
-      )
       this.#leaveUppy(upload)
-      // Only now: what had arrived of them might have been all that there was.
-      if (outcome.status === 'ready') this.#takeBack(upload.failedIds)
+      this.#settle(upload, outcome)
     } catch (error) {
       if (!upload.ending.signal.aborted) this.#fail(upload, error)
+    }
+  }
+
+  #settle(upload: Tracked, outcome: Exclude<UploadStatus, { status: 'pending' }>): void {
+    switch (outcome.status) {
+      case 'ready':
+        return this.#set(upload, { status: 'ready', manifest: outcome.manifest })
+      case 'rejected':
+        return this.#set(upload, { status: 'rejected', reason: outcome.reason?.message || strings.refusal.unnamed })
+      case 'failed': {
+        const reason = outcome.reason?.message || strings.fault.notProcessed
+        return this.#set(upload, { status: 'failed', reason, sessionOver: false, hasArrived: true })
+      }
+      case 'deleted':
+        this.#listener.onDeleted(upload)
+        return this.remove(upload)
     }
   }
 
@@ -210,7 +223,8 @@ export class Uploads {
       return this.#set(upload, { status: 'rejected', reason: sentenceFor(fault) })
     }
     const sessionOver = fault instanceof Fault && fault.kind === 'session-over'
-    this.#set(upload, { status: 'failed', reason: sentenceFor(fault), sessionOver })
+    const hasArrived = upload.state.status === 'processing'
+    this.#set(upload, { status: 'failed', reason: sentenceFor(fault), sessionOver, hasArrived })
   }
 
   #set(upload: Tracked, state: UploadState): void {
@@ -224,9 +238,9 @@ export class Uploads {
     delete upload.uppyId
   }
 
-  /** What was cancelled or failed may have arrived all the same. */
-  #takeBack(ids: (string | undefined)[]): void {
-    for (const id of ids) if (id !== undefined) void takeBack(this.#api, id)
+  #delete({ name }: Upload, ids: readonly string[]): void {
+    const deletions = ids.map((id) => deleteUpload(this.#api, id))
+    Promise.all(deletions).catch(() => this.#listener.onNotDeleted(name))
   }
 
   #find(uppyId: string | undefined): Tracked | undefined {
@@ -256,10 +270,8 @@ type Tracked = {
   readonly ending: AbortController
   uppyId?: string
   sha256?: string
-  /** The server's name for it, of the latest try. */
-  id?: string
-  /** Those of the tries before. */
-  readonly failedIds: string[]
+  /** The server's names for it, one for each try; the latest is the last. Those that were deleted are gone. */
+  readonly ids: string[]
 }
 
 const WAITING: UploadState = { status: 'uploading', phase: 'waiting' }

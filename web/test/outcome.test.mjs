@@ -22,6 +22,17 @@ test('pending goes on, ready ends it', async () => {
   assert.equal(answers.length, 0)
 })
 
+for (const answer of [
+  { id: 'x', status: 'rejected', reason: { code: 'truncated', message: 'The file ends too early.' } },
+  { id: 'x', status: 'failed', reason: { code: 'processing_failed', message: 'It is kept.' } },
+  { id: 'x', status: 'deleted' },
+]) {
+  test(`${answer.status} ends it`, async () => {
+    const answers = [{ id: 'x', status: 'pending' }, answer]
+    assert.deepEqual(await outcomeOf({ uploadStatus: async () => answers.shift() }, 'x', never()), answer)
+  })
+}
+
 test('an answer that breaks off, or is somebody else’s, is asked for again', async () => {
   const answers = ['{"id":"x","sta', '<html>Accept our terms</html>', '{"id":"x","status":"rejected"}']
   globalThis.fetch = async () => new Response(answers.shift())
