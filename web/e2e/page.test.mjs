@@ -374,6 +374,58 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await close()
   })
 
+  test('the gallery passes over pages without a photo, and does not do so endlessly', async () => {
+    const { page, close } = await newcomer('mallory')
+    await page.getByTestId('file-input').setInputFiles([photo])
+    await waitForStatus(page, photoName, 'ready')
+
+    let nAsked = 0
+    let nEmpty = 5
+    const isListing = (url) => url.pathname === '/api/media'
+    await page.route(isListing, (route) => {
+      nAsked += 1
+      if (nAsked <= nEmpty) return route.fulfill({ json: { items: [], cursor: '7zzzzzzzzzzzzzzzzzzzzzzzzz' } })
+      return route.continue({ url: `${gatepost.origin}/api/media` })
+    })
+    await page.reload()
+    await waitForImage(page.getByTestId('photo').locator('img'))
+    assert.equal(nAsked, 6)
+    await page.getByTestId('load-more').waitFor({ state: 'hidden' })
+
+    nAsked = 0
+    nEmpty = 15
+    await page.reload()
+    await page.getByRole('button', { name: 'Load more' }).waitFor()
+    assert.equal(nAsked, 10)
+    assert.equal(await page.getByTestId('gallery-empty').isHidden(), true, 'nobody knows yet whether there are photos')
+    await screenshot(page, '18-empty-pages')
+    await page.getByTestId('load-more').click()
+    await waitForImage(page.getByTestId('photo').locator('img'))
+    assert.equal(nAsked, 16)
+    await close()
+  })
+
+  test('short pages are loaded until the window is full', async () => {
+    const { page, close } = await newcomer('niaj')
+    await page.getByTestId('file-input').setInputFiles([photo])
+    await waitForStatus(page, photoName, 'ready')
+    const { items } = await (await page.request.get('/api/media')).json()
+    let nAsked = 0
+    await page.route((url) => url.pathname === '/api/media', (route) => {
+      nAsked += 1
+      const id = String(nAsked).padStart(26, '0')
+      return route.fulfill({ json: { items: [{ ...items[0], id }], ...(nAsked < 1000 ? { cursor: id } : {}) } })
+    })
+    await page.reload()
+    await page.waitForFunction(() => document.querySelector('[data-testid="load-more"]')?.getBoundingClientRect().top > innerHeight + 600)
+    await page.getByRole('button', { name: 'Load more' }).waitFor()
+    const nAtFirst = nAsked
+    assert.ok(nAtFirst < 100, `little more than is in sight: ${nAtFirst}`)
+    await page.getByTestId('load-more').scrollIntoViewIfNeeded()
+    await until(() => nAsked > nAtFirst)
+    await close()
+  })
+
   test('drop and paste bring photos in as well', async () => {
     const { page } = alice
     const carrying = (name, type) =>

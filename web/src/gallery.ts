@@ -12,6 +12,8 @@ import { picture, reload } from './picture'
 import { strings } from './strings'
 
 const SHARED_FOR_SECONDS = 24 * 60 * 60
+/** How many pages without a photo are passed over before a person is asked whether to go on. */
+const MAX_EMPTY_PAGES = 10
 
 export class Gallery {
   readonly element: HTMLElement
@@ -22,6 +24,13 @@ export class Gallery {
   readonly #empty: HTMLElement
   readonly #fault = element('p', { class: 'gallery-fault', role: 'alert', hidden: true })
   readonly #more = element('button', { type: 'button', class: 'button', 'data-testid': 'load-more', hidden: true }, strings.gallery.more)
+  /** Loads more when the end of the list comes near. */
+  readonly #end = new IntersectionObserver(
+    (entries) => {
+      if (entries.some((entry) => entry.isIntersecting) && this.#fault.hidden) void this.#loadMore()
+    },
+    { rootMargin: '600px' },
+  )
   #cursor: string | undefined
   #loading = false
   #begun = false
@@ -57,12 +66,6 @@ export class Gallery {
       this.#lightbox.element,
     )
     this.#more.addEventListener('click', () => void this.#loadMore({ asked: true }))
-    new IntersectionObserver(
-      (entries) => {
-        if (entries.some((entry) => entry.isIntersecting) && this.#fault.hidden) void this.#loadMore()
-      },
-      { rootMargin: '600px' },
-    ).observe(this.#more)
   }
 
   /** The first page; after a failure, the next one. */
@@ -128,8 +131,11 @@ export class Gallery {
     this.#list.setAttribute('aria-busy', 'true')
     this.#more.disabled = true
     this.#more.textContent = strings.gallery.loading
+    this.#end.disconnect()
     try {
       const added = await this.#loadUntilSomething()
+      // An observer reports changes only. A new observation also reports an end that is still near.
+      if (added.length > 0) this.#end.observe(this.#more)
       if (asked) {
         this.announcer.say(strings.announce.loaded(added.length))
         added[0]?.querySelector('button')?.focus({ preventScroll: true })
@@ -148,9 +154,9 @@ export class Gallery {
     }
   }
 
-  /** A page may be empty and still not be the last. */
+  /** A page may be empty and still not be the last: uploads that were deleted or rejected are not listed. */
   async #loadUntilSomething(): Promise<HTMLLIElement[]> {
-    for (;;) {
+    for (let nEmpty = 0; nEmpty < MAX_EMPTY_PAGES; nEmpty += 1) {
       const page = await this.api.listMedia(this.#cursor)
       this.#begun = true
       this.#cursor = page.cursor
@@ -161,6 +167,7 @@ export class Gallery {
       this.#list.append(...tiles)
       if (tiles.length > 0 || page.cursor === undefined) return tiles
     }
+    return []
   }
 
   #tileOf(manifest: Manifest): HTMLLIElement {
