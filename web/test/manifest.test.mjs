@@ -9,12 +9,12 @@ const { bestRenditions, srcset, tileRatio } = await source('manifest')
 const { returnPath } = await source('return-path')
 const { sha256Hex } = await source('digest')
 
-const rendition = (type, width) => ({ path: `/media/o/i/${width}.${type.slice(6)}`, type, width, height: width, bytes: 1 })
+const rendition = (type, width) => ({ path: `/media/o/i/0123456789abcdef-${width}.${type.slice(6)}`, type, width, height: width, bytes: 1 })
 
 test('of several formats the best one is taken, smallest first', () => {
   const renditions = [rendition('image/jpeg', 320), rendition('image/webp', 640), rendition('image/webp', 320)]
   const best = bestRenditions({ renditions })
-  assert.equal(srcset(best), '/media/o/i/320.webp 320w, /media/o/i/640.webp 640w')
+  assert.equal(srcset(best), '/media/o/i/0123456789abcdef-320.webp 320w, /media/o/i/0123456789abcdef-640.webp 640w')
 })
 
 test('a tile is never a sliver', () => {
