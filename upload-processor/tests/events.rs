@@ -221,7 +221,8 @@ async fn a_message_whose_records_all_succeed_is_done() {
 #[tokio::test]
 async fn a_sweep_needs_a_queue() {
     let answer = Scene::new().handle(json!({"sweep": {"since": "2h"}})).await;
-    let reason = "this function was started without a queue to send to";
+    let reason =
+        "this function has no queue to announce uploads to: GATEPOST_UPLOAD_QUEUE_URL is not set";
     assert_eq!(answer, Err(reason.to_owned()));
 }
 

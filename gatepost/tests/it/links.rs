@@ -104,9 +104,13 @@ async fn what_is_deleted_is_gone_however_often_it_is_deleted() {
     }
     for _ in 0..2 {
         assert_eq!(delete(&alice, id).await, 204);
+        // The tombstone.
         let left = std::fs::read_dir(&media).map_or(0, Iterator::count);
-        assert_eq!(left, 0);
+        assert_eq!(left, 1);
         assert!(!upload.exists());
+        let path = format!("/api/uploads/{id}");
+        let status: Value = system.get(&path, &alice).await.json().await.unwrap();
+        assert_eq!(status, json!({"id": id, "status": "deleted"}));
     }
     let page: Value = system.get("/api/media", &alice).await.json().await.unwrap();
     assert_eq!(page["items"].as_array().unwrap().len(), 1);
