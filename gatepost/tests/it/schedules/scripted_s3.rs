@@ -258,22 +258,24 @@ impl ScriptedS3 {
         waiting
     }
 
-    /// Everything that decides what can still happen.
-    pub(crate) fn state(&self) -> u64 {
+    /// Everything here that decides what can still happen: the objects, and what these actors have seen. Which of two
+    /// actors is which makes no difference, nor when an object was written, unless it is later than the manifest.
+    pub(crate) fn state<A: Hash + Ord>(&self, actors: impl Iterator<Item = (usize, A)>) -> u64 {
         let inner = self.lock();
         let mut hasher = DefaultHasher::new();
-        let mut times: Vec<_> = inner
+        let manifest = inner
             .objects
-            .values()
-            .map(|object| object.modified)
-            .collect();
-        times.sort_unstable();
+            .iter()
+            .find(|(path, _)| path.ends_with("/manifest.json"))
+            .map(|(_, manifest)| manifest.modified);
         for (path, object) in &inner.objects {
-            let rank = times.partition_point(|time| *time < object.modified);
-            (path, &object.data, rank).hash(&mut hasher);
+            (path, &object.data, Some(object.modified) > manifest).hash(&mut hasher);
         }
-        inner.histories.hash(&mut hasher);
-        inner.dead.hash(&mut hasher);
+        let mut seen: Vec<_> = actors
+            .map(|(id, actor)| (actor, inner.histories.get(&id).copied().unwrap_or(0)))
+            .collect();
+        seen.sort_unstable();
+        seen.hash(&mut hasher);
         inner.was_deleted.hash(&mut hasher);
         hasher.finish()
     }
@@ -345,11 +347,7 @@ impl Inner {
     }
 
     fn carry_out(&mut self, request: &Request, without: Option<Guard>) -> Answer {
-        // Without content names all renditions of a width share one.
-        let path = match without {
-            Some(Guard::ContentNames) => without_digests(&request.path),
-            _ => request.path.clone(),
-        };
+        let path = request.path.clone();
         match (request.method.as_str(), path.contains('/')) {
             ("GET" | "HEAD", true) => self.get(request, &path),
             ("GET", false) => self.list(request, &path),
@@ -393,7 +391,18 @@ impl Inner {
                 }
             }
         }
-        let mut data = request.body.clone();
+        let data = request.body.clone();
+        if without == Some(Guard::ContentNames)
+            && let Some((folder, name)) = path.rsplit_once('/')
+            && let Some((_, name)) = name.split_once('-')
+        {
+            // All renditions of a width are one file.
+            for (other, object) in &mut self.objects {
+                if other.starts_with(folder) && other.ends_with(name) {
+                    object.data.clone_from(&data);
+                }
+            }
+        }
         if request.is_manifest() {
             let text = String::from_utf8_lossy(&data).into_owned();
             let is_tombstone = text.contains("\"deleted\"");
@@ -407,9 +416,6 @@ impl Inner {
             if is_tombstone && without == Some(Guard::Tombstone) {
                 self.objects.remove(&path);
                 return Answer::new(200, "");
-            }
-            if without == Some(Guard::ContentNames) {
-                data = without_digests(&text).into_bytes();
             }
         }
         let etag = etag_of(&data);
@@ -484,28 +490,6 @@ fn keys_in(text: &str) -> Vec<(String, Option<String>)> {
             (between("Key").unwrap_or_default(), between("VersionId"))
         })
         .collect()
-}
-
-fn without_digests(text: &str) -> String {
-    let mut fixed = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('-') {
-        let digits = before
-            .bytes()
-            .rev()
-            .take_while(u8::is_ascii_hexdigit)
-            .count();
-        fixed.push_str(match digits {
-            16 => &before[..before.len() - 16],
-            _ => before,
-        });
-        fixed.push_str(match digits {
-            16 => "0000000000000000-",
-            _ => "-",
-        });
-        rest = after;
-    }
-    fixed + rest
 }
 
 impl std::fmt::Debug for Connector {
