@@ -68,7 +68,7 @@ impl Retry {
                 "This file has arrived, but our storage did not answer. The file is kept, and can be processed later.",
             ),
             Cause::Unscanned => (
-                "not_scanned",
+                "scan_pending",
                 "This file has arrived, but the check for malware has not finished. The file is kept, and can be processed later.",
             ),
             Cause::NotUnderstood | Cause::Other => (

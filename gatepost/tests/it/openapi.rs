@@ -295,14 +295,32 @@ async fn the_service_is_what_its_document_says() {
     document
         .check(remove, call(delete.clone(), "/api/media/x"))
         .await;
-    // Twelve megapixels are worked on for a second.
-    let large = photo(4032, 3024);
-    let form = system.form(&alice, "image/jpeg", &large).await;
-    assert_eq!(form.send(&system.http, &large).await.status(), 204);
-    let unfinished = format!("/api/media/{}", form.id());
-    document
-        .check(remove, call(delete.clone(), &unfinished))
-        .await;
+    let gone = format!("/api/uploads/{}", form.id());
+    let answer = document.check(show, call(get.clone(), &gone)).await;
+    assert_eq!(answer["status"], "deleted");
+    // One that has not arrived is deleted as well.
+    let form = system.form(&alice, "image/jpeg", &jpeg).await;
+    let pending = format!("/api/media/{}", form.id());
+    document.check(remove, call(delete.clone(), &pending)).await;
+    assert_eq!(form.send(&system.http, &jpeg).await.status(), 204);
+    let gone = format!("/api/uploads/{}", form.id());
+    let answer = document.check(show, call(get.clone(), &gone)).await;
+    assert_eq!(answer["status"], "deleted");
+    // One whose processing was given up: a worker wrote that.
+    let form = system.form(&alice, "image/jpeg", &jpeg).await;
+    let place = folder.path().join("data/s3/gatepost-media");
+    let place = place.join(form.0["manifest"].as_str().unwrap().trim_start_matches('/'));
+    std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+    let manifest = json!({
+        "version": 1, "id": form.id(), "owner": form.0["manifest"].as_str().unwrap().split('/').nth(2), "status": "failed",
+        "reason": {"code": "processing_failed", "message": "It could not be processed."},
+        "created_at": "2026-11-27T12:00:00Z",
+    });
+    std::fs::write(&place, manifest.to_string()).unwrap();
+    let failed = format!("/api/uploads/{}", form.id());
+    let answer = document.check(show, call(get.clone(), &failed)).await;
+    assert_eq!(answer["reason"], manifest["reason"]);
+    assert_eq!(answer["status"], "failed");
 
     // A service's token names no subject, so nothing can be its own.
     let service = token_with(&system, &json!({"sub": ""}));
