@@ -21,13 +21,16 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use axum::Router;
 use axum::body::Body;
 use edge_auth::config::{Access, Algorithm, Audiences, Issuer, Rule, TokenSource};
 use edge_auth::{Authorizer, Config};
 use edge_auth_host::HostedAuthorizer;
+use http::Method;
 use image::{ImageEncoder, Rgb, RgbImage};
 use jiff::{SignedDuration, Timestamp};
 use media_contract::{Manifest, Status, UploadId, UploadKey};
@@ -39,11 +42,12 @@ use thumbnailer::settings::Settings;
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 use upload_processor::event::Message;
+use upload_processor::retry::{Cause, MAX_RECEIVES, retry_delay};
 use upload_processor::sweep::{Options, Sweep};
-use upload_processor::{Buckets, Processor};
+use upload_processor::{Buckets, Outcome, Processor};
 use url_signing::Bucket;
 
-use scripted_s3::{Answer, Guard, Pending, Request, ScriptedS3};
+use scripted_s3::{Answer, Guard, Pending, ScriptedS3};
 
 /// Who sweeps, at the end.
 const SWEEPER: usize = 1000;
@@ -52,6 +56,7 @@ const MAX_ATTEMPTS: u32 = 3;
 
 /// What meets.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "a row of a table")]
 struct Scenario {
     name: &'static str,
     /// How often the event of the first picture is delivered at once.
@@ -131,7 +136,7 @@ enum Fault {
 
 impl Fault {
     /// Where failing leaves nothing behind, an actor that fails is like one that dies.
-    fn possible(request: &Request, is_last_receive: bool) -> Vec<Self> {
+    fn possible(request: &scripted_s3::Request, is_last_receive: bool) -> Vec<Self> {
         let mut faults = vec![Self::Lost];
         if is_last_receive {
             faults.push(Self::DiesBefore);
@@ -155,8 +160,8 @@ impl Fault {
 /// What happens next.
 #[derive(Clone, Debug)]
 enum Step {
-    Deliver(usize, Request),
-    Fault(usize, Request, Fault),
+    Deliver(usize, scripted_s3::Request),
+    Fault(usize, scripted_s3::Request, Fault),
     Post(usize),
     CarryOutLate,
 }
@@ -374,30 +379,7 @@ impl Run {
                 })
             }
             Actor::Deleter { .. } => {
-                let (s3, (authorizer, token)) = (self.s3.client(id), &*AUTHORIZER);
-                let bucket = |name| Bucket::at_endpoint(name, "us-east-1", "http://scripted");
-                let credentials = Credentials::new("test", "test", None, None, "test");
-                let api = signing_api::router(Api {
-                    authorizer: authorizer.clone(),
-                    signer: Arc::new(Signer::new(SharedCredentialsProvider::new(credentials))),
-                    cloudfront: None,
-                    edge_cache: None,
-                    store: MediaStore::new(s3, buckets()),
-                    settings: Arc::new(ApiSettings {
-                        types: vec!["image/png".to_owned()],
-                        max_bytes: 1000,
-                        form_lifetime: SignedDuration::from_mins(15),
-                        max_link_lifetime: SignedDuration::from_hours(1),
-                        links_shared_within: SignedDuration::ZERO,
-                        upload_bucket: bucket("uploads").unwrap(),
-                        media_bucket: bucket("media").unwrap(),
-                    }),
-                    clock: now,
-                });
-                let request = http::Request::delete(format!("/api/media/{}", upload().id))
-                    .header("authorization", format!("Bearer {token}"))
-                    .body(Body::empty())
-                    .unwrap();
+                let (api, request) = call(&self.s3, id, Method::DELETE, "/api/media");
                 let changed = self.s3.changed.clone();
                 tokio::spawn(async move {
                     let answer = api.oneshot(request).await.unwrap();
@@ -537,7 +519,7 @@ impl Run {
         }
     }
 
-    fn fail(&mut self, actor: usize, request: &Request, fault: Fault) {
+    fn fail(&mut self, actor: usize, request: &scripted_s3::Request, fault: Fault) {
         let pending = self.s3.take(actor, request);
         match fault {
             Fault::Lost => self.s3.answer(pending, None),
@@ -662,6 +644,42 @@ impl Run {
     }
 }
 
+/// The API of an actor, and alice's call of it about the upload.
+fn call(
+    s3: &ScriptedS3,
+    actor: usize,
+    method: Method,
+    path: &str,
+) -> (Router, http::Request<Body>) {
+    let (authorizer, token) = &*AUTHORIZER;
+    let bucket = |name| Bucket::at_endpoint(name, "us-east-1", "http://scripted");
+    let credentials = Credentials::new("test", "test", None, None, "test");
+    let api = signing_api::router(Api {
+        authorizer: authorizer.clone(),
+        signer: Arc::new(Signer::new(SharedCredentialsProvider::new(credentials))),
+        cloudfront: None,
+        edge_cache: None,
+        store: MediaStore::new(s3.client(actor), buckets()),
+        settings: Arc::new(ApiSettings {
+            types: vec!["image/png".to_owned()],
+            max_bytes: 1000,
+            form_lifetime: SignedDuration::from_mins(15),
+            max_link_lifetime: SignedDuration::from_hours(1),
+            links_shared_within: SignedDuration::ZERO,
+            upload_bucket: bucket("uploads").unwrap(),
+            media_bucket: bucket("media").unwrap(),
+        }),
+        clock: now,
+    });
+    let request = http::Request::builder()
+        .method(method)
+        .uri(format!("{path}/{}", upload().id))
+        .header("authorization", format!("Bearer {token}"))
+        .body(Body::empty())
+        .unwrap();
+    (api, request)
+}
+
 fn message(picture: usize) -> Message {
     let etag = scripted_s3::etag_of(&PICTURES.files[picture]);
     let event = json!({"Records": [{
@@ -696,7 +714,7 @@ fn rendered(picture: usize) -> Vec<u8> {
                     .process_batch(vec![message(picture)])
                     .await;
                 let paths = s3.paths();
-                let path = paths.iter().find(|path| path.ends_with(".webp")).unwrap();
+                let path = paths.iter().find(|path| path.ends_with("-2.webp")).unwrap();
                 s3.object(path).unwrap()
             })
         })
@@ -860,4 +878,60 @@ fn without_any_one_guard_something_goes_wrong() {
         let violation = found.unwrap_or_else(|| panic!("nobody misses {guard:?}"));
         println!("without {guard:?}: {violation}\n");
     }
+}
+
+#[tokio::test]
+async fn an_outage_of_five_minutes_makes_no_dead_letter() {
+    let s3 = ScriptedS3::new(None);
+    s3.open();
+    s3.post(
+        &format!("uploads/{}", upload().original()),
+        &PICTURES.files[0],
+    );
+    let processor = processor(&s3, 0).with_max_receives(MAX_RECEIVES);
+    let (mut elapsed, visibility_timeout) = (Duration::ZERO, Duration::from_mins(6));
+    for receive_count in 1..=MAX_RECEIVES {
+        s3.set_broken(elapsed < Duration::from_mins(5));
+        let message = Message {
+            receive_count,
+            ..message(0)
+        };
+        let report = processor.process_batch(vec![message]).await;
+        match &report.messages[0].1 {
+            Ok(outcomes) => {
+                assert!(matches!(outcomes[0], Outcome::Finished(_)), "{outcomes:?}");
+                assert!(elapsed < Duration::from_mins(10), "{elapsed:?}");
+                return;
+            }
+            Err(retry) => assert_eq!(retry.cause, Cause::Outage, "{}", retry.reason),
+        }
+        elapsed += retry_delay(receive_count).unwrap_or(visibility_timeout);
+    }
+    panic!("it is a dead letter");
+}
+
+#[tokio::test]
+async fn an_upload_that_nobody_processed_has_failed_after_an_hour() {
+    let s3 = ScriptedS3::new(None);
+    s3.open();
+    let status = async || -> serde_json::Value {
+        let (api, request) = call(&s3, 0, Method::GET, "/api/uploads");
+        let answer = api.oneshot(request).await.unwrap();
+        let body = axum::body::to_bytes(answer.into_body(), 10_000)
+            .await
+            .unwrap();
+        serde_json::from_slice(&body).unwrap()
+    };
+    assert_eq!(status().await["status"], "pending");
+    // Objects of this S3 are years old.
+    s3.post(
+        &format!("uploads/{}", upload().original()),
+        &PICTURES.files[0],
+    );
+    let failed = status().await;
+    assert_eq!(failed["status"], "failed");
+    assert_eq!(failed["reason"]["code"], "not_processed");
+    // A message that comes after all is worked on.
+    processor(&s3, 0).process_batch(vec![message(0)]).await;
+    assert_eq!(status().await["status"], "ready");
 }

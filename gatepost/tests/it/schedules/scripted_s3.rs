@@ -19,6 +19,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, oneshot};
 
@@ -55,6 +56,7 @@ pub(crate) struct Request {
 pub(crate) struct Answer {
     status: u16,
     etag: Option<String>,
+    modified: Option<Timestamp>,
     body: Vec<u8>,
 }
 
@@ -63,6 +65,13 @@ pub(crate) struct Object {
     pub(crate) data: Vec<u8>,
     /// The number of the step in which it was written.
     modified: u64,
+}
+
+impl Object {
+    /// Each step takes a second.
+    fn time(&self) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + self.modified.cast_signed()).unwrap()
+    }
 }
 
 /// A request that waits.
@@ -81,6 +90,7 @@ struct Inner {
     /// What each actor has seen so far: with the objects it decides what happens next.
     histories: BTreeMap<usize, u64>,
     is_open: bool,
+    is_broken: bool,
     faults: Vec<String>,
     was_deleted: bool,
 }
@@ -154,6 +164,7 @@ impl Answer {
         Self {
             status,
             etag: None,
+            modified: None,
             body: body.into(),
         }
     }
@@ -204,10 +215,10 @@ impl ScriptedS3 {
         aws_sdk_s3::Client::from_conf(config)
     }
 
-    /// Whether an actor is dead, and whether requests are carried out at once.
-    fn standing(&self, actor: usize) -> (bool, bool) {
+    /// Whether an actor is dead, whether requests are carried out at once, and whether connections break.
+    fn standing(&self, actor: usize) -> (bool, bool, bool) {
         let inner = self.lock();
-        (inner.dead.contains(&actor), inner.is_open)
+        (inner.dead.contains(&actor), inner.is_open, inner.is_broken)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -219,6 +230,11 @@ impl ScriptedS3 {
         let mut inner = self.lock();
         inner.is_open = true;
         inner.pending.clear();
+    }
+
+    /// Breaks every connection, or no longer.
+    pub(crate) fn set_broken(&self, is_broken: bool) {
+        self.lock().is_broken = is_broken;
     }
 
     /// Puts an object, as a form does.
@@ -371,6 +387,7 @@ impl Inner {
         }
         Answer {
             etag: Some(etag),
+            modified: Some(object.time()),
             ..Answer::new(200, object.data.clone())
         }
     }
@@ -452,8 +469,7 @@ impl Inner {
             }
             let key = path.split_once('/').map_or("", |(_, key)| key);
             let (size, etag) = (object.data.len(), etag_of(&object.data));
-            let time = jiff::Timestamp::from_second(1_700_000_000 + object.modified.cast_signed())
-                .unwrap();
+            let time = object.time();
             let common = format!(
                 "<Key>{key}</Key><Size>{size}</Size><ETag>{etag}</ETag><LastModified>{time:.3}</LastModified>"
             );
@@ -514,11 +530,13 @@ impl HttpConnector for Connector {
         let Self { s3, actor } = self.clone();
         HttpConnectorFuture::new(async move {
             let (reply, answer) = oneshot::channel();
-            let (is_dead, is_open) = s3.standing(actor);
+            let (is_dead, is_open, is_broken) = s3.standing(actor);
             if is_dead {
                 return std::future::pending().await;
             }
-            let answer = if is_open {
+            let answer = if is_broken {
+                None
+            } else if is_open {
                 Some(s3.carry_out(&request))
             } else {
                 s3.lock().pending.push(Pending {
@@ -542,6 +560,10 @@ impl HttpConnector for Connector {
             let headers = response.headers_mut();
             if let Some(etag) = answer.etag {
                 headers.insert("etag", etag);
+            }
+            if let Some(modified) = answer.modified {
+                let date = modified.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+                headers.insert("last-modified", date);
             }
             Ok(response)
         })
