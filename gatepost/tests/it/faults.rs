@@ -310,3 +310,48 @@ async fn a_bucket_that_is_not_there_is_no_manifest_that_is() {
         .await;
     assert_eq!(outcome["status"], "retry", "{outcome}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_completes_a_deletion_and_leaves_what_is_being_worked_on() {
+    let Some(scene) = Scene::with_upload(&photo(320, 240), true).await else {
+        return;
+    };
+    let sweep = || {
+        let output = gatepost()
+            .args(["sweep", "--endpoint-url", &scene.stack.endpoint])
+            .envs([
+                ("GATEPOST_UPLOAD_QUEUE_URL", "http://127.0.0.1:1/queue"),
+                ("GATEPOST_UPLOAD_BUCKET", "gatepost-uploads"),
+                ("GATEPOST_MEDIA_BUCKET", "gatepost-media"),
+                ("AWS_ACCESS_KEY_ID", "test"),
+                ("AWS_SECRET_ACCESS_KEY", "test"),
+                ("AWS_REGION", "us-east-1"),
+            ])
+            .output()
+            .unwrap();
+        let (stdout, stderr) = text(&output);
+        assert!(output.status.success(), "{stderr}");
+        stdout
+    };
+    // It arrived a moment ago: its message is on its way.
+    assert_eq!(
+        sweep(),
+        "1 uploads: 0 announced, 0 cleaned up, 0 left to the next sweep\n"
+    );
+    let rendition = format!("{MEDIA}/0123456789abcdef-320.webp");
+    scene.put(&rendition, b"a rendition").await;
+    scene
+        .put(&format!("{MEDIA}/manifest.json"), tombstone().as_bytes())
+        .await;
+    assert_eq!(
+        sweep(),
+        "1 uploads: 0 announced, 1 cleaned up, 0 left to the next sweep\n"
+    );
+    assert_eq!(scene.get(&rendition).await, None);
+    assert_eq!(scene.get(UPLOAD).await, None);
+    assert_eq!(
+        sweep(),
+        "0 uploads: 0 announced, 0 cleaned up, 0 left to the next sweep\n"
+    );
+    assert_eq!(scene.manifest().await.unwrap()["status"], "deleted");
+}
