@@ -35,8 +35,11 @@ pub enum Rejection {
     /// A scanner found something harmful in it.
     #[error("malware")]
     Malware,
-    /// The deadline passed; holds the step that was not begun.
-    #[error("deadline passed before {0}")]
+    /// A scanner could not look into it, so nobody knows whether it is harmful.
+    #[error("the malware scanner could not examine it")]
+    NotScanned,
+    /// The processor time is used up; holds the step that was not begun.
+    #[error("time used up before {0}")]
     Timeout(&'static str),
     /// Decoding would take more work or memory than its pixels justify.
     #[error("too complex: {0}")]
@@ -122,8 +125,12 @@ pub enum Unsupported {
     Avif,
     /// Windows bitmap.
     Bmp,
-    /// HEIC or HEIF, the default of iPhone cameras.
+    /// HEIC or another HEIF, by nobody knows which camera.
     Heic,
+    /// The default of iPhone cameras.
+    HeicOfApple,
+    /// What Samsung phones call "high efficiency pictures".
+    HeicOfSamsung,
     /// JPEG with arithmetic coding.
     JpegArithmetic,
     /// JPEG with more than 8 bits a sample.
@@ -134,15 +141,21 @@ pub enum Unsupported {
     JpegLayout,
     /// Lossless JPEG (SOF3), found in raw and medical files.
     JpegLossless,
+    /// JPEG 2000.
+    Jpeg2000,
     /// JPEG XL.
     Jxl,
     /// A type that we can read, but that the settings do not list.
     NotAllowed(ImageType),
     /// PDF document.
     Pdf,
+    /// PNG as Xcode rewrites it for the inside of an app, which is no PNG to anybody else.
+    PngCgbi,
+    /// What a camera's sensor saw, in a camera maker's own format.
+    Raw,
     /// SVG or other XML: documents with scripts, never accepted as images.
     Svg,
-    /// TIFF, and the raw formats built on it.
+    /// TIFF, and those raw formats that cannot be told from it.
     Tiff,
     /// None of the above.
     Unknown,
@@ -163,6 +176,7 @@ impl Rejection {
             Self::ChecksumMismatch { .. } => "checksum_mismatch",
             Self::Corrupt(_) => "corrupt",
             Self::Malware => "malware",
+            Self::NotScanned => "not_scanned",
             Self::Timeout(_) => "timeout",
             Self::TooComplex(_) => "too_complex",
             Self::TooLarge { .. } => "too_large",
@@ -189,6 +203,9 @@ impl Rejection {
             }
             Self::Malware => {
                 "Something harmful was found in this file, so it was not taken.".into()
+            }
+            Self::NotScanned => {
+                "This file could not be checked for harmful content, so it was not accepted. Please save the picture as a normal JPEG or PNG and upload that.".into()
             }
             Self::Timeout(_) => {
                 "This picture took too long to process. Please upload a smaller version.".into()
@@ -234,8 +251,18 @@ impl Rejection {
 impl Unsupported {
     fn message(self) -> String {
         match self {
-            Self::Heic => "HEIC photos are not supported. On your iPhone, choose Settings > Camera > Formats > Most \
-                 Compatible for new photos, or share this one as JPEG."
+            Self::Heic => "HEIC photos are not supported. Please save this one as JPEG and upload that.".into(),
+            Self::HeicOfApple => "HEIC photos are not supported. On your iPhone, choose Settings > Camera > Formats > \
+                 Most Compatible for new photos, or share this one as JPEG."
+                .into(),
+            Self::HeicOfSamsung => "HEIC photos are not supported. On your phone, turn off high efficiency pictures in the \
+                 camera's settings for new photos, or save this one as JPEG."
+                .into(),
+            Self::PngCgbi => "This PNG was taken out of an iPhone or Mac app, and only such apps can show it. Please upload \
+                 the original picture."
+                .into(),
+            Self::Raw => "This is a raw photo, which browsers cannot show. Please export it as JPEG from your camera or \
+                 your photo program."
                 .into(),
             Self::JpegArithmetic
             | Self::JpegDeep
@@ -266,16 +293,21 @@ impl std::fmt::Display for Unsupported {
             Self::Avif => "AVIF",
             Self::Bmp => "BMP",
             Self::Heic => "HEIC",
+            Self::HeicOfApple => "HEIC of an iPhone",
+            Self::HeicOfSamsung => "HEIC of a Samsung phone",
             Self::JpegArithmetic => "a JPEG with arithmetic coding",
             Self::JpegDeep => "a JPEG of more than 8 bits per sample",
             Self::JpegHierarchical => "a hierarchical JPEG",
             Self::JpegLayout => "a JPEG with an unusual component layout",
             Self::JpegLossless => "a lossless JPEG",
+            Self::Jpeg2000 => "JPEG 2000",
             Self::Jxl => "JPEG XL",
             Self::NotAllowed(found) => {
                 return write!(formatter, "{found} is not in the allow-list");
             }
             Self::Pdf => "PDF",
+            Self::PngCgbi => "a PNG of Xcode's (CgBI)",
+            Self::Raw => "a camera's raw format",
             Self::Svg => "SVG or XML",
             Self::Tiff => "TIFF",
             Self::Unknown => "no known image format",
@@ -332,10 +364,22 @@ mod tests {
                 "declared \"image/png<b>\", found image/jpeg",
             ),
             (
-                Rejection::UnsupportedType(Unsupported::Heic),
+                Rejection::NotScanned,
+                "not_scanned",
+                "This file could not be checked for harmful content, so it was not accepted. Please save the picture as a normal JPEG or PNG and upload that.",
+                "the malware scanner could not examine it",
+            ),
+            (
+                Rejection::UnsupportedType(Unsupported::HeicOfApple),
                 "unsupported_type",
                 "HEIC photos are not supported. On your iPhone, choose Settings > Camera > Formats > Most Compatible for new photos, or share this one as JPEG.",
-                "unsupported type: HEIC",
+                "unsupported type: HEIC of an iPhone",
+            ),
+            (
+                Rejection::UnsupportedType(Unsupported::Raw),
+                "unsupported_type",
+                "This is a raw photo, which browsers cannot show. Please export it as JPEG from your camera or your photo program.",
+                "unsupported type: a camera's raw format",
             ),
             (
                 Rejection::UnsupportedType(Unsupported::JpegArithmetic),

@@ -34,6 +34,10 @@ pub(super) fn kind(bytes: &[u8]) -> Kind {
         Kind::Other(iso_media(bytes))
     } else if begins(b"GIF87a") || begins(b"GIF89a") {
         Kind::Image(ImageType::Gif)
+    } else if is_raw(bytes) {
+        Kind::Other(Unsupported::Raw)
+    } else if begins(b"\0\0\0\x0cjP  \r\n\x87\n") || begins(b"\xff\x4f\xff\x51") {
+        Kind::Other(Unsupported::Jpeg2000)
     } else if begins(b"II*\0") || begins(b"MM\0*") || begins(b"II+\0") || begins(b"MM\0+") {
         Kind::Other(Unsupported::Tiff)
     } else if begins(b"\xff\x0a") || begins(b"\0\0\0\x0cJXL \r\n\x87\n") {
@@ -51,29 +55,104 @@ pub(super) fn kind(bytes: &[u8]) -> Kind {
     }
 }
 
+/// The makers' own containers, and those that are a TIFF and say so behind its header.
+fn is_raw(bytes: &[u8]) -> bool {
+    // Canon's CRW and CR2, Olympus's ORF in three ways, Panasonic's RW2, Fujifilm's RAF, Sigma's X3F, Minolta's MRW.
+    const SIGNATURES: [&[u8]; 8] = [
+        b"II\x1a\0\0\0HEAPCCDR",
+        b"IIRO",
+        b"IIRS",
+        b"MMOR",
+        b"IIU\0",
+        b"FUJIFILMCCD-RAW ",
+        b"FOVb",
+        b"\0MRM",
+    ];
+    SIGNATURES
+        .iter()
+        .any(|signature| bytes.starts_with(signature))
+        || bytes.starts_with(b"II*\0") && bytes.get(8..10) == Some(b"CR")
+}
+
 /// ISO/IEC 14496-12 files name their brands in a first box: length, `ftyp`, major brand, version, others.
+///
+/// Many kinds of files are built so. Only what is known to be a film is called one.
 fn iso_media(bytes: &[u8]) -> Unsupported {
     let length = super::be_u32(bytes, 0).map_or(0, |length| length as usize);
     let brands = bytes
         .get(8..length.clamp(12, 256).min(bytes.len()))
         .unwrap_or_default();
-    // `mif1` and `msf1` say no more than "HEIF container", so a codec's brand wins over them.
-    let mut container = false;
-    for brand in brands.chunks_exact(4) {
-        match brand {
-            b"avif" | b"avis" => return Unsupported::Avif,
-            b"heic" | b"heix" | b"hevc" | b"hevx" | b"heim" | b"heis" | b"hevm" | b"hevs" => {
-                return Unsupported::Heic;
-            }
-            b"mif1" | b"msf1" => container = true,
-            _ => {}
+    let has = |wanted: &[&[u8; 4]]| {
+        brands
+            .chunks_exact(4)
+            .any(|brand| wanted.iter().any(|wanted| *wanted == brand))
+    };
+    if has(&[b"crx "]) {
+        Unsupported::Raw
+    } else if has(&[b"avif", b"avis"]) {
+        Unsupported::Avif
+    } else if has(&[b"jxl "]) {
+        Unsupported::Jxl
+    } else if has(&HEIF) {
+        heic(bytes, has(&[b"MiHB", b"MiHE", b"MiPr"]))
+    } else if has(&FILMS) || has_box(bytes, b"moov") {
+        Unsupported::Video
+    } else {
+        Unsupported::Unknown
+    }
+}
+
+/// ISO/IEC 23008-12: pictures and bursts in HEVC, AVC, VVC, EVC, JPEG and JPEG 2000, and the container alone, which says
+/// nothing of the codec.
+const HEIF: [&[u8; 4]; 25] = [
+    b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"avci", b"avcs",
+    b"vvic", b"vvis", b"evbi", b"evbs", b"evmi", b"evms", b"jpeg", b"jpgs", b"j2ki", b"j2is",
+    b"mif1", b"mif2", b"msf1", b"miaf", b"1pic",
+];
+
+const FILMS: [&[u8; 4]; 20] = [
+    b"qt  ", b"isom", b"iso2", b"iso3", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"mp71",
+    b"avc1", b"hvc1", b"M4V ", b"M4VP", b"3gp4", b"3gp5", b"3gp6", b"3g2a", b"MSNV", b"dash",
+];
+
+/// Whose camera it was, as the EXIF data within says, or brands that Apple's alone write.
+fn heic(bytes: &[u8], has_brands_of_apple: bool) -> Unsupported {
+    let start = &bytes[..bytes.len().min(MAKER_WITHIN)];
+    let says = |name: &[u8]| memchr::memmem::find(start, name).is_some();
+    if says(b"samsung\0") || says(b"SAMSUNG\0") || says(b"Samsung\0") {
+        Unsupported::HeicOfSamsung
+    } else if says(b"Apple\0") || has_brands_of_apple {
+        Unsupported::HeicOfApple
+    } else {
+        Unsupported::Heic
+    }
+}
+
+/// Metadata may be at either end; of larger files the start must do.
+const MAKER_WITHIN: usize = 32 << 20;
+
+/// Whether a box of this type is among the file's outermost.
+fn has_box(bytes: &[u8], wanted: &[u8]) -> bool {
+    let mut at = 0_usize;
+    // Films have three or four.
+    for _ in 0..64 {
+        let (Some(size), Some(kind)) = (super::be_u32(bytes, at), bytes.get(at + 4..at + 8)) else {
+            return false;
+        };
+        if kind == wanted {
+            return true;
+        }
+        let large = bytes.get(at + 8..).and_then(|rest| rest.first_chunk());
+        let size = match (size, large) {
+            (1, Some(large)) => u64::from_be_bytes(*large),
+            (size, _) => u64::from(size),
+        };
+        match usize::try_from(size) {
+            Ok(size) if size >= 8 => at = at.saturating_add(size),
+            _ => return false,
         }
     }
-    if container {
-        Unsupported::Heic
-    } else {
-        Unsupported::Video
-    }
+    false
 }
 
 fn is_markup(bytes: &[u8]) -> bool {
@@ -106,8 +185,44 @@ mod tests {
                 Other(Unsupported::Avif),
             ),
             (b"\0\0\0\x14ftypmif1\0\0\0\0", Other(Unsupported::Heic)),
+            // Without a maker's name nobody is told what an iPhone can do.
+            (
+                b"\0\0\0\x18ftypheix\0\0\0\0mif1heix....samsung\0",
+                Other(Unsupported::HeicOfSamsung),
+            ),
+            (
+                b"\0\0\0\x18ftypheic\0\0\0\0mif1heic....Apple\0iPhone 15\0",
+                Other(Unsupported::HeicOfApple),
+            ),
+            (
+                b"\0\0\0\x1cftypheic\0\0\0\0mif1MiHEmiaf",
+                Other(Unsupported::HeicOfApple),
+            ),
+            (b"\0\0\0\x14ftypmsf1\0\0\0\0hevc", Other(Unsupported::Heic)),
+            (b"\0\0\0\x14ftypavci\0\0\0\0avci", Other(Unsupported::Heic)),
+            (
+                b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom",
+                Other(Unsupported::Raw),
+            ),
+            (b"\0\0\0\x14ftypjxl \0\0\0\0jxl ", Other(Unsupported::Jxl)),
             (b"\0\0\0\x14ftypqt  \0\0\0\0", Other(Unsupported::Video)),
-            (b"\xff\xff\xff\xffftyp", Other(Unsupported::Video)),
+            (
+                b"\0\0\0\x18ftypXAVC\0\0\0\0mp42....",
+                Other(Unsupported::Video),
+            ),
+            (
+                b"\0\0\0\x10ftypnew \0\0\0\0\0\0\0\x08moov",
+                Other(Unsupported::Video),
+            ),
+            // Sound, and what nobody knows.
+            (
+                b"\0\0\0\x14ftypM4A \0\0\0\0M4A ",
+                Other(Unsupported::Unknown),
+            ),
+            (b"\xff\xff\xff\xffftyp", Other(Unsupported::Unknown)),
+            (b"II*\0\x10\0\0\0CR\x02\0", Other(Unsupported::Raw)),
+            (b"FUJIFILMCCD-RAW 0201", Other(Unsupported::Raw)),
+            (b"\0\0\0\x0cjP  \r\n\x87\n", Other(Unsupported::Jpeg2000)),
             (b"GIF89a", Image(ImageType::Gif)),
             (b"MM\0*\0\0\0\x08", Other(Unsupported::Tiff)),
             (b"\xff\x0a\xfa\x1f", Other(Unsupported::Jxl)),
