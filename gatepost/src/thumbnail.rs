@@ -76,8 +76,8 @@ pub(crate) fn run(args: &ThumbnailArgs) -> anyhow::Result<ExitCode> {
         let bytes =
             std::fs::read(&input.file).with_context(|| format!("{shown} cannot be read"))?;
         let started = Instant::now();
-        let deadline = Some(started + TIME_PER_IMAGE);
-        let result = thumbnail(&bytes, &Declared::default(), &settings, deadline);
+        let time = Some(TIME_PER_IMAGE);
+        let result = thumbnail(&bytes, &Declared::default(), &settings, time);
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         if let Ok(made) = &result {
             write(&args.out.join(&input.folder), made)?;

@@ -1,11 +1,13 @@
 //! The whole way of one image: bytes in, renditions or a [`Rejection`] out.
 //!
-//! The handler calls this for each upload, `gatepost thumbnail` for each file. It knows no store and no clock but
-//! the deadline it is given. It is the panic boundary: decoders of untrusted bytes may panic ("many decoders will
+//! The handler calls this for each upload, `gatepost thumbnail` for each file. It knows no store, and no clock but the
+//! processor time of its thread. It is the panic boundary: decoders of untrusted bytes may panic ("many decoders will
 //! panic on malicious input", `image`'s own changelog), which here costs the upload, not the process.
 
 use std::panic::{self, AssertUnwindSafe};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::decode::decode_while;
 use crate::inspect::{Declared, inspect};
@@ -13,7 +15,11 @@ use crate::rejection::Rejection;
 use crate::render::{Rendition, render_while};
 use crate::settings::{ImageType, Settings};
 
-/// How long one image may take. The queue's visibility timeout is far longer.
+/// How much processor time one image may take. The queue's visibility timeout is far longer.
+///
+/// Not time by the clock on the wall: where many processes share a processor, or a Lambda is frozen between two events, that
+/// passes without any work being done, and a good picture would be refused for it. All work is done on the caller's thread,
+/// so that its clock counts all of it.
 pub const TIME_PER_IMAGE: Duration = Duration::from_secs(30);
 
 /// All that the manifest says about a picture, and the files themselves.
@@ -42,21 +48,22 @@ pub struct Source {
     pub sha256: [u8; 32],
 }
 
-/// Validates `bytes` and makes their renditions.
+/// Validates `bytes` and makes their renditions, in no more processor time than `time`, if there is a limit.
 ///
-/// The deadline is looked at before each step (inspect, decode, each resize, each encode), before each row of a JPEG's
-/// blocks, and while WebP is encoded; what lies between is bounded by the pixel budget.
+/// The clock is looked at before each step (inspect, decode, each resize, each encode), before each row of a JPEG's
+/// blocks and each piece of a PNG's data, and while WebP is encoded; what lies between is bounded by the pixel budget.
 pub fn thumbnail(
     bytes: &[u8],
     declared: &Declared,
     settings: &Settings,
-    deadline: Option<Instant>,
+    time: Option<Duration>,
 ) -> Result<Thumbnailed, Rejection> {
-    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-        return Err(Rejection::Timeout("inspect"));
-    }
+    let limit = time.map(Limit::from_now);
     caught(bytes.len(), || {
-        steps(bytes, declared, settings, |_| Ok(deadline))
+        if let Some(limit) = &limit {
+            limit.check("inspect")?;
+        }
+        steps(bytes, declared, settings, |_| Ok(limit))
     })
 }
 
@@ -73,7 +80,7 @@ pub fn thumbnail_once_admitted<T>(
     let result = caught(bytes.len(), || {
         steps(bytes, declared, settings, |memory| {
             held = Some(admit(memory)?);
-            Ok(Some(Instant::now() + time))
+            Ok(Some(Limit::from_now(time)))
         })
     });
     drop(held);
@@ -84,14 +91,11 @@ fn steps(
     bytes: &[u8],
     declared: &Declared,
     settings: &Settings,
-    admit: impl FnOnce(u64) -> Result<Option<Instant>, Rejection>,
+    admit: impl FnOnce(u64) -> Result<Option<Limit>, Rejection>,
 ) -> Result<Thumbnailed, Rejection> {
     let inspected = inspect(bytes, declared, settings)?;
-    let deadline = admit(inspected.memory())?;
-    let mut go_on = |step| match deadline {
-        Some(deadline) if Instant::now() >= deadline => Err(Rejection::Timeout(step)),
-        _ => Ok(()),
-    };
+    let limit = admit(inspected.memory())?;
+    let mut go_on = |step| limit.as_ref().map_or(Ok(()), |limit| limit.check(step));
     go_on("decode")?;
     let decoded = decode_while(&inspected, &mut go_on)?;
     let (width, height) = decoded.size();
@@ -109,6 +113,34 @@ fn steps(
     })
 }
 
+/// Until when the thread may work, by its own clock.
+struct Limit {
+    end: Duration,
+}
+
+impl Limit {
+    fn from_now(time: Duration) -> Self {
+        Self {
+            end: processor_time().saturating_add(time),
+        }
+    }
+
+    fn check(&self, step: &'static str) -> Result<(), Rejection> {
+        if processor_time() >= self.end {
+            return Err(Rejection::Timeout(step));
+        }
+        Ok(())
+    }
+}
+
+/// What this thread has worked so far.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    // Never negative.
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
 /// The panic boundary.
 fn caught(
     n_bytes: usize,
@@ -124,4 +156,21 @@ fn caught(
         tracing::error!(reason, bytes = n_bytes, "a decoder panicked");
         Err(Rejection::corrupt(format!("a decoder panicked: {reason}")))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_without_work_does_not_count_and_work_does() {
+        let limit = Limit::from_now(Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(100));
+        assert_eq!(limit.check("decode"), Ok(()));
+        // The test ends, for work makes the clock go on.
+        while limit.check("decode").is_ok() {
+            std::hint::black_box(processor_time());
+        }
+        assert_eq!(limit.check("decode"), Err(Rejection::Timeout("decode")));
+    }
 }
