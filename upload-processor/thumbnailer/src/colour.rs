@@ -1,24 +1,77 @@
-//! Colours as they were meant: from a picture's own profile (ICC.1) to sRGB, which is what browsers take a picture
-//! without profile for.
+//! Colours as they were meant: from what a file says of them to sRGB, which is what browsers take a picture without a
+//! profile for.
 //!
-//! Called by `render`, on small pictures only. A profile that cannot be read changes nothing: it never makes a picture
-//! a bad one.
+//! A file says it in a profile (ICC.1), or in numbers: PNG's cICP, gAMA and cHRM. `render` converts small pictures, and
+//! `png` rows of 16 bits. What is brighter than paper (PQ and HLG, ITU-R BT.2100) is brought into the range of a
+//! screen. A profile that cannot be read changes nothing: it never makes a picture a bad one.
 
 use moxcms::{
-    ColorProfile, DataColorSpace, Layout, ParsingOptions, RenderingIntent, TransformExecutor,
-    TransformOptions,
+    ColorProfile, DataColorSpace, Layout, ParsingOptions, RenderingIntent, ToneReprCurve,
+    TransferCharacteristics, TransformExecutor, TransformOptions,
 };
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::decode::Pixels;
+use crate::png::narrow;
+
+use self::matrix::{Matrix, between};
+
+mod matrix;
 
 /// A profile of more bytes is not read. The largest for printing have some two million.
-const MAX_PROFILE_BYTES: usize = 4 << 20;
+pub(crate) const MAX_PROFILE_BYTES: usize = 4 << 20;
+
+/// A profile of fewer bytes is none (ICC.1 §7.2).
+const HEADER_BYTES: usize = 128;
+
+/// What a file says of its colours.
+#[derive(Clone, Debug)]
+pub(crate) enum Colours {
+    /// A profile (ICC.1), unread.
+    Profile(Arc<[u8]>),
+    Described(Described),
+}
+
+/// Colours in numbers.
+#[derive(Clone, Debug)]
+pub(crate) struct Described {
+    /// To linear sRGB.
+    matrix: Matrix,
+    curve: Curve,
+    /// Black is 16 and white 235 of 255.
+    is_narrow: bool,
+    /// The brightest pixel, in candelas a square metre.
+    peak: Option<f32>,
+}
+
+/// How samples become light (ITU-T H.273, table 3).
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Curve {
+    Srgb,
+    Power(f64),
+    /// Also that of BT.601 and BT.2020.
+    Bt709,
+    Smpte240,
+    /// So many powers of ten.
+    Log(f64),
+    /// Of cinemas, where paper is 48 candelas.
+    Smpte428,
+    /// SMPTE ST 2084: absolute, up to 10,000 candelas.
+    Pq,
+    /// Of the scene, whose brightness a screen raises.
+    Hlg,
+}
 
 /// A way to sRGB.
 pub(crate) struct ToSrgb {
-    transform: Arc<dyn TransformExecutor<u8> + Send + Sync>,
+    way: Way,
     space: Space,
+}
+
+enum Way {
+    Profile(Arc<dyn TransformExecutor<u8> + Send + Sync>),
+    DeepProfile(Arc<dyn TransformExecutor<u16> + Send + Sync>),
+    Light(Light),
 }
 
 /// What a picture's samples are.
@@ -30,41 +83,198 @@ pub(crate) enum Space {
     Cmyk,
 }
 
-impl ToSrgb {
-    /// The way from a profile, for samples of this kind. `None` where nothing is to be done: the profile is sRGB, or is
-    /// about other samples, or makes no sense.
-    pub(crate) fn new(profile: &[u8], space: Space) -> Option<Self> {
-        let options = ParsingOptions {
-            max_profile_size: MAX_PROFILE_BYTES,
-            ..ParsingOptions::default()
+/// Samples to light, and light to sRGB.
+struct Light {
+    /// Of each sample, in 8 bits or in 16, for red, green and blue; 1 is white.
+    tables: [Arc<[f32]>; 3],
+    matrix: [[f32; 3]; 3],
+    range: Option<Range>,
+}
+
+/// What is brighter than white.
+#[derive(Clone, Copy)]
+struct Range {
+    /// The brightest, in whites.
+    peak: f32,
+    is_hlg: bool,
+}
+
+impl Colours {
+    /// A profile of a file, unless it is too long to be read.
+    pub(crate) fn of_profile(profile: &[u8]) -> Option<Self> {
+        let is_worth_it = (HEADER_BYTES..=MAX_PROFILE_BYTES).contains(&profile.len());
+        is_worth_it.then(|| Self::Profile(profile.into()))
+    }
+
+    /// An upper bound of the memory that it takes to keep it and to obey it, in bytes: the profile, what is read of it
+    /// (tables in 32 bits for 8 or 16), and tables for 16 bits a sample.
+    pub(crate) fn memory(&self) -> u64 {
+        match self {
+            Self::Profile(profile) => 8 * profile.len() as u64 + (2 << 20),
+            Self::Described(_) => 1 << 20,
+        }
+    }
+}
+
+impl Described {
+    /// Of a cICP chunk (PNG §11.3.2.6): primaries, curve, matrix, range. `None` where it names what H.273 does not define,
+    /// or what no PNG can have.
+    pub(crate) fn of_cicp(cicp: [u8; 4], peak: Option<f32>) -> Option<Self> {
+        let [primaries, curve, 0, range @ (0 | 1)] = cicp else {
+            return None;
         };
-        let source = ColorProfile::new_from_slice_with_options(profile, options).ok()?;
-        let (expected, layout) = match space {
-            Space::Grey => (DataColorSpace::Gray, Layout::Gray),
-            Space::Rgb => (DataColorSpace::Rgb, Layout::Rgb),
-            // moxcms has four channels as one layout.
-            Space::Cmyk => (DataColorSpace::Cmyk, Layout::Rgba),
-        };
-        if source.color_space != expected {
+        Some(Self {
+            matrix: between(primaries_of(primaries)?)?,
+            curve: curve_of(curve)?,
+            is_narrow: range == 0,
+            peak,
+        })
+    }
+
+    /// Of gAMA and cHRM (§11.3.2.2, §11.3.2.1), in hundred-thousandths: the inverse of the exponent; white, red, green, blue.
+    pub(crate) fn of_gamma(gamma: Option<u32>, chromaticities: Option<[u32; 8]>) -> Option<Self> {
+        let gamma = gamma.filter(|gamma| (1_000..1_000_000).contains(gamma));
+        let primaries =
+            chromaticities.map(|values| values.map(|value| f64::from(value) / 100_000.0));
+        let matrix = primaries.and_then(between);
+        if gamma.is_none() && matrix.is_none() {
             return None;
         }
-        // A profile of tables may have them for one intent only.
-        let transform = [
-            RenderingIntent::RelativeColorimetric,
-            RenderingIntent::Perceptual,
-        ]
-        .into_iter()
-        .find_map(|rendering_intent| {
-            let options = TransformOptions {
-                rendering_intent,
-                ..TransformOptions::default()
-            };
-            source
-                .create_transform_8bit(layout, &ColorProfile::new_srgb(), Layout::Rgb, options)
-                .ok()
-        })?;
-        let to_srgb = Self { transform, space };
-        (!to_srgb.changes_nothing()).then_some(to_srgb)
+        let curve = match gamma {
+            // What a writer of sRGB puts there (§11.3.2.5), for want of a better number.
+            Some(45_400..=45_500) if matrix.is_none_or(|matrix| matrix::is_identity(&matrix)) => {
+                Curve::Srgb
+            }
+            Some(gamma) => Curve::Power(100_000.0 / f64::from(gamma)),
+            None => Curve::Srgb,
+        };
+        Some(Self {
+            matrix: matrix.unwrap_or(matrix::IDENTITY),
+            curve,
+            is_narrow: false,
+            peak: None,
+        })
+    }
+}
+
+/// White, red, green and blue of H.273, table 2.
+fn primaries_of(code: u8) -> Option<[f64; 8]> {
+    const D65: [f64; 2] = [0.3127, 0.3290];
+    const C: [f64; 2] = [0.310, 0.316];
+    let (white, [rx, ry, gx, gy, bx, by]) = match code {
+        1 => (D65, [0.640, 0.330, 0.300, 0.600, 0.150, 0.060]),
+        4 => (C, [0.67, 0.33, 0.21, 0.71, 0.14, 0.08]),
+        5 => (D65, [0.64, 0.33, 0.29, 0.60, 0.15, 0.06]),
+        6 | 7 => (D65, [0.630, 0.340, 0.310, 0.595, 0.155, 0.070]),
+        8 => (C, [0.681, 0.319, 0.243, 0.692, 0.145, 0.049]),
+        9 => (D65, [0.708, 0.292, 0.170, 0.797, 0.131, 0.046]),
+        10 => ([1.0 / 3.0; 2], [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]),
+        11 => ([0.314, 0.351], [0.680, 0.320, 0.265, 0.690, 0.150, 0.060]),
+        12 => (D65, [0.680, 0.320, 0.265, 0.690, 0.150, 0.060]),
+        22 => (D65, [0.630, 0.340, 0.295, 0.605, 0.155, 0.077]),
+        _ => return None,
+    };
+    Some([white[0], white[1], rx, ry, gx, gy, bx, by])
+}
+
+fn curve_of(code: u8) -> Option<Curve> {
+    Some(match code {
+        // 11 and 12 differ below black only.
+        1 | 6 | 11 | 12 | 14 | 15 => Curve::Bt709,
+        4 => Curve::Power(2.2),
+        5 => Curve::Power(2.8),
+        7 => Curve::Smpte240,
+        8 => Curve::Power(1.0),
+        9 => Curve::Log(2.0),
+        10 => Curve::Log(2.5),
+        13 => Curve::Srgb,
+        16 => Curve::Pq,
+        17 => Curve::Smpte428,
+        18 => Curve::Hlg,
+        _ => return None,
+    })
+}
+
+impl Curve {
+    /// Light of a sample from 0 to 1; 1 is white, and of HLG the brightest of the scene.
+    fn light(self, value: f64) -> f64 {
+        match self {
+            Self::Srgb if value <= 0.040_45 => value / 12.92,
+            Self::Srgb => ((value + 0.055) / 1.055).powf(2.4),
+            Self::Power(exponent) => value.powf(exponent),
+            Self::Bt709 if value < 0.081 => value / 4.5,
+            Self::Bt709 => ((value + 0.099) / 1.099).powf(1.0 / 0.45),
+            Self::Smpte240 if value < 0.0913 => value / 4.0,
+            Self::Smpte240 => ((value + 0.1115) / 1.1115).powf(1.0 / 0.45),
+            Self::Log(_) if value <= 0.0 => 0.0,
+            Self::Log(decades) => 10_f64.powf(decades * (value - 1.0)),
+            Self::Smpte428 => value.powf(2.6) * 52.37 / 48.0,
+            Self::Pq => pq(value) / f64::from(WHITE),
+            Self::Hlg => hlg(value),
+        }
+    }
+}
+
+/// Candelas a square metre of a sample (BT.2100, table 4).
+fn pq(value: f64) -> f64 {
+    let (m1, m2) = (2610.0 / 16_384.0, 2523.0 / 4096.0 * 128.0);
+    let (c1, c2, c3) = (
+        3424.0 / 4096.0,
+        2413.0 / 4096.0 * 32.0,
+        2392.0 / 4096.0 * 32.0,
+    );
+    let power = value.powf(1.0 / m2);
+    10_000.0 * ((power - c1).max(0.0) / (c2 - c3 * power)).powf(1.0 / m1)
+}
+
+/// Light of the scene of a sample (BT.2100, table 5).
+fn hlg(value: f64) -> f64 {
+    let (a, b, c) = (0.178_832_77, 0.284_668_92, 0.559_910_73);
+    if value <= 0.5 {
+        value * value / 3.0
+    } else {
+        (((value - c) / a).exp() + b) / 12.0
+    }
+}
+
+/// Of paper, on a screen that can show more (ITU-R BT.2408).
+const WHITE: f32 = 203.0;
+/// The brightest where the file does not say: what most is made for.
+const PEAK: f32 = 1000.0;
+
+impl ToSrgb {
+    /// The way from what a file says, for samples of this kind in 8 bits. `None` where nothing is to be done: it says
+    /// sRGB, or is about other samples, or makes no sense.
+    pub(crate) fn new(colours: &Colours, space: Space) -> Option<Self> {
+        Self::with_depth(colours, space, Depth::Eight)
+    }
+
+    /// The same for samples of 16 bits.
+    pub(crate) fn new_deep(colours: &Colours, space: Space) -> Option<Self> {
+        Self::new(colours, space)?;
+        Self::with_depth(colours, space, Depth::Sixteen)
+    }
+
+    fn with_depth(colours: &Colours, space: Space, depth: Depth) -> Option<Self> {
+        let way = match colours {
+            // Numbers are about light, and no format has them for ink.
+            Colours::Described(_) if space == Space::Cmyk => return None,
+            Colours::Described(described) => {
+                let curve = described.curve;
+                let light = |value| curve.light(value);
+                let range = curve.range(described.peak);
+                Way::Light(Light::new(
+                    light,
+                    &described.matrix,
+                    range,
+                    depth,
+                    described.is_narrow,
+                ))
+            }
+            Colours::Profile(profile) => way_of_profile(profile, space, depth)?,
+        };
+        let to_srgb = Self { way, space };
+        (depth == Depth::Sixteen || !to_srgb.changes_nothing()).then_some(to_srgb)
     }
 
     /// Whether colours all over the space stay as they are, to a rounding: most profiles are sRGB in other words.
@@ -95,8 +305,46 @@ impl ToSrgb {
             Space::Cmyk => 4,
         };
         let mut rgb = vec![0; samples.len() / channels * 3];
-        self.transform.transform(samples, &mut rgb).ok()?;
+        let (pixels, _) = rgb.as_chunks_mut::<3>();
+        match &self.way {
+            Way::Profile(transform) => transform.transform(samples, &mut rgb).ok()?,
+            Way::DeepProfile(_) => return None,
+            Way::Light(light) if self.space == Space::Grey => {
+                for (rgb, grey) in pixels.iter_mut().zip(samples) {
+                    *rgb = [light.grey(usize::from(*grey)); 3];
+                }
+            }
+            Way::Light(light) => {
+                for (rgb, pixel) in pixels.iter_mut().zip(samples.as_chunks::<3>().0) {
+                    *rgb = light.colour(pixel.map(usize::from));
+                }
+            }
+        }
         Some(rgb)
+    }
+
+    /// Samples in 8 bits of as many in 16, of one channel or of three; `false` where there are none.
+    pub(crate) fn run_deep(&self, samples: &[u16], to: &mut Vec<u8>) -> bool {
+        match (&self.way, self.space) {
+            (Way::Profile(_), _) | (_, Space::Cmyk) => return false,
+            (Way::DeepProfile(transform), space) => {
+                let n_pixels = samples.len() / if space == Space::Grey { 1 } else { 3 };
+                let mut rgb = vec![0; 3 * n_pixels];
+                if transform.transform(samples, &mut rgb).is_err() {
+                    return false;
+                }
+                let step = if space == Space::Grey { 3 } else { 1 };
+                to.extend(rgb.iter().step_by(step).map(|value| narrow(*value)));
+            }
+            (Way::Light(light), Space::Grey) => {
+                to.extend(samples.iter().map(|grey| light.grey(usize::from(*grey))));
+            }
+            (Way::Light(light), Space::Rgb) => {
+                let pixels = samples.as_chunks::<3>().0.iter();
+                to.extend(pixels.flat_map(|pixel| light.colour(pixel.map(usize::from))));
+            }
+        }
+        true
     }
 
     /// Converts RGB or RGBA in place; where the samples are grey, their first channel is it.
@@ -119,4 +367,270 @@ impl ToSrgb {
             }
         }
     }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Depth {
+    Eight,
+    Sixteen,
+}
+
+impl Curve {
+    fn range(self, peak: Option<f32>) -> Option<Range> {
+        let is_hlg = self == Self::Hlg;
+        (is_hlg || self == Self::Pq).then(|| Range {
+            // HLG's screen is one of 1000 candelas.
+            peak: peak.filter(|_| !is_hlg).unwrap_or(PEAK) / WHITE,
+            is_hlg,
+        })
+    }
+}
+
+/// The way that a profile describes.
+fn way_of_profile(profile: &[u8], space: Space, depth: Depth) -> Option<Way> {
+    let options = ParsingOptions {
+        // The bound is exclusive.
+        max_profile_size: MAX_PROFILE_BYTES + 1,
+        ..ParsingOptions::default()
+    };
+    let source = ColorProfile::new_from_slice_with_options(profile, options).ok()?;
+    let (expected, layout) = match space {
+        Space::Grey => (DataColorSpace::Gray, Layout::Gray),
+        Space::Rgb => (DataColorSpace::Rgb, Layout::Rgb),
+        // moxcms has four channels as one layout.
+        Space::Cmyk => (DataColorSpace::Cmyk, Layout::Rgba),
+    };
+    if source.color_space != expected {
+        return None;
+    }
+    let light = high_range(&source, space, depth)
+        .or_else(|| lightness(&source, depth))
+        .or_else(|| curves_and_matrix(&source, space, depth));
+    if let Some(light) = light {
+        return Some(Way::Light(light));
+    }
+    // A profile of tables may have them for one intent only.
+    [
+        RenderingIntent::RelativeColorimetric,
+        RenderingIntent::Perceptual,
+    ]
+    .into_iter()
+    .find_map(|rendering_intent| {
+        let options = TransformOptions {
+            rendering_intent,
+            // Its 13 bits are too few for what is dark in 16.
+            prefer_fixed_point: depth == Depth::Eight,
+            ..TransformOptions::default()
+        };
+        let srgb = ColorProfile::new_srgb();
+        match depth {
+            Depth::Eight => source
+                .create_transform_8bit(layout, &srgb, Layout::Rgb, options)
+                .ok()
+                .map(Way::Profile),
+            Depth::Sixteen => source
+                .create_transform_16bit(layout, &srgb, Layout::Rgb, options)
+                .ok()
+                .map(Way::DeepProfile),
+        }
+    })
+}
+
+/// PQ and HLG in a profile: by its cicp tag, or by the curve itself. White is then the brightest that can be said, 10,000
+/// candelas, so that all else would come out nearly black.
+fn high_range(source: &ColorProfile, space: Space, depth: Depth) -> Option<Light> {
+    let trc = match space {
+        Space::Grey => &source.gray_trc,
+        Space::Rgb => &source.red_trc,
+        Space::Cmyk => return None,
+    };
+    let cicp = source.cicp.as_ref();
+    let curve = match cicp.map(|cicp| cicp.transfer_characteristics) {
+        Some(TransferCharacteristics::Smpte2084) => Curve::Pq,
+        Some(TransferCharacteristics::Hlg) => Curve::Hlg,
+        _ => {
+            let trc = curve_of_profile(trc.as_ref()?)?;
+            let is_like = |curve: fn(f64) -> f64| {
+                [0.25, 0.5, 0.625, 0.75, 0.875].into_iter().all(|value| {
+                    let expected = curve(value);
+                    (trc(value) - expected).abs() <= 0.05 * expected + 0.000_1
+                })
+            };
+            if is_like(|value| pq(value) / 10_000.0) {
+                Curve::Pq
+            } else if is_like(hlg)
+                // Of a screen of 1000 candelas, and with its black raised (β), as moxcms has it.
+                || is_like(|value| hlg(value).powf(1.2))
+                || is_like(|value| hlg(0.96 * value + 0.04))
+            {
+                Curve::Hlg
+            } else {
+                return None;
+            }
+        }
+    };
+    let of_colorants = || {
+        let matrix = source.transform_matrix(&ColorProfile::new_srgb()).v;
+        let is_usable = matrix.iter().flatten().all(|value| value.is_finite())
+            && matrix.iter().flatten().any(|value| *value != 0.0);
+        is_usable.then_some(matrix)
+    };
+    let of_cicp = || between(primaries_of(cicp?.color_primaries as u8)?);
+    let matrix = match space {
+        Space::Grey => matrix::IDENTITY,
+        _ if has_colorants(source) => of_colorants().or_else(of_cicp)?,
+        _ => of_cicp()?,
+    };
+    #[allow(clippy::cast_possible_truncation)]
+    let luminance = source
+        .luminance
+        .map(|xyz| xyz.y as f32)
+        .filter(|nits| *nits >= WHITE);
+    let range = curve.range(luminance);
+    Some(Light::new(
+        |value| curve.light(value),
+        &matrix,
+        range,
+        depth,
+        false,
+    ))
+}
+
+/// A profile of tables alone has none.
+fn has_colorants(profile: &ColorProfile) -> bool {
+    [
+        profile.red_colorant,
+        profile.green_colorant,
+        profile.blue_colorant,
+    ]
+    .iter()
+    .all(|colorant| colorant.y > 0.0)
+}
+
+/// A grey profile whose curve gives lightness (L*), as that of "Dot Gain" does: moxcms takes it for light.
+fn lightness(source: &ColorProfile, depth: Depth) -> Option<Light> {
+    if source.color_space != DataColorSpace::Gray || source.pcs != DataColorSpace::Lab {
+        return None;
+    }
+    let curve = curve_of_profile(source.gray_trc.as_ref()?)?;
+    let light = |value| {
+        let lightness = 100.0 * curve(value);
+        if lightness > 8.0 {
+            ((lightness + 16.0) / 116.0).powi(3)
+        } else {
+            lightness * 27.0 / 24_389.0
+        }
+    };
+    Some(Light::new(light, &matrix::IDENTITY, None, depth, false))
+}
+
+/// A profile of three curves and a matrix, for 16 bits: moxcms has 13 for light, too few for what is dark.
+fn curves_and_matrix(source: &ColorProfile, space: Space, depth: Depth) -> Option<Light> {
+    let has_tables =
+        source.lut_a_to_b_colorimetric.is_some() || source.lut_a_to_b_perceptual.is_some();
+    if depth == Depth::Eight || space != Space::Rgb || has_tables || !has_colorants(source) {
+        return None;
+    }
+    let matrix = source.transform_matrix(&ColorProfile::new_srgb()).v;
+    let [r, g, b] = [&source.red_trc, &source.green_trc, &source.blue_trc].map(|curve| {
+        let curve = curve_of_profile(curve.as_ref()?)?;
+        Some(Light::new(curve, &matrix, None, depth, false))
+    });
+    let (mut light, [_, green, _], [_, _, blue]) = (r?, g?.tables, b?.tables);
+    light.tables[1] = green;
+    light.tables[2] = blue;
+    Some(light)
+}
+
+#[allow(clippy::cast_possible_truncation)]
+fn curve_of_profile(curve: &ToneReprCurve) -> Option<impl Fn(f64) -> f64 + use<>> {
+    let curve = curve.make_linear_evaluator().ok()?;
+    Some(move |value: f64| f64::from(curve.evaluate_value(value as f32)))
+}
+
+impl Light {
+    #[allow(clippy::cast_possible_truncation)]
+    fn new(
+        light: impl Fn(f64) -> f64,
+        matrix: &Matrix,
+        range: Option<Range>,
+        depth: Depth,
+        is_narrow: bool,
+    ) -> Self {
+        let (max, black, white): (u16, f64, f64) = match depth {
+            Depth::Eight => (255, 16.0, 235.0),
+            Depth::Sixteen => (65_535, 4096.0, 60_160.0),
+        };
+        let table: Arc<[f32]> = (0..=max)
+            .map(|sample| {
+                let sample = f64::from(sample);
+                let value = if is_narrow {
+                    ((sample - black) / (white - black)).clamp(0.0, 1.0)
+                } else {
+                    sample / f64::from(max)
+                };
+                light(value) as f32
+            })
+            .collect();
+        Self {
+            tables: [0; 3].map(|_| Arc::clone(&table)),
+            matrix: matrix.map(|row| row.map(|value| value as f32)),
+            range,
+        }
+    }
+
+    fn grey(&self, sample: usize) -> u8 {
+        let light = self.tables[0][sample];
+        let light = self.range.map_or(light, |range| range.shown([light; 3])[0]);
+        encode(light)
+    }
+
+    fn colour(&self, samples: [usize; 3]) -> [u8; 3] {
+        let light = std::array::from_fn(|idx| self.tables[idx][samples[idx]]);
+        let [r, g, b] = self.range.map_or(light, |range| range.shown(light));
+        self.matrix
+            .map(|[of_r, of_g, of_b]| encode(of_r * r + of_g * g + of_b * b))
+    }
+}
+
+impl Range {
+    /// Brings what is brighter than white into the range of a screen, all three alike so that the hue stays: Reinhard's
+    /// extended curve, as Chromium has it. The brightest becomes white.
+    fn shown(self, mut light: [f32; 3]) -> [f32; 3] {
+        if self.is_hlg {
+            // A screen of 1000 candelas has an exponent of 1.2 (BT.2100, table 5).
+            let [r, g, b] = light;
+            let scene = 0.2627 * r + 0.678 * g + 0.0593 * b;
+            let gain = PEAK / WHITE * scene.powf(0.2);
+            light = light.map(|value| gain * value);
+        }
+        let brightest = light.into_iter().fold(0.0, f32::max);
+        if self.peak <= 1.0 || brightest <= 0.0 {
+            return light;
+        }
+        let ratio = (1.0 + brightest / (self.peak * self.peak)) / (1.0 + brightest);
+        light.map(|value| value * ratio)
+    }
+}
+
+/// A sample of sRGB.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn encode(light: f32) -> u8 {
+    /// Fine enough for the darkest: a step is a fifth of one in sRGB.
+    const STEPS: u16 = 16_384;
+    static TABLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let samples = (0..=STEPS).map(|step| {
+            let light = f64::from(step) / f64::from(STEPS);
+            let value = if light <= 0.003_130_8 {
+                12.92 * light
+            } else {
+                1.055 * light.powf(1.0 / 2.4) - 0.055
+            };
+            (255.0 * value).round() as u8
+        });
+        samples.collect()
+    });
+    // Clamped, and what is not a number becomes 0.
+    let step = (light.clamp(0.0, 1.0) * f32::from(STEPS) + 0.5) as usize;
+    TABLE[step.min(usize::from(STEPS))]
 }

@@ -1,18 +1,22 @@
-//! Turns an inspected upload into pixels: 8 bits a channel, RGB, or RGBA where something is transparent; of a JPEG the
-//! planes that it is made of.
+//! Turns an inspected upload into samples of 8 bits: RGB, or RGBA where something is transparent; of a JPEG, a lossy WebP
+//! and a grey PNG the planes that they are made of.
 //!
-//! One decoder a format, memory-safe Rust all of them, chosen by what inspection found: our own for JPEG, `image`'s for
-//! PNG, WebP and GIF. Those get the file's essence, never its metadata. Pixels stay as stored: turning them upright and
-//! converting their colours costs less once they are few, so `render` does it.
+//! One decoder a format, memory-safe Rust all of them, chosen by what inspection found: our own for JPEG and PNG,
+//! `image-webp` and `image` for WebP and GIF. Those get the file's essence, never its metadata. Pixels stay as stored:
+//! turning them upright and converting their colours costs less once they are few, so `render` does it. Samples of 16 bits
+//! are the exception: their colours are converted while they are that fine.
 
 use std::io::Cursor;
 
-use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
+use image::codecs::{gif::GifDecoder, webp::WebPDecoder};
 use image::metadata::Orientation;
-use image::{ColorType, ImageDecoder, ImageError, Limits};
+use image::{ColorType, ImageDecoder, ImageError};
+use image_webp::vp8::Vp8Decoder;
 
-use crate::inspect::Inspected;
-use crate::jpeg::{self, GoOn, Planes};
+use crate::colour::{Colours, ToSrgb};
+use crate::inspect::{Essence, Inspected};
+use crate::jpeg::{self, Coding, GoOn, Plane, Planes};
+use crate::png::{self, Samples, Stored};
 use crate::rejection::Rejection;
 use crate::settings::ImageType;
 
@@ -21,8 +25,8 @@ use crate::settings::ImageType;
 pub struct Decoded {
     pub(crate) picture: Picture,
     pub(crate) orientation: Orientation,
-    /// The colour profile, unread.
-    pub(crate) profile: Option<Vec<u8>>,
+    /// What is left to be done for its colours.
+    pub(crate) colours: Option<Colours>,
 }
 
 #[derive(Clone, Debug)]
@@ -53,17 +57,34 @@ pub(crate) fn decode_while(
     inspected: &Inspected<'_>,
     go_on: GoOn<'_>,
 ) -> Result<Decoded, Rejection> {
-    let essence = inspected.essence();
-    let picture = match inspected.image_type() {
-        ImageType::Jpeg => Picture::Planes(jpeg::decode(&essence, go_on)?),
-        ImageType::Png => Picture::Pixels(decode_png(&essence, inspected)?),
-        ImageType::WebP => Picture::Pixels(decode_webp(&essence, inspected)?),
-        ImageType::Gif => Picture::Pixels(decode_gif(&essence, inspected)?),
+    let mut colours = inspected.colours();
+    let picture = match inspected.essence() {
+        Essence::Png(stored) => {
+            let to_srgb = colours
+                .filter(|_| stored.header.depth == 16)
+                .and_then(|colours| ToSrgb::new_deep(colours, stored.space()));
+            let samples = png::decode(stored, to_srgb.as_ref(), go_on)?;
+            if samples.converted {
+                colours = None;
+            }
+            of_samples(samples, stored)
+        }
+        Essence::Vp8(bitstream) => Picture::Planes(decode_vp8(bitstream, inspected)?),
+        Essence::File(pieces) => {
+            let file = Essence::joined(pieces);
+            match inspected.image_type() {
+                ImageType::Jpeg => Picture::Planes(jpeg::decode(&file, go_on)?),
+                ImageType::WebP => Picture::Pixels(decode_webp(&file, inspected)?),
+                ImageType::Gif => Picture::Pixels(decode_gif(&file, inspected)?),
+                // Its essence is another.
+                ImageType::Png => return Err(parsers_disagree()),
+            }
+        }
     };
     Ok(Decoded {
         picture,
         orientation: inspected.orientation(),
-        profile: inspected.profile().map(<[u8]>::to_vec),
+        colours: colours.cloned(),
     })
 }
 
@@ -98,16 +119,91 @@ pub(crate) fn swaps_sides(orientation: Orientation) -> bool {
     )
 }
 
-fn decode_png(essence: &[u8], inspected: &Inspected<'_>) -> Result<Pixels, Rejection> {
+/// Grey as a plane, the rest as pixels, without an alpha that hides nothing.
+fn of_samples(samples: Samples, stored: &Stored<'_>) -> Picture {
+    let (width, height) = (stored.header.width, stored.header.height);
+    let Samples {
+        channels, mut data, ..
+    } = samples;
+    let grey = stored.header.is_grey();
+    let alpha = channels == 4 && !is_opaque(&data);
+    if channels == 4 && !alpha {
+        keep_channels(&mut data, if grey { 1 } else { 3 });
+    }
+    if grey && !alpha {
+        let plane = whole_plane(data, (width, height), (width, height));
+        return Picture::Planes(Planes {
+            width,
+            height,
+            coding: Coding::Grey,
+            planes: vec![plane],
+        });
+    }
+    Picture::Pixels(Pixels {
+        width,
+        height,
+        alpha,
+        grey,
+        data,
+    })
+}
+
+/// A plane whose first samples in each row, and first rows, are the picture's.
+fn whole_plane(samples: Vec<u8>, (stride, rows): (u32, u32), (width, height): (u32, u32)) -> Plane {
+    Plane {
+        samples,
+        stride,
+        rows,
+        extent: (f64::from(width), f64::from(height)),
+    }
+}
+
+/// The planes of a lossy WebP, in the range that JPEG's have.
+fn decode_vp8(bitstream: &[u8], inspected: &Inspected<'_>) -> Result<Planes, Rejection> {
+    let frame = Vp8Decoder::decode_frame(Cursor::new(bitstream))
+        .map_err(|error| Rejection::corrupt(error.to_string()))?;
     let (width, height) = inspected.stored_size();
-    let mut limits = Limits::no_limits();
-    limits.max_image_width = Some(width);
-    limits.max_image_height = Some(height);
-    // What the decoder may hold beside its output: some rows, and the window of inflate.
-    limits.max_alloc = Some(64 * 1024 * 1024);
-    let decoder =
-        PngDecoder::with_limits(Cursor::new(essence), limits).map_err(|error| failed(&error))?;
-    read(decoder, inspected.stored_size())
+    if (u32::from(frame.width), u32::from(frame.height)) != (width, height) {
+        return Err(parsers_disagree());
+    }
+    // Whole macroblocks, of 16 pixels and 8 colours each way.
+    let (across, down) = (width.div_ceil(16), height.div_ceil(16));
+    let plane = |samples: Vec<u8>, side: u32| {
+        let (stride, rows) = (across * side, down * side);
+        if samples.len() as u64 != u64::from(stride) * u64::from(rows) {
+            return Err(parsers_disagree());
+        }
+        let part = f64::from(side) / 16.0;
+        Ok(Plane {
+            samples,
+            stride,
+            rows,
+            extent: (part * f64::from(width), part * f64::from(height)),
+        })
+    };
+    let mut luma = frame.ybuf;
+    widen::<16, 219, 0>(&mut luma);
+    let [mut cb, mut cr] = [frame.ubuf, frame.vbuf];
+    widen::<128, 224, 128>(&mut cb);
+    widen::<128, 224, 128>(&mut cr);
+    Ok(Planes {
+        width,
+        height,
+        coding: Coding::YCbCr,
+        planes: vec![plane(luma, 16)?, plane(cb, 8)?, plane(cr, 8)?],
+    })
+}
+
+/// From the range of television (RFC 6386 §9.2) to all of a byte, rounded: `SPAN` steps become 255, and `FROM` becomes `TO`.
+fn widen<const FROM: i32, const SPAN: i32, const TO: i32>(samples: &mut [u8]) {
+    for sample in samples {
+        let doubled = (i32::from(*sample) - FROM) * 510 + SPAN + TO * 2 * SPAN;
+        // Clamped to a byte.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        {
+            *sample = (doubled.max(0) / (2 * SPAN)).min(255) as u8;
+        }
+    }
 }
 
 fn decode_webp(essence: &[u8], inspected: &Inspected<'_>) -> Result<Pixels, Rejection> {
@@ -123,7 +219,13 @@ fn decode_webp(essence: &[u8], inspected: &Inspected<'_>) -> Result<Pixels, Reje
 
 fn decode_gif(essence: &[u8], inspected: &Inspected<'_>) -> Result<Pixels, Rejection> {
     let decoder = GifDecoder::new(Cursor::new(essence)).map_err(|error| failed(&error))?;
-    read(decoder, inspected.stored_size())
+    read(decoder, inspected.stored_size()).map_err(|rejection| {
+        if inspected.is_cut() {
+            Rejection::Truncated("GIF ends before its picture does")
+        } else {
+            rejection
+        }
+    })
 }
 
 fn read(decoder: impl ImageDecoder, size: (u32, u32)) -> Result<Pixels, Rejection> {
@@ -131,7 +233,7 @@ fn read(decoder: impl ImageDecoder, size: (u32, u32)) -> Result<Pixels, Rejectio
         return Err(parsers_disagree());
     }
     let colour = decoder.color_type();
-    // At most 8 bytes for each of the pixels that inspection has checked.
+    // At most 4 bytes for each of the pixels that inspection has checked.
     let length = usize::try_from(decoder.total_bytes()).map_err(|_| parsers_disagree())?;
     let mut data = vec![0; length];
     decoder
@@ -141,39 +243,19 @@ fn read(decoder: impl ImageDecoder, size: (u32, u32)) -> Result<Pixels, Rejectio
 }
 
 impl Pixels {
-    /// Brings what a decoder gave to RGB or RGBA in 8 bits, in place where it shrinks.
+    /// Takes what a decoder gave, without an alpha that hides nothing.
     fn new(
         (width, height): (u32, u32),
         colour: ColorType,
         mut data: Vec<u8>,
     ) -> Result<Self, Rejection> {
-        if matches!(
-            colour,
-            ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16
-        ) {
-            narrow(&mut data);
-        }
-        let mut data = match colour {
-            ColorType::Rgb8 | ColorType::Rgb16 | ColorType::Rgba8 | ColorType::Rgba16 => data,
-            ColorType::L8 | ColorType::L16 => data.iter().flat_map(|grey| [*grey; 3]).collect(),
-            ColorType::La8 | ColorType::La16 => data
-                .as_chunks()
-                .0
-                .iter()
-                .flat_map(|[grey, alpha]| [*grey, *grey, *grey, *alpha])
-                .collect(),
+        let mut alpha = match colour {
+            ColorType::Rgb8 => false,
+            ColorType::Rgba8 => true,
             _ => return Err(parsers_disagree()),
         };
-        let mut alpha = colour.has_alpha();
-        // Screenshots come as RGBA with nothing transparent: a quarter less to resize and to encode.
-        if alpha
-            && data
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .all(|pixel| pixel[3] == u8::MAX)
-        {
-            drop_alpha(&mut data);
+        if alpha && is_opaque(&data) {
+            keep_channels(&mut data, 3);
             alpha = false;
         }
         let channels = if alpha { 4 } else { 3 };
@@ -184,7 +266,7 @@ impl Pixels {
             width,
             height,
             alpha,
-            grey: !colour.has_color(),
+            grey: false,
             data,
         })
     }
@@ -218,26 +300,19 @@ impl Pixels {
     }
 }
 
-/// 16 bits in the machine's order to 8, rounded.
-fn narrow(data: &mut Vec<u8>) {
-    let n_samples = data.len() / 2;
-    for sample in 0..n_samples {
-        let wide = u32::from(u16::from_ne_bytes([data[2 * sample], data[2 * sample + 1]]));
-        // At most (65535 + 128) / 257 = 255.
-        #[allow(clippy::cast_possible_truncation)]
-        {
-            data[sample] = ((wide + 128) / 257) as u8;
-        }
-    }
-    data.truncate(n_samples);
+/// Screenshots come as RGBA with nothing transparent: a quarter less to resize and to encode.
+fn is_opaque(rgba: &[u8]) -> bool {
+    let pixels = rgba.as_chunks::<4>().0;
+    pixels.iter().all(|pixel| pixel[3] == u8::MAX)
 }
 
-fn drop_alpha(data: &mut Vec<u8>) {
+/// Keeps the first channels of each of four, in place.
+fn keep_channels(data: &mut Vec<u8>, channels: usize) {
     let n_pixels = data.len() / 4;
     for pixel in 0..n_pixels {
-        data.copy_within(4 * pixel..4 * pixel + 3, 3 * pixel);
+        data.copy_within(4 * pixel..4 * pixel + channels, channels * pixel);
     }
-    data.truncate(3 * n_pixels);
+    data.truncate(channels * n_pixels);
     data.shrink_to_fit();
 }
 
@@ -268,10 +343,26 @@ mod tests {
         let pixels = |name: &str| {
             let file = std::fs::read(folder.join(name)).unwrap();
             let inspected = inspect(&file, &Declared::default(), &settings).unwrap();
-            let Picture::Pixels(pixels) = decode(&inspected).unwrap().picture else {
-                panic!("{name}: planes");
+            let Essence::Png(stored) = inspected.essence() else {
+                panic!("{name}: no PNG");
             };
-            pixels
+            // As stored: most of them have a gAMA that minipng does not obey.
+            let samples = png::decode(stored, None, &mut |_| Ok(())).unwrap();
+            match of_samples(samples, stored) {
+                Picture::Pixels(pixels) => pixels,
+                // Grey, of one plane.
+                Picture::Planes(planes) => Pixels {
+                    width: planes.width,
+                    height: planes.height,
+                    alpha: false,
+                    grey: true,
+                    data: planes.planes[0]
+                        .samples
+                        .iter()
+                        .flat_map(|grey| [*grey; 3])
+                        .collect(),
+                },
+            }
         };
         let (mut n_compared, mut n_twins) = (0, 0);
         for entry in std::fs::read_dir(&folder).unwrap() {
@@ -351,65 +442,32 @@ mod tests {
     }
 
     #[test]
-    fn every_layout_becomes_rgb_or_rgba() {
-        let wide = |samples: &[u16]| {
-            samples
-                .iter()
-                .flat_map(|sample| sample.to_ne_bytes())
-                .collect::<Vec<_>>()
-        };
-        for (colour, data, alpha, expected) in [
-            (ColorType::L8, vec![7, 9], false, vec![7, 7, 7, 9, 9, 9]),
+    fn alpha_that_hides_nothing_is_dropped() {
+        for (data, alpha, expected) in [
             (
-                ColorType::L16,
-                wide(&[0x0707, 0xffff]),
-                false,
-                vec![7, 7, 7, 255, 255, 255],
-            ),
-            (
-                ColorType::La8,
-                vec![7, 255, 9, 8],
-                true,
-                vec![7, 7, 7, 255, 9, 9, 9, 8],
-            ),
-            (
-                ColorType::La8,
-                vec![7, 255, 9, 255],
-                false,
-                vec![7, 7, 7, 9, 9, 9],
-            ),
-            (
-                ColorType::Rgb16,
-                wide(&[0, 127, 129, 257, 65_535, 65_406]),
-                false,
-                vec![0, 0, 1, 1, 255, 254],
-            ),
-            (
-                ColorType::Rgba8,
                 vec![1, 2, 3, 255, 4, 5, 6, 255],
                 false,
                 vec![1, 2, 3, 4, 5, 6],
             ),
             (
-                ColorType::Rgba8,
                 vec![1, 2, 3, 255, 4, 5, 6, 0],
                 true,
                 vec![1, 2, 3, 255, 4, 5, 6, 0],
             ),
         ] {
-            let pixels = Pixels::new((2, 1), colour, data).unwrap();
-            assert_eq!(
-                pixels,
-                Pixels {
-                    width: 2,
-                    height: 1,
-                    alpha,
-                    grey: !colour.has_color(),
-                    data: expected
-                },
-                "{colour:?}"
-            );
+            let pixels = Pixels::new((2, 1), ColorType::Rgba8, data).unwrap();
+            assert_eq!((pixels.alpha, pixels.data), (alpha, expected));
         }
-        assert!(Pixels::new((2, 1), ColorType::L8, vec![7]).is_err());
+        assert!(Pixels::new((2, 1), ColorType::Rgb8, vec![7]).is_err());
+    }
+
+    #[test]
+    fn the_range_of_television_becomes_all_of_a_byte() {
+        let mut luma = [0, 16, 17, 125, 126, 235, 255];
+        widen::<16, 219, 0>(&mut luma);
+        assert_eq!(luma, [0, 0, 1, 127, 128, 255, 255]);
+        let mut chroma = [0, 16, 127, 128, 129, 240, 255];
+        widen::<128, 224, 128>(&mut chroma);
+        assert_eq!(chroma, [0, 1, 127, 128, 129, 255, 255]);
     }
 }

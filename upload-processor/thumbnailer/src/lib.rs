@@ -8,6 +8,7 @@ mod colour;
 pub mod decode;
 pub mod inspect;
 mod jpeg;
+mod png;
 pub mod rejection;
 pub mod render;
 pub mod settings;

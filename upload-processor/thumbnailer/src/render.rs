@@ -102,9 +102,9 @@ fn resize_all(
 ) -> Result<Vec<Small>, Rejection> {
     let mut scaler = Scaler::new();
     let to_srgb = decoded
-        .profile
+        .colours
         .as_ref()
-        .and_then(|profile| ToSrgb::new(profile, decoded.space()));
+        .and_then(|colours| ToSrgb::new(colours, decoded.space()));
     let mut made: Vec<Small> = Vec::new();
     for size in sizes {
         go_on("resize")?;

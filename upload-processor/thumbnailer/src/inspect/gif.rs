@@ -1,7 +1,8 @@
-//! Walks a GIF's blocks up to its trailer (`GIF89a`).
+//! Walks a GIF's blocks up to its trailer (`GIF89a`), or to where the file ends.
 //!
 //! Reads the canvas from the logical screen and counts pictures: the second one makes an animation. The decoder gets
-//! everything up to the end of the first, without comments and application data, closed with a trailer.
+//! everything up to the end of the first, without comments and application data, on a canvas that holds it and closed with
+//! a trailer. Whether the picture's codes are enough for its pixels is the decoder's to say.
 
 use std::borrow::Cow;
 
@@ -10,78 +11,135 @@ use image::metadata::Orientation;
 use crate::rejection::Rejection;
 use crate::settings::{Animated, ImageType, Settings};
 
-use super::{Outline, check_memory, check_pixels};
+use super::{Essence, Outline, check_memory, check_pixels};
 
 /// Walks the blocks. `bytes` begins with GIF's signature.
 pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outline<'a>, Rejection> {
-    let missing = || Rejection::Truncated("GIF ends before its trailer");
-    let &[w0, w1, h0, h1, packed, _, _] = bytes
+    let missing = || Rejection::Truncated("GIF ends before its picture does");
+    let &[w0, w1, h0, h1, packed, background, aspect] = bytes
         .get(6..)
         .and_then(|rest| rest.first_chunk::<7>())
         .ok_or_else(missing)?;
-    let width = u32::from(u16::from_le_bytes([w0, w1]));
-    let height = u32::from(u16::from_le_bytes([h0, h1]));
-    if width == 0 || height == 0 {
-        return Err(Rejection::corrupt("GIF has no width or no height"));
-    }
-    let pixels = check_pixels(width, height, settings)?;
+    let number = |bytes: [u8; 2]| u32::from(u16::from_le_bytes(bytes));
+    check_pixels(number([w0, w1]), number([h0, h1]), settings)?;
 
     let mut at = 13 + colours(packed);
-    let mut kept: Vec<Cow<'a, [u8]>> = vec![Cow::Borrowed(bytes.get(..at).ok_or_else(missing)?)];
-    let mut n_pictures = 0;
+    let mut kept: Vec<Cow<'a, [u8]>> = vec![Cow::Borrowed(bytes.get(13..at).ok_or_else(missing)?)];
+    let mut picture: Option<[u8; 8]> = None;
+    let mut is_cut = false;
     loop {
         let start = at;
-        match bytes.get(at).ok_or_else(missing)? {
+        match bytes.get(at) {
+            None if picture.is_some() => break,
+            None => return Err(missing()),
             // An extension: of those only the graphic control says something of pixels.
-            0x21 => {
-                let label = *bytes.get(at + 1).ok_or_else(missing)?;
-                at = after_blocks(bytes, at + 2).ok_or_else(missing)?;
-                if label == 0xf9 && n_pictures == 0 {
+            Some(0x21) => {
+                let end = bytes.get(at + 1).and_then(|_| after_blocks(bytes, at + 2));
+                let Some(end) = end else {
+                    if picture.is_some() {
+                        break;
+                    }
+                    return Err(missing());
+                };
+                at = end;
+                if bytes[start + 1] == 0xf9 && picture.is_none() {
                     kept.push(Cow::Borrowed(&bytes[start..at]));
                 }
             }
-            0x2c => {
-                n_pictures += 1;
-                if n_pictures > 1 {
-                    if settings.animated == Animated::Reject {
-                        return Err(Rejection::Animated(ImageType::Gif));
-                    }
-                    break;
+            Some(0x2c) if picture.is_some() => {
+                if settings.animated == Animated::Reject {
+                    return Err(Rejection::Animated(ImageType::Gif));
                 }
-                let &[x0, x1, y0, y1, w0, w1, h0, h1, packed] = bytes
+                break;
+            }
+            Some(0x2c) => {
+                let &[ref place @ .., packed] = bytes
                     .get(at + 1..)
                     .and_then(|rest| rest.first_chunk::<9>())
                     .ok_or_else(missing)?;
-                let end = |start: [u8; 2], side: [u8; 2]| {
-                    u32::from(u16::from_le_bytes(start)) + u32::from(u16::from_le_bytes(side))
-                };
-                if end([x0, x1], [w0, w1]) > width || end([y0, y1], [h0, h1]) > height {
-                    return Err(Rejection::corrupt("GIF picture reaches beyond its canvas"));
+                picture = Some(*place);
+                // The colours, and the size of codes.
+                let codes = at + 10 + colours(packed) + 1;
+                kept.push(Cow::Borrowed(bytes.get(start..codes).ok_or_else(missing)?));
+                // The codes: all of them, or as many as there are. The decoder sees whether these are enough.
+                if let Some(end) = after_blocks(bytes, codes) {
+                    at = end;
+                    kept.push(Cow::Borrowed(&bytes[codes..at]));
+                } else {
+                    is_cut = true;
+                    kept.push(Cow::Owned(closed(&bytes[codes..])));
+                    break;
                 }
-                // The colours, the size of codes, and the codes.
-                at = after_blocks(bytes, at + 10 + colours(packed) + 1).ok_or_else(missing)?;
-                kept.push(Cow::Borrowed(&bytes[start..at]));
             }
-            0x3b => break,
-            _ => return Err(Rejection::corrupt("GIF has an unknown block")),
+            Some(0x3b) => break,
+            // Some encoders end their blocks twice.
+            Some(0) => at += 1,
+            // What follows the picture is none of it.
+            Some(_) if picture.is_some() => break,
+            Some(_) => return Err(Rejection::corrupt("GIF has an unknown block")),
         }
     }
-    if n_pictures == 0 {
+    let Some([x0, x1, y0, y1, pw0, pw1, ph0, ph1]) = picture else {
         return Err(Rejection::Truncated("GIF has no picture"));
+    };
+    let (picture_width, picture_height) = (number([pw0, pw1]), number([ph0, ph1]));
+    if picture_width == 0 || picture_height == 0 {
+        return Err(Rejection::corrupt("GIF has no width or no height"));
     }
+    // A canvas that is too small for its picture, or that has no size, grows: browsers show all of the picture.
+    let grown = |canvas: u32, start: [u8; 2], side: u32| canvas.max(number(start) + side);
+    let width = grown(number([w0, w1]), [x0, x1], picture_width);
+    let height = grown(number([h0, h1]), [y0, y1], picture_height);
+    let pixels = check_pixels(width, height, settings)?;
+    let (Ok(across), Ok(down)) = (u16::try_from(width), u16::try_from(height)) else {
+        return Err(Rejection::corrupt("GIF picture is beyond any canvas"));
+    };
+    let [[w0, w1], [h0, h1]] = [across, down].map(u16::to_le_bytes);
+    let screen = [w0, w1, h0, h1, packed, background, aspect];
+    kept.insert(0, Cow::Owned([&bytes[..6], &screen].concat()));
     kept.push(Cow::Borrowed(&[0x3b]));
-    let essence_bytes = kept.iter().map(|piece| piece.len() as u64).sum();
-    // The frame as it is decoded, and RGBA.
-    let memory = check_memory((width, height), pixels * 8, true, essence_bytes, settings)?;
+
+    // All of it put together, and what was made here.
+    let essence_bytes: u64 = kept
+        .iter()
+        .map(|piece| piece.len() as u64 * if matches!(piece, Cow::Owned(_)) { 2 } else { 1 })
+        .sum();
+    let memory = check_memory(
+        (width, height),
+        // The frame as it is decoded, and RGBA.
+        pixels * 8 + essence_bytes,
+        pixels * 4,
+        true,
+        settings,
+    )?;
     Ok(Outline {
         width,
         height,
         orientation: Orientation::NoTransforms,
         memory,
-        profile: None,
+        colours: None,
         frame: None,
-        essence: kept,
+        is_cut,
+        essence: Essence::File(kept),
     })
+}
+
+/// A chain of blocks that the file's end cuts off, closed.
+fn closed(blocks: &[u8]) -> Vec<u8> {
+    let mut closed = Vec::with_capacity(blocks.len() + 1);
+    let mut at = 0;
+    while let Some(length) = blocks.get(at).filter(|length| **length > 0) {
+        let block = &blocks[at + 1..blocks.len().min(at + 1 + usize::from(*length))];
+        if !block.is_empty() {
+            // No longer than a byte says.
+            #[allow(clippy::cast_possible_truncation)]
+            closed.push(block.len() as u8);
+            closed.extend(block);
+        }
+        at += 1 + usize::from(*length);
+    }
+    closed.push(0);
+    closed
 }
 
 /// Bytes of a colour table, by the field that announces it.

@@ -8,7 +8,8 @@
 //! The parsers never index without a check, allocate nothing that the file's claims could size (a progressive
 //! JPEG's one bit per coefficient comes after the budget check), and read each byte a bounded number of times.
 //! They also note which parts of the file the pixels need: decoders get these and nothing else, so that no
-//! metadata parser but the EXIF orientation's ever sees an upload.
+//! metadata parser but the EXIF orientation's ever sees an upload. Where only decoding can tell whether all pixels
+//! are there (PNG, GIF), that is left to the decoder.
 
 mod gif;
 mod magic;
@@ -21,9 +22,13 @@ use std::borrow::Cow;
 use image::metadata::Orientation;
 use sha2::{Digest, Sha256};
 
+use crate::colour::Colours;
 use crate::jpeg;
+use crate::png::Stored;
 use crate::rejection::{Complexity, Rejection, Unsupported};
 use crate::settings::{ImageType, Settings};
+
+pub(crate) use self::png::chunk as png_chunk;
 
 use self::magic::Kind;
 
@@ -62,12 +67,34 @@ struct Outline<'a> {
     orientation: Orientation,
     /// Estimated peak of decoding and rendering, in bytes, beside the upload.
     memory: u64,
-    /// The colour profile, unread.
-    profile: Option<Vec<u8>>,
+    /// What the file says of its colours.
+    colours: Option<Colours>,
     /// Where on the picture the essence lies, if it does not fill it.
     frame: Option<Frame>,
-    /// Laid end to end: a file of the same pixels and no metadata.
-    essence: Vec<Cow<'a, [u8]>>,
+    /// The file ends before the essence does, which may be enough for all pixels.
+    is_cut: bool,
+    essence: Essence<'a>,
+}
+
+/// What of a file the pixels need, and nothing else.
+#[derive(Debug)]
+pub(crate) enum Essence<'a> {
+    /// Laid end to end, a file of the same pixels and no metadata; of a JPEG the file itself, whose decoder reads nothing
+    /// else.
+    File(Vec<Cow<'a, [u8]>>),
+    Png(Stored<'a>),
+    /// The bitstream of a lossy WebP without alpha.
+    Vp8(&'a [u8]),
+}
+
+impl Essence<'_> {
+    /// Pieces of a file put together.
+    pub(crate) fn joined<'b>(pieces: &'b [Cow<'_, [u8]>]) -> Cow<'b, [u8]> {
+        match pieces {
+            [whole] => Cow::Borrowed(whole),
+            pieces => Cow::Owned(pieces.concat()),
+        }
+    }
 }
 
 /// Checks everything that can be checked without decoding pixels.
@@ -115,12 +142,14 @@ pub fn inspect<'a>(
         });
     }
 
-    let outline = match image_type {
+    let mut outline = match image_type {
         ImageType::Jpeg => Outline::of_jpeg(bytes, settings)?,
         ImageType::Png => png::outline(bytes, settings)?,
         ImageType::WebP => webp::outline(bytes, settings)?,
         ImageType::Gif => gif::outline(bytes, settings)?,
     };
+    outline.memory += outline.colours.as_ref().map_or(0, Colours::memory);
+    within_budget(outline.memory, settings)?;
     Ok(Inspected {
         image_type,
         bytes: size,
@@ -137,9 +166,10 @@ impl<'a> Outline<'a> {
             height: header.height,
             orientation: header.orientation,
             memory: header.memory,
-            profile: header.profile,
+            colours: header.profile.as_deref().and_then(Colours::of_profile),
             frame: None,
-            essence: vec![Cow::Borrowed(bytes)],
+            is_cut: false,
+            essence: Essence::File(vec![Cow::Borrowed(bytes)]),
         })
     }
 }
@@ -180,18 +210,18 @@ impl Inspected<'_> {
         self.outline.frame
     }
 
-    /// The colour profile (ICC.1) that the file holds, unread.
-    pub fn profile(&self) -> Option<&[u8]> {
-        self.outline.profile.as_deref()
+    /// Whether the file ends before the essence does.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.outline.is_cut
     }
 
-    /// A file of the same pixels without metadata and without what follows the picture; of a JPEG the file itself,
-    /// whose decoder reads nothing else.
-    pub(crate) fn essence(&self) -> Cow<'_, [u8]> {
-        match &self.outline.essence[..] {
-            [Cow::Borrowed(whole)] => Cow::Borrowed(whole),
-            pieces => Cow::Owned(pieces.concat()),
-        }
+    /// What the file says of its colours.
+    pub(crate) fn colours(&self) -> Option<&Colours> {
+        self.outline.colours.as_ref()
+    }
+
+    pub(crate) fn essence(&self) -> &Essence<'_> {
+        &self.outline.essence
     }
 }
 
@@ -225,31 +255,47 @@ pub(crate) fn check_pixels(width: u32, height: u32, settings: &Settings) -> Resu
     Ok(pixels)
 }
 
-/// The memory budget, from a format's estimate for decoding and the common one for rendering.
+/// The memory budget, from a format's estimate for decoding, what is left of that to make renditions from, and the
+/// common estimate for those.
 ///
-/// An upper bound for either orientation. Measured at 12 megapixels and the default widths, in megabytes (peak of
-/// the process less the upload and the 4 that it takes anyway): PNG and WebP 92 for an estimate of 133, with alpha
-/// 170 for 207. JPEG, whose planes are less than its pixels, 35 for 96, progressive 47 for 96.
+/// An upper bound for either orientation, which `tests/it/memory.rs` measures for every kind of file.
 pub(crate) fn check_memory(
     (width, height): (u32, u32),
     decoding: u64,
+    decoded: u64,
     alpha: bool,
-    essence: u64,
     settings: &Settings,
 ) -> Result<u64, Rejection> {
     let (width, height) = (u64::from(width), u64::from(height));
     let channels = if alpha { 4 } else { 3 };
-    let widest = u64::from(settings.widths.iter().copied().max().unwrap_or(0));
-    // The resizer keeps the source, a premultiplied copy of it where there is alpha, and between its two
-    // passes the picture at the new width and the old height; libwebp takes about 12 bytes a pixel.
-    let source = width * height * if alpha { 8 } else { 3 };
-    let rendition = |width: u64, height: u64| {
-        let to = widest.min(width);
-        channels * to * height + (channels + 12) * to * to * height / width
+    // The resizer keeps the source, and a premultiplied copy of it where there is alpha.
+    let source = decoded + if alpha { 4 * width * height } else { 0 };
+    let renditions = |width: u64, height: u64| {
+        let wanted = settings.widths.iter().map(|wanted| u64::from(*wanted));
+        let smaller = || wanted.clone().filter(|wanted| *wanted <= width);
+        let largest = smaller().max().unwrap_or(width);
+        let pixels = |to: u64| to * to.saturating_mul(height).div_ceil(width);
+        let made = channels * smaller().map(pixels).sum::<u64>().max(pixels(largest));
+        // Between its two passes the resizer has the new width and the old height.
+        let resizing = source + channels * largest * height + made;
+        let encoder = if alpha { ALPHA_ENCODER } else { ENCODER };
+        resizing.max(made + encoder * pixels(largest))
     };
     // Orientation decides which side becomes the width; take the costlier.
-    let rendering = source + rendition(width, height).max(rendition(height, width));
-    let needed = decoding.saturating_add(essence).max(rendering);
+    let rendering = renditions(width, height).max(renditions(height, width));
+    // Each sample of a row and of a column has its six weights: nothing for a photo, and gigabytes for a single row.
+    let rendering = rendering + WEIGHTS * (width + height);
+    within_budget(decoding.max(rendering), settings)
+}
+
+/// Six weights in 64 bits, and again in 16.
+const WEIGHTS: u64 = 64;
+/// Bytes a pixel that an encoder takes, libwebp's and ours.
+const ENCODER: u64 = 12;
+/// libwebp packs alpha like a lossless picture.
+const ALPHA_ENCODER: u64 = 36;
+
+fn within_budget(needed: u64, settings: &Settings) -> Result<u64, Rejection> {
     let max = settings.max_memory();
     if needed > max {
         return Err(Rejection::TooComplex(Complexity::Memory { needed, max }));

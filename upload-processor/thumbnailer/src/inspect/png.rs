@@ -1,108 +1,228 @@
-//! Walks a PNG's chunks up to IEND (PNG third edition, §5 and §11).
+//! Walks a PNG's chunks (PNG third edition, §5 and §11) as far as the picture needs.
 //!
-//! Reads IHDR and eXIf, refuses APNG's acTL, and keeps the critical chunks and tRNS for the decoder: no
-//! compressed text is unpacked, and neither that nor a colour profile can break a good picture. Checksums are the
-//! decoder's to verify, on the chunks that it gets.
+//! Reads IHDR, the palette, transparency, orientation and what the file says of its colours, counts the frames of an APNG, and
+//! notes where the image data is. What comes after the image data cannot lack a pixel: a missing IEND, or a chunk that is
+//! cut there, is no reason to refuse a picture, and browsers show it. Whether the image data itself is whole is
+//! `png::decode`'s to say, which counts rows and checks the Adler-32.
 
-use std::borrow::Cow;
 use std::io::Read as _;
+use std::sync::Arc;
 
+use flate2::Crc;
 use flate2::read::ZlibDecoder;
 use image::metadata::Orientation;
 
-use crate::rejection::Rejection;
+use crate::colour::{Colours, Described, MAX_PROFILE_BYTES};
+use crate::png::{Header, Stored};
+use crate::rejection::{Rejection, Unsupported};
 use crate::settings::{Animated, ImageType, Settings};
 
-use super::{Outline, be_u32, check_memory, check_pixels};
-
-/// A profile that unpacks to more is not read. The largest for printing have some two million bytes.
-const MAX_PROFILE_BYTES: u64 = 4 << 20;
+use super::{Essence, Outline, be_u32, check_memory, check_pixels};
 
 /// Walks the chunks. `bytes` begins with PNG's signature.
 pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outline<'a>, Rejection> {
-    let (kind, data, mut at) = chunk(bytes, SIGNATURE)?;
-    if kind != *b"IHDR" {
-        return Err(Rejection::corrupt("PNG does not begin with IHDR"));
+    let first = chunk(bytes, SIGNATURE)?;
+    match &first.kind {
+        b"IHDR" => {}
+        // Xcode's own format, for the inside of an app: rows without zlib's header, blue before red.
+        b"CgBI" => return Err(Rejection::UnsupportedType(Unsupported::PngCgbi)),
+        _ => return Err(Rejection::corrupt("PNG does not begin with IHDR")),
     }
-    let header = Header::parse(data)?;
+    let header = parse_header(first.data)?;
     let pixels = check_pixels(header.width, header.height, settings)?;
+    first.check_crc()?;
 
-    let mut kept = Kept {
-        bytes,
-        pieces: Vec::new(),
-        from: 0,
-        to: at,
-    };
-    let mut orientation = Orientation::NoTransforms;
-    let mut profile = None;
-    let mut has_profile = false;
-    let mut transparent = false;
-    let mut has_data = false;
-    loop {
-        let start = at;
-        let (kind, data, end) = chunk(bytes, start)?;
-        at = end;
-        match &kind {
+    let mut found = Found::default();
+    let mut at = first.end;
+    let data = loop {
+        let rest = &bytes[at..];
+        // It may be cut and yet hold all of the picture.
+        if rest.get(4..8) == Some(b"IDAT") {
+            break rest;
+        }
+        let chunk = chunk(bytes, at)?;
+        match &chunk.kind {
             b"IHDR" => return Err(Rejection::corrupt("PNG has two IHDR chunks")),
-            // The picture of a PNG that is animated besides is its first frame, or stands for all of them.
-            b"acTL" if settings.animated == Animated::Reject => {
-                return Err(Rejection::Animated(ImageType::Png));
+            b"IEND" => return Err(Rejection::Truncated("PNG has no image data")),
+            // Two palettes are one too many, and libpng refuses them.
+            b"PLTE" if found.palette.is_some() => {
+                return Err(Rejection::corrupt("PNG has two palettes"));
             }
-            // §11.3.2.3: there is one, if any. Others would only be unpacked in vain.
-            b"iCCP" if has_profile => {}
-            b"iCCP" => {
-                has_profile = true;
-                profile = unpack_profile(data);
-            }
-            b"eXIf" => orientation = super::orientation(data),
-            b"IDAT" => {
-                has_data |= !data.is_empty();
-                kept.add(start, end);
-            }
-            b"tRNS" => {
-                transparent = true;
-                kept.add(start, end);
-            }
-            b"PLTE" => kept.add(start, end),
-            b"IEND" => {
-                kept.add(start, end);
-                break;
+            b"PLTE" => {
+                chunk.check_crc()?;
+                found.palette = Some(chunk.data);
             }
             // §5.4: an upper-case first letter marks a chunk without which the picture cannot be read.
             unknown if unknown[0].is_ascii_uppercase() => {
                 return Err(Rejection::corrupt("PNG has an unknown critical chunk"));
             }
-            _ => {}
+            _ => found.note(&chunk, &header),
         }
-    }
-    if !has_data {
-        return Err(Rejection::Truncated("PNG has no image data"));
+        at = chunk.end;
+    };
+    found.note_rest(bytes, at);
+    if settings.animated == Animated::Reject && found.is_animated() {
+        return Err(Rejection::Animated(ImageType::Png));
     }
 
+    let stored = Stored {
+        palette: match (found.palette, header.is_palette()) {
+            (Some(palette), true) => check_palette(palette)?,
+            (None, true) => return Err(Rejection::corrupt("PNG has no palette")),
+            (_, false) => &[],
+        },
+        transparency: found.transparency,
+        header,
+        data,
+    };
+    let colours = found.colours();
     let size = (header.width, header.height);
-    let alpha = header.has_alpha() || transparent;
-    let essence = kept.finish();
-    let essence_bytes = essence.iter().map(|piece| piece.len() as u64).sum();
+    let alpha = stored.has_alpha();
     let memory = check_memory(
         size,
-        header.decoding(pixels, alpha),
+        stored.memory(pixels),
+        stored.decoded(pixels),
         alpha,
-        essence_bytes,
         settings,
     )?;
     Ok(Outline {
         width: header.width,
         height: header.height,
-        orientation,
+        orientation: found.orientation.unwrap_or(Orientation::NoTransforms),
         memory,
-        profile,
+        colours,
         frame: None,
-        essence,
+        is_cut: false,
+        essence: Essence::Png(stored),
     })
 }
 
+/// What stands before the image data.
+#[derive(Default)]
+struct Found<'a> {
+    palette: Option<&'a [u8]>,
+    transparency: Option<&'a [u8]>,
+    orientation: Option<Orientation>,
+    /// acTL's number of frames.
+    frames_announced: Option<u32>,
+    /// fcTL chunks.
+    n_frames: u32,
+    /// One of them is before the image data.
+    is_first_frame: bool,
+    /// There is an IEND.
+    has_end: bool,
+    profile: Option<&'a [u8]>,
+    cicp: Option<[u8; 4]>,
+    srgb: bool,
+    gamma: Option<u32>,
+    chromaticities: Option<[u32; 8]>,
+    peak: Option<f32>,
+}
+
+impl<'a> Found<'a> {
+    /// Takes what an ancillary chunk says; the first of its kind counts. One with a wrong checksum says nothing, as in
+    /// libpng, and one with a wrong length neither. Orientation is read all the same: a photo on its side helps nobody.
+    fn note(&mut self, chunk: &Chunk<'a>, header: &Header) {
+        if chunk.kind != *b"eXIf" && chunk.check_crc().is_err() {
+            return;
+        }
+        let data = chunk.data;
+        match &chunk.kind {
+            b"tRNS" if self.transparency.is_none() => {
+                let is_right = match header.transparency_bytes() {
+                    Some(length) => data.len() == length,
+                    None => {
+                        header.is_palette()
+                            && self.palette.is_some_and(|palette| {
+                                (1..=palette.len() / 3).contains(&data.len())
+                            })
+                    }
+                };
+                self.transparency = is_right.then_some(data);
+            }
+            b"acTL" => self.frames_announced = self.frames_announced.or(be_u32(data, 0)),
+            b"fcTL" => self.n_frames += 1,
+            b"eXIf" if self.orientation.is_none() => {
+                self.orientation = Some(super::orientation(data));
+            }
+            b"iCCP" if self.profile.is_none() => self.profile = Some(data),
+            b"cICP" if self.cicp.is_none() => self.cicp = data.try_into().ok(),
+            b"sRGB" => self.srgb = true,
+            b"gAMA" if self.gamma.is_none() && data.len() == 4 => self.gamma = be_u32(data, 0),
+            b"cHRM" if self.chromaticities.is_none() && data.len() == 32 => {
+                self.chromaticities = Some(std::array::from_fn(|idx| {
+                    be_u32(data, 4 * idx).unwrap_or_default()
+                }));
+            }
+            // §11.3.2.8: the brightest pixel, in ten-thousandths of a candela a square metre.
+            b"cLLI" if self.peak.is_none() => self.peak = be_u32(data, 0).and_then(nits),
+            // §11.3.2.7: the brightest that the mastering screen could show, after eight chromaticities.
+            b"mDCV" if self.peak.is_none() => self.peak = be_u32(data, 16).and_then(nits),
+            _ => {}
+        }
+    }
+
+    /// Looks through what follows the image data, of which nothing need be there.
+    fn note_rest(&mut self, bytes: &'a [u8], mut at: usize) {
+        self.is_first_frame = self.n_frames > 0;
+        while let Ok(chunk) = chunk(bytes, at) {
+            at = chunk.end;
+            match &chunk.kind {
+                b"fcTL" => self.n_frames += 1,
+                b"eXIf" if self.orientation.is_none() => {
+                    self.orientation = Some(super::orientation(chunk.data));
+                }
+                b"IEND" => {
+                    self.has_end = true;
+                    return;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether it moves. Frames are counted, because encoders write acTL for a single frame, too; where the end of the
+    /// file is missing they cannot be, and acTL is believed.
+    fn is_animated(&self) -> bool {
+        let Some(announced) = self.frames_announced else {
+            return false;
+        };
+        let n_frames = if self.has_end {
+            self.n_frames
+        } else {
+            self.n_frames.max(announced)
+        };
+        // The image data is no part of the animation unless an fcTL comes before it: then a single frame is a second
+        // picture.
+        n_frames > u32::from(self.is_first_frame)
+    }
+
+    /// What the file says of its colours. §4.3: cICP comes before iCCP, that before sRGB, that before gAMA and cHRM.
+    fn colours(&self) -> Option<Colours> {
+        if let Some(described) = self
+            .cicp
+            .and_then(|cicp| Described::of_cicp(cicp, self.peak))
+        {
+            return Some(Colours::Described(described));
+        }
+        if let Some(profile) = self.profile.and_then(unpack_profile) {
+            return Some(Colours::Profile(profile));
+        }
+        if self.srgb {
+            return None;
+        }
+        Described::of_gamma(self.gamma, self.chromaticities).map(Colours::Described)
+    }
+}
+
+/// Candelas a square metre; 0 says that it is not known.
+#[allow(clippy::cast_precision_loss)]
+fn nits(value: u32) -> Option<f32> {
+    (value > 0).then(|| value as f32 / 10_000.0)
+}
+
 /// The colour profile of an iCCP chunk (§11.3.2.3): a name, a zero, a zero for deflate, and deflated data.
-fn unpack_profile(data: &[u8]) -> Option<Vec<u8>> {
+fn unpack_profile(data: &[u8]) -> Option<Arc<[u8]>> {
     let name = data.iter().take(80).position(|byte| *byte == 0)?;
     let (0, deflated) = data[name + 1..]
         .split_first()
@@ -112,15 +232,49 @@ fn unpack_profile(data: &[u8]) -> Option<Vec<u8>> {
     };
     let mut profile = Vec::new();
     ZlibDecoder::new(deflated)
-        .take(MAX_PROFILE_BYTES + 1)
+        .take(MAX_PROFILE_BYTES as u64 + 1)
         .read_to_end(&mut profile)
         .ok()?;
-    (profile.len() as u64 <= MAX_PROFILE_BYTES).then_some(profile)
+    (profile.len() <= MAX_PROFILE_BYTES).then(|| profile.into())
 }
 
-/// The chunk at `at`: its type, its data, and where it ends.
-fn chunk(bytes: &[u8], at: usize) -> Result<([u8; 4], &[u8], usize), Rejection> {
-    let missing = Rejection::Truncated("PNG ends before its IEND chunk");
+/// §11.2.2: one to 256 colours of three bytes.
+fn check_palette(palette: &[u8]) -> Result<&[u8], Rejection> {
+    if palette.is_empty() || !palette.len().is_multiple_of(3) || palette.len() > 768 {
+        return Err(Rejection::corrupt("PNG has a palette of the wrong length"));
+    }
+    Ok(palette)
+}
+
+/// A chunk that is there to its last byte.
+pub(crate) struct Chunk<'a> {
+    pub(crate) kind: [u8; 4],
+    pub(crate) data: &'a [u8],
+    /// Where the next begins.
+    pub(crate) end: usize,
+    /// Its type and its data.
+    covered: &'a [u8],
+    crc: u32,
+}
+
+impl Chunk<'_> {
+    /// §5.5: the CRC is over the type and the data.
+    pub(crate) fn check_crc(&self) -> Result<(), Rejection> {
+        let mut crc = Crc::new();
+        crc.update(self.covered);
+        if crc.sum() != self.crc {
+            return Err(Rejection::corrupt(format!(
+                "PNG chunk {} has a wrong checksum",
+                self.kind.escape_ascii()
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// The chunk at `at`.
+pub(crate) fn chunk(bytes: &[u8], at: usize) -> Result<Chunk<'_>, Rejection> {
+    let missing = Rejection::Truncated("PNG ends before its image data does");
     let (Some(length), Some(kind)) = (
         be_u32(bytes, at),
         bytes
@@ -130,99 +284,48 @@ fn chunk(bytes: &[u8], at: usize) -> Result<([u8; 4], &[u8], usize), Rejection> 
     ) else {
         return Err(missing);
     };
-    if !kind.is_ascii() || !kind.iter().all(u8::is_ascii_alphabetic) || length > i32::MAX as u32 {
+    if !kind.iter().all(u8::is_ascii_alphabetic) || length > i32::MAX as u32 {
         return Err(Rejection::corrupt("PNG has a malformed chunk"));
     }
     let data = at + 8;
     let end = data + length as usize;
-    match bytes.get(data..end) {
-        Some(contents) if bytes.len() - end >= CRC => Ok((kind, contents, end + CRC)),
+    match (bytes.get(data..end), be_u32(bytes, end)) {
+        (Some(contents), Some(crc)) => Ok(Chunk {
+            kind,
+            data: contents,
+            end: end + CRC,
+            covered: &bytes[at + 4..end],
+            crc,
+        }),
         _ => Err(missing),
     }
 }
 
-struct Header {
-    width: u32,
-    height: u32,
-    depth: u8,
-    colour: u8,
-}
-
-impl Header {
-    fn parse(data: &[u8]) -> Result<Self, Rejection> {
-        let (Some(width), Some(height), &[depth, colour, compression, filter, interlace]) = (
-            be_u32(data, 0),
-            be_u32(data, 4),
-            data.get(8..).unwrap_or_default(),
-        ) else {
-            return Err(Rejection::corrupt("IHDR has the wrong length"));
-        };
-        if width == 0 || height == 0 {
-            return Err(Rejection::corrupt("PNG has no width or no height"));
-        }
-        let depths: &[u8] = match colour {
-            GREY => &[1, 2, 4, 8, 16],
-            PALETTE => &[1, 2, 4, 8],
-            RGB | GREY_ALPHA | RGB_ALPHA => &[8, 16],
-            _ => &[],
-        };
-        if !depths.contains(&depth) || compression != 0 || filter != 0 || interlace > 1 {
-            return Err(Rejection::corrupt(
-                "IHDR has values that PNG does not define",
-            ));
-        }
-        Ok(Self {
-            width,
-            height,
-            depth,
-            colour,
-        })
+fn parse_header(data: &[u8]) -> Result<Header, Rejection> {
+    let (Some(width), Some(height), &[depth, colour, compression, filter, interlace]) = (
+        be_u32(data, 0),
+        be_u32(data, 4),
+        data.get(8..).unwrap_or_default(),
+    ) else {
+        return Err(Rejection::corrupt("IHDR has the wrong length"));
+    };
+    if width == 0 || height == 0 {
+        return Err(Rejection::corrupt("PNG has no width or no height"));
     }
-
-    fn has_alpha(&self) -> bool {
-        matches!(self.colour, GREY_ALPHA | RGB_ALPHA)
+    let header = Header {
+        width,
+        height,
+        depth,
+        colour,
+        interlaced: interlace == 1,
+    };
+    if !header.is_defined() || compression != 0 || filter != 0 || interlace > 1 {
+        return Err(Rejection::corrupt(
+            "IHDR has values that PNG does not define",
+        ));
     }
-
-    /// Bytes that decoding takes: the samples as the decoder gives them, and the RGB made from grey ones.
-    fn decoding(&self, pixels: u64, alpha: bool) -> u64 {
-        let alpha = u64::from(alpha);
-        let grey = matches!(self.colour, GREY | GREY_ALPHA);
-        let samples = if grey { 1 } else { 3 } + alpha;
-        let expanded = if grey { 3 + alpha } else { 0 };
-        pixels * (samples * if self.depth == 16 { 2 } else { 1 } + expanded)
-    }
-}
-
-/// Collects ranges, joining neighbours: a PNG may have its data in many thousand chunks.
-struct Kept<'a> {
-    bytes: &'a [u8],
-    pieces: Vec<Cow<'a, [u8]>>,
-    from: usize,
-    to: usize,
-}
-
-impl<'a> Kept<'a> {
-    fn add(&mut self, from: usize, to: usize) {
-        if from != self.to {
-            self.pieces
-                .push(Cow::Borrowed(&self.bytes[self.from..self.to]));
-            self.from = from;
-        }
-        self.to = to;
-    }
-
-    fn finish(mut self) -> Vec<Cow<'a, [u8]>> {
-        self.pieces
-            .push(Cow::Borrowed(&self.bytes[self.from..self.to]));
-        self.pieces
-    }
+    Ok(header)
 }
 
 const SIGNATURE: usize = 8;
 const CRC: usize = 4;
-
-const GREY: u8 = 0;
-const RGB: u8 = 2;
-const PALETTE: u8 = 3;
-const GREY_ALPHA: u8 = 4;
-const RGB_ALPHA: u8 = 6;

@@ -1,69 +1,40 @@
 //! Walks a WebP's RIFF chunks (RFC 9649).
 //!
 //! Reads the size from the bitstream's own header (the canvas must agree), the EXIF chunk, and the flags;
-//! refuses animations, or takes their first frame. The decoder gets the bitstream and its alpha in a container written anew.
+//! refuses what has more frames than one, or takes the first. The decoder gets the bitstream alone, or with its alpha in a container written anew.
 
 use std::borrow::Cow;
 
 use image::metadata::Orientation;
 
+use crate::colour::Colours;
 use crate::rejection::Rejection;
 use crate::settings::{Animated, ImageType, Settings};
 
-use super::{Frame, Outline, check_memory, check_pixels, le_u32, vp8l};
+use super::{Essence, Frame, Outline, check_memory, check_pixels, le_u32, vp8l};
 
 /// Walks the chunks. `bytes` begins with `RIFF`, a size, and `WEBP`.
 pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outline<'a>, Rejection> {
     let missing = Rejection::Truncated("WebP ends before its RIFF size");
     let end = le_u32(bytes, 4).map_or(0, |size| size as usize + 8);
-    // Whatever follows the RIFF is no part of the picture.
+    // Whatever follows the RIFF is no part of the picture. One that is cut is shown by no browser, whatever is missing.
     let Some(riff) = bytes.get(..end) else {
         return Err(missing);
     };
 
-    let mut canvas = None;
-    let mut orientation = Orientation::NoTransforms;
-    let mut profile = None;
-    let mut alpha = None;
-    let mut bitstream = None;
-    let mut frame: Option<Frame> = None;
-    let rejects = settings.animated == Animated::Reject;
-    let mut at = 12;
-    while at < riff.len() {
-        let (kind, data, next) = chunk(riff, at)?;
-        at = next;
-        match kind {
-            b"ANIM" | b"ANMF" if rejects => return Err(Rejection::Animated(ImageType::WebP)),
-            // The first frame stands for all of them.
-            b"ANMF" if frame.is_none() => {
-                let first = AnimatedFrame::parse(data)?;
-                (frame, bitstream, alpha) = (Some(first.at), first.bitstream, first.alpha);
-            }
-            b"VP8X" if canvas.is_none() && bitstream.is_none() => {
-                let header = Canvas::parse(data)?;
-                check_pixels(header.width, header.height, settings)?;
-                if header.flags & ANIMATION != 0 && rejects {
-                    return Err(Rejection::Animated(ImageType::WebP));
-                }
-                canvas = Some(header);
-            }
-            b"ALPH" if alpha.is_none() => alpha = Some(data),
-            b"VP8 " if bitstream.is_none() => bitstream = Some(Bitstream::lossy(data)?),
-            b"VP8L" if bitstream.is_none() => bitstream = Some(Bitstream::lossless(data)?),
-            b"VP8X" | b"ALPH" | b"VP8 " | b"VP8L" => {
-                return Err(Rejection::corrupt("WebP has a chunk twice or out of place"));
-            }
-            b"ICCP" => profile = profile.or_else(|| Some(data.to_vec())),
-            b"EXIF" => orientation = super::orientation(data),
-            _ => {}
-        }
-    }
-
+    let Found {
+        canvas,
+        orientation,
+        profile,
+        alpha,
+        bitstream,
+        frame,
+    } = Found::walk(riff, settings)?;
     let Some(bitstream) = bitstream else {
         return Err(Rejection::Truncated("WebP has no image data"));
     };
     let (width, height) = (bitstream.width, bitstream.height);
-    let pixels = check_pixels(width, height, settings)?;
+    check_pixels(width, height, settings)?;
     let size = match (&canvas, frame) {
         (Some(canvas), Some(frame)) => {
             let is_within =
@@ -90,38 +61,118 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
                 .is_some_and(|canvas| canvas.flags & ALPHA != 0)
     });
     let has_alpha = alpha.is_some() || bitstream.lossless && bitstream.alpha;
-    let decoding = match (bitstream.lossless, has_alpha) {
-        // ARGB, from which RGB is taken.
-        (true, false) => pixels * 7,
-        (true, true) => pixels * 4,
-        // Y, U and V planes beside RGB.
-        (false, false) => pixels * 9 / 2,
-        // The same beside RGBA, and alpha as the lossless picture that carries it.
-        (false, true) => pixels * 21 / 2,
+    // The planes of a picture that fills its canvas are all that is wanted of it.
+    let is_planes = !bitstream.lossless && !has_alpha && frame.is_none();
+    let essence = if is_planes {
+        Essence::Vp8(bitstream.data)
+    } else {
+        Essence::File(container(&bitstream, alpha))
     };
-
-    let decoding = decoding + codes(&bitstream, alpha, settings)?;
-
-    let essence = container(&bitstream, alpha);
-    let essence_bytes = essence.iter().map(|piece| piece.len() as u64).sum();
-    // A frame is put on a canvas of its own.
-    let decoding = decoding + frame.map_or(0, |_| 4 * u64::from(size.0) * u64::from(size.1));
-    let memory = check_memory(
-        size,
-        decoding,
-        has_alpha || frame.is_some(),
-        essence_bytes,
-        settings,
-    )?;
+    let (decoding, decoded) = memory(&bitstream, has_alpha, frame.map(|_| size));
+    let essence_bytes: u64 = match &essence {
+        Essence::File(pieces) => pieces.iter().map(|piece| piece.len() as u64).sum(),
+        _ => 0,
+    };
+    let decoding = decoding + essence_bytes + codes(&bitstream, alpha, settings)?;
+    let has_alpha = has_alpha || frame.is_some();
+    let memory = check_memory(size, decoding, decoded, has_alpha, settings)?;
     Ok(Outline {
         width: size.0,
         height: size.1,
-        orientation,
+        orientation: orientation.unwrap_or(Orientation::NoTransforms),
         memory,
-        profile,
+        colours: profile.and_then(Colours::of_profile),
         frame,
+        is_cut: false,
         essence,
     })
+}
+
+/// What stands in the chunks.
+#[derive(Default)]
+struct Found<'a> {
+    canvas: Option<Canvas>,
+    orientation: Option<Orientation>,
+    profile: Option<&'a [u8]>,
+    alpha: Option<&'a [u8]>,
+    bitstream: Option<Bitstream<'a>>,
+    frame: Option<Frame>,
+}
+
+impl<'a> Found<'a> {
+    fn walk(riff: &'a [u8], settings: &Settings) -> Result<Self, Rejection> {
+        let rejects = settings.animated == Animated::Reject;
+        let mut found = Self::default();
+        let mut at = 12;
+        while at < riff.len() {
+            let (kind, data, next) = chunk(riff, at)?;
+            at = next;
+            match kind {
+                // Frames are counted, because one alone moves nothing.
+                b"ANMF" if found.frame.is_some() && rejects => {
+                    return Err(Rejection::Animated(ImageType::WebP));
+                }
+                b"ANMF" if found.frame.is_some() => {}
+                // The first frame stands for all of them.
+                b"ANMF" if found.bitstream.is_none() => {
+                    let first = AnimatedFrame::parse(data)?;
+                    found.frame = Some(first.at);
+                    (found.bitstream, found.alpha) = (first.bitstream, first.alpha);
+                }
+                b"VP8X" if found.canvas.is_none() && found.bitstream.is_none() => {
+                    let header = Canvas::parse(data)?;
+                    check_pixels(header.width, header.height, settings)?;
+                    found.canvas = Some(header);
+                }
+                b"ALPH" if found.alpha.is_none() => found.alpha = Some(data),
+                b"VP8 " if found.bitstream.is_none() => {
+                    found.bitstream = Some(Bitstream::lossy(data)?);
+                }
+                b"VP8L" if found.bitstream.is_none() => {
+                    found.bitstream = Some(Bitstream::lossless(data)?);
+                }
+                b"VP8X" | b"ALPH" | b"VP8 " | b"VP8L" | b"ANMF" => {
+                    return Err(Rejection::corrupt("WebP has a chunk twice or out of place"));
+                }
+                b"ICCP" => found.profile = found.profile.or(Some(data)),
+                b"EXIF" => found.orientation = Some(super::orientation(data)),
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Bytes that decoding takes beside the file and the codes, and bytes of what is decoded; `canvas` is what a frame is put
+/// on.
+fn memory(bitstream: &Bitstream<'_>, alpha: bool, canvas: Option<(u32, u32)>) -> (u64, u64) {
+    let pixels = u64::from(bitstream.width) * u64::from(bitstream.height);
+    // The decoder of VP8 reads partitions into buffers, and these into others.
+    let partitions = 3 * bitstream.data.len() as u64;
+    let (decoding, decoded) = match (bitstream.lossless, alpha) {
+        // ARGB, from which RGB is taken.
+        (true, false) => (pixels * 7, pixels * 3),
+        (true, true) => (pixels * 4, pixels * 4),
+        (false, false) => {
+            let planes = planes_memory(bitstream.width, bitstream.height);
+            (planes + planes / 4 + partitions, planes)
+        }
+        // Planes beside RGBA, and alpha as the lossless picture that carries it.
+        (false, true) => (pixels * 21 / 2 + partitions, pixels * 4),
+    };
+    let Some((width, height)) = canvas else {
+        return (decoding, decoded);
+    };
+    let canvas = 4 * u64::from(width) * u64::from(height);
+    // Beside the frame's pixels, which of a lossy one are more than its planes.
+    let rgb = if bitstream.lossless { 0 } else { 3 * pixels };
+    (decoding + rgb + canvas, canvas)
+}
+
+/// Bytes of a lossy picture's planes, which are whole macroblocks.
+fn planes_memory(width: u32, height: u32) -> u64 {
+    let whole = |side: u32| u64::from(side.next_multiple_of(16));
+    whole(width) * whole(height) * 3 / 2
 }
 
 /// Memory for prefix codes: what is lossless, picture or alpha, says only in its bitstream how many it has.
@@ -343,7 +394,6 @@ fn container<'a>(bitstream: &Bitstream<'a>, alpha: Option<&'a [u8]>) -> Vec<Cow<
     pieces
 }
 
-const ANIMATION: u8 = 0x02;
 const ALPHA: u8 = 0x10;
 
 /// Signature, sizes, alpha hint and version.

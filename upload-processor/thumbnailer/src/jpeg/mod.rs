@@ -18,6 +18,7 @@ mod scan;
 use image::metadata::Orientation;
 use memchr::memchr;
 
+use crate::colour::MAX_PROFILE_BYTES;
 use crate::inspect::{be_u16, check_memory, check_pixels, orientation};
 use crate::rejection::{Rejection, Unsupported};
 use crate::settings::Settings;
@@ -224,7 +225,10 @@ impl<'a> Reader<'a> {
                     self.orientation = Some(orientation(data));
                 }
                 APP2 if data.starts_with(ICC) => {
-                    if let [number, of, piece @ ..] = &data[ICC.len()..] {
+                    // A byte numbers them.
+                    if let [number, of, piece @ ..] = &data[ICC.len()..]
+                        && self.profile.len() < 256
+                    {
                         self.profile.push((*number, *of, piece));
                     }
                 }
@@ -299,7 +303,9 @@ impl<'a> Reader<'a> {
         let mut pieces = self.profile.clone();
         pieces.sort_by_key(|(number, ..)| *number);
         let of = pieces.first()?.1;
+        let length: usize = pieces.iter().map(|(.., piece)| piece.len()).sum();
         let is_whole = pieces.len() == usize::from(of)
+            && length <= MAX_PROFILE_BYTES
             && (1..)
                 .zip(&pieces)
                 .all(|(expected, (number, its_of, _))| *number == expected && *its_of == of);
@@ -430,7 +436,13 @@ impl Frame {
         let samples = u64::from(across) * u64::from(down) * u64::from(blocks) * 64;
         // Of a progressive picture the coefficients too, in 16 bits each, until the last scan is read.
         let decoding = samples * if self.progressive { 3 } else { 1 };
-        check_memory((self.width, self.height), decoding, false, 0, settings)
+        check_memory(
+            (self.width, self.height),
+            decoding,
+            samples,
+            false,
+            settings,
+        )
     }
 
     /// What the components mean, as libjpeg finds it: by JFIF's and Adobe's segments, else by the components' names.

@@ -51,13 +51,7 @@ fn gif_is_read_where_it_is_allowed() {
     assert_eq!((made.source.width, made.source.height), (40, 24));
     let [r, g, b, a] = middle(&made);
     assert!(r > 180 && g < 60 && b < 70 && a == 255, "{r} {g} {b} {a}");
-    // Cut anywhere it is refused; what comes behind the trailer does not matter.
-    for length in 0..still.len() {
-        assert!(
-            with(&still[..length], Animated::Reject).is_err(),
-            "{length}"
-        );
-    }
+    // What comes behind the trailer does not matter.
     let followed = [&still[..], b"and more"].concat();
     assert_eq!(
         with(&followed, Animated::Reject).unwrap().renditions,

@@ -381,18 +381,6 @@ fn code_bomb(n_groups: u16, in_alpha: bool) -> Vec<u8> {
     ])
 }
 
-fn riff(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
-    let mut file = b"WEBP".to_vec();
-    for (kind, data) in chunks {
-        file.extend(*kind);
-        file.extend((data.len() as u32).to_le_bytes());
-        file.extend(*data);
-        file.resize(file.len().next_multiple_of(2), 0);
-    }
-    let size = (file.len() as u32).to_le_bytes();
-    [b"RIFF", &size[..], &file].concat()
-}
-
 #[test]
 fn a_webp_of_very_many_prefix_codes() {
     let settings = Settings {

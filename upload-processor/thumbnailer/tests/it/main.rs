@@ -12,10 +12,12 @@
 
 mod animated;
 mod colour;
+mod container;
 mod damage;
 mod formats;
 mod golden;
 mod hostile;
+mod memory;
 mod orientation;
 mod renditions;
 mod samples;

@@ -150,3 +150,77 @@ impl Random {
         (self.0 % limit as u64) as usize
     }
 }
+
+/// A chunk of a PNG: its type and its data.
+pub(crate) type PngChunk = ([u8; 4], Vec<u8>);
+
+pub(crate) const END: PngChunk = (*b"IEND", Vec::new());
+
+pub(crate) fn header(width: u32, height: u32, depth: u8, colour: u8, interlace: u8) -> PngChunk {
+    let mut data = [width.to_be_bytes(), height.to_be_bytes()].concat();
+    data.extend([depth, colour, 0, 0, interlace]);
+    (*b"IHDR", data)
+}
+
+pub(crate) fn png_of(chunks: &[PngChunk]) -> Vec<u8> {
+    let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
+    for (kind, data) in chunks {
+        file.extend((data.len() as u32).to_be_bytes());
+        let from = file.len();
+        file.extend(kind);
+        file.extend(data);
+        file.extend(crc32(&file[from..]).to_be_bytes());
+    }
+    file
+}
+
+pub(crate) fn chunks_of_png(file: &[u8]) -> Vec<PngChunk> {
+    let mut chunks = Vec::new();
+    let mut at = 8;
+    while at < file.len() {
+        let length = u32::from_be_bytes(file[at..at + 4].try_into().unwrap()) as usize;
+        let kind = file[at + 4..at + 8].try_into().unwrap();
+        chunks.push((kind, file[at + 8..at + 8 + length].to_vec()));
+        at += 12 + length;
+    }
+    chunks
+}
+
+/// Before the image data.
+pub(crate) fn png_with(file: &[u8], chunks: &[PngChunk]) -> Vec<u8> {
+    let mut all = chunks_of_png(file);
+    let at = all.iter().position(|(kind, _)| kind == b"IDAT").unwrap();
+    all.splice(at..at, chunks.iter().cloned());
+    png_of(&all)
+}
+
+pub(crate) fn zlib(data: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, data).unwrap();
+    encoder.finish().unwrap()
+}
+
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            if crc & 1 == 0 {
+                crc >> 1
+            } else {
+                0xedb8_8320 ^ crc >> 1
+            }
+        })
+    })
+}
+
+/// A RIFF of these chunks.
+pub(crate) fn riff(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
+    let mut file = b"WEBP".to_vec();
+    for (kind, data) in chunks {
+        file.extend(*kind);
+        file.extend((data.len() as u32).to_le_bytes());
+        file.extend(*data);
+        file.resize(file.len().next_multiple_of(2), 0);
+    }
+    let size = (file.len() as u32).to_le_bytes();
+    [b"RIFF", &size[..], &file].concat()
+}
