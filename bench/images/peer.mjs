@@ -4,6 +4,7 @@
 //     node peer.mjs photo SOURCE OUT PIXELS
 
 import { readFile, writeFile } from 'node:fs/promises';
+import { extname } from 'node:path';
 
 import sharp from 'sharp';
 
@@ -24,12 +25,12 @@ async function thumbnails(source, format, quality, out, repeat, ...widths) {
   }
 }
 
-/** A photo with as many pixels, as a phone would have saved it. */
+/** A photo with as many pixels, as a phone would have saved it; as PNG and WebP by sharp's defaults, at quality 92. */
 async function photo(source, out, pixels) {
   const { width, height } = await sharp(source).metadata();
   const scale = Math.sqrt(Number(pixels) / (width * height));
   await sharp(source)
     .resize(Math.round(width * scale), Math.round(height * scale), { fit: 'fill' })
-    .jpeg({ quality: 92 })
+    .toFormat(extname(out).slice(1), out.endsWith('.png') ? {} : { quality: 92 })
     .toFile(out);
 }

@@ -19,6 +19,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 WIDTHS = ["1600", "800", "320"]
 FORMATS = ["webp", "jpeg"]
+SOURCES = ["jpeg", "png", "webp"]
 QUALITY = "80"
 # What is tried to find ours of as many bytes as the peer's.
 QUALITIES = ["70", "74", "77", "79", "80", "82", "85"]
@@ -33,12 +34,17 @@ def main():
     screen = sorted(glob.glob(f"{arguments.photos}/startbootstrap-clean-blog/package/dist/assets/img/*-bg.jpg"))
     if len(phone) + len(screen) < 10:
         sys.exit(f"bench/images: there are {len(phone) + len(screen)} photos below {arguments.photos}, and ten are needed")
-    photo = f"{arguments.work}/photo-12mp.jpg"
-    if not os.path.exists(photo):
-        run(["node", f"{HERE}/peer.mjs", "photo", phone[0], photo, PIXELS])
+    photo_as = {}
+    for source in SOURCES:
+        photo_as[source] = f"{arguments.work}/photo-12mp.{extension(source)}"
+        if not os.path.exists(photo_as[source]):
+            run(["node", f"{HERE}/peer.mjs", "photo", phone[0], photo_as[source], PIXELS])
+    photo = photo_as["jpeg"]
     report = {"cpu": cpu_name(), "photo": {"bytes": os.path.getsize(photo), "pixels": int(PIXELS)}, "time": [], "quality": []}
-    for image_format in FORMATS:
-        report["time"].append(time(arguments, photo, image_format))
+    # A JPEG to each format, and the other sources to the first.
+    for source, image_format in [("jpeg", each) for each in FORMATS] + [(each, FORMATS[0]) for each in SOURCES[1:]]:
+        row = time(arguments, photo_as[source], image_format)
+        report["time"].append({"source": source, "source_bytes": os.path.getsize(photo_as[source]), **row})
         show(arguments, report["time"][-1], table_of_time)
     for image_format in FORMATS:
         for row in quality(arguments, phone + screen, image_format):
@@ -170,7 +176,7 @@ def show(arguments, row, table):
 def table_of_time(row):
     cpu, peak = row["cpu_ms"], row["peak_mb"]
     return (
-        f"12 MP to {'/'.join(WIDTHS)} {row['format']:5}  gatepost {cpu['gatepost']:6} ms CPU, {peak['gatepost']:5} MB"
+        f"12 MP {row['source']:4} to {'/'.join(WIDTHS)} {row['format']:5}  gatepost {cpu['gatepost']:6} ms CPU, {peak['gatepost']:5} MB"
         f"   sharp {cpu['sharp']:6} ms CPU, {peak['sharp']:5} MB   {row['ratio']} ×"
     )
 
