@@ -1,9 +1,8 @@
-//! Colours as they were meant: from what a file says of them to sRGB, which is what browsers take a picture without a
-//! profile for.
+//! Colour conversion to sRGB, which browsers assume of a picture without colour information.
 //!
-//! A file says it in a profile (ICC.1), or in numbers: PNG's cICP, gAMA and cHRM. `render` converts small pictures, and
-//! `png` rows of 16 bits. What is brighter than paper (PQ and HLG, ITU-R BT.2100) is brought into the range of a
-//! screen. A profile that cannot be read changes nothing: it never makes a picture a bad one.
+//! A file describes its colours by a profile (ICC.1) or by numbers: PNG's cICP, gAMA and cHRM. `render` converts small
+//! pictures, and `png` rows of 16 bits. HDR (PQ and HLG, ITU-R BT.2100) is tone-mapped to the range of sRGB. A malformed
+//! profile is ignored; it never makes a picture a bad one.
 
 use moxcms::{
     ColorProfile, DataColorSpace, Layout, ParsingOptions, RenderingIntent, ToneReprCurve,
@@ -21,10 +20,10 @@ mod matrix;
 /// A profile of more bytes is not read. The largest for printing have some two million.
 pub(crate) const MAX_PROFILE_BYTES: usize = 4 << 20;
 
-/// A profile of fewer bytes is none (ICC.1 §7.2).
+/// Every profile begins with a header of this size (ICC.1 §7.2).
 const HEADER_BYTES: usize = 128;
 
-/// What a file says of its colours.
+/// The colour information of a file.
 #[derive(Clone, Debug)]
 pub(crate) enum Colours {
     /// A profile (ICC.1), unread.
@@ -49,16 +48,16 @@ pub(crate) struct Described {
 enum Curve {
     Srgb,
     Power(f64),
-    /// Also that of BT.601 and BT.2020.
+    /// BT.601 and BT.2020 share it.
     Bt709,
     Smpte240,
-    /// So many powers of ten.
+    /// Logarithmic over this many decades.
     Log(f64),
-    /// Of cinemas, where paper is 48 candelas.
+    /// Of digital cinema, whose white is 48 candelas a square metre.
     Smpte428,
-    /// SMPTE ST 2084: absolute, up to 10,000 candelas.
+    /// SMPTE ST 2084: absolute, up to 10,000 candelas a square metre.
     Pq,
-    /// Of the scene, whose brightness a screen raises.
+    /// Scene light; the display's OOTF is applied afterwards.
     Hlg,
 }
 
@@ -91,10 +90,10 @@ struct Light {
     range: Option<Range>,
 }
 
-/// What is brighter than white.
+/// HDR: light may exceed reference white.
 #[derive(Clone, Copy)]
 struct Range {
-    /// The brightest, in whites.
+    /// The brightest light, as a multiple of reference white.
     peak: f32,
     is_hlg: bool,
 }
@@ -117,8 +116,8 @@ impl Colours {
 }
 
 impl Described {
-    /// Of a cICP chunk (PNG §11.3.2.6): primaries, curve, matrix, range. `None` where it names what H.273 does not define,
-    /// or what no PNG can have.
+    /// From a cICP chunk (PNG §11.3.2.6): primaries, curve, matrix, range. `None` if a value is reserved in H.273 or not
+    /// allowed in PNG.
     pub(crate) fn of_cicp(cicp: [u8; 4], peak: Option<f32>) -> Option<Self> {
         let [primaries, curve, 0, range @ (0 | 1)] = cicp else {
             return None;
@@ -131,7 +130,8 @@ impl Described {
         })
     }
 
-    /// Of gAMA and cHRM (§11.3.2.2, §11.3.2.1), in hundred-thousandths: the inverse of the exponent; white, red, green, blue.
+    /// From gAMA and cHRM (§11.3.2.2, §11.3.2.1), in units of 1/100,000: the inverse of the exponent; x and y of white, red,
+    /// green and blue.
     pub(crate) fn of_gamma(gamma: Option<u32>, chromaticities: Option<[u32; 8]>) -> Option<Self> {
         let gamma = gamma.filter(|gamma| (1_000..1_000_000).contains(gamma));
         let primaries =
@@ -141,7 +141,7 @@ impl Described {
             return None;
         }
         let curve = match gamma {
-            // What a writer of sRGB puts there (§11.3.2.5), for want of a better number.
+            // Writers of sRGB store this value as an approximation (§11.3.2.5).
             Some(45_400..=45_500) if matrix.is_none_or(|matrix| matrix::is_identity(&matrix)) => {
                 Curve::Srgb
             }
@@ -237,9 +237,9 @@ fn hlg(value: f64) -> f64 {
     }
 }
 
-/// Of paper, on a screen that can show more (ITU-R BT.2408).
+/// HDR reference white, in candelas a square metre (ITU-R BT.2408).
 const WHITE: f32 = 203.0;
-/// The brightest where the file does not say: what most is made for.
+/// The assumed peak of a file that does not name one, in candelas a square metre: that of common HDR screens.
 const PEAK: f32 = 1000.0;
 
 impl ToSrgb {
@@ -257,7 +257,7 @@ impl ToSrgb {
 
     fn with_depth(colours: &Colours, space: Space, depth: Depth) -> Option<Self> {
         let way = match colours {
-            // Numbers are about light, and no format has them for ink.
+            // Numbers describe light; no format has them for ink.
             Colours::Described(_) if space == Space::Cmyk => return None,
             Colours::Described(described) => {
                 let curve = described.curve;
@@ -323,7 +323,7 @@ impl ToSrgb {
         Some(rgb)
     }
 
-    /// Samples in 8 bits of as many in 16, of one channel or of three; `false` where there are none.
+    /// Converts samples of 16 bits, of one channel or of three, to as many of 8. `false` if this way is for other samples.
     pub(crate) fn run_deep(&self, samples: &[u16], to: &mut Vec<u8>) -> bool {
         match (&self.way, self.space) {
             (Way::Profile(_), _) | (_, Space::Cmyk) => return false,
@@ -379,7 +379,7 @@ impl Curve {
     fn range(self, peak: Option<f32>) -> Option<Range> {
         let is_hlg = self == Self::Hlg;
         (is_hlg || self == Self::Pq).then(|| Range {
-            // HLG's screen is one of 1000 candelas.
+            // The nominal HLG display has 1000 candelas.
             peak: peak.filter(|_| !is_hlg).unwrap_or(PEAK) / WHITE,
             is_hlg,
         })
@@ -418,7 +418,7 @@ fn way_of_profile(profile: &[u8], space: Space, depth: Depth) -> Option<Way> {
     .find_map(|rendering_intent| {
         let options = TransformOptions {
             rendering_intent,
-            // Its 13 bits are too few for what is dark in 16.
+            // Its 13 bits are too coarse for dark colours in 16.
             prefer_fixed_point: depth == Depth::Eight,
             ..TransformOptions::default()
         };
@@ -436,8 +436,8 @@ fn way_of_profile(profile: &[u8], space: Space, depth: Depth) -> Option<Way> {
     })
 }
 
-/// PQ and HLG in a profile: by its cicp tag, or by the curve itself. White is then the brightest that can be said, 10,000
-/// candelas, so that all else would come out nearly black.
+/// PQ and HLG in a profile, recognised by its cicp tag or by the shape of its curve. Such a profile maps 10,000 candelas to
+/// white, so without tone mapping pictures come out nearly black.
 fn high_range(source: &ColorProfile, space: Space, depth: Depth) -> Option<Light> {
     let trc = match space {
         Space::Grey => &source.gray_trc,
@@ -459,7 +459,7 @@ fn high_range(source: &ColorProfile, space: Space, depth: Depth) -> Option<Light
             if is_like(|value| pq(value) / 10_000.0) {
                 Curve::Pq
             } else if is_like(hlg)
-                // Of a screen of 1000 candelas, and with its black raised (β), as moxcms has it.
+                // With the OOTF of a 1000-candela display, and with a raised black level (β), as moxcms writes it.
                 || is_like(|value| hlg(value).powf(1.2))
                 || is_like(|value| hlg(0.96 * value + 0.04))
             {
@@ -496,7 +496,7 @@ fn high_range(source: &ColorProfile, space: Space, depth: Depth) -> Option<Light
     ))
 }
 
-/// A profile of tables alone has none.
+/// A profile that only has lookup tables has no colorants.
 fn has_colorants(profile: &ColorProfile) -> bool {
     [
         profile.red_colorant,
@@ -507,7 +507,7 @@ fn has_colorants(profile: &ColorProfile) -> bool {
     .all(|colorant| colorant.y > 0.0)
 }
 
-/// A grey profile whose curve gives lightness (L*), as that of "Dot Gain" does: moxcms takes it for light.
+/// A grey profile whose curve gives lightness (PCS Lab) instead of light. moxcms ignores the difference.
 fn lightness(source: &ColorProfile, depth: Depth) -> Option<Light> {
     if source.color_space != DataColorSpace::Gray || source.pcs != DataColorSpace::Lab {
         return None;
@@ -524,7 +524,8 @@ fn lightness(source: &ColorProfile, depth: Depth) -> Option<Light> {
     Some(Light::new(light, &matrix::IDENTITY, None, depth, false))
 }
 
-/// A profile of three curves and a matrix, for 16 bits: moxcms has 13 for light, too few for what is dark.
+/// A profile of three curves and a matrix, for 16 bits. moxcms computes linear light in 13 bits, which is too coarse for
+/// dark colours.
 fn curves_and_matrix(source: &ColorProfile, space: Space, depth: Depth) -> Option<Light> {
     let has_tables =
         source.lut_a_to_b_colorimetric.is_some() || source.lut_a_to_b_perceptual.is_some();
@@ -594,11 +595,11 @@ impl Light {
 }
 
 impl Range {
-    /// Brings what is brighter than white into the range of a screen, all three alike so that the hue stays: Reinhard's
-    /// extended curve, as Chromium has it. The brightest becomes white.
+    /// Tone-maps with Reinhard's extended curve, as Chromium does. One factor for all three channels keeps the hue; the peak
+    /// becomes white.
     fn shown(self, mut light: [f32; 3]) -> [f32; 3] {
         if self.is_hlg {
-            // A screen of 1000 candelas has an exponent of 1.2 (BT.2100, table 5).
+            // The OOTF of a 1000-candela display has a gamma of 1.2 (BT.2100, table 5).
             let [r, g, b] = light;
             let scene = 0.2627 * r + 0.678 * g + 0.0593 * b;
             let gain = PEAK / WHITE * scene.powf(0.2);
@@ -616,7 +617,7 @@ impl Range {
 /// A sample of sRGB.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn encode(light: f32) -> u8 {
-    /// Fine enough for the darkest: a step is a fifth of one in sRGB.
+    /// One step is at most a fifth of a step in sRGB, near black.
     const STEPS: u16 = 16_384;
     static TABLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let samples = (0..=STEPS).map(|step| {
@@ -630,7 +631,7 @@ fn encode(light: f32) -> u8 {
         });
         samples.collect()
     });
-    // Clamped, and what is not a number becomes 0.
+    // Clamped; NaN becomes 0.
     let step = (light.clamp(0.0, 1.0) * f32::from(STEPS) + 0.5) as usize;
     TABLE[step.min(usize::from(STEPS))]
 }

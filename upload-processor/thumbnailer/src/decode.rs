@@ -1,5 +1,5 @@
-//! Turns an inspected upload into samples of 8 bits: RGB, or RGBA where something is transparent; of a JPEG, a lossy WebP
-//! and a grey PNG the planes that they are made of.
+//! Turns an inspected upload into samples of 8 bits: RGB, or RGBA where something is transparent. A JPEG, a lossy WebP and a
+//! grey PNG give the planes that they are made of.
 //!
 //! One decoder a format, memory-safe Rust all of them, chosen by what inspection found: our own for JPEG and PNG,
 //! `image-webp` and `image` for WebP and GIF. Those get the file's essence, never its metadata. Pixels stay as stored:

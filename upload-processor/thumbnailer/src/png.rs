@@ -1,9 +1,8 @@
 //! Decodes a PNG whose chunks `inspect` has found (PNG third edition, §7 to §10), a row at a time.
 //!
-//! A decoder of our own around `fdeflate`, for three things that `image`'s does not do: samples of 16 bits become 8 as
-//! soon as their row is there, or colours are converted before they do, so that no picture of 16 bits is ever held; grey
-//! stays one plane; and the Adler-32 over all rows is checked. That makes the container's last bytes needless: a picture
-//! whose rows and checksum are there is whole.
+//! Our own decoder around `fdeflate`, for three things that `image`'s does not do. It converts and narrows samples of 16
+//! bits row by row, so the whole picture never exists in 16 bits. It keeps grey as one plane. It checks the Adler-32 over
+//! all rows, so a picture whose rows and checksum are there is whole, even if the container's last bytes are missing.
 
 use fdeflate::{DecompressionError, Decompressor};
 
@@ -29,7 +28,7 @@ pub(crate) struct Header {
 #[derive(Clone, Debug)]
 pub(crate) struct Stored<'a> {
     pub(crate) header: Header,
-    /// Three bytes a colour; empty where there are none.
+    /// Three bytes a colour; empty without a palette.
     pub(crate) palette: &'a [u8],
     /// tRNS, of the length that the colour type asks for.
     pub(crate) transparency: Option<&'a [u8]>,
@@ -42,7 +41,7 @@ pub(crate) struct Samples {
     /// 1, 3, or 4 with alpha.
     pub(crate) channels: usize,
     pub(crate) data: Vec<u8>,
-    /// They are in sRGB by now.
+    /// They are in sRGB already.
     pub(crate) converted: bool,
 }
 
@@ -121,8 +120,8 @@ impl Stored<'_> {
     }
 }
 
-/// Decodes all of it, or says what is missing. `to_srgb` is for samples of 16 bits, which lose too much if they are cut
-/// to 8 first.
+/// Decodes all of it, or says what is missing. `to_srgb` applies to samples of 16 bits only, because narrowing them first
+/// loses dark colours.
 pub(crate) fn decode(
     stored: &Stored<'_>,
     to_srgb: Option<&ToSrgb>,
@@ -240,7 +239,7 @@ impl<'a> Rows<'a> {
         Ok(&self.row)
     }
 
-    /// Reads on to the checksum, which is behind the last row.
+    /// Reads on to the Adler-32 after the last row.
     fn finish(mut self) -> Result<(), Rejection> {
         self.inflate.finish()
     }
@@ -323,9 +322,9 @@ struct Inflate<'a> {
     /// What is left of a chunk.
     piece: &'a [u8],
     state: Box<Decompressor>,
-    /// The last 32 KB, which what follows may repeat, and room for more.
+    /// The last 32 KB, to which back-references may point, and room for more.
     window: Vec<u8>,
-    /// In the window: what was not read yet.
+    /// The unread part of the window.
     from: usize,
     to: usize,
     read: u64,
@@ -350,7 +349,7 @@ impl<'a> Inflate<'a> {
     fn read(&mut self, mut to: &mut [u8]) -> Result<(), Rejection> {
         while !to.is_empty() {
             if self.from == self.to && !self.more()? {
-                // Its checksum was right: it was written so.
+                // The stream is complete and its checksum right, so it was written like this.
                 return Err(Rejection::corrupt("PNG has too few rows"));
             }
             let length = to.len().min(self.to - self.from);
@@ -363,7 +362,7 @@ impl<'a> Inflate<'a> {
         Ok(())
     }
 
-    /// Reads what follows the rows, which is nothing but the checksum, or what a careless encoder left behind them.
+    /// Reads on to the Adler-32. Some encoders write surplus data before it.
     fn finish(&mut self) -> Result<(), Rejection> {
         let mut surplus = (self.to - self.from) as u64;
         while self.more()? {
@@ -421,7 +420,7 @@ impl<'a> Inflate<'a> {
                 return Ok(None);
             };
             let Ok(whole) = chunk(self.file, self.at) else {
-                // Its checksum is cut off, at least. What there is counts; the Adler-32 says whether it is all.
+                // The chunk is truncated, by its CRC at least. The Adler-32 decides whether the data is complete.
                 self.at = self.file.len();
                 let length = u32::from_be_bytes(*length) as usize;
                 return Ok(Some(&rest[8..rest.len().min(8 + length)]));
@@ -639,12 +638,12 @@ fn unpack<'a>(row: &'a [u8], depth: u8, room: &'a mut Vec<u8>) -> &'a [u8] {
     room
 }
 
-/// What follows may repeat what came so many bytes before (§10.1).
+/// The largest distance of a back-reference (§10.1).
 const LOOK_BACK: usize = 32 * 1024;
 const WINDOW: usize = 4 * LOOK_BACK;
 /// The window, and what `fdeflate` keeps: some 30 KB of tables.
 const FIXED: u64 = 256 * 1024;
-/// So much more than its rows a PNG may hold, beside as much as they are: the rest is only inflated for its checksum.
+/// Surplus data is only inflated for its checksum, so it is bounded: by the size of the rows, and this.
 const MAX_SURPLUS: u64 = 1 << 20;
 
 const GREY: u8 = 0;

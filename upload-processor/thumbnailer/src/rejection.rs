@@ -35,7 +35,7 @@ pub enum Rejection {
     /// A scanner found something harmful in it.
     #[error("malware")]
     Malware,
-    /// A scanner could not look into it, so nobody knows whether it is harmful.
+    /// The malware scanner could not examine it, so it may be harmful.
     #[error("the malware scanner could not examine it")]
     NotScanned,
     /// The processor time is used up; holds the step that was not begun.
@@ -125,11 +125,11 @@ pub enum Unsupported {
     Avif,
     /// Windows bitmap.
     Bmp,
-    /// HEIC or another HEIF, by nobody knows which camera.
+    /// HEIC or another HEIF of an unknown camera.
     Heic,
-    /// The default of iPhone cameras.
+    /// HEIC of an iPhone, whose cameras use it by default.
     HeicOfApple,
-    /// What Samsung phones call "high efficiency pictures".
+    /// HEIC of a Samsung phone, whose setting is called "high efficiency pictures".
     HeicOfSamsung,
     /// JPEG with arithmetic coding.
     JpegArithmetic,
@@ -149,9 +149,9 @@ pub enum Unsupported {
     NotAllowed(ImageType),
     /// PDF document.
     Pdf,
-    /// PNG as Xcode rewrites it for the inside of an app, which is no PNG to anybody else.
+    /// `CgBI`: PNG as Xcode rewrites it for resources of an app. Other decoders cannot read it.
     PngCgbi,
-    /// What a camera's sensor saw, in a camera maker's own format.
+    /// Raw sensor data in a camera maker's own format.
     Raw,
     /// SVG or other XML: documents with scripts, never accepted as images.
     Svg,

@@ -17,9 +17,8 @@ use crate::settings::{ImageType, Settings};
 
 /// How much processor time one image may take. The queue's visibility timeout is far longer.
 ///
-/// Not time by the clock on the wall: where many processes share a processor, or a Lambda is frozen between two events, that
-/// passes without any work being done, and a good picture would be refused for it. All work is done on the caller's thread,
-/// so that its clock counts all of it.
+/// Wall-clock time would refuse good pictures on a busy machine, or when a Lambda is frozen between two events. All work is
+/// done on the caller's thread, so that thread's clock counts all of it.
 pub const TIME_PER_IMAGE: Duration = Duration::from_secs(30);
 
 /// All that the manifest says about a picture, and the files themselves.
@@ -51,7 +50,7 @@ pub struct Source {
 /// Validates `bytes` and makes their renditions, in no more processor time than `time`, if there is a limit.
 ///
 /// The clock is looked at before each step (inspect, decode, each resize, each encode), before each row of a JPEG's
-/// blocks and each piece of a PNG's data, and while WebP is encoded; what lies between is bounded by the pixel budget.
+/// blocks and each piece of a PNG's data, and while WebP is encoded. The pixel budget bounds the work between two looks.
 pub fn thumbnail(
     bytes: &[u8],
     declared: &Declared,
@@ -113,7 +112,7 @@ fn steps(
     })
 }
 
-/// Until when the thread may work, by its own clock.
+/// A deadline on the thread's own clock.
 struct Limit {
     end: Duration,
 }
@@ -133,7 +132,7 @@ impl Limit {
     }
 }
 
-/// What this thread has worked so far.
+/// The processor time of this thread so far.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     // Never negative.

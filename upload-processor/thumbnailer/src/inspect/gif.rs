@@ -2,7 +2,7 @@
 //!
 //! Reads the canvas from the logical screen and counts pictures: the second one makes an animation. The decoder gets
 //! everything up to the end of the first, without comments and application data, on a canvas that holds it and closed with
-//! a trailer. Whether the picture's codes are enough for its pixels is the decoder's to say.
+//! a trailer. The decoder finds out whether the codes are enough for all pixels.
 
 use std::borrow::Cow;
 
@@ -61,7 +61,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
                 // The colours, and the size of codes.
                 let codes = at + 10 + colours(packed) + 1;
                 kept.push(Cow::Borrowed(bytes.get(start..codes).ok_or_else(missing)?));
-                // The codes: all of them, or as many as there are. The decoder sees whether these are enough.
+                // All of the codes, or as many as there are: the decoder finds out whether they are enough.
                 if let Some(end) = after_blocks(bytes, codes) {
                     at = end;
                     kept.push(Cow::Borrowed(&bytes[codes..at]));
@@ -74,7 +74,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
             Some(0x3b) => break,
             // Some encoders end their blocks twice.
             Some(0) => at += 1,
-            // What follows the picture is none of it.
+            // Bytes after the picture do not belong to it.
             Some(_) if picture.is_some() => break,
             Some(_) => return Err(Rejection::corrupt("GIF has an unknown block")),
         }

@@ -76,7 +76,7 @@ fn is_raw(bytes: &[u8]) -> bool {
 
 /// ISO/IEC 14496-12 files name their brands in a first box: length, `ftyp`, major brand, version, others.
 ///
-/// Many kinds of files are built so. Only what is known to be a film is called one.
+/// Many kinds of files share this container. Only known brands of video count as video.
 fn iso_media(bytes: &[u8]) -> Unsupported {
     let length = super::be_u32(bytes, 0).map_or(0, |length| length as usize);
     let brands = bytes
@@ -115,11 +115,11 @@ const FILMS: [&[u8; 4]; 20] = [
     b"avc1", b"hvc1", b"M4V ", b"M4VP", b"3gp4", b"3gp5", b"3gp6", b"3g2a", b"MSNV", b"dash",
 ];
 
-/// Whose camera it was, as the EXIF data within says, or brands that Apple's alone write.
+/// Tells the maker from the EXIF data, or from brands that only Apple writes.
 fn heic(bytes: &[u8], has_brands_of_apple: bool) -> Unsupported {
     let start = &bytes[..bytes.len().min(MAKER_WITHIN)];
     let says = |name: &[u8]| memchr::memmem::find(start, name).is_some();
-    if says(b"samsung\0") || says(b"SAMSUNG\0") || says(b"Samsung\0") {
+    if says(b"amsung\0") || says(b"SAMSUNG\0") {
         Unsupported::HeicOfSamsung
     } else if says(b"Apple\0") || has_brands_of_apple {
         Unsupported::HeicOfApple
@@ -128,7 +128,7 @@ fn heic(bytes: &[u8], has_brands_of_apple: bool) -> Unsupported {
     }
 }
 
-/// Metadata may be at either end; of larger files the start must do.
+/// EXIF data may be anywhere in the file; beyond this it is not searched for.
 const MAKER_WITHIN: usize = 32 << 20;
 
 /// Whether a box of this type is among the file's outermost.
@@ -185,7 +185,7 @@ mod tests {
                 Other(Unsupported::Avif),
             ),
             (b"\0\0\0\x14ftypmif1\0\0\0\0", Other(Unsupported::Heic)),
-            // Without a maker's name nobody is told what an iPhone can do.
+            // Advice for iPhones is for files of iPhones only.
             (
                 b"\0\0\0\x18ftypheix\0\0\0\0mif1heix....samsung\0",
                 Other(Unsupported::HeicOfSamsung),
@@ -214,7 +214,7 @@ mod tests {
                 b"\0\0\0\x10ftypnew \0\0\0\0\0\0\0\x08moov",
                 Other(Unsupported::Video),
             ),
-            // Sound, and what nobody knows.
+            // Sound, and unknown brands.
             (
                 b"\0\0\0\x14ftypM4A \0\0\0\0M4A ",
                 Other(Unsupported::Unknown),

@@ -71,12 +71,12 @@ struct Outline<'a> {
     colours: Option<Colours>,
     /// Where on the picture the essence lies, if it does not fill it.
     frame: Option<Frame>,
-    /// The file ends before the essence does, which may be enough for all pixels.
+    /// The file ends before the essence does; all pixels may still be there.
     is_cut: bool,
     essence: Essence<'a>,
 }
 
-/// What of a file the pixels need, and nothing else.
+/// The parts of a file that the pixels need, and nothing else.
 #[derive(Debug)]
 pub(crate) enum Essence<'a> {
     /// Laid end to end, a file of the same pixels and no metadata; of a JPEG the file itself, whose decoder reads nothing
@@ -276,19 +276,22 @@ pub(crate) fn check_memory(
         let largest = smaller().max().unwrap_or(width);
         let pixels = |to: u64| to * to.saturating_mul(height).div_ceil(width);
         let made = channels * smaller().map(pixels).sum::<u64>().max(pixels(largest));
-        // Between its two passes the resizer has the new width and the old height.
-        let resizing = source + channels * largest * height + made;
+        // Between its two passes the resizer has the new width and the old height. Turning a picture and converting its
+        // colours copy it.
+        let copies = 2 * channels * pixels(largest);
+        let resizing = source + channels * largest * height + made + copies;
         let encoder = if alpha { ALPHA_ENCODER } else { ENCODER };
         resizing.max(made + encoder * pixels(largest))
     };
     // Orientation decides which side becomes the width; take the costlier.
     let rendering = renditions(width, height).max(renditions(height, width));
-    // Each sample of a row and of a column has its six weights: nothing for a photo, and gigabytes for a single row.
+    // The resizer keeps six weights for each sample of a row and of a column: little for a photo, gigabytes for a single row
+    // of 50 megapixels.
     let rendering = rendering + WEIGHTS * (width + height);
     within_budget(decoding.max(rendering), settings)
 }
 
-/// Six weights in 64 bits, and again in 16.
+/// Bytes of six weights, in 64 bits and again in 16.
 const WEIGHTS: u64 = 64;
 /// Bytes a pixel that an encoder takes, libwebp's and ours.
 const ENCODER: u64 = 12;

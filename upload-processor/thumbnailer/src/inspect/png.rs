@@ -1,9 +1,9 @@
 //! Walks a PNG's chunks (PNG third edition, §5 and §11) as far as the picture needs.
 //!
-//! Reads IHDR, the palette, transparency, orientation and what the file says of its colours, counts the frames of an APNG, and
-//! notes where the image data is. What comes after the image data cannot lack a pixel: a missing IEND, or a chunk that is
-//! cut there, is no reason to refuse a picture, and browsers show it. Whether the image data itself is whole is
-//! `png::decode`'s to say, which counts rows and checks the Adler-32.
+//! Reads IHDR, the palette, transparency, orientation and colour information, counts the frames of an APNG, and notes where
+//! the image data begins. Chunks after the image data hold no pixels: browsers show a picture whose IEND is missing or whose
+//! last chunk is truncated, so it is accepted. `png::decode` finds out whether the image data itself is whole: it counts
+//! rows and checks the Adler-32.
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
     let first = chunk(bytes, SIGNATURE)?;
     match &first.kind {
         b"IHDR" => {}
-        // Xcode's own format, for the inside of an app: rows without zlib's header, blue before red.
+        // Xcode's own format for resources of an app: no zlib header, blue before red.
         b"CgBI" => return Err(Rejection::UnsupportedType(Unsupported::PngCgbi)),
         _ => return Err(Rejection::corrupt("PNG does not begin with IHDR")),
     }
@@ -36,7 +36,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
     let mut at = first.end;
     let data = loop {
         let rest = &bytes[at..];
-        // It may be cut and yet hold all of the picture.
+        // A truncated chunk may still hold the whole picture.
         if rest.get(4..8) == Some(b"IDAT") {
             break rest;
         }
@@ -97,7 +97,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
     })
 }
 
-/// What stands before the image data.
+/// The chunks before the image data.
 #[derive(Default)]
 struct Found<'a> {
     palette: Option<&'a [u8]>,
@@ -121,7 +121,7 @@ struct Found<'a> {
 
 impl<'a> Found<'a> {
     /// Takes what an ancillary chunk says; the first of its kind counts. One with a wrong checksum says nothing, as in
-    /// libpng, and one with a wrong length neither. Orientation is read all the same: a photo on its side helps nobody.
+    /// libpng, and one with a wrong length neither. Orientation is the exception: a photo on its side helps nobody.
     fn note(&mut self, chunk: &Chunk<'a>, header: &Header) {
         if chunk.kind != *b"eXIf" && chunk.check_crc().is_err() {
             return;
@@ -162,7 +162,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// Looks through what follows the image data, of which nothing need be there.
+    /// Reads the chunks after the image data, all of which may be missing.
     fn note_rest(&mut self, bytes: &'a [u8], mut at: usize) {
         self.is_first_frame = self.n_frames > 0;
         while let Ok(chunk) = chunk(bytes, at) {
@@ -181,8 +181,8 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// Whether it moves. Frames are counted, because encoders write acTL for a single frame, too; where the end of the
-    /// file is missing they cannot be, and acTL is believed.
+    /// Whether it is animated. Frames are counted, because encoders also write acTL for a single frame. Without IEND the
+    /// count is not reliable, and acTL is believed.
     fn is_animated(&self) -> bool {
         let Some(announced) = self.frames_announced else {
             return false;
@@ -192,12 +192,12 @@ impl<'a> Found<'a> {
         } else {
             self.n_frames.max(announced)
         };
-        // The image data is no part of the animation unless an fcTL comes before it: then a single frame is a second
+        // Without an fcTL before it the image data does not belong to the animation: then a single frame is a second
         // picture.
         n_frames > u32::from(self.is_first_frame)
     }
 
-    /// What the file says of its colours. §4.3: cICP comes before iCCP, that before sRGB, that before gAMA and cHRM.
+    /// The colour information that counts. §4.3: cICP comes before iCCP, that before sRGB, that before gAMA and cHRM.
     fn colours(&self) -> Option<Colours> {
         if let Some(described) = self
             .cicp

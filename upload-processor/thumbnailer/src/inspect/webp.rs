@@ -17,7 +17,8 @@ use super::{Essence, Frame, Outline, check_memory, check_pixels, le_u32, vp8l};
 pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outline<'a>, Rejection> {
     let missing = Rejection::Truncated("WebP ends before its RIFF size");
     let end = le_u32(bytes, 4).map_or(0, |size| size as usize + 8);
-    // Whatever follows the RIFF is no part of the picture. One that is cut is shown by no browser, whatever is missing.
+    // Bytes after the RIFF do not belong to the picture. Browsers and libwebp refuse a truncated RIFF, even if only metadata
+    // is missing, and so do we.
     let Some(riff) = bytes.get(..end) else {
         return Err(missing);
     };
@@ -88,7 +89,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
     })
 }
 
-/// What stands in the chunks.
+/// What the chunks hold.
 #[derive(Default)]
 struct Found<'a> {
     canvas: Option<Canvas>,
@@ -108,12 +109,12 @@ impl<'a> Found<'a> {
             let (kind, data, next) = chunk(riff, at)?;
             at = next;
             match kind {
-                // Frames are counted, because one alone moves nothing.
+                // Frames are counted: a single frame is not an animation, even if the flag is set.
                 b"ANMF" if found.frame.is_some() && rejects => {
                     return Err(Rejection::Animated(ImageType::WebP));
                 }
                 b"ANMF" if found.frame.is_some() => {}
-                // The first frame stands for all of them.
+                // The first frame represents all of them.
                 b"ANMF" if found.bitstream.is_none() => {
                     let first = AnimatedFrame::parse(data)?;
                     found.frame = Some(first.at);

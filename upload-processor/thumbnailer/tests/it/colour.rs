@@ -119,6 +119,29 @@ fn wide_gamuts_become_srgb() {
     }
 }
 
+/// A lossy WebP, which stays in planes, with a profile.
+#[test]
+fn planes_of_a_webp_have_profiles_too() {
+    let p3 = ColorProfile::new_display_p3().encode().unwrap();
+    for colour in [
+        [200, 100, 60],
+        [60, 160, 90],
+        [20, 40, 120],
+        [255, 255, 255],
+    ] {
+        let lossy = webp_lossy(&RgbImage::from_pixel(SIZE, SIZE, Rgb(colour)));
+        assert_near(
+            seen(&lossy, OutputFormat::WebP),
+            colour,
+            "without a profile",
+        );
+        let canvas = [0x20, 0, 0, 0, 63, 0, 0, 63, 0, 0];
+        let file = riff(&[(b"VP8X", &canvas), (b"ICCP", &p3), (b"VP8 ", &lossy[20..])]);
+        let expected = by_the_textbook(colour, srgb_curve, P3);
+        assert_near(seen(&file, OutputFormat::WebP), expected, "Display P3");
+    }
+}
+
 #[test]
 fn what_is_srgb_or_makes_no_sense_stays() {
     let colour = [200, 100, 60];

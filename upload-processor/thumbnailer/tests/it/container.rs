@@ -29,7 +29,7 @@ fn png_without_what_follows_its_rows() {
     for missing in [17, 20] {
         assert_eq!(verdict(&file[..end - missing]), "truncated", "{missing}");
     }
-    // Chunks behind the rows: whole, cut, of wrong checksums, and what is none.
+    // Chunks after the rows: whole, truncated, and rubbish.
     let chunks = chunks_of_png(&file);
     let mut followed = chunks.clone();
     let text = (*b"tEXt", b"Comment\0by hand".to_vec());

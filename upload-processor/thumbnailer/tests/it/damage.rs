@@ -4,8 +4,8 @@ use thumbnailer::rejection::Rejection;
 
 use super::samples::*;
 
-/// Every file cut at every byte, as an interrupted upload would be: refused, or the very picture of the whole file,
-/// because what is missing is none of its pixels.
+/// Every file cut at every byte, as an interrupted upload would be: it is refused, or gives the same renditions as the whole
+/// file, because no pixel is missing.
 #[test]
 fn cut_anywhere() {
     let mut accepted_anyway = Vec::new();

@@ -172,7 +172,7 @@ fn png_of_every_kind() {
     let files = kinds.into_iter().flat_map(|(depth, colour)| {
         [0, 1].map(|interlace| {
             let name = format!("{depth}-bits-colour-{colour}-interlace-{interlace}.png");
-            (name, noise(2300, 2300, depth, colour, interlace))
+            (name, noise(1800, 1800, depth, colour, interlace))
         })
     });
     assert_bounded(files);
@@ -188,9 +188,16 @@ fn png_whose_colours_are_converted() {
     let mut files = Vec::new();
     for depth in [8, 16] {
         for (what, chunk) in [("gamma", &gama), ("profile", &iccp), ("tRNS", &transparent)] {
-            let file = png_with(&noise(2300, 2300, depth, 2, 0), std::slice::from_ref(chunk));
+            let file = png_with(&noise(1800, 1800, depth, 2, 0), std::slice::from_ref(chunk));
             files.push((format!("{what}-{depth}.png"), file));
         }
+    }
+    // On its side, with a profile.
+    let turned = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0".to_vec();
+    for (colour, kind) in [(2, "rgb"), (6, "rgba")] {
+        let chunks = [(*b"eXIf", turned.clone()), iccp.clone()];
+        let file = png_with(&noise(1800, 1800, 8, colour, 0), &chunks);
+        files.push((format!("turned-{kind}.png"), file));
     }
     // One row, and one column.
     files.push(("row.png".into(), noise(4_000_000, 1, 16, 6, 0)));
