@@ -43,16 +43,12 @@ pub(crate) struct Described {
     peak: Option<f32>,
 }
 
-/// How samples become light (ITU-T H.273, table 3).
+/// How samples become light (ITU-T H.273, table 3), as browsers show it: logarithmic curves and BT.1361 are unknown to them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Curve {
     Srgb,
     Power(f64),
-    /// BT.601 and BT.2020 share it.
-    Bt709,
     Smpte240,
-    /// Logarithmic over this many decades.
-    Log(f64),
     /// Of digital cinema, whose white is 48 candelas a square metre.
     Smpte428,
     /// SMPTE ST 2084: absolute, up to 10,000 candelas a square metre.
@@ -133,20 +129,15 @@ impl Described {
     /// From gAMA and cHRM (§11.3.2.2, §11.3.2.1), in units of 1/100,000: the inverse of the exponent; x and y of white, red,
     /// green and blue.
     pub(crate) fn of_gamma(gamma: Option<u32>, chromaticities: Option<[u32; 8]>) -> Option<Self> {
-        let gamma = gamma.filter(|gamma| (1_000..1_000_000).contains(gamma));
+        // Browsers ignore chromaticities without a gamma.
+        let gamma = gamma.filter(|gamma| (1_000..1_000_000).contains(gamma))?;
         let primaries =
             chromaticities.map(|values| values.map(|value| f64::from(value) / 100_000.0));
         let matrix = primaries.and_then(between);
-        if gamma.is_none() && matrix.is_none() {
-            return None;
-        }
         let curve = match gamma {
             // Writers of sRGB store this value as an approximation (§11.3.2.5).
-            Some(45_400..=45_500) if matrix.is_none_or(|matrix| matrix::is_identity(&matrix)) => {
-                Curve::Srgb
-            }
-            Some(gamma) => Curve::Power(100_000.0 / f64::from(gamma)),
-            None => Curve::Srgb,
+            45_400..=45_500 if matrix.is_none() => Curve::Srgb,
+            gamma => Curve::Power(100_000.0 / f64::from(gamma)),
         };
         Some(Self {
             matrix: matrix.unwrap_or(matrix::IDENTITY),
@@ -179,14 +170,12 @@ fn primaries_of(code: u8) -> Option<[f64; 8]> {
 
 fn curve_of(code: u8) -> Option<Curve> {
     Some(match code {
-        // 11 and 12 differ below black only.
-        1 | 6 | 11 | 12 | 14 | 15 => Curve::Bt709,
+        // What a camera of BT.709, BT.601 or BT.2020 records is meant for a display of 2.4 (BT.1886).
+        1 | 6 | 11 | 14 | 15 => Curve::Power(2.4),
         4 => Curve::Power(2.2),
         5 => Curve::Power(2.8),
         7 => Curve::Smpte240,
         8 => Curve::Power(1.0),
-        9 => Curve::Log(2.0),
-        10 => Curve::Log(2.5),
         13 => Curve::Srgb,
         16 => Curve::Pq,
         17 => Curve::Smpte428,
@@ -202,12 +191,8 @@ impl Curve {
             Self::Srgb if value <= 0.040_45 => value / 12.92,
             Self::Srgb => ((value + 0.055) / 1.055).powf(2.4),
             Self::Power(exponent) => value.powf(exponent),
-            Self::Bt709 if value < 0.081 => value / 4.5,
-            Self::Bt709 => ((value + 0.099) / 1.099).powf(1.0 / 0.45),
             Self::Smpte240 if value < 0.0913 => value / 4.0,
             Self::Smpte240 => ((value + 0.1115) / 1.1115).powf(1.0 / 0.45),
-            Self::Log(_) if value <= 0.0 => 0.0,
-            Self::Log(decades) => 10_f64.powf(decades * (value - 1.0)),
             Self::Smpte428 => value.powf(2.6) * 52.37 / 48.0,
             Self::Pq => pq(value) / f64::from(WHITE),
             Self::Hlg => hlg(value),
@@ -595,8 +580,9 @@ impl Light {
 }
 
 impl Range {
-    /// Tone-maps with Reinhard's extended curve, as Chromium does. One factor for all three channels keeps the hue; the peak
-    /// becomes white.
+    /// Tone-maps as Chromium does, with the reference white tone mapping of SMPTE ST 2094-50: linear up to reference white,
+    /// which becomes half of the screen's light, then a quadratic curve that brings the peak to white. One factor for all
+    /// three channels keeps the hue.
     fn shown(self, mut light: [f32; 3]) -> [f32; 3] {
         if self.is_hlg {
             // The OOTF of a 1000-candela display has a gamma of 1.2 (BT.2100, table 5).
@@ -609,8 +595,23 @@ impl Range {
         if self.peak <= 1.0 || brightest <= 0.0 {
             return light;
         }
-        let ratio = (1.0 + brightest / (self.peak * self.peak)) / (1.0 + brightest);
-        light.map(|value| value * ratio)
+        // Less is given up for pictures whose peak is below that of common screens.
+        let white = 1.0 - 0.5 * (self.peak.log2() / (PEAK / WHITE).log2()).min(1.0);
+        let shown = if brightest <= 1.0 {
+            white * brightest
+        } else if brightest >= self.peak {
+            1.0
+        } else {
+            // A Bézier curve from reference white to the peak, whose middle point continues the line.
+            let middle = (0.35 + 0.65 / white, 0.35 * white + 0.65);
+            let (a, b) = (1.0 - 2.0 * middle.0 + self.peak, middle.0 - 1.0);
+            let c = 1.0 - brightest;
+            // The root between 0 and 1, in the form that stays exact where a is small.
+            let t = -c / (b + (b * b - a * c).max(0.0).sqrt());
+            let rest = 1.0 - t;
+            rest * rest * white + 2.0 * t * rest * middle.1 + t * t
+        };
+        light.map(|value| value * (shown / brightest))
     }
 }
 

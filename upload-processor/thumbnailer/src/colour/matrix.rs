@@ -28,12 +28,6 @@ pub(super) fn between(from: [f64; 8]) -> Option<Matrix> {
     matrix.iter().flatten().all(is_usable).then_some(matrix)
 }
 
-/// Whether it changes nothing, to a rounding.
-pub(super) fn is_identity(matrix: &Matrix) -> bool {
-    let pairs = matrix.iter().flatten().zip(IDENTITY.iter().flatten());
-    pairs.into_iter().all(|(a, b)| (a - b).abs() < 0.005)
-}
-
 /// XYZ of linear light, by the white that all of it makes.
 fn to_xyz(from: [f64; 8]) -> Option<Matrix> {
     let [_, _, rx, ry, gx, gy, bx, by] = from;

@@ -403,18 +403,16 @@ const NO_MATRIX: [[f64; 3]; 3] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1
 fn numbers_in_a_png_are_obeyed() {
     type Curve = fn(f64) -> f64;
     type Case<'a> = (&'a str, &'a [PngChunk], Curve, [[f64; 3]; 3]);
-    let bt709: Curve = |value| {
-        if value < 0.081 {
-            value / 4.5
-        } else {
-            ((value + 0.099) / 1.099).powf(1.0 / 0.45)
-        }
-    };
     let cases: [Case<'_>; 11] = [
         ("cICP: Display P3", &[cicp(12, 13, 1)], srgb_curve, P3),
         ("cICP: sRGB", &[cicp(1, 13, 1)], srgb_curve, NO_MATRIX),
         ("cICP: linear", &[cicp(1, 8, 1)], |value| value, NO_MATRIX),
-        ("cICP: BT.709's curve", &[cicp(1, 1, 1)], bt709, NO_MATRIX),
+        (
+            "cICP: BT.709 on a display of BT.1886",
+            &[cicp(1, 1, 1)],
+            |value| value.powf(2.4),
+            NO_MATRIX,
+        ),
         (
             "cICP: 2.2",
             &[cicp(1, 4, 1)],
@@ -440,7 +438,12 @@ fn numbers_in_a_png_are_obeyed() {
             srgb_curve,
             NO_MATRIX,
         ),
-        ("cHRM", &[chrm(CHRM_OF_P3)], srgb_curve, P3),
+        (
+            "cHRM alone, which browsers ignore",
+            &[chrm(CHRM_OF_P3)],
+            srgb_curve,
+            NO_MATRIX,
+        ),
         (
             "gAMA and cHRM",
             &[gama(45_455), chrm(CHRM_OF_P3)],
@@ -605,16 +608,43 @@ fn hlg_of(light: f64) -> f64 {
     }
 }
 
-/// What Chromium makes of grey on a screen of 203 candelas whose brightest is 1000: Reinhard's extended curve.
+/// What is shown of grey of so many candelas where 203 are reference white (SMPTE ST 2094-50): the Bézier curve is sampled
+/// instead of solved. Chromium 148 shows 29, 98, 187, 232 and 255 for 5, 50, 203, 500 and 1000, and 226 for 1000 of 4000.
 fn tone(nits: f64, peak: f64) -> u8 {
     let (light, peak) = (nits / 203.0, peak / 203.0);
-    let shown = light * (1.0 + light / (peak * peak)) / (1.0 + light);
+    let shown = if light <= 1.0 {
+        light / 2.0
+    } else {
+        let point = |t: f64| {
+            let [a, b, c] = [(1.0 - t) * (1.0 - t), 2.0 * t * (1.0 - t), t * t];
+            (a + 1.65 * b + peak * c, 0.5 * a + 0.825 * b + c)
+        };
+        let points = (0..=100_000).map(|step| point(f64::from(step) / 100_000.0));
+        points
+            .min_by(|a, b| (a.0 - light).abs().total_cmp(&(b.0 - light).abs()))
+            .unwrap()
+            .1
+    };
     let value = if shown <= 0.003_130_8 {
         12.92 * shown
     } else {
         1.055 * shown.powf(1.0 / 2.4) - 0.055
     };
     (value.clamp(0.0, 1.0) * 255.0).round() as u8
+}
+
+#[test]
+fn tones_are_those_of_chromium() {
+    for (nits, peak, expected) in [
+        (5.0, 1000.0, 29),
+        (50.0, 1000.0, 98),
+        (203.0, 1000.0, 187),
+        (500.0, 1000.0, 232),
+        (1000.0, 1000.0, 255),
+        (1000.0, 4000.0, 226),
+    ] {
+        assert!(tone(nits, peak).abs_diff(expected) <= 1, "{nits}");
+    }
 }
 
 /// A profile of RGB whose cicp tag, if it keeps one, is that of moxcms, and whose curve is it anyhow.
