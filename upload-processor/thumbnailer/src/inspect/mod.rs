@@ -41,7 +41,8 @@ pub struct Declared {
     pub sha256: Option<[u8; 32]>,
 }
 
-/// An upload that may be decoded: of an allowed type, within every budget, not animated, complete.
+/// An upload that may be decoded: of an allowed type, within every budget, not animated. A JPEG and a WebP are complete; of
+/// a PNG and a GIF the decoder decides.
 #[derive(Debug)]
 pub struct Inspected<'a> {
     image_type: ImageType,

@@ -109,6 +109,43 @@ fn png_with_missing_rows() {
     }
 }
 
+/// PNG whose bytes are overwritten and whose CRCs are right nevertheless: the decoder sees them. Nothing panics, and rows
+/// that changed are found by the Adler-32.
+#[test]
+fn png_overwritten_with_right_crcs() {
+    let mut random = Random(0x0bad_5eed);
+    let mut n_refused = 0;
+    for file in [
+        png(photo(40, 24)),
+        png(translucent(40, 24)),
+        fixture("palette.png"),
+        png(image::DynamicImage::from(photo(40, 24)).into_rgb16()),
+        png(image::DynamicImage::from(photo(40, 24)).into_luma8()),
+    ] {
+        let whole = run(&file).unwrap();
+        for _ in 0..600 {
+            let mut chunks = chunks_of_png(&file);
+            let at = random.below(chunks.len() - 1);
+            let (kind, data) = &mut chunks[at];
+            let kind = *kind;
+            let byte = random.below(data.len());
+            data[byte] = match random.below(3) {
+                0 => 0xff,
+                1 => 0,
+                _ => data[byte] ^ 1 << random.below(8),
+            };
+            match run(&png_of(&chunks)) {
+                Ok(made) => assert!(kind != *b"IDAT" || made.renditions == whole.renditions),
+                Err(rejection) => {
+                    n_refused += 1;
+                    assert!(!rejection.to_string().contains("panicked"), "{rejection}");
+                }
+            }
+        }
+    }
+    assert!(n_refused > 1000, "{n_refused}");
+}
+
 /// WebP whose chunks stop early, with sizes that say so.
 #[test]
 fn webp_with_a_short_bitstream() {
