@@ -17,6 +17,7 @@ mod damage;
 mod formats;
 mod golden;
 mod hostile;
+#[cfg(target_os = "linux")]
 mod memory;
 mod orientation;
 mod renditions;

@@ -34,7 +34,6 @@ fn settings() -> Settings {
 
 /// Not a test of its own: the process that the others start. It prints the estimate and what was taken.
 #[test]
-#[cfg(target_os = "linux")]
 fn child() {
     let Some(file) = std::env::var_os(FILE) else {
         return;
@@ -154,7 +153,6 @@ fn noise(width: u32, height: u32, depth: u8, colour: u8, interlace: u8) -> Vec<u
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn png_of_every_kind() {
     let kinds = [
         (1, 0),
@@ -179,7 +177,6 @@ fn png_of_every_kind() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn png_whose_colours_are_converted() {
     let gama = (*b"gAMA", 100_000_u32.to_be_bytes().to_vec());
     let p3 = moxcms::ColorProfile::new_display_p3().encode().unwrap();
@@ -206,7 +203,6 @@ fn png_whose_colours_are_converted() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn webp_gif_and_jpeg() {
     let picture = photo(2600, 2000);
     let lossy = webp_lossy(&picture);
@@ -261,7 +257,6 @@ fn webp_gif_and_jpeg() {
 
 /// A profile of so many bytes whose table nobody needs.
 #[test]
-#[cfg(target_os = "linux")]
 fn profiles_count() {
     let mut profile = moxcms::ColorProfile::new_display_p3().encode().unwrap();
     profile.resize(3 << 20, 0x55);
