@@ -12,11 +12,11 @@
 
 mod animated;
 mod colour;
-mod container;
 mod damage;
 mod formats;
 mod golden;
 mod hostile;
+mod lenient;
 #[cfg(target_os = "linux")]
 mod memory;
 mod orientation;
