@@ -32,6 +32,8 @@ pub(crate) struct Stored<'a> {
     pub(crate) palette: &'a [u8],
     /// tRNS, of the length that the colour type asks for.
     pub(crate) transparency: Option<&'a [u8]>,
+    /// The checksums of header and palette are right.
+    pub(crate) is_intact: bool,
     /// The file from its first IDAT on.
     pub(crate) data: &'a [u8],
 }
@@ -127,6 +129,11 @@ pub(crate) fn decode(
     to_srgb: Option<&ToSrgb>,
     go_on: GoOn<'_>,
 ) -> Result<Samples, Rejection> {
+    if !stored.is_intact {
+        return Err(Rejection::corrupt(
+            "PNG has a wrong checksum over its header or its palette",
+        ));
+    }
     let header = &stored.header;
     let channels = stored.channels();
     let (width, height) = (header.width as usize, header.height as usize);

@@ -216,6 +216,14 @@ impl Inspected<'_> {
         self.outline.is_cut
     }
 
+    /// The colour profile (ICC.1) that counts for this file, unread.
+    pub fn profile(&self) -> Option<&[u8]> {
+        match &self.outline.colours {
+            Some(Colours::Profile(profile)) => Some(profile),
+            _ => None,
+        }
+    }
+
     /// What the file says of its colours.
     pub(crate) fn colours(&self) -> Option<&Colours> {
         self.outline.colours.as_ref()

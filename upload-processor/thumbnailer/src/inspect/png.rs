@@ -30,7 +30,8 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
     }
     let header = parse_header(first.data)?;
     let pixels = check_pixels(header.width, header.height, settings)?;
-    first.check_crc()?;
+    // The decoder refuses wrong checksums, as it does those of the image data.
+    let mut is_intact = first.check_crc().is_ok();
 
     let mut found = Found::default();
     let mut at = first.end;
@@ -49,7 +50,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
                 return Err(Rejection::corrupt("PNG has two palettes"));
             }
             b"PLTE" => {
-                chunk.check_crc()?;
+                is_intact &= chunk.check_crc().is_ok();
                 found.palette = Some(chunk.data);
             }
             // §5.4: an upper-case first letter marks a chunk without which the picture cannot be read.
@@ -72,6 +73,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
             (_, false) => &[],
         },
         transparency: found.transparency,
+        is_intact,
         header,
         data,
     };
