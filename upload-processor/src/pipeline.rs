@@ -112,7 +112,7 @@ impl Processor {
         } = match scan {
             Scan::Clean => self.make(source, core).await?,
             Scan::Threat => Made::rejected(Rejection::Malware),
-            Scan::Unsupported => Made::rejected(Rejection::Malware),
+            Scan::Unsupported => Made::rejected(Rejection::NotScanned),
         };
         if attempt.is_first()
             && let Err(Rejection::Timeout(step)) = &result
