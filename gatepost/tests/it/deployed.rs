@@ -242,6 +242,7 @@ async fn what_is_not_known_to_be_clean_is_not_opened() {
     for (letter, tag) in [
         ('g', Some("NO_THREATS_FOUND")),
         ('t', Some("THREATS_FOUND")),
+        ('u', Some("UNSUPPORTED")),
         ('f', Some("FAILED")),
         ('n', None),
     ] {
@@ -261,6 +262,12 @@ async fn what_is_not_known_to_be_clean_is_not_opened() {
     let threat = account.manifest(&id('t')).await;
     assert_eq!(threat["reason"]["code"], "malware", "{threat}");
     assert!(threat["renditions"].is_null(), "{threat}");
+    // GuardDuty says the same the next time.
+    let unsupported = account.manifest(&id('u')).await;
+    assert_eq!(
+        unsupported["reason"]["code"], "not_scanned",
+        "{unsupported}"
+    );
 
     // Nobody promises that the tag is there when the event comes.
     let late = format!("{}/uploads/uploads/{OWNER}/{}", account.endpoint, id('l'));
