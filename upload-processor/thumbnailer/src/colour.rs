@@ -58,11 +58,19 @@ enum Curve {
 }
 
 /// A way to sRGB.
+#[derive(Clone)]
 pub(crate) struct ToSrgb {
     way: Way,
     space: Space,
 }
 
+impl std::fmt::Debug for ToSrgb {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "ToSrgb({:?})", self.space)
+    }
+}
+
+#[derive(Clone)]
 enum Way {
     Profile(Arc<dyn TransformExecutor<u8> + Send + Sync>),
     DeepProfile(Arc<dyn TransformExecutor<u16> + Send + Sync>),
@@ -79,6 +87,7 @@ pub(crate) enum Space {
 }
 
 /// Samples to light, and light to sRGB.
+#[derive(Clone)]
 struct Light {
     /// Of each sample, in 8 bits or in 16, for red, green and blue; 1 is white.
     tables: [Arc<[f32]>; 3],

@@ -13,26 +13,40 @@ use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError};
 use image_webp::vp8::Vp8Decoder;
 
-use crate::colour::{Colours, ToSrgb};
+use crate::colour::{Space, ToSrgb};
 use crate::inspect::{Essence, Inspected};
-use crate::jpeg::{self, Coding, GoOn, Plane, Planes};
+use crate::jpeg::{self, Coding, GoOn, Planes, Wanted};
 use crate::png::{self, Samples, Stored};
 use crate::rejection::Rejection;
-use crate::settings::ImageType;
+use crate::render::{of_source, plan};
+use crate::settings::{ImageType, Settings};
+use crate::window::mirrored;
 
 /// A picture that was decoded in full.
 #[derive(Clone, Debug)]
 pub struct Decoded {
     pub(crate) picture: Picture,
     pub(crate) orientation: Orientation,
-    /// What is left to be done for its colours.
-    pub(crate) colours: Option<Colours>,
+    /// What its colour information asks for, and is not done yet.
+    pub(crate) to_srgb: Option<ToSrgb>,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) enum Picture {
     Pixels(Pixels),
+    /// As narrow as the renditions already.
     Planes(Planes),
+    /// Of full size.
+    Whole(Whole),
+}
+
+/// Planes of full size: brightness, and of colours, if there are any, both at half of it, rounded up.
+#[derive(Clone, Debug)]
+pub(crate) struct Whole {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) coding: Coding,
+    pub(crate) planes: Vec<Vec<u8>>,
 }
 
 /// Rows of pixels without gaps.
@@ -47,33 +61,49 @@ pub(crate) struct Pixels {
     pub(crate) data: Vec<u8>,
 }
 
-/// Decodes all of it, or says why not.
-pub fn decode(inspected: &Inspected<'_>) -> Result<Decoded, Rejection> {
-    decode_while(inspected, &mut |_| Ok(()))
+/// Decodes all of it for the renditions that the settings ask for, or says why not.
+pub fn decode(inspected: &Inspected<'_>, settings: &Settings) -> Result<Decoded, Rejection> {
+    decode_while(inspected, settings, &mut |_| Ok(()))
 }
 
-/// Decodes all of it, asking `go_on` now and then.
+/// The same, asking `go_on` now and then.
 pub(crate) fn decode_while(
     inspected: &Inspected<'_>,
+    settings: &Settings,
     go_on: GoOn<'_>,
 ) -> Result<Decoded, Rejection> {
-    let mut colours = inspected.colours();
+    let orientation = inspected.orientation();
+    let colours = inspected.colours();
+    let mut to_srgb = None;
+    let mut read_colours = |space| {
+        to_srgb = colours.and_then(|colours| ToSrgb::new(colours, space));
+        to_srgb.is_some()
+    };
+    let mut is_converted = false;
     let picture = match inspected.essence() {
         Essence::Png(stored) => {
-            let to_srgb = colours
+            let deep = colours
                 .filter(|_| stored.header.depth == 16)
                 .and_then(|colours| ToSrgb::new_deep(colours, stored.space()));
-            let samples = png::decode(stored, to_srgb.as_ref(), go_on)?;
-            if samples.converted {
-                colours = None;
-            }
+            let samples = png::decode(stored, deep.as_ref(), go_on)?;
+            is_converted = samples.converted;
             of_samples(samples, stored)
         }
-        Essence::Vp8(bitstream) => Picture::Planes(decode_vp8(bitstream, inspected)?),
+        Essence::Vp8(bitstream) => Picture::Whole(decode_vp8(bitstream, inspected)?),
         Essence::File(pieces) => {
             let file = Essence::joined(pieces);
             match inspected.image_type() {
-                ImageType::Jpeg => Picture::Planes(jpeg::decode(&file, go_on)?),
+                ImageType::Jpeg => {
+                    let seen = upright(inspected.stored_size(), orientation);
+                    let sizes = of_source(&plan(seen, &settings.widths));
+                    let stored = sizes.into_iter().map(|size| upright(size, orientation));
+                    let mut wanted = Wanted {
+                        sizes: &stored.collect::<Vec<_>>(),
+                        mirrored: mirrored(orientation),
+                        becomes_rgb: &mut |coding| read_colours(coding.space()),
+                    };
+                    Picture::Planes(jpeg::decode(&file, &mut wanted, go_on)?)
+                }
                 ImageType::WebP => Picture::Pixels(decode_webp(&file, inspected)?),
                 ImageType::Gif => Picture::Pixels(decode_gif(&file, inspected)?),
                 // Its essence is another.
@@ -81,10 +111,21 @@ pub(crate) fn decode_while(
             }
         }
     };
+    match &picture {
+        _ if is_converted => {}
+        Picture::Pixels(pixels) => {
+            read_colours(if pixels.grey { Space::Grey } else { Space::Rgb });
+        }
+        Picture::Whole(whole) => {
+            read_colours(whole.coding.space());
+        }
+        // Known to the decoder already.
+        Picture::Planes(_) => {}
+    }
     Ok(Decoded {
         picture,
-        orientation: inspected.orientation(),
-        colours: colours.cloned(),
+        orientation,
+        to_srgb,
     })
 }
 
@@ -94,12 +135,9 @@ impl Decoded {
         let (width, height) = match &self.picture {
             Picture::Pixels(pixels) => (pixels.width, pixels.height),
             Picture::Planes(planes) => (planes.width, planes.height),
+            Picture::Whole(whole) => (whole.width, whole.height),
         };
-        if swaps_sides(self.orientation) {
-            (height, width)
-        } else {
-            (width, height)
-        }
+        upright((width, height), self.orientation)
     }
 
     /// Whether some pixel is transparent.
@@ -108,8 +146,17 @@ impl Decoded {
     }
 }
 
+/// A stored picture's size once it is turned upright, and the other way round.
+pub(crate) fn upright((width, height): (u32, u32), orientation: Orientation) -> (u32, u32) {
+    if swaps_sides(orientation) {
+        (height, width)
+    } else {
+        (width, height)
+    }
+}
+
 /// Whether turning upright makes width of height.
-pub(crate) fn swaps_sides(orientation: Orientation) -> bool {
+fn swaps_sides(orientation: Orientation) -> bool {
     matches!(
         orientation,
         Orientation::Rotate90
@@ -131,12 +178,11 @@ fn of_samples(samples: Samples, stored: &Stored<'_>) -> Picture {
         keep_channels(&mut data, if grey { 1 } else { 3 });
     }
     if grey && !alpha {
-        let plane = whole_plane(data, (width, height), (width, height));
-        return Picture::Planes(Planes {
+        return Picture::Whole(Whole {
             width,
             height,
             coding: Coding::Grey,
-            planes: vec![plane],
+            planes: vec![data],
         });
     }
     Picture::Pixels(Pixels {
@@ -148,18 +194,8 @@ fn of_samples(samples: Samples, stored: &Stored<'_>) -> Picture {
     })
 }
 
-/// A plane whose first samples in each row, and first rows, are the picture's.
-fn whole_plane(samples: Vec<u8>, (stride, rows): (u32, u32), (width, height): (u32, u32)) -> Plane {
-    Plane {
-        samples,
-        stride,
-        rows,
-        extent: (f64::from(width), f64::from(height)),
-    }
-}
-
 /// The planes of a lossy WebP, in the range that JPEG's have.
-fn decode_vp8(bitstream: &[u8], inspected: &Inspected<'_>) -> Result<Planes, Rejection> {
+fn decode_vp8(bitstream: &[u8], inspected: &Inspected<'_>) -> Result<Whole, Rejection> {
     let frame = Vp8Decoder::decode_frame(Cursor::new(bitstream))
         .map_err(|error| Rejection::corrupt(error.to_string()))?;
     let (width, height) = inspected.stored_size();
@@ -168,29 +204,35 @@ fn decode_vp8(bitstream: &[u8], inspected: &Inspected<'_>) -> Result<Planes, Rej
     }
     // Whole macroblocks, of 16 pixels and 8 colours each way.
     let (across, down) = (width.div_ceil(16), height.div_ceil(16));
-    let plane = |samples: Vec<u8>, side: u32| {
+    let plane = |mut samples: Vec<u8>, side: u32, (width, height): (u32, u32)| {
         let (stride, rows) = (across * side, down * side);
         if samples.len() as u64 != u64::from(stride) * u64::from(rows) {
             return Err(parsers_disagree());
         }
-        let part = f64::from(side) / 16.0;
-        Ok(Plane {
-            samples,
-            stride,
-            rows,
-            extent: (part * f64::from(width), part * f64::from(height)),
-        })
+        let (stride, width, height) = (stride as usize, width as usize, height as usize);
+        if stride != width {
+            for row in 1..height {
+                samples.copy_within(row * stride..row * stride + width, row * width);
+            }
+        }
+        samples.truncate(width * height);
+        Ok(samples)
     };
+    let half = (width.div_ceil(2), height.div_ceil(2));
     let mut luma = frame.ybuf;
     widen::<16, 219, 0>(&mut luma);
     let [mut cb, mut cr] = [frame.ubuf, frame.vbuf];
     widen::<128, 224, 128>(&mut cb);
     widen::<128, 224, 128>(&mut cr);
-    Ok(Planes {
+    Ok(Whole {
         width,
         height,
         coding: Coding::YCbCr,
-        planes: vec![plane(luma, 16)?, plane(cb, 8)?, plane(cr, 8)?],
+        planes: vec![
+            plane(luma, 16, (width, height))?,
+            plane(cb, 8, half)?,
+            plane(cr, 8, half)?,
+        ],
     })
 }
 
@@ -332,7 +374,6 @@ mod tests {
 
     use super::*;
     use crate::inspect::{Declared, inspect};
-    use crate::settings::Settings;
 
     /// Pixels of `PngSuite` as minipng has them, which is another's work altogether, and of its interlaced pictures as
     /// those of their twins that are not.
@@ -351,17 +392,14 @@ mod tests {
             match of_samples(samples, stored) {
                 Picture::Pixels(pixels) => pixels,
                 // Grey, of one plane.
-                Picture::Planes(planes) => Pixels {
-                    width: planes.width,
-                    height: planes.height,
+                Picture::Whole(whole) => Pixels {
+                    width: whole.width,
+                    height: whole.height,
                     alpha: false,
                     grey: true,
-                    data: planes.planes[0]
-                        .samples
-                        .iter()
-                        .flat_map(|grey| [*grey; 3])
-                        .collect(),
+                    data: whole.planes[0].iter().flat_map(|grey| [*grey; 3]).collect(),
                 },
+                Picture::Planes(_) => panic!("{name}: planes of a JPEG"),
             }
         };
         let (mut n_compared, mut n_twins) = (0, 0);

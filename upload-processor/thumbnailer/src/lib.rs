@@ -13,3 +13,4 @@ pub mod rejection;
 pub mod render;
 pub mod settings;
 pub mod thumbnail;
+mod window;

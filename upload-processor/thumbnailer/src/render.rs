@@ -12,16 +12,17 @@
 //! Output carries no metadata: no place, no camera, no profile.
 
 use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{Filter, FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, RgbImage, RgbaImage};
 use webp_encoder::Options;
 
 use crate::colour::{Space, ToSrgb};
-use crate::decode::{Decoded, Picture, Pixels, swaps_sides};
-use crate::jpeg::{self, Coding, GoOn, Plane, Planes};
+use crate::decode::{Decoded, Picture, Pixels, Whole, upright};
+use crate::jpeg::{self, Coding, GoOn, Plane};
 use crate::rejection::{Complexity, Rejection};
 use crate::settings::{MAX_SIDE, OutputFormat, Settings};
+use crate::window::{Span, Window, lanczos, mirrored};
 
 /// All that is made of one picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,12 +71,12 @@ pub fn render(decoded: Decoded, settings: &Settings) -> Result<Rendered, Rejecti
 
 /// Makes everything, asking `go_on` now and then.
 pub(crate) fn render_while(
-    decoded: Decoded,
+    mut decoded: Decoded,
     settings: &Settings,
     go_on: GoOn<'_>,
 ) -> Result<Rendered, Rejection> {
     let sizes = plan(decoded.size(), &settings.widths);
-    let made = resize_all(&decoded, &sizes, go_on)?;
+    let made = resize_all(&mut decoded, &sizes, go_on)?;
     // Encoding needs the room.
     drop(decoded);
     let mut renditions = Vec::new();
@@ -96,31 +97,40 @@ pub(crate) fn render_while(
 
 /// Makes a picture of each size.
 fn resize_all(
-    decoded: &Decoded,
+    decoded: &mut Decoded,
     sizes: &[(u32, u32)],
     go_on: GoOn<'_>,
 ) -> Result<Vec<Small>, Rejection> {
     let mut scaler = Scaler::new();
-    let to_srgb = decoded
-        .colours
-        .as_ref()
-        .and_then(|colours| ToSrgb::new(colours, decoded.space()));
     let mut made: Vec<Small> = Vec::new();
-    for size in sizes {
+    for (idx, size) in sizes.iter().enumerate() {
         go_on("resize")?;
-        let earlier = made.iter().rev().find(|made| made.width() / 2 >= size.0);
-        made.push(match earlier {
-            Some(earlier) => scaler.resize(earlier, *size),
-            None => scaler.resize_source(decoded, to_srgb.as_ref(), *size),
-        });
+        let small = match earlier(&sizes[..idx], *size) {
+            Some(earlier) => scaler.resize(&made[earlier], *size),
+            None => scaler.resize_source(decoded, *size),
+        };
+        made.push(small);
     }
     Ok(made)
+}
+
+/// Which of the sizes made so far one is made of: the smallest that is at least twice as wide.
+fn earlier(made: &[(u32, u32)], size: (u32, u32)) -> Option<usize> {
+    made.iter().rposition(|made| made.0 / 2 >= size.0)
+}
+
+/// Those of planned sizes that are made of the source.
+pub(crate) fn of_source(sizes: &[(u32, u32)]) -> Vec<(u32, u32)> {
+    let is_of_source =
+        |(idx, size): &(usize, &(u32, u32))| earlier(&sizes[..*idx], **size).is_none();
+    let of_source = sizes.iter().enumerate().filter(is_of_source);
+    of_source.map(|(_, size)| *size).collect()
 }
 
 /// The sizes to make, largest first: every width up to the source's, or the source's own where all are larger.
 ///
 /// A picture too tall for its format is made narrower than asked until it fits.
-fn plan((width, height): (u32, u32), widths: &[u32]) -> Vec<(u32, u32)> {
+pub(crate) fn plan((width, height): (u32, u32), widths: &[u32]) -> Vec<(u32, u32)> {
     let mut widths: Vec<u32> = widths
         .iter()
         .copied()
@@ -154,17 +164,13 @@ fn scale(side: u32, to: u32, from: u32) -> u32 {
         .max(1)
 }
 
-impl Decoded {
+impl Coding {
     /// What its samples are.
-    fn space(&self) -> Space {
-        match &self.picture {
-            Picture::Pixels(pixels) if pixels.grey => Space::Grey,
-            Picture::Pixels(_) => Space::Rgb,
-            Picture::Planes(planes) => match planes.coding {
-                Coding::Grey => Space::Grey,
-                Coding::YCbCr | Coding::Rgb => Space::Rgb,
-                Coding::Cmyk { .. } | Coding::Ycck { .. } => Space::Cmyk,
-            },
+    pub(crate) fn space(self) -> Space {
+        match self {
+            Self::Grey => Space::Grey,
+            Self::YCbCr | Self::Rgb => Space::Rgb,
+            Self::Cmyk | Self::Ycck => Space::Cmyk,
         }
     }
 }
@@ -197,118 +203,134 @@ impl Scaler {
         match from {
             Small::Pixels(pixels) => Small::Pixels(self.resize_pixels(pixels, size)),
             Small::YCbCr(from) => {
-                let chroma = from.chroma_size();
                 let half = halved(size);
                 let luma = (from.width, from.height);
+                let window = Window::of_colour(from.colour_extent(), size, (false, false));
+                let mut colour = |plane| self.run_window(plane, from.chroma_size(), window, half);
+                let (cb, cr) = (colour(&from.cb), colour(&from.cr));
                 Small::YCbCr(YCbCr {
                     width: size.0,
                     height: size.1,
-                    y: self.run(&from.y, luma, None, size, PixelType::U8),
-                    cb: self.run(&from.cb, chroma, None, half, PixelType::U8),
-                    cr: self.run(&from.cr, chroma, None, half, PixelType::U8),
+                    y: self.run(&from.y, luma, size, PixelType::U8),
+                    cb,
+                    cr,
                 })
             }
         }
     }
 
     /// Resizes the source, turns the result and converts its colours: few pixels take less time than many.
-    fn resize_source(
-        &mut self,
-        decoded: &Decoded,
-        to_srgb: Option<&ToSrgb>,
-        (width, height): (u32, u32),
-    ) -> Small {
-        let size = if swaps_sides(decoded.orientation) {
-            (height, width)
-        } else {
-            (width, height)
-        };
-        let planes = match &decoded.picture {
+    fn resize_source(&mut self, decoded: &mut Decoded, (width, height): (u32, u32)) -> Small {
+        let size = upright((width, height), decoded.orientation);
+        let planes = match &mut decoded.picture {
             Picture::Pixels(pixels) => {
                 let mut pixels = self.resize_pixels(pixels, size);
-                if let Some(to_srgb) = to_srgb {
+                if let Some(to_srgb) = &decoded.to_srgb {
                     to_srgb.convert(&mut pixels);
                 }
                 return Small::Pixels(turn_pixels(pixels, decoded.orientation));
             }
+            Picture::Whole(whole) => {
+                return self.resize_whole(
+                    whole,
+                    decoded.to_srgb.as_ref(),
+                    decoded.orientation,
+                    size,
+                );
+            }
             Picture::Planes(planes) => planes,
         };
-        if let (Coding::YCbCr | Coding::Grey, [luma, chroma @ ..], None) =
-            (planes.coding, &planes.planes[..], to_srgb)
-        {
+        // The decoder was told the same sizes. Each plane is freed once it is small.
+        let narrowed = planes
+            .narrowed
+            .iter()
+            .position(|narrowed| narrowed.size == size);
+        let samples: Vec<Vec<u8>> = narrowed
+            .map(|idx| planes.narrowed.swap_remove(idx).planes)
+            .into_iter()
+            .flatten()
+            .map(|plane| self.shorten(&plane))
+            .collect();
+        if planes.halved {
             let half = halved(size);
-            let mut colour = |idx: usize| match chroma.get(idx) {
-                Some(plane) => turn(self.resize_plane(plane, half), half, decoded.orientation),
-                None => vec![128; half.0 as usize * half.1 as usize],
+            let mut samples = samples.into_iter();
+            let mut plane = |size: (u32, u32)| match samples.next() {
+                Some(plane) => turn(plane, size, decoded.orientation),
+                // Grey has no colours.
+                None => vec![128; size.0 as usize * size.1 as usize],
             };
-            let (cb, cr) = (colour(0), colour(1));
             return Small::YCbCr(YCbCr {
                 width,
                 height,
-                y: turn(self.resize_plane(luma, size), size, decoded.orientation),
-                cb,
-                cr,
+                y: plane(size),
+                cb: plane(half),
+                cr: plane(half),
             });
         }
-        let mut pixels = self.resize_to_rgb(planes, size, to_srgb);
-        if let (Some(to_srgb), Coding::YCbCr | Coding::Rgb) = (to_srgb, planes.coding) {
+        let mut pixels = rgb_of_planes(planes.coding, &samples, size, decoded.to_srgb.as_ref());
+        if let (Some(to_srgb), Coding::YCbCr | Coding::Rgb) = (&decoded.to_srgb, planes.coding) {
             to_srgb.convert(&mut pixels);
         }
         Small::Pixels(turn_pixels(pixels, decoded.orientation))
     }
 
-    /// Resizes each plane to the same size, and makes RGB of them; of ink and of grey by the profile, if there is one.
-    fn resize_to_rgb(
+    /// The same of planes of full size; `size` is the stored one.
+    fn resize_whole(
         &mut self,
-        planes: &Planes,
-        (width, height): (u32, u32),
+        whole: &Whole,
         to_srgb: Option<&ToSrgb>,
-    ) -> Pixels {
-        let samples: Vec<Vec<u8>> = planes
-            .planes
-            .iter()
-            .map(|plane| self.resize_plane(plane, (width, height)))
-            .collect();
-        let data = match (planes.coding, &samples[..]) {
-            (Coding::YCbCr, [y, cb, cr]) => interleave([y, cb, cr], rgb_of_ycbcr),
-            (Coding::Rgb, [r, g, b]) => interleave([r, g, b], |rgb| rgb),
-            (Coding::Cmyk { inverted }, [c, m, y, k]) => {
-                let ink = |value: u8| if inverted { 255 - value } else { value };
-                rgb_of_ink(&interleave([c, m, y, k], |cmyk| cmyk.map(ink)), to_srgb)
-            }
-            (Coding::Ycck { inverted }, [luma, cb, cr, black]) => {
-                let ink = |value: u8| if inverted { 255 - value } else { value };
-                let cmyk = interleave([luma, cb, cr, black], |[luma, cb, cr, black]| {
-                    // The first three are CMY in JPEG's YCC, turned round as RGB would be.
-                    let [red, green, blue] = rgb_of_ycbcr([luma, cb, cr]);
-                    [255 - red, 255 - green, 255 - blue, black].map(ink)
-                });
-                rgb_of_ink(&cmyk, to_srgb)
-            }
-            // Grey, of one plane.
-            (_, [grey, ..]) => to_srgb
-                .and_then(|to_srgb| to_srgb.run(grey))
-                .unwrap_or_else(|| interleave([grey], |[grey]| [grey; 3])),
-            (_, []) => Vec::new(),
+        orientation: Orientation,
+        size: (u32, u32),
+    ) -> Small {
+        let full = (whole.width, whole.height);
+        let extent = (f64::from(full.0) / 2.0, f64::from(full.1) / 2.0);
+        // Of the first plane and of the others: their size, what is shown of them, and the size that they get.
+        let all = Window::of((f64::from(full.0), f64::from(full.1)));
+        let (colour, colour_size) = match to_srgb {
+            None => (
+                Window::of_colour(extent, size, mirrored(orientation)),
+                halved(size),
+            ),
+            Some(_) => (Window::of(extent), size),
         };
-        Pixels {
-            width,
-            height,
-            alpha: false,
-            grey: planes.coding == Coding::Grey,
-            data,
+        let mut planes = whole.planes.iter().enumerate().map(|(idx, plane)| {
+            if idx == 0 {
+                self.run_window(plane, full, all, size)
+            } else {
+                self.run_window(plane, halved(full), colour, colour_size)
+            }
+        });
+        let (width, height) = upright(size, orientation);
+        if to_srgb.is_none() {
+            let mut plane = |size: (u32, u32)| match planes.next() {
+                Some(plane) => turn(plane, size, orientation),
+                // Grey has no colours.
+                None => vec![128; size.0 as usize * size.1 as usize],
+            };
+            return Small::YCbCr(YCbCr {
+                width,
+                height,
+                y: plane(size),
+                cb: plane(colour_size),
+                cr: plane(colour_size),
+            });
         }
+        let samples: Vec<_> = planes.collect();
+        let mut pixels = rgb_of_planes(whole.coding, &samples, size, to_srgb);
+        if let (Some(to_srgb), Coding::YCbCr) = (to_srgb, whole.coding) {
+            to_srgb.convert(&mut pixels);
+        }
+        Small::Pixels(turn_pixels(pixels, orientation))
     }
 
-    fn resize_plane(&mut self, plane: &Plane, size: (u32, u32)) -> Vec<u8> {
-        let from = (plane.stride, plane.rows);
-        self.run(
-            &plane.samples,
-            from,
-            Some(plane.extent),
-            size,
-            PixelType::U8,
-        )
+    /// Makes a plane as high as it is wanted.
+    fn shorten(&mut self, plane: &Plane) -> Vec<u8> {
+        let window = Window {
+            across: Span::of(plane.width.into()),
+            down: plane.down,
+        };
+        let from = (plane.width, plane.rows);
+        self.run_window(&plane.samples, from, window, (plane.width, plane.height))
     }
 
     fn resize_pixels(&mut self, from: &Pixels, size: (u32, u32)) -> Pixels {
@@ -322,35 +344,77 @@ impl Scaler {
             height: size.1,
             alpha: from.alpha,
             grey: from.grey,
-            data: self.run(
-                &from.data,
-                (from.width, from.height),
-                None,
-                size,
-                pixel_type,
-            ),
+            data: self.run(&from.data, (from.width, from.height), size, pixel_type),
         }
     }
 
-    /// Resizes rows without gaps, or what of them the extent covers from the top left.
+    /// Resizes rows without gaps.
     fn run(
         &mut self,
         from: &[u8],
+        from_size: (u32, u32),
+        size: (u32, u32),
+        pixel_type: PixelType,
+    ) -> Vec<u8> {
+        if from_size == size {
+            return from.to_vec();
+        }
+        self.convolve(from, from_size, None, size, pixel_type)
+    }
+
+    /// Resizes what of a plane the window shows.
+    fn run_window(
+        &mut self,
+        from: &[u8],
         (from_width, from_height): (u32, u32),
-        extent: Option<(f64, f64)>,
+        window: Window,
+        size: (u32, u32),
+    ) -> Vec<u8> {
+        let ([left, right], across) = window.across.within(from_width);
+        let ([top, bottom], down) = window.down.within(from_height);
+        let padded;
+        let (from, from_size) = if [left, right, top, bottom] == [0; 4] {
+            (from, (from_width, from_height))
+        } else {
+            let n_rows = from_height as usize;
+            let n_columns = left + from_width as usize + right;
+            let mut rows = Vec::with_capacity(n_columns * (top + n_rows + bottom));
+            for y in 0..top + n_rows + bottom {
+                let y = y.saturating_sub(top).min(n_rows - 1);
+                let row = &from[y * from_width as usize..][..from_width as usize];
+                rows.extend(std::iter::repeat_n(row[0], left));
+                rows.extend_from_slice(row);
+                rows.extend(std::iter::repeat_n(row[row.len() - 1], right));
+            }
+            padded = rows;
+            // A few samples more than the side of a plane.
+            #[allow(clippy::cast_possible_truncation)]
+            let [more, higher] = [left + right, top + bottom].map(|count| count as u32);
+            (&padded[..], (from_width + more, from_height + higher))
+        };
+        let crop = Some(Window { across, down });
+        self.convolve(from, from_size, crop, size, PixelType::U8)
+    }
+
+    fn convolve(
+        &mut self,
+        from: &[u8],
+        (from_width, from_height): (u32, u32),
+        crop: Option<Window>,
         (width, height): (u32, u32),
         pixel_type: PixelType,
     ) -> Vec<u8> {
+        // The same as the resizer's own, which asks the C library for sines.
+        let filter =
+            Filter::new("Lanczos3", lanczos, 3.0).map_or(FilterType::Lanczos3, FilterType::Custom);
         let mut options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
+            .resize_alg(ResizeAlg::Convolution(filter))
             .use_alpha(true);
-        if let Some((across, down)) = extent {
-            options = options.crop(0.0, 0.0, across, down);
-        } else if (from_width, from_height) == (width, height) {
-            return from.to_vec();
+        if let Some(Window { across, down }) = crop {
+            options = options.crop(across.from, down.from, across.length, down.length);
         }
         let mut to = Image::new(width, height, pixel_type);
-        // Neither fails for a buffer of the size that its owner promises, an extent within it, and two images of one
+        // Neither fails for a buffer of the size that its owner promises, a crop within it, and two images of one
         // type; were one to, the panic would be caught like a decoder's.
         #[allow(clippy::expect_used)]
         {
@@ -368,6 +432,11 @@ impl YCbCr {
     /// The size of its colour planes.
     pub(crate) fn chroma_size(&self) -> (u32, u32) {
         halved((self.width, self.height))
+    }
+
+    /// How many samples of its colour planes lie across the picture, and down.
+    fn colour_extent(&self) -> (f64, f64) {
+        (f64::from(self.width) / 2.0, f64::from(self.height) / 2.0)
     }
 
     /// The same in the range of television, which is VP8's (RFC 6386 §9.2).
@@ -432,6 +501,43 @@ impl YCbCr {
             cb: mean(0),
             cr: mean(1),
         }
+    }
+}
+
+/// Makes RGB of planes of one size; of ink and of grey by the profile, if there is one.
+fn rgb_of_planes(
+    coding: Coding,
+    samples: &[Vec<u8>],
+    (width, height): (u32, u32),
+    to_srgb: Option<&ToSrgb>,
+) -> Pixels {
+    let data = match (coding, samples) {
+        (Coding::YCbCr, [y, cb, cr]) => interleave([y, cb, cr], rgb_of_ycbcr),
+        (Coding::Rgb, [r, g, b]) => interleave([r, g, b], |rgb| rgb),
+        (Coding::Cmyk, [c, m, y, k]) => rgb_of_ink(
+            &interleave([c, m, y, k], |cmyk| cmyk.map(|light| 255 - light)),
+            to_srgb,
+        ),
+        (Coding::Ycck, [luma, cb, cr, black]) => {
+            let cmyk = interleave([luma, cb, cr, black], |[luma, cb, cr, black]| {
+                // CMY is 255 less the RGB of this YCC; as it is inverted too, the ink is that RGB.
+                let [red, green, blue] = rgb_of_ycbcr([luma, cb, cr]);
+                [red, green, blue, 255 - black]
+            });
+            rgb_of_ink(&cmyk, to_srgb)
+        }
+        // Grey, of one plane.
+        (_, [grey, ..]) => to_srgb
+            .and_then(|to_srgb| to_srgb.run(grey))
+            .unwrap_or_else(|| interleave([grey], |[grey]| [grey; 3])),
+        (_, []) => Vec::new(),
+    };
+    Pixels {
+        width,
+        height,
+        alpha: false,
+        grey: coding == Coding::Grey,
+        data,
     }
 }
 
@@ -560,7 +666,11 @@ fn encode_webp(small: &Small, quality: u8, go_on: GoOn<'_>) -> Result<Vec<u8>, R
     };
     let options = Options {
         quality,
-        method: WEBP_METHOD,
+        method: if small.width() * small.height() > WEBP_FEW_PIXELS {
+            WEBP_METHOD
+        } else {
+            WEBP_METHOD_OF_FEW
+        },
         noise_shaping: WEBP_NOISE_SHAPING,
     };
     let (width, height) = (small.width(), small.height());
@@ -576,6 +686,9 @@ fn encode_webp(small: &Small, quality: u8, go_on: GoOn<'_>) -> Result<Vec<u8>, R
 
 /// libwebp's balance of time and size, 0 to 6. 4, its own, takes twice the time for some 3 % of the bytes.
 const WEBP_METHOD: u8 = 2;
+/// So few pixels take no time, so they get libwebp's own balance.
+const WEBP_FEW_PIXELS: u32 = 128 * 128;
+const WEBP_METHOD_OF_FEW: u8 = 4;
 /// With method 2, 80 makes up for a part of that; see `docs/images.md`.
 const WEBP_NOISE_SHAPING: u8 = 80;
 
@@ -599,10 +712,11 @@ fn placeholder(small: &Small) -> Vec<u8> {
                 .collect()
         }
         Small::YCbCr(planes) => {
-            let (luma, chroma) = ((planes.width, planes.height), planes.chroma_size());
-            let y = scaler.run(&planes.y, luma, None, size, PixelType::U8);
-            let cb = scaler.run(&planes.cb, chroma, None, size, PixelType::U8);
-            let cr = scaler.run(&planes.cr, chroma, None, size, PixelType::U8);
+            let luma = (planes.width, planes.height);
+            let y = scaler.run(&planes.y, luma, size, PixelType::U8);
+            let window = Window::of(planes.colour_extent());
+            let mut colour = |plane| scaler.run_window(plane, planes.chroma_size(), window, size);
+            let (cb, cr) = (colour(&planes.cb), colour(&planes.cr));
             interleave([&y, &cb, &cr], |ycbcr| {
                 let [r, g, b] = rgb_of_ycbcr(ycbcr);
                 [r, g, b, u8::MAX]
@@ -616,8 +730,75 @@ fn placeholder(small: &Small) -> Vec<u8> {
 const PLACEHOLDER_SIDE: u32 = 100;
 
 #[cfg(test)]
+// Pictures are drawn with small numbers.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 mod tests {
     use super::*;
+
+    /// A wave of colour and brightness whose ends are level, so that every orientation shows the same one.
+    fn wave((x, y): (f64, f64), (width, height): (f64, f64)) -> f64 {
+        let waves = |at: f64, side: f64| (std::f64::consts::TAU * 4.0 * at / side).cos();
+        128.0 + 50.0 * (waves(x, width) + waves(y, height))
+    }
+
+    fn assert_wave(plane: &[u8], pixels: f64, columns: u32, size: (u32, u32), what: &str) {
+        let size = (f64::from(size.0), f64::from(size.1));
+        for (at, found) in (0..).zip(plane) {
+            let (x, y) = (f64::from(at % columns), f64::from(at / columns));
+            let centre = ((x + 0.5) * pixels, (y + 0.5) * pixels);
+            let expected = wave(centre, size);
+            // A tenth of a pixel changes the steepest places by 3.
+            assert!(
+                (f64::from(*found) - expected).abs() < 3.0,
+                "{what}, sample {x}, {y}: {found}, expected {expected:.1}"
+            );
+        }
+    }
+
+    #[test]
+    fn colours_stay_where_brightness_is_from_size_to_size() {
+        for source in [(480, 360), (479, 361), (478, 359), (401, 400)] {
+            let plane = |(width, height): (u32, u32), pixels: f64| {
+                let size = (f64::from(source.0), f64::from(source.1));
+                let sample = |at: u32| {
+                    let (x, y) = (f64::from(at % width) + 0.5, f64::from(at / width) + 0.5);
+                    wave((x * pixels, y * pixels), size).round() as u8
+                };
+                (0..width * height).map(sample).collect::<Vec<u8>>()
+            };
+            let mut small = Small::YCbCr(YCbCr {
+                width: source.0,
+                height: source.1,
+                y: plane(source, 1.0),
+                cb: plane(halved(source), 2.0),
+                cr: plane(halved(source), 2.0),
+            });
+            for size in plan(source, &[239, 120, 101]) {
+                small = Scaler::new().resize(&small, size);
+                let Small::YCbCr(made) = &small else {
+                    panic!("pixels")
+                };
+                let what = format!("{source:?} to {size:?}");
+                assert_wave(&made.y, 1.0, size.0, size, &format!("{what}, brightness"));
+                for plane in [&made.cb, &made.cr] {
+                    assert_wave(plane, 2.0, halved(size).0, size, &format!("{what}, colour"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_come_of_the_source_or_of_one_twice_as_wide() {
+        let sizes = |widths: &[u32]| {
+            of_source(&plan((4000, 3000), widths))
+                .into_iter()
+                .map(|size| size.0)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(&[320, 640, 1280, 1920]), [1920, 1280]);
+        assert_eq!(sizes(&[1600, 800, 320]), [1600]);
+        assert_eq!(sizes(&[500, 400, 300, 200]), [500, 400, 300]);
+    }
 
     #[test]
     fn sizes_are_planned() {

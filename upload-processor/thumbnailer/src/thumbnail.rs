@@ -96,7 +96,7 @@ fn steps(
     let limit = admit(inspected.memory())?;
     let mut go_on = |step| limit.as_ref().map_or(Ok(()), |limit| limit.check(step));
     go_on("decode")?;
-    let decoded = decode_while(&inspected, &mut go_on)?;
+    let decoded = decode_while(&inspected, settings, &mut go_on)?;
     let (width, height) = decoded.size();
     let rendered = render_while(decoded, settings, &mut go_on)?;
     Ok(Thumbnailed {

@@ -106,6 +106,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
         .sum();
     let memory = check_memory(
         (width, height),
+        Orientation::NoTransforms,
         // The frame as it is decoded, and RGBA.
         pixels * 8 + essence_bytes,
         pixels * 4,

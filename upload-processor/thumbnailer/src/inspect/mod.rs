@@ -23,9 +23,11 @@ use image::metadata::Orientation;
 use sha2::{Digest, Sha256};
 
 use crate::colour::Colours;
+use crate::decode::upright;
 use crate::jpeg;
 use crate::png::Stored;
 use crate::rejection::{Complexity, Rejection, Unsupported};
+use crate::render::plan;
 use crate::settings::{ImageType, Settings};
 
 pub(crate) use self::png::chunk as png_chunk;
@@ -267,43 +269,40 @@ pub(crate) fn check_pixels(width: u32, height: u32, settings: &Settings) -> Resu
 /// The memory budget, from a format's estimate for decoding, what is left of that to make renditions from, and the
 /// common estimate for those.
 ///
-/// An upper bound for either orientation, which `tests/it/memory.rs` measures for every kind of file.
+/// An upper bound, which `tests/it/memory.rs` measures for every kind of file.
 pub(crate) fn check_memory(
-    (width, height): (u32, u32),
+    stored: (u32, u32),
+    orientation: Orientation,
     decoding: u64,
     decoded: u64,
     alpha: bool,
     settings: &Settings,
 ) -> Result<u64, Rejection> {
-    let (width, height) = (u64::from(width), u64::from(height));
     let channels = if alpha { 4 } else { 3 };
+    let area = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
+    // The orientation decides which side becomes the width, and so how large the renditions of a panorama are.
+    let sizes = plan(upright(stored, orientation), &settings.widths);
+    let largest = sizes.first().copied().unwrap_or_default();
+    let made: u64 = sizes.iter().map(|size| channels * area(*size)).sum();
     // The resizer keeps the source, and a premultiplied copy of it where there is alpha.
-    let source = decoded + if alpha { 4 * width * height } else { 0 };
-    let renditions = |width: u64, height: u64| {
-        let wanted = settings.widths.iter().map(|wanted| u64::from(*wanted));
-        let smaller = || wanted.clone().filter(|wanted| *wanted <= width);
-        let largest = smaller().max().unwrap_or(width);
-        let pixels = |to: u64| to * to.saturating_mul(height).div_ceil(width);
-        let made = channels * smaller().map(pixels).sum::<u64>().max(pixels(largest));
-        // Between its two passes the resizer has the new width and the old height. Turning a picture and converting its
-        // colours copy it.
-        let copies = 2 * channels * pixels(largest);
-        let resizing = source + channels * largest * height + made + copies;
-        let encoder = if alpha { ALPHA_ENCODER } else { ENCODER };
-        resizing.max(made + encoder * pixels(largest))
-    };
-    // Orientation decides which side becomes the width; take the costlier.
-    let rendering = renditions(width, height).max(renditions(height, width));
+    let source = decoded + if alpha { 4 * area(stored) } else { 0 };
+    // Between its two passes the resizer has the new width and the old height. Turning a picture and converting its
+    // colours copy it.
+    let between = channels * area((upright(largest, orientation).0, stored.1));
+    let copies = 2 * channels * area(largest);
     // The resizer keeps six weights for each sample of a row and of a column: little for a photo, gigabytes for a single row
     // of 50 megapixels.
-    let rendering = rendering + WEIGHTS * (width + height);
-    within_budget(decoding.max(rendering), settings)
+    let weights = WEIGHTS * (u64::from(stored.0) + u64::from(stored.1));
+    let resizing = source + between + made + copies + weights;
+    let encoder = if alpha { ALPHA_ENCODER } else { ENCODER };
+    let encoding = made + encoder * area(largest);
+    within_budget(decoding.max(resizing).max(encoding), settings)
 }
 
 /// Bytes of six weights, in 64 bits and again in 16.
 const WEIGHTS: u64 = 64;
 /// Bytes a pixel that an encoder takes, libwebp's and ours.
-const ENCODER: u64 = 12;
+const ENCODER: u64 = 14;
 /// libwebp packs alpha like a lossless picture.
 const ALPHA_ENCODER: u64 = 36;
 
@@ -317,8 +316,13 @@ fn within_budget(needed: u64, settings: &Settings) -> Result<u64, Rejection> {
 
 /// The orientation in an EXIF block, which may begin with the `Exif\0\0` of JPEG. Nonsense counts as upright.
 pub(crate) fn orientation(exif: &[u8]) -> Orientation {
+    orientation_tag(exif).unwrap_or(Orientation::NoTransforms)
+}
+
+/// The same, if the block has one of the eight.
+pub(crate) fn orientation_tag(exif: &[u8]) -> Option<Orientation> {
     let tiff = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
-    Orientation::from_exif_chunk(tiff).unwrap_or(Orientation::NoTransforms)
+    Orientation::from_exif_chunk(tiff)
 }
 
 pub(crate) fn be_u16(bytes: &[u8], at: usize) -> Option<u16> {

@@ -82,6 +82,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
     let alpha = stored.has_alpha();
     let memory = check_memory(
         size,
+        found.orientation.unwrap_or(Orientation::NoTransforms),
         stored.memory(pixels),
         stored.decoded(pixels),
         alpha,

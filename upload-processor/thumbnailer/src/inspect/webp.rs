@@ -69,6 +69,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
     } else {
         Essence::File(container(&bitstream, alpha))
     };
+    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
     let (decoding, decoded) = memory(&bitstream, has_alpha, frame.map(|_| size));
     let essence_bytes: u64 = match &essence {
         Essence::File(pieces) => pieces.iter().map(|piece| piece.len() as u64).sum(),
@@ -76,11 +77,11 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
     };
     let decoding = decoding + essence_bytes + codes(&bitstream, alpha, settings)?;
     let has_alpha = has_alpha || frame.is_some();
-    let memory = check_memory(size, decoding, decoded, has_alpha, settings)?;
+    let memory = check_memory(size, orientation, decoding, decoded, has_alpha, settings)?;
     Ok(Outline {
         width: size.0,
         height: size.1,
-        orientation: orientation.unwrap_or(Orientation::NoTransforms),
+        orientation,
         memory,
         colours: profile.and_then(Colours::of_profile),
         frame,

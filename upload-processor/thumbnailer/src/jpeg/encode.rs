@@ -11,12 +11,8 @@ use super::scan::ZIGZAG;
 /// Encodes a picture, whose sides a JPEG can have. Quality is libjpeg's, 1 to 100.
 pub(crate) fn encode(picture: &YCbCr, quality: u8) -> Vec<u8> {
     let quant = [LUMA, CHROMA].map(|table| scaled(&table, quality));
-    let blocks = Blocks::new(picture, &quant);
-    let mut counts = [[[0_u32; 256]; 2]; 2];
-    blocks.for_each(|kind, class, symbol, _, _| {
-        counts[kind][class][usize::from(symbol)] += 1;
-    });
-    let codes = counts.map(|kind| kind.map(|counts| Code::new(&counts)));
+    let Tokens { rows, counts } = Tokens::new(picture, &quant);
+    let codes = counts.map(|counts| Code::new(&counts));
 
     let mut file = Vec::with_capacity(picture.y.len() / 4);
     file.extend([0xff, 0xd8]);
@@ -33,13 +29,12 @@ pub(crate) fn encode(picture: &YCbCr, quality: u8) -> Vec<u8> {
     let ([h1, h0], [w1, w0]) = (height.to_be_bytes(), width.to_be_bytes());
     let frame = [8, h1, h0, w1, w0, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1];
     segment(&mut file, 0xc0, &frame);
-    for (destination, classes) in (0..).zip(&codes) {
-        for (class, code) in (0..).zip(classes) {
-            let mut data = vec![class << 4 | destination];
-            data.extend(code.counts);
-            data.extend(&code.symbols);
-            segment(&mut file, 0xc4, &data);
-        }
+    for (table, code) in (0..).zip(&codes) {
+        let (class, destination) = (table & 1, table >> 1);
+        let mut data = vec![class << 4 | destination];
+        data.extend(code.counts);
+        data.extend(&code.symbols);
+        segment(&mut file, 0xc4, &data);
     }
     segment(&mut file, 0xda, &[3, 1, 0, 2, 0x11, 3, 0x11, 0, 63, 0]);
     let mut bits = BitWriter {
@@ -47,10 +42,12 @@ pub(crate) fn encode(picture: &YCbCr, quality: u8) -> Vec<u8> {
         held: 0,
         n_held: 0,
     };
-    blocks.for_each(|kind, class, symbol, value, size| {
-        let (code, length) = codes[kind][class].by_symbol[usize::from(symbol)];
+    for token in rows.iter().flatten() {
+        let [low, high, symbol, table] = token.to_le_bytes();
+        let (code, length) = codes[usize::from(table & 3)].by_symbol[usize::from(symbol)];
+        let (value, size) = (u16::from_le_bytes([low, high]), u32::from(symbol & 15));
         bits.write(u64::from(code) << size | u64::from(value), length + size);
-    });
+    }
     let mut file = bits.finish();
     file.extend([0xff, 0xd9]);
     file
@@ -65,77 +62,91 @@ fn segment(file: &mut Vec<u8>, marker: u8, data: &[u8]) {
     file.extend(data);
 }
 
-/// Quantised blocks, MCU by MCU: four of Y, one of Cb, one of Cr.
-struct Blocks(Vec<Block>);
+/// What is to be written: codes cannot be made before all symbols are counted.
+struct Tokens {
+    /// By row of MCUs: the bits after a code in the lowest two bytes, the symbol, and whose table it is in.
+    rows: Vec<Box<[u32]>>,
+    /// How often each symbol occurs, by table.
+    counts: [[u32; 256]; 4],
+}
 
-/// Quantised coefficients in zigzag order, and which of them are not zero: a bit each.
+/// Coefficients that are not zero, in zigzag order, and where they are: a bit each.
 struct Block {
     coefficients: [i16; 64],
     nonzero: u64,
 }
 
-/// The kinds of tables: for brightness, and for colour.
-const KINDS: [usize; 6] = [0, 0, 0, 0, 1, 1];
-
-impl Blocks {
+impl Tokens {
+    /// MCU by MCU: four blocks of Y, one of Cb, one of Cr.
     fn new(picture: &YCbCr, quant: &[[u8; 64]; 2]) -> Self {
         let reciprocal = quant.map(|table| table.map(|step| 1.0 / f32::from(step)));
-        let (across, down) = (
-            picture.width.div_ceil(16) as usize,
-            picture.height.div_ceil(16) as usize,
-        );
+        let across = picture.width.div_ceil(16) as usize;
+        let down = picture.height.div_ceil(16) as usize;
         let luma = (picture.width as usize, picture.height as usize);
         let (chroma_width, chroma_height) = picture.chroma_size();
         let chroma = (chroma_width as usize, chroma_height as usize);
-        let mut blocks = Vec::with_capacity(6 * across * down);
-        for y in 0..down {
+        let mut counts = [[0; 256]; 4];
+        let mut last_dc = [0; 3];
+        let mut row = Vec::new();
+        let rows = (0..down).map(|y| {
+            row.clear();
+            let mut put = |block: &Block, kind: usize, component: usize| {
+                block.for_each(&mut last_dc[component], |class, symbol, value| {
+                    let table = 2 * kind + class;
+                    counts[table][usize::from(symbol)] += 1;
+                    // Below four.
+                    #[allow(clippy::cast_possible_truncation)]
+                    let table = table as u8;
+                    let [low, high] = value.to_le_bytes();
+                    row.push(u32::from_le_bytes([low, high, symbol, table]));
+                });
+            };
             for x in 0..across {
                 for (dx, dy) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
                     let samples = samples(&picture.y, luma, 2 * x + dx, 2 * y + dy);
-                    blocks.push(Block::new(&samples, &reciprocal[0]));
+                    put(&Block::new(&samples, &reciprocal[0]), 0, 0);
                 }
-                for plane in [&picture.cb, &picture.cr] {
+                for (component, plane) in [(1, &picture.cb), (2, &picture.cr)] {
                     let samples = samples(plane, chroma, x, y);
-                    blocks.push(Block::new(&samples, &reciprocal[1]));
+                    put(&Block::new(&samples, &reciprocal[1]), 1, component);
                 }
             }
-        }
-        Self(blocks)
+            // Of the right size, for there are many of them.
+            Box::from(&row[..])
+        });
+        let rows = rows.collect();
+        Self { rows, counts }
     }
+}
 
-    /// Calls for each code: the table's kind, its class (0 for DC, 1 for AC), the symbol, and the bits after it with
-    /// their number (§F.1.2).
+impl Block {
+    /// Calls for each code: its table's class (0 for DC, 1 for AC), the symbol, and the bits after it, whose number is in
+    /// the symbol (§F.1.2).
     #[inline]
-    fn for_each(&self, mut call: impl FnMut(usize, usize, u8, u16, u32)) {
-        let mut last_dc = [0; 3];
-        for mcu in self.0.chunks_exact(6) {
-            for (idx, block) in mcu.iter().enumerate() {
-                let (kind, component) = (KINDS[idx], idx.saturating_sub(3));
-                let dc = i32::from(block.coefficients[0]);
-                let (value, size) = bits_of(dc - last_dc[component]);
-                last_dc[component] = dc;
-                // A size is 11 at most, a run 15 after those of sixteen.
-                #[allow(clippy::cast_possible_truncation)]
-                call(kind, 0, size as u8, value, size);
-                let mut left = block.nonzero & !1;
-                let mut last = 0;
-                while left != 0 {
-                    let at = left.trailing_zeros();
-                    left &= left - 1;
-                    let mut run = at - last - 1;
-                    while run > 15 {
-                        call(kind, 1, 0xf0, 0, 0);
-                        run -= 16;
-                    }
-                    let (value, size) = bits_of(i32::from(block.coefficients[at as usize]));
-                    #[allow(clippy::cast_possible_truncation)]
-                    call(kind, 1, (run << 4 | size) as u8, value, size);
-                    last = at;
-                }
-                if last < 63 {
-                    call(kind, 1, 0, 0, 0);
-                }
+    fn for_each(&self, last_dc: &mut i32, mut call: impl FnMut(usize, u8, u16)) {
+        let dc = i32::from(self.coefficients[0]);
+        let (value, size) = bits_of(dc - *last_dc);
+        *last_dc = dc;
+        // A size is 11 at most, a run 15 after those of sixteen.
+        #[allow(clippy::cast_possible_truncation)]
+        call(0, size as u8, value);
+        let mut left = self.nonzero & !1;
+        let mut last = 0;
+        while left != 0 {
+            let at = left.trailing_zeros();
+            left &= left - 1;
+            let mut run = at - last - 1;
+            while run > 15 {
+                call(1, 0xf0, 0);
+                run -= 16;
             }
+            let (value, size) = bits_of(i32::from(self.coefficients[at as usize & 63]));
+            #[allow(clippy::cast_possible_truncation)]
+            call(1, (run << 4 | size) as u8, value);
+            last = at;
+        }
+        if last < 63 {
+            call(1, 0, 0);
         }
     }
 }
@@ -150,18 +161,23 @@ fn bits_of(value: i32) -> (u16, u32) {
 }
 
 /// A block's samples less 128; the last row and column go on beyond the picture.
+#[inline]
 fn samples(plane: &[u8], (width, height): (usize, usize), x: usize, y: usize) -> [[f32; 8]; 8] {
+    let centred = |value: u8| f32::from(value) - 128.0;
     let mut samples = [[0.0; 8]; 8];
+    if 8 * x + 8 <= width && 8 * y + 8 <= height {
+        let lines = plane[8 * y * width..].chunks_exact(width);
+        for (row, line) in samples.iter_mut().zip(lines) {
+            if let Some(values) = line[8 * x..].first_chunk::<8>() {
+                *row = values.map(centred);
+            }
+        }
+        return samples;
+    }
     for (dy, row) in samples.iter_mut().enumerate() {
         let line = &plane[(8 * y + dy).min(height - 1) * width..][..width];
-        if let Some(values) = line.get(8 * x..8 * x + 8) {
-            for (sample, value) in row.iter_mut().zip(values) {
-                *sample = f32::from(*value) - 128.0;
-            }
-        } else {
-            for (dx, sample) in row.iter_mut().enumerate() {
-                *sample = f32::from(line[(8 * x + dx).min(width - 1)]) - 128.0;
-            }
+        for (dx, sample) in row.iter_mut().enumerate() {
+            *sample = centred(line[(8 * x + dx).min(width - 1)]);
         }
     }
     samples
@@ -180,7 +196,7 @@ impl Block {
                 differences[y][x] = samples[y][x] - samples[7 - y][x];
             }
         }
-        let mut natural = [0_i16; 64];
+        let mut whole = [[0; 8]; 8];
         for k in 0..8 {
             let rows = if k % 2 == 0 { &sums } else { &differences };
             let mut halfway = [0.0; 8];
@@ -192,22 +208,43 @@ impl Block {
                 add(&mut coefficients, halfway[x], &TRANSPOSED[x]);
             }
             for l in 0..8 {
-                let whole = coefficients[l] * reciprocal[8 * k + l] + WHOLE;
-                let [low, high, ..] = whole.to_bits().to_le_bytes();
-                natural[8 * k + l] = i16::from_le_bytes([low, high]);
+                whole[k][l] = (coefficients[l] * reciprocal[8 * k + l] + WHOLE).to_bits();
             }
         }
-        let coefficients = ZIGZAG.map(|at| natural[usize::from(at)]);
-        let nonzero = coefficients
-            .iter()
-            .rev()
-            .fold(0, |bits, value| bits << 1 | u64::from(*value != 0));
-        Self {
-            coefficients,
-            nonzero,
+        Self::of_whole(&whole, WHOLE.to_bits())
+    }
+
+    /// Puts numbers, which are that much too large, in zigzag order.
+    fn of_whole(whole: &[[u32; 8]; 8], zero: u32) -> Self {
+        let mut block = Self {
+            coefficients: [0; 64],
+            nonzero: 0,
+        };
+        for (row, places) in whole.iter().zip(PLACES.as_chunks::<8>().0) {
+            // Most rows became zeros. To look at all eight at once is faster than at one after the other.
+            if row.iter().fold(0, |any, bits| any | (bits ^ zero)) == 0 {
+                continue;
+            }
+            for (bits, at) in row.iter().zip(places) {
+                let [low, high, ..] = bits.to_le_bytes();
+                block.coefficients[usize::from(at & 63)] = i16::from_le_bytes([low, high]);
+                block.nonzero |= u64::from(*bits != zero) << at;
+            }
         }
+        block
     }
 }
+
+/// Where a coefficient is in zigzag order, row by row.
+const PLACES: [u8; 64] = {
+    let mut places = [0; 64];
+    let mut at = 0_u8;
+    while at < 64 {
+        places[ZIGZAG[at as usize] as usize] = at;
+        at += 1;
+    }
+    places
+};
 
 const TRANSPOSED: [[f32; 8]; 8] = {
     let mut transposed = [[0.0; 8]; 8];

@@ -2,6 +2,10 @@
 //!
 //! Written so that the compiler makes vectors of it. Most blocks have few coefficients, near the top left: rows and
 //! columns without any are left out.
+//!
+//! A block can be drawn with fewer samples, too: its lowest frequencies are those of a smaller block ([`Scale`]).
+
+use super::narrow::Columns;
 
 /// `BASIS[k][x]`: what the coefficient of frequency `k` adds at `x`.
 pub(super) const BASIS: [[f32; 8]; 8] = {
@@ -37,7 +41,7 @@ pub(super) const BASIS: [[f32; 8]; 8] = {
     basis
 };
 
-/// A block of dequantised coefficients, row by row, and which of them are not zero: a bit each.
+/// A block of dequantised coefficients, column by column, and which of them are not zero: a bit each.
 pub(super) struct Block {
     pub(super) coefficients: [f32; 64],
     pub(super) nonzero: u64,
@@ -49,63 +53,190 @@ impl Block {
         nonzero: 0,
     };
 
-    /// Writes the block's samples to where they begin in a plane.
+    /// Writes the block's eight columns.
     #[inline]
-    pub(super) fn draw(&self, plane: &mut [u8], stride: usize) {
+    pub(super) fn draw(&self, columns: &mut Columns) {
         if self.nonzero <= 1 {
             // DC alone, as half of a photo's chroma has it.
-            let sample = sample(self.coefficients[0] / 8.0 + 128.0);
-            for row in plane.chunks_mut(stride).take(8) {
-                row[..8].fill(sample);
-            }
+            columns.fill([limited(self.coefficients[0] / 8.0 + 128.0); 8]);
             return;
         }
-        let columns = self.nonzero | self.nonzero >> 32;
-        let columns = columns | columns >> 16;
-        let columns = (columns | columns >> 8) & 0xff;
-        let rows = self.coefficients.as_chunks().0;
+        let frequencies = self.coefficients.as_chunks().0;
         // Loops whose length the compiler knows are twice as fast.
-        let halfway = match self.nonzero.leading_zeros() / 8 {
-            0..4 => down::<8>(rows),
-            4 | 5 => down::<4>(rows),
-            _ => down::<2>(rows),
+        let (most_across, most_down) = self.highest();
+        let halfway = match most_across {
+            4.. => across::<8>(frequencies),
+            2 | 3 => across::<4>(frequencies),
+            _ => across::<2>(frequencies),
         };
-        match columns.leading_zeros() - 56 {
-            0..4 => across::<8>(&halfway, plane, stride),
-            4 | 5 => across::<4>(&halfway, plane, stride),
-            _ => across::<2>(&halfway, plane, stride),
+        match most_down {
+            4.. => down::<8>(&halfway, &BASIS, columns),
+            2 | 3 => down::<4>(&halfway, &BASIS, columns),
+            _ => down::<2>(&halfway, &BASIS, columns),
         }
+    }
+
+    /// The highest frequencies, across and down, that have coefficients, of which there must be some.
+    #[inline]
+    fn highest(&self) -> (u32, u32) {
+        let down = self.nonzero | self.nonzero >> 32;
+        let down = down | down >> 16;
+        let down = (down | down >> 8) & 0xff;
+        (7 - self.nonzero.leading_zeros() / 8, down.ilog2())
     }
 }
 
-/// The transform of columns, of which `N` rows have coefficients.
-#[inline]
-fn down<const N: usize>(rows: &[[f32; 8]]) -> [[f32; 8]; 8] {
-    let mut halfway = [[0.0; 8]; 8];
-    for y in 0..4 {
-        // Even frequencies are the same at `y` and `7 - y`, odd ones have the other sign.
-        let (mut even, mut odd) = ([0.0; 8], [0.0; 8]);
-        for k in 0..N / 2 {
-            add(&mut even, BASIS[2 * k][y], &rows[2 * k]);
-            add(&mut odd, BASIS[2 * k + 1][y], &rows[2 * k + 1]);
+/// With how many samples a block is drawn, and the basis for that.
+pub(super) struct Scale {
+    /// Samples of a block, side by side and below one another: 1 to 8.
+    pub(super) across: usize,
+    pub(super) down: usize,
+    /// The highest frequencies that they show.
+    highest: (u32, u32),
+    bases: [[[f32; 8]; 8]; 2],
+}
+
+impl Scale {
+    pub(super) fn new((across, down): (usize, usize)) -> Self {
+        Self {
+            across,
+            down,
+            // Below eight.
+            #[allow(clippy::cast_possible_truncation)]
+            highest: (across as u32 - 1, down as u32 - 1),
+            bases: [across, down].map(smaller_basis),
         }
-        for x in 0..8 {
-            halfway[y][x] = even[x] + odd[x];
-            halfway[7 - y][x] = even[x] - odd[x];
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        (self.across, self.down) == (8, 8)
+    }
+}
+
+/// `BASIS` for `n` samples: what the coefficient of frequency `k` adds at `x`. The frequencies that `n` samples
+/// cannot show add nothing; those left have the amplitude that they had.
+fn smaller_basis(n: usize) -> [[f32; 8]; 8] {
+    let mut basis = [[0.0; 8]; 8];
+    for (k, row) in basis.iter_mut().enumerate().take(n) {
+        for (x, value) in row.iter_mut().enumerate().take(n) {
+            // Small whole numbers.
+            #[allow(clippy::cast_precision_loss)]
+            let turn = ((2 * x + 1) * k) as f32 / (4 * n) as f32;
+            *value = if k == 0 {
+                BASIS[0][0]
+            } else {
+                (std::f32::consts::TAU * turn).cos() / 2.0
+            };
+        }
+    }
+    basis
+}
+
+impl Block {
+    /// Writes a smaller picture of the block: fewer columns, of which fewer samples count.
+    #[inline]
+    pub(super) fn draw_smaller(&self, columns: &mut Columns, scale: &Scale) {
+        if self.nonzero <= 1 || (scale.across, scale.down) == (1, 1) {
+            columns.fill([limited(self.coefficients[0] / 8.0 + 128.0); 8]);
+            return;
+        }
+        let frequencies = self.coefficients.as_chunks().0;
+        let [bases_across, bases_down] = &scale.bases;
+        let (most_across, most_down) = self.highest();
+        // What is beyond the samples' own frequencies is zero in the bases, so it may be left out or not.
+        let halfway = match most_across.min(scale.highest.0) {
+            4.. => smaller::<8>(frequencies, bases_across, scale.across),
+            2 | 3 => smaller::<4>(frequencies, bases_across, scale.across),
+            _ => smaller::<2>(frequencies, bases_across, scale.across),
+        };
+        match most_down.min(scale.highest.1) {
+            4.. => down::<8>(&halfway, bases_down, columns),
+            2 | 3 => down::<4>(&halfway, bases_down, columns),
+            _ => down::<2>(&halfway, bases_down, columns),
+        }
+    }
+
+    /// The same block, with its last shown column and row going on to its end: what encoders put there must not
+    /// mix with what is shown when samples are fewer.
+    pub(super) fn with_repeated_edges(&self, n_columns: usize, n_rows: usize) -> Self {
+        let mut columns = [[0.0; 8]; 8];
+        self.draw(&mut columns);
+        let last = columns[n_columns - 1];
+        columns[n_columns..].fill(last);
+        let mut block = Self {
+            coefficients: [0.0; 64],
+            nonzero: !0,
+        };
+        for column in &mut columns {
+            let last = column[n_rows - 1];
+            column[n_rows..].fill(last);
+            *column = column.map(|value| value - 128.0);
+        }
+        for (k, coefficients) in block
+            .coefficients
+            .as_chunks_mut::<8>()
+            .0
+            .iter_mut()
+            .enumerate()
+        {
+            let mut halfway = [0.0; 8];
+            for (x, column) in columns.iter().enumerate() {
+                add(&mut halfway, BASIS[k][x], column);
+            }
+            for (l, coefficient) in coefficients.iter_mut().enumerate() {
+                *coefficient = std::iter::zip(&halfway, &BASIS[l])
+                    .map(|(a, b)| a * b)
+                    .sum();
+            }
+        }
+        block
+    }
+}
+
+/// The transform of rows to a few samples, of which `N` frequencies have coefficients.
+#[inline]
+fn smaller<const N: usize>(
+    frequencies: &[[f32; 8]],
+    basis: &[[f32; 8]; 8],
+    n_columns: usize,
+) -> [[f32; 8]; 8] {
+    let mut halfway = [[0.0; 8]; 8];
+    for (x, halfway) in halfway.iter_mut().enumerate().take(n_columns) {
+        for k in 0..N {
+            add(halfway, basis[k][x], &frequencies[k]);
         }
     }
     halfway
 }
 
-/// The transform of rows, of which `N` columns have coefficients.
+/// The transform of rows, of which `N` frequencies have coefficients.
 #[inline]
-fn across<const N: usize>(halfway: &[[f32; 8]; 8], plane: &mut [u8], stride: usize) {
-    for (row, halfway) in plane.chunks_mut(stride).zip(halfway) {
+fn across<const N: usize>(frequencies: &[[f32; 8]]) -> [[f32; 8]; 8] {
+    let mut halfway = [[0.0; 8]; 8];
+    for x in 0..4 {
+        // Even frequencies are the same at `x` and `7 - x`, odd ones have the other sign.
+        let (mut even, mut odd) = ([0.0; 8], [0.0; 8]);
+        for k in 0..N / 2 {
+            add(&mut even, BASIS[2 * k][x], &frequencies[2 * k]);
+            add(&mut odd, BASIS[2 * k + 1][x], &frequencies[2 * k + 1]);
+        }
+        for y in 0..8 {
+            halfway[x][y] = even[y] + odd[y];
+            halfway[7 - x][y] = even[y] - odd[y];
+        }
+    }
+    halfway
+}
+
+/// The transform of columns, of which `N` frequencies have coefficients.
+#[inline]
+fn down<const N: usize>(halfway: &[[f32; 8]; 8], basis: &[[f32; 8]; 8], columns: &mut Columns) {
+    for (column, halfway) in columns.iter_mut().zip(halfway) {
         let mut values = [128.0; 8];
         for l in 0..N {
-            add(&mut values, halfway[l], &BASIS[l]);
+            add(&mut values, halfway[l], &basis[l]);
         }
-        row[..8].copy_from_slice(&values.map(sample));
+        *column = values.map(limited);
     }
 }
 
@@ -117,18 +248,27 @@ pub(super) fn add(sum: &mut [f32; 8], scale: f32, row: &[f32; 8]) {
     }
 }
 
+/// A value in a sample's range.
+#[allow(clippy::inline_always)]
+#[inline(always)]
+fn limited(value: f32) -> f32 {
+    value.clamp(0.0, 255.0)
+}
+
 /// A value, rounded.
 #[allow(clippy::inline_always)]
 #[inline(always)]
-fn sample(value: f32) -> u8 {
+pub(super) fn sample(value: f32) -> u8 {
     // A float of this size has no room for a fraction: the lowest bits are the whole number, and a conversion that
     // asks whether there is one is spared.
     const WHOLE: f32 = 8_388_608.0;
-    let [low, ..] = (value.clamp(0.0, 255.0) + WHOLE).to_bits().to_le_bytes();
+    let [low, ..] = (limited(value) + WHOLE).to_bits().to_le_bytes();
     low
 }
 
 #[cfg(test)]
+// Small numbers, and formulas with indexes.
+#[allow(clippy::cast_precision_loss, clippy::needless_range_loop)]
 mod tests {
     use super::*;
 
@@ -162,15 +302,71 @@ mod tests {
                 block.coefficients[at] = f32::from(random(401)) - 200.0;
                 block.nonzero |= 1 << at;
             }
-            let mut plane = [0; 10 * 7 + 8];
-            block.draw(&mut plane, 10);
+            let mut columns = [[0.0; 8]; 8];
+            block.draw(&mut columns);
             for y in 0..8 {
                 for x in 0..8 {
-                    let expected = reference(&block.coefficients, x, y).clamp(0.0, 255.0);
-                    let found = f64::from(plane[10 * y + x]);
-                    assert!((found - expected).abs() < 0.501, "{found} {expected}");
+                    let expected = reference(&block.coefficients, y, x).clamp(0.0, 255.0);
+                    let found = f64::from(columns[x][y]);
+                    assert!((found - expected).abs() < 0.001, "{found} {expected}");
                 }
             }
         }
+    }
+
+    /// A wave that fewer samples can show is the same wave in them, and flat stays flat.
+    #[test]
+    fn smaller_blocks_show_the_same_waves() {
+        for (across, down) in (1..=8).flat_map(|across| (1..=8).map(move |down| (across, down))) {
+            for (k, l) in (0..across).flat_map(|k| (0..down).map(move |l| (k, l))) {
+                let mut block = Block::EMPTY;
+                block.coefficients[8 * k + l] = 100.0;
+                block.nonzero = 1 << (8 * k + l);
+                let mut columns = [[0.0; 8]; 8];
+                block.draw_smaller(&mut columns[..across], &Scale::new((across, down)));
+                let wave = |k: usize, x: usize, n: usize| match k {
+                    0 => 0.5_f64.sqrt(),
+                    _ => (std::f64::consts::PI * ((2 * x + 1) * k) as f64 / (2 * n) as f64).cos(),
+                };
+                for (x, y) in (0..across).flat_map(|x| (0..down).map(move |y| (x, y))) {
+                    let expected = 128.0 + 25.0 * wave(k, x, across) * wave(l, y, down);
+                    let found = f64::from(columns[x][y]);
+                    assert!(
+                        (found - expected).abs() < 0.001,
+                        "{across}×{down}, {k}, {l}: {found} {expected}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_beyond_the_picture_does_not_mix_in() {
+        // Five columns and three rows are shown; the rest is black.
+        let mut block = Block::EMPTY;
+        block.nonzero = !0;
+        for k in 0..8 {
+            for l in 0..8 {
+                let sum =
+                    |from: usize, to: usize, k: usize| (from..to).map(|x| BASIS[k][x]).sum::<f32>();
+                block.coefficients[8 * k + l] = 72.0 * sum(0, 5, k) * sum(0, 3, l)
+                    - 128.0 * (sum(0, 8, k) * sum(0, 8, l) - sum(0, 5, k) * sum(0, 3, l));
+            }
+        }
+        let mut columns = [[0.0; 8]; 8];
+        block.draw(&mut columns);
+        assert!(
+            (columns[4][2] - 200.0).abs() < 0.01 && columns[5][2] < 0.01 && columns[4][3] < 0.01
+        );
+        let mut smaller = [[0.0; 8]; 4];
+        block
+            .with_repeated_edges(5, 3)
+            .draw_smaller(&mut smaller, &Scale::new((4, 4)));
+        assert!(
+            smaller
+                .iter()
+                .flat_map(|column| &column[..4])
+                .all(|value| (value - 200.0).abs() < 0.01)
+        );
     }
 }

@@ -8,9 +8,12 @@
 
 use crate::rejection::{Complexity, Rejection};
 
+use super::frame::{Component, Frame, Layout};
 use super::huffman::{Bits, Fault, Table, Tables};
-use super::idct::Block;
-use super::{Component, Frame, GoOn, InForce, QuantTable};
+use super::idct::{Block, Scale};
+use super::markers::InForce;
+use super::narrow::Narrow;
+use super::{GoOn, QuantTable};
 
 /// A scan's parameters (§B.2.3).
 pub(super) struct ScanHeader {
@@ -44,15 +47,29 @@ pub(super) struct Picture {
     pub(super) planes: Vec<Plane>,
 }
 
-/// A component's samples, whole MCUs of them.
+/// A component: what of it has been drawn, and made narrower.
 pub(super) struct Plane {
     /// Blocks side by side.
     across: usize,
-    pub(super) samples: Vec<u8>,
-    /// Of a progressive picture, in zigzag order, until all scans are read.
+    /// How many samples of all blocks the picture shows, across and down, before they are scaled.
+    shown: (usize, usize),
+    /// The same, scaled.
+    scaled: (usize, usize),
+    scale: Scale,
+    /// As many rows of blocks as an MCU has, each in columns of eight samples.
+    strips: Vec<[f32; 8]>,
+    n_strips: usize,
+    pub(super) narrowed: Vec<Narrowed>,
+    /// Of a progressive picture, column by column, until all scans are read.
     coefficients: Vec<[i16; 64]>,
     /// The quantisation table, as it was when the component's first scan began.
     quant: Option<QuantTable>,
+}
+
+/// A plane as narrow as one of the sizes that are wanted.
+pub(super) struct Narrowed {
+    narrow: Narrow,
+    pub(super) samples: Vec<u8>,
 }
 
 impl ScanHeader {
@@ -68,18 +85,19 @@ impl ScanHeader {
         };
         let mut components: Vec<ScanComponent> = Vec::new();
         for spec in specs.chunks_exact(2) {
-            let Some(index) = frame
+            // Some writers give one name to several components; they are told apart by their order, as in libjpeg.
+            let index = frame
                 .components
                 .iter()
-                .position(|component| component.id == spec[0])
-            else {
+                .enumerate()
+                .position(|(index, component)| {
+                    component.id == spec[0] && components.iter().all(|other| other.index != index)
+                });
+            let Some(index) = index else {
                 return Err(Rejection::corrupt(
-                    "SOS names a component that the frame has not",
+                    "SOS names a component that the frame has not, or one too often",
                 ));
             };
-            if components.iter().any(|other| other.index == index) {
-                return Err(Rejection::corrupt("SOS names a component twice"));
-            }
             components.push(ScanComponent {
                 index,
                 dc: usize::from(spec[1] >> 4),
@@ -157,28 +175,26 @@ pub(super) fn read(
             )
             .map_err(|fault| explain(fault, &mut bits))?;
             mcu = stop;
+            if !frame.progressive && stop == (row + 1) * across {
+                for coder in &coders {
+                    for y in 0..coder.down {
+                        picture.planes[coder.component].narrow(row as usize * coder.down + y);
+                    }
+                }
+            }
         }
         if mcu == n_mcus {
             break;
         }
-        pass_restart(&mut bits, data, (mcu / interval - 1) % 8)?;
+        let (code, _) = pass_stray(&mut coders, &mut bits, data, &picture.planes)?
+            .ok_or(Rejection::Truncated("JPEG scan lacks restart intervals"))?;
+        pass_restart(&mut bits, code, (mcu / interval - 1) % 8)?;
         coders.iter_mut().for_each(Coder::restart);
     }
-
-    let mut end = find_marker(&mut bits, data)?;
-    // A last interval may be closed with a restart marker like the others.
-    if in_force.restart_interval != 0
-        && u32::from(end.0) == 0xd0 + (n_mcus.div_ceil(interval) - 1) % 8
-    {
-        bits.pass_marker();
-        end = find_marker(&mut bits, data)?;
-    }
-    match end.0 {
-        0xd0..=0xd7 => Err(Rejection::corrupt(
-            "JPEG scan has a restart marker too many",
-        )),
-        _ => Ok(end.1),
-    }
+    // What follows may be a restart marker, with or without an interval that has no place: the reader of markers passes
+    // both, as libjpeg does.
+    let end = pass_stray(&mut coders, &mut bits, data, &picture.planes)?;
+    Ok(end.map_or(data.len(), |(_, at)| at))
 }
 
 fn read_row(
@@ -244,7 +260,12 @@ impl Progress {
         Ok(())
     }
 
-    /// Whether the scans add up to a whole picture.
+    /// Whether every coefficient has been sent, to its last bit.
+    pub(super) fn is_whole(&self) -> bool {
+        self.low.as_flattened().iter().all(|low| *low == Some(0))
+    }
+
+    /// Whether the scans add up to a whole picture, of which only zeros were left out.
     ///
     /// Of colour, whole bands of coefficients may be left out (an optimiser may drop a band of zeros), but no
     /// band may be left half sent. Brightness must be complete: all scan scripts end with its last bits.
@@ -261,26 +282,38 @@ impl Progress {
 }
 
 impl Picture {
-    pub(super) fn new(frame: &Frame) -> Self {
+    /// An empty picture.
+    pub(super) fn new(frame: &Frame, layouts: &[Layout]) -> Self {
         let (across, down) = frame.mcus();
-        let plane = |component: &Component| {
+        let plane = |(component, layout): (&Component, &Layout)| {
             let across = (across * component.horizontal) as usize;
-            let n_blocks = across * (down * component.vertical) as usize;
-            let (samples, coefficients) = if frame.progressive {
-                (Vec::new(), vec![[0; 64]; n_blocks])
+            let n_strips = component.vertical as usize;
+            let scale = Scale::new(layout.block_size);
+            let n_kept = if frame.progressive {
+                across * down as usize * n_strips
             } else {
-                (vec![0; 64 * n_blocks], Vec::new())
+                0
             };
+            let narrowed = layout.windows.iter().map(|(window, (width, _))| {
+                let narrow = Narrow::new(window.across, layout.scaled.0, *width as usize);
+                let samples = vec![0; narrow.width() * layout.scaled.1];
+                Narrowed { narrow, samples }
+            });
             Plane {
                 across,
-                samples,
-                coefficients,
+                shown: layout.shown,
+                scaled: layout.scaled,
+                strips: vec![[0.0; 8]; across * scale.across * n_strips],
+                n_strips,
+                scale,
+                narrowed: narrowed.collect(),
+                coefficients: vec![[0; 64]; n_kept],
                 quant: None,
             }
         };
         Self {
             progressive: frame.progressive,
-            planes: frame.components.iter().map(plane).collect(),
+            planes: frame.components.iter().zip(layouts).map(plane).collect(),
         }
     }
 
@@ -310,20 +343,20 @@ impl Picture {
             let Some(quant) = plane.quant.filter(|_| self.progressive) else {
                 continue;
             };
-            plane.samples = vec![0; 64 * coefficients.len()];
             for (y, row) in coefficients.chunks(plane.across).enumerate() {
                 go_on("decode")?;
                 for (x, zigzagged) in row.iter().enumerate() {
                     let mut block = Block::EMPTY;
                     for (k, value) in zigzagged.iter().enumerate() {
                         if *value != 0 {
-                            let at = usize::from(ZIGZAG[k]);
+                            let at = usize::from(BY_COLUMN[k]);
                             block.coefficients[at] = f32::from(*value) * quant[at];
                             block.nonzero |= 1 << at;
                         }
                     }
                     plane.draw(&block, x, y);
                 }
+                plane.narrow(y);
             }
         }
         Ok(self.planes)
@@ -331,15 +364,51 @@ impl Picture {
 }
 
 impl Plane {
-    /// Samples from one row to the next.
-    pub(super) fn stride(&self) -> usize {
-        8 * self.across
+    /// Where the columns of a row of blocks begin among the strips, and how many there are.
+    #[inline]
+    fn strip(&self, y: usize) -> (usize, usize) {
+        let stride = self.across * self.scale.across;
+        // A division for each block would be felt.
+        let strip = if self.n_strips.is_power_of_two() {
+            y & (self.n_strips - 1)
+        } else {
+            y % self.n_strips
+        };
+        (strip * stride, stride)
     }
 
     #[inline]
     fn draw(&mut self, block: &Block, x: usize, y: usize) {
-        let stride = self.stride();
-        block.draw(&mut self.samples[8 * y * stride + 8 * x..], stride);
+        let n_columns = self.scale.across;
+        let start = self.strip(y).0 + n_columns * x;
+        let columns = &mut self.strips[start..][..n_columns];
+        if self.scale.is_full() {
+            block.draw(columns);
+            return;
+        }
+        let shown = |side: usize, at: usize| side.saturating_sub(8 * at).min(8);
+        let shown = (shown(self.shown.0, x), shown(self.shown.1, y));
+        match shown {
+            (8, 8) => block.draw_smaller(columns, &self.scale),
+            (0, _) | (_, 0) => {}
+            (across, down) => block
+                .with_repeated_edges(across, down)
+                .draw_smaller(columns, &self.scale),
+        }
+    }
+
+    /// Makes a row of blocks narrower, once all of them are drawn.
+    fn narrow(&mut self, y: usize) {
+        let (start, stride) = self.strip(y);
+        let strip = &self.strips[start..][..stride];
+        let first = self.scale.down * y;
+        let last = self.scaled.1.min(first + self.scale.down);
+        for Narrowed { narrow, samples } in &mut self.narrowed {
+            let width = narrow.width();
+            if let Some(rows) = samples.get_mut(first * width..last * width) {
+                narrow.run(strip, rows);
+            }
+        }
     }
 }
 
@@ -417,6 +486,25 @@ impl<'a> Coder<'a> {
     /// §E.2.4: what is carried from block to block begins anew.
     fn restart(&mut self) {
         (self.dc, self.ended) = (0, 0);
+    }
+
+    fn refines(&self) -> bool {
+        matches!(self.kind, Kind::DcRefine | Kind::AcRefine { .. })
+    }
+
+    /// Reads a block that has no place.
+    fn skip_block(&mut self, bits: &mut Bits<'_>, plane: &Plane) -> Result<(), Fault> {
+        match self.kind {
+            Kind::Sequential { dc, ac } => {
+                let quant = plane.quant.as_ref().ok_or(Fault::NoCode)?;
+                let mut block = Block::EMPTY;
+                self.dc = read_sequential(bits, dc, ac, quant, self.dc, &mut block)?;
+            }
+            Kind::DcFirst { dc } => drop(bits.coefficient(dc)?),
+            Kind::AcFirst { ac } => self.read_ac_first(ac, bits, &mut [0; 64])?,
+            Kind::DcRefine | Kind::AcRefine { .. } => return Err(Fault::NoCode),
+        }
+        Ok(())
     }
 
     /// Reads the block at this place of the plane.
@@ -556,7 +644,7 @@ fn read_sequential(
         let (symbol, value) = reader.coefficient(ac)?;
         if symbol & 15 != 0 {
             next += usize::from(symbol >> 4);
-            let Some(at) = ZIGZAG.get(next) else {
+            let Some(at) = BY_COLUMN.get(next) else {
                 return Err(Fault::NoCode);
             };
             let at = usize::from(at & 63);
@@ -611,8 +699,8 @@ fn explain(fault: Fault, bits: &mut Bits<'_>) -> Rejection {
 }
 
 /// Passes the restart marker that must come here (§E.1.4).
-fn pass_restart(bits: &mut Bits<'_>, data: &[u8], number: u32) -> Result<(), Rejection> {
-    match find_marker(bits, data)?.0 {
+fn pass_restart(bits: &mut Bits<'_>, code: u8, number: u32) -> Result<(), Rejection> {
+    match code {
         code if u32::from(code) == 0xd0 + number => {
             bits.pass_marker();
             Ok(())
@@ -622,25 +710,62 @@ fn pass_restart(bits: &mut Bits<'_>, data: &[u8], number: u32) -> Result<(), Rej
     }
 }
 
-/// The marker after an interval's or a scan's last block: its code and where it begins.
+/// Goes on from an interval's or a scan's last block to the next marker, if there is one: its code, and where it begins.
 ///
-/// Several cameras leave bytes before it, as libjpeg's "extraneous bytes before marker 0xd9" tells. The picture is
-/// whole, so a few of any kind are dropped, and padding of any length. Others are blocks without a place:
-/// the picture was larger, or damage made few blocks of many.
-fn find_marker(bits: &mut Bits<'_>, data: &[u8]) -> Result<(u8, usize), Rejection> {
-    let from = bits.position();
-    let Some((code, at)) = bits.marker() else {
-        return Err(Rejection::Truncated("JPEG has no end-of-image marker"));
-    };
-    match &data[from..at] {
-        [first, rest @ ..] if rest.len() >= MOST_STRAY && rest.iter().any(|byte| byte != first) => {
-            Err(Rejection::corrupt("JPEG scan goes on after its last block"))
+/// Cameras leave padding, leftovers of buffers and texts there, libjpeg's "extraneous bytes before marker". The picture
+/// is whole, so they are dropped. Blocks without a place are another matter: damage made few blocks of many, or
+/// the frame's height is wrong. Such bytes are many, or can be read as blocks up to their end, which others cannot but
+/// by chance.
+fn pass_stray(
+    coders: &mut [Coder<'_>],
+    bits: &mut Bits<'_>,
+    data: &[u8],
+    planes: &[Plane],
+) -> Result<Option<(u8, usize)>, Rejection> {
+    let (from, at_last_block) = (bits.position(), *bits);
+    let marker = bits.marker();
+    let until = marker.map_or(data.len(), |(_, at)| at);
+    let stray = data.get(from..until).unwrap_or_default();
+    if stray.len() >= FEW_STRAY
+        && stray.windows(2).any(|pair| pair[0] != pair[1])
+        && (stray.len() > MOST_STRAY && !is_text(stray)
+            || is_blocks(coders, at_last_block, stray, planes))
+    {
+        return Err(Rejection::corrupt("JPEG scan goes on after its last block"));
+    }
+    Ok(marker)
+}
+
+/// Whether the bits up to the next marker are whole MCUs of this scan.
+fn is_blocks(coders: &mut [Coder<'_>], mut bits: Bits<'_>, stray: &[u8], planes: &[Plane]) -> bool {
+    // Nearly any bits mean something to a scan that refines; but a text is no such data.
+    if coders.iter().any(Coder::refines) {
+        return !is_text(stray);
+    }
+    loop {
+        let before = bits;
+        for coder in &mut *coders {
+            for _ in 0..coder.across * coder.down {
+                match coder.skip_block(&mut bits, &planes[coder.component]) {
+                    Ok(()) => {}
+                    Err(Fault::Exhausted) => return before.is_padding(),
+                    Err(Fault::NoCode) => return false,
+                }
+            }
         }
-        _ => Ok((code, at)),
     }
 }
 
-const MOST_STRAY: usize = 64;
+fn is_text(bytes: &[u8]) -> bool {
+    let is_printed = |byte: &u8| matches!(byte, 0 | b'\t' | b'\n' | b'\r' | b' '..=b'~');
+    bytes.iter().all(is_printed)
+}
+
+/// So few bytes are dropped without a look: as blocks they would be a corner of the picture.
+const FEW_STRAY: usize = 64;
+
+/// So many are dropped, if they are neither blocks nor text: a hole in a file usually leaves more.
+const MOST_STRAY: usize = 512;
 
 /// jpegtran's and mozjpeg's scripts have 10 to 20 scans. A few KB can announce thousands.
 const MOST_SCANS: usize = 100;
@@ -658,3 +783,14 @@ pub(super) const ZIGZAG: [u8; 64] = [
     13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59,
     52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
+
+/// The same, with blocks kept column by column.
+pub(super) const BY_COLUMN: [u8; 64] = {
+    let mut by_column = [0; 64];
+    let mut k = 0;
+    while k < 64 {
+        by_column[k] = ZIGZAG[k] % 8 * 8 + ZIGZAG[k] / 8;
+        k += 1;
+    }
+    by_column
+};

@@ -178,17 +178,22 @@ fn grey_has_profiles_of_its_own() {
     assert_near(seen(&file, OutputFormat::WebP), [128; 3], "linear grey");
 }
 
-/// A JPEG of one colour in ink, 255 is all of it; with Adobe's segment, where it is stored the other way round, or
-/// without. Each block is its DC coefficient and nothing else.
+/// A JPEG of one colour in ink, 255 is all of it, stored inverted; with Adobe's segment or without.
 fn flat_cmyk(ink: [u8; 4], adobe: bool, profile: &[u8]) -> Vec<u8> {
+    flat_four(ink.map(|ink| 255 - ink), adobe.then_some(0), profile)
+}
+
+/// A JPEG of four components, each of one value, with Adobe's segment for a transform or without. Each block is its DC
+/// coefficient and nothing else.
+fn flat_four(samples: [u8; 4], adobe: Option<u8>, profile: &[u8]) -> Vec<u8> {
     let mut file = vec![0xff, 0xd8];
     let mut segment = |marker: u8, data: &[u8]| {
         file.extend([0xff, marker]);
         file.extend((data.len() as u16 + 2).to_be_bytes());
         file.extend(data);
     };
-    if adobe {
-        segment(0xee, b"Adobe\0\x64\0\0\0\0\0");
+    if let Some(transform) = adobe {
+        segment(0xee, &[&b"Adobe\0\x64\0\0\0\0"[..], &[transform]].concat());
     }
     if !profile.is_empty() {
         segment(0xe2, &[b"ICC_PROFILE\0\x01\x01", profile].concat());
@@ -211,8 +216,8 @@ fn flat_cmyk(ink: [u8; 4], adobe: bool, profile: &[u8]) -> Vec<u8> {
 
     let mut bits = Vec::new();
     for block in 0..SIZE / 8 * (SIZE / 8) {
-        for ink in ink {
-            let sample = i32::from(if adobe { 255 - ink } else { ink });
+        for sample in samples {
+            let sample = i32::from(sample);
             // After the first block nothing changes.
             let difference = if block == 0 { sample - 128 } else { 0 };
             let size = 32 - difference.unsigned_abs().leading_zeros();
@@ -315,6 +320,22 @@ fn ink_without_a_profile_is_multiplied_out() {
             let file = flat_cmyk(ink, adobe, &[]);
             assert_near(seen(&file, OutputFormat::WebP), expected, &what);
         }
+    }
+}
+
+#[test]
+fn an_unknown_transform_of_four_components_is_ycck() {
+    // Two values of grey are two of all three inks; black is stored inverted, too.
+    for (transform, expected) in [
+        (None, [200, 128, 128]),
+        (Some(0), [200, 128, 128]),
+        (Some(1), [55; 3]),
+        (Some(2), [55; 3]),
+        (Some(255), [55; 3]),
+    ] {
+        let file = flat_four([200, 128, 128, 255], transform, &[]);
+        let what = format!("transform {transform:?}");
+        assert_near(seen(&file, OutputFormat::WebP), expected, &what);
     }
 }
 

@@ -32,8 +32,12 @@ fn cut_anywhere() {
     assert_eq!(accepted_anyway, []);
 }
 
-/// Where the last byte is that browsers need: of a PNG the Adler-32 behind its rows, of the others the end.
+/// Where the last byte is that browsers need: of a PNG the Adler-32 behind its rows, of a JPEG what is before its EOI, of the
+/// others the end.
 fn end_of_pixels(file: &[u8]) -> usize {
+    if file.starts_with(b"\xff\xd8") {
+        return file.len() - 2;
+    }
     if !file.starts_with(b"\x89PNG") {
         return file.len();
     }

@@ -6,6 +6,7 @@ use thumbnailer::inspect::{Declared, inspect};
 use thumbnailer::rejection::{Complexity, Rejection, Unsupported};
 use thumbnailer::settings::{ImageType, Settings};
 
+use super::jpegs::{Component, Segment, join, segments, write};
 use super::samples::*;
 
 /// Far longer than it takes on any machine to look at a file, and far shorter than to do what these files ask for.
@@ -301,6 +302,39 @@ fn a_progressive_jpeg_of_too_many_scans() {
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
     // The same with few scans is only incomplete.
     assert_eq!(verdict(&scan_bomb(100, 100, 14)), "truncated");
+}
+
+#[test]
+fn the_estimate_of_memory_follows_what_is_made() {
+    let flat = |_, _| 90.0;
+    let colour = [1, 2, 3].map(|id| Component {
+        id,
+        sampling: if id == 1 { (2, 2) } else { (1, 1) },
+        sample: &flat,
+    });
+    let mut whole = segments(&write((16, 16), &colour));
+    let memory = |whole: &[Segment], widths: &[u32]| {
+        let settings = Settings {
+            widths: widths.to_vec(),
+            ..Settings::default()
+        };
+        let file = join(whole);
+        let found = inspect(&file, &Declared::default(), &settings).unwrap();
+        found.memory() / 1_000_000
+    };
+    // 4032 × 3024. Only the header says so: nothing is decoded here.
+    whole[1].data[1..5].copy_from_slice(&[0x0b, 0xd0, 0x0f, 0xc0]);
+    let [large, small] = [&[1600, 800, 320][..], &[320]].map(|widths| memory(&whole, widths));
+    assert!((20..60).contains(&large), "{large} MB");
+    assert!((1..4).contains(&small), "{small} MB");
+    // All coefficients of a progressive picture, in 16 bits each, wait for its last scan.
+    whole[1].marker = 0xc2;
+    let scan = whole.len() - 1;
+    let band = |component, first, last| Segment::new(0xda, [1, component, 0, first, last, 0]);
+    whole[scan].data[7..].copy_from_slice(&[0, 0, 0]);
+    whole.extend([1, 2, 3].map(|component| band(component, 1, 63)));
+    let progressive = memory(&whole, &[320]);
+    assert!((36..50).contains(&progressive), "{progressive} MB");
 }
 
 #[test]

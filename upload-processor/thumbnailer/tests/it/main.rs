@@ -12,13 +12,16 @@
 
 mod animated;
 mod colour;
+mod container;
 mod damage;
 mod formats;
 mod golden;
 mod hostile;
+mod jpegs;
 mod lenient;
 #[cfg(target_os = "linux")]
 mod memory;
 mod orientation;
 mod renditions;
 mod samples;
+mod siting;

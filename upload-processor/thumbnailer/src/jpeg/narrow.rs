@@ -1,0 +1,182 @@
+//! Makes rows narrower while they are decoded, eight at a time.
+//!
+//! The first half of resizing with Lanczos' filter (three lobes), of which `render` does the second one. Here it finds
+//! the samples in the processor's cache, as floats and in columns of eight, of which the compiler makes vectors; and the
+//! planes of full width are never in memory.
+
+use crate::window::{Span, lanczos};
+
+use super::idct::{add, sample};
+
+/// Eight rows of a plane: each column's samples.
+pub(super) type Columns = [[f32; 8]];
+
+/// The filter from a row of one width to one of another.
+pub(super) struct Narrow {
+    /// By sample: where the samples that it is made of begin.
+    starts: Vec<usize>,
+    /// So many for each sample.
+    weights: Vec<f32>,
+    n_taps: usize,
+    lanes: Vec<[u8; 8]>,
+}
+
+impl Narrow {
+    /// For rows of `shown` samples, of which the span becomes `width` samples.
+    pub(super) fn new(span: Span, shown: usize, width: usize) -> Self {
+        let mut starts = Vec::with_capacity(width);
+        let mut rows: Vec<Vec<f64>> = Vec::with_capacity(width);
+        // Sides of planes.
+        #[allow(clippy::cast_precision_loss)]
+        let scale = span.length / width as f64;
+        let stretch = scale.max(1.0);
+        for x in 0..width {
+            #[allow(clippy::cast_precision_loss)]
+            let centre = span.from + (x as f64 + 0.5) * scale;
+            let (start, weights) = weights(centre, stretch, shown);
+            starts.push(start);
+            rows.push(weights);
+        }
+        let n_taps = rows.iter().map(Vec::len).max().unwrap_or(1);
+        let mut weights = Vec::with_capacity(width * n_taps);
+        for (start, row) in starts.iter_mut().zip(rows) {
+            // All read as many samples: what is missing before the end of the row are zeros before the others.
+            let before = (*start + n_taps).saturating_sub(shown);
+            *start -= before;
+            weights.extend(std::iter::repeat_n(0.0, before));
+            // To the precision of a float.
+            #[allow(clippy::cast_possible_truncation)]
+            weights.extend(row.iter().map(|weight| *weight as f32));
+            weights.resize(starts_of(weights.len(), n_taps), 0.0);
+        }
+        Self {
+            starts,
+            weights,
+            n_taps,
+            lanes: vec![[0; 8]; width],
+        }
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// Fills rows, up to eight of them.
+    pub(super) fn run(&mut self, columns: &Columns, rows: &mut [u8]) {
+        let filters = self
+            .starts
+            .iter()
+            .zip(self.weights.chunks_exact(self.n_taps));
+        for (lane, (start, weights)) in self.lanes.iter_mut().zip(filters) {
+            let mut sum = [0.0; 8];
+            for (weight, column) in weights.iter().zip(&columns[*start..]) {
+                add(&mut sum, *weight, column);
+            }
+            *lane = sum.map(sample);
+        }
+        for (y, row) in rows.chunks_exact_mut(self.starts.len()).enumerate() {
+            for (value, lane) in row.iter_mut().zip(&self.lanes) {
+                *value = lane[y & 7];
+            }
+        }
+    }
+}
+
+/// The next multiple of `n_taps`.
+fn starts_of(length: usize, n_taps: usize) -> usize {
+    length.next_multiple_of(n_taps)
+}
+
+/// The weights of a sample around `centre`, and where the first of them is. What is beyond the row's ends repeats the
+/// outermost samples.
+fn weights(centre: f64, stretch: f64, shown: usize) -> (usize, Vec<f64>) {
+    let reach = 3.0 * stretch;
+    // Within a few samples of a plane.
+    #[allow(clippy::cast_possible_truncation)]
+    let (first, last) = (
+        (centre - reach).floor() as i64,
+        (centre + reach).ceil() as i64,
+    );
+    let inside = |at: i64| {
+        usize::try_from(at)
+            .unwrap_or(0)
+            .min(shown.saturating_sub(1))
+    };
+    let start = inside(first);
+    let mut weights = vec![0.0; inside(last) - start + 1];
+    for at in first..=last {
+        #[allow(clippy::cast_precision_loss)]
+        let distance = (at as f64 + 0.5 - centre) / stretch;
+        weights[inside(at) - start] += lanczos(distance);
+    }
+    let sum: f64 = weights.iter().sum();
+    // Zeros at the ends, of which a plane that keeps its width has many, need not be read.
+    let is_some = |weight: &f64| (weight / sum).abs() > 1e-6;
+    let zeros = weights.iter().take_while(|weight| !is_some(weight)).count();
+    let end = weights.iter().rposition(is_some).map_or(zeros, |at| at + 1);
+    let kept = weights[zeros..end]
+        .iter()
+        .map(|weight| weight / sum)
+        .collect();
+    (start + zeros, kept)
+}
+
+#[cfg(test)]
+// Small numbers, and formulas with indexes.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss
+)]
+mod tests {
+    use super::*;
+
+    fn narrowed(samples: &[f32], span: Span, width: usize) -> Vec<u8> {
+        let columns: Vec<_> = samples.iter().map(|value| [*value; 8]).collect();
+        let mut rows = vec![0; 3 * width];
+        Narrow::new(span, samples.len(), width).run(&columns, &mut rows);
+        let (first, others) = rows.split_at(width);
+        assert!(others.chunks(width).all(|row| row == first));
+        first.to_vec()
+    }
+
+    #[test]
+    fn what_keeps_its_width_keeps_its_samples() {
+        let samples = [0.0, 255.0, 7.0, 90.0, 91.0, 255.0, 0.0];
+        assert_eq!(
+            narrowed(&samples, Span::of(7.0), 7),
+            samples.map(|value| value as u8)
+        );
+        assert_eq!(narrowed(&[9.0], Span::of(1.0), 1), [9]);
+        // A window beyond both ends repeats them.
+        let window = Span {
+            from: -2.0,
+            length: 10.0,
+        };
+        assert_eq!(
+            narrowed(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], window, 10),
+            [1, 1, 1, 2, 3, 4, 5, 6, 6, 6]
+        );
+    }
+
+    #[test]
+    fn flat_rows_stay_flat_and_ramps_stay_straight() {
+        for (shown, width) in [(4032, 1600), (3024, 1601), (100, 1), (5, 3), (1, 7), (8, 9)] {
+            let flat = narrowed(&vec![200.0; shown], Span::of(shown as f64), width);
+            assert_eq!(flat, vec![200; width], "{shown} to {width}");
+        }
+        let ramp: Vec<f32> = (0..1000).map(|at| (at as f32 + 0.5) / 4.0).collect();
+        let found = narrowed(&ramp, Span::of(1000.0), 250);
+        // Away from the ends, where the outermost samples are repeated.
+        for (at, value) in found.iter().enumerate().skip(4).take(242) {
+            assert!(
+                f64::from(*value) - (at as f64 + 0.5) <= 0.51,
+                "{at}: {value}"
+            );
+            assert!(
+                f64::from(*value) - (at as f64 + 0.5) >= -0.51,
+                "{at}: {value}"
+            );
+        }
+    }
+}
