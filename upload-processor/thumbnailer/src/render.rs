@@ -5,8 +5,8 @@
 //! step would soften what the step before has softened already. Those without such a picture come from the
 //! source. Resizing is Lanczos3 over gamma-encoded values, as sharp and imgproxy do it, with premultiplied alpha.
 //!
-//! A JPEG's planes stay planes: brightness and colour are resized as they are and encoded as they are, for WebP and
-//! JPEG have the same planes. Nothing is converted to RGB and back, and half of the samples are not touched at
+//! A JPEG's planes stay planes: brightness and colour are resized as they are (across by the decoder, down here) and
+//! encoded as they are, for WebP and JPEG have the same planes. Nothing is converted to RGB and back, and half of the samples are not touched at
 //! all. Where a colour profile says that RGB is needed, it is made of the small planes.
 //!
 //! Output carries no metadata: no place, no camera, no profile.

@@ -267,7 +267,7 @@ pub(crate) fn check_pixels(width: u32, height: u32, settings: &Settings) -> Resu
 }
 
 /// The memory budget, from a format's estimate for decoding, what is left of that to make renditions from, and the
-/// common estimate for those.
+/// common estimate for those; JPEG has its own.
 ///
 /// An upper bound, which `tests/it/memory.rs` measures for every kind of file.
 pub(crate) fn check_memory(

@@ -265,7 +265,7 @@ impl<'a> Reader<'a> {
                     *slot = Some(*piece);
                     n_missing -= 1;
                 }
-                // Two pieces claim one place: nobody knows which of them is right.
+                // Two pieces claim one place, and nothing tells which is right.
                 Some(Some(other)) if other != piece => return None,
                 _ => {}
             }

@@ -2,9 +2,9 @@
 //!
 //! A decoder of our own, for three things that none of the safe ones does: it refuses whatever is not whole (`image`
 //! shows a truncated scan half grey, and even zune-jpeg's strict mode fills in what is missing once an EOI follows);
-//! it gives the planes as they are, brightness at its size and colour at its own, so that `render` makes
-//! small ones of them before anything is converted; and it takes every layout. `markers` walks the segments, `frame`
-//! knows the picture's layout, `huffman` reads codes, `scan` blocks, and `idct` draws them. What follows the EOI is not
+//! it gives the planes as they are, brightness at its size and colour at its own, as narrow as `render` needs them,
+//! before anything is converted; and it takes every layout. `markers` walks the segments, `frame` knows the picture's
+//! layout, `huffman` reads codes, `scan` blocks, `idct` draws them, and `narrow` resizes their rows. What follows the EOI is not
 //! looked at: MPO, Ultra HDR and motion photos keep more pictures or a film there.
 //!
 //! Nothing here indexes without a check, or allocates what the frame header's claim alone could size before

@@ -47,7 +47,7 @@ impl Narrow {
             // To the precision of a float.
             #[allow(clippy::cast_possible_truncation)]
             weights.extend(row.iter().map(|weight| *weight as f32));
-            weights.resize(starts_of(weights.len(), n_taps), 0.0);
+            weights.resize(weights.len().next_multiple_of(n_taps), 0.0);
         }
         Self {
             starts,
@@ -80,11 +80,6 @@ impl Narrow {
             }
         }
     }
-}
-
-/// The next multiple of `n_taps`.
-fn starts_of(length: usize, n_taps: usize) -> usize {
-    length.next_multiple_of(n_taps)
 }
 
 /// The weights of a sample around `centre`, and where the first of them is. What is beyond the row's ends repeats the

@@ -94,6 +94,30 @@ fn the_same_bytes_give_the_same_files() {
 }
 
 #[test]
+fn progressive_files_come_out_like_baseline_ones_at_every_size() {
+    // Blocks are drawn with eight samples a side down to one.
+    for (baseline, progressive) in [
+        ("baseline-420.jpg", "progressive-420.jpg"),
+        ("baseline-444.jpg", "progressive-444-restart.jpg"),
+        ("baseline-grey.jpg", "progressive-grey.jpg"),
+    ] {
+        for width in [61, 40, 33, 30, 25, 20, 15, 10, 6, 1] {
+            let made = [baseline, progressive].map(|name| {
+                let settings = Settings {
+                    widths: vec![width],
+                    ..Settings::default()
+                };
+                thumbnail(&fixture(name), &Declared::default(), &settings, None).unwrap()
+            });
+            assert_eq!(
+                made[0].renditions, made[1].renditions,
+                "{progressive}, {width}"
+            );
+        }
+    }
+}
+
+#[test]
 fn quality_is_obeyed() {
     let file = jpeg(&photo(640, 480));
     let bytes = |quality| {
