@@ -74,7 +74,7 @@ export const strings = {
   },
 
   refusal: {
-    heic: 'HEIC photos can’t be shown by most browsers. On your iPhone, choose Settings › Camera › Formats › Most Compatible, or export this photo as JPEG.',
+    heic: 'HEIC photos can’t be shown by most browsers. Please export this photo as JPEG. For new photos, choose Settings › Camera › Formats › Most Compatible on an iPhone, or turn off high efficiency pictures in the camera settings of a Samsung phone.',
     type: (types: readonly string[]) => `This isn’t a photo we can take. Please choose a ${anyOf(types)} image.`,
     empty: 'This file is empty.',
     size: (bytes: number, maxBytes: number) => `This photo is ${size(bytes)}. The limit is ${size(maxBytes)}.`,

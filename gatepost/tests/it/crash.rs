@@ -137,7 +137,7 @@ async fn a_hundred_uploads_survive_twenty_kills() {
             })
             .collect();
         // After one to four more are finished, and a moment. With none at all, the same messages would be hit again and
-        // again, and what was tried five times is a dead letter.
+        // again, and what was tried nine times is a dead letter.
         seed = (seed * 1_103_515_245 + 12_345) & 0x7fff_ffff;
         let n_finished = manifests(folder.path()).len() + 1 + (seed >> 8) as usize % 4;
         until("too few uploads are finished", || {
