@@ -201,10 +201,10 @@ variable "malware_protection" {
 }
 
 variable "sweep" {
-  description = "Look for uploads that nobody worked on, and send them to the queue: how often (rate(…) or cron(…), in UTC), and how far back, such as 2h. {} is every hour, two hours back; null never sweeps."
+  description = "Look for uploads that nobody worked on, and send them to the queue: how often (rate(…) or cron(…), in UTC), and how far back, such as 3h. {} is every hour, three hours back; null never sweeps."
   type = object({
     schedule = optional(string, "rate(1 hour)")
-    since    = optional(string, "2h")
+    since    = optional(string, "3h")
   })
   default = null
 
@@ -215,16 +215,16 @@ variable "sweep" {
   # The processor would refuse it at each sweep. coalesce refuses an empty one.
   validation {
     condition     = var.sweep == null || can(regex("^([1-9][0-9]*h)?([1-9][0-9]*m)?([1-9][0-9]*s)?$", coalesce(var.sweep.since, "")))
-    error_message = "sweep.since is a duration in hours, minutes and seconds, such as 2h or 1h30m."
+    error_message = "sweep.since is a duration in hours, minutes and seconds, such as 3h or 2h30m."
   }
-  # Seconds of both. What cannot be read is refused above; how far apart the times of a cron(…) are is not known here.
+  # Seconds of both, and the hour for which uploads are left to the queue. What cannot be read is refused above; how far apart the times of a cron(…) are is not known here.
   validation {
     condition = var.sweep == null || try(
       sum([for part in regexall("([0-9]+)([hms])", var.sweep.since) : part[0] * { h = 3600, m = 60, s = 1 }[part[1]]])
-      > one([for part in regexall("rate\\(([0-9]+) (minute|hour|day)", var.sweep.schedule) : part[0] * { minute = 60, hour = 3600, day = 86400 }[part[1]]]),
+      > 3600 + one([for part in regexall("rate\\(([0-9]+) (minute|hour|day)", var.sweep.schedule) : part[0] * { minute = 60, hour = 3600, day = 86400 }[part[1]]]),
       true,
     )
-    error_message = "sweep.since is longer than the time between two sweeps: uploads in between would never be looked for."
+    error_message = "sweep.since must be longer than one hour and the time between two sweeps together: uploads in between would never be looked for."
   }
 }
 

@@ -130,6 +130,8 @@ impl Queue {
         let Some(entry) = messages.get_mut(message_id) else {
             return Ok(());
         };
+        // First of all: a message that a full disk keeps from being written or moved must not stay in flight.
+        entry.state = Visibility::From(Instant::now() + delay);
         if !counts {
             entry.message.receive_count = entry.message.receive_count.saturating_sub(1);
             write_whole(
@@ -148,8 +150,6 @@ impl Queue {
                 self.dead_letters.join(file_name(message_id)),
             )?;
             messages.remove(message_id);
-        } else {
-            entry.state = Visibility::From(Instant::now() + delay);
         }
         drop(messages);
         self.changed.notify_one();

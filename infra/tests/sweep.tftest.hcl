@@ -47,7 +47,7 @@ run "a_sweep_invokes_the_processor_and_nothing_else" {
       group      = aws_scheduler_schedule_group.sweep[0].name
       function   = "arn:aws:lambda:eu-central-1:123456789012:function:processor"
       role       = "arn:aws:iam::123456789012:role/sweep"
-      payload    = "{\"sweep\":{\"since\":\"2h\"}}"
+      payload    = "{\"sweep\":{\"since\":\"3h\"}}"
     }]
     error_message = "The schedule asks something else, of another function, or in another role."
   }
@@ -114,7 +114,7 @@ run "a_sweep_looks_back_further_than_to_the_one_before" {
   command = plan
 
   variables {
-    sweep = { schedule = "rate(90 minutes)", since = "1h30m1s" }
+    sweep = { schedule = "rate(90 minutes)", since = "2h30m1s" }
   }
 
   assert {
@@ -127,7 +127,7 @@ run "uploads_between_two_sweeps_are_not_left_out" {
   command = plan
 
   variables {
-    sweep = { schedule = "rate(90 minutes)", since = "1h30m" }
+    sweep = { schedule = "rate(90 minutes)", since = "2h30m" }
   }
 
   expect_failures = [var.sweep]

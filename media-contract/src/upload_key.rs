@@ -51,6 +51,14 @@ impl UploadKey {
         format!("{UPLOAD_PREFIX}{}/{}", self.owner, self.id)
     }
 
+    /// Whether an object key is that of a rendition of this upload: roles may delete nothing else here.
+    pub fn is_rendition(&self, key: &str) -> bool {
+        key.strip_prefix(&self.media_prefix()).is_some_and(|name| {
+            let stem = name.strip_suffix(".webp").or(name.strip_suffix(".jpg"));
+            stem.is_some_and(|stem| !stem.is_empty() && !stem.contains('/'))
+        })
+    }
+
     /// The prefix of the manifest and the renditions, in the media bucket.
     pub fn media_prefix(&self) -> String {
         format!("{MEDIA_PREFIX}{}/{}/", self.owner, self.id)
@@ -105,6 +113,23 @@ mod tests {
             format!("uploads/{OWNER}/{ID}/manifest.json"),
         ] {
             assert_eq!(UploadKey::parse_media_key(&key), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn only_renditions_are_renditions() {
+        let upload = UploadKey::parse(&format!("uploads/{OWNER}/{ID}")).unwrap();
+        for (name, is_rendition) in [
+            ("0123456789abcdef-640.webp", true),
+            ("0123456789abcdef-640.jpg", true),
+            ("640.webp", true),
+            ("manifest.json", false),
+            (".webp", false),
+            ("notes/640.webp", false),
+            ("readme.txt", false),
+        ] {
+            let key = format!("{}{name}", upload.media_prefix());
+            assert_eq!(upload.is_rendition(&key), is_rendition, "{name}");
         }
     }
 

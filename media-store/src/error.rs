@@ -22,8 +22,13 @@ impl StoreError {
         E: std::error::Error + ProvideErrorMetadata + 'static,
     {
         let is_outage = match &error {
-            SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) => true,
-            _ => status(&error).is_some_and(|status| status >= 500 || status == 429),
+            SdkError::TimeoutError(_) => true,
+            // Missing credentials are a dispatch failure, too, and do not come back by waiting.
+            SdkError::DispatchFailure(failure) => failure.is_io() || failure.is_timeout(),
+            // An answer that broke off.
+            SdkError::ResponseError(response) => response.raw().status().is_success(),
+            // Not 501: what is not implemented will not be.
+            _ => matches!(status(&error), Some(429 | 500 | 502..=504)),
         };
         Self {
             action: action.into(),
@@ -48,6 +53,14 @@ impl StoreError {
             ..Self::other(action, reason)
         }
     }
+}
+
+/// Whether S3 says that an object, or a version of it, does not exist. A missing bucket is a 404, too, and does not count.
+pub fn is_missing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    let code = error
+        .as_service_error()
+        .and_then(ProvideErrorMetadata::code);
+    matches!(code, Some("NoSuchKey" | "NoSuchVersion"))
 }
 
 /// The HTTP status of an SDK error, if there was a response.

@@ -10,14 +10,13 @@ mod error;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::list_objects_v2::builders::ListObjectsV2FluentBuilder;
 use aws_sdk_s3::types::{Delete, Object, ObjectIdentifier};
 use jiff::Timestamp;
 use media_contract::{Manifest, REVALIDATED, Status, UploadKey};
 use serde::{Deserialize, Serialize};
 
-pub use error::{StoreError, status};
+pub use error::{StoreError, is_missing, status};
 
 /// A manifest has a few kilobytes. A larger object at its key was not written by this software.
 const MAX_MANIFEST_BYTES: i64 = 256 * 1024;
@@ -98,7 +97,7 @@ impl MediaStore {
         let object = match request.send().await {
             Ok(object) => object,
             // A missing bucket is a 404, too, and must not pass for a missing manifest.
-            Err(error) if is_no_such_key(&error) => return Ok(None),
+            Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(StoreError::new(action, error)),
         };
         if object.content_length().unwrap_or(0) > MAX_MANIFEST_BYTES {
@@ -142,7 +141,7 @@ impl MediaStore {
             match status(&error) {
                 Some(412) => return Ok(Write::Conflict),
                 // The object that was to be replaced is gone. A missing bucket is a 404, too.
-                Some(404) if expected.is_some() && is_no_such_key(&error) => {
+                Some(404) if expected.is_some() && is_missing(&error) => {
                     return Ok(Write::Conflict);
                 }
                 Some(409) if n_conflicts < MAX_CONFLICTS => {
@@ -181,8 +180,8 @@ impl MediaStore {
         Err(StoreError::other(action, &"the manifest keeps changing"))
     }
 
-    /// Removes everything beside the manifest that the manifest does not name: leftovers of another attempt, or, beside
-    /// a tombstone, all renditions.
+    /// Removes the renditions that the manifest does not name: leftovers of another attempt, or, beside a tombstone, all
+    /// of them.
     pub async fn remove_unnamed(
         &self,
         upload: &UploadKey,
@@ -192,8 +191,14 @@ impl MediaStore {
         let mut unnamed = Vec::new();
         while let Some(object) = listing.next().await? {
             let key = object.key.unwrap_or_default();
-            if !manifest.names(upload, &key) {
+            if manifest.names(upload, &key) {
+                continue;
+            }
+            if upload.is_rendition(&key) {
                 unnamed.push((key, None));
+            } else {
+                // No role may delete it, and it must not keep the rest from being deleted.
+                tracing::warn!(key, "an object that is not a rendition is left where it is");
             }
         }
         self.delete(&self.buckets.media, unnamed).await
@@ -323,11 +328,4 @@ impl Listing {
             self.page = page.contents.unwrap_or_default().into_iter();
         }
     }
-}
-
-fn is_no_such_key<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
-    error
-        .as_service_error()
-        .and_then(ProvideErrorMetadata::code)
-        == Some("NoSuchKey")
 }

@@ -48,7 +48,7 @@ pub struct Api {
     pub cloudfront: Option<Arc<CloudFront>>,
     /// Is told of what was deleted; without it that may be answered from a cache for as long as it is fresh there.
     pub edge_cache: Option<Arc<dyn EdgeCache>>,
-    /// Reads the media bucket, looks whether an upload has arrived, and deletes both.
+    /// Reads the media bucket, looks whether an upload has arrived, writes tombstones and removes what is beside them.
     pub store: MediaStore,
     /// The configuration.
     pub settings: Arc<Settings>,

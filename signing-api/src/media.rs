@@ -103,11 +103,13 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, Problem> {
     let upload = upload_of(&owner, id)?;
     api.store.write_tombstone(&upload, (api.clock)()).await?;
-    api.store.remove_media(&upload).await?;
+    let removed = api.store.remove_media(&upload).await;
+    // Also where the removal is left to somebody else.
     if let Some(cache) = &api.edge_cache {
         let forgotten = cache.forget(format!("/{}", upload.media_prefix())).await;
         forgotten.map_err(Problem::EdgeCache)?;
     }
+    removed?;
     api.store.remove_original(&upload).await?;
     tracing::info!(upload.owner, id = %upload.id, "an upload was deleted");
     Ok(StatusCode::NO_CONTENT)

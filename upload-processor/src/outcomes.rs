@@ -57,6 +57,11 @@ struct Message<'a> {
     timings: Option<Timings>,
 }
 
+/// SQS requires this end of a FIFO queue's name.
+fn is_fifo(queue_url: &str) -> bool {
+    queue_url.strip_suffix(".fifo").is_some()
+}
+
 impl Outcomes {
     pub(crate) async fn send(
         &self,
@@ -81,8 +86,7 @@ impl Outcomes {
             .send_message()
             .queue_url(&self.queue_url)
             .message_body(body);
-        // SQS requires this end of the name.
-        if self.queue_url.strip_suffix(".fifo").is_some() {
+        if is_fifo(&self.queue_url) {
             // One group per upload: its outcomes stay in order, and uploads do not wait for each other.
             request = request
                 .message_group_id(upload.id.to_string())

@@ -163,16 +163,26 @@ impl Processor {
                 created_at: media_contract::manifest::whole_seconds((self.clock)()),
             },
         );
-        if self.store.write_manifest(upload, &manifest, None).await? == Write::Done {
-            tracing::error!(
-                upload.owner,
-                id = %upload.id,
-                reason = retry.reason,
-                "the upload failed for the last time"
-            );
-            if let Some(outcomes) = &self.outcomes {
-                outcomes.send(upload, &manifest, None).await?;
-            }
+        tracing::error!(
+            upload.owner,
+            id = %upload.id,
+            reason = retry.reason,
+            "the upload failed for the last time"
+        );
+        let write = self.store.write_manifest(upload, &manifest, None).await?;
+        let found = match write {
+            Write::Done => Some(manifest),
+            Write::Conflict => self
+                .store
+                .manifest(upload)
+                .await?
+                .map(|found| found.manifest),
+        };
+        // Also where it failed before, or where the answer to this very write was lost: outcomes are told at least once.
+        if let (Some(outcomes), Some(manifest)) = (&self.outcomes, found)
+            && matches!(manifest.status, Status::Failed { .. })
+        {
+            outcomes.send(upload, &manifest, None).await?;
         }
         Ok(())
     }

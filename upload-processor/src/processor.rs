@@ -177,10 +177,10 @@ impl Processor {
             Ok(Invocation::Direct(bodies)) => bodies,
             Err(reason) => return Err(reason.into()),
         };
-        // Nobody counts how often such an event comes. It counts as the last time: a later one takes up what failed.
+        // Nobody counts how often such an event comes, so no attempt is known to be the last.
         let attempt = Attempt {
             receive_count: None,
-            is_last: self.max_receives.is_some(),
+            is_last: false,
         };
         let mut results = Vec::new();
         for body in bodies {

@@ -9,7 +9,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Tag, Tagging};
 use data_encoding::HEXLOWER;
 use media_contract::IMMUTABLE;
-use media_store::{StoreError, status};
+use media_store::{StoreError, is_missing, status};
 
 use crate::event::CreatedObject;
 use crate::retry::{Cause, Retry};
@@ -35,7 +35,7 @@ pub(crate) async fn open(s3: &Client, object: &CreatedObject) -> Result<Option<U
     }
     match request.send().await {
         Ok(output) => Ok(Some(Upload::new(output))),
-        Err(error) if matches!(status(&error), Some(404 | 412)) => Ok(None),
+        Err(error) if is_missing(&error) || status(&error) == Some(412) => Ok(None),
         Err(error) => Err(StoreError::new("reading the upload", error).into()),
     }
 }
@@ -153,7 +153,7 @@ async fn tags_of(s3: &Client, object: &CreatedObject) -> Result<Option<Vec<Tag>>
         .set_version_id(object.version_id.clone());
     match request.send().await {
         Ok(output) => Ok(Some(output.tag_set)),
-        Err(error) if status(&error) == Some(404) => Ok(None),
+        Err(error) if is_missing(&error) => Ok(None),
         Err(error) => Err(StoreError::new("reading the upload's tags", error).into()),
     }
 }

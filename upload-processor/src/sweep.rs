@@ -20,8 +20,11 @@ use crate::retry::{Cause, Retry};
 const MAX_AGE: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// Tombstones, failures and most rejections are smaller. Only manifests of at most this size are read.
 const SMALL_MANIFEST_BYTES: i64 = 512;
-/// How old an upload must be to count as forgotten where its message may still be in the queue.
-pub const SETTLING_TIME: SignedDuration = SignedDuration::from_mins(10);
+/// How old an upload must be to count as forgotten where its message may still be in the queue: longer than the queue
+/// tries it. The API says `failed` of it from then on.
+pub const SETTLING_TIME: SignedDuration = SignedDuration::from_hours(1);
+/// How old renditions must be so that no worker can still be about to publish them.
+const ABANDONED: SignedDuration = SignedDuration::from_hours(24);
 
 /// What to look for.
 #[derive(Clone, Copy, Debug)]
@@ -64,9 +67,7 @@ struct Group {
     upload: UploadKey,
     original: Option<Object>,
     manifest: Option<Object>,
-    n_renditions: usize,
-    /// The youngest rendition.
-    rendered_at: Option<Timestamp>,
+    renditions: Vec<Object>,
 }
 
 #[derive(Clone, Debug)]
@@ -155,37 +156,45 @@ impl Sweep {
             upload,
             original,
             manifest,
-            n_renditions,
-            rendered_at,
+            renditions,
         } = group;
+        let rendered_at = renditions.iter().map(|rendition| rendition.modified).max();
+        let are_abandoned = rendered_at.is_some_and(|at| self.now.duration_since(at) > ABANDONED);
         let Some(manifest) = manifest else {
-            return Ok(self.announce(upload, original));
+            return Ok(match original {
+                Some(original) => self.announce(upload, original),
+                // The original is gone, or the tombstone has expired before anybody completed the deletion.
+                None if are_abandoned => Task::CleanUp,
+                None => Task::Nothing,
+            });
         };
-        // Renditions are written before their manifest. A later one is of a worker that did not publish.
-        let has_late_rendition = rendered_at.is_some_and(|at| at > manifest.modified);
+        // Renditions are written before their manifest. A later one may be of a worker that did not publish. S3 counts
+        // in seconds.
+        let has_late_rendition = rendered_at.is_some_and(|at| at >= manifest.modified);
         let may_be_unfinished =
-            manifest.size <= SMALL_MANIFEST_BYTES && (original.is_some() || n_renditions > 0);
+            manifest.size <= SMALL_MANIFEST_BYTES && (original.is_some() || !renditions.is_empty());
         if !has_late_rendition && !may_be_unfinished {
             return Ok(Task::Nothing);
         }
         let Some(found) = self.store.manifest(&upload).await? else {
             return Ok(Task::Nothing);
         };
-        Ok(match &found.manifest.status {
-            Status::Deleted { .. } => Task::CleanUp,
-            // What is beside it stays: a worker may be about to publish it.
-            Status::Failed { .. } if self.options.failed => self.announce(upload, original),
-            Status::Ready { .. } | Status::Rejected { .. } if has_late_rendition => {
-                Task::RemoveUnnamed(found)
+        let has_unnamed = renditions
+            .iter()
+            .any(|rendition| !found.manifest.names(&upload, &rendition.key));
+        Ok(match (&found.manifest.status, original) {
+            (Status::Deleted { .. }, _) => Task::CleanUp,
+            (Status::Failed { .. }, Some(original)) if self.options.failed => {
+                self.announce(upload, original)
             }
+            // A worker may be about to publish what is beside it.
+            (Status::Failed { .. }, _) if !are_abandoned => Task::Nothing,
+            _ if has_unnamed => Task::RemoveUnnamed(found),
             _ => Task::Nothing,
         })
     }
 
-    fn announce(&self, upload: UploadKey, original: Option<Object>) -> Task {
-        let Some(original) = original else {
-            return Task::Nothing;
-        };
+    fn announce(&self, upload: UploadKey, original: Object) -> Task {
         let age = self.now.duration_since(original.modified);
         let is_due = age >= self.options.settling_time
             && self.options.since.is_none_or(|since| age <= since)
@@ -237,17 +246,15 @@ impl Groups {
         let mut group = Group {
             original: self.uploads.take(&upload).await?,
             manifest: None,
-            n_renditions: 0,
-            rendered_at: None,
+            renditions: Vec::new(),
             upload,
         };
         let manifest_key = group.upload.manifest_key();
         while let Some(object) = self.media.take(&group.upload).await? {
             if object.key == manifest_key {
                 group.manifest = Some(object);
-            } else {
-                group.n_renditions += 1;
-                group.rendered_at = group.rendered_at.max(Some(object.modified));
+            } else if group.upload.is_rendition(&object.key) {
+                group.renditions.push(object);
             }
         }
         Ok(Some(group))

@@ -62,10 +62,10 @@ async fn invoke(queue: &Queue, processor: &Processor, batch: &[Message]) -> anyh
         let settled = match result {
             Ok(_) => queue.delete(id),
             Err(retry) => {
-                let delay = retry_delay(receive_count).unwrap_or(VISIBILITY_TIMEOUT);
                 // Nothing revives the dead letters of a developer's machine. An S3 that is switched off for an hour
                 // must not make any.
                 let counts = retry.cause != Cause::Outage;
+                let delay = retry_delay(receive_count).unwrap_or(VISIBILITY_TIMEOUT);
                 queue.release(id, delay, counts)
             }
         };

@@ -31,6 +31,7 @@ use media_store::MediaStore;
 use signing_api::{Api, CloudFront, Signer};
 use tokio::net::TcpListener;
 use upload_processor::retry::MAX_RECEIVES;
+use upload_processor::sweep::Report;
 use upload_processor::{Buckets, Processor};
 use url_signing::Bucket;
 
@@ -103,7 +104,15 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
         start_embedded_s3(&data_dir, notifier.clone(), address, max_bytes, &stop).await?
     };
     let store = MediaStore::new(connection.s3.clone(), buckets.clone());
-    let found = take_up::take_up(&store, &queue, &notifier).await?;
+    let found = take_up::take_up(&store, &queue, &notifier).await;
+    let found = found.unwrap_or_else(|error| {
+        // With an S3 elsewhere it is tried again soon; the embedded one is tried again at the next start.
+        tracing::warn!(
+            error = format!("{error:#}"),
+            "the buckets cannot be looked through"
+        );
+        Report::default()
+    });
     if found.n_announced + found.n_cleaned > 0 {
         tracing::info!(
             n_uploads = found.n_announced,
@@ -214,7 +223,16 @@ async fn prepare_buckets(
 ) -> anyhow::Result<()> {
     let s3 = &connection.s3;
     for bucket in [&buckets.uploads, &buckets.media] {
-        if s3.head_bucket().bucket(bucket).send().await.is_err() {
+        let looked_at = s3.head_bucket().bucket(bucket).send().await;
+        let is_missing = match looked_at {
+            Ok(_) => false,
+            Err(error) if media_store::status(&error) == Some(404) => true,
+            Err(error) => {
+                let error = media_store::StoreError::new("looking for the bucket", error);
+                bail!("{} does not answer: {error}", connection.endpoint)
+            }
+        };
+        if is_missing {
             s3.create_bucket()
                 .bucket(bucket)
                 .set_create_bucket_configuration(location(&connection.region))

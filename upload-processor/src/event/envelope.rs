@@ -239,6 +239,10 @@ fn open_event(members: Map<String, Value>) -> Result<Notice, String> {
     let record = match (event.source.as_str(), event.detail_type.as_str()) {
         ("aws.s3", s3::OBJECT_CREATED) => s3::read_detail(event.detail),
         ("aws.guardduty", guardduty::SCAN_RESULT) => guardduty::read_detail(event.detail),
+        // Sent on under another name: it may be about an upload.
+        (source, kind) if s3::names_object(&event.detail) && source != "aws.s3" => Err(format!(
+            "it is about an object, and comes from {source:?} as {kind:?}, which is not an event of S3"
+        )),
         (source, kind) => Ok(Record::Other(format!("{source} {kind}"))),
     };
     let record = record.unwrap_or_else(|reason| Record::Unreadable(shortened(reason)));

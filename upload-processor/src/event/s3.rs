@@ -93,6 +93,11 @@ pub(super) fn read_detail(detail: Value) -> Result<Record, String> {
     CreatedObject::new(bucket.name, object.key, object.version_id, object.etag).map(Record::Created)
 }
 
+/// Whether an event's detail names an object as S3's do.
+pub(super) fn names_object(detail: &Value) -> bool {
+    detail["bucket"]["name"].is_string() && detail["object"]["key"].is_string()
+}
+
 /// Undoes the form encoding of keys in notifications: `+` is a space, `%XX` an octet.
 fn decode_form(text: &str) -> Option<String> {
     let mut decoded = Vec::with_capacity(text.len());

@@ -15,13 +15,13 @@
 //!
 //! So that this is known to notice something, each guard of the protocol is taken away once: then it must fail.
 
+mod queues;
 mod scripted_s3;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -42,9 +42,8 @@ use thumbnailer::settings::Settings;
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 use upload_processor::event::Message;
-use upload_processor::retry::{Cause, MAX_RECEIVES, retry_delay};
 use upload_processor::sweep::{Options, Sweep};
-use upload_processor::{Buckets, Outcome, Processor};
+use upload_processor::{Buckets, Processor};
 use url_signing::Bucket;
 
 use scripted_s3::{Answer, Guard, Pending, ScriptedS3};
@@ -286,13 +285,17 @@ fn buckets() -> Buckets {
     }
 }
 
-fn processor(s3: &ScriptedS3, actor: usize) -> Processor {
-    let settings: Settings = serde_json::from_value(json!({
-        "types": ["image/png"], "max_bytes": 1000, "max_pixels": 1000, "widths": [2],
+/// One rendition of each picture.
+fn settings() -> Settings {
+    serde_json::from_value(json!({
+        "types": ["image/png"], "max_bytes": 1000, "max_pixels": 1_000_000, "widths": [2],
         "formats": ["webp"], "quality": 80,
     }))
-    .unwrap();
-    Processor::new(s3.client(actor), buckets(), settings, now)
+    .unwrap()
+}
+
+fn processor(s3: &ScriptedS3, actor: usize) -> Processor {
+    Processor::new(s3.client(actor), buckets(), settings(), now)
 }
 
 /// One schedule that runs.
@@ -878,36 +881,6 @@ fn without_any_one_guard_something_goes_wrong() {
         let violation = found.unwrap_or_else(|| panic!("nobody misses {guard:?}"));
         println!("without {guard:?}: {violation}\n");
     }
-}
-
-#[tokio::test]
-async fn an_outage_of_five_minutes_makes_no_dead_letter() {
-    let s3 = ScriptedS3::new(None);
-    s3.open();
-    s3.post(
-        &format!("uploads/{}", upload().original()),
-        &PICTURES.files[0],
-    );
-    let processor = processor(&s3, 0).with_max_receives(MAX_RECEIVES);
-    let (mut elapsed, visibility_timeout) = (Duration::ZERO, Duration::from_mins(6));
-    for receive_count in 1..=MAX_RECEIVES {
-        s3.set_broken(elapsed < Duration::from_mins(5));
-        let message = Message {
-            receive_count,
-            ..message(0)
-        };
-        let report = processor.process_batch(vec![message]).await;
-        match &report.messages[0].1 {
-            Ok(outcomes) => {
-                assert!(matches!(outcomes[0], Outcome::Finished(_)), "{outcomes:?}");
-                assert!(elapsed < Duration::from_mins(10), "{elapsed:?}");
-                return;
-            }
-            Err(retry) => assert_eq!(retry.cause, Cause::Outage, "{}", retry.reason),
-        }
-        elapsed += retry_delay(receive_count).unwrap_or(visibility_timeout);
-    }
-    panic!("it is a dead letter");
 }
 
 #[tokio::test]

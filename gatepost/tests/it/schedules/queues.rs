@@ -1,0 +1,346 @@
+//! What the processor asks of its queues, and what a sweep finds: against the scripted S3 and a queue that notes what it is
+//! asked.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_sdk_sqs::config::{BehaviorVersion, Credentials, HttpClient, Region, RuntimeComponents};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use jiff::{SignedDuration, Timestamp};
+use lambda_runtime::{Context, LambdaEvent};
+use media_contract::{Manifest, UploadId, UploadKey};
+use media_store::MediaStore;
+use serde_json::{Value, json};
+use upload_processor::Outcome;
+use upload_processor::event::Message;
+use upload_processor::retry::{Cause, MAX_RECEIVES, retry_delay};
+use upload_processor::sweep::{Options, Sweep};
+
+use super::scripted_s3::ScriptedS3;
+use super::{PICTURES, buckets, message, now, processor, upload};
+
+const QUEUE: &str = "http://queues/uploads";
+
+/// A queue that does nothing but note what it is asked: the operation, and its input.
+#[derive(Clone, Debug, Default)]
+struct Queue(Arc<Mutex<Vec<(String, Value)>>>);
+
+impl Queue {
+    fn client(&self) -> aws_sdk_sqs::Client {
+        let config = aws_sdk_sqs::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .http_client(self.clone())
+            .build();
+        aws_sdk_sqs::Client::from_conf(config)
+    }
+
+    fn asked(&self) -> Vec<(String, Value)> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl HttpClient for Queue {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Queue {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let operation = request.headers().get("x-amz-target").unwrap_or_default();
+        let operation = operation.trim_start_matches("AmazonSQS.").to_owned();
+        let input = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
+        self.0.lock().unwrap().push((operation, input));
+        let answer = SdkBody::from(r#"{"MessageId":"1","MD5OfMessageBody":""}"#);
+        let answer = HttpResponse::new(StatusCode::try_from(200).unwrap(), answer);
+        HttpConnectorFuture::ready(Ok(answer))
+    }
+}
+
+fn with_upload() -> ScriptedS3 {
+    let s3 = ScriptedS3::new(None);
+    s3.open();
+    s3.post(
+        &format!("uploads/{}", upload().original()),
+        &PICTURES.files[0],
+    );
+    s3
+}
+
+#[tokio::test]
+async fn an_outage_of_five_minutes_makes_no_dead_letter() {
+    let s3 = with_upload();
+    let queue = Queue::default();
+    let processor = processor(&s3, 0)
+        .with_queue(queue.client(), QUEUE.to_owned())
+        .with_max_receives(MAX_RECEIVES);
+    // The queue's own visibility timeout, unless the processor asks for another.
+    let (mut elapsed, own_timeout) = (Duration::ZERO, Duration::from_mins(6));
+    for receive_count in 1..=MAX_RECEIVES {
+        s3.set_broken(elapsed < Duration::from_mins(5));
+        let message = Message {
+            receive_count,
+            receipt_handle: Some("receipt".to_owned()),
+            ..message(0)
+        };
+        let n_asked = queue.asked().len();
+        let report = processor.process_batch(vec![message]).await;
+        let hidden = queue.asked().get(n_asked).map(|(operation, input)| {
+            assert_eq!(operation, "ChangeMessageVisibility");
+            assert_eq!(input["QueueUrl"], QUEUE);
+            assert_eq!(input["ReceiptHandle"], "receipt");
+            Duration::from_secs(input["VisibilityTimeout"].as_u64().unwrap())
+        });
+        match &report.messages[0].1 {
+            Ok(outcomes) => {
+                assert!(matches!(outcomes[0], Outcome::Finished(_)), "{outcomes:?}");
+                assert_eq!(hidden, None);
+                assert!(elapsed < Duration::from_mins(10), "{elapsed:?}");
+                return;
+            }
+            Err(retry) => assert_eq!(retry.cause, Cause::Outage, "{}", retry.reason),
+        }
+        assert_eq!(hidden, retry_delay(receive_count));
+        elapsed += hidden.unwrap_or(own_timeout);
+    }
+    panic!("it is a dead letter");
+}
+
+#[tokio::test]
+async fn a_fifo_queue_gets_a_group_and_an_id_for_each_outcome() {
+    for (url, has_group) in [
+        ("http://queues/outcomes.fifo", true),
+        ("http://queues/outcomes", false),
+    ] {
+        let queue = Queue::default();
+        processor(&with_upload(), 0)
+            .with_outcomes(queue.client(), url.to_owned())
+            .process_batch(vec![message(0)])
+            .await;
+        let asked = queue.asked();
+        let [(operation, input)] = &asked[..] else {
+            panic!("{asked:?}");
+        };
+        assert_eq!(operation, "SendMessage");
+        let id = upload().id.to_string();
+        let group = has_group.then(|| id.clone());
+        assert_eq!(input["MessageGroupId"].as_str(), group.as_deref());
+        let deduplication = has_group.then(|| format!("{id}-ready"));
+        assert_eq!(
+            input["MessageDeduplicationId"].as_str(),
+            deduplication.as_deref()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_failure_is_told_each_time_that_it_is_the_last() {
+    let s3 = with_upload();
+    let queue = Queue::default();
+    let outcomes = || processor(&s3, 0).with_outcomes(queue.client(), QUEUE.to_owned());
+    let failing = outcomes().with_max_receives(1).with_malware_scan();
+    for n_told in 1..=2 {
+        // Nobody has scanned it: this S3 knows no tags.
+        let report = failing.process_batch(vec![message(0)]).await;
+        assert!(report.messages[0].1.is_err());
+        let asked = queue.asked();
+        assert_eq!(asked.len(), n_told);
+        let body: Value =
+            serde_json::from_str(asked[n_told - 1].1["MessageBody"].as_str().unwrap()).unwrap();
+        assert_eq!(body["status"], "failed");
+    }
+    outcomes().process_batch(vec![message(0)]).await;
+    assert_eq!(queue.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn an_upload_that_is_weeks_old_is_not_published() {
+    for (days, is_published) in [(27, true), (29, false)] {
+        let s3 = with_upload();
+        let settings = super::settings();
+        let at = now() + SignedDuration::from_hours(24 * days);
+        let processor =
+            upload_processor::Processor::new(s3.client(0), buckets(), settings, move || at)
+                .with_max_receives(1);
+        let report = processor.process_batch(vec![message(0)]).await;
+        assert_eq!(report.messages[0].1.is_ok(), is_published, "{report:?}");
+        let manifest = s3.object(&format!("media/{}", upload().manifest_key()));
+        assert_eq!(manifest.is_some(), is_published, "{days} days");
+    }
+}
+
+/// When the objects of the scripted S3 are written.
+fn written() -> Timestamp {
+    Timestamp::from_second(1_700_000_000).unwrap()
+}
+
+/// An upload whose form was made so long before its objects are written.
+fn made(before: SignedDuration, letter: u8) -> UploadKey {
+    UploadKey {
+        owner: upload().owner,
+        id: UploadId::new(written() - before, [letter; 10]),
+    }
+}
+
+#[tokio::test]
+async fn a_sweep_announces_what_nobody_works_on() {
+    let (hour, day) = (
+        SignedDuration::from_hours(1),
+        SignedDuration::from_hours(24),
+    );
+    let recent = made(SignedDuration::from_mins(1), 1);
+    for (name, made_before, swept_after, since, failed, is_announced) in [
+        ("forgotten", hour, 2 * hour, None, false, true),
+        ("within since", hour, 2 * hour, Some(3 * hour), false, true),
+        ("before since", hour, 4 * hour, Some(3 * hour), false, false),
+        ("the queue has it", hour, hour / 2, None, false, false),
+        (
+            "nearly two weeks old",
+            12 * day,
+            2 * hour,
+            None,
+            false,
+            true,
+        ),
+        (
+            "older than two weeks",
+            14 * day,
+            2 * hour,
+            None,
+            false,
+            false,
+        ),
+    ] {
+        let s3 = ScriptedS3::new(None);
+        s3.open();
+        let upload = made(made_before, 1);
+        s3.post(&format!("uploads/{}", upload.original()), b"picture");
+        s3.post("uploads/uploads/foreign", b"not an upload");
+        s3.post("media/media/foreign/x/y/z", b"not a rendition");
+        let store = MediaStore::new(s3.client(0), buckets());
+        let options = Options {
+            since,
+            failed,
+            settling_time: hour,
+        };
+        let mut sweep = Sweep::new(store, written() + swept_after, options);
+        let mut announced = Vec::new();
+        while let Some(forgotten) = sweep.next().await.unwrap() {
+            announced.push(forgotten.upload);
+        }
+        assert_eq!(announced == [upload], is_announced, "{name}");
+        assert_eq!(sweep.report().n_uploads, 1, "{name}");
+    }
+    // As a direct invocation of the function, which has a queue to send to.
+    let s3 = ScriptedS3::new(None);
+    s3.open();
+    s3.post(&format!("uploads/{}", recent.original()), b"picture");
+    let queue = Queue::default();
+    let at = written() + 2 * hour;
+    let processor =
+        upload_processor::Processor::new(s3.client(0), buckets(), super::settings(), move || at)
+            .with_queue(queue.client(), QUEUE.to_owned());
+    let event = LambdaEvent::new(json!({"sweep": {"since": "3h"}}), Context::default());
+    let answer = processor.handle(event).await.unwrap();
+    assert_eq!(answer, json!({"uploads": 1, "announced": 1, "cleaned": 0}));
+    let asked = queue.asked();
+    assert_eq!(asked[0].0, "SendMessage");
+    assert_eq!(asked[0].1["QueueUrl"], QUEUE);
+    let body = asked[0].1["MessageBody"].as_str().unwrap();
+    assert!(body.contains(&recent.original()), "{body}");
+}
+
+#[tokio::test]
+async fn a_sweep_removes_what_no_manifest_names() {
+    let (hour, day) = (
+        SignedDuration::from_hours(1),
+        SignedDuration::from_hours(24),
+    );
+    let upload = made(hour, 1);
+    let status = |status: &str| {
+        json!({
+            "version": 1, "id": upload.id, "owner": upload.owner, "status": status,
+            "reason": {"code": "processing_failed", "message": ""},
+            "deleted_at": "2023-11-15T00:00:00Z", "created_at": "2023-11-15T00:00:00Z",
+        })
+        .to_string()
+    };
+    let tombstone = serde_json::to_string(&Manifest::tombstone(&upload, written())).unwrap();
+    let stray = format!("media/{}0123456789abcdef-2.webp", upload.media_prefix());
+    let note = format!("media/{}note.txt", upload.media_prefix());
+    for (name, manifest, is_late, swept_after, is_removed) in [
+        ("deleted", Some(tombstone.clone()), false, hour, true),
+        (
+            "deleted, and written later",
+            Some(tombstone),
+            true,
+            hour,
+            true,
+        ),
+        (
+            "rejected, and written later",
+            Some(status("rejected")),
+            true,
+            hour,
+            true,
+        ),
+        (
+            "failed a moment ago",
+            Some(status("failed")),
+            false,
+            hour,
+            false,
+        ),
+        (
+            "failed a day ago",
+            Some(status("failed")),
+            false,
+            2 * day,
+            true,
+        ),
+        ("nothing, a moment ago", None, false, hour, false),
+        ("nothing, for days", None, false, 2 * day, true),
+    ] {
+        let s3 = ScriptedS3::new(None);
+        s3.open();
+        if !is_late {
+            s3.post(&stray, b"stray");
+        }
+        if let Some(manifest) = manifest {
+            s3.post(
+                &format!("media/{}", upload.manifest_key()),
+                manifest.as_bytes(),
+            );
+        }
+        if is_late {
+            s3.post(&stray, b"stray");
+        }
+        // Not ours to delete, and nothing that keeps the rest from being deleted.
+        s3.post(&note, b"note");
+        for n_cleaned in [u64::from(is_removed), 0] {
+            let options = Options {
+                since: None,
+                failed: false,
+                settling_time: hour,
+            };
+            let store = MediaStore::new(s3.client(0), buckets());
+            let mut sweep = Sweep::new(store, written() + swept_after, options);
+            assert_eq!(sweep.next().await.unwrap(), None, "{name}");
+            assert_eq!(sweep.report().n_cleaned, n_cleaned, "{name}");
+            assert_eq!(sweep.report().n_faults, 0, "{name}");
+            assert_eq!(s3.object(&stray).is_none(), is_removed, "{name}");
+            assert!(s3.object(&note).is_some());
+        }
+    }
+}
