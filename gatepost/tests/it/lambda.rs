@@ -3,7 +3,7 @@
 //!
 //! `GATEPOST_PHOTO=FILE` gives it another photo than the drawn ones, and `GATEPOST_PHOTOS=N` so many of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -13,10 +13,12 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path as UrlPath, State};
+use axum::extract::{DefaultBodyLimit, Path as UrlPath, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use jiff::Timestamp;
+use media_contract::UploadId;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
@@ -167,7 +169,9 @@ impl Lambda {
 
     /// Hands over the event of an upload, and waits until it is done.
     async fn process(&mut self, store: &Store, n: usize) {
-        let id = format!("{n:0>26}");
+        let mut random = [0; 10];
+        random[2..].copy_from_slice(&n.to_be_bytes());
+        let id = UploadId::new(Timestamp::now(), random).to_string();
         let key = format!("uploads/{OWNER}/{id}");
         let notification = json!({"Records": [{
             "eventVersion": "2.2", "eventSource": "aws:s3", "awsRegion": "us-east-1",
@@ -260,7 +264,9 @@ fn runtime_api(api: RuntimeApi) -> Router {
 
 fn s3(store: Arc<Store>) -> Router {
     Router::new()
-        .route("/{bucket}/{*key}", get(read).put(write).delete(remove))
+        .route("/{bucket}/{*key}", get(read).put(write))
+        .route("/{bucket}", get(list))
+        .route("/{bucket}/", get(list))
         .layer(DefaultBodyLimit::disable())
         .with_state(store)
 }
@@ -297,14 +303,19 @@ async fn write(
     StatusCode::OK
 }
 
-async fn remove(
+async fn list(
     State(store): State<Arc<Store>>,
-    UrlPath((bucket, key)): UrlPath<(String, String)>,
-) -> StatusCode {
-    store
-        .written
-        .lock()
-        .unwrap()
-        .remove(&format!("{bucket}/{key}"));
-    StatusCode::NO_CONTENT
+    UrlPath(bucket): UrlPath<String>,
+    Query(parameters): Query<BTreeMap<String, String>>,
+) -> String {
+    let begins = format!("{bucket}/{}", parameters["prefix"]);
+    let written = store.written.lock().unwrap();
+    let keys = written.keys().filter(|name| name.starts_with(&begins));
+    let entries: String = keys
+        .map(|name| {
+            let key = &name[bucket.len() + 1..];
+            format!("<Contents><Key>{key}</Key></Contents>")
+        })
+        .collect();
+    format!("<ListBucketResult><IsTruncated>false</IsTruncated>{entries}</ListBucketResult>")
 }
