@@ -311,11 +311,9 @@ async fn list(
     let begins = format!("{bucket}/{}", parameters["prefix"]);
     let written = store.written.lock().unwrap();
     let keys = written.keys().filter(|name| name.starts_with(&begins));
-    let entries: String = keys
-        .map(|name| {
-            let key = &name[bucket.len() + 1..];
-            format!("<Contents><Key>{key}</Key></Contents>")
-        })
+    let entries: Vec<_> = keys
+        .map(|name| format!("<Key>{}</Key>", &name[bucket.len() + 1..]))
         .collect();
-    format!("<ListBucketResult><IsTruncated>false</IsTruncated>{entries}</ListBucketResult>")
+    let entries = entries.join("</Contents><Contents>");
+    format!("<ListBucketResult><Contents>{entries}</Contents></ListBucketResult>")
 }
