@@ -18,7 +18,8 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 WIDTHS = ["1600", "800", "320"]
-FORMATS = ["webp", "jpeg"]
+# JPEG takes the same at each effort.
+MADE = [("webp", "balanced"), ("webp", "fast"), ("jpeg", "balanced")]
 SOURCES = ["jpeg", "png", "webp"]
 QUALITY = "80"
 # What is tried to find ours of as many bytes as the peer's.
@@ -42,12 +43,12 @@ def main():
     photo = photo_as["jpeg"]
     report = {"cpu": cpu_name(), "photo": {"bytes": os.path.getsize(photo), "pixels": int(PIXELS)}, "time": [], "quality": []}
     # A JPEG to each format, and the other sources to the first.
-    for source, image_format in [("jpeg", each) for each in FORMATS] + [(each, FORMATS[0]) for each in SOURCES[1:]]:
-        row = time(arguments, photo_as[source], image_format)
+    for source, made in [("jpeg", each) for each in MADE] + [(each, MADE[0]) for each in SOURCES[1:]]:
+        row = time(arguments, photo_as[source], *made)
         report["time"].append({"source": source, "source_bytes": os.path.getsize(photo_as[source]), **row})
         show(arguments, report["time"][-1], table_of_time)
-    for image_format in FORMATS:
-        for row in quality(arguments, phone + screen, image_format):
+    for made in MADE:
+        for row in quality(arguments, phone + screen, *made):
             report["quality"].append(row)
             show(arguments, row, table_of_quality)
     if arguments.format == "json":
@@ -63,28 +64,28 @@ def parse():
     return parser.parse_args()
 
 
-def commands(arguments, source, image_format, quality_, prefix, repeat):
-    """Ours and the peer's, with the same arguments."""
-    rest = [source, image_format, quality_]
+def commands(arguments, source, image_format, effort, quality_, prefix, repeat):
+    """Ours and the peer's; the effort is ours alone."""
     return {
-        "gatepost": [arguments.ours, *rest, f"{prefix}-ours", str(repeat), *WIDTHS],
-        "sharp": ["node", f"{HERE}/peer.mjs", "thumbnails", *rest, f"{prefix}-sharp", str(repeat), *WIDTHS],
+        "gatepost": [arguments.ours, source, image_format, effort, quality_, f"{prefix}-ours", str(repeat), *WIDTHS],
+        "sharp": ["node", f"{HERE}/peer.mjs", "thumbnails", source, image_format, quality_, f"{prefix}-sharp", str(repeat), *WIDTHS],
     }
 
 
-def time(arguments, photo, image_format):
+def time(arguments, photo, image_format, effort):
     seconds = {"gatepost": [], "sharp": []}
     peak = {}
     prefix = f"{arguments.work}/timed"
     for _ in range(arguments.rounds):
         for name in seconds:
-            usage = [spent(commands(arguments, photo, image_format, QUALITY, prefix, n)[name]) for n in (FEW, MANY)]
+            usage = [spent(commands(arguments, photo, image_format, effort, QUALITY, prefix, n)[name]) for n in (FEW, MANY)]
             seconds[name].append((usage[1][0] - usage[0][0]) / (MANY - FEW))
     for name in seconds:
-        peak[name] = spent(commands(arguments, photo, image_format, QUALITY, prefix, 1)[name])[1]
+        peak[name] = spent(commands(arguments, photo, image_format, effort, QUALITY, prefix, 1)[name])[1]
     ratios = [sharp / ours for ours, sharp in zip(seconds["gatepost"], seconds["sharp"])]
     return {
         "format": image_format,
+        "effort": effort,
         "cpu_ms": {name: round(statistics.median(values) * 1000, 1) for name, values in seconds.items()},
         "ratio": round(statistics.median(ratios), 2),
         "peak_mb": {name: round(value / 1000, 1) for name, value in peak.items()},
@@ -95,14 +96,14 @@ def time(arguments, photo, image_format):
     }
 
 
-def quality(arguments, photos, image_format):
+def quality(arguments, photos, image_format, effort):
     """By width and reference: how much better ours is at the bytes of sharp's, on the median of the photos."""
     found = {(width, reference): [] for width in WIDTHS for reference in ("linear", "gamma")}
     for index, photo in enumerate(photos):
         prefix = f"{arguments.work}/{index}"
-        run(commands(arguments, photo, image_format, QUALITY, prefix, 1)["sharp"])
+        run(commands(arguments, photo, image_format, effort, QUALITY, prefix, 1)["sharp"])
         for value in QUALITIES:
-            run(commands(arguments, photo, image_format, value, f"{prefix}-q{value}", 1)["gatepost"])
+            run(commands(arguments, photo, image_format, effort, value, f"{prefix}-q{value}", 1)["gatepost"])
         for width in WIDTHS:
             end = f"{width}.{extension(image_format)}"
             files = [f"{prefix}-sharp-{end}", *(f"{prefix}-q{value}-ours-{end}" for value in QUALITIES)]
@@ -120,6 +121,7 @@ def quality(arguments, photos, image_format):
         differences = [value["difference"] for value in values]
         yield {
             "format": image_format,
+            "effort": effort,
             "width": width,
             "reference": reference,
             "thumbnails": len(values),
@@ -173,17 +175,22 @@ def show(arguments, row, table):
         print(table(row), flush=True)
 
 
+def name_of(row):
+    effort = row["effort"] if row["format"] == "webp" else ""
+    return f"{row['format']} {effort:8}"
+
+
 def table_of_time(row):
     cpu, peak = row["cpu_ms"], row["peak_mb"]
     return (
-        f"12 MP {row['source']:4} to {'/'.join(WIDTHS)} {row['format']:5}  gatepost {cpu['gatepost']:6} ms CPU, {peak['gatepost']:5} MB"
+        f"12 MP {row['source']:4} to {'/'.join(WIDTHS)} {name_of(row)}  gatepost {cpu['gatepost']:6} ms CPU, {peak['gatepost']:5} MB"
         f"   sharp {cpu['sharp']:6} ms CPU, {peak['sharp']:5} MB   {row['ratio']} ×"
     )
 
 
 def table_of_quality(row):
     return (
-        f"SSIMULACRA2 at sharp's bytes, {row['format']:5} {row['width']:4}, {row['reference']:6} reference: "
+        f"SSIMULACRA2 at sharp's bytes, {name_of(row)} {row['width']:4}, {row['reference']:6} reference: "
         f"{row['difference']:+.2f} (sharp {row['sharp']}, {row['thumbnails']} thumbnails, {row['worst']:+.2f} to {row['best']:+.2f});"
         f" bytes at quality {QUALITY}: {row['bytes_at_same_quality']} ×"
     )

@@ -258,6 +258,15 @@ fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config 
             // 0 is refused below, with the key's own sentence.
             images.quality = u8::try_from(quality).unwrap_or(0);
         }
+        if let Some(effort) = section.text("effort") {
+            match parse_name(&effort) {
+                Some(effort) => images.effort = effort,
+                None => section.fault(
+                    "effort",
+                    &format!("{effort:?} is neither \"fast\" nor \"balanced\""),
+                ),
+            }
+        }
         if let Some(pixels) = section.parsed("max_pixels", parse_pixels) {
             images.max_pixels = pixels;
         }
@@ -325,3 +334,25 @@ impl std::error::Error for ConfigError {}
 
 #[cfg(test)]
 mod providers;
+
+#[cfg(test)]
+mod tests {
+    use thumbnailer::settings::Effort;
+
+    use super::*;
+
+    #[test]
+    fn effort_is_read() {
+        let written = "effort     = \"balanced\"";
+        assert!(BUILT_IN.contains(written));
+        for (line, expected) in [
+            ("", Effort::Balanced),
+            (written, Effort::Balanced),
+            ("effort = \"fast\"", Effort::Fast),
+        ] {
+            let text = BUILT_IN.replace(written, line);
+            let config = Config::parse(Path::new(DEFAULT_FILE), &text, None).unwrap();
+            assert_eq!(config.images.effort, expected, "{line}");
+        }
+    }
+}

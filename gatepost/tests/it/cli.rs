@@ -115,6 +115,7 @@ colour = "red"
 [renditions]
 quality = 101
 widths = [320, "wide"]
+effort = "best"
 "#;
     std::fs::write(folder.path().join("gatepost.toml"), broken).unwrap();
     let (code, stdout, stderr) = run(&["dev", "--port", "0"], folder.path());
@@ -138,6 +139,7 @@ widths = [320, "wide"]
         "gatepost.toml:26: uploads.colour: there is no such key",
         "gatepost.toml:29: renditions.quality",
         "gatepost.toml:30: renditions.widths[1]: a whole number is wanted, not a text",
+        "gatepost.toml:31: renditions.effort: \"best\" is neither \"fast\" nor \"balanced\"",
     ] {
         assert!(stderr.contains(said), "{said}\nis not in\n{stderr}");
     }

@@ -1,17 +1,17 @@
 //! The processor's way of one image, again and again: what `cargo xtask bench images` times.
 //!
-//!     thumbnails SOURCE webp|jpeg QUALITY OUT REPEAT WIDTH…
+//!     thumbnails SOURCE webp|jpeg fast|balanced QUALITY OUT REPEAT WIDTH…
 
 use std::error::Error;
 
 use thumbnailer::inspect::Declared;
-use thumbnailer::settings::{OutputFormat, Settings};
+use thumbnailer::settings::{Effort, OutputFormat, Settings};
 use thumbnailer::thumbnail::thumbnail;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [source, format, quality, out, repeat, widths @ ..] = &arguments[..] else {
-        return Err("SOURCE webp|jpeg QUALITY OUT REPEAT WIDTH…".into());
+    let [source, format, effort, quality, out, repeat, widths @ ..] = &arguments[..] else {
+        return Err("SOURCE webp|jpeg fast|balanced QUALITY OUT REPEAT WIDTH…".into());
     };
     let settings = Settings {
         widths: widths
@@ -22,6 +22,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             "jpeg" => OutputFormat::Jpeg,
             _ => OutputFormat::WebP,
         }],
+        effort: match effort.as_str() {
+            "fast" => Effort::Fast,
+            _ => Effort::Balanced,
+        },
         quality: quality.parse()?,
         ..Settings::default()
     };

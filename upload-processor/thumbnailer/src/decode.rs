@@ -18,7 +18,7 @@ use crate::inspect::{Essence, Inspected};
 use crate::jpeg::{self, Coding, GoOn, Planes, Wanted};
 use crate::png::{self, Samples, Stored};
 use crate::rejection::Rejection;
-use crate::render::{of_source, plan};
+use crate::render::{averages_by_light, of_source, plan};
 use crate::settings::{ImageType, Settings};
 use crate::window::mirrored;
 
@@ -100,7 +100,9 @@ pub(crate) fn decode_while(
                     let mut wanted = Wanted {
                         sizes: &stored.collect::<Vec<_>>(),
                         mirrored: mirrored(orientation),
-                        becomes_rgb: &mut |coding| read_colours(coding.space()),
+                        becomes_rgb: &mut |coding| {
+                            read_colours(coding.space()) || averages_by_light(coding, settings)
+                        },
                     };
                     Picture::Planes(jpeg::decode(&file, &mut wanted, go_on)?)
                 }

@@ -7,7 +7,7 @@
 //!
 //! A JPEG's planes stay planes: brightness and colour are resized as they are (across by the decoder, down here) and
 //! encoded as they are, for WebP and JPEG have the same planes. Nothing is converted to RGB and back, and half of the samples are not touched at
-//! all. Where a colour profile says that RGB is needed, it is made of the small planes.
+//! all. Where a colour profile says that RGB is needed, or WebP is made with balanced effort, it is made of the small planes.
 //!
 //! Output carries no metadata: no place, no camera, no profile.
 
@@ -21,7 +21,7 @@ use crate::colour::{Space, ToSrgb};
 use crate::decode::{Decoded, Picture, Pixels, Whole, upright};
 use crate::jpeg::{self, Coding, GoOn, Plane};
 use crate::rejection::{Complexity, Rejection};
-use crate::settings::{MAX_SIDE, OutputFormat, Settings};
+use crate::settings::{Effort, MAX_SIDE, OutputFormat, Settings};
 use crate::window::{Span, Window, lanczos, mirrored};
 
 /// All that is made of one picture.
@@ -162,6 +162,15 @@ fn scale(side: u32, to: u32, from: u32) -> u32 {
     u32::try_from((side * to + from / 2) / from)
         .unwrap_or(u32::MAX)
         .max(1)
+}
+
+/// Whether colours are decoded at full size, so that libwebp averages them by their light.
+///
+/// That pays where there are colours and where WebP is made: JPEG takes planes in any case.
+pub(crate) fn averages_by_light(coding: Coding, settings: &Settings) -> bool {
+    settings.effort == Effort::Balanced
+        && coding == Coding::YCbCr
+        && settings.formats.contains(&OutputFormat::WebP)
 }
 
 impl Coding {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use thumbnailer::inspect::Declared;
 use thumbnailer::rejection::Rejection;
-use thumbnailer::settings::{ImageType, Settings};
+use thumbnailer::settings::{Effort, ImageType, OutputFormat, Settings};
 use thumbnailer::thumbnail::thumbnail;
 
 use super::samples::*;
@@ -136,6 +136,42 @@ fn quality_is_obeyed() {
 
 fn within(file: &[u8], time: Duration) -> Result<(), Rejection> {
     thumbnail(file, &Declared::default(), &Settings::default(), Some(time)).map(drop)
+}
+
+#[test]
+fn effort_is_obeyed_where_webp_is_made_of_colours() {
+    let made = |file: &[u8], effort, formats: &[OutputFormat]| {
+        let settings = Settings {
+            widths: vec![640],
+            effort,
+            formats: formats.to_vec(),
+            ..Settings::default()
+        };
+        let made = thumbnail(file, &Declared::default(), &settings, None).unwrap();
+        for rendition in &made.renditions {
+            let seen = image::load_from_memory(&rendition.data).unwrap();
+            assert_eq!((seen.width(), seen.height()), (640, 480));
+        }
+        made.renditions
+    };
+    let (colours, grey) = (jpeg(&photo(640, 480)), {
+        let grey = image::DynamicImage::ImageRgb8(photo(640, 480)).to_luma8();
+        let mut file = std::io::Cursor::new(Vec::new());
+        grey.write_to(&mut file, image::ImageFormat::Jpeg).unwrap();
+        file.into_inner()
+    });
+    let (webp, jpeg) = (OutputFormat::WebP, OutputFormat::Jpeg);
+    for (what, file, formats, differ) in [
+        ("WebP of colours", &colours, &[webp][..], true),
+        ("WebP and JPEG of colours", &colours, &[webp, jpeg], true),
+        ("JPEG of colours", &colours, &[jpeg], false),
+        ("WebP of grey", &grey, &[webp], false),
+        ("WebP of pixels", &png(photo(640, 480)), &[webp], false),
+    ] {
+        let fast = made(file, Effort::Fast, formats);
+        let balanced = made(file, Effort::Balanced, formats);
+        assert_eq!(fast != balanced, differ, "{what}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::f64::consts::TAU;
 
 use thumbnailer::inspect::Declared;
-use thumbnailer::settings::{OutputFormat, Settings};
+use thumbnailer::settings::{Effort, OutputFormat, Settings};
 use thumbnailer::thumbnail::thumbnail;
 
 use super::jpegs::{Component, Segment, join, segments, write};
@@ -90,9 +90,14 @@ fn colour_waves_lie_on_brightness_waves() {
     ] {
         for orientation in 1..=8 {
             let file = source(size, sampling, orientation);
-            for format in [OutputFormat::WebP, OutputFormat::Jpeg] {
+            for (format, effort) in [
+                (OutputFormat::WebP, Effort::Balanced),
+                (OutputFormat::WebP, Effort::Fast),
+                (OutputFormat::Jpeg, Effort::Balanced),
+            ] {
                 let settings = Settings {
                     quality: 95,
+                    effort,
                     formats: vec![format],
                     widths: vec![179, 151, 64],
                     ..Settings::default()
@@ -103,7 +108,7 @@ fn colour_waves_lie_on_brightness_waves() {
                     let seen = image::load_from_memory(&rendition.data).unwrap().to_rgb8();
                     let (width, height) = seen.dimensions();
                     let what = format!(
-                        "{sampling:?} {size:?}, orientation {orientation}, to {format} {width}×{height}"
+                        "{sampling:?} {size:?}, orientation {orientation}, to {format} ({effort:?}) {width}×{height}"
                     );
                     let ycc = |x: u32, y: u32| {
                         let [r, g, b] = seen.get_pixel(x, y).0.map(f64::from);
