@@ -101,8 +101,15 @@ fn turned(orientation: u8) -> Vec<u8> {
     file
 }
 
-/// Where nothing of a picture is missing any more: of a PNG the end of its image data, without the CRC.
+/// Where nothing of a picture is missing any more: of a PNG the end of its image data, without the CRC; of a JPEG its last
+/// block, without EOI.
 fn end_of_pixels(file: &[u8]) -> usize {
+    if file.starts_with(b"\xff\xd8") {
+        return file
+            .windows(2)
+            .rposition(|pair| pair == b"\xff\xd9")
+            .unwrap();
+    }
     let data = file.windows(4).rposition(|kind| kind == b"IDAT");
     match data.filter(|_| file.starts_with(b"\x89PNG")) {
         Some(data) => {
@@ -296,7 +303,7 @@ fn the_bad_are_told_what_is_wrong_with_them() {
             }
         }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
     // Nothing is written for what is rejected.
     assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0);
-    assert!(wrong.is_empty(), "{wrong:#?}");
 }
