@@ -101,7 +101,8 @@ pub(crate) fn decode_while(
                         sizes: &stored.collect::<Vec<_>>(),
                         mirrored: mirrored(orientation),
                         becomes_rgb: &mut |coding| {
-                            read_colours(coding.space()) || averages_by_light(coding, settings)
+                            read_colours(coding.space())
+                                || averages_by_light(coding, seen, settings)
                         },
                     };
                     Picture::Planes(jpeg::decode(&file, &mut wanted, go_on)?)

@@ -166,9 +166,15 @@ fn scale(side: u32, to: u32, from: u32) -> u32 {
 
 /// Whether colours are decoded at full size, so that libwebp averages them by their light.
 ///
-/// That pays where there are colours and where WebP is made: JPEG takes planes in any case.
-pub(crate) fn averages_by_light(coding: Coding, settings: &Settings) -> bool {
+/// That pays where there are colours and where WebP is made: JPEG takes planes in any case. In tiny pictures a sample of
+/// colour is much of the picture, and planes keep it as it is.
+pub(crate) fn averages_by_light(
+    coding: Coding,
+    (width, height): (u32, u32),
+    settings: &Settings,
+) -> bool {
     settings.effort == Effort::Balanced
+        && u64::from(width) * u64::from(height) > TINY
         && coding == Coding::YCbCr
         && settings.formats.contains(&OutputFormat::WebP)
 }
@@ -695,6 +701,8 @@ fn encode_webp(small: &Small, quality: u8, go_on: GoOn<'_>) -> Result<Vec<u8>, R
 
 /// libwebp's balance of time and size, 0 to 6. 4, its own, takes twice the time for some 3 % of the bytes.
 const WEBP_METHOD: u8 = 2;
+/// So few pixels keep their planes.
+const TINY: u64 = 16 * 16;
 /// So few pixels take no time, so they get libwebp's own balance.
 const WEBP_FEW_PIXELS: u32 = 128 * 128;
 const WEBP_METHOD_OF_FEW: u8 = 4;
