@@ -187,11 +187,26 @@ impl MediaStore {
         upload: &UploadKey,
         manifest: &Manifest,
     ) -> Result<(), StoreError> {
+        self.remove_renditions(upload, |key| manifest.names(upload, key))
+            .await
+    }
+
+    /// Removes all renditions of a deleted upload.
+    pub async fn remove_media(&self, upload: &UploadKey) -> Result<(), StoreError> {
+        self.remove_renditions(upload, |key| key == upload.manifest_key())
+            .await
+    }
+
+    async fn remove_renditions(
+        &self,
+        upload: &UploadKey,
+        is_kept: impl Fn(&str) -> bool + Send,
+    ) -> Result<(), StoreError> {
         let mut listing = self.listing(&self.buckets.media, &upload.media_prefix());
         let mut unnamed = Vec::new();
         while let Some(object) = listing.next().await? {
             let key = object.key.unwrap_or_default();
-            if manifest.names(upload, &key) {
+            if is_kept(&key) {
                 continue;
             }
             if upload.is_rendition(&key) {
@@ -202,12 +217,6 @@ impl MediaStore {
             }
         }
         self.delete(&self.buckets.media, unnamed).await
-    }
-
-    /// Removes all renditions of a deleted upload.
-    pub async fn remove_media(&self, upload: &UploadKey) -> Result<(), StoreError> {
-        let tombstone = Manifest::tombstone(upload, Timestamp::UNIX_EPOCH);
-        self.remove_unnamed(upload, &tombstone).await
     }
 
     /// Removes the upload itself, in all its versions. It goes last: see the head of this module. The version `null` is
