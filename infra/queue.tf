@@ -1,12 +1,13 @@
 # S3 tells the queue, the queue tells the processor; what fails nine times waits among the dead letters.
 
 locals {
-  # AWS: at least six times the function's timeout, so that nobody else gets what is still being worked on. Six minutes
-  # at least, also with a shorter timeout: see below.
+  # AWS: at least six times the function's timeout, so that nobody else gets what is still being worked on. At least six
+  # minutes, which is the processor's longest retry delay. It counts only where a worker was killed before it could hide
+  # its message. A message whose workers are all killed is then tried for eight times as long: 48 minutes, or four hours
+  # with a timeout of 300 s.
   visibility_seconds = 6 * max(var.processor.timeout_seconds, 60)
   # S3 may be out for minutes: a message has to be tried for half an hour. The processor makes a failed message visible
-  # again after 2 s, 10 s and 1 min, and leaves it to the queue from then on, so the ninth receive is after 72 s and five
-  # times the visibility timeout: 31 minutes.
+  # again after 2 s, 10 s, 1 min, and then 6 min each time, so the ninth receive is after 31 minutes, with any timeout.
   max_receives = 9
 }
 

@@ -123,7 +123,7 @@ variable "processor" {
   }
   validation {
     condition     = var.processor.timeout_seconds >= 45 && var.processor.timeout_seconds <= 300
-    error_message = "processor.timeout_seconds is from 45 to 300: an image has 30 seconds and must be rejected in time, and the queue waits six times as long before it tries an upload again."
+    error_message = "processor.timeout_seconds is from 45 to 300: an image has 30 seconds and must be rejected in time, and where the function is killed the queue waits six times as long before it tries an upload again."
   }
   validation {
     condition     = var.processor.concurrency >= 2 && var.processor.concurrency <= 1000

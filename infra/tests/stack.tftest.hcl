@@ -271,7 +271,8 @@ run "work_is_not_lost" {
   }
 }
 
-# The processor's own delays before the second to the fourth receive are 2 s, 10 s and 60 s; the others are the queue's.
+# The processor's own delays before the second to the fourth receive are 2 s, 10 s and 60 s; the others are 6 minutes.
+# A message whose workers are all killed waits for the queue's timeout each time.
 run "an_upload_is_tried_for_half_an_hour_with_the_shortest_timeout" {
   command = apply
 
@@ -281,8 +282,9 @@ run "an_upload_is_tried_for_half_an_hour_with_the_shortest_timeout" {
 
   assert {
     condition = (
-      2 + 10 + 60 + (jsondecode(aws_sqs_queue.uploads.redrive_policy).maxReceiveCount - 4) * aws_sqs_queue.uploads.visibility_timeout_seconds
-    ) >= 30 * 60
+      2 + 10 + 60 + (jsondecode(aws_sqs_queue.uploads.redrive_policy).maxReceiveCount - 4) * 360 >= 30 * 60
+      && (jsondecode(aws_sqs_queue.uploads.redrive_policy).maxReceiveCount - 1) * aws_sqs_queue.uploads.visibility_timeout_seconds >= 30 * 60
+    )
     error_message = "S3 is out for a quarter of an hour, and uploads are dead letters."
   }
 }

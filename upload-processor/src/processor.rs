@@ -219,16 +219,13 @@ impl Processor {
         BatchReport { messages }
     }
 
-    /// Has a failed message delivered again as soon as [`retry_delay`] says. Without it the queue waits for its
-    /// visibility timeout, which is correct, only slow.
+    /// Has a failed message delivered again when [`retry_delay`] says. Without it the queue waits for its visibility
+    /// timeout, which is correct, only slow.
     async fn hide(&self, message: &Message) {
-        let (Some(queue), Some(receipt), Some(delay)) = (
-            &self.queue,
-            &message.receipt_handle,
-            retry_delay(message.receive_count),
-        ) else {
+        let (Some(queue), Some(receipt)) = (&self.queue, &message.receipt_handle) else {
             return;
         };
+        let delay = retry_delay(message.receive_count);
         let request = queue
             .sqs
             .change_message_visibility()

@@ -6,20 +6,22 @@ use std::time::Duration;
 use media_contract::Reason;
 use media_store::StoreError;
 
-/// How often a message is received before it becomes a dead letter. With the delays of [`retry_delay`] and a visibility
-/// timeout of six minutes the last attempt comes 31 minutes after the first.
+/// How often a message is received before it becomes a dead letter. With the delays of [`retry_delay`] the last attempt
+/// comes 31 minutes after the first.
 pub const MAX_RECEIVES: u32 = 9;
 
-/// How long a message is hidden after its n-th receive failed; `None` for the queue's own visibility timeout.
+/// How long a message is hidden after its n-th receive failed.
 ///
 /// Most failures are over in seconds, and a person is waiting for the picture. A longer outage must not use up the
-/// receives.
-pub fn retry_delay(receive_count: u32) -> Option<Duration> {
+/// receives. The queue's own visibility timeout is not a delay for retries: it must be six times the function's timeout,
+/// and with a timeout of 300 s the attempts would go on for hours after the API has answered `failed`. It counts only
+/// where a worker was killed before it could hide its message.
+pub fn retry_delay(receive_count: u32) -> Duration {
     match receive_count {
-        0 | 1 => Some(Duration::from_secs(2)),
-        2 => Some(Duration::from_secs(10)),
-        3 => Some(Duration::from_mins(1)),
-        _ => None,
+        0 | 1 => Duration::from_secs(2),
+        2 => Duration::from_secs(10),
+        3 => Duration::from_mins(1),
+        _ => Duration::from_mins(6),
     }
 }
 
@@ -108,11 +110,10 @@ mod tests {
 
     #[test]
     fn a_message_is_tried_for_half_an_hour_and_soon_at_first() {
-        let visibility = Duration::from_mins(6);
         let mut at = Duration::ZERO;
         let mut attempts = vec![at];
         for receive_count in 1..MAX_RECEIVES {
-            at += retry_delay(receive_count).unwrap_or(visibility);
+            at += retry_delay(receive_count);
             attempts.push(at);
         }
         assert_eq!(
@@ -121,5 +122,6 @@ mod tests {
             "{attempts:?}"
         );
         assert!(at >= Duration::from_mins(30), "{attempts:?}");
+        assert!(at < Duration::from_mins(45), "{attempts:?}");
     }
 }

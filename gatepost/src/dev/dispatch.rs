@@ -16,9 +16,8 @@ use crate::queue::{Message, Queue};
 /// The event source mapping's batch size. A picture takes a core for as long as it is worked on: a message that waited
 /// in a batch behind others would count as received whenever the process ends before its turn.
 const BATCH: usize = 1;
-/// The queue's visibility timeout, where the processor does not ask for a shorter one. On AWS it is six times the
-/// function's timeout; here nobody else could get the message meanwhile, and a developer is waiting.
-const VISIBILITY_TIMEOUT: Duration = Duration::from_mins(1);
+/// The longest time for which a failed message is hidden. On AWS it is longer; here a developer is waiting.
+const MAX_RETRY_DELAY: Duration = Duration::from_mins(1);
 /// The pause after the queue itself failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -65,7 +64,7 @@ async fn invoke(queue: &Queue, processor: &Processor, batch: &[Message]) -> anyh
                 // Nothing revives the dead letters of a developer's machine. An S3 that is switched off for an hour
                 // must not make any.
                 let counts = retry.cause != Cause::Outage;
-                let delay = retry_delay(receive_count).unwrap_or(VISIBILITY_TIMEOUT);
+                let delay = retry_delay(receive_count).min(MAX_RETRY_DELAY);
                 queue.release(id, delay, counts)
             }
         };
