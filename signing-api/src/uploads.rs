@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use data_encoding::HEXLOWER;
 use edge_auth::Owner;
 use jiff::{SignedDuration, Timestamp};
-use media_contract::{Reason, Status, UploadId, UploadKey};
+use media_contract::{MAX_PROCESSING, Reason, Status, UploadId, UploadKey};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use url_signing::{Expiry, PostPolicy, SignedForm};
@@ -24,10 +24,6 @@ const MAX_FILENAME_BYTES: usize = 512;
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 /// How long after its form's end an upload may still be on its way: a slow line, sent in time.
 const ARRIVAL_GRACE: SignedDuration = SignedDuration::from_mins(15);
-
-/// How long after its arrival an upload without a manifest counts as failed: longer than the queue tries its message.
-/// A worker that is killed each time writes no manifest.
-const MAX_PROCESSING: SignedDuration = SignedDuration::from_hours(1);
 
 /// What a caller wants to upload.
 #[derive(Debug, Deserialize)]

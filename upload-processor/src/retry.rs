@@ -106,6 +106,8 @@ impl From<StoreError> for Retry {
 
 #[cfg(test)]
 mod tests {
+    use media_contract::MAX_PROCESSING;
+
     use super::*;
 
     #[test]
@@ -122,6 +124,29 @@ mod tests {
             "{attempts:?}"
         );
         assert!(at >= Duration::from_mins(30), "{attempts:?}");
-        assert!(at < Duration::from_mins(45), "{attempts:?}");
+        assert!(at < MAX_PROCESSING.unsigned_abs(), "{attempts:?}");
+    }
+
+    #[test]
+    fn receives_and_the_longest_delay_are_those_of_terraform() {
+        let queue = include_str!("../../infra/queue.tf");
+        let value = |name: &str| {
+            queue.lines().find_map(|line| {
+                let (found, value) = line.split_once('=')?;
+                (found.trim() == name).then(|| value.trim().to_owned())
+            })
+        };
+        assert_eq!(
+            value("max_receives"),
+            Some(MAX_RECEIVES.to_string()),
+            "MAX_RECEIVES in upload-processor/src/retry.rs and `max_receives` in infra/queue.tf must agree"
+        );
+        let longest = retry_delay(MAX_RECEIVES).as_secs();
+        assert_eq!(
+            value("visibility_seconds"),
+            Some(format!("6 * max(var.processor.timeout_seconds, {})", longest / 6)),
+            "the longest delay of retry_delay in upload-processor/src/retry.rs and the least `visibility_seconds` in \
+             infra/queue.tf must agree"
+        );
     }
 }

@@ -7,7 +7,7 @@
 use aws_sdk_sqs::error::DisplayErrorContext;
 use jiff::{SignedDuration, Timestamp};
 use media_contract::upload_key::{MEDIA_PREFIX, UPLOAD_PREFIX};
-use media_contract::{Status, UploadKey};
+use media_contract::{MAX_PROCESSING, Status, UploadKey};
 use media_store::{FoundManifest, Listing, MediaStore, StoreError};
 use serde_json::{Value, json};
 
@@ -20,9 +20,8 @@ use crate::retry::{Cause, Retry};
 const MAX_AGE: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// Tombstones, failures and most rejections are smaller. Only manifests of at most this size are read.
 const SMALL_MANIFEST_BYTES: i64 = 512;
-/// How old an upload must be to count as forgotten where its message may still be in the queue: longer than the queue
-/// tries it. The API says `failed` of it from then on.
-pub const SETTLING_TIME: SignedDuration = SignedDuration::from_hours(1);
+/// How old an upload must be to count as forgotten where its message may still be in the queue.
+pub const SETTLING_TIME: SignedDuration = MAX_PROCESSING;
 /// How old renditions must be so that no worker can still be about to publish them.
 const ABANDONED: SignedDuration = SignedDuration::from_hours(24);
 
@@ -362,5 +361,21 @@ pub async fn send(
             reason: format!("announcing an upload: {}", DisplayErrorContext(error)),
             cause: Cause::Outage,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_that_a_scheduled_sweep_looks_back_is_that_of_terraform() {
+        let variables = include_str!("../../infra/variables.tf");
+        let seconds = SETTLING_TIME.as_secs();
+        assert!(
+            variables.contains(&format!("> {seconds} + one(")),
+            "MAX_PROCESSING in media-contract/src/lib.rs is {seconds} s, and the validation of `sweep` in \
+             infra/variables.tf adds another number to the time between two sweeps: the two must agree"
+        );
     }
 }
