@@ -13,8 +13,7 @@ use media_contract::{Manifest, Status, UploadKey};
 use media_store::{FoundManifest, Write};
 use thumbnailer::inspect::Declared;
 use thumbnailer::rejection::{Complexity, Rejection};
-use thumbnailer::settings::Settings;
-use thumbnailer::thumbnail::{TIME_PER_IMAGE, Thumbnailed, thumbnail_once_admitted};
+use thumbnailer::thumbnail::{Thumbnailed, thumbnail_once_admitted};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -303,11 +302,11 @@ impl Processor {
         let bytes = source.read().await?;
         made.read = reading.elapsed();
 
-        let settings = self.settings.clone();
+        let processor = self.clone();
         let runtime = Handle::current();
         let work = tokio::task::spawn_blocking(move || {
             let result = render(
-                &bytes, &declared, &settings, &runtime, turn, size, &mut made,
+                &bytes, &declared, &processor, &runtime, turn, size, &mut made,
             );
             made.result = result;
             drop((file, core));
@@ -377,7 +376,7 @@ fn log(upload: &UploadKey, result: &Result<Thumbnailed, Rejection>, elapsed: Dur
 fn render(
     bytes: &[u8],
     declared: &Declared,
-    settings: &Settings,
+    processor: &Processor,
     runtime: &Handle,
     turn: Turn,
     size: u64,
@@ -397,7 +396,13 @@ fn render(
         waited = waiting.elapsed();
         Ok(share)
     };
-    let result = thumbnail_once_admitted(bytes, declared, settings, TIME_PER_IMAGE, admit);
+    let result = thumbnail_once_admitted(
+        bytes,
+        declared,
+        &processor.settings,
+        processor.time_per_image,
+        admit,
+    );
     made.waited += waited;
     made.rendered = started.elapsed().saturating_sub(waited);
     result

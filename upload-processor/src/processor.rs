@@ -7,6 +7,7 @@
 //! reaches the dead-letter queue, whose alarm an operator sees.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsBatchResponse;
 use aws_sdk_s3::Client;
@@ -18,6 +19,7 @@ use media_contract::{Manifest, UploadKey};
 use media_store::{Buckets, MediaStore};
 use serde_json::{Value, json};
 use thumbnailer::settings::Settings;
+use thumbnailer::thumbnail::TIME_PER_IMAGE;
 use tokio::sync::Semaphore;
 
 use crate::budget::Budget;
@@ -44,6 +46,7 @@ pub struct Processor {
     pub(crate) wants_scan: bool,
     pub(crate) has_age_limit: bool,
     pub(crate) queue: Option<UploadQueue>,
+    pub(crate) time_per_image: Duration,
     max_receives: Option<u32>,
 }
 
@@ -110,6 +113,7 @@ impl Processor {
             wants_scan: false,
             has_age_limit: true,
             queue: None,
+            time_per_image: TIME_PER_IMAGE,
             max_receives: None,
         }
     }
@@ -148,6 +152,13 @@ impl Processor {
             );
         }
         self.memory = Budget::new(bytes);
+        self
+    }
+
+    /// Gives each image this much processor time, rather than [`TIME_PER_IMAGE`].
+    #[must_use]
+    pub fn with_time_per_image(mut self, time: Duration) -> Self {
+        self.time_per_image = time;
         self
     }
 

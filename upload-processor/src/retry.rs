@@ -144,7 +144,10 @@ mod tests {
         let longest = retry_delay(MAX_RECEIVES).as_secs();
         assert_eq!(
             value("visibility_seconds"),
-            Some(format!("6 * max(var.processor.timeout_seconds, {})", longest / 6)),
+            Some(format!(
+                "6 * max(var.processor.timeout_seconds, {})",
+                longest / 6
+            )),
             "the longest delay of retry_delay in upload-processor/src/retry.rs and the least `visibility_seconds` in \
              infra/queue.tf must agree"
         );

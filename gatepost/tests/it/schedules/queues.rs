@@ -117,6 +117,48 @@ async fn an_outage_of_five_minutes_makes_no_dead_letter() {
 }
 
 #[tokio::test]
+async fn an_image_past_the_time_limit_is_tried_again_once() {
+    for (name, receive_count, max_receives, is_tried_again) in [
+        ("first receive", 1, Some(MAX_RECEIVES), true),
+        ("first receive, and no dead letters", 1, None, true),
+        ("second receive", 2, Some(MAX_RECEIVES), false),
+        ("first receive, which is the last", 1, Some(1), false),
+    ] {
+        let s3 = with_upload();
+        let mut processor = processor(&s3, 0).with_time_per_image(Duration::ZERO);
+        if let Some(max_receives) = max_receives {
+            processor = processor.with_max_receives(max_receives);
+        }
+        let message = Message {
+            receive_count,
+            ..message(0)
+        };
+        let report = processor.process_batch(vec![message]).await;
+        assert_eq!(report.messages[0].1.is_err(), is_tried_again, "{name}");
+        let rejected = (!is_tried_again).then_some("timeout");
+        assert_eq!(rejected_with(&s3).as_deref(), rejected, "{name}");
+    }
+    // Without a queue nobody repeats it.
+    let s3 = with_upload();
+    let payload = serde_json::from_str(&message(0).body).unwrap();
+    let answer = processor(&s3, 0)
+        .with_time_per_image(Duration::ZERO)
+        .handle(LambdaEvent::new(payload, Context::default()))
+        .await
+        .unwrap();
+    assert_eq!(answer["outcomes"][0]["status"], "rejected", "{answer}");
+    assert_eq!(rejected_with(&s3).as_deref(), Some("timeout"));
+}
+
+/// The code with which the manifest says that the upload is rejected; `None` without a manifest.
+fn rejected_with(s3: &ScriptedS3) -> Option<String> {
+    let manifest = s3.object(&format!("media/{}", upload().manifest_key()))?;
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!(manifest["status"], "rejected", "{manifest}");
+    Some(manifest["reason"]["code"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
 async fn a_fifo_queue_gets_a_group_and_an_id_for_each_outcome() {
     for (url, has_group) in [
         ("http://queues/outcomes.fifo", true),
