@@ -5,13 +5,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use media_contract::{IMMUTABLE, REVALIDATED};
 use serde_json::json;
 
 use super::origin::Object;
 
-/// Browsers keep what never changes, shared caches behind the edge never: the edge alone may ask who the viewer is.
-const VIEWER_IMMUTABLE: &str = "private, max-age=31536000, immutable";
-const VIEWER_REVALIDATED: &str = "private, no-cache";
 /// An object opened as a page runs nothing and loads nothing.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
 
@@ -113,11 +111,8 @@ fn object_headers(object: &Object, age: Duration, x_cache: XCache) -> HeaderMap 
         .cache_control
         .as_ref()
         .is_some_and(|directives| directives.contains("immutable"));
-    let cache_control = if is_immutable {
-        VIEWER_IMMUTABLE
-    } else {
-        VIEWER_REVALIDATED
-    };
+    // Browsers keep what never changes, shared caches behind the edge never: the edge alone may ask who the viewer is.
+    let cache_control = if is_immutable { IMMUTABLE } else { REVALIDATED };
     let mut headers = HeaderMap::new();
     let mut add = |name: HeaderName, value: Option<&str>| {
         if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
