@@ -1,6 +1,6 @@
 //! Durations, sizes and pixel counts as people write them: `5m`, `25 MiB`, `50 MP`.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 /// A duration of at least one second, such as `30s`, `5m`, `1h 30m` or `30d`.
 pub(crate) fn parse_duration(text: &str) -> Result<SignedDuration, String> {
@@ -20,19 +20,10 @@ pub(crate) fn parse_milliseconds(text: &str) -> Result<u32, String> {
     u32::try_from(duration.as_millis()).map_err(|_| format!("{text:?} is out of range"))
 }
 
-/// A duration as `jiff` reads it, before it a number of days of 24 hours.
+/// A duration as `jiff` reads it, with days of 24 hours: as the upload processor reads that of a sweep.
 fn parse_signed(text: &str) -> Option<SignedDuration> {
-    let text = text.trim();
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let Some(rest) = text[digits..].trim_start().strip_prefix('d') else {
-        return text.parse().ok();
-    };
-    let days: i64 = text[..digits].parse().ok()?;
-    let days = SignedDuration::from_secs(days.checked_mul(24 * 3600)?);
-    match rest.trim() {
-        "" => Some(days),
-        rest => days.checked_add(rest.parse().ok()?),
-    }
+    let span: Span = text.trim().parse().ok()?;
+    span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()
 }
 
 /// A leeway: a duration of at most five minutes, or `0s`.
@@ -108,8 +99,11 @@ mod tests {
             ("30d", Some(30 * 86_400)),
             ("1 d 12h", Some(36 * 3600)),
             ("1d12h", Some(36 * 3600)),
+            ("1 day", Some(86_400)),
+            ("2w", Some(14 * 86_400)),
             ("d", None),
-            ("1 day", None),
+            ("1 month", None),
+            ("99999999999999999999d", None),
             ("0s", None),
             ("-5m", None),
             ("soon", None),
