@@ -25,14 +25,12 @@ pub(crate) struct Upload {
 
 /// Opens exactly the object that an event is about; `None` when it is no longer there or was overwritten since.
 pub(crate) async fn open(s3: &Client, object: &CreatedObject) -> Result<Option<Upload>, Retry> {
-    let mut request = s3
+    let request = s3
         .get_object()
         .bucket(&object.bucket)
         .key(&object.key)
-        .set_version_id(object.version_id.clone());
-    if let (None, Some(etag)) = (&object.version_id, &object.etag) {
-        request = request.if_match(format!("\"{etag}\""));
-    }
+        .set_version_id(object.version_id.clone())
+        .set_if_match(object.if_match());
     match request.send().await {
         Ok(output) => Ok(Some(Upload::new(output))),
         Err(error) if is_missing(&error) || status(&error) == Some(412) => Ok(None),
@@ -124,14 +122,12 @@ pub(crate) async fn scan(s3: &Client, object: &mut CreatedObject) -> Result<Opti
 
 /// Checks that the object is still the one that its event is about; if the event does not say, notes which one it is.
 async fn pin(s3: &Client, object: &mut CreatedObject) -> Result<bool, Retry> {
-    let mut request = s3
+    let request = s3
         .head_object()
         .bucket(&object.bucket)
         .key(&object.key)
-        .set_version_id(object.version_id.clone());
-    if let (None, Some(etag)) = (&object.version_id, &object.etag) {
-        request = request.if_match(format!("\"{etag}\""));
-    }
+        .set_version_id(object.version_id.clone())
+        .set_if_match(object.if_match());
     match request.send().await {
         Ok(head) => {
             if object.version_id.is_none() && object.etag.is_none() {

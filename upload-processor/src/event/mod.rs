@@ -121,6 +121,14 @@ impl CreatedObject {
             etag: etag.filter(|etag| !etag.is_empty()),
         })
     }
+
+    /// The condition, for `If-Match`, under which it is this content that is read; `None` where the version says so.
+    pub(crate) fn if_match(&self) -> Option<String> {
+        match (&self.version_id, &self.etag) {
+            (None, Some(etag)) => Some(format!("\"{etag}\"")),
+            _ => None,
+        }
+    }
 }
 
 /// A version that can be asked for. `null` is that of an object in a bucket without versions: asking for it by name would
