@@ -90,7 +90,6 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
         )
     })?;
     let queue = Arc::new(queue);
-    let notifier = Notifier::new(UPLOAD_BUCKET, UPLOAD_PREFIX, queue.clone());
     let buckets = Buckets {
         uploads: UPLOAD_BUCKET.to_owned(),
         media: MEDIA_BUCKET.to_owned(),
@@ -101,10 +100,11 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
         connection
     } else {
         let max_bytes = config.images.max_bytes;
-        start_embedded_s3(&data_dir, notifier.clone(), address, max_bytes, &stop).await?
+        let notifier = Notifier::new(UPLOAD_BUCKET, UPLOAD_PREFIX, queue.clone());
+        start_embedded_s3(&data_dir, notifier, address, max_bytes, &stop).await?
     };
     let store = MediaStore::new(connection.s3.clone(), buckets.clone());
-    let found = take_up::take_up(&store, &queue, &notifier).await;
+    let found = take_up::take_up(&store, &queue).await;
     let found = found.unwrap_or_else(|error| {
         // With an S3 elsewhere it is tried again soon; the embedded one is tried again at the next start.
         tracing::warn!(
@@ -122,7 +122,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     }
     if args.endpoint_url.is_some() {
         let queue = queue.clone();
-        tokio::spawn(async move { take_up::keep_taking_up(store, &queue, notifier).await });
+        tokio::spawn(async move { take_up::keep_taking_up(store, &queue).await });
     }
     let processor = Processor::new(
         connection.s3.clone(),

@@ -12,18 +12,13 @@ use media_store::MediaStore;
 use upload_processor::event::{Notice, Record};
 use upload_processor::sweep::{Forgotten, Options, Report, Sweep};
 
-use crate::local_s3::{CreatedObject, Notifier};
 use crate::queue::Queue;
 
 /// How often an S3 elsewhere is looked through.
 const PERIOD: Duration = Duration::from_secs(2);
 
 /// Queues what is unfinished and has no message.
-pub(super) async fn take_up(
-    store: &MediaStore,
-    queue: &Queue,
-    notifier: &Notifier,
-) -> anyhow::Result<Report> {
+pub(super) async fn take_up(store: &MediaStore, queue: &Queue) -> anyhow::Result<Report> {
     let announced: HashSet<_> = queue
         .bodies()?
         .iter()
@@ -36,7 +31,7 @@ pub(super) async fn take_up(
     };
     let mut sweep = Sweep::new(store.clone(), Timestamp::now(), options);
     while let Some(forgotten) = sweep.next().await? {
-        match announce(store, notifier, &forgotten, &announced).await {
+        match announce(store, queue, forgotten.clone(), &announced).await {
             Ok(true) => sweep.announced(),
             Ok(false) => {}
             Err(error) => sweep.failed(&forgotten.upload, &format!("{error:#}")),
@@ -48,11 +43,11 @@ pub(super) async fn take_up(
 /// Queues the upload's notification, unless it is announced already.
 async fn announce(
     store: &MediaStore,
-    notifier: &Notifier,
-    forgotten: &Forgotten,
+    queue: &Queue,
+    mut forgotten: Forgotten,
     announced: &HashSet<(String, String)>,
 ) -> anyhow::Result<bool> {
-    let Some(etag) = etag(store, forgotten).await? else {
+    let Some(etag) = etag(store, &forgotten).await? else {
         return Ok(false);
     };
     // By its content, too: what was written over an announced object was not announced with it.
@@ -60,24 +55,17 @@ async fn announce(
     if announced.contains(&identity) {
         return Ok(false);
     }
-    let (key, etag) = identity;
-    let object = CreatedObject {
-        event_name: "ObjectCreated:Post",
-        bucket: store.buckets.uploads.clone(),
-        key,
-        size: forgotten.size,
-        etag,
-        access_key: "sweep".to_owned(),
-    };
-    notifier.object_created(&object).await?;
+    forgotten.etag = Some(identity.1);
+    let notification = forgotten.notification(&store.buckets.uploads);
+    queue.send(notification.to_string()).await?;
     Ok(true)
 }
 
 /// Does so again and again.
-pub(super) async fn keep_taking_up(store: MediaStore, queue: &Queue, notifier: Notifier) {
+pub(super) async fn keep_taking_up(store: MediaStore, queue: &Queue) {
     loop {
         tokio::time::sleep(PERIOD).await;
-        if let Err(error) = take_up(&store, queue, &notifier).await {
+        if let Err(error) = take_up(&store, queue).await {
             tracing::warn!(
                 error = format!("{error:#}"),
                 "the buckets cannot be looked through"

@@ -29,7 +29,7 @@ use tokio::net::TcpListener;
 
 use crate::lingering::Lingering;
 use answers::Cors;
-pub(crate) use notification::{CreatedObject, Notifier};
+pub(crate) use notification::Notifier;
 use store::Store;
 
 /// The region that the embedded S3 says it is in.
