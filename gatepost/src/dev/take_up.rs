@@ -16,6 +16,8 @@ use crate::queue::Queue;
 
 /// How often an S3 elsewhere is looked through.
 const PERIOD: Duration = Duration::from_secs(2);
+/// How often at least while it does not answer.
+const MAX_PERIOD: Duration = Duration::from_mins(1);
 
 /// Queues what is unfinished and has no message.
 pub(super) async fn take_up(store: &MediaStore, queue: &Queue) -> anyhow::Result<Report> {
@@ -61,17 +63,30 @@ async fn announce(
     Ok(true)
 }
 
-/// Does so again and again.
+/// Does so again and again, less often while it fails.
 pub(super) async fn keep_taking_up(store: MediaStore, queue: &Queue) {
+    let mut n_failures = 0;
     loop {
-        tokio::time::sleep(PERIOD).await;
-        if let Err(error) = take_up(&store, queue).await {
-            tracing::warn!(
-                error = format!("{error:#}"),
-                "the buckets cannot be looked through"
-            );
+        tokio::time::sleep(pause(n_failures)).await;
+        match take_up(&store, queue).await {
+            Ok(_) => n_failures = 0,
+            Err(error) => {
+                n_failures += 1;
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    next_try_in_seconds = pause(n_failures).as_secs(),
+                    "the buckets cannot be looked through"
+                );
+            }
         }
     }
+}
+
+/// The pause after so many failures in a row: exponential backoff.
+fn pause(n_failures: u32) -> Duration {
+    PERIOD
+        .saturating_mul(2_u32.saturating_pow(n_failures))
+        .min(MAX_PERIOD)
 }
 
 /// The object's `ETag`, without quotation marks; `None` if the object is gone. The embedded S3 does not list it.
@@ -108,4 +123,15 @@ fn announced_in(body: &str) -> Vec<(String, String)> {
         Record::Other(_) | Record::Unreadable(_) => None,
     });
     created.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_minute_while_the_storage_fails() {
+        let pauses = [0, 1, 2, 3, 4, 5, 6, u32::MAX].map(|n_failures| pause(n_failures).as_secs());
+        assert_eq!(pauses, [2, 4, 8, 16, 32, 60, 60, 60]);
+    }
 }
