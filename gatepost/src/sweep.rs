@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
+use media_contract::UploadKey;
 use media_store::{Buckets, MediaStore};
-use upload_processor::sweep::{Options, SETTLING_TIME, Sweep, send};
+use upload_processor::processor::UploadQueue;
+use upload_processor::sweep::{Options, SETTLING_TIME, Sweep};
 
 use crate::aws;
 use crate::config::units::parse_duration;
@@ -19,6 +21,9 @@ pub(crate) struct SweepArgs {
     /// Also announce uploads whose processing failed for the last time.
     #[arg(long)]
     failed: bool,
+    /// Leave out the uploads up to this key, where an earlier sweep ended early.
+    #[arg(long, value_name = "KEY", value_parser = parse_key)]
+    after: Option<UploadKey>,
     /// The queue of the upload processor.
     #[arg(long, value_name = "URL", env = "GATEPOST_UPLOAD_QUEUE_URL")]
     queue_url: String,
@@ -45,23 +50,24 @@ pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
         failed: args.failed,
         settling_time: SETTLING_TIME,
     };
-    let store = MediaStore::new(s3, buckets.clone());
-    let mut sweep = Sweep::new(store, Timestamp::now(), options);
-    while let Some(forgotten) = sweep
-        .next()
-        .await
-        .context("the sweep was broken off; what it announced until then is announced")?
-    {
-        match send(&sqs, &args.queue_url, &buckets.uploads, &forgotten).await {
-            Ok(()) => {
-                println!("announced {}", forgotten.upload.original());
-                sweep.announced();
-            }
-            Err(error) => {
-                eprintln!("gatepost: {}: {error}", forgotten.upload.original());
-                sweep.failed(&forgotten.upload, &error);
-            }
-        }
+    let queue = UploadQueue {
+        sqs,
+        url: args.queue_url,
+    };
+    let store = MediaStore::new(s3, buckets);
+    let mut sweep = Sweep::new(store, Timestamp::now(), options).after(args.after);
+    let listed = sweep
+        .announce_all(&queue, |forgotten| {
+            println!("announced {}", forgotten.upload.original());
+        })
+        .await;
+    if let Err(error) = listed {
+        let go_on = sweep.last().map_or_else(String::new, |last| {
+            format!("; go on with --after {}", last.original())
+        });
+        return Err(anyhow!(error).context(format!(
+            "the sweep was broken off; what it found until then is dealt with{go_on}"
+        )));
     }
     let report = sweep.report();
     println!(
@@ -73,4 +79,9 @@ pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn parse_key(text: &str) -> Result<UploadKey, String> {
+    UploadKey::parse(text)
+        .ok_or_else(|| "it is not the key of an upload, uploads/{owner}/{id}".to_owned())
 }

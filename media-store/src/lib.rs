@@ -315,6 +315,13 @@ pub struct Listing {
 }
 
 impl Listing {
+    /// Leaves out the keys up to this one, which need not exist.
+    #[must_use]
+    pub fn after(mut self, key: String) -> Self {
+        self.request = self.request.start_after(key);
+        self
+    }
+
     /// The next object; `None` after the last.
     pub async fn next(&mut self) -> Result<Option<Object>, StoreError> {
         loop {

@@ -14,7 +14,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_sqs::error::DisplayErrorContext;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
-use lambda_runtime::LambdaEvent;
+use lambda_runtime::{Context, LambdaEvent};
 use media_contract::{Manifest, UploadKey};
 use media_store::{Buckets, MediaStore};
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ use crate::retry::{Cause, Retry, retry_delay};
 const CONCURRENT_MESSAGES: usize = 4;
 
 /// Tells the time.
-type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Processes uploads. Made once, then shared.
 #[derive(Clone)]
@@ -52,9 +52,11 @@ pub struct Processor {
 
 /// The queue that the messages come from.
 #[derive(Clone, Debug)]
-pub(crate) struct UploadQueue {
-    pub(crate) sqs: aws_sdk_sqs::Client,
-    pub(crate) url: String,
+pub struct UploadQueue {
+    /// The client.
+    pub sqs: aws_sdk_sqs::Client,
+    /// The queue's address.
+    pub url: String,
 }
 
 /// What became of one record of a message.
@@ -184,7 +186,11 @@ impl Processor {
                 let response = self.process_batch(messages).await.response();
                 return Ok(serde_json::to_value(response)?);
             }
-            Ok(Invocation::Sweep(request)) => return Ok(self.sweep(&request).await?),
+            Ok(Invocation::Sweep(request)) => {
+                // Boxed: the future is nested more deeply than rustc computes layouts for.
+                let sweep = Box::pin(self.sweep(&request, deadline(&event.context)));
+                return Ok(sweep.await?);
+            }
             Ok(Invocation::Direct(bodies)) => bodies,
             Err(reason) => return Err(reason.into()),
         };
@@ -299,6 +305,12 @@ impl Processor {
         }
         result
     }
+}
+
+/// When Lambda ends the process; `None` where nobody does.
+fn deadline(context: &Context) -> Option<Timestamp> {
+    let milliseconds = i64::try_from(context.deadline).ok()?;
+    (milliseconds > 0).then(|| Timestamp::from_millisecond(milliseconds).ok())?
 }
 
 /// All results, or all that failed as one error. It is an outage only if all of them are.

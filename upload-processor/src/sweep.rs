@@ -2,18 +2,19 @@
 //!
 //! S3 delivers events at least once, says its documentation; in practice a queue policy, a wrong filter or an expired
 //! message can lose one. The buckets themselves tell what is unfinished. Both are listed in the order of their keys and
-//! merged, so memory stays constant and ready uploads cost no request of their own.
+//! merged, so memory stays constant and ready uploads cost no request of their own. A pass that ends early, at its
+//! deadline or by a fault, says up to which upload it got, and another one can go on there.
 
 use aws_sdk_sqs::error::DisplayErrorContext;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use jiff::{SignedDuration, Timestamp};
 use media_contract::upload_key::{MEDIA_PREFIX, UPLOAD_PREFIX};
 use media_contract::{MAX_PROCESSING, Status, UploadKey};
-use media_store::{FoundManifest, Listing, MediaStore, StoreError};
+use media_store::{Buckets, FoundManifest, Listing, MediaStore, StoreError};
 use serde_json::{Value, json};
 
 use crate::event::SweepRequest;
-use crate::processor::Processor;
-use crate::retry::{Cause, Retry};
+use crate::processor::{Clock, Processor, UploadQueue};
 
 /// No older upload is announced: after four days in the queue and fourteen among the dead letters its message would come
 /// too late to be published.
@@ -22,6 +23,10 @@ const MAX_AGE: SignedDuration = SignedDuration::from_hours(14 * 24);
 const SMALL_MANIFEST_BYTES: i64 = 512;
 /// How old an upload must be to count as forgotten where its message may still be in the queue.
 pub const SETTLING_TIME: SignedDuration = MAX_PROCESSING;
+/// How many messages SQS takes in one call.
+const MAX_BATCH: usize = 10;
+/// How long before Lambda's deadline a sweep ends: enough for the requests of one more upload, and of one batch.
+const RESERVE: SignedDuration = SignedDuration::from_secs(10);
 /// How old renditions must be so that no worker can still be about to publish them.
 const ABANDONED: SignedDuration = SignedDuration::from_hours(24);
 
@@ -58,6 +63,8 @@ pub struct Report {
     pub n_cleaned: u64,
     /// Uploads that could not be dealt with. Each is logged, and the next sweep tries again.
     pub n_faults: u64,
+    /// Whether both buckets were looked through to their end.
+    pub is_complete: bool,
 }
 
 /// Everything in the two buckets that belongs to one upload.
@@ -93,25 +100,96 @@ pub struct Sweep {
     options: Options,
     groups: Groups,
     report: Report,
+    deadline: Option<(Timestamp, Clock)>,
+    last: Option<UploadKey>,
 }
 
 impl Sweep {
     /// Begins a pass.
     pub fn new(store: MediaStore, now: Timestamp, options: Options) -> Self {
         Self {
-            groups: Groups::new(&store),
+            groups: Groups::new(&store, None),
             report: Report::default(),
             store,
             now,
             options,
+            deadline: None,
+            last: None,
         }
     }
 
-    /// The next upload to be announced. Say afterwards whether it was: [`Self::announced`], [`Self::failed`].
+    /// Leaves out the uploads up to this one, in the order of their keys.
+    #[must_use]
+    pub fn after(mut self, upload: Option<UploadKey>) -> Self {
+        self.groups = Groups::new(&self.store, upload.as_ref());
+        self.last = upload;
+        self
+    }
+
+    /// Ends the pass at this time.
+    #[must_use]
+    pub(crate) fn until(mut self, deadline: Timestamp, clock: Clock) -> Self {
+        self.deadline = Some((deadline, clock));
+        self
+    }
+
+    /// Announces everything to a queue, several uploads at a time. `told` hears of each that is announced.
+    ///
+    /// # Errors
+    ///
+    /// A bucket cannot be listed. What was found until then is announced, and another pass can go on after
+    /// [`Self::last`].
+    pub async fn announce_all(
+        &mut self,
+        queue: &UploadQueue,
+        mut told: impl FnMut(&Forgotten),
+    ) -> Result<(), StoreError> {
+        loop {
+            let mut batch = Vec::with_capacity(MAX_BATCH);
+            let listed = self.fill(&mut batch).await;
+            let results = send(queue, &self.store.buckets.uploads, &batch).await;
+            for (forgotten, result) in batch.iter().zip(results) {
+                match result {
+                    Ok(()) => {
+                        told(forgotten);
+                        self.announced();
+                    }
+                    Err(reason) => self.failed(&forgotten.upload, &reason),
+                }
+            }
+            listed?;
+            if batch.len() < MAX_BATCH {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn fill(&mut self, batch: &mut Vec<Forgotten>) -> Result<(), StoreError> {
+        while batch.len() < MAX_BATCH {
+            let Some(forgotten) = self.next().await? else {
+                break;
+            };
+            batch.push(forgotten);
+        }
+        Ok(())
+    }
+
+    /// The next upload to be announced; `None` at the end of the pass. Say afterwards whether it was announced:
+    /// [`Self::announced`], [`Self::failed`].
     pub async fn next(&mut self) -> Result<Option<Forgotten>, StoreError> {
-        while let Some(group) = self.groups.next().await? {
+        loop {
+            if let Some((deadline, clock)) = &self.deadline
+                && clock() >= *deadline
+            {
+                return Ok(None);
+            }
+            let Some(group) = self.groups.next().await? else {
+                self.report.is_complete = true;
+                return Ok(None);
+            };
             self.report.n_uploads += u64::from(group.original.is_some());
             let upload = group.upload.clone();
+            self.last = Some(upload.clone());
             let cleaned = match self.task(group).await {
                 Ok(Task::Nothing) => continue,
                 Ok(Task::Announce(forgotten)) => return Ok(Some(forgotten)),
@@ -126,7 +204,6 @@ impl Sweep {
                 Err(error) => self.failed(&upload, &error),
             }
         }
-        Ok(None)
     }
 
     /// An upload was announced.
@@ -143,6 +220,11 @@ impl Sweep {
             %reason,
             "an upload is left to the next sweep"
         );
+    }
+
+    /// The last upload that was looked at, also by an earlier pass; `None` where none was.
+    pub fn last(&self) -> Option<&UploadKey> {
+        self.last.as_ref()
     }
 
     /// What was found so far.
@@ -223,17 +305,34 @@ struct Side {
 }
 
 impl Groups {
-    fn new(store: &MediaStore) -> Self {
-        let side = |bucket, prefix, parse| Side {
-            listing: store.listing(bucket, prefix),
-            parse,
-            next: None,
+    /// All uploads behind `after`.
+    fn new(store: &MediaStore, after: Option<&UploadKey>) -> Self {
+        let side = |bucket, prefix, after: Option<String>, parse| {
+            let listing = store.listing(bucket, prefix);
+            Side {
+                listing: match after {
+                    Some(key) => listing.after(key),
+                    None => listing,
+                },
+                parse,
+                next: None,
+            }
         };
+        let Buckets { uploads, media } = &store.buckets;
         Self {
-            uploads: side(&store.buckets.uploads, UPLOAD_PREFIX, UploadKey::parse),
-            media: side(&store.buckets.media, MEDIA_PREFIX, |key| {
-                Some(UploadKey::parse_media_key(key)?.0)
-            }),
+            uploads: side(
+                uploads,
+                UPLOAD_PREFIX,
+                after.map(UploadKey::original),
+                UploadKey::parse,
+            ),
+            // `0` follows `/`, so this is behind all that is beside the upload, and before the next one.
+            media: side(
+                media,
+                MEDIA_PREFIX,
+                after.map(|after| format!("{MEDIA_PREFIX}{}/{}0", after.owner, after.id)),
+                |key| Some(UploadKey::parse_media_key(key)?.0),
+            ),
         }
     }
 
@@ -309,8 +408,12 @@ impl Forgotten {
 }
 
 impl Processor {
-    /// Sweeps when the function is invoked directly to do so.
-    pub(crate) async fn sweep(&self, request: &SweepRequest) -> Result<Value, String> {
+    /// Sweeps when the function is invoked directly to do so, and ends by itself before Lambda ends it.
+    pub(crate) async fn sweep(
+        &self,
+        request: &SweepRequest,
+        deadline: Option<Timestamp>,
+    ) -> Result<Value, String> {
         let Some(queue) = &self.queue else {
             return Err("this function has no queue to announce uploads to: GATEPOST_UPLOAD_QUEUE_URL is not set".to_owned());
         };
@@ -319,49 +422,92 @@ impl Processor {
             failed: request.failed,
             settling_time: SETTLING_TIME,
         };
-        let bucket = &self.store.buckets.uploads;
-        let mut sweep = Sweep::new(self.store.clone(), (self.clock)(), options);
-        while let Some(forgotten) = sweep.next().await.map_err(|error| error.to_string())? {
-            match send(&queue.sqs, &queue.url, bucket, &forgotten).await {
-                Ok(()) => sweep.announced(),
-                Err(error) => sweep.failed(&forgotten.upload, &error),
-            }
+        let mut sweep =
+            Sweep::new(self.store.clone(), (self.clock)(), options).after(request.after.clone());
+        if let Some(deadline) = deadline {
+            sweep = sweep.until(deadline - RESERVE, self.clock.clone());
         }
+        let listed = sweep.announce_all(queue, |_| {}).await;
         let Report {
             n_uploads,
             n_announced,
             n_cleaned,
             n_faults,
+            is_complete,
         } = sweep.report();
         tracing::info!(n_uploads, n_announced, n_cleaned, n_faults, "a sweep ended");
-        if n_faults > 0 {
-            // The invocation fails, visibly; what could be done is done.
-            return Err(format!(
-                "{n_faults} uploads could not be dealt with; the log names them"
-            ));
+        let next = sweep.last().map(UploadKey::original);
+        if !is_complete {
+            tracing::warn!(
+                next,
+                "a sweep ended before it had looked at all uploads; start another one with \"after\": next"
+            );
         }
-        Ok(json!({"uploads": n_uploads, "announced": n_announced, "cleaned": n_cleaned}))
+        // The invocation fails, visibly; what could be done is done.
+        let go_on = || json!({"sweep": {"after": next}}).to_string();
+        listed.map_err(|error| format!("{error}; go on with {}", go_on()))?;
+        if n_faults > 0 {
+            let mut reason =
+                format!("{n_faults} uploads could not be dealt with; the log names them");
+            if !is_complete {
+                reason = format!(
+                    "{reason}; others were not looked at: go on with {}",
+                    go_on()
+                );
+            }
+            return Err(reason);
+        }
+        let mut answer = json!({
+            "uploads": n_uploads, "announced": n_announced, "cleaned": n_cleaned, "is_complete": is_complete,
+        });
+        if !is_complete {
+            answer["next"] = json!(next);
+        }
+        Ok(answer)
     }
 }
 
-/// Sends an upload's notification to a queue.
-pub async fn send(
-    sqs: &aws_sdk_sqs::Client,
-    queue_url: &str,
-    bucket: &str,
-    forgotten: &Forgotten,
-) -> Result<(), Retry> {
-    let request = sqs
-        .send_message()
-        .queue_url(queue_url)
-        .message_body(forgotten.notification(bucket).to_string());
-    match request.send().await {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Retry {
-            reason: format!("announcing an upload: {}", DisplayErrorContext(error)),
-            cause: Cause::Outage,
-        }),
+/// Sends notifications of at most [`MAX_BATCH`] uploads to a queue; a result for each.
+async fn send(queue: &UploadQueue, bucket: &str, batch: &[Forgotten]) -> Vec<Result<(), String>> {
+    if batch.is_empty() {
+        return Vec::new();
     }
+    let entries = batch.iter().enumerate().filter_map(|(index, forgotten)| {
+        // It has the two members that it needs. If not, the answer will not name it.
+        SendMessageBatchRequestEntry::builder()
+            .id(index.to_string())
+            .message_body(forgotten.notification(bucket).to_string())
+            .build()
+            .ok()
+    });
+    let request = queue
+        .sqs
+        .send_message_batch()
+        .queue_url(&queue.url)
+        .set_entries(Some(entries.collect()));
+    let answer = match request.send().await {
+        Ok(answer) => answer,
+        Err(error) => {
+            let reason = format!("announcing an upload: {}", DisplayErrorContext(error));
+            return vec![Err(reason); batch.len()];
+        }
+    };
+    // SQS answers 200 also where single messages failed.
+    let result = |index: usize| {
+        let id = index.to_string();
+        if answer.successful().iter().any(|entry| entry.id() == id) {
+            return Ok(());
+        }
+        let failed = answer.failed().iter().find(|entry| entry.id() == id);
+        Err(failed.map_or_else(
+            || "announcing an upload: the queue did not say what became of it".to_owned(),
+            |entry| {
+                let message = entry.message().unwrap_or_default();
+                format!("announcing an upload: {}: {message}", entry.code())
+            },
+        ))
+    };
+    (0..batch.len()).map(result).collect()
 }
 
 #[cfg(test)]

@@ -316,9 +316,10 @@ async fn a_sweep_completes_a_deletion_and_leaves_what_is_being_worked_on() {
     let Some(scene) = Scene::with_upload(&photo(320, 240), true).await else {
         return;
     };
-    let sweep = || {
+    let sweep_with = |more: &[&str]| {
         let output = gatepost()
             .args(["sweep", "--endpoint-url", &scene.stack.endpoint])
+            .args(more)
             .envs([
                 ("GATEPOST_UPLOAD_QUEUE_URL", "http://127.0.0.1:1/queue"),
                 ("GATEPOST_UPLOAD_BUCKET", "gatepost-uploads"),
@@ -333,10 +334,16 @@ async fn a_sweep_completes_a_deletion_and_leaves_what_is_being_worked_on() {
         assert!(output.status.success(), "{stderr}");
         stdout
     };
+    let sweep = || sweep_with(&[]);
     // It arrived a moment ago: its message is on its way.
     assert_eq!(
         sweep(),
         "1 uploads: 0 announced, 0 cleaned up, 0 left to the next sweep\n"
+    );
+    let (_, key) = UPLOAD.split_once('/').unwrap();
+    assert_eq!(
+        sweep_with(&["--after", key]),
+        "0 uploads: 0 announced, 0 cleaned up, 0 left to the next sweep\n"
     );
     let rendition = format!("{MEDIA}/0123456789abcdef-320.webp");
     scene.put(&rendition, b"a rendition").await;

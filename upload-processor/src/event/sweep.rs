@@ -4,6 +4,7 @@
 //! only: people who can send a message to a queue or a topic must not be able to start a sweep.
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
+use media_contract::UploadKey;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -20,6 +21,8 @@ pub struct SweepRequest {
     pub since: Option<SignedDuration>,
     /// Uploads that have failed are worked on again, too.
     pub failed: bool,
+    /// Only uploads behind this one, in the order of their keys: where an earlier sweep ended early.
+    pub after: Option<UploadKey>,
 }
 
 #[derive(Deserialize)]
@@ -28,6 +31,7 @@ struct RawSweep {
     since: Option<String>,
     #[serde(default)]
     failed: bool,
+    after: Option<String>,
 }
 
 impl SweepRequest {
@@ -57,6 +61,7 @@ impl SweepRequest {
         Ok(Self {
             since: raw.since.as_deref().map(parse_since).transpose()?,
             failed: raw.failed,
+            after: raw.after.as_deref().map(parse_after).transpose()?,
         })
     }
 }
@@ -79,6 +84,14 @@ fn parse_since(text: &str) -> Result<SignedDuration, String> {
     Ok(duration)
 }
 
+fn parse_after(text: &str) -> Result<UploadKey, String> {
+    UploadKey::parse(text).ok_or_else(|| {
+        format!(
+            "\"after\" is {text:?}, which is not the key of an upload; take it from \"next\" in a sweep's answer"
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -89,8 +102,13 @@ mod tests {
     fn a_payload_is_a_sweep_by_its_only_member() {
         let sweep = |since, failed| {
             let since = Option::map(since, SignedDuration::from_mins);
-            Some(Some(SweepRequest { since, failed }))
+            Some(Some(SweepRequest {
+                since,
+                failed,
+                after: None,
+            }))
         };
+        let key = "uploads/mvbss32xiycek3hlzhe6yejbn4/7ybqtx5rqd7pcfe8gn11wj6j99";
         for (payload, expected) in [
             (json!({"sweep": {}}), sweep(None, false)),
             (
@@ -99,6 +117,18 @@ mod tests {
             ),
             (json!({"sweep": {"failed": true}}), sweep(None, true)),
             (json!({"sweep": {"since": null}}), sweep(None, false)),
+            (json!({"sweep": {"after": null}}), sweep(None, false)),
+            (
+                json!({"sweep": {"after": key}}),
+                Some(Some(SweepRequest {
+                    after: UploadKey::parse(key),
+                    ..SweepRequest::default()
+                })),
+            ),
+            (json!({"sweep": {"after": "uploads/"}}), Some(None)),
+            (json!({"sweep": {"after": ""}}), Some(None)),
+            (json!({"sweep": {"after": format!("{key}/x")}}), Some(None)),
+            (json!({"sweep": {"after": 1}}), Some(None)),
             // Another event.
             (json!({}), None),
             (json!({"Records": []}), None),

@@ -1,6 +1,7 @@
 //! What the processor asks of its queues, and what a sweep finds: against the scripted S3 and a queue that notes what it is
 //! asked.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,7 +29,11 @@ const QUEUE: &str = "http://queues/uploads";
 
 /// A queue that does nothing but note what it is asked: the operation, and its input.
 #[derive(Clone, Debug, Default)]
-struct Queue(Arc<Mutex<Vec<(String, Value)>>>);
+struct Queue {
+    asked: Arc<Mutex<Vec<(String, Value)>>>,
+    /// Of a batch, messages with this text are refused.
+    refused: Option<String>,
+}
 
 impl Queue {
     fn client(&self) -> aws_sdk_sqs::Client {
@@ -42,7 +47,37 @@ impl Queue {
     }
 
     fn asked(&self) -> Vec<(String, Value)> {
-        self.0.lock().unwrap().clone()
+        self.asked.lock().unwrap().clone()
+    }
+
+    /// The keys that the messages of each batch are about.
+    fn batches(&self) -> Vec<Vec<String>> {
+        let asked = self.asked();
+        asked
+            .iter()
+            .map(|(operation, input)| {
+                assert_eq!(operation, "SendMessageBatch");
+                assert_eq!(input["QueueUrl"], QUEUE);
+                let entries = input["Entries"].as_array().unwrap();
+                entries.iter().map(key_in).collect()
+            })
+            .collect()
+    }
+
+    fn answer(&self, input: &Value) -> Value {
+        let Some(entries) = input["Entries"].as_array() else {
+            return json!({"MessageId": "1", "MD5OfMessageBody": ""});
+        };
+        let (mut successful, mut failed) = (Vec::new(), Vec::new());
+        for entry in entries {
+            let id = &entry["Id"];
+            if self.refused.as_ref() == Some(&key_in(entry)) {
+                failed.push(json!({"Id": id, "SenderFault": false, "Code": "InternalError"}));
+            } else {
+                successful.push(json!({"Id": id, "MessageId": "1", "MD5OfMessageBody": ""}));
+            }
+        }
+        json!({"Successful": successful, "Failed": failed})
     }
 }
 
@@ -61,11 +96,18 @@ impl HttpConnector for Queue {
         let operation = request.headers().get("x-amz-target").unwrap_or_default();
         let operation = operation.trim_start_matches("AmazonSQS.").to_owned();
         let input = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
-        self.0.lock().unwrap().push((operation, input));
-        let answer = SdkBody::from(r#"{"MessageId":"1","MD5OfMessageBody":""}"#);
+        let answer = SdkBody::from(self.answer(&input).to_string());
+        self.asked.lock().unwrap().push((operation, input));
         let answer = HttpResponse::new(StatusCode::try_from(200).unwrap(), answer);
         HttpConnectorFuture::ready(Ok(answer))
     }
+}
+
+/// The key that a notification in a batch is about.
+fn key_in(entry: &Value) -> String {
+    let body: Value = serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap();
+    let key = body["Records"][0]["s3"]["object"]["key"].as_str();
+    key.unwrap().to_owned()
 }
 
 fn with_upload() -> ScriptedS3 {
@@ -294,12 +336,104 @@ async fn a_sweep_announces_what_nobody_works_on() {
             .with_queue(queue.client(), QUEUE.to_owned());
     let event = LambdaEvent::new(json!({"sweep": {"since": "3h"}}), Context::default());
     let answer = processor.handle(event).await.unwrap();
-    assert_eq!(answer, json!({"uploads": 1, "announced": 1, "cleaned": 0}));
-    let asked = queue.asked();
-    assert_eq!(asked[0].0, "SendMessage");
-    assert_eq!(asked[0].1["QueueUrl"], QUEUE);
-    let body = asked[0].1["MessageBody"].as_str().unwrap();
-    assert!(body.contains(&recent.original()), "{body}");
+    assert_eq!(
+        answer,
+        json!({"uploads": 1, "announced": 1, "cleaned": 0, "is_complete": true})
+    );
+    assert_eq!(queue.batches(), [[recent.original()]]);
+}
+
+/// An S3 with so many forgotten uploads, and their keys in order.
+fn forgotten(n: u8) -> (ScriptedS3, Vec<String>) {
+    let s3 = ScriptedS3::new(None);
+    s3.open();
+    let keys = (0..n).map(|letter| made(SignedDuration::from_mins(1), letter).original());
+    let mut keys: Vec<_> = keys.collect();
+    keys.sort();
+    for key in &keys {
+        s3.post(&format!("uploads/{key}"), b"picture");
+    }
+    (s3, keys)
+}
+
+/// A direct invocation that ends at `deadline`, which is 0 where nobody ends it.
+fn sweep_until(deadline: i64, request: &Value) -> LambdaEvent<Value> {
+    let mut context = Context::default();
+    context.deadline = deadline.cast_unsigned();
+    LambdaEvent::new(json!({"sweep": request}), context)
+}
+
+#[tokio::test]
+async fn a_sweep_announces_ten_uploads_at_a_time() {
+    let (s3, keys) = forgotten(23);
+    let at = written() + SignedDuration::from_hours(2);
+    for refused in [None, Some(keys[12].clone())] {
+        let queue = Queue {
+            refused: refused.clone(),
+            ..Queue::default()
+        };
+        let processor = upload_processor::Processor::new(
+            s3.client(0),
+            buckets(),
+            super::settings(),
+            move || at,
+        )
+        .with_queue(queue.client(), QUEUE.to_owned());
+        let answer = processor.handle(sweep_until(0, &json!({}))).await;
+        assert_eq!(queue.batches(), [&keys[..10], &keys[10..20], &keys[20..]]);
+        match (refused, answer) {
+            (None, Ok(answer)) => assert_eq!(answer["announced"], 23),
+            (Some(_), Err(error)) => assert_eq!(
+                error.to_string(),
+                "1 uploads could not be dealt with; the log names them"
+            ),
+            (_, answer) => panic!("{answer:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_sweep_whose_time_is_up_says_where_another_one_goes_on() {
+    let (s3, keys) = forgotten(5);
+    // What lies beside an upload is behind it as well, and not looked at twice.
+    let second = UploadKey::parse(&keys[1]).unwrap();
+    s3.post(
+        &format!("media/{}note.txt", second.media_prefix()),
+        b"not a rendition",
+    );
+    // A clock that goes on by a second each time it is read: when a sweep begins, and before each upload.
+    let seconds = Arc::new(AtomicI64::new(written().as_second() + 7200));
+    let clock = seconds.clone();
+    let queue = Queue::default();
+    let processor =
+        upload_processor::Processor::new(s3.client(0), buckets(), super::settings(), move || {
+            Timestamp::from_second(clock.fetch_add(1, Ordering::Relaxed)).unwrap()
+        })
+        .with_queue(queue.client(), QUEUE.to_owned());
+    let mut after = Value::Null;
+    for (n_seconds, n_uploads, next) in [
+        (0, 0, Some(Value::Null)),
+        (3, 2, Some(json!(keys[1]))),
+        (3, 2, Some(json!(keys[3]))),
+        (0, 0, Some(json!(keys[3]))),
+        (3, 1, None),
+    ] {
+        // Ten seconds are in reserve.
+        let deadline = 1000 * (seconds.load(Ordering::Relaxed) + 10 + n_seconds);
+        let answer = processor
+            .handle(sweep_until(deadline, &json!({"after": after})))
+            .await
+            .unwrap();
+        let mut expected = json!({
+            "uploads": n_uploads, "announced": n_uploads, "cleaned": 0, "is_complete": next.is_none(),
+        });
+        if let Some(next) = next {
+            expected["next"] = next.clone();
+            after = next;
+        }
+        assert_eq!(answer, expected);
+    }
+    assert_eq!(queue.batches().concat(), keys);
 }
 
 #[tokio::test]

@@ -462,12 +462,16 @@ impl Inner {
             .query
             .split('&')
             .any(|name| name.starts_with("versions"));
+        let after = request.parameter("start-after").unwrap_or_default();
         let mut entries = String::new();
         for (path, object) in self.objects.range(prefix.clone()..) {
             if !path.starts_with(&prefix) {
                 break;
             }
             let key = path.split_once('/').map_or("", |(_, key)| key);
+            if key <= after {
+                continue;
+            }
             let (size, etag) = (object.data.len(), etag_of(&object.data));
             let time = object.time();
             let common = format!(

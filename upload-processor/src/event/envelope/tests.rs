@@ -459,8 +459,8 @@ fn messages_are_read_member_by_member() {
 fn a_sweep_is_the_whole_payload() {
     let sweep = json!({"sweep": {"failed": true}});
     let request = SweepRequest {
-        since: None,
         failed: true,
+        ..SweepRequest::default()
     };
     assert_eq!(open_invocation(&sweep), Ok(Invocation::Sweep(request)));
     let malformed = json!({"sweep": {"since": "soon"}});
