@@ -436,34 +436,28 @@ impl Processor {
             is_complete,
         } = sweep.report();
         tracing::info!(n_uploads, n_announced, n_cleaned, n_faults, "a sweep ended");
-        let next = sweep.last().map(UploadKey::original);
-        if !is_complete {
-            tracing::warn!(
-                next,
-                "a sweep ended before it had looked at all uploads; start another one with \"after\": next"
-            );
-        }
-        // The invocation fails, visibly; what could be done is done.
-        let go_on = || json!({"sweep": {"after": next}}).to_string();
-        listed.map_err(|error| format!("{error}; go on with {}", go_on()))?;
+        // The invocation fails, so that its alarm rings. What could be done is done.
+        let mut reasons: Vec<String> = listed
+            .err()
+            .map(|error| error.to_string())
+            .into_iter()
+            .collect();
         if n_faults > 0 {
-            let mut reason =
-                format!("{n_faults} uploads could not be dealt with; the log names them");
-            if !is_complete {
-                reason = format!(
-                    "{reason}; others were not looked at: go on with {}",
-                    go_on()
-                );
-            }
-            return Err(reason);
+            reasons.push(format!(
+                "{n_faults} uploads could not be dealt with; the log names them"
+            ));
         }
-        let mut answer = json!({
-            "uploads": n_uploads, "announced": n_announced, "cleaned": n_cleaned, "is_complete": is_complete,
-        });
         if !is_complete {
-            answer["next"] = json!(next);
+            let next = sweep.last().map(UploadKey::original);
+            let next = json!({"sweep": {"after": next}});
+            reasons.push(format!(
+                "not all uploads were looked at; a sweep with {next} goes on there"
+            ));
         }
-        Ok(answer)
+        if !reasons.is_empty() {
+            return Err(reasons.join("; "));
+        }
+        Ok(json!({"uploads": n_uploads, "announced": n_announced, "cleaned": n_cleaned}))
     }
 }
 
