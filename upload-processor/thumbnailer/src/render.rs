@@ -456,24 +456,20 @@ impl YCbCr {
 
     /// The same in the range of television, which is VP8's (RFC 6386 §9.2).
     fn with_limited_range(&self) -> Self {
-        let luma = std::array::from_fn(|value| 16 + (value * 219 + 127) / 255);
-        // 128 stays, and what lies on either side is rounded alike.
-        let chroma = std::array::from_fn(|value| (256 * 255 + 448 * value - 448 * 128 + 255) / 510);
-        // At most 240.
-        #[allow(clippy::cast_possible_truncation)]
-        let through = |table: &[usize; 256], plane: &[u8]| {
-            let table = table.map(|value| value as u8);
-            plane
-                .iter()
-                .map(|value| table[usize::from(*value)])
-                .collect()
+        // `zero` is what black becomes, or what becomes of the colour −128, times 255. Both are rounded; 128 stays, and
+        // what lies on either side is rounded alike. Arithmetic in 16 bits, of which the compiler makes vectors.
+        let through = |zero: u16, range: u16, plane: &[u8]| -> Vec<u8> {
+            let value = |value: &u8| (zero + range * u16::from(*value)) / 255;
+            // At most 240.
+            #[allow(clippy::cast_possible_truncation)]
+            plane.iter().map(|sample| value(sample) as u8).collect()
         };
         Self {
             width: self.width,
             height: self.height,
-            y: through(&luma, &self.y),
-            cb: through(&chroma, &self.cb),
-            cr: through(&chroma, &self.cr),
+            y: through(16 * 255 + 127, 219, &self.y),
+            cb: through(16 * 255 + 15, 224, &self.cb),
+            cr: through(16 * 255 + 15, 224, &self.cr),
         }
     }
 
@@ -566,9 +562,14 @@ fn interleave<const N: usize, const M: usize>(
     planes: [&Vec<u8>; N],
     pixel: impl Fn([u8; N]) -> [u8; M],
 ) -> Vec<u8> {
-    (0..planes[0].len())
-        .flat_map(|at| pixel(planes.map(|plane| plane[at])))
-        .collect()
+    let n = planes[0].len();
+    let planes = planes.map(|plane| &plane[..n]);
+    let mut pixels = vec![0; n * M];
+    // In this shape the compiler makes vectors of it.
+    for (at, to) in pixels.as_chunks_mut::<M>().0.iter_mut().enumerate() {
+        *to = pixel(planes.map(|plane| plane[at]));
+    }
+    pixels
 }
 
 /// JFIF's conversion.
@@ -802,6 +803,27 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_limited_range_is_rounded() {
+        let all: Vec<u8> = (0..=255).collect();
+        let planes = YCbCr {
+            width: 256,
+            height: 1,
+            y: all.clone(),
+            cb: all.clone(),
+            cr: all,
+        };
+        let limited = planes.with_limited_range();
+        for value in 0..=255_u8 {
+            let (at, value) = (usize::from(value), f64::from(value));
+            let luma = 16.0 + (value * 219.0 / 255.0).round();
+            assert_eq!(f64::from(limited.y[at]), luma, "luma {value}");
+            let chroma = 128.0 + ((value - 128.0) * 224.0 / 255.0).round();
+            assert_eq!(f64::from(limited.cb[at]), chroma, "chroma {value}");
+        }
+        assert_eq!(limited.cb, limited.cr);
     }
 
     #[test]
