@@ -111,7 +111,7 @@ fn key_in(entry: &Value) -> String {
 }
 
 fn with_upload() -> ScriptedS3 {
-    let s3 = ScriptedS3::new(None);
+    let s3 = ScriptedS3::new(&[]);
     s3.open();
     s3.post(
         &format!("uploads/{}", upload().original()),
@@ -305,7 +305,7 @@ async fn a_sweep_announces_what_nobody_works_on() {
             false,
         ),
     ] {
-        let s3 = ScriptedS3::new(None);
+        let s3 = ScriptedS3::new(&[]);
         s3.open();
         let upload = made(made_before, 1);
         s3.post(&format!("uploads/{}", upload.original()), b"picture");
@@ -326,7 +326,7 @@ async fn a_sweep_announces_what_nobody_works_on() {
         assert_eq!(sweep.report().n_uploads, 1, "{name}");
     }
     // As a direct invocation of the function, which has a queue to send to.
-    let s3 = ScriptedS3::new(None);
+    let s3 = ScriptedS3::new(&[]);
     s3.open();
     s3.post(&format!("uploads/{}", recent.original()), b"picture");
     let queue = Queue::default();
@@ -490,7 +490,7 @@ async fn a_sweep_removes_what_no_manifest_names() {
         ("nothing, a moment ago", None, false, hour, false),
         ("nothing, for days", None, false, 2 * day, true),
     ] {
-        let s3 = ScriptedS3::new(None);
+        let s3 = ScriptedS3::new(&[]);
         s3.open();
         if !is_late {
             s3.post(&stray, b"stray");

@@ -1,7 +1,7 @@
 //! An S3 in memory whose requests wait until the test lets them through, fails them, or carries them out later.
 //!
 //! It implements what the API and the processor use, with S3's conditional writes and answers. Every client belongs to an
-//! actor, so that the test knows who is waiting.
+//! actor, so that the test knows who is waiting. It also takes out guards: it does what it would do if the product lacked them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -23,22 +23,8 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, oneshot};
 
-/// What keeps the protocol right, and can be taken away to show that it does.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Guard {
-    /// `If-None-Match` and `If-Match` on manifests.
-    ConditionalWrites,
-    /// Renditions are named by their content.
-    ContentNames,
-    /// A deletion leaves a tombstone.
-    Tombstone,
-    /// A worker removes what the manifest does not name.
-    WorkersCleanUp,
-    /// An error of one key within the 200 of `DeleteObjects` is an error.
-    KeyErrors,
-    /// The sweep completes what nobody else does.
-    Sweep,
-}
+use super::SWEEPER;
+use super::guards::Guard;
 
 /// A request, as far as this S3 looks at it.
 #[derive(Clone, Debug)]
@@ -67,6 +53,35 @@ pub(crate) struct Object {
     modified: u64,
 }
 
+/// A version of an object in a versioned bucket.
+#[derive(Clone, Debug, Hash)]
+struct Version {
+    id: String,
+    /// `None` is a delete marker.
+    data: Option<Vec<u8>>,
+}
+
+/// What an actor has found out about the upload: the reason why it removes something.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Knowledge {
+    #[default]
+    Nothing,
+    /// It found a manifest before it wrote one.
+    Finished,
+    /// It found a tombstone before it wrote a manifest.
+    Deleted,
+    /// It wrote the manifest.
+    Published,
+    /// Its manifest was answered with 412.
+    Refused,
+    /// After that it found another manifest than its own.
+    Lost,
+    /// After that it found a tombstone.
+    Late,
+    /// It is not a worker, and wrote a tombstone.
+    Deleting,
+}
+
 impl Object {
     /// Each step takes a second.
     fn time(&self) -> Timestamp {
@@ -84,11 +99,18 @@ pub(crate) struct Pending {
 #[derive(Default)]
 struct Inner {
     objects: BTreeMap<String, Object>,
+    /// Of a versioned bucket's keys, the newest last. The newest that is not a delete marker is in `objects` as well.
+    versions: BTreeMap<String, Vec<Version>>,
     steps: u64,
     pending: Vec<Pending>,
     dead: BTreeSet<usize>,
     /// What each actor has seen so far: with the objects it decides what happens next.
     histories: BTreeMap<usize, u64>,
+    knowledge: BTreeMap<usize, Knowledge>,
+    /// Without [`Guard::ManifestLast`], the renditions that wait until their actor has written its manifest.
+    held: BTreeMap<usize, Vec<Request>>,
+    /// The manifests that actors sent and that were answered with 412.
+    refused: BTreeMap<usize, Vec<u8>>,
     is_open: bool,
     is_broken: bool,
     faults: Vec<String>,
@@ -100,7 +122,9 @@ struct Inner {
 pub(crate) struct ScriptedS3 {
     inner: Arc<Mutex<Inner>>,
     pub(crate) changed: Arc<Notify>,
-    without: Option<Guard>,
+    without: &'static [Guard],
+    /// Whether the bucket of the uploads keeps what is overwritten or deleted.
+    is_versioned: bool,
 }
 
 #[derive(Clone)]
@@ -142,6 +166,15 @@ impl Request {
         self.path.ends_with("/manifest.json")
     }
 
+    fn is_rendition(&self) -> bool {
+        self.method == "PUT" && !self.is_manifest()
+    }
+
+    /// Whether it lists the objects beside a manifest.
+    fn is_media_list(&self) -> bool {
+        self.method == "GET" && self.path == "media"
+    }
+
     fn parameter(&self, name: &str) -> Option<&str> {
         self.query
             .split('&')
@@ -169,11 +202,6 @@ impl Answer {
         }
     }
 
-    /// What S3 answers when it has deleted, or says that it has.
-    pub(crate) fn nothing_deleted() -> Self {
-        Self::new(200, "<DeleteResult></DeleteResult>")
-    }
-
     pub(crate) fn error(status: u16, code: &str) -> Self {
         Self::new(
             status,
@@ -188,12 +216,23 @@ pub(super) fn etag_of(data: &[u8]) -> String {
 }
 
 impl ScriptedS3 {
-    pub(crate) fn new(without: Option<Guard>) -> Self {
+    pub(crate) fn new(without: &'static [Guard]) -> Self {
         Self {
             inner: Arc::default(),
             changed: Arc::default(),
             without,
+            is_versioned: false,
         }
+    }
+
+    /// The bucket of the uploads keeps what is overwritten or deleted.
+    pub(crate) fn with_versions(mut self, is_versioned: bool) -> Self {
+        self.is_versioned = is_versioned;
+        self
+    }
+
+    pub(crate) fn is_without(&self, guard: Guard) -> bool {
+        self.without.contains(&guard)
     }
 
     /// A client whose requests are this actor's.
@@ -239,12 +278,28 @@ impl ScriptedS3 {
 
     /// Puts an object, as a form does.
     pub(crate) fn post(&self, path: &str, data: &[u8]) {
-        self.lock().put(path.to_owned(), data.to_vec());
+        let mut inner = self.lock();
+        if self.is_versioned {
+            let version = Version {
+                id: version_of(data),
+                data: Some(data.to_vec()),
+            };
+            let versions = inner.versions.entry(path.to_owned()).or_default();
+            versions.push(version);
+        }
+        inner.put(path.to_owned(), data.to_vec());
     }
 
     pub(crate) fn object(&self, path: &str) -> Option<Vec<u8>> {
         let inner = self.lock();
         inner.objects.get(path).map(|object| object.data.clone())
+    }
+
+    /// Whether there is an object, or an old version of it.
+    pub(crate) fn has_any_version(&self, path: &str) -> bool {
+        let inner = self.lock();
+        let mut versions = inner.versions.get(path).into_iter().flatten();
+        inner.objects.contains_key(path) || versions.any(|version| version.data.is_some())
     }
 
     pub(crate) fn paths(&self) -> Vec<String> {
@@ -267,11 +322,25 @@ impl ScriptedS3 {
         let mut waiting: Vec<_> = inner
             .pending
             .iter()
-            .filter(|pending| !inner.dead.contains(&pending.actor))
+            .filter(|pending| !inner.dead.contains(&pending.actor) && !pending.reply.is_closed())
             .map(|pending| (pending.actor, pending.request.clone()))
             .collect();
         waiting.sort_by_key(|(actor, request)| (*actor, request.path.clone()));
         waiting
+    }
+
+    /// What this actor has seen so far.
+    pub(crate) fn history(&self, actor: usize) -> u64 {
+        self.lock().histories.get(&actor).copied().unwrap_or(0)
+    }
+
+    /// A request whose sender lives and no longer waits for its answer, because another of its requests failed.
+    pub(crate) fn take_abandoned(&self) -> Option<Pending> {
+        let mut inner = self.lock();
+        let position = inner.pending.iter().position(|pending| {
+            pending.reply.is_closed() && !inner.dead.contains(&pending.actor)
+        })?;
+        Some(inner.pending.remove(position))
     }
 
     /// Everything here that decides what can still happen: the objects, and what these actors have seen. Which of two
@@ -292,7 +361,7 @@ impl ScriptedS3 {
             .collect();
         seen.sort_unstable();
         seen.hash(&mut hasher);
-        inner.was_deleted.hash(&mut hasher);
+        (inner.was_deleted, &inner.versions).hash(&mut hasher);
         hasher.finish()
     }
 
@@ -313,21 +382,79 @@ impl ScriptedS3 {
         inner.pending.remove(position)
     }
 
-    pub(crate) fn carry_out(&self, request: &Request) -> Answer {
-        let without = self.without;
-        self.lock().carry_out(request, without)
+    pub(crate) fn carry_out(&self, actor: usize, request: &Request) -> Answer {
+        let mut inner = self.lock();
+        let knowledge = inner.knowledge.get(&actor).copied().unwrap_or_default();
+        if request.is_delete() && self.leaves_out_removal(knowledge) {
+            return Answer::new(200, "<DeleteResult></DeleteResult>");
+        }
+        let removes_all = matches!(
+            knowledge,
+            Knowledge::Deleted | Knowledge::Late | Knowledge::Deleting
+        );
+        if request.is_rendition() && self.is_without(Guard::ManifestLast) && !inner.is_open {
+            inner.held.entry(actor).or_default().push(request.clone());
+            return Answer::new(200, "");
+        }
+        if request.is_media_list() && actor != SWEEPER {
+            if self.is_without(Guard::OriginalLast) && removes_all {
+                inner
+                    .objects
+                    .retain(|path, _| !path.starts_with("uploads/"));
+            }
+        } else if request.is_media_list()
+            && self.is_without(Guard::TombstonesAreSwept)
+            && inner.is_deleted()
+            && !inner
+                .objects
+                .keys()
+                .any(|path| path.starts_with("uploads/"))
+        {
+            return Answer::new(200, "<ListBucketResult></ListBucketResult>");
+        }
+        let mut answer = inner.carry_out(request, self);
+        if request.method == "PUT" && request.is_manifest() {
+            for held in inner.held.remove(&actor).unwrap_or_default() {
+                inner.carry_out(&held, self);
+            }
+        }
+        if self.is_without(Guard::OwnWriteIsKnown)
+            && request.method == "GET"
+            && request.is_manifest()
+            && inner.refused.get(&actor) == Some(&answer.body)
+        {
+            // The worker takes it for another one.
+            let text = String::from_utf8_lossy(&answer.body);
+            answer.body = text
+                .replace(r#""created_at":"20"#, r#""created_at":"19"#)
+                .into_bytes();
+        }
+        answer
+    }
+
+    /// Whether the guard is taken out that makes an actor remove something once it knows this.
+    fn leaves_out_removal(&self, knowledge: Knowledge) -> bool {
+        let guard = match knowledge {
+            Knowledge::Nothing | Knowledge::Refused | Knowledge::Deleting => return false,
+            Knowledge::Finished => Guard::FinishedCleansUp,
+            Knowledge::Deleted => Guard::DeletedCleansUp,
+            Knowledge::Published => Guard::PublisherCleansUp,
+            Knowledge::Lost => Guard::LoserCleansUp,
+            Knowledge::Late => Guard::LateWorkerCleansUp,
+        };
+        self.is_without(guard)
     }
 
     /// Carries out a `DeleteObjects` but for its first key, whose error is in the answer.
-    pub(crate) fn carry_out_but_one(&self, request: &Request) -> Answer {
+    pub(crate) fn carry_out_but_one(&self, actor: usize, request: &Request) -> Answer {
         let text = String::from_utf8_lossy(&request.body).into_owned();
         let Some((key, _)) = keys_in(&text).first().cloned() else {
             return Answer::error(400, "MalformedXML");
         };
         let mut rest = request.clone();
         rest.body = text.replacen(&key, "nothing", 1).into_bytes();
-        self.carry_out(&rest);
-        if self.without == Some(Guard::KeyErrors) {
+        self.carry_out(actor, &rest);
+        if self.is_without(Guard::KeyErrors) {
             return Answer::new(200, "<DeleteResult></DeleteResult>");
         }
         Answer::new(
@@ -340,40 +467,94 @@ impl ScriptedS3 {
 
     /// `None` breaks the connection.
     pub(crate) fn answer(&self, pending: Pending, answer: Option<Answer>) {
-        {
-            let mut inner = self.lock();
-            let history = inner.histories.entry(pending.actor).or_default();
-            let mut hasher = DefaultHasher::new();
-            (*history, pending.request.shown()).hash(&mut hasher);
-            answer
-                .as_ref()
-                .map(|answer| (answer.status, &answer.body, &answer.etag))
-                .hash(&mut hasher);
-            *history = hasher.finish();
-        }
+        let mut inner = self.lock();
+        inner.note(&pending, answer.as_ref());
+        drop(inner);
         let _ = pending.reply.send(answer);
     }
 }
 
 impl Inner {
+    /// Notes what an actor sees.
+    fn note(&mut self, pending: &Pending, answer: Option<&Answer>) {
+        let (actor, request) = (pending.actor, &pending.request);
+        let history = self.histories.entry(actor).or_default();
+        let mut hasher = DefaultHasher::new();
+        request.shown().hash(&mut hasher);
+        answer
+            .map(|answer| (answer.status, &answer.body, &answer.etag))
+            .hash(&mut hasher);
+        if request.is_rendition() {
+            // Several wait at once, and it makes no difference which one is answered first.
+            *history = history.wrapping_add(hasher.finish());
+        } else {
+            history.hash(&mut hasher);
+            *history = hasher.finish();
+        }
+        let Some(answer) = answer else {
+            return;
+        };
+        if !request.is_manifest() {
+            return;
+        }
+        let before = self.knowledge.entry(actor).or_default();
+        let finds_tombstone = is_tombstone(&answer.body);
+        *before = match (request.method.as_str(), answer.status, *before) {
+            (_, _, Knowledge::Deleting) => Knowledge::Deleting,
+            ("PUT", 200 | 412, _) if is_tombstone(&request.body) => Knowledge::Deleting,
+            ("PUT", 200, _) => Knowledge::Published,
+            ("PUT", 412, _) => {
+                self.refused.insert(actor, request.body.clone());
+                Knowledge::Refused
+            }
+            ("GET", 200, Knowledge::Refused) if finds_tombstone => Knowledge::Late,
+            ("GET", 200, Knowledge::Refused) if self.refused[&actor] == answer.body => {
+                Knowledge::Published
+            }
+            ("GET", 200, Knowledge::Refused) => Knowledge::Lost,
+            ("GET", 200, _) if finds_tombstone => Knowledge::Deleted,
+            ("GET", 200, _) => Knowledge::Finished,
+            (_, _, before) => before,
+        };
+    }
+
+    fn is_deleted(&self) -> bool {
+        let mut manifests = self.objects.iter();
+        manifests
+            .any(|(path, object)| path.ends_with("/manifest.json") && is_tombstone(&object.data))
+    }
+
     fn put(&mut self, path: String, data: Vec<u8>) {
         self.steps += 1;
         let modified = self.steps;
         self.objects.insert(path, Object { data, modified });
     }
 
-    fn carry_out(&mut self, request: &Request, without: Option<Guard>) -> Answer {
+    fn carry_out(&mut self, request: &Request, s3: &ScriptedS3) -> Answer {
         let path = request.path.clone();
         match (request.method.as_str(), path.contains('/')) {
             ("GET" | "HEAD", true) => self.get(request, &path),
             ("GET", false) => self.list(request, &path),
-            ("PUT", true) => self.put_if(request, path, without),
-            ("POST", false) => self.delete(request, &path),
+            ("PUT", true) => self.put_if(request, path, s3),
+            ("POST", false) => self.delete(request, &path, s3),
             _ => Answer::error(501, "NotImplemented"),
         }
     }
 
     fn get(&self, request: &Request, path: &str) -> Answer {
+        if let Some(id) = request.parameter("versionId") {
+            let versions = self.versions.get(path).into_iter().flatten();
+            let data = versions
+                .filter(|version| version.id == id)
+                .find_map(|version| version.data.clone());
+            return match data {
+                Some(data) => Answer {
+                    etag: Some(etag_of(&data)),
+                    ..Answer::new(200, data)
+                },
+                None => Answer::error(404, "NoSuchVersion"),
+            };
+        }
         let Some(object) = self.objects.get(path) else {
             return Answer::error(404, "NoSuchKey");
         };
@@ -392,24 +573,24 @@ impl Inner {
         }
     }
 
-    fn put_if(&mut self, request: &Request, path: String, without: Option<Guard>) -> Answer {
+    fn put_if(&mut self, request: &Request, path: String, s3: &ScriptedS3) -> Answer {
         let found = self.objects.get(&path).map(|object| etag_of(&object.data));
-        if without != Some(Guard::ConditionalWrites) {
-            if request.if_none_match && found.is_some() {
-                return Answer::error(412, "PreconditionFailed");
-            }
-            if let Some(wanted) = &request.if_match {
-                match &found {
-                    None => return Answer::error(404, "NoSuchKey"),
-                    Some(found) if found != wanted => {
-                        return Answer::error(412, "PreconditionFailed");
-                    }
-                    Some(_) => {}
+        if request.if_none_match && found.is_some() && !s3.is_without(Guard::IfNoneMatch) {
+            return Answer::error(412, "PreconditionFailed");
+        }
+        if let Some(wanted) = &request.if_match
+            && !s3.is_without(Guard::IfMatch)
+        {
+            match &found {
+                None => return Answer::error(404, "NoSuchKey"),
+                Some(found) if found != wanted => {
+                    return Answer::error(412, "PreconditionFailed");
                 }
+                Some(_) => {}
             }
         }
         let data = request.body.clone();
-        if without == Some(Guard::ContentNames)
+        if s3.is_without(Guard::ContentNames)
             && let Some((folder, name)) = path.rsplit_once('/')
             && let Some((_, name)) = name.split_once('-')
         {
@@ -421,17 +602,25 @@ impl Inner {
             }
         }
         if request.is_manifest() {
-            let text = String::from_utf8_lossy(&data).into_owned();
-            let is_tombstone = text.contains("\"deleted\"");
-            let was_tombstone = self.objects.get(&path).is_some_and(|object| {
-                String::from_utf8_lossy(&object.data).contains("\"deleted\"")
-            });
-            if was_tombstone && !is_tombstone {
+            let is_tombstone = is_tombstone(&data);
+            if self.is_deleted() && !is_tombstone {
+                let text = String::from_utf8_lossy(&data);
                 self.faults.push(format!("a tombstone is replaced: {text}"));
             }
             self.was_deleted |= is_tombstone;
-            if is_tombstone && without == Some(Guard::Tombstone) {
+            let text = String::from_utf8_lossy(&data);
+            for rendition in text.split(r#""path":""#).skip(1) {
+                let path = rendition.split('"').next().unwrap_or_default();
+                if !self.objects.contains_key(&format!("media{path}")) {
+                    let fault = format!("a manifest is written before {path}");
+                    self.faults.push(fault);
+                }
+            }
+            if is_tombstone && s3.is_without(Guard::Tombstone) {
                 self.objects.remove(&path);
+                return Answer::new(200, "");
+            }
+            if is_tombstone && request.if_none_match && s3.is_without(Guard::EarlyTombstone) {
                 return Answer::new(200, "");
             }
         }
@@ -443,12 +632,29 @@ impl Inner {
         }
     }
 
-    fn delete(&mut self, request: &Request, bucket: &str) -> Answer {
-        for (key, _) in keys_in(&String::from_utf8_lossy(&request.body)) {
+    fn delete(&mut self, request: &Request, bucket: &str, s3: &ScriptedS3) -> Answer {
+        for (key, version) in keys_in(&String::from_utf8_lossy(&request.body)) {
             if key.ends_with("/manifest.json") {
                 self.faults.push(format!("{key} is deleted"));
             }
-            self.objects.remove(&format!("{bucket}/{key}"));
+            let path = format!("{bucket}/{key}");
+            let Some(versions) = self.versions.get_mut(&path) else {
+                self.objects.remove(&path);
+                continue;
+            };
+            match version.filter(|_| !s3.is_without(Guard::AllVersions)) {
+                Some(version) => versions.retain(|other| other.id != version),
+                None => versions.push(Version {
+                    id: "marker".to_owned(),
+                    data: None,
+                }),
+            }
+            match versions.last().and_then(|version| version.data.clone()) {
+                Some(data) => self.put(path, data),
+                None => {
+                    self.objects.remove(&path);
+                }
+            }
         }
         Answer::new(200, "<DeleteResult></DeleteResult>")
     }
@@ -463,6 +669,9 @@ impl Inner {
             .split('&')
             .any(|name| name.starts_with("versions"));
         let after = request.parameter("start-after").unwrap_or_default();
+        if has_versions && self.versions.keys().any(|path| path.starts_with(&prefix)) {
+            return self.list_versions(&prefix);
+        }
         let mut entries = String::new();
         for (path, object) in self.objects.range(prefix.clone()..) {
             if !path.starts_with(&prefix) {
@@ -496,6 +705,42 @@ impl Inner {
             format!("<{name}><IsTruncated>false</IsTruncated>{entries}</{name}>"),
         )
     }
+
+    fn list_versions(&self, prefix: &str) -> Answer {
+        let mut entries = String::new();
+        for (path, versions) in &self.versions {
+            let Some((_, key)) = path.split_once('/').filter(|_| path.starts_with(prefix)) else {
+                continue;
+            };
+            for Version { id, data } in versions.iter().rev() {
+                let element = if data.is_some() {
+                    "Version"
+                } else {
+                    "DeleteMarker"
+                };
+                let _ = write!(
+                    entries,
+                    "<{element}><Key>{key}</Key><VersionId>{id}</VersionId></{element}>"
+                );
+            }
+        }
+        Answer::new(
+            200,
+            format!(
+                "<ListVersionsResult><IsTruncated>false</IsTruncated>{entries}</ListVersionsResult>"
+            ),
+        )
+    }
+}
+
+/// Whether a manifest says that its upload is deleted.
+fn is_tombstone(manifest: &[u8]) -> bool {
+    String::from_utf8_lossy(manifest).contains("\"deleted\"")
+}
+
+/// The id of the version with this content: each content is posted once.
+pub(super) fn version_of(data: &[u8]) -> String {
+    etag_of(data)[1..9].to_owned()
 }
 
 /// The keys of a `DeleteObjects`, with their versions.
@@ -541,7 +786,7 @@ impl HttpConnector for Connector {
             let answer = if is_broken {
                 None
             } else if is_open {
-                Some(s3.carry_out(&request))
+                Some(s3.carry_out(actor, &request))
             } else {
                 s3.lock().pending.push(Pending {
                     actor,
