@@ -25,7 +25,7 @@ mod queues;
 mod scenario;
 mod scripted_s3;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, LazyLock};
@@ -324,7 +324,7 @@ impl Run {
                     .scenario
                     .is_versioned
                     .then(|| scripted_s3::version_of(&PICTURES.files[picture]));
-                let message = message_of(picture, version);
+                let message = message_of(picture, version.as_deref());
                 let changed = self.s3.changed.clone();
                 tokio::spawn(async move {
                     let report = processor.process_batch(vec![message]).await;
@@ -404,7 +404,7 @@ impl Run {
         }
     }
 
-    /// The hash of everything that decides what follows.
+    /// The hash of everything that decides what follows, but for the number of switches that are left.
     fn hashed(&self) -> u64 {
         // Without a bound it makes no difference who went last, nor how often that changed.
         let is_bounded = self.max_switches < usize::MAX;
@@ -416,7 +416,6 @@ impl Run {
             self.s3.state(actors),
             (self.fault.map(Fault::is_harmless), self.needs_sweep),
             (self.says_published, self.n_failed_without_loss > 0),
-            is_bounded.then_some(self.n_switches),
             self.late.as_ref().map(|late| late.request.shown()),
             (self.is_posted, self.is_posted_after_deletion),
             self.n_deleted > 0,
@@ -429,6 +428,8 @@ impl Run {
     fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         let mut waiting = self.s3.waiting();
+        // So that a state is reached with few switches first.
+        waiting.sort_by_key(|(actor, _)| self.last != Some(*actor));
         let can_go_on = waiting.iter().any(|(actor, _)| self.last == Some(*actor));
         let must_go_on = can_go_on && self.n_switches >= self.max_switches;
         if must_go_on {
@@ -687,7 +688,7 @@ fn message(picture: usize) -> Message {
 }
 
 /// The message about a picture, in this version of a versioned bucket's object.
-fn message_of(picture: usize, version: Option<String>) -> Message {
+fn message_of(picture: usize, version: Option<&str>) -> Message {
     let etag = scripted_s3::etag_of(&PICTURES.files[picture]);
     let event = json!({"Records": [{
         "eventVersion": "2.2", "eventSource": "aws:s3", "eventName": "ObjectCreated:Post",
@@ -721,7 +722,9 @@ fn rendered(picture: usize) -> &'static [Vec<u8>] {
                     .process_batch(vec![message(picture)])
                     .await;
                 let paths = s3.paths();
-                let renditions = paths.iter().filter(|path| path.ends_with(".webp"));
+                let renditions = paths
+                    .iter()
+                    .filter(|path| path.starts_with("media/") && !path.ends_with("/manifest.json"));
                 renditions.map(|path| s3.object(path).unwrap()).collect()
             })
         })
@@ -743,13 +746,14 @@ fn explore(search: Search) -> Explored {
     // A runtime of its own makes it, and there can be only one at a time.
     rendered(0);
     let mut explored = Explored::default();
-    let mut states = HashSet::new();
+    // With how few switches each was reached: with more, no more follows.
+    let mut states: HashMap<u64, usize> = HashMap::new();
     match search.exploration {
         Exploration::Sample(n) => {
             let mut seed = 0x9e37_79b9_7f4a_7c15;
             while explored.n_schedules < n && explored.violation.is_none() {
                 run(search, &mut explored, |run, steps| {
-                    states.insert(run.hashed());
+                    states.insert(run.hashed(), run.n_switches);
                     let n_faults = steps
                         .iter()
                         .filter(|step| matches!(step, Step::Fault(..)))
@@ -762,16 +766,20 @@ fn explore(search: Search) -> Explored {
                 });
             }
         }
-        Exploration::All { .. } => {
+        Exploration::All { max_switches } => {
+            let is_bounded = max_switches < usize::MAX;
             // The choices that led to the schedule, each with the number of choices there were.
             let mut path: Vec<(usize, usize)> = Vec::new();
             loop {
                 let mut depth = 0;
                 run(search, &mut explored, |run, steps| {
                     if depth == path.len() {
-                        if !states.insert(run.hashed()) {
+                        let n_switches = if is_bounded { run.n_switches } else { 0 };
+                        let fewest = states.entry(run.hashed()).or_insert(usize::MAX);
+                        if *fewest <= n_switches {
                             return None;
                         }
+                        *fewest = n_switches;
                         path.push((0, steps.len()));
                     }
                     let (choice, n_choices) = path[depth];
