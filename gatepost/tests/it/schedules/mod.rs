@@ -428,15 +428,17 @@ impl Run {
     fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         let mut waiting = self.s3.waiting();
-        // So that a state is reached with few switches first.
-        waiting.sort_by_key(|(actor, _)| self.last != Some(*actor));
+        let is_bounded = self.max_switches < usize::MAX;
+        if is_bounded {
+            // So that a state is reached with few switches first.
+            waiting.sort_by_key(|(actor, _)| self.last != Some(*actor));
+        }
         let can_go_on = waiting.iter().any(|(actor, _)| self.last == Some(*actor));
         let must_go_on = can_go_on && self.n_switches >= self.max_switches;
         if must_go_on {
             waiting.retain(|(actor, _)| self.last == Some(*actor));
         }
         // Two actors that have seen the same, and wait for the same, are one as far as the future goes.
-        let is_bounded = self.max_switches < usize::MAX;
         let mut seen = HashSet::new();
         waiting.retain(|(actor, request)| {
             let is_last = is_bounded && self.last == Some(*actor);
