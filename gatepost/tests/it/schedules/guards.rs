@@ -4,6 +4,7 @@
 //! explorer must find a violation; `GUARDS` says which one, and in which scenario. The five interleavings that went wrong
 //! before there were tombstones are put back as well, in `ROWS`: each is the absence of some guards.
 
+use super::explore::{Exploration, Search, explore};
 use super::scenario::{
     A_WORKER_ANOTHER_PICTURE_AND_A_DELETION as ANOTHER_PICTURE_AND_A_DELETION,
     A_WORKER_ON_ITS_LAST_RECEIVE as LAST_RECEIVE, AN_UPLOAD_DELETED_BEFORE_IT_ARRIVES as LATE,
@@ -11,7 +12,6 @@ use super::scenario::{
     TWO_RENDITIONS_AND_A_DELETION as TWO_RENDITIONS, TWO_WORKERS_AND_A_DELETION,
     TWO_WORKERS_AND_ANOTHER_PICTURE,
 };
-use super::{Exploration, Search, explore};
 
 use Guard::{
     AllVersions, ConflictsAreRepeated, ContentNames, DeletedCleansUp, EarlyTombstone,

@@ -23,8 +23,8 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, oneshot};
 
-use super::SWEEPER;
 use super::guards::Guard;
+use super::run::SWEEPER;
 
 /// A request, as far as this S3 looks at it.
 #[derive(Clone, Debug)]
