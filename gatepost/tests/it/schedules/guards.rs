@@ -132,7 +132,8 @@ const GUARDS: [Missing; 17] = [
     Missing::new(&[Sweep], LATE, &[Fault::Lost], "the original is still there"),
 ];
 
-/// The interleavings in the table of issue 15, each as the guards that were not there. There was no sweep either.
+/// Interleavings that once went wrong (see docs/past-disasters.md), each as the guards that were missing. The sweep was
+/// missing, too.
 #[rustfmt::skip]
 const ROWS: [(&str, Missing); 5] = [
     (

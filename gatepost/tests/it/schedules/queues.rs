@@ -342,7 +342,7 @@ async fn a_sweep_announces_what_nobody_works_on() {
 
 /// An S3 with so many forgotten uploads, and their keys in order.
 fn forgotten(n: u8) -> (ScriptedS3, Vec<String>) {
-    let s3 = ScriptedS3::new(None);
+    let s3 = ScriptedS3::new(&[]);
     s3.open();
     let keys = (0..n).map(|letter| made(SignedDuration::from_mins(1), letter).original());
     let mut keys: Vec<_> = keys.collect();
