@@ -43,7 +43,8 @@ def main():
     photo = photo_as["jpeg"]
     report = {"cpu": cpu_name(), "photo": {"bytes": os.path.getsize(photo), "pixels": int(PIXELS)}, "time": [], "quality": []}
     # A JPEG to each format, and the other sources to the first.
-    for source, made in [("jpeg", each) for each in MADE] + [(each, MADE[0]) for each in SOURCES[1:]]:
+    timed = [("jpeg", each) for each in MADE] + [(each, MADE[0]) for each in SOURCES[1:]]
+    for source, made in timed if arguments.rounds > 0 else []:
         row = time(arguments, photo_as[source], *made)
         report["time"].append({"source": source, "source_bytes": os.path.getsize(photo_as[source]), **row})
         show(arguments, report["time"][-1], table_of_time)
@@ -97,7 +98,7 @@ def time(arguments, photo, image_format, effort):
 
 
 def quality(arguments, photos, image_format, effort):
-    """By width and reference: how much better ours is at the bytes of sharp's, on the median of the photos."""
+    """By width and reference: how much better ours is at the bytes of sharp's, on the median and the mean of the photos."""
     found = {(width, reference): [] for width in WIDTHS for reference in ("linear", "gamma")}
     for index, photo in enumerate(photos):
         prefix = f"{arguments.work}/{index}"
@@ -126,6 +127,7 @@ def quality(arguments, photos, image_format, effort):
             "reference": reference,
             "thumbnails": len(values),
             "difference": round(statistics.median(differences), 2),
+            "mean": round(statistics.mean(differences), 2),
             "worst": round(min(differences), 2),
             "best": round(max(differences), 2),
             "sharp": round(statistics.median(value["sharp"] for value in values), 1),
@@ -191,7 +193,7 @@ def table_of_time(row):
 def table_of_quality(row):
     return (
         f"SSIMULACRA2 at sharp's bytes, {name_of(row)} {row['width']:4}, {row['reference']:6} reference: "
-        f"{row['difference']:+.2f} (sharp {row['sharp']}, {row['thumbnails']} thumbnails, {row['worst']:+.2f} to {row['best']:+.2f});"
+        f"{row['difference']:+.2f} (mean {row['mean']:+.2f}, {row['worst']:+.2f} to {row['best']:+.2f}, sharp {row['sharp']}, {row['thumbnails']} thumbnails);"
         f" bytes at quality {QUALITY}: {row['bytes_at_same_quality']} ×"
     )
 
