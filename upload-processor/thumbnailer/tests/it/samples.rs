@@ -106,9 +106,31 @@ pub(crate) const ACCEPTED: [&str; 21] = [
     "progressive-grey.jpg",
 ];
 
-/// Default settings and nothing declared.
+/// Default settings and nothing declared. With `GATEPOST_PICTURES=FOLDER` the picture is kept there, named by what it
+/// came to and by its test, for `gatepost thumbnail FOLDER` or another program to try.
 pub(crate) fn run(bytes: &[u8]) -> Result<Thumbnailed, Rejection> {
-    thumbnail(bytes, &Declared::default(), &Settings::default(), None)
+    let result = thumbnail(bytes, &Declared::default(), &Settings::default(), None);
+    if let Some(folder) = std::env::var_os("GATEPOST_PICTURES") {
+        let code = result.as_ref().map_or_else(Rejection::code, |_| "ready");
+        keep(Path::new(&folder), code, bytes);
+    }
+    result
+}
+
+fn keep(folder: &Path, code: &str, bytes: &[u8]) {
+    let extension = match bytes {
+        [0xff, 0xd8, ..] => "jpg",
+        [0x89, b'P', b'N', b'G', ..] => "png",
+        [b'R', b'I', b'F', b'F', ..] => "webp",
+        [b'G', b'I', b'F', ..] => "gif",
+        _ => "bin",
+    };
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("test").replace("::", "-");
+    let checksum = crc32(bytes);
+    std::fs::create_dir_all(folder).unwrap();
+    let path = folder.join(format!("{code}-{test}-{checksum:08x}.{extension}"));
+    std::fs::write(path, bytes).unwrap();
 }
 
 /// The code of the rejection, or `"ready"`.
