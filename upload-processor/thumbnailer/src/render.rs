@@ -707,8 +707,8 @@ const TINY: u64 = 16 * 16;
 /// So few pixels take no time, so they get libwebp's own balance.
 const WEBP_FEW_PIXELS: u32 = 128 * 128;
 const WEBP_METHOD_OF_FEW: u8 = 4;
-/// With method 2, 80 makes up for a part of that; see `docs/images.md`.
-const WEBP_NOISE_SHAPING: u8 = 80;
+/// With method 2, 90 makes up for a part of that; see `docs/images.md`.
+const WEBP_NOISE_SHAPING: u8 = 90;
 
 /// The `ThumbHash` of the picture at 100 pixels.
 fn placeholder(small: &Small) -> Vec<u8> {

@@ -96,7 +96,7 @@ fn colour_waves_lie_on_brightness_waves() {
                 (OutputFormat::Jpeg, Effort::Balanced),
             ] {
                 let settings = Settings {
-                    quality: 95,
+                    quality: 100,
                     effort,
                     formats: vec![format],
                     widths: vec![179, 151, 64],
