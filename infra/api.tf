@@ -36,6 +36,8 @@ data "aws_iam_policy_document" "api" {
     resources = [local.manifests]
   }
 
+  # The tag comes with the PUT. S3 cannot tell a tombstone from another manifest, so the API could tag one that is
+  # published, and the lifecycle would delete it 30 days later: no other role may.
   statement {
     sid       = "TagTombstones"
     actions   = ["s3:PutObjectTagging"]

@@ -56,20 +56,6 @@ data "aws_iam_policy_document" "processor" {
     resources = [local.manifests]
   }
 
-  # A tombstone's tag is written by its PUT. With any other tag, or on a published manifest, the lifecycle would not
-  # know what it deletes.
-  statement {
-    sid       = "TagTombstones"
-    actions   = ["s3:PutObjectTagging"]
-    resources = [local.manifests]
-
-    condition {
-      test     = "StringEquals"
-      variable = "s3:RequestObjectTag/gatepost"
-      values   = ["deleted"]
-    }
-  }
-
   # The API deletes; the processor completes a deletion that was interrupted.
   statement {
     sid       = "DeleteOriginals"

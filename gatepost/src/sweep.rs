@@ -7,16 +7,16 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use media_contract::UploadKey;
 use media_store::{Buckets, MediaStore};
+use upload_processor::event::parse_since;
 use upload_processor::processor::UploadQueue;
 use upload_processor::sweep::{Options, SETTLING_TIME, Sweep};
 
 use crate::aws;
-use crate::config::units::parse_duration;
 
 #[derive(Args, Debug)]
 pub(crate) struct SweepArgs {
     /// Announce only uploads that arrived within this time, such as 2h [default: 14 days, the most].
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_since)]
     since: Option<SignedDuration>,
     /// Also announce uploads whose processing failed for the last time.
     #[arg(long)]
@@ -62,11 +62,13 @@ pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
         })
         .await;
     if let Err(error) = listed {
-        let go_on = sweep.last().map_or_else(String::new, |last| {
-            format!("; go on with --after {}", last.original())
-        });
+        let go_on = sweep.dealt_with().map_or_else(
+            || "run it again".to_owned(),
+            |upload| format!("go on with --after {}", upload.original()),
+        );
+        let n_faults = sweep.report().n_faults;
         return Err(anyhow!(error).context(format!(
-            "the sweep was broken off; what it found until then is dealt with{go_on}"
+            "the sweep was broken off, and until then {n_faults} uploads could not be announced or cleaned up; {go_on}"
         )));
     }
     let report = sweep.report();

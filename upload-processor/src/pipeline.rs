@@ -29,7 +29,9 @@ use crate::storage::{self, Scan};
 const CONCURRENT_WRITES: usize = 4;
 /// An upload whose form is older is not published any more: a tombstone expires 30 days after the deletion, and what was
 /// deleted must not come back afterwards.
-const MAX_AGE: SignedDuration = SignedDuration::from_hours(28 * 24);
+pub(crate) const MAX_AGE: SignedDuration = SignedDuration::from_hours(28 * 24);
+/// How far ahead of this clock the one may be that made an id. An id from further ahead would outlive its tombstone.
+const MAX_CLOCK_DIFFERENCE: SignedDuration = SignedDuration::from_hours(24);
 /// How often a manifest is tried: there are only a few states before a final one.
 const MAX_PUBLISH_ATTEMPTS: u32 = 5;
 
@@ -72,9 +74,7 @@ impl Processor {
         attempt: Attempt,
     ) -> Result<Outcome, Retry> {
         let Some(upload) = self.upload_of(object) else {
-            return Ok(ignored(
-                "the object is not an upload of this bucket".to_owned(),
-            ));
+            return self.not_an_upload(object);
         };
         let started = Instant::now();
         let failed = match self.store.manifest(&upload).await? {
@@ -92,6 +92,9 @@ impl Processor {
         let mut object = object.clone();
         let scan = if self.wants_scan {
             storage::scan(&self.store.s3, &mut object).await?
+        } else if object.is_threat {
+            // Nobody asked for scans, and still one has found something.
+            Some(Scan::Threat)
         } else {
             Some(Scan::Clean)
         };
@@ -138,6 +141,26 @@ impl Processor {
         self.store.remove_unnamed(&upload, &manifest).await?;
         log(&upload, &result, started.elapsed());
         Ok(Outcome::Finished(manifest))
+    }
+
+    /// An object that is not an upload is ignored. Where it may be one after all, the configuration is wrong: its message
+    /// must fail, or uploads vanish without a trace.
+    fn not_an_upload(&self, object: &CreatedObject) -> Result<Outcome, Retry> {
+        let CreatedObject { bucket, key, .. } = object;
+        let uploads = &self.store.buckets.uploads;
+        if bucket != uploads && UploadKey::parse(key).is_some() {
+            let reason = format!("it is in the bucket {bucket}, and uploads are in {uploads}");
+            return Err(Retry::not_understood(
+                "an object named like an upload",
+                &reason,
+            ));
+        }
+        if key.to_ascii_lowercase().contains("uploads%2f") {
+            return Err(Retry::not_understood("the key", "it is encoded twice"));
+        }
+        Ok(ignored(
+            "the object is not an upload of this bucket".to_owned(),
+        ))
     }
 
     /// The upload that an object is, if it is in the bucket of the uploads.
@@ -188,6 +211,12 @@ impl Processor {
 
     fn check_age(&self, upload: &UploadKey) -> Result<(), Retry> {
         let age = (self.clock)().duration_since(upload.id.made_at());
+        if self.has_age_limit && age < -MAX_CLOCK_DIFFERENCE {
+            return Err(Retry {
+                reason: "the upload's id is from the future: a clock is wrong".to_owned(),
+                cause: Cause::Other,
+            });
+        }
         if self.has_age_limit && age > MAX_AGE {
             return Err(Retry {
                 reason: format!(
@@ -240,6 +269,13 @@ impl Processor {
         manifest: Manifest,
     ) -> Result<Outcome, Retry> {
         self.store.remove_unnamed(upload, &manifest).await?;
+        if object.is_threat && matches!(manifest.status, Status::Ready { .. }) {
+            // An operator must see it, and decide.
+            return Err(Retry::new(
+                "the scan",
+                &"it found malware in an upload that is published; delete the upload if it is right",
+            ));
+        }
         self.mark(object, &manifest).await;
         tracing::info!(
             upload.owner,

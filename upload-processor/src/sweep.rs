@@ -14,6 +14,7 @@ use media_store::{Buckets, FoundManifest, Listing, MediaStore, StoreError};
 use serde_json::{Value, json};
 
 use crate::event::SweepRequest;
+use crate::pipeline;
 use crate::processor::{Clock, Processor, UploadQueue};
 
 /// No older upload is announced: after four days in the queue and fourteen among the dead letters its message would come
@@ -89,6 +90,7 @@ enum Task {
     Nothing,
     Announce(Forgotten),
     CleanUp,
+    RemoveRenditions,
     RemoveUnnamed(FoundManifest),
 }
 
@@ -102,6 +104,7 @@ pub struct Sweep {
     report: Report,
     deadline: Option<(Timestamp, Clock)>,
     last: Option<UploadKey>,
+    dealt_with: Option<UploadKey>,
 }
 
 impl Sweep {
@@ -115,6 +118,7 @@ impl Sweep {
             options,
             deadline: None,
             last: None,
+            dealt_with: None,
         }
     }
 
@@ -122,7 +126,8 @@ impl Sweep {
     #[must_use]
     pub fn after(mut self, upload: Option<UploadKey>) -> Self {
         self.groups = Groups::new(&self.store, upload.as_ref());
-        self.last = upload;
+        self.last.clone_from(&upload);
+        self.dealt_with = upload;
         self
     }
 
@@ -138,7 +143,7 @@ impl Sweep {
     /// # Errors
     ///
     /// A bucket cannot be listed. What was found until then is announced, and another pass can go on after
-    /// [`Self::last`].
+    /// [`Self::dealt_with`].
     pub async fn announce_all(
         &mut self,
         queue: &UploadQueue,
@@ -156,6 +161,9 @@ impl Sweep {
                     }
                     Err(reason) => self.failed(&forgotten.upload, &reason),
                 }
+            }
+            if self.report.n_faults == 0 {
+                self.dealt_with.clone_from(&self.last);
             }
             listed?;
             if batch.len() < MAX_BATCH {
@@ -194,6 +202,7 @@ impl Sweep {
                 Ok(Task::Nothing) => continue,
                 Ok(Task::Announce(forgotten)) => return Ok(Some(forgotten)),
                 Ok(Task::CleanUp) => self.store.clean_up(&upload).await,
+                Ok(Task::RemoveRenditions) => self.store.remove_media(&upload).await,
                 Ok(Task::RemoveUnnamed(found)) => {
                     self.store.remove_unnamed(&upload, &found.manifest).await
                 }
@@ -222,9 +231,10 @@ impl Sweep {
         );
     }
 
-    /// The last upload that was looked at, also by an earlier pass; `None` where none was.
-    pub fn last(&self) -> Option<&UploadKey> {
-        self.last.as_ref()
+    /// The upload up to which everything was dealt with, also by an earlier pass; `None` where nothing was. It is before
+    /// the first that could not be dealt with, so a pass that goes on there leaves nothing out.
+    pub fn dealt_with(&self) -> Option<&UploadKey> {
+        self.dealt_with.as_ref()
     }
 
     /// What was found so far.
@@ -243,8 +253,13 @@ impl Sweep {
         let are_abandoned = rendered_at.is_some_and(|at| self.now.duration_since(at) > ABANDONED);
         let Some(manifest) = manifest else {
             return Ok(match original {
+                // Nobody may publish them any more. They may be of a deletion that was broken off, and whose tombstone
+                // has expired. Whether the original was deleted is not known then, so it is kept.
+                Some(_) if self.is_too_old(&upload) && !renditions.is_empty() => {
+                    Task::RemoveRenditions
+                }
                 Some(original) => self.announce(upload, original),
-                // The original is gone, or the tombstone has expired before anybody completed the deletion.
+                // The original is gone.
                 None if are_abandoned => Task::CleanUp,
                 None => Task::Nothing,
             });
@@ -268,11 +283,17 @@ impl Sweep {
             (Status::Failed { .. }, Some(original)) if self.options.failed => {
                 self.announce(upload, original)
             }
-            // A worker may be about to publish what is beside it.
-            (Status::Failed { .. }, _) if !are_abandoned => Task::Nothing,
+            // It is not final: a worker may publish what is beside it at any time. That worker removes the rest, or the
+            // deletion does.
+            (Status::Failed { .. }, _) => Task::Nothing,
             _ if has_unnamed => Task::RemoveUnnamed(found),
             _ => Task::Nothing,
         })
+    }
+
+    /// Whether no worker publishes the upload any more.
+    fn is_too_old(&self, upload: &UploadKey) -> bool {
+        self.now.duration_since(upload.id.made_at()) > pipeline::MAX_AGE + ABANDONED
     }
 
     fn announce(&self, upload: UploadKey, original: Object) -> Task {
@@ -448,10 +469,13 @@ impl Processor {
             ));
         }
         if !is_complete {
-            let next = sweep.last().map(UploadKey::original);
-            let next = json!({"sweep": {"after": next}});
+            let next = SweepRequest {
+                after: sweep.dealt_with().cloned(),
+                ..request.clone()
+            };
             reasons.push(format!(
-                "not all uploads were looked at; a sweep with {next} goes on there"
+                "not all uploads were looked at; a sweep with {} goes on there",
+                next.payload()
             ));
         }
         if !reasons.is_empty() {

@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex};
 
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use lambda_runtime::{Context, LambdaEvent};
+use media_contract::UploadId;
 use serde_json::{Value, json};
 use thumbnailer::settings::Settings;
 use upload_processor::event::{Invocation, Notice, Record};
@@ -55,7 +56,11 @@ impl Scene {
             aws_sdk_s3::Client::from_conf(s3),
             buckets,
             Settings::default(),
-            || Timestamp::UNIX_EPOCH,
+            // A minute after the form of the upload was made.
+            || {
+                let id = UploadId::parse(MISSING).unwrap();
+                id.made_at() + SignedDuration::from_mins(1)
+            },
         );
         Self {
             processor,
@@ -102,9 +107,17 @@ fn answer(mut stream: TcpStream, seen: &Mutex<Vec<String>>) -> std::io::Result<(
 }
 
 fn created(bucket: &str, id: &str) -> Value {
+    record(
+        "ObjectCreated:Post",
+        bucket,
+        &format!("uploads/{OWNER}/{id}"),
+    )
+}
+
+fn record(name: &str, bucket: &str, key: &str) -> Value {
     json!({
-        "eventVersion": "2.6", "eventSource": "aws:s3", "eventName": "ObjectCreated:Post",
-        "s3": {"bucket": {"name": bucket}, "object": {"key": format!("uploads/{OWNER}/{id}")}},
+        "eventVersion": "2.6", "eventSource": "aws:s3", "eventName": name,
+        "s3": {"bucket": {"name": bucket}, "object": {"key": key}},
     })
 }
 
@@ -118,7 +131,13 @@ fn batch<'a>(messages: impl IntoIterator<Item = (&'a str, String)>) -> Value {
 #[tokio::test]
 async fn messages_that_are_not_understood_fail_alone() {
     let scene = Scene::new();
-    let elsewhere = json!({"Records": [created("elsewhere", MISSING)]});
+    let other = record("ObjectCreated:Put", "elsewhere", "media/k");
+    let elsewhere = json!({"Records": [other]});
+    let upload = format!("uploads/{OWNER}/{MISSING}");
+    let event = |source: &str, kind: &str, detail: &Value| {
+        json!({"source": source, "detail-type": kind, "detail": detail}).to_string()
+    };
+    let of_uploads = json!({"Records": [created("uploads", MISSING)]});
     let removed =
         json!({"Records": [{"eventSource": "aws:s3", "eventName": "ObjectRemoved:Delete"}]});
     let schedule = json!({"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}});
@@ -131,7 +150,19 @@ async fn messages_that_are_not_understood_fail_alone() {
         ("schedule", schedule.to_string()),
         ("doubly encoded", json!(elsewhere.to_string()).to_string()),
         ("byte order mark", format!("\u{feff}{elsewhere}")),
-        ("list", json!([created("elsewhere", MISSING)]).to_string()),
+        ("list", json!([other]).to_string()),
+        (
+            "an upload was removed",
+            record("ObjectRemoved:Delete", "uploads", &upload).to_string(),
+        ),
+        (
+            "an upload was tagged",
+            event(
+                "aws.s3",
+                "Object Tags Added",
+                &json!({"bucket": {"name": "uploads"}, "object": {"key": upload}}),
+            ),
+        ),
     ];
     let not_understood = [
         (
@@ -148,6 +179,63 @@ async fn messages_that_are_not_understood_fail_alone() {
             json!({"Type": "SubscriptionConfirmation", "Message": "m"}).to_string(),
         ),
         ("sweep", json!({"sweep": {}}).to_string()),
+        (
+            "an upload in another bucket",
+            created("elsewhere", MISSING).to_string(),
+        ),
+        (
+            "a key that is encoded twice",
+            record(
+                "ObjectCreated:Put",
+                "uploads",
+                &upload.replace('/', "%252F"),
+            )
+            .to_string(),
+        ),
+        (
+            "an event name in lower case",
+            record("objectcreated:post", "uploads", &upload).to_string(),
+        ),
+        ("a record that says it is a test", {
+            let mut record = record("objectcreated:post", "uploads", &upload);
+            record["Event"] = json!("s3:TestEvent");
+            record.to_string()
+        }),
+        (
+            "records in an event",
+            event("app.example", "Upload", &of_uploads),
+        ),
+        (
+            "a text with records in an event",
+            event(
+                "app.example",
+                "Upload",
+                &json!({"body": of_uploads.to_string()}),
+            ),
+        ),
+        (
+            "a kind in lower case",
+            event(
+                "aws.s3",
+                "object created",
+                &json!({"object": {"key": upload}}),
+            ),
+        ),
+        (
+            "CloudTrail",
+            event(
+                "aws.s3",
+                "AWS API Call via CloudTrail",
+                &json!({"eventName": "PutObject", "requestParameters": {"bucketName": "uploads", "key": upload}}),
+            ),
+        ),
+        ("an event with records", {
+            let mut event = of_uploads.clone();
+            event["source"] = json!("aws.s3");
+            event["detail-type"] = json!("Object Deleted");
+            event["detail"] = json!({});
+            event.to_string()
+        }),
     ];
     let failures: Vec<_> = not_understood
         .iter()
@@ -211,7 +299,7 @@ async fn every_record_is_worked_on_before_its_message_fails() {
 #[tokio::test]
 async fn a_message_whose_records_all_succeed_is_done() {
     let scene = Scene::new();
-    let records = json!({"Records": [created("uploads", MISSING), created("elsewhere", FAILING)]});
+    let records = json!({"Records": [created("uploads", MISSING), record("ObjectCreated:Put", "elsewhere", FAILING)]});
     let answer = scene.handle(batch([("1", records.to_string())])).await;
     assert_eq!(answer, Ok(json!({"batchItemFailures": []})));
     assert!(scene.has_asked_for(MISSING));

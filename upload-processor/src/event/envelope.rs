@@ -7,6 +7,7 @@
 
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsMessage};
+use media_contract::upload_key::UPLOAD_PREFIX;
 use serde_json::{Map, Value};
 
 use super::sweep::SweepRequest;
@@ -191,6 +192,9 @@ fn open_object(mut members: Map<String, Value>, within: Within) -> Result<Notice
         };
     }
     if has("detail-type") {
+        if has("Records") {
+            return Err("it is an event of EventBridge, and has Records as well".to_owned());
+        }
         return open_event(members);
     }
     if let Some(records) = members.remove("Records") {
@@ -201,7 +205,7 @@ fn open_object(mut members: Map<String, Value>, within: Within) -> Result<Notice
     }
     let text = |name| members.get(name).and_then(Value::as_str);
     match (text("Event"), text("eventSource"), text("EventSource")) {
-        (Some("s3:TestEvent"), ..) => Ok(Notice::Test),
+        (Some("s3:TestEvent"), None, None) => Ok(Notice::Test),
         (_, Some("aws:s3"), _) => {
             s3::read_record(Value::Object(members)).map(|record| Notice::Records(vec![record]))
         }
@@ -239,14 +243,25 @@ fn open_event(members: Map<String, Value>) -> Result<Notice, String> {
     let record = match (event.source.as_str(), event.detail_type.as_str()) {
         ("aws.s3", s3::OBJECT_CREATED) => s3::read_detail(event.detail),
         ("aws.guardduty", guardduty::SCAN_RESULT) => guardduty::read_detail(event.detail),
-        // Sent on under another name: it may be about an upload.
-        (source, kind) if s3::names_object(&event.detail) && source != "aws.s3" => Err(format!(
-            "it is about an object, and comes from {source:?} as {kind:?}, which is not an event of S3"
-        )),
+        ("aws.s3", kind) if s3::OTHER_KINDS.contains(&kind) => {
+            Ok(Record::Other(format!("aws.s3 {kind}")))
+        }
+        // Sent on under another name, or with a record of S3 in it.
+        (source, kind) if s3::names_object(&event.detail) || mentions_upload(&event.detail) => {
+            Err(format!(
+                "it is about an object, and comes from {source:?} as {kind:?}, which is not understood"
+            ))
+        }
         (source, kind) => Ok(Record::Other(format!("{source} {kind}"))),
     };
     let record = record.unwrap_or_else(|reason| Record::Unreadable(shortened(reason)));
     Ok(Notice::Records(vec![record]))
+}
+
+/// Whether the key of an upload is anywhere in it, as a text or within one.
+pub(super) fn mentions_upload(value: &Value) -> bool {
+    let text = value.to_string().to_ascii_lowercase();
+    text.contains(UPLOAD_PREFIX) || text.contains(&UPLOAD_PREFIX.replace('/', "%2f"))
 }
 
 fn take(members: &mut Map<String, Value>, name: &str) -> Result<Value, String> {

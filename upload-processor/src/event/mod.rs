@@ -15,7 +15,7 @@ mod sweep;
 use serde_json::Value;
 
 pub use envelope::batch_response;
-pub use sweep::SweepRequest;
+pub use sweep::{SweepRequest, parse_since};
 
 /// What the function was invoked with.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,10 +7,37 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::envelope::mentions_upload;
 use super::{CreatedObject, Record};
 
 /// The `detail-type` of a created object's `EventBridge` event.
 pub(super) const OBJECT_CREATED: &str = "Object Created";
+
+/// The other events of S3, by their `detail-type`.
+pub(super) const OTHER_KINDS: [&str; 9] = [
+    "Object ACL Updated",
+    "Object Access Tier Changed",
+    "Object Deleted",
+    "Object Restore Completed",
+    "Object Restore Expired",
+    "Object Restore Initiated",
+    "Object Storage Class Changed",
+    "Object Tags Added",
+    "Object Tags Deleted",
+];
+
+/// The other events of S3, by the first part of their names in notifications.
+const OTHER_FAMILIES: [&str; 9] = [
+    "IntelligentTiering",
+    "LifecycleExpiration",
+    "LifecycleTransition",
+    "ObjectAcl",
+    "ObjectRemoved",
+    "ObjectRestore",
+    "ObjectTagging",
+    "ReducedRedundancyLostObject",
+    "Replication",
+];
 
 /// The major version of the notifications that are understood. S3 raises it for incompatible changes only:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>.
@@ -77,7 +104,13 @@ pub(super) fn read_record(record: Value) -> Result<Record, String> {
     if name.is_empty() {
         return Err("its eventName is empty".to_owned());
     }
-    if name.split(':').next() != Some("ObjectCreated") {
+    let family = name.split(':').next().unwrap_or_default();
+    if family != "ObjectCreated" {
+        if !OTHER_FAMILIES.contains(&family) && mentions_upload(&record.s3) {
+            return Err(format!(
+                "its eventName is {name:?}, which is not understood, and it names an upload"
+            ));
+        }
         return Ok(Record::Other(format!("aws:s3 {name}")));
     }
     let RawS3 { bucket, object } = serde_json::from_value(record.s3)

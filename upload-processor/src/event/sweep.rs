@@ -4,9 +4,9 @@
 //! only: people who can send a message to a queue or a topic must not be able to start a sweep.
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
-use media_contract::UploadKey;
+use media_contract::{MAX_PROCESSING, UploadKey};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 /// The member of the payload that makes it a sweep.
 const MEMBER: &str = "sweep";
@@ -17,7 +17,7 @@ const MAX_SINCE: SignedDuration = SignedDuration::from_hours(100 * 365 * 24);
 /// What a sweep looks for.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SweepRequest {
-    /// Only uploads that are not older than this, which is longer than zero; without it, uploads of any age.
+    /// Only uploads that arrived within this time, which is longer than an hour; without it, uploads of up to 14 days.
     pub since: Option<SignedDuration>,
     /// Uploads that have failed are worked on again, too.
     pub failed: bool,
@@ -49,6 +49,21 @@ impl SweepRequest {
         Some(Self::read(request))
     }
 
+    /// The payload of an invocation that asks for it.
+    pub(crate) fn payload(&self) -> Value {
+        let mut members = Map::new();
+        if let Some(since) = self.since {
+            members.insert("since".to_owned(), json!(format!("{since:#}")));
+        }
+        if self.failed {
+            members.insert("failed".to_owned(), json!(true));
+        }
+        if let Some(after) = &self.after {
+            members.insert("after".to_owned(), json!(after.original()));
+        }
+        json!({ MEMBER: members })
+    }
+
     fn read(request: &Value) -> Result<Self, String> {
         // A list would be taken for a structure's members in their order.
         if !request.is_object() {
@@ -59,27 +74,38 @@ impl SweepRequest {
         let raw = RawSweep::deserialize(request)
             .map_err(|error| format!("the request of a sweep is malformed: {error}"))?;
         Ok(Self {
-            since: raw.since.as_deref().map(parse_since).transpose()?,
+            since: raw
+                .since
+                .as_deref()
+                .map(|text| {
+                    parse_since(text).map_err(|reason| format!("\"since\" is {text:?}; {reason}"))
+                })
+                .transpose()?,
             failed: raw.failed,
             after: raw.after.as_deref().map(parse_after).transpose()?,
         })
     }
 }
 
-/// Reads a duration such as `90m`, `2h` or `1d 12h`, where a day has 24 hours.
-fn parse_since(text: &str) -> Result<SignedDuration, String> {
+/// Reads how far back a sweep looks: a duration such as `90m`, `2h` or `1d 12h`, where a day has 24 hours.
+///
+/// # Errors
+///
+/// A sentence. Uploads of the last hour are left to the queue, so within an hour there is nothing to find.
+pub fn parse_since(text: &str) -> Result<SignedDuration, String> {
     let duration = text
+        .trim()
         .parse::<Span>()
         .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
-        .map_err(|_| {
-            format!(
-                "\"since\" is {text:?}, which is not a duration; write for example 90m, 2h or 7d"
-            )
-        })?;
-    if duration <= SignedDuration::ZERO || duration > MAX_SINCE {
-        return Err(format!(
-            "\"since\" is {text:?}, which is out of range; write for example 90m, 2h or 7d"
-        ));
+        .map_err(|_| "it is not a duration; write for example 90m, 2h or 7d".to_owned())?;
+    if duration <= MAX_PROCESSING {
+        return Err(
+            "uploads of the last hour are left to the queue, so it must be longer; write for example 90m, 2h or 7d"
+                .to_owned(),
+        );
+    }
+    if duration > MAX_SINCE {
+        return Err("it is out of range; write for example 90m, 2h or 7d".to_owned());
     }
     Ok(duration)
 }
@@ -87,7 +113,7 @@ fn parse_since(text: &str) -> Result<SignedDuration, String> {
 fn parse_after(text: &str) -> Result<UploadKey, String> {
     UploadKey::parse(text).ok_or_else(|| {
         format!(
-            "\"after\" is {text:?}, which is not the key of an upload; take it from \"next\" in a sweep's answer"
+            "\"after\" is {text:?}, which is not the key of an upload; take it from the error of the sweep that ended early"
         )
     })
 }
@@ -172,6 +198,9 @@ mod tests {
             ("2", None),
             ("soon", None),
             ("0s", None),
+            ("1h", None),
+            ("60m", None),
+            ("61m", Some(61)),
             ("-2h", None),
             ("2h ago", None),
             ("1 month", None),
@@ -184,8 +213,33 @@ mod tests {
                 minutes.map(SignedDuration::from_mins).as_ref(),
                 "{text}"
             );
-            if let Err(reason) = parsed {
-                assert!(reason.starts_with("\"since\" is "), "{reason}");
+        }
+        let error = SweepRequest::parse(&json!({"sweep": {"since": "30m"}})).unwrap();
+        assert_eq!(
+            error.unwrap_err(),
+            "\"since\" is \"30m\"; uploads of the last hour are left to the queue, so it must be longer; \
+             write for example 90m, 2h or 7d"
+        );
+    }
+
+    #[test]
+    fn a_payload_can_be_written_and_read_again() {
+        let key = "uploads/mvbss32xiycek3hlzhe6yejbn4/7ybqtx5rqd7pcfe8gn11wj6j99";
+        for since in [None, Some(SignedDuration::from_mins(90))] {
+            for failed in [false, true] {
+                for after in [None, UploadKey::parse(key)] {
+                    let request = SweepRequest {
+                        since,
+                        failed,
+                        after,
+                    };
+                    let payload = request.payload();
+                    assert_eq!(
+                        SweepRequest::parse(&payload),
+                        Some(Ok(request)),
+                        "{payload}"
+                    );
+                }
             }
         }
     }

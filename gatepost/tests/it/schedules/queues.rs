@@ -276,6 +276,16 @@ fn made(before: SignedDuration, letter: u8) -> UploadKey {
     }
 }
 
+/// A manifest with a reason.
+fn manifest(upload: &UploadKey, status: &str) -> String {
+    json!({
+        "version": 1, "id": upload.id, "owner": upload.owner, "status": status,
+        "reason": {"code": "processing_failed", "message": ""},
+        "deleted_at": "2023-11-15T00:00:00Z", "created_at": "2023-11-15T00:00:00Z",
+    })
+    .to_string()
+}
+
 #[tokio::test]
 async fn a_sweep_announces_what_nobody_works_on() {
     let (hour, day) = (
@@ -283,16 +293,33 @@ async fn a_sweep_announces_what_nobody_works_on() {
         SignedDuration::from_hours(24),
     );
     let recent = made(SignedDuration::from_mins(1), 1);
-    for (name, made_before, swept_after, since, failed, is_announced) in [
-        ("forgotten", hour, 2 * hour, None, false, true),
-        ("within since", hour, 2 * hour, Some(3 * hour), false, true),
-        ("before since", hour, 4 * hour, Some(3 * hour), false, false),
-        ("the queue has it", hour, hour / 2, None, false, false),
+    for (name, made_before, swept_after, since, status, failed, is_announced) in [
+        ("forgotten", hour, 2 * hour, None, "", false, true),
+        (
+            "within since",
+            hour,
+            2 * hour,
+            Some(3 * hour),
+            "",
+            false,
+            true,
+        ),
+        (
+            "before since",
+            hour,
+            4 * hour,
+            Some(3 * hour),
+            "",
+            false,
+            false,
+        ),
+        ("the queue has it", hour, hour / 2, None, "", false, false),
         (
             "nearly two weeks old",
             12 * day,
             2 * hour,
             None,
+            "",
             false,
             true,
         ),
@@ -301,14 +328,33 @@ async fn a_sweep_announces_what_nobody_works_on() {
             14 * day,
             2 * hour,
             None,
+            "",
             false,
             false,
         ),
+        ("failed", hour, 2 * hour, None, "failed", false, false),
+        (
+            "failed, and asked for",
+            hour,
+            2 * hour,
+            None,
+            "failed",
+            true,
+            true,
+        ),
+        ("rejected", hour, 2 * hour, None, "rejected", true, false),
     ] {
         let s3 = ScriptedS3::new(&[]);
         s3.open();
         let upload = made(made_before, 1);
         s3.post(&format!("uploads/{}", upload.original()), b"picture");
+        if !status.is_empty() {
+            let manifest = manifest(&upload, status);
+            s3.post(
+                &format!("media/{}", upload.manifest_key()),
+                manifest.as_bytes(),
+            );
+        }
         s3.post("uploads/uploads/foreign", b"not an upload");
         s3.post("media/media/foreign/x/y/z", b"not a rendition");
         let store = MediaStore::new(s3.client(0), buckets());
@@ -322,7 +368,8 @@ async fn a_sweep_announces_what_nobody_works_on() {
         while let Some(forgotten) = sweep.next().await.unwrap() {
             announced.push(forgotten.upload);
         }
-        assert_eq!(announced == [upload], is_announced, "{name}");
+        let expected: &[UploadKey] = if is_announced { &[upload] } else { &[] };
+        assert_eq!(announced, expected, "{name}");
         assert_eq!(sweep.report().n_uploads, 1, "{name}");
     }
     // As a direct invocation of the function, which has a queue to send to.
@@ -418,7 +465,10 @@ async fn a_sweep_whose_time_is_up_says_where_another_one_goes_on() {
         // Ten seconds are in reserve.
         let deadline = 1000 * (seconds.load(Ordering::Relaxed) + 10 + n_seconds);
         let answer = processor
-            .handle(sweep_until(deadline, &json!({"after": after})))
+            .handle(sweep_until(
+                deadline,
+                &json!({"since": "3h", "failed": true, "after": after}),
+            ))
             .await;
         match (next, answer) {
             (None, Ok(answer)) => assert_eq!(answer["announced"], 1),
@@ -427,7 +477,11 @@ async fn a_sweep_whose_time_is_up_says_where_another_one_goes_on() {
                     error.to_string(),
                     format!(
                         "not all uploads were looked at; a sweep with {} goes on there",
-                        json!({"sweep": {"after": next}})
+                        match &next {
+                            Value::Null => json!({"sweep": {"since": "3h", "failed": true}}),
+                            next =>
+                                json!({"sweep": {"since": "3h", "failed": true, "after": next}}),
+                        }
                     )
                 );
                 after = next;
@@ -446,14 +500,7 @@ async fn a_sweep_removes_what_no_manifest_names() {
         SignedDuration::from_hours(24),
     );
     let upload = made(hour, 1);
-    let status = |status: &str| {
-        json!({
-            "version": 1, "id": upload.id, "owner": upload.owner, "status": status,
-            "reason": {"code": "processing_failed", "message": ""},
-            "deleted_at": "2023-11-15T00:00:00Z", "created_at": "2023-11-15T00:00:00Z",
-        })
-        .to_string()
-    };
+    let status = |status: &str| manifest(&upload, status);
     let tombstone = serde_json::to_string(&Manifest::tombstone(&upload, written())).unwrap();
     let stray = format!("media/{}0123456789abcdef-2.webp", upload.media_prefix());
     let note = format!("media/{}note.txt", upload.media_prefix());
@@ -481,11 +528,11 @@ async fn a_sweep_removes_what_no_manifest_names() {
             false,
         ),
         (
-            "failed a day ago",
+            "failed days ago, and may be worked on again",
             Some(status("failed")),
             false,
             2 * day,
-            true,
+            false,
         ),
         ("nothing, a moment ago", None, false, hour, false),
         ("nothing, for days", None, false, 2 * day, true),
@@ -521,4 +568,56 @@ async fn a_sweep_removes_what_no_manifest_names() {
             assert!(s3.object(&note).is_some());
         }
     }
+}
+
+#[tokio::test]
+async fn renditions_of_a_deletion_that_was_broken_off_do_not_outlive_its_tombstone() {
+    let (hour, day) = (
+        SignedDuration::from_hours(1),
+        SignedDuration::from_hours(24),
+    );
+    for (days, is_removed) in [(27, false), (28, false), (31, true)] {
+        let upload = made(hour, 1);
+        let rendition = format!("media/{}0123456789abcdef-2.webp", upload.media_prefix());
+        let original = format!("uploads/{}", upload.original());
+        let s3 = ScriptedS3::new(&[]);
+        s3.open();
+        s3.post(&original, b"picture");
+        s3.post(&rendition, b"rendition");
+        let options = Options {
+            since: None,
+            failed: false,
+            settling_time: hour,
+        };
+        let store = MediaStore::new(s3.client(0), buckets());
+        let mut sweep = Sweep::new(store, written() + days * day, options);
+        assert_eq!(sweep.next().await.unwrap(), None, "{days}");
+        assert_eq!(s3.object(&rendition).is_none(), is_removed, "{days}");
+        // It may never have been deleted.
+        assert!(s3.object(&original).is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_sweep_goes_on_before_what_it_could_not_announce() {
+    let (s3, keys) = forgotten(25);
+    let queue = Queue {
+        refused: Some(keys[12].clone()),
+        ..Queue::default()
+    };
+    let options = Options {
+        since: None,
+        failed: false,
+        settling_time: SignedDuration::from_hours(1),
+    };
+    let at = written() + SignedDuration::from_hours(2);
+    let mut sweep = Sweep::new(MediaStore::new(s3.client(0), buckets()), at, options);
+    let queue = upload_processor::processor::UploadQueue {
+        sqs: queue.client(),
+        url: QUEUE.to_owned(),
+    };
+    sweep.announce_all(&queue, |_| {}).await.unwrap();
+    assert_eq!(sweep.report().n_faults, 1);
+    let dealt_with = sweep.dealt_with().map(UploadKey::original);
+    assert_eq!(dealt_with.as_ref(), Some(&keys[9]));
 }
