@@ -1,5 +1,6 @@
-# Optional: EventBridge Scheduler invokes the processor to look for uploads that nobody worked on. An event may be lost,
-# and a queue may be purged; the buckets still show which uploads have no manifest.
+# EventBridge Scheduler invokes the processor to look for uploads that nobody worked on, and for deletions that were
+# interrupted. An event may be lost, and a queue may be purged; the buckets still show what is unfinished. Without it a
+# deletion that S3 refused half way stays half done.
 
 locals {
   sweeps = var.sweep == null ? 0 : 1

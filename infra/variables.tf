@@ -201,12 +201,12 @@ variable "malware_protection" {
 }
 
 variable "sweep" {
-  description = "Look for uploads that nobody worked on, and send them to the queue: how often (rate(…) or cron(…), in UTC), and how far back, such as 3h. {} is every hour, three hours back; null never sweeps."
+  description = "Look for uploads that nobody worked on, send them to the queue, and complete deletions that were interrupted: how often (rate(…) or cron(…), in UTC), and how far back, such as 3h. {} is every hour, three hours back; null never sweeps."
   type = object({
     schedule = optional(string, "rate(1 hour)")
     since    = optional(string, "3h")
   })
-  default = null
+  default = {}
 
   validation {
     condition     = var.sweep == null || can(regex("^(rate\\([1-9][0-9]* (minute|hour|day)s?\\)|cron\\([^()]+\\))$", var.sweep.schedule))

@@ -14,24 +14,24 @@ variables {
   dist   = "./tests/dist"
 }
 
-run "nothing_is_swept_unless_it_is_asked_for" {
+run "sweeps_can_be_left_out" {
   command = plan
+
+  variables {
+    sweep = null
+  }
 
   assert {
     condition = length(concat(
       aws_scheduler_schedule.sweep, aws_scheduler_schedule_group.sweep, aws_iam_role.sweep, aws_iam_role_policy.sweep,
       aws_cloudwatch_metric_alarm.sweep_dropped,
     )) == 0
-    error_message = "A sweep costs somebody who did not ask for it."
+    error_message = "A sweep costs somebody who does not want it."
   }
 }
 
-run "a_sweep_invokes_the_processor_and_nothing_else" {
+run "by_default_a_sweep_invokes_the_processor_and_nothing_else" {
   command = apply
-
-  variables {
-    sweep = {}
-  }
 
   assert {
     condition = [for schedule in aws_scheduler_schedule.sweep : {
