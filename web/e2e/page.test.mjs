@@ -347,6 +347,26 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await close()
   })
 
+  test('what is cancelled while it is checked is deleted', async () => {
+    const { page, close } = await newcomer('kim')
+    // The page is not told that it is ready.
+    let isCancelled
+    const cancelled = new Promise((resolve) => (isCancelled = resolve))
+    await page.route(isStatus, async (route) => {
+      await cancelled
+      await route.continue()
+    })
+    const id = await add(page, photo)
+    await waitForStatus(page, photoName, 'processing')
+    await cancel(page, photoName)
+    await row(page, photoName).waitFor({ state: 'detached' })
+    isCancelled()
+    await until(async () => (await statusOf(page, id)) === 'deleted')
+    await page.reload()
+    await page.getByTestId('gallery-empty').waitFor()
+    await close()
+  })
+
   test('what could not be processed says so, and is replaced when it is tried again', async () => {
     const { page, close } = await newcomer('kim')
     const message = 'This file has arrived, but it could not be processed. It is kept, and can be processed later.'

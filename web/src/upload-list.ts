@@ -164,8 +164,7 @@ class Row {
     clearTimeout(this.#longTimer)
 
     const busy = state.status === 'uploading' || state.status === 'processing'
-    // What has arrived is processed whatever happens here: its row can be removed, the upload not cancelled.
-    const label = state.status === 'uploading' ? strings.uploads.cancel(this.#name) : strings.uploads.dismiss(this.#name)
+    const label = busy ? strings.uploads.cancel(this.#name) : strings.uploads.dismiss(this.#name)
     this.element.dataset['status'] = state.status
     this.#remove.setAttribute('aria-label', label)
     this.#remove.title = label

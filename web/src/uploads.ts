@@ -114,7 +114,9 @@ export class Uploads {
     tracked.ending.abort()
     this.#leaveUppy(tracked)
     // The browser may have sent the last byte already, or the answer to an earlier try was lost.
-    if (tracked.state.status === 'uploading') this.#delete(tracked, tracked.ids)
+    // What has arrived is published in a moment, and nobody would be shown it.
+    const { status } = tracked.state
+    if (status === 'uploading' || status === 'processing') this.#delete(tracked, tracked.ids)
     this.#listener.onRemoved(tracked)
   }
 

@@ -314,12 +314,7 @@ fn within_budget(needed: u64, settings: &Settings) -> Result<u64, Rejection> {
     Ok(needed)
 }
 
-/// The orientation in an EXIF block, which may begin with the `Exif\0\0` of JPEG. Nonsense counts as upright.
-pub(crate) fn orientation(exif: &[u8]) -> Orientation {
-    orientation_tag(exif).unwrap_or(Orientation::NoTransforms)
-}
-
-/// The same, if the block has one of the eight.
+/// The orientation in an EXIF block, which may begin with the `Exif\0\0` of JPEG; `None` if it has none of the eight.
 pub(crate) fn orientation_tag(exif: &[u8]) -> Option<Orientation> {
     let tiff = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
     Orientation::from_exif_chunk(tiff)
@@ -370,23 +365,17 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_in_exif_is_upright() {
+    fn nonsense_in_exif_is_no_orientation() {
         let little = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0";
-        assert_eq!(orientation(little), Orientation::Rotate90);
+        let turned = Some(Orientation::Rotate90);
+        assert_eq!(orientation_tag(little), turned);
         assert_eq!(
-            orientation(&[b"Exif\0\0", &little[..]].concat()),
-            Orientation::Rotate90
+            orientation_tag(&[b"Exif\0\0", &little[..]].concat()),
+            turned
         );
         for length in 0..little.len() - 2 {
-            assert_eq!(
-                orientation(&little[..length]),
-                Orientation::NoTransforms,
-                "{length}"
-            );
+            assert_eq!(orientation_tag(&little[..length]), None, "{length}");
         }
-        assert_eq!(
-            orientation(b"MM\0*\xff\xff\xff\xff"),
-            Orientation::NoTransforms
-        );
+        assert_eq!(orientation_tag(b"MM\0*\xff\xff\xff\xff"), None);
     }
 }

@@ -146,7 +146,7 @@ impl<'a> Found<'a> {
             b"acTL" => self.frames_announced = self.frames_announced.or(be_u32(data, 0)),
             b"fcTL" => self.n_frames += 1,
             b"eXIf" if self.orientation.is_none() => {
-                self.orientation = Some(super::orientation(data));
+                self.orientation = super::orientation_tag(data);
             }
             b"iCCP" if self.profile.is_none() => self.profile = Some(data),
             b"cICP" if self.cicp.is_none() => self.cicp = data.try_into().ok(),
@@ -173,7 +173,7 @@ impl<'a> Found<'a> {
             match &chunk.kind {
                 b"fcTL" => self.n_frames += 1,
                 b"eXIf" if self.orientation.is_none() => {
-                    self.orientation = Some(super::orientation(chunk.data));
+                    self.orientation = super::orientation_tag(chunk.data);
                 }
                 b"IEND" => {
                     self.has_end = true;

@@ -137,7 +137,9 @@ impl<'a> Found<'a> {
                     return Err(Rejection::corrupt("WebP has a chunk twice or out of place"));
                 }
                 b"ICCP" => found.profile = found.profile.or(Some(data)),
-                b"EXIF" => found.orientation = Some(super::orientation(data)),
+                b"EXIF" if found.orientation.is_none() => {
+                    found.orientation = super::orientation_tag(data);
+                }
                 _ => {}
             }
         }

@@ -134,6 +134,36 @@ fn alpha_turns_too() {
     );
 }
 
+/// As in JPEG: see `container`.
+#[test]
+fn the_first_orientation_of_several_exif_chunks_counts() {
+    let good = [&exif(6)[..], b"\0\0"].concat();
+    let junk = vec![b'j'; good.len()];
+    let other = [&exif(3)[..], b"\0\0"].concat();
+    for (blocks, expected) in [
+        ([&junk, &good], (480, 800)),
+        ([&good, &junk], (480, 800)),
+        ([&good, &other], (480, 800)),
+        ([&other, &good], (800, 480)),
+    ] {
+        let mut png = png(corners(800, 480));
+        let chunk =
+            |exif: &Vec<u8>| [&[0, 0, 0, exif.len() as u8], &b"eXIf"[..], exif, &[0; 4]].concat();
+        png.splice(33..33, blocks.map(chunk).concat());
+        let mut webp = b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\x08\0\0\0\x1f\x03\0\xdf\x01\0".to_vec();
+        webp.extend(&webp_lossless(corners(800, 480))[12..]);
+        for exif in blocks {
+            webp.extend([&b"EXIF"[..], &[exif.len() as u8, 0, 0, 0], exif].concat());
+        }
+        let size = (webp.len() as u32 - 8).to_le_bytes();
+        webp[4..8].copy_from_slice(&size);
+        for (kind, file) in [("png", png), ("webp", webp)] {
+            let source = run(&file).unwrap().source;
+            assert_eq!((source.width, source.height), expected, "{kind} {blocks:?}");
+        }
+    }
+}
+
 #[test]
 fn nonsense_is_upright() {
     for number in [0, 9, 255] {
