@@ -819,9 +819,9 @@ mod tests {
         for value in 0..=255_u8 {
             let (at, value) = (usize::from(value), f64::from(value));
             let luma = 16.0 + (value * 219.0 / 255.0).round();
-            assert_eq!(f64::from(limited.y[at]), luma, "luma {value}");
+            assert_eq!(limited.y[at], luma as u8, "luma {value}");
             let chroma = 128.0 + ((value - 128.0) * 224.0 / 255.0).round();
-            assert_eq!(f64::from(limited.cb[at]), chroma, "chroma {value}");
+            assert_eq!(limited.cb[at], chroma as u8, "chroma {value}");
         }
         assert_eq!(limited.cb, limited.cr);
     }
