@@ -15,7 +15,7 @@ use crate::aws;
 
 #[derive(Args, Debug)]
 pub(crate) struct SweepArgs {
-    /// Announce only uploads that arrived within this time, such as 2h [default: 14 days, the most].
+    /// Announce only uploads that arrived within this time, such as 2h, and longer than 1h: uploads of the last hour are left to the queue [default: 14 days, the most].
     #[arg(long, value_name = "DURATION", value_parser = parse_since)]
     since: Option<SignedDuration>,
     /// Also announce uploads whose processing failed for the last time.

@@ -20,6 +20,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use jiff::Timestamp;
+use media_contract::{Manifest, Rendition, Status};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, oneshot};
 
@@ -608,12 +609,13 @@ impl Inner {
                 self.faults.push(format!("a tombstone is replaced: {text}"));
             }
             self.was_deleted |= is_tombstone;
-            let text = String::from_utf8_lossy(&data);
-            for rendition in text.split(r#""path":""#).skip(1) {
-                let path = rendition.split('"').next().unwrap_or_default();
-                if !self.objects.contains_key(&format!("media{path}")) {
-                    let fault = format!("a manifest is written before {path}");
-                    self.faults.push(fault);
+            let manifest: Manifest = serde_json::from_slice(&data).unwrap();
+            if let Status::Ready { renditions, .. } = &manifest.status {
+                for Rendition { path, .. } in renditions {
+                    if !self.objects.contains_key(&format!("media{path}")) {
+                        let fault = format!("a manifest is written before {path}");
+                        self.faults.push(fault);
+                    }
                 }
             }
             if is_tombstone && s3.is_without(Guard::Tombstone) {
