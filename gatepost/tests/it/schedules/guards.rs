@@ -6,6 +6,7 @@
 
 use super::explore::{Exploration, Search, explore};
 use super::scenario::{
+    A_SWEEP_BESIDE_A_FAILURE as SWEEP_BESIDE_A_FAILURE,
     A_WORKER_ANOTHER_PICTURE_AND_A_DELETION as ANOTHER_PICTURE_AND_A_DELETION,
     A_WORKER_ON_ITS_LAST_RECEIVE as LAST_RECEIVE, AN_UPLOAD_DELETED_BEFORE_IT_ARRIVES as LATE,
     AN_UPLOAD_IN_A_VERSIONED_BUCKET as VERSIONED, Fault, Scenario,
@@ -15,9 +16,9 @@ use super::scenario::{
 
 use Guard::{
     AllVersions, ConflictsAreRepeated, ContentNames, DeletedCleansUp, EarlyTombstone,
-    FinishedCleansUp, IfMatch, IfNoneMatch, KeyErrors, LateWorkerCleansUp, LoserCleansUp,
-    ManifestLast, OriginalLast, OwnWriteIsKnown, PublisherCleansUp, Sweep, Tombstone,
-    TombstonesAreSwept,
+    FailureIsNotFinal, FinishedCleansUp, IfMatch, IfNoneMatch, KeyErrors, LateWorkerCleansUp,
+    LoserCleansUp, ManifestLast, OriginalLast, OwnWriteIsKnown, PublisherCleansUp, Sweep,
+    Tombstone, TombstonesAreSwept,
 };
 
 /// What keeps the protocol right, and can be taken out to show that it does.
@@ -57,6 +58,8 @@ pub(crate) enum Guard {
     KeyErrors,
     /// The sweep cleans up beside tombstones that have no original.
     TombstonesAreSwept,
+    /// The sweep leaves alone what is beside a manifest that says `failed`: a worker may publish it at any time.
+    FailureIsNotFinal,
     /// The sweep completes what nobody else does.
     Sweep,
 }
@@ -109,7 +112,7 @@ impl Missing {
 }
 
 #[rustfmt::skip]
-const GUARDS: [Missing; 17] = [
+const GUARDS: [Missing; 18] = [
     Missing::new(&[ManifestLast], LATE, &[], "a manifest is written before"),
     Missing::new(&[IfNoneMatch], TWO_WORKERS_AND_A_DELETION, &[], "a tombstone is replaced"),
     // A worker works on, past the manifest in which the attempt before it said that it had failed.
@@ -129,6 +132,7 @@ const GUARDS: [Missing; 17] = [
     Missing::new(&[AllVersions], VERSIONED, &[], "the original is still there"),
     Missing::new(&[KeyErrors], LATE, &[Fault::KeyError], "deleted, and readable"),
     Missing::new(&[TombstonesAreSwept], LATE, &[Fault::CarriedOutLater], "deleted, and readable"),
+    Missing::new(&[FailureIsNotFinal], SWEEP_BESIDE_A_FAILURE, &[Fault::Lost], "is not there"),
     Missing::new(&[Sweep], LATE, &[Fault::Lost], "the original is still there"),
 ];
 

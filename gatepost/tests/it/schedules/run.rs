@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex};
 
 use http::Method;
 use jiff::SignedDuration;
@@ -11,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 use upload_processor::event::Message;
-use upload_processor::sweep::{Options, Sweep};
+use upload_processor::sweep::{Forgotten, Options, Sweep};
 use upload_processor::{Outcome, Processor};
 
 use super::explore::{Exploration, Search};
@@ -20,8 +21,8 @@ use super::scenario::{Fault, Scenario};
 use super::scripted_s3::{self, Answer, Pending, ScriptedS3};
 use super::{PICTURES, buckets, call, message, message_of, now, rendered, settings_of, upload};
 
-/// The actor that sweeps at the end.
-pub(super) const SWEEPER: usize = 1000;
+/// The actor that sweeps at the end, after everything else.
+const SWEEPER: usize = 1000;
 /// How often a message is delivered, and a deletion asked for, at most.
 const MAX_ATTEMPTS: u32 = 3;
 
@@ -47,8 +48,15 @@ impl Step {
 
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 enum Actor {
-    Worker { picture: usize, attempt: u32 },
-    Deleter { attempt: u32 },
+    Worker {
+        picture: usize,
+        attempt: u32,
+    },
+    Deleter {
+        attempt: u32,
+    },
+    /// A sweep at any time.
+    Sweeper,
 }
 
 /// How an actor ended.
@@ -68,6 +76,8 @@ pub(super) struct Run {
     s3: ScriptedS3,
     actors: BTreeMap<usize, (Actor, JoinHandle<End>)>,
     n_actors: usize,
+    /// The pictures that a sweep announced and whose message was not delivered yet.
+    announced: Arc<Mutex<Vec<usize>>>,
     is_posted: [bool; 2],
     /// Whether the other picture came after the deletion.
     is_posted_after_deletion: bool,
@@ -87,6 +97,27 @@ pub(super) struct Run {
     n_failed_without_loss: u32,
 }
 
+/// A sweep that does all that any sweep does.
+fn sweep_of_all(s3: &ScriptedS3, actor: usize) -> Sweep {
+    s3.note_sweeper(actor);
+    let options = Options {
+        since: None,
+        failed: true,
+        settling_time: SignedDuration::ZERO,
+    };
+    let store = MediaStore::new(s3.client(actor), buckets());
+    Sweep::new(store, now(), options)
+}
+
+/// The picture that a sweep found.
+fn picture_of(forgotten: &Forgotten) -> usize {
+    let etag = format!("\"{}\"", forgotten.etag.as_ref().unwrap());
+    let mut files = PICTURES.files.iter();
+    files
+        .position(|file| scripted_s3::etag_of(file) == etag)
+        .unwrap()
+}
+
 impl Run {
     pub(super) fn new(search: Search) -> Self {
         let scenario = search.scenario;
@@ -100,6 +131,7 @@ impl Run {
             s3: ScriptedS3::new(search.without).with_versions(scenario.is_versioned),
             actors: BTreeMap::new(),
             n_actors: 0,
+            announced: Arc::default(),
             is_posted: [false; 2],
             is_posted_after_deletion: false,
             fault: None,
@@ -116,6 +148,9 @@ impl Run {
         }
         if scenario.is_deleted {
             run.start(Actor::Deleter { attempt: 1 });
+        }
+        if scenario.is_swept {
+            run.start(Actor::Sweeper);
         }
         run
     }
@@ -179,6 +214,29 @@ impl Run {
                     }
                 })
             }
+            Actor::Sweeper => {
+                let mut sweep = sweep_of_all(&self.s3, id);
+                let changed = self.s3.changed.clone();
+                let announced = self.announced.clone();
+                tokio::spawn(async move {
+                    let listed = loop {
+                        match sweep.next().await {
+                            Ok(Some(forgotten)) => {
+                                announced.lock().unwrap().push(picture_of(&forgotten));
+                                sweep.announced();
+                            }
+                            Ok(None) => break Ok(()),
+                            Err(error) => break Err(error),
+                        }
+                    };
+                    changed.notify_one();
+                    if listed.is_ok() && sweep.report().n_faults == 0 {
+                        End::Succeeded
+                    } else {
+                        End::Failed
+                    }
+                })
+            }
         };
         self.actors.insert(id, (actor, task));
     }
@@ -196,7 +254,7 @@ impl Run {
                 let (actor, task) = self.actors.remove(&id).unwrap();
                 match (task.await.unwrap(), actor) {
                     (End::Succeeded, Actor::Deleter { .. }) => self.n_deleted += 1,
-                    (End::Succeeded, Actor::Worker { .. }) => {}
+                    (End::Succeeded, Actor::Worker { .. } | Actor::Sweeper) => {}
                     (End::Published, _) => self.says_published = true,
                     (End::Failed, actor) => {
                         let is_harmed = self.fault.is_some_and(|fault| !fault.is_harmless());
@@ -204,6 +262,13 @@ impl Run {
                         self.start_again(actor);
                     }
                 }
+            }
+            let announced = std::mem::take(&mut *self.announced.lock().unwrap());
+            for picture in announced {
+                self.start(Actor::Worker {
+                    picture,
+                    attempt: 1,
+                });
             }
             if let Some(abandoned) = self.s3.take_abandoned() {
                 // It is on its way, and nobody hears what becomes of it.
@@ -367,14 +432,8 @@ impl Run {
     /// Sweeps, and works on what that finds, until there is nothing more.
     pub(super) async fn sweep(&self) {
         self.s3.open();
-        let store = MediaStore::new(self.s3.client(SWEEPER), buckets());
         for _ in 0..MAX_ATTEMPTS {
-            let options = Options {
-                since: None,
-                failed: true,
-                settling_time: SignedDuration::ZERO,
-            };
-            let mut sweep = Sweep::new(store.clone(), now(), options);
+            let mut sweep = sweep_of_all(&self.s3, SWEEPER);
             let mut bodies = Vec::new();
             while let Some(forgotten) = sweep.next().await.unwrap() {
                 bodies.push(forgotten.notification("uploads").to_string());

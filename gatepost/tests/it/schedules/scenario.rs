@@ -14,6 +14,8 @@ pub(crate) struct Scenario {
     /// Whether the form is sent again, with another picture.
     pub(crate) is_posted_again: bool,
     pub(crate) is_deleted: bool,
+    /// Whether there is a sweep at any time. One is at the end in any case.
+    pub(crate) is_swept: bool,
     /// Whether a failing worker says so in a manifest.
     pub(crate) is_last_receive: bool,
     /// Whether the bucket of the uploads keeps what is overwritten or deleted.
@@ -30,6 +32,7 @@ const A_WORKER: Scenario = Scenario {
     is_late: false,
     is_posted_again: false,
     is_deleted: false,
+    is_swept: false,
     is_last_receive: false,
     is_versioned: false,
     widths: &[2],
@@ -92,6 +95,22 @@ pub(crate) const AN_UPLOAD_IN_A_VERSIONED_BUCKET: Scenario = Scenario {
     ..A_WORKER
 };
 
+/// What failed for the last time is delivered again while a sweep is under way.
+pub(crate) const A_SWEEP_BESIDE_A_FAILURE: Scenario = Scenario {
+    name: "a worker on its last receive, another picture, and a sweep",
+    is_posted_again: true,
+    is_swept: true,
+    is_last_receive: true,
+    ..A_WORKER
+};
+
+pub(crate) const A_SWEEP_BESIDE_A_DELETION: Scenario = Scenario {
+    name: "a worker, a deletion, and a sweep",
+    is_deleted: true,
+    is_swept: true,
+    ..A_WORKER
+};
+
 pub(crate) const EVERYTHING: Scenario = Scenario {
     name: "two workers on one event, another picture, and a deletion",
     n_workers: 2,
@@ -100,7 +119,7 @@ pub(crate) const EVERYTHING: Scenario = Scenario {
     ..A_WORKER
 };
 
-pub(crate) const SCENARIOS: [Scenario; 8] = [
+pub(crate) const SCENARIOS: [Scenario; 10] = [
     TWO_WORKERS_AND_A_DELETION,
     A_WORKER_ANOTHER_PICTURE_AND_A_DELETION,
     AN_UPLOAD_DELETED_BEFORE_IT_ARRIVES,
@@ -108,6 +127,8 @@ pub(crate) const SCENARIOS: [Scenario; 8] = [
     A_WORKER_ON_ITS_LAST_RECEIVE,
     TWO_RENDITIONS_AND_A_DELETION,
     AN_UPLOAD_IN_A_VERSIONED_BUCKET,
+    A_SWEEP_BESIDE_A_FAILURE,
+    A_SWEEP_BESIDE_A_DELETION,
     EVERYTHING,
 ];
 

@@ -25,7 +25,6 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, oneshot};
 
 use super::guards::Guard;
-use super::run::SWEEPER;
 
 /// A request, as far as this S3 looks at it.
 #[derive(Clone, Debug)]
@@ -112,6 +111,8 @@ struct Inner {
     held: BTreeMap<usize, Vec<Request>>,
     /// The manifests that actors sent and that were answered with 412.
     refused: BTreeMap<usize, Vec<u8>>,
+    /// The actors that sweep.
+    sweepers: BTreeSet<usize>,
     is_open: bool,
     is_broken: bool,
     faults: Vec<String>,
@@ -234,6 +235,11 @@ impl ScriptedS3 {
 
     pub(crate) fn is_without(&self, guard: Guard) -> bool {
         self.without.contains(&guard)
+    }
+
+    /// Says that an actor is a sweep.
+    pub(crate) fn note_sweeper(&self, actor: usize) {
+        self.lock().sweepers.insert(actor);
     }
 
     /// A client whose requests are this actor's.
@@ -397,7 +403,8 @@ impl ScriptedS3 {
             inner.held.entry(actor).or_default().push(request.clone());
             return Answer::new(200, "");
         }
-        if request.is_media_list() && actor != SWEEPER {
+        let is_sweeper = inner.sweepers.contains(&actor);
+        if request.is_media_list() && !is_sweeper {
             if self.is_without(Guard::OriginalLast) && removes_all {
                 inner
                     .objects
@@ -428,6 +435,13 @@ impl ScriptedS3 {
             let text = String::from_utf8_lossy(&answer.body);
             answer.body = text
                 .replace(r#""created_at":"20"#, r#""created_at":"19"#)
+                .into_bytes();
+        }
+        if self.is_without(Guard::FailureIsNotFinal) && is_sweeper && request.is_manifest() {
+            // The sweep takes it for a state that only a deletion ends.
+            let text = String::from_utf8_lossy(&answer.body);
+            answer.body = text
+                .replace(r#""status":"failed""#, r#""status":"rejected""#)
                 .into_bytes();
         }
         answer
