@@ -31,17 +31,19 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "uploads" {
   }
 }
 
-# Pages of the distribution, and of the sites that were named, and of no others.
+# Pages of the distribution, and of the sites that are named here or in [cors], and of no others: that media may be read
+# by all (`*`) is not a reason to let all send forms.
 resource "aws_s3_bucket_cors_configuration" "uploads" {
   bucket = aws_s3_bucket.uploads.id
 
   cors_rule {
     allowed_methods = ["POST"]
-    allowed_origins = concat(
+    allowed_origins = distinct(concat(
       ["https://${aws_cloudfront_distribution.this.domain_name}"],
       var.domain == null ? [] : ["https://${var.domain.name}"],
       var.origins,
-    )
+      [for origin in try(local.manifest.cors.origins, []) : origin if origin != "*"],
+    ))
     allowed_headers = ["*"]
     expose_headers  = ["ETag", "Location"]
     max_age_seconds = 3000

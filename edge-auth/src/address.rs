@@ -118,7 +118,7 @@ pub(crate) fn check_login(text: &str) -> Result<(), &'static str> {
 }
 
 /// Whether a text is an origin as browsers send it (RFC 6454 §6.2): no default port, no capitals, no path.
-pub(crate) fn check_origin(text: &str) -> Result<(), &'static str> {
+pub fn check_origin(text: &str) -> Result<(), &'static str> {
     let address = Address::parse(text)?;
     if !address.rest.is_empty() || address.fragment.is_some() {
         return Err("is not an origin: end it after the host, without a slash");

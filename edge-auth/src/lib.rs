@@ -34,6 +34,7 @@ mod verdicts;
 mod verify;
 mod warnings;
 
+pub use address::check_origin;
 pub use config::{Config, Fault};
 pub use cors::Preflight;
 pub use decide::{Allowed, Authorizer, Decision, Denied, Redirect, Unauthenticated};

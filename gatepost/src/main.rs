@@ -4,9 +4,9 @@
 mod aws;
 mod config;
 mod dev;
+mod drain_on_drop;
 mod edge;
 mod issuer;
-mod lingering;
 mod local_s3;
 mod package;
 mod queue;

@@ -197,6 +197,12 @@ run "the_sites_that_are_named_read_what_they_may_fetch" {
     condition     = length(aws_cloudfront_response_headers_policy.page.cors_config) == 0
     error_message = "Scripts of other sites read the page."
   }
+  assert {
+    condition = toset(one(aws_s3_bucket_cors_configuration.uploads.cors_rule).allowed_origins) == toset([
+      "https://d111111abcdef8.cloudfront.net", "https://app.example.com"
+    ])
+    error_message = "The pages that [cors] names may read media and not send forms, or others may."
+  }
 }
 
 run "nobody_is_told_what_another_one_was_told" {

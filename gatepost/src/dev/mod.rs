@@ -5,11 +5,12 @@
 
 mod data_dir;
 pub(crate) mod dispatch;
+mod origins;
 mod sign_in;
 mod take_up;
 
 use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,15 +38,16 @@ use url_signing::Bucket;
 
 use crate::aws::{self, Connection};
 use crate::config::{self, Config};
+use crate::drain_on_drop::DrainOnDrop;
 use crate::edge::Edge;
 use crate::issuer::DevIssuer;
-use crate::lingering::Lingering;
 use crate::local_s3::{LocalS3, Notifier};
 use crate::queue::Queue;
 use crate::stop::Stop;
 use crate::web::Web;
 
 use data_dir::DataDir;
+use origins::Origins;
 
 /// How long open requests may go on after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(3);
@@ -72,15 +74,20 @@ pub(crate) struct DevArgs {
     /// gatepost-uploads and gatepost-media are made where they are missing, and the first one's CORS is set.
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<String>,
+    /// Another origin whose pages may use the stack, such as `http://localhost:5173` of a front end's own development
+    /// server; repeatable, and beside those of [cors] in the configuration.
+    #[arg(long = "origin", value_name = "ORIGIN", value_parser = origins::parse)]
+    origins: Vec<String>,
 }
 
 /// Runs until Ctrl-C.
 pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
-    let config = Config::load(args.config.as_deref())?;
+    let mut config = Config::load(args.config.as_deref())?;
+    origins::add(&mut config.edge.cors, &args.origins);
     let data_dir = DataDir::open(&args.data_dir)?;
     let issuer = Arc::new(DevIssuer::open(data_dir.path())?);
     let listener = listen(args.port).await?;
-    let address = listener.local_addr()?;
+    let origins = origins_of(&listener, &config, &args.origins)?;
     let stop = Stop::on_signal();
 
     let queue = Queue::open(&data_dir.queue(), &data_dir.dead_letters()).with_context(|| {
@@ -96,12 +103,11 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     };
     let connection = if let Some(endpoint) = &args.endpoint_url {
         let connection = aws::connect(endpoint).await?;
-        prepare_buckets(&connection, &buckets, address).await?;
+        prepare_buckets(&connection, &buckets, &origins).await?;
         connection
     } else {
-        let max_bytes = config.images.max_bytes;
         let notifier = Notifier::new(UPLOAD_BUCKET, UPLOAD_PREFIX, queue.clone());
-        start_embedded_s3(&data_dir, notifier, address, max_bytes, &stop).await?
+        start_embedded_s3(&data_dir, notifier, &origins, &stop).await?
     };
     let store = MediaStore::new(connection.s3.clone(), buckets.clone());
     let found = take_up::take_up(&store, &queue).await;
@@ -143,13 +149,13 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
         sign_in: lacking.is_none().then(sign_in::configuration),
         ..config
     };
-    let router = site(&config, &edge, &connection, issuer, address)?;
+    let router = site(&config, &edge, &connection, issuer, &origins)?;
     if let Some(reason) = Web::missing() {
         eprintln!("the page is not built: {reason}");
     }
     eprintln!("S3       {}", connection.endpoint);
     eprintln!("data     {}", data_dir.path().display());
-    announce(address)?;
+    announce(&origins)?;
     let waiting = stop.clone();
     let server =
         axum::serve(listener, router).with_graceful_shutdown(async move { waiting.wait().await });
@@ -175,40 +181,36 @@ async fn listen(port: u16) -> anyhow::Result<TcpListener> {
 }
 
 /// The one line of stdout: scripts wait for it.
-fn announce(address: SocketAddr) -> anyhow::Result<()> {
+fn announce(origins: &Origins) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "ready http://{address}")?;
+    writeln!(stdout, "ready {}", origins.address())?;
     stdout.flush()?;
     Ok(())
 }
 
-/// The origins that the page may have.
-fn page_origins(address: SocketAddr) -> Vec<String> {
-    let port = address.port();
-    vec![
-        format!("http://127.0.0.1:{port}"),
-        format!("http://localhost:{port}"),
-    ]
+/// The origins whose pages may use the stack.
+fn origins_of(
+    listener: &TcpListener,
+    config: &Config,
+    named: &[String],
+) -> anyhow::Result<Origins> {
+    let configured = config.edge.cors.iter().flat_map(|cors| &cors.origins);
+    let mut others: Vec<_> = configured.chain(named).cloned().collect();
+    others.sort_unstable();
+    others.dedup();
+    Ok(Origins::new(listener.local_addr()?.port(), &others))
 }
 
 async fn start_embedded_s3(
     data_dir: &DataDir,
     notifier: Notifier,
-    address: SocketAddr,
-    max_bytes: u64,
+    origins: &Origins,
     stop: &Stop,
 ) -> anyhow::Result<Connection> {
     let credentials = data_dir.s3_credentials()?;
     let buckets = [UPLOAD_BUCKET, MEDIA_BUCKET];
-    let mut server = LocalS3::open(
-        &data_dir.objects(),
-        &buckets,
-        &credentials,
-        notifier,
-        max_bytes,
-    )
-    .await?;
-    server.allow_origins(page_origins(address));
+    let mut server = LocalS3::open(&data_dir.objects(), &buckets, &credentials, notifier).await?;
+    server.allow_origins(origins.to_vec());
     let connection = aws::connect_embedded(&server.endpoint(), credentials);
     let stop = stop.clone();
     tokio::spawn(server.serve(async move { stop.wait().await }));
@@ -219,7 +221,7 @@ async fn start_embedded_s3(
 async fn prepare_buckets(
     connection: &Connection,
     buckets: &Buckets,
-    address: SocketAddr,
+    origins: &Origins,
 ) -> anyhow::Result<()> {
     let s3 = &connection.s3;
     for bucket in [&buckets.uploads, &buckets.media] {
@@ -247,9 +249,10 @@ async fn prepare_buckets(
         }
     }
     let rule = CorsRule::builder()
-        .set_allowed_origins(Some(page_origins(address)))
+        .set_allowed_origins(Some(origins.to_vec()))
         .allowed_methods("POST")
         .expose_headers("ETag")
+        .expose_headers("Location")
         .build()?;
     let cors = CorsConfiguration::builder().cors_rules(rule).build()?;
     s3.put_bucket_cors()
@@ -305,7 +308,7 @@ fn site(
     edge: &edge_auth::Config,
     connection: &Connection,
     issuer: Arc<DevIssuer>,
-    address: SocketAddr,
+    origins: &Origins,
 ) -> anyhow::Result<Router> {
     let authorizer = Authorizer::new(edge).map_err(|faults| {
         anyhow::anyhow!(
@@ -336,7 +339,7 @@ fn site(
         clock: Timestamp::now,
     };
     let web = Web::new(&connection.endpoint, &config.page())?;
-    let provider = sign_in::router(issuer, web.clone(), page_origins(address));
+    let provider = sign_in::router(issuer, web.clone(), origins.to_vec());
     let pages = Router::new()
         .fallback(page_or_media)
         .with_state((web, local_edge));
@@ -344,8 +347,8 @@ fn site(
         .merge(provider)
         .fallback_service(pages)
         .layer(middleware::from_fn_with_state(
-            page_origins(address),
-            only_by_our_names,
+            origins.clone(),
+            reject_unknown_hosts,
         )))
 }
 
@@ -358,24 +361,19 @@ async fn page_or_media(State((web, edge)): State<(Web, Edge)>, request: Request)
 
 /// Refuses requests to any other name than loopback's. A page elsewhere could point its own name here (DNS
 /// rebinding), and would then be of the same origin as everything that we serve.
-async fn only_by_our_names(
-    State(origins): State<Vec<String>>,
+async fn reject_unknown_hosts(
+    State(origins): State<Origins>,
     request: Request,
     next: Next,
 ) -> Response {
-    let is_ours = request
-        .headers()
-        .get(header::HOST)
+    let host = request.headers().get(header::HOST);
+    let is_known = host
         .and_then(|host| host.to_str().ok())
-        .is_some_and(|host| {
-            origins
-                .iter()
-                .any(|origin| origin.strip_prefix("http://") == Some(host))
-        });
-    if is_ours {
-        next.run(request.map(|body| Body::new(Lingering::new(body))))
+        .is_some_and(|host| origins.has_host(host));
+    if is_known {
+        next.run(request.map(|body| Body::new(DrainOnDrop::new(body))))
             .await
     } else {
-        StatusCode::MISDIRECTED_REQUEST.into_response()
+        (StatusCode::MISDIRECTED_REQUEST, origins.advice()).into_response()
     }
 }

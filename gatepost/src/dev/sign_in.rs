@@ -4,8 +4,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{RawQuery, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Form, Json, Router};
@@ -94,9 +95,30 @@ pub(super) fn router(issuer: Arc<DevIssuer>, web: Web, origins: Vec<String>) -> 
     };
     Router::new()
         .route("/.well-known/jwks.json", get(key_set))
-        .route(AUTHORIZE, get(page).post(enter))
         .route(TOKEN, post(trade))
+        .layer(middleware::from_fn_with_state(
+            provider.clone(),
+            readable_by_pages,
+        ))
+        .route(AUTHORIZE, get(page).post(enter))
         .with_state(provider)
+}
+
+/// Lets the scripts of the origins read the answers, as providers do: the page is mostly of another origin than they.
+async fn readable_by_pages(
+    State(provider): State<Provider>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    let is_known = |origin: &HeaderValue| provider.origins.iter().any(|known| known == origin);
+    if let Some(origin) = origin.filter(is_known) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
+    response
 }
 
 async fn key_set(State(provider): State<Provider>) -> Response {
@@ -124,10 +146,7 @@ async fn enter(
     if is_cross_site(&headers) || !PEOPLE.contains(&choice.sub.as_str()) {
         return StatusCode::FORBIDDEN.into_response();
     }
-    let is_ours = provider
-        .origins
-        .iter()
-        .any(|origin| choice.redirect_uri.strip_prefix(origin.as_str()) == Some("/"));
+    let is_ours = provider.leads_to_a_page(&choice.redirect_uri);
     let is_asked_for = choice.response_type == "code"
         && choice.client_id == CLIENT
         && choice.code_challenge_method == "S256"
@@ -194,6 +213,15 @@ async fn trade(State(provider): State<Provider>, Form(trade): Form<Trade>) -> Re
 }
 
 impl Provider {
+    /// Whether an address is a path of one of the origins, to which a query can be appended.
+    fn leads_to_a_page(&self, uri: &str) -> bool {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~%".contains(&byte);
+        self.origins.iter().any(|origin| {
+            uri.strip_prefix(origin.as_str())
+                .is_some_and(|path| path.starts_with('/') && path.bytes().all(is_plain))
+        })
+    }
+
     fn keep(&self, code: Code) {
         let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
         if codes.len() == MAX_CODES {

@@ -28,6 +28,8 @@ struct Entries {
     bytes: usize,
     /// Counts uses, to tell which entry was not used for longest.
     clock: u64,
+    /// Counts how often something was forgotten.
+    generation: u64,
 }
 
 struct Entry {
@@ -53,8 +55,15 @@ impl Cache {
         Some((entry.object.clone(), age))
     }
 
-    /// Stores an object for as long as its origin allows.
-    pub(crate) fn put(&self, key: &str, object: Arc<Object>) {
+    /// What to say to [`Self::put`] about an object whose fetch begins now.
+    pub(crate) fn generation(&self) -> u64 {
+        self.lock().generation
+    }
+
+    /// Stores an object for as long as its origin allows. One that was fetched before something was forgotten may be
+    /// what was deleted meanwhile, and is not stored. That one count for all folders passes over a few others costs
+    /// less than a count for each would.
+    pub(crate) fn put(&self, key: &str, object: Arc<Object>, generation: u64) {
         let size = object.body.len();
         let min_ttl = if key.starts_with(MEDIA_PREFIX) {
             MEDIA_MIN_TTL
@@ -66,6 +75,9 @@ impl Cache {
             return;
         }
         let mut entries = self.lock();
+        if entries.generation != generation {
+            return;
+        }
         entries.remove(key);
         while entries.bytes + size > CAPACITY {
             let oldest = entries
@@ -92,6 +104,7 @@ impl Cache {
     /// Forgets all below a folder, such as `media/{owner}/{id}/`.
     pub(crate) fn forget(&self, folder: &str) {
         let mut entries = self.lock();
+        entries.generation += 1;
         let keys = entries.by_key.keys();
         let below: Vec<_> = keys
             .filter(|key| key.starts_with(folder))
@@ -141,20 +154,33 @@ mod tests {
             ("media/k", "private, max-age=60, immutable", true),
             ("media/k", "private, no-cache", true),
         ] {
-            cache.put(key, object(1, cache_control));
+            cache.put(key, object(1, cache_control), cache.generation());
             assert_eq!(cache.get(key).is_some(), kept, "{cache_control}");
             cache.lock().remove(key);
         }
     }
 
     #[test]
+    fn what_was_on_its_way_while_something_was_forgotten_is_not_kept() {
+        let cache = Cache::default();
+        let before = cache.generation();
+        cache.forget("media/o/1/");
+        cache.put("media/o/1/a", object(1, ""), before);
+        assert!(cache.get("media/o/1/a").is_none());
+        cache.put("media/o/1/a", object(1, ""), cache.generation());
+        assert!(cache.get("media/o/1/a").is_some());
+        cache.forget("media/o/1/");
+        assert!(cache.get("media/o/1/a").is_none());
+    }
+
+    #[test]
     fn what_was_not_used_for_longest_makes_room() {
         let cache = Cache::default();
         for idx in 0..8 {
-            cache.put(&idx.to_string(), object(MAX_OBJECT, "max-age=60"));
+            cache.put(&idx.to_string(), object(MAX_OBJECT, "max-age=60"), 0);
         }
         assert!(cache.get("0").is_some());
-        cache.put("8", object(1, "max-age=60"));
+        cache.put("8", object(1, "max-age=60"), 0);
         assert!(cache.get("0").is_some());
         assert!(cache.get("1").is_none());
         assert_eq!(cache.lock().bytes, 7 * MAX_OBJECT + 1);

@@ -97,10 +97,11 @@ impl Edge {
         if let Some((object, age)) = self.cache.get(key) {
             return answer::serve(method, headers, &object, age, XCache::Hit);
         }
+        let generation = self.cache.generation();
         match origin::fetch(&self.s3, &self.bucket, key).await {
             Ok(object) => {
                 let object = Arc::new(object);
-                self.cache.put(key, object.clone());
+                self.cache.put(key, object.clone(), generation);
                 answer::serve(method, headers, &object, Duration::ZERO, XCache::Miss)
             }
             Err(OriginFault::NotFound) => {

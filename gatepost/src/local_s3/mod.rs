@@ -1,101 +1,79 @@
 //! S3 on this machine: an HTTP server on loopback that the AWS SDK, browsers and signed forms reach as they reach S3.
 //!
-//! `s3s` speaks the protocol and checks signatures and policies, `s3s-fs` keeps the objects; [`store`], [`answers`]
-//! and [`notification`] add what they lack.
+//! `s3s` speaks the protocol and checks the signatures of requests, `s3s-fs` keeps the objects; [`post_object`] takes
+//! forms, and [`store`], [`cors`] and [`notification`] add what else they lack.
 
-mod answers;
-mod form_head;
+mod cors;
+mod encoding;
 mod notification;
+mod post_object;
 mod store;
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use aws_credential_types::Credentials;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{Method, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
-use bytes::BytesMut;
 use s3s::auth::SimpleAuth;
-use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
-use s3s_fs::FileSystem;
 use tokio::net::TcpListener;
 
-use crate::lingering::Lingering;
-use answers::Cors;
+use crate::drain_on_drop::DrainOnDrop;
+use cors::Cors;
 pub(crate) use notification::Notifier;
+use post_object::PostObject;
 use store::Store;
 
 /// The region that the embedded S3 says it is in.
 pub(crate) const REGION: &str = "us-east-1";
-
-/// `SigV4`'s own limit on how old a signature may be; a form's policy sets a lower one.
-const MAX_SIGNATURE_AGE_SECS: u32 = 7 * 24 * 3600;
 
 /// A server that listens and does not serve yet.
 pub(crate) struct LocalS3 {
     listener: TcpListener,
     address: SocketAddr,
     service: S3Service,
+    post_object: PostObject,
     cors: Cors,
-    /// A form with all that is around its file.
-    max_body_bytes: usize,
+}
+
+/// What requests are answered with.
+#[derive(Clone)]
+struct Answering {
+    service: S3Service,
+    post_object: PostObject,
+    cors: Cors,
 }
 
 impl LocalS3 {
-    /// Opens the store in a folder, makes the buckets and listens on loopback. No form may bring more than
-    /// `max_form_bytes`.
+    /// Opens the store in a folder, makes the buckets and listens on loopback. Damaged objects are moved to `set-aside`
+    /// beside the folder.
     pub(crate) async fn open(
         folder: &Path,
         buckets: &[&str],
         credentials: &Credentials,
         notifier: Notifier,
-        max_form_bytes: u64,
     ) -> anyhow::Result<Self> {
-        for bucket in buckets {
-            let path = folder.join(bucket);
-            std::fs::create_dir_all(&path)
-                .with_context(|| format!("the bucket {} cannot be made", path.display()))?;
-        }
-        let files = FileSystem::new(folder)
-            .map_err(|error| anyhow::anyhow!("{error:?}"))
+        let aside = folder.with_file_name("set-aside");
+        let store = Store::open(folder, buckets, &aside, notifier)
             .with_context(|| format!("the object store {} cannot be opened", folder.display()))?;
-        let store = Store::new(folder, files, notifier);
-        for bucket in buckets {
-            store
-                .discard_unfinished(bucket)
-                .await
-                .map_err(|error| anyhow::anyhow!("{error:?}"))
-                .with_context(|| format!("the bucket {bucket} cannot be read"))?;
-        }
-        let mut builder = S3ServiceBuilder::new(store);
+        let mut builder = S3ServiceBuilder::new(store.clone());
         builder.set_auth(SimpleAuth::from_single(
             credentials.access_key_id(),
             credentials.secret_access_key(),
         ));
-        let mut config = S3Config::default();
-        // `s3s` measures a form's `x-amz-date` against the clock as if it were a request; S3 only looks at the policy.
-        config.presigned_url_max_skew_time_secs = MAX_SIGNATURE_AGE_SECS;
-        // `s3s` reads a form's file into memory before it looks whether anybody signed it.
-        config.post_object_max_file_size = max_form_bytes;
-        builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         let listener = listen_as_before(folder).await?;
         Ok(Self {
             address: listener.local_addr()?,
             listener,
             service: builder.build(),
-            max_body_bytes: usize::try_from(max_form_bytes)
-                .unwrap_or(usize::MAX)
-                .saturating_add(64 * 1024),
-            cors: Cors {
-                origins: Vec::new(),
-            },
+            post_object: PostObject::new(store, credentials.clone()),
+            cors: Cors::default(),
         })
     }
 
@@ -114,11 +92,11 @@ impl LocalS3 {
         self,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
-        let router = Router::new().fallback(answer).with_state((
-            self.service,
-            self.cors,
-            self.max_body_bytes,
-        ));
+        let router = Router::new().fallback(answer).with_state(Answering {
+            service: self.service,
+            post_object: self.post_object,
+            cors: self.cors,
+        });
         axum::serve(self.listener, router)
             .with_graceful_shutdown(stop)
             .await
@@ -141,56 +119,93 @@ async fn listen_as_before(folder: &Path) -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
-async fn answer(
-    State((service, cors, max_body_bytes)): State<(S3Service, Cors, usize)>,
-    request: Request,
-) -> Response {
+async fn answer(State(answering): State<Answering>, request: Request) -> Response {
+    let Answering {
+        service,
+        post_object,
+        cors,
+    } = answering;
     if let Some(response) = cors.preflight(&request) {
         return response;
     }
     let headers = request.headers().clone();
-    let is_post = request.method() == Method::POST && request.uri().query().is_none();
-    let is_form = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| {
-            value
-                .to_ascii_lowercase()
-                .starts_with("multipart/form-data")
-        });
-    let mut response = if is_post && !is_form {
-        answers::not_a_form()
-    } else {
-        let (parts, mut body) = request.into_parts();
-        let (mut head, mut fault) = (BytesMut::new(), None);
-        if is_post {
-            let content_type = headers.get(header::CONTENT_TYPE);
-            let content_type = content_type.and_then(|value| value.to_str().ok());
-            (head, fault) = form_head::read(content_type.unwrap_or_default(), &mut body).await;
-            if fault.is_none() {
-                form_head::read_whole(&mut head, &mut body, max_body_bytes).await;
-            }
-        }
-        let body = Lingering::after(head, body);
-        if let Some(fault) = fault {
-            let mut response = answers::faulty_head(&fault);
-            cors.allow(&headers, &mut response);
-            return response;
-        }
-        let request = axum::http::Request::from_parts(parts, s3s::Body::http_body_unsync(body));
-        match service.call(request).await {
-            Ok(response) if is_post => {
-                answers::translate_refused_form(response.map(Body::new)).await
-            }
-            Ok(response) => response.map(Body::new),
-            Err(error) => {
-                tracing::error!(?error, "the embedded S3 failed");
-                let mut response = Response::new(Body::empty());
-                *response.status_mut() = axum::http::StatusCode::INTERNAL_SERVER_ERROR;
-                response
-            }
+    let mut response = match Target::of(&request) {
+        Target::Form { bucket } => post_object.answer(&bucket, request).await,
+        Target::Nowhere => error_document(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "MethodNotAllowed",
+            "The specified method is not allowed against this resource.",
+            &[],
+        ),
+        Target::Other => {
+            let request = request.map(|body| s3s::Body::http_body_unsync(DrainOnDrop::new(body)));
+            service.call(request).await.map_or_else(
+                |error| {
+                    tracing::error!(?error, "the embedded S3 failed");
+                    let status = StatusCode::INTERNAL_SERVER_ERROR;
+                    error_document(status, "InternalError", "The embedded S3 failed.", &[])
+                },
+                |response| response.map(Body::new),
+            )
         }
     };
     cors.allow(&headers, &mut response);
+    response
+}
+
+/// What a request is for.
+enum Target {
+    /// A form to a bucket: every `POST` to one, but for the one that deletes objects.
+    Form { bucket: String },
+    /// A form to anything else.
+    Nowhere,
+    /// A request that `s3s` answers.
+    Other,
+}
+
+impl Target {
+    fn of(request: &Request) -> Self {
+        if request.method() != Method::POST {
+            return Self::Other;
+        }
+        let is_form = post_object::is_form(request.headers());
+        let path = request.uri().path().trim_start_matches('/');
+        let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
+        let query = request.uri().query().unwrap_or_default();
+        let deletes = query
+            .split('&')
+            .any(|parameter| matches!(parameter, "delete" | "delete="));
+        match (bucket, key) {
+            ("", _) => Self::Nowhere,
+            (_, "") if is_form || !deletes => Self::Form {
+                bucket: bucket.to_owned(),
+            },
+            // `s3s` would read it as a form, by its own rules.
+            _ if is_form => Self::Nowhere,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// S3's answer to what it refuses: its code, its message, and elements that name more.
+fn error_document(
+    status: StatusCode,
+    code: &str,
+    message: &str,
+    details: &[(&str, String)],
+) -> Response<Body> {
+    let escape = encoding::escape;
+    let mut body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>".to_owned();
+    for (name, value) in [("Code", code), ("Message", message)]
+        .into_iter()
+        .chain(details.iter().map(|(name, value)| (*name, &**value)))
+    {
+        body = body + "<" + name + ">" + &escape(value) + "</" + name + ">";
+    }
+    body += "</Error>";
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let xml = HeaderValue::from_static("application/xml");
+    response.headers_mut().insert(header::CONTENT_TYPE, xml);
     response
 }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::REGION;
+use super::encoding::encode_form;
 use crate::queue::Queue;
 
 /// An object that was just written.
@@ -86,7 +87,7 @@ fn notification(now: Timestamp, object: &CreatedObject) -> Value {
                 "arn": format!("arn:aws:s3:::{}", object.bucket),
             },
             "object": {
-                "key": form_encode(&object.key),
+                "key": encode_form(&object.key),
                 "size": object.size,
                 "eTag": object.etag,
                 "sequencer": format!("{:018X}", sequencer(now)),
@@ -104,24 +105,6 @@ fn sequencer(now: Timestamp) -> u64 {
         return now;
     }
     LAST.fetch_add(1, Ordering::Relaxed) + 1
-}
-
-/// The form encoding that S3 gives keys in notifications: `+` for a space, `/` as it is, the rest percent-encoded.
-fn form_encode(key: &str) -> String {
-    use std::fmt::Write as _;
-    let mut encoded = String::with_capacity(key.len());
-    for byte in key.bytes() {
-        match byte {
-            b' ' => encoded.push('+'),
-            b'/' | b'-' | b'_' | b'.' | b'*' => encoded.push(char::from(byte)),
-            _ if byte.is_ascii_alphanumeric() => encoded.push(char::from(byte)),
-            _ => {
-                // Writing to a String cannot fail.
-                let _ = write!(encoded, "%{byte:02X}");
-            }
-        }
-    }
-    encoded
 }
 
 #[cfg(test)]

@@ -119,11 +119,10 @@ async fn start(
         );
         let names = [buckets.uploads.as_str(), buckets.media.as_str()];
         let server = LocalS3::open(
-            folder.path(),
+            &folder.path().join("s3"),
             &names,
             &credentials,
             Notifier::silent(),
-            config.images.max_bytes,
         )
         .await?;
         let connection = aws::connect_embedded(&server.endpoint(), credentials);

@@ -1,0 +1,238 @@
+//! The files that `s3s-fs` keeps an object in: where they are, that they reach the disk, and what becomes of damaged ones.
+//!
+//! An object's bytes are at `BUCKET/KEY`. Two JSON files beside the buckets hold its attributes and its digests.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use data_encoding::BASE64URL_NOPAD;
+
+/// The kinds of files that `s3s-fs` keeps beside the buckets.
+const KINDS: [&str; 2] = ["metadata", "internal"];
+
+/// The files of one object.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct ObjectFiles {
+    root: PathBuf,
+    pub(super) bucket: String,
+    pub(super) key: String,
+}
+
+impl ObjectFiles {
+    pub(super) fn new(root: &Path, bucket: &str, key: &str) -> Self {
+        Self {
+            root: root.to_owned(),
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+        }
+    }
+
+    /// The object whose attributes or digests a file holds, by the file's name.
+    fn named_by(root: &Path, file: &str) -> Option<Self> {
+        let rest = file.strip_prefix(".bucket-")?;
+        let (bucket, rest) = rest.split_once(".object-")?;
+        let key = KINDS
+            .iter()
+            .find_map(|kind| rest.strip_suffix(&format!(".{kind}.json")))?;
+        let decode = |text: &str| {
+            let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
+            String::from_utf8(bytes).ok()
+        };
+        Some(Self::new(root, &decode(bucket)?, &decode(key)?))
+    }
+
+    /// Whether a key can be a path: `s3s-fs` would make one object of `a/b` and `a//b`, and lead `..` elsewhere.
+    pub(super) fn is_possible_key(key: &str) -> bool {
+        !key.contains('\0')
+            && key
+                .split('/')
+                .all(|segment| !matches!(segment, "" | "." | "..") && segment.len() <= 255)
+    }
+
+    pub(super) fn object(&self) -> PathBuf {
+        self.root.join(&self.bucket).join(&self.key)
+    }
+
+    /// The files with its attributes and its digests.
+    pub(super) fn beside(&self) -> [PathBuf; 2] {
+        let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
+        let (bucket, key) = (encode(&self.bucket), encode(&self.key));
+        KINDS.map(|kind| {
+            self.root
+                .join(format!(".bucket-{bucket}.object-{key}.{kind}.json"))
+        })
+    }
+
+    pub(super) fn exists(&self) -> bool {
+        Self::is_possible_key(&self.key) && self.object().is_file()
+    }
+
+    /// Whether the object was written whole: its bytes, and then both files beside it.
+    fn is_whole(&self) -> bool {
+        let is_json = |path: &PathBuf| {
+            std::fs::read(path).is_ok_and(|content| {
+                serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&content)
+                    .is_ok()
+            })
+        };
+        self.object().is_file() && self.beside().iter().all(is_json)
+    }
+
+    /// Waits until the object is on disk, and cannot be lost by a power failure.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        for file in self.beside().iter().chain([&self.object()]) {
+            File::open(file)?.sync_all()?;
+        }
+        // The names of files are in their folders.
+        let object = self.object();
+        let mut folder = object.parent();
+        while let Some(found) = folder.filter(|folder| folder.starts_with(&self.root)) {
+            File::open(found)?.sync_all()?;
+            folder = found.parent();
+        }
+        Ok(())
+    }
+
+    /// Deletes the files beside the object, which `s3s-fs` leaves: the attributes of a former object would make an
+    /// unfinished one look whole.
+    pub(super) fn delete_beside(&self) -> io::Result<()> {
+        for file in self.beside() {
+            match std::fs::remove_file(file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the object and the files beside it to a folder; where the object's bytes are then.
+    fn set_aside(&self, folder: &Path) -> io::Result<PathBuf> {
+        let target = ObjectFiles::new(folder, &self.bucket, &self.key);
+        let to = target.object();
+        if let Some(parent) = to.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        let files = self.beside().into_iter().chain([self.object()]);
+        let targets = target.beside().into_iter().chain([to.clone()]);
+        for (from, to) in files.zip(targets) {
+            match std::fs::rename(from, to) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(to)
+    }
+}
+
+/// Moves away what a process or a machine left that stopped while it wrote an object. Its sender was never answered,
+/// but it may be all that there is of a photo, so nothing is deleted.
+pub(super) fn set_damaged_aside(root: &Path, buckets: &[&str], aside: &Path) -> io::Result<()> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(root)? {
+        let name = entry?.file_name();
+        let named = name
+            .to_str()
+            .and_then(|name| ObjectFiles::named_by(root, name));
+        found.extend(named);
+    }
+    for bucket in buckets {
+        let folder = root.join(bucket);
+        for file in files_below(&folder)? {
+            let key = file.strip_prefix(&folder).ok().and_then(Path::to_str);
+            found.extend(key.map(|key| ObjectFiles::new(root, bucket, key)));
+        }
+    }
+    found.retain(|files| ObjectFiles::is_possible_key(&files.key));
+    found.sort_unstable_by(|a, b| (&a.bucket, &a.key).cmp(&(&b.bucket, &b.key)));
+    found.dedup();
+    for files in found.iter().filter(|files| !files.is_whole()) {
+        let moved_to = files.set_aside(aside)?;
+        tracing::warn!(
+            bucket = files.bucket,
+            key = files.key,
+            moved_to = %moved_to.display(),
+            "an object was not written to its end, or its attributes are damaged; it is set aside"
+        );
+    }
+    Ok(())
+}
+
+fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut folders = vec![folder.to_owned()];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            } else {
+                files.push(entry.path());
+            }
+        }
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damaged_objects_are_set_aside_and_others_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, aside) = (folder.path().join("s3"), folder.path().join("set-aside"));
+        let write = |key: &str, beside: [Option<&str>; 2]| {
+            let files = ObjectFiles::new(&root, "b", key);
+            std::fs::create_dir_all(files.object().parent().unwrap()).unwrap();
+            std::fs::write(files.object(), key).unwrap();
+            for (path, content) in files.beside().iter().zip(beside) {
+                if let Some(content) = content {
+                    std::fs::write(path, content).unwrap();
+                }
+            }
+            files
+        };
+        let whole = write("u/whole", [Some("{}"), Some("{}")]);
+        let damaged = [
+            write("u/no-attributes", [None, None]),
+            write("u/empty-attributes", [Some(""), Some("{}")]),
+            write("u/empty-digests", [Some("{}"), Some("")]),
+            write("u/cut-digests", [Some("{}"), Some("{\"a")]),
+        ];
+        // Attributes whose object is gone.
+        let gone = write("u/gone", [Some("{}"), Some("{}")]);
+        std::fs::remove_file(gone.object()).unwrap();
+
+        set_damaged_aside(&root, &["b"], &aside).unwrap();
+        assert!(whole.is_whole());
+        for files in &damaged {
+            assert!(!files.object().exists(), "{}", files.key);
+            let moved = aside.join("b").join(&files.key);
+            assert_eq!(std::fs::read_to_string(moved).unwrap(), files.key);
+        }
+        assert!(gone.beside().iter().all(|file| !file.exists()));
+        // A second start finds nothing to do.
+        set_damaged_aside(&root, &["b"], &aside).unwrap();
+        assert!(whole.is_whole());
+    }
+
+    #[test]
+    fn keys_that_are_not_paths_are_known() {
+        let long = "a".repeat(256);
+        for (key, is_possible) in [
+            ("uploads/a b.jpg", true),
+            ("a", true),
+            ("", false),
+            ("a/", false),
+            ("/a", false),
+            ("a//b", false),
+            ("a/../b", false),
+            ("a/./b", false),
+            ("a\0", false),
+            (&long, false),
+        ] {
+            assert_eq!(ObjectFiles::is_possible_key(key), is_possible, "{key}");
+        }
+    }
+}
