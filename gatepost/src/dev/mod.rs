@@ -210,7 +210,7 @@ async fn start_embedded_s3(
     let credentials = data_dir.s3_credentials()?;
     let buckets = [UPLOAD_BUCKET, MEDIA_BUCKET];
     let mut server = LocalS3::open(&data_dir.objects(), &buckets, &credentials, notifier).await?;
-    server.allow_origins(origins.to_vec());
+    server.allow_origins(origins.iter().cloned().collect());
     let connection = aws::connect_embedded(&server.endpoint(), credentials);
     let stop = stop.clone();
     tokio::spawn(server.serve(async move { stop.wait().await }));
@@ -249,7 +249,7 @@ async fn prepare_buckets(
         }
     }
     let rule = CorsRule::builder()
-        .set_allowed_origins(Some(origins.to_vec()))
+        .set_allowed_origins(Some(origins.iter().cloned().collect()))
         .allowed_methods("POST")
         .expose_headers("ETag")
         .expose_headers("Location")
@@ -339,7 +339,7 @@ fn site(
         clock: Timestamp::now,
     };
     let web = Web::new(&connection.endpoint, &config.page())?;
-    let provider = sign_in::router(issuer, web.clone(), origins.to_vec());
+    let provider = sign_in::router(issuer, web.clone(), origins.clone());
     let pages = Router::new()
         .fallback(page_or_media)
         .with_state((web, local_edge));

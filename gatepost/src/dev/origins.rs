@@ -7,9 +7,12 @@ use edge_auth::config::Cors;
 /// How long a browser may remember the answer to a preflight, where `[cors]` does not say.
 const MAX_AGE_SECONDS: u32 = 600;
 
-/// Origins such as `http://localhost:8080`, the stack's own first.
+/// Origins such as `http://localhost:8080`.
 #[derive(Clone, Debug)]
-pub(super) struct Origins(Vec<String>);
+pub(super) struct Origins {
+    own: [String; 2],
+    others: Vec<String>,
+}
 
 impl Origins {
     /// Those of loopback at a port, and others. `*` is for reading media; nothing else is open to every page.
@@ -20,24 +23,40 @@ impl Origins {
             port => format!(":{port}"),
         };
         let own = ["127.0.0.1", "localhost"].map(|host| format!("http://{host}{port}"));
-        let others = others.iter().filter(|origin| *origin != "*").cloned();
-        Self(own.into_iter().chain(others).collect())
+        let others = others.iter().filter(|origin| *origin != "*");
+        Self {
+            own,
+            others: others.cloned().collect(),
+        }
     }
 
     /// The stack's own address.
     pub(super) fn address(&self) -> &str {
-        &self.0[0]
+        &self.own[0]
     }
 
-    pub(super) fn to_vec(&self) -> Vec<String> {
-        self.0.clone()
+    pub(super) fn iter(&self) -> impl Iterator<Item = &String> {
+        self.own.iter().chain(&self.others)
+    }
+
+    /// Whether a sign-in may lead to an address: to the page, or to any path of another origin, whose front end has
+    /// paths of its own.
+    pub(super) fn takes_sign_in(&self, address: &str) -> bool {
+        let path_at = |origin: &String| address.strip_prefix(origin.as_str());
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~%".contains(&byte);
+        let is_path = |path: &str| path.starts_with('/') && path.bytes().all(is_plain);
+        self.own.iter().any(|origin| path_at(origin) == Some("/"))
+            || self
+                .others
+                .iter()
+                .any(|origin| path_at(origin).is_some_and(is_path))
     }
 
     /// Whether a `Host` header is that of an origin: a development server passes on the one that it was asked by.
     pub(super) fn has_host(&self, host: &str) -> bool {
         let without_port =
             |text: &str, port: &str| text.strip_suffix(port).unwrap_or(text).to_owned();
-        self.0.iter().any(|origin| {
+        self.iter().any(|origin| {
             let (scheme, named) = origin.split_once("://").unwrap_or(("", origin));
             let port = if scheme == "https" { ":443" } else { ":80" };
             without_port(named, port).eq_ignore_ascii_case(&without_port(host, port))
@@ -46,10 +65,11 @@ impl Origins {
 
     /// What to do where a request names another host.
     pub(super) fn advice(&self) -> String {
+        let origins: Vec<_> = self.iter().map(String::as_str).collect();
         format!(
             "The local stack answers at {}, and to no other name: a page elsewhere could point its own name here. \
              For a front end on another server, start it with: gatepost dev --origin http://HOST:PORT\n",
-            self.0.join(" and ")
+            origins.join(" and ")
         )
     }
 }
@@ -114,6 +134,26 @@ mod tests {
             assert_eq!(origins.has_host(host), is_known, "{host} at {port}");
         }
         assert_eq!(Origins::new(80, &[]).address(), "http://127.0.0.1");
+    }
+
+    #[test]
+    fn sign_in_leads_to_pages_alone() {
+        let origins = Origins::new(8080, &["http://localhost:5173".to_owned()]);
+        for (address, is_taken) in [
+            ("http://127.0.0.1:8080/", true),
+            ("http://localhost:8080/", true),
+            ("http://localhost:8080/media/x", false),
+            ("http://localhost:5173/", true),
+            ("http://localhost:5173/auth/callback", true),
+            ("http://localhost:5173", false),
+            ("http://localhost:5173/?a=b", false),
+            ("http://localhost:5173/#a", false),
+            ("http://localhost:51730/", false),
+            ("http://localhost:5173@evil.example/", false),
+            ("https://evil.example/", false),
+        ] {
+            assert_eq!(origins.takes_sign_in(address), is_taken, "{address}");
+        }
     }
 
     #[test]

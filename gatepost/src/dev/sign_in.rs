@@ -20,6 +20,8 @@ use crate::config::{SignIn, TokenKind};
 use crate::issuer::DevIssuer;
 use crate::web::Web;
 
+use super::origins::Origins;
+
 /// As this provider knows the page.
 const CLIENT: &str = "gatepost-page";
 const AUTHORIZE: &str = "/dev/sign-in";
@@ -50,7 +52,7 @@ pub(super) struct Provider {
     issuer: Arc<DevIssuer>,
     web: Web,
     /// Where the page may be: a code is sent to no other place.
-    origins: Arc<[String]>,
+    origins: Origins,
     codes: Arc<Mutex<VecDeque<Code>>>,
 }
 
@@ -86,11 +88,11 @@ struct Trade {
 }
 
 /// The routes below `/dev`, and the key set.
-pub(super) fn router(issuer: Arc<DevIssuer>, web: Web, origins: Vec<String>) -> Router {
+pub(super) fn router(issuer: Arc<DevIssuer>, web: Web, origins: Origins) -> Router {
     let provider = Provider {
         issuer,
         web,
-        origins: origins.into(),
+        origins,
         codes: Arc::default(),
     };
     Router::new()
@@ -146,7 +148,7 @@ async fn enter(
     if is_cross_site(&headers) || !PEOPLE.contains(&choice.sub.as_str()) {
         return StatusCode::FORBIDDEN.into_response();
     }
-    let is_ours = provider.leads_to_a_page(&choice.redirect_uri);
+    let is_ours = provider.origins.takes_sign_in(&choice.redirect_uri);
     let is_asked_for = choice.response_type == "code"
         && choice.client_id == CLIENT
         && choice.code_challenge_method == "S256"
@@ -213,15 +215,6 @@ async fn trade(State(provider): State<Provider>, Form(trade): Form<Trade>) -> Re
 }
 
 impl Provider {
-    /// Whether an address is a path of one of the origins, to which a query can be appended.
-    fn leads_to_a_page(&self, uri: &str) -> bool {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~%".contains(&byte);
-        self.origins.iter().any(|origin| {
-            uri.strip_prefix(origin.as_str())
-                .is_some_and(|path| path.starts_with('/') && path.bytes().all(is_plain))
-        })
-    }
-
     fn keep(&self, code: Code) {
         let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
         if codes.len() == MAX_CODES {

@@ -88,6 +88,15 @@ impl Gatepost {
         self.child.wait().unwrap().success()
     }
 
+    /// What it holds in memory, in kB.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.unwrap().trim().trim_end_matches(" kB");
+        number.parse().unwrap()
+    }
+
     /// A token of the development issuer.
     pub(crate) fn token(&self, subject: &str) -> String {
         let output = gatepost()

@@ -16,6 +16,7 @@ mod deployed;
 mod faces;
 mod faults;
 mod folders;
+mod form_shapes;
 mod forms;
 mod harness;
 mod lambda;
