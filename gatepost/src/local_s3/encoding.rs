@@ -7,6 +7,11 @@ pub(super) fn encode_form(key: &str) -> String {
     percent_encode(key, "+", b"/-_.*")
 }
 
+/// Percent-encodes all but RFC 3986's unreserved characters and `/`.
+pub(super) fn encode_path(text: &str) -> String {
+    percent_encode(text, "%20", b"/-_.~")
+}
+
 /// Percent-encodes all but RFC 3986's unreserved characters, `/` included.
 pub(super) fn encode_all(text: &str) -> String {
     percent_encode(text, "%20", b"-_.~")

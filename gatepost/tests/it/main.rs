@@ -21,6 +21,7 @@ mod forms;
 mod harness;
 mod lambda;
 mod links;
+mod local_s3;
 mod ministack;
 mod openapi;
 mod path;

@@ -261,10 +261,9 @@ impl S3 for Store {
         &self,
         req: S3Request<ListObjectsV2Input>,
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
-        self.files.list_objects_v2(req).await
+        listing::objects_v2(&self.files, req.input).await
     }
 
-    /// These buckets keep no versions: as in S3, each object then has the one version `null`.
     async fn list_object_versions(
         &self,
         req: S3Request<ListObjectVersionsInput>,
