@@ -145,7 +145,12 @@ impl Refusal {
         let message = self.to_string();
         // The fields may quote the sender, who must not write lines of the log.
         let said = message.replace(char::is_control, "?");
-        tracing::info!(status = status.as_u16(), code, said, "a form is refused");
+        let status_code = status.as_u16();
+        if status.is_server_error() {
+            tracing::error!(status = status_code, code, said, "a form cannot be stored");
+        } else {
+            tracing::info!(status = status_code, code, said, "a form is refused");
+        }
         error_document(status, code, &message, &self.details())
     }
 }
