@@ -75,7 +75,7 @@ async fn ready(api: &Api, owner: &str, ids: Vec<UploadId>) -> Vec<Manifest> {
                 Ok(found) => found.map(|found| found.manifest),
                 // One that cannot be read hides no other.
                 Err(error) => {
-                    tracing::error!(upload.owner, %id, %error, "a manifest cannot be listed");
+                    tracing::error!(owner = upload.owner, %id, %error, "a manifest cannot be listed");
                     None
                 }
             }
@@ -111,6 +111,6 @@ pub(crate) async fn delete(
     }
     removed?;
     api.store.remove_original(&upload).await?;
-    tracing::info!(upload.owner, id = %upload.id, "an upload was deleted");
+    tracing::info!(owner = upload.owner, id = %upload.id, "an upload was deleted");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -186,7 +186,7 @@ impl Processor {
             },
         );
         tracing::error!(
-            upload.owner,
+            owner = upload.owner,
             id = %upload.id,
             reason = retry.reason,
             "the upload failed for the last time"
@@ -278,7 +278,7 @@ impl Processor {
         }
         self.mark(object, &manifest).await;
         tracing::info!(
-            upload.owner,
+            owner = upload.owner,
             id = %upload.id,
             "the upload was finished before"
         );
@@ -292,7 +292,7 @@ impl Processor {
     /// was uploaded since.
     async fn clean_up(&self, upload: &UploadKey) -> Result<Outcome, Retry> {
         self.store.clean_up(upload).await?;
-        tracing::info!(upload.owner, id = %upload.id, "the upload is deleted");
+        tracing::info!(owner = upload.owner, id = %upload.id, "the upload is deleted");
         Ok(Outcome::Deleted(upload.clone()))
     }
 
@@ -388,7 +388,7 @@ fn log(upload: &UploadKey, result: &Result<Thumbnailed, Rejection>, elapsed: Dur
     let elapsed_ms = elapsed.as_millis();
     match result {
         Ok(made) => tracing::info!(
-            upload.owner,
+            owner = upload.owner,
             id = %upload.id,
             bytes = made.source.bytes,
             width = made.source.width,
@@ -398,7 +398,7 @@ fn log(upload: &UploadKey, result: &Result<Thumbnailed, Rejection>, elapsed: Dur
             "the upload is ready"
         ),
         Err(rejection) => tracing::info!(
-            upload.owner,
+            owner = upload.owner,
             id = %upload.id,
             code = rejection.code(),
             detail = %rejection,

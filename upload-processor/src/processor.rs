@@ -297,7 +297,7 @@ impl Processor {
             && let Err(error) = self.write_failed(&upload, retry).await
         {
             tracing::error!(
-                upload.owner,
+                owner = upload.owner,
                 id = %upload.id,
                 reason = error.reason,
                 "the failure of an upload cannot be recorded"

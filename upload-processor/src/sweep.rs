@@ -224,7 +224,7 @@ impl Sweep {
     pub fn failed(&mut self, upload: &UploadKey, reason: &dyn std::fmt::Display) {
         self.report.n_faults += 1;
         tracing::warn!(
-            upload.owner,
+            owner = upload.owner,
             id = %upload.id,
             %reason,
             "an upload is left to the next sweep"
