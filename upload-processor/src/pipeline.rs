@@ -34,6 +34,8 @@ pub(crate) const MAX_AGE: SignedDuration = SignedDuration::from_hours(28 * 24);
 const MAX_CLOCK_DIFFERENCE: SignedDuration = SignedDuration::from_hours(24);
 /// How often a manifest is tried: there are only a few states before a final one.
 const MAX_PUBLISH_ATTEMPTS: u32 = 5;
+/// Why nothing is done about an object that its event no longer describes.
+const GONE: &str = "the object was overwritten or deleted since";
 
 /// What was made of an upload, and how long that took.
 struct Made {
@@ -54,6 +56,27 @@ impl Made {
             rendered: Duration::ZERO,
         }
     }
+}
+
+/// What is there when a worker comes to an upload.
+enum Found {
+    /// A tombstone.
+    Deleted,
+    /// A manifest that is final.
+    Finished(Manifest),
+    /// The object was overwritten or deleted since its event.
+    Gone,
+    /// No manifest, or one that says that processing failed: the upload is ready to be published.
+    Prepared(Box<Prepared>),
+}
+
+/// An upload of which everything is made and nothing is written.
+struct Prepared {
+    /// The object, pinned to the content that was read.
+    object: CreatedObject,
+    /// The manifest that is replaced.
+    failed: Option<FoundManifest>,
+    made: Made,
 }
 
 /// What came of an attempt to publish.
@@ -77,18 +100,81 @@ impl Processor {
             return self.not_an_upload(object);
         };
         let started = Instant::now();
-        let failed = match self.store.manifest(&upload).await? {
+        let prepared = match self.prepare(&upload, object).await? {
+            Found::Deleted => return self.clean_up(&upload).await,
+            Found::Finished(manifest) => {
+                return self.finished_before(object, &upload, manifest).await;
+            }
+            Found::Gone => return Ok(ignored(GONE.to_owned())),
+            Found::Prepared(prepared) => prepared,
+        };
+        let Prepared {
+            object,
+            failed,
+            made,
+        } = *prepared;
+        if attempt.is_first()
+            && let Err(Rejection::Timeout(step)) = &made.result
+        {
+            // The machine may have been at fault. The second time it is the picture.
+            return Err(Retry::new("the time limit", step));
+        }
+        let writing = Instant::now();
+        self.write_renditions(&upload, &made.result).await?;
+        let manifest = self.manifest_of(&upload, &made.result);
+        match self.publish(&upload, &manifest, failed).await? {
+            Published::Now => {}
+            Published::Before(manifest) => {
+                return self.finished_before(&object, &upload, manifest).await;
+            }
+            Published::Deleted => return self.clean_up(&upload).await,
+        }
+        self.mark(&object, &manifest).await;
+        if let Some(outcomes) = &self.outcomes {
+            let written = writing.elapsed();
+            let timings = Timings::new(made.waited, made.read, made.rendered, written);
+            outcomes.send(&upload, &manifest, Some(timings)).await?;
+        }
+        // A worker that died may have left renditions of another content, or of other settings.
+        self.store.remove_unnamed(&upload, &manifest).await?;
+        log(&upload, &made.result, started.elapsed());
+        Ok(Outcome::Finished(manifest))
+    }
+
+    /// Says what [`Self::process_object`] would come to, from reads alone: no object, no tag and no message is written.
+    pub(crate) async fn examine_object(&self, object: &CreatedObject) -> Result<Outcome, Retry> {
+        let Some(upload) = self.upload_of(object) else {
+            return self.not_an_upload(object);
+        };
+        match self.prepare(&upload, object).await? {
+            Found::Deleted => Ok(Outcome::Deleted(upload)),
+            Found::Finished(manifest) => {
+                refuse_published_threat(object, &manifest)?;
+                Ok(Outcome::AlreadyFinished(manifest))
+            }
+            Found::Gone => Ok(ignored(GONE.to_owned())),
+            Found::Prepared(prepared) => {
+                let manifest = self.manifest_of(&upload, &prepared.made.result);
+                Ok(Outcome::Finished(manifest))
+            }
+        }
+    }
+
+    /// Everything up to the first write: looks for the manifest, asks for the scan, reads the upload and renders it.
+    async fn prepare(&self, upload: &UploadKey, object: &CreatedObject) -> Result<Found, Retry> {
+        let started = Instant::now();
+        let failed = match self.store.manifest(upload).await? {
             None => None,
             Some(found) => match found.manifest.status {
                 // It was given up before. What is made now replaces it.
                 Status::Failed { .. } => Some(found),
-                Status::Deleted { .. } => return self.clean_up(&upload).await,
+                Status::Deleted { .. } => return Ok(Found::Deleted),
                 Status::Ready { .. } | Status::Rejected { .. } => {
-                    return self.finished_before(object, &upload, found.manifest).await;
+                    return Ok(Found::Finished(found.manifest));
                 }
             },
         };
-        self.check_age(&upload)?;
+        self.check_age(upload)?;
         let mut object = object.clone();
         let scan = if self.wants_scan {
             storage::scan(&self.store.s3, &mut object).await?
@@ -100,47 +186,21 @@ impl Processor {
         };
         let source = storage::open(&self.store.s3, &object).await?;
         let (Some(scan), Some(source)) = (scan, source) else {
-            return Ok(ignored(
-                "the object was overwritten or deleted since".to_owned(),
-            ));
+            return Ok(Found::Gone);
         };
         let core = self.core().await?;
         let waited = started.elapsed();
-        let Made {
-            result,
-            waited: waited_for_memory,
-            read,
-            rendered,
-        } = match scan {
+        let mut made = match scan {
             Scan::Clean => self.make(source, core).await?,
             Scan::Threat => Made::rejected(Rejection::Malware),
             Scan::Unsupported => Made::rejected(Rejection::NotScanned),
         };
-        if attempt.is_first()
-            && let Err(Rejection::Timeout(step)) = &result
-        {
-            // The machine may have been at fault. The second time it is the picture.
-            return Err(Retry::new("the time limit", step));
-        }
-        let writing = Instant::now();
-        let manifest = self.write_renditions(&upload, &result).await?;
-        match self.publish(&upload, &manifest, failed).await? {
-            Published::Now => {}
-            Published::Before(manifest) => {
-                return self.finished_before(&object, &upload, manifest).await;
-            }
-            Published::Deleted => return self.clean_up(&upload).await,
-        }
-        self.mark(&object, &manifest).await;
-        if let Some(outcomes) = &self.outcomes {
-            let waited = waited + waited_for_memory;
-            let timings = Timings::new(waited, read, rendered, writing.elapsed());
-            outcomes.send(&upload, &manifest, Some(timings)).await?;
-        }
-        // A worker that died may have left renditions of another content, or of other settings.
-        self.store.remove_unnamed(&upload, &manifest).await?;
-        log(&upload, &result, started.elapsed());
-        Ok(Outcome::Finished(manifest))
+        made.waited += waited;
+        Ok(Found::Prepared(Box::new(Prepared {
+            object,
+            failed,
+            made,
+        })))
     }
 
     /// An object that is not an upload is ignored. Where it may be one after all, the configuration is wrong: its message
@@ -269,13 +329,7 @@ impl Processor {
         manifest: Manifest,
     ) -> Result<Outcome, Retry> {
         self.store.remove_unnamed(upload, &manifest).await?;
-        if object.is_threat && matches!(manifest.status, Status::Ready { .. }) {
-            // An operator must see it, and decide.
-            return Err(Retry::new(
-                "the scan",
-                &"it found malware in an upload that is published; delete the upload if it is right",
-            ));
-        }
+        refuse_published_threat(object, &manifest)?;
         self.mark(object, &manifest).await;
         tracing::info!(
             owner = upload.owner,
@@ -351,37 +405,55 @@ impl Processor {
         work.await.map_err(|error| Retry::new("rendering", &error))
     }
 
-    /// Writes what was made, and returns the manifest that names it.
+    /// Writes what was made.
     async fn write_renditions(
         &self,
         upload: &UploadKey,
         result: &Result<Thumbnailed, Rejection>,
-    ) -> Result<Manifest, Retry> {
+    ) -> Result<(), Retry> {
+        let Ok(made) = result else {
+            return Ok(());
+        };
         let prefix = upload.media_prefix();
-        if let Ok(made) = result {
-            let writes: Vec<_> = made
-                .renditions
-                .iter()
-                .map(|rendition| {
-                    storage::write_rendition(
-                        &self.store.s3,
-                        &self.store.buckets.media,
-                        format!("{prefix}{}", published::file_name(rendition)),
-                        rendition.content_type,
-                        rendition.data.clone(),
-                    )
-                })
-                .collect();
-            stream::iter(writes)
-                .buffer_unordered(CONCURRENT_WRITES)
-                .try_collect::<()>()
-                .await?;
-        }
+        let writes: Vec<_> = made
+            .renditions
+            .iter()
+            .map(|rendition| {
+                storage::write_rendition(
+                    &self.store.s3,
+                    &self.store.buckets.media,
+                    format!("{prefix}{}", published::file_name(rendition)),
+                    rendition.content_type,
+                    rendition.data.clone(),
+                )
+            })
+            .collect();
+        stream::iter(writes)
+            .buffer_unordered(CONCURRENT_WRITES)
+            .try_collect::<()>()
+            .await?;
+        Ok(())
+    }
+
+    /// The manifest that names what was made.
+    fn manifest_of(&self, upload: &UploadKey, result: &Result<Thumbnailed, Rejection>) -> Manifest {
+        let prefix = upload.media_prefix();
         let status = published::status(result, (self.clock)(), |rendition| {
             format!("/{prefix}{}", published::file_name(rendition))
         });
-        Ok(Manifest::new(upload, status))
+        Manifest::new(upload, status)
     }
+}
+
+/// Fails where a scan finds malware in what is published: an operator must see it, and decide.
+fn refuse_published_threat(object: &CreatedObject, manifest: &Manifest) -> Result<(), Retry> {
+    if object.is_threat && matches!(manifest.status, Status::Ready { .. }) {
+        return Err(Retry::new(
+            "the scan",
+            &"it found malware in an upload that is published; delete the upload if it is right",
+        ));
+    }
+    Ok(())
 }
 
 fn log(upload: &UploadKey, result: &Result<Thumbnailed, Rejection>, elapsed: Duration) {

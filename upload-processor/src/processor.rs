@@ -81,6 +81,15 @@ pub(crate) struct Attempt {
     is_last: bool,
 }
 
+/// What is done about a message.
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    /// Everything, up to the manifest.
+    Publish(Attempt),
+    /// Only what reads: what it would come to.
+    Examine,
+}
+
 impl Attempt {
     /// Whether the message will come again, and was not tried before.
     pub(crate) fn is_first(self) -> bool {
@@ -258,8 +267,22 @@ impl Processor {
         }
     }
 
-    /// Works on all records of a message; then the message fails if any of them failed.
+    /// Says what a message would come to, from reads alone: no manifest, no rendition, no tag and no outcome is written.
+    pub async fn examine_message(&self, body: &str) -> Result<Vec<Outcome>, Retry> {
+        self.work_on(body, Work::Examine).await
+    }
+
+    /// The same of one record of a message.
+    pub async fn examine(&self, record: Record) -> Result<Outcome, Retry> {
+        self.work_on_record(record, Work::Examine).await
+    }
+
     async fn process_message(&self, body: &str, attempt: Attempt) -> Result<Vec<Outcome>, Retry> {
+        self.work_on(body, Work::Publish(attempt)).await
+    }
+
+    /// Works on all records of a message; then the message fails if any of them failed.
+    async fn work_on(&self, body: &str, work: Work) -> Result<Vec<Outcome>, Retry> {
         let not_understood = |reason: &str| Retry::not_understood("the message", reason);
         let records = match Notice::parse(body).map_err(|reason| not_understood(&reason))? {
             Notice::Records(records) => records,
@@ -271,28 +294,35 @@ impl Processor {
         };
         let mut results = Vec::with_capacity(records.len());
         for record in records {
-            results.push(match record {
-                Record::Created(object) => self.process_record(object, attempt).await,
-                Record::Other(name) => Ok(ignored(format!("the event is {name}"))),
-                Record::Unreadable(reason) => Err(Retry::not_understood("a record", &reason)),
-            });
+            // Boxed: the future is nested more deeply than rustc computes layouts for.
+            results.push(Box::pin(self.work_on_record(record, work)).await);
         }
         all(results)
     }
 
-    async fn process_record(
-        &self,
-        object: CreatedObject,
-        attempt: Attempt,
-    ) -> Result<Outcome, Retry> {
+    async fn work_on_record(&self, record: Record, work: Work) -> Result<Outcome, Retry> {
+        match record {
+            Record::Created(object) => self.work_on_object(object, work).await,
+            Record::Other(name) => Ok(ignored(format!("the event is {name}"))),
+            Record::Unreadable(reason) => Err(Retry::not_understood("a record", &reason)),
+        }
+    }
+
+    async fn work_on_object(&self, object: CreatedObject, work: Work) -> Result<Outcome, Retry> {
         let upload = self.upload_of(&object);
         let processor = self.clone();
         // A task of its own: a panic fails this record and no other.
-        let task = tokio::spawn(async move { processor.process_object(&object, attempt).await });
+        let task = tokio::spawn(async move {
+            match work {
+                Work::Publish(attempt) => processor.process_object(&object, attempt).await,
+                Work::Examine => processor.examine_object(&object).await,
+            }
+        });
         let result = task
             .await
             .unwrap_or_else(|panic| Err(Retry::new("processing", &panic)));
-        if attempt.is_last
+        if let Work::Publish(attempt) = work
+            && attempt.is_last
             && let (Err(retry), Some(upload)) = (&result, upload)
             && let Err(error) = self.write_failed(&upload, retry).await
         {

@@ -48,6 +48,7 @@ pub(super) fn read_detail(detail: Value) -> Result<Record, String> {
         object.e_tag,
     )?;
     Ok(Record::Created(CreatedObject {
+        is_from_scan: true,
         is_threat: status.as_deref() == Some("THREATS_FOUND"),
         ..created
     }))
@@ -76,6 +77,7 @@ mod tests {
                 bucket: "b".to_owned(),
                 key: "a+b".to_owned(),
                 version_id: Some("v".to_owned()),
+                is_from_scan: true,
                 is_threat,
                 etag: Some("e".to_owned()),
             });

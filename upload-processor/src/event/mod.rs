@@ -70,6 +70,8 @@ pub struct CreatedObject {
     pub key: String,
     /// The version, in a bucket that keeps them.
     pub version_id: Option<String>,
+    /// Whether it is `GuardDuty` that tells of it: then uploads pass its scan before they are worked on.
+    pub is_from_scan: bool,
     /// Whether the event says that a scan found malware in it.
     pub is_threat: bool,
     /// The `ETag`, without quotation marks.
@@ -117,6 +119,7 @@ impl CreatedObject {
             bucket,
             key,
             version_id: version(version_id),
+            is_from_scan: false,
             is_threat: false,
             etag: etag.filter(|etag| !etag.is_empty()),
         })

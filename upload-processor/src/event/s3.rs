@@ -163,6 +163,7 @@ mod tests {
             bucket: bucket.to_owned(),
             key: key.to_owned(),
             version_id: version_id.map(str::to_owned),
+            is_from_scan: false,
             is_threat: false,
             etag: etag.map(str::to_owned),
         })

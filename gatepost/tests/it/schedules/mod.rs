@@ -19,6 +19,7 @@
 //! So that this is known to notice something, each guard of the protocol is taken out once, in `guards.rs`: then it must
 //! fail.
 
+mod examination;
 mod explore;
 mod guards;
 mod queues;

@@ -25,18 +25,18 @@ use upload_processor::sweep::{Options, Sweep};
 use super::scripted_s3::ScriptedS3;
 use super::{PICTURES, buckets, message, now, processor, upload};
 
-const QUEUE: &str = "http://queues/uploads";
+pub(super) const QUEUE: &str = "http://queues/uploads";
 
 /// A queue that does nothing but note what it is asked: the operation, and its input.
 #[derive(Clone, Debug, Default)]
-struct Queue {
+pub(super) struct Queue {
     asked: Arc<Mutex<Vec<(String, Value)>>>,
     /// Of a batch, messages with this text are refused.
     refused: Option<String>,
 }
 
 impl Queue {
-    fn client(&self) -> aws_sdk_sqs::Client {
+    pub(super) fn client(&self) -> aws_sdk_sqs::Client {
         let config = aws_sdk_sqs::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static("us-east-1"))
@@ -46,7 +46,7 @@ impl Queue {
         aws_sdk_sqs::Client::from_conf(config)
     }
 
-    fn asked(&self) -> Vec<(String, Value)> {
+    pub(super) fn asked(&self) -> Vec<(String, Value)> {
         self.asked.lock().unwrap().clone()
     }
 
@@ -110,7 +110,7 @@ fn key_in(entry: &Value) -> String {
     key.unwrap().to_owned()
 }
 
-fn with_upload() -> ScriptedS3 {
+pub(super) fn with_upload() -> ScriptedS3 {
     let s3 = ScriptedS3::new(&[]);
     s3.open();
     s3.post(

@@ -18,6 +18,7 @@ fn created(key: &str) -> Record {
         bucket: "b".to_owned(),
         key: key.to_owned(),
         version_id: Some("v".to_owned()),
+        is_from_scan: false,
         is_threat: false,
         etag: Some("e".to_owned()),
     })
@@ -83,7 +84,6 @@ fn envelopes_are_opened() {
         json!([put("a+b")]),
         event("Object Created", "a b"),
         json!([event("Object Created", "a b")]),
-        scan,
         topic(&notification),
         fifo,
         topic(&event("Object Created", "a b")),
@@ -105,6 +105,17 @@ fn envelopes_are_opened() {
         let spaced = format!(" \n{body}\n");
         assert_eq!(open_body(&spaced), expected, "{spaced}");
     }
+    let Record::Created(object) = created("a b") else {
+        panic!("it is not created");
+    };
+    let scanned = Record::Created(CreatedObject {
+        is_from_scan: true,
+        ..object
+    });
+    assert_eq!(
+        open_body(&scan.to_string()),
+        Ok(Notice::Records(vec![scanned]))
+    );
     let marked = Value::String(format!("\u{feff}{notification}"));
     assert_eq!(
         open_body(&marked.to_string()),
