@@ -9,6 +9,7 @@ mod edge;
 mod issuer;
 mod local_s3;
 mod package;
+mod printable;
 mod queue;
 mod replay;
 mod sign;

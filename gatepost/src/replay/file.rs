@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use upload_processor::event::{Invocation, Message, Notice};
 
-use super::read_json;
 use super::template::Templates;
+use super::{message_file, read_json};
 
 /// An event's file.
 pub(super) struct EventFile {
@@ -23,7 +23,8 @@ pub(super) struct EventFile {
 pub(super) enum Event {
     /// Of Lambda@Edge.
     ViewerRequest(Box<ViewerRequestEvent>),
-    /// A batch of SQS, or what S3, SNS or `EventBridge` tell without a queue, as a message each.
+    /// A batch of SQS, messages that were taken off a queue, or what S3, SNS or `EventBridge` tell without a queue, as a
+    /// message each.
     Upload {
         kind: &'static str,
         messages: Vec<Message>,
@@ -163,6 +164,12 @@ fn understand(value: Value) -> anyhow::Result<Event> {
         let event: ViewerRequestEvent = serde_json::from_value(value)?;
         anyhow::ensure!(event.records.len() == 1, "a viewer request has one record");
         return Ok(Event::ViewerRequest(Box::new(event)));
+    }
+    if let Some(messages) = message_file::read(&value)? {
+        return Ok(Event::Upload {
+            kind: "sqs",
+            messages,
+        });
     }
     let (kind, messages) = match Invocation::parse(&value).map_err(anyhow::Error::msg)? {
         Invocation::Batch(messages) => ("sqs", messages),

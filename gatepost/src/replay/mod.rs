@@ -4,6 +4,7 @@
 
 mod expectation;
 mod file;
+mod message_file;
 mod node;
 mod report;
 mod template;

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::printable::{printable, printable_json};
+
 /// One record's result. The names of the fields are a contract.
 #[derive(Debug, Serialize)]
 pub(super) struct Line {
@@ -37,7 +39,8 @@ impl Report {
     pub(super) fn add(&mut self, line: Line) -> anyhow::Result<()> {
         if self.as_json {
             let mut stdout = std::io::stdout().lock();
-            writeln!(stdout, "{}", serde_json::to_string(&line)?)?;
+            let json = serde_json::to_string(&line)?;
+            writeln!(stdout, "{}", printable_json(&json))?;
         }
         self.lines.push(line);
         Ok(())
@@ -83,11 +86,12 @@ impl Report {
                 "{mark}  {name:width$}  {:14}  {:>9}  {}",
                 line.kind,
                 shown_time(line.micros),
-                line.summary(),
+                printable(&line.summary()),
             )?;
             if let (Some(false), Some(expected)) = (line.matches, &line.expected) {
+                let found = line.outcome.to_string();
                 writeln!(stdout, "        expected {expected}")?;
-                writeln!(stdout, "        found    {}", line.outcome)?;
+                writeln!(stdout, "        found    {}", printable_json(&found))?;
             }
         }
         let n_records = self.lines.len();
@@ -106,9 +110,10 @@ impl Report {
 
 impl Line {
     fn name(&self) -> String {
+        let file = printable(&self.file);
         match self.index {
-            0 => self.file.clone(),
-            index => format!("{} #{index}", self.file),
+            0 => file.into_owned(),
+            index => format!("{file} #{index}"),
         }
     }
 
