@@ -4,6 +4,7 @@
 mod aws;
 mod config;
 mod dev;
+mod dlq;
 mod drain_on_drop;
 mod edge;
 mod issuer;
@@ -12,6 +13,7 @@ mod package;
 mod printable;
 mod queue;
 mod replay;
+mod scratch_s3;
 mod sign;
 mod stop;
 mod sweep;
@@ -39,6 +41,8 @@ struct Cli {
 enum Command {
     /// Run the whole system on this machine (also without a command)
     Dev(dev::DevArgs),
+    /// List, show, replay and redrive dead letters: uploads that failed for the last time
+    Dlq(dlq::DlqArgs),
     /// Make what is deployed: the functions' packages and manifest.json
     Package(package::PackageArgs),
     /// Run events through the real handlers and compare with what is expected
@@ -60,6 +64,7 @@ async fn main() -> ExitCode {
     start_log(&command);
     let result = match command {
         Command::Dev(args) => dev::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Dlq(args) => return or_two(dlq::run(args).await),
         Command::Package(args) => package::run(&args).await,
         Command::Replay(args) => return or_two(replay::run(args).await),
         Command::Sign(args) => sign::run(args).await.map(|()| ExitCode::SUCCESS),

@@ -3,6 +3,10 @@
 //! What SQS promises and a consumer relies on holds here too: a message is kept until it is deleted, it is hidden
 //! while somebody works on it, it comes again when that fails, and after [`MAX_RECEIVES`] it is moved to a dead-letter
 //! folder that can be looked at. A message that was in flight when the process ended is visible at the next start.
+//!
+//! One process has the queue open and is the only one that writes into its folder. `gatepost dlq redrive`, which may
+//! run at the same time or while no process has it open, leaves messages in a third folder, from which they are taken
+//! in. So neither ever overwrites what the other wrote.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -24,10 +28,11 @@ pub(crate) struct Message {
     pub(crate) receive_count: u32,
 }
 
-/// A queue and its dead-letter folder.
+/// A queue with its two other folders.
 pub(crate) struct Queue {
     folder: PathBuf,
     dead_letters: PathBuf,
+    redriven: PathBuf,
     messages: Mutex<BTreeMap<String, Entry>>,
     changed: Notify,
 }
@@ -47,9 +52,10 @@ enum Visibility {
 
 impl Queue {
     /// Opens a queue, with every message that an earlier process left in it.
-    pub(crate) fn open(folder: &Path, dead_letters: &Path) -> io::Result<Self> {
-        std::fs::create_dir_all(folder)?;
-        std::fs::create_dir_all(dead_letters)?;
+    pub(crate) fn open(folder: &Path, dead_letters: &Path, redriven: &Path) -> io::Result<Self> {
+        for folder in [folder, dead_letters, redriven] {
+            std::fs::create_dir_all(folder)?;
+        }
         remove_unfinished(folder)?;
         let now = Instant::now();
         let messages = read_messages(folder)?
@@ -65,6 +71,7 @@ impl Queue {
         Ok(Self {
             folder: folder.to_owned(),
             dead_letters: dead_letters.to_owned(),
+            redriven: redriven.to_owned(),
             messages: Mutex::new(messages),
             changed: Notify::new(),
         })
@@ -72,12 +79,7 @@ impl Queue {
 
     /// Adds a message. When this returns it is on disk.
     pub(crate) async fn send(&self, body: String) -> io::Result<()> {
-        let message = Message {
-            message_id: new_message_id()?,
-            body,
-            sent_at: Timestamp::now(),
-            receive_count: 0,
-        };
+        let message = Message::new(body)?;
         let path = self.path(&message.message_id);
         let content = serde_json::to_vec_pretty(&message)?;
         tokio::task::spawn_blocking(move || write_whole(&path, &content))
@@ -95,16 +97,16 @@ impl Queue {
     /// Waits until there is a message to be received, then takes at most `max`, the oldest first.
     pub(crate) async fn receive(&self, max: usize) -> io::Result<Vec<Message>> {
         loop {
+            self.take_in()?;
             let (taken, next) = self.take(max)?;
             if !taken.is_empty() {
                 return Ok(taken);
             }
-            match next {
-                Some(at) => tokio::select! {
-                    () = tokio::time::sleep_until(at.into()) => {}
-                    () = self.changed.notified() => {}
-                },
-                None => self.changed.notified().await,
+            let next_look = Instant::now() + REDRIVEN_PERIOD;
+            let until = next.map_or(next_look, |at| at.min(next_look));
+            tokio::select! {
+                () = tokio::time::sleep_until(until.into()) => {}
+                () = self.changed.notified() => {}
             }
         }
     }
@@ -158,17 +160,32 @@ impl Queue {
 
     /// The bodies of all messages, the given-up ones among them, for whoever wants to know what was announced.
     pub(crate) fn bodies(&self) -> io::Result<Vec<String>> {
-        let mut bodies: Vec<_> = self
-            .lock()
-            .values()
-            .map(|entry| entry.message.body.clone())
-            .collect();
-        bodies.extend(
-            read_messages(&self.dead_letters)?
-                .into_iter()
-                .map(|message| message.body),
-        );
-        Ok(bodies)
+        // In the order of a redrive: a message that is moved meanwhile is seen at least once.
+        let dead_letters = read_messages(&self.dead_letters)?;
+        self.take_in()?;
+        let messages = self.lock();
+        let waiting = messages.values().map(|entry| entry.message.body.clone());
+        let given_up = dead_letters.into_iter().map(|message| message.body);
+        Ok(waiting.chain(given_up).collect())
+    }
+
+    /// Takes in what was redriven. What is not a message is renamed, so that it is complained of once.
+    fn take_in(&self) -> io::Result<()> {
+        let mut messages = self.lock();
+        for path in message_files(&self.redriven)? {
+            let Some(message) = read_message(&path)? else {
+                std::fs::rename(&path, path.with_extension("json.unreadable"))?;
+                continue;
+            };
+            std::fs::rename(&path, self.path(&message.message_id))?;
+            tracing::info!(message_id = message.message_id, "a dead letter is redriven");
+            let entry = Entry {
+                message: message.clone(),
+                state: Visibility::From(Instant::now()),
+            };
+            messages.insert(message.message_id, entry);
+        }
+        Ok(())
     }
 
     /// Takes what is visible, and says when something next will be.
@@ -236,26 +253,98 @@ impl Queue {
     }
 }
 
+impl Message {
+    /// A message that nobody has received.
+    fn new(body: String) -> io::Result<Self> {
+        Ok(Self {
+            message_id: new_message_id()?,
+            body,
+            sent_at: Timestamp::now(),
+            receive_count: 0,
+        })
+    }
+}
+
+/// Leaves a message for the process that has the queue open, or for the next one; answers with its id. When this
+/// returns, it is on disk.
+pub(crate) fn leave(redriven: &Path, body: String) -> io::Result<String> {
+    std::fs::create_dir_all(redriven)?;
+    let message = Message::new(body)?;
+    let path = redriven.join(file_name(&message.message_id));
+    write_whole(&path, &serde_json::to_vec_pretty(&message)?)?;
+    // The name, too: the dead letter's own is removed next.
+    std::fs::File::open(redriven)?.sync_all()?;
+    Ok(message.message_id)
+}
+
 /// Reads every message in a folder, the oldest first. What is not a message is left alone.
 pub(crate) fn read_messages(folder: &Path) -> io::Result<Vec<Message>> {
     let mut messages = Vec::new();
-    for file in std::fs::read_dir(folder)? {
-        let path = file?.path();
-        if path.extension().is_none_or(|extension| extension != "json") {
-            continue;
-        }
-        match serde_json::from_slice::<Message>(&std::fs::read(&path)?) {
-            Ok(message) => messages.push(message),
-            Err(error) => tracing::error!(file = %path.display(), %error, "this is no message"),
-        }
+    for path in message_files(folder)? {
+        messages.extend(read_message(&path)?);
     }
     messages.sort_by(|a, b| a.message_id.cmp(&b.message_id));
     Ok(messages)
 }
 
+/// Where messages may be in a folder; nowhere if there is no folder.
+fn message_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+/// Reads a message; `None` where the file is not one, or is gone by now: another process may redrive it. The name of a
+/// message's file is its id, so that it can be found by it.
+fn read_message(path: &Path) -> io::Result<Option<Message>> {
+    let content = match std::fs::read(path) {
+        Ok(content) => content,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let file = path.display();
+    match serde_json::from_slice::<Message>(&content) {
+        Ok(message)
+            if path
+                .file_stem()
+                .is_some_and(|stem| stem == &*message.message_id) =>
+        {
+            return Ok(Some(message));
+        }
+        Ok(message) => {
+            let id = message.message_id;
+            tracing::error!(%file, id, "a message is in a file of another name");
+        }
+        Err(error) => tracing::error!(%file, %error, "this is no message"),
+    }
+    Ok(None)
+}
+
+/// Where the message with this id is in a folder; `None` for a text that is not an id.
+pub(crate) fn file_of(folder: &Path, message_id: &str) -> Option<PathBuf> {
+    let is_name = !message_id.is_empty() && !message_id.contains(['/', '\\', '\0']);
+    is_name.then(|| folder.join(file_name(message_id)))
+}
+
 fn file_name(message_id: &str) -> String {
     format!("{message_id}.json")
 }
+
+/// How often redriven messages are looked for.
+const REDRIVEN_PERIOD: Duration = Duration::from_secs(1);
 
 /// Ids sort by the time at which they were made.
 fn new_message_id() -> io::Result<String> {
@@ -298,7 +387,8 @@ mod tests {
     use super::*;
 
     fn open(folder: &Path) -> Queue {
-        Queue::open(&folder.join("queue"), &folder.join("dead")).unwrap()
+        let [queue, dead, redriven] = ["queue", "dead", "redriven"].map(|name| folder.join(name));
+        Queue::open(&queue, &dead, &redriven).unwrap()
     }
 
     #[tokio::test]
@@ -382,6 +472,49 @@ mod tests {
         let nothing = tokio::time::timeout(Duration::from_millis(50), queue.receive(10)).await;
         assert!(nothing.is_err());
         assert_eq!(read_messages(&folder.path().join("dead")).unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_left_for_the_queue_is_taken_in_whether_it_is_open_or_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let redriven = folder.path().join("redriven");
+        let before = leave(&redriven, "before".to_owned()).unwrap();
+        std::fs::write(redriven.join("other.json"), "{").unwrap();
+        let queue = open(folder.path());
+        let received = queue.receive(10).await.unwrap();
+        assert_eq!(received[0].message_id, before);
+        // Somebody waits already.
+        let waiting = queue.receive(10);
+        let leaving = async { leave(&redriven, "meanwhile".to_owned()).unwrap() };
+        let (received, meanwhile) = tokio::join!(waiting, leaving);
+        let received = &received.unwrap()[0];
+        assert_eq!(
+            (
+                &received.message_id,
+                &*received.body,
+                received.receive_count
+            ),
+            (&meanwhile, "meanwhile", 1)
+        );
+        assert_eq!(queue.bodies().unwrap(), ["before", "meanwhile"]);
+        let names = std::fs::read_dir(&redriven).unwrap();
+        let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["other.json.unreadable"]);
+        assert_eq!(open(folder.path()).bodies().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn only_ids_name_files() {
+        let folder = Path::new("dead");
+        for (id, file) in [
+            ("0006-ab", Some("dead/0006-ab.json")),
+            ("..", Some("dead/...json")),
+            ("", None),
+            ("../queue/1", None),
+            ("a\\b", None),
+        ] {
+            assert_eq!(file_of(folder, id), file.map(PathBuf::from), "{id}");
+        }
     }
 
     #[tokio::test]

@@ -33,6 +33,11 @@ impl Stop {
         Self { stopped }
     }
 
+    /// Whether the process has been asked to stop.
+    pub(crate) fn is_asked(&self) -> bool {
+        *self.stopped.borrow()
+    }
+
     /// Waits until the process is asked to stop.
     pub(crate) async fn wait(&self) {
         let mut stopped = self.stopped.clone();

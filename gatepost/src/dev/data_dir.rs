@@ -1,4 +1,5 @@
-//! The data directory: everything that the local stack keeps, and the lock that one process holds on it.
+//! The data directory: everything that the local stack keeps, and the lock that `gatepost dev` holds on it. Other
+//! commands look into it without the lock; they write nothing but what [`crate::queue::leave`] leaves.
 
 use std::fs::{File, TryLockError};
 use std::io::Write as _;
@@ -12,14 +13,30 @@ use serde_json::{Value, json};
 const CREDENTIALS_FILE: &str = "s3-credentials.json";
 const SESSION_FILE: &str = "session-key.json";
 
-/// An open data directory. While it lives, no other process has it open.
-pub(super) struct DataDir {
+/// A data directory.
+pub(crate) struct DataDir {
     path: PathBuf,
-    _lock: File,
+    /// While it is held, no other process runs on the directory.
+    _lock: Option<File>,
 }
 
 impl DataDir {
-    /// Opens it, and makes it if it is not there.
+    /// The data directory of a stack that may be running; only one that is there.
+    pub(crate) fn look_into(path: &Path) -> anyhow::Result<Self> {
+        let data_dir = Self {
+            path: path.to_owned(),
+            _lock: None,
+        };
+        if !data_dir.dead_letters().is_dir() {
+            bail!(
+                "{} is not the data directory of a local stack; start one with `gatepost dev`, or name another with --data-dir, or a queue of SQS with --queue-url",
+                path.display()
+            );
+        }
+        Ok(data_dir)
+    }
+
+    /// Opens it to run on it, and makes it if it is not there.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(path)
             .with_context(|| format!("the data directory {} cannot be made", path.display()))?;
@@ -40,7 +57,7 @@ impl DataDir {
         }
         Ok(Self {
             path: path.to_owned(),
-            _lock: lock,
+            _lock: Some(lock),
         })
     }
 
@@ -49,7 +66,7 @@ impl DataDir {
     }
 
     /// Where the embedded S3 keeps its buckets.
-    pub(super) fn objects(&self) -> PathBuf {
+    pub(crate) fn objects(&self) -> PathBuf {
         self.path.join("s3")
     }
 
@@ -59,8 +76,13 @@ impl DataDir {
     }
 
     /// Where messages are that were given up.
-    pub(super) fn dead_letters(&self) -> PathBuf {
+    pub(crate) fn dead_letters(&self) -> PathBuf {
         self.path.join("dead-letters")
+    }
+
+    /// Where `gatepost dlq redrive` leaves messages for the queue.
+    pub(crate) fn redriven(&self) -> PathBuf {
+        self.path.join("redriven")
     }
 
     /// The key pair of the embedded S3, made on first use.

@@ -3,7 +3,7 @@
 //! An embedded S3 with its events, a queue, the processor behind it, `signing-api`, the edge in front of the media
 //! bucket, an issuer to sign in at, and the page. Everything listens on loopback only.
 
-mod data_dir;
+pub(crate) mod data_dir;
 pub(crate) mod dispatch;
 mod origins;
 mod sign_in;
@@ -90,7 +90,12 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     let origins = origins_of(&listener, &config, &args.origins)?;
     let stop = Stop::on_signal();
 
-    let queue = Queue::open(&data_dir.queue(), &data_dir.dead_letters()).with_context(|| {
+    let queue = Queue::open(
+        &data_dir.queue(),
+        &data_dir.dead_letters(),
+        &data_dir.redriven(),
+    )
+    .with_context(|| {
         format!(
             "the queue in {} cannot be opened",
             data_dir.path().display()

@@ -25,9 +25,10 @@ use crate::issuer::DevIssuer;
 use crate::text_file;
 
 use file::{Event, EventFile};
-use report::{Line, Report};
+pub(crate) use report::{Line, Report};
 use template::Templates;
 use upload::Uploads;
+pub(crate) use upload::outcomes;
 use viewer::Viewers;
 
 #[derive(Args, Debug)]

@@ -10,25 +10,25 @@ use crate::printable::{printable, printable_json};
 
 /// One record's result. The names of the fields are a contract.
 #[derive(Debug, Serialize)]
-pub(super) struct Line {
-    pub(super) file: String,
-    pub(super) index: usize,
-    pub(super) kind: &'static str,
-    pub(super) face: &'static str,
-    pub(super) outcome: Value,
-    pub(super) expected: Option<Value>,
-    pub(super) matches: Option<bool>,
-    pub(super) micros: u64,
+pub(crate) struct Line {
+    pub(crate) file: String,
+    pub(crate) index: usize,
+    pub(crate) kind: &'static str,
+    pub(crate) face: &'static str,
+    pub(crate) outcome: Value,
+    pub(crate) expected: Option<Value>,
+    pub(crate) matches: Option<bool>,
+    pub(crate) micros: u64,
 }
 
 /// Collects results, prints them, and knows how the run ended.
-pub(super) struct Report {
+pub(crate) struct Report {
     as_json: bool,
     lines: Vec<Line>,
 }
 
 impl Report {
-    pub(super) fn new(as_json: bool) -> Self {
+    pub(crate) fn new(as_json: bool) -> Self {
         Self {
             as_json,
             lines: Vec::new(),
@@ -36,7 +36,7 @@ impl Report {
     }
 
     /// Takes a result; as JSON it is printed at once.
-    pub(super) fn add(&mut self, line: Line) -> anyhow::Result<()> {
+    pub(crate) fn add(&mut self, line: Line) -> anyhow::Result<()> {
         if self.as_json {
             let mut stdout = std::io::stdout().lock();
             let json = serde_json::to_string(&line)?;
@@ -47,7 +47,7 @@ impl Report {
     }
 
     /// Prints the table, and says whether every expectation was met.
-    pub(super) fn finish(self) -> anyhow::Result<ExitCode> {
+    pub(crate) fn finish(self) -> anyhow::Result<ExitCode> {
         let n_unmet = self.count(Some(false));
         if !self.as_json {
             self.print_table()?;

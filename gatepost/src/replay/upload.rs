@@ -4,19 +4,17 @@
 use std::time::Instant;
 
 use anyhow::Context as _;
-use aws_credential_types::Credentials;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use upload_processor::event::Message;
-use upload_processor::{Buckets, Outcome, Processor};
+use upload_processor::{Buckets, Outcome, Processor, Retry};
 
 use super::Played;
 use super::file::EventFile;
 use crate::aws::{self, Connection};
 use crate::config::Config;
 use crate::dev::{MEDIA_BUCKET, UPLOAD_BUCKET};
-use crate::local_s3::{LocalS3, Notifier};
+use crate::scratch_s3::ScratchS3;
 
 /// The processor of a run, made when the first event needs it.
 pub(super) struct Uploads<'a> {
@@ -31,7 +29,7 @@ struct Running {
     connection: Connection,
     buckets: Buckets,
     /// The embedded store, removed at the end of the run.
-    _folder: Option<TempDir>,
+    _scratch: Option<ScratchS3>,
 }
 
 impl<'a> Uploads<'a> {
@@ -80,17 +78,18 @@ impl<'a> Uploads<'a> {
         let elapsed = started.elapsed();
         let mut played = Vec::new();
         for (_, result) in report.messages {
-            let outcomes = match result {
-                Ok(outcomes) => outcomes.iter().map(outcome).collect::<Result<_, _>>()?,
-                Err(retry) => vec![json!({"status": "retry", "reason": retry.reason})],
-            };
-            played.extend(
-                outcomes
-                    .into_iter()
-                    .map(|outcome| Played { outcome, elapsed }),
-            );
+            let outcomes = outcomes(result)?.into_iter();
+            played.extend(outcomes.map(|outcome| Played { outcome, elapsed }));
         }
         Ok(played)
+    }
+}
+
+/// What became of a message, record by record.
+pub(crate) fn outcomes(result: Result<Vec<Outcome>, Retry>) -> serde_json::Result<Vec<Value>> {
+    match result {
+        Ok(outcomes) => outcomes.iter().map(outcome).collect(),
+        Err(retry) => Ok(vec![json!({"status": "retry", "reason": retry.reason})]),
     }
 }
 
@@ -106,28 +105,11 @@ async fn start(
         uploads: bucket("GATEPOST_UPLOAD_BUCKET", UPLOAD_BUCKET),
         media: bucket("GATEPOST_MEDIA_BUCKET", MEDIA_BUCKET),
     };
-    let (connection, folder) = if let Some(endpoint) = endpoint_url {
+    let (connection, scratch) = if let Some(endpoint) = endpoint_url {
         (aws::connect(endpoint).await?, None)
     } else {
-        let folder = tempfile::tempdir()?;
-        let credentials = Credentials::new(
-            "LOCLREPLAY",
-            "for this run only",
-            None,
-            None,
-            "gatepost-replay",
-        );
-        let names = [buckets.uploads.as_str(), buckets.media.as_str()];
-        let server = LocalS3::open(
-            &folder.path().join("s3"),
-            &names,
-            &credentials,
-            Notifier::silent(),
-        )
-        .await?;
-        let connection = aws::connect_embedded(&server.endpoint(), credentials);
-        tokio::spawn(server.serve(std::future::pending()));
-        (connection, Some(folder))
+        let scratch = ScratchS3::start(&buckets).await?;
+        (scratch.connection.clone(), Some(scratch))
     };
     let mut processor = Processor::new(
         connection.s3.clone(),
@@ -135,7 +117,7 @@ async fn start(
         config.images.clone(),
         move || now,
     );
-    if folder.is_some() {
+    if scratch.is_some() {
         // Events of any age can be replayed: nothing was ever deleted in this store.
         processor = processor.with_any_age();
     }
@@ -143,10 +125,11 @@ async fn start(
         processor,
         connection,
         buckets,
-        _folder: folder,
+        _scratch: scratch,
     })
 }
 
+/// What became of a record.
 fn outcome(outcome: &Outcome) -> serde_json::Result<Value> {
     match outcome {
         Outcome::Finished(manifest) | Outcome::AlreadyFinished(manifest) => {

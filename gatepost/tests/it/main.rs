@@ -13,6 +13,7 @@ mod browser;
 mod cli;
 mod crash;
 mod deployed;
+mod dlq;
 mod faces;
 mod faults;
 mod folders;

@@ -1,0 +1,273 @@
+//! What became of the uploads of a dead letter, and what would become of them if it were redriven.
+//!
+//! It asks the processor itself, with the settings that are deployed and its malware gate, for an examination: that
+//! stops before the first write.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use jiff::Timestamp;
+use media_contract::{Manifest, Status, UploadKey};
+use media_store::MediaStore;
+use thumbnailer::settings::Settings;
+use upload_processor::event::{Notice, Record};
+use upload_processor::{Buckets, Outcome, Processor, Retry};
+
+use super::letter::{DeadLetter, upload_of};
+use super::snapshot::Snapshot;
+use super::{Place, Reading};
+use crate::aws;
+use crate::config::{Config, DEFAULT_FILE};
+use crate::dev::data_dir::DataDir;
+use crate::dev::{MEDIA_BUCKET, UPLOAD_BUCKET};
+use crate::scratch_s3::ScratchS3;
+
+/// Where `gatepost package` writes, unless it is told otherwise.
+const DEFAULT_PACKAGE: &str = "dist";
+
+/// Looks at uploads.
+pub(super) struct Examiner {
+    processor: Processor,
+    store: MediaStore,
+    /// Of the local stack, whose objects are copied before they are looked at.
+    snapshot: Option<Snapshot>,
+    /// Where the settings come from.
+    settings: String,
+    wants_scan: bool,
+}
+
+/// What was found of one record.
+pub(super) struct Finding {
+    pub(super) record: Record,
+    /// What its upload has, or why that cannot be read; `None` where the record is not about an upload.
+    pub(super) manifest: Option<Result<Option<Manifest>, String>>,
+    /// What redriving would come to.
+    pub(super) outcome: Result<Outcome, Retry>,
+    pub(super) elapsed: Duration,
+}
+
+impl Examiner {
+    /// Connects to where the uploads are. Nothing is looked at yet.
+    pub(super) async fn open(place: &Place, reading: &Reading) -> anyhow::Result<Self> {
+        let is_local = place.queue_url.is_none();
+        let (images, settings) = read_settings(reading, is_local)?;
+        let buckets = buckets(reading, is_local)?;
+        let (s3, snapshot) = if let Some(endpoint) = &place.endpoint_url {
+            (aws::connect(endpoint).await?.s3, None)
+        } else if is_local {
+            let data_dir = DataDir::look_into(&place.data_dir)?;
+            let objects = data_dir.objects();
+            if !objects.join(&buckets.uploads).is_dir() {
+                bail!(
+                    "there are no objects in {}; name the S3 of `gatepost dev --endpoint-url` with --endpoint-url",
+                    objects.display()
+                );
+            }
+            let scratch = ScratchS3::start(&buckets).await?;
+            let s3 = scratch.connection.s3.clone();
+            (s3, Some(Snapshot::new(objects, scratch, buckets.clone())))
+        } else {
+            (aws::connect_both(None).await?.0, None)
+        };
+        let processor = Processor::new(s3.clone(), buckets.clone(), images, Timestamp::now);
+        let wants_scan = reading.malware_scan.is_some();
+        Ok(Self {
+            processor: if wants_scan {
+                processor.with_malware_scan()
+            } else {
+                processor
+            },
+            store: MediaStore::new(s3, buckets),
+            snapshot,
+            settings,
+            wants_scan,
+        })
+    }
+
+    /// Where the settings come from.
+    pub(super) fn settings(&self) -> &str {
+        &self.settings
+    }
+
+    /// How many dead letters may be looked at at a time: copies are made one at a time.
+    pub(super) fn concurrency(&self) -> usize {
+        if self.snapshot.is_some() { 1 } else { 4 }
+    }
+
+    /// Whether the malware gate holds for a dead letter.
+    pub(super) fn wants_scan(&self, letter: &DeadLetter) -> bool {
+        let is_from_scan = |record: &Record| match record {
+            Record::Created(object) => object.is_from_scan,
+            Record::Other(_) | Record::Unreadable(_) => false,
+        };
+        self.wants_scan
+            || match Notice::parse(&letter.body) {
+                Ok(Notice::Records(records)) => records.iter().any(is_from_scan),
+                Ok(Notice::Test) | Err(_) => false,
+            }
+    }
+
+    /// What an upload has: its manifest, or why that cannot be read.
+    pub(super) async fn manifest(&self, upload: &UploadKey) -> Result<Option<Manifest>, String> {
+        self.copy(upload)?;
+        let found = self.store.manifest(upload).await;
+        let found = found.map_err(|error| error.to_string())?;
+        Ok(found.map(|found| found.manifest))
+    }
+
+    /// What working on the whole dead letter would come to.
+    pub(super) async fn examine(&self, letter: &DeadLetter) -> Result<Vec<Outcome>, Retry> {
+        if let Ok(Notice::Records(records)) = Notice::parse(&letter.body) {
+            for upload in records.iter().filter_map(upload_of) {
+                // What cannot be copied is missing in the copy, and the examination says so.
+                if let Err(reason) = self.copy(&upload) {
+                    tracing::error!(reason, "an upload cannot be copied");
+                }
+            }
+        }
+        let processor = self.processor_of(letter);
+        Box::pin(processor.examine_message(&letter.body)).await
+    }
+
+    /// Everything about each record; an error is a sentence about a body that is not understood.
+    pub(super) async fn findings(&self, letter: &DeadLetter) -> Result<Vec<Finding>, String> {
+        let records = match Notice::parse(&letter.body)? {
+            Notice::Records(records) => records,
+            Notice::Test => vec![Record::Other("s3:TestEvent".to_owned())],
+        };
+        let processor = self.processor_of(letter);
+        let mut findings = Vec::with_capacity(records.len());
+        for record in records {
+            let manifest = match upload_of(&record) {
+                Some(upload) => Some(self.manifest(&upload).await),
+                None => None,
+            };
+            let started = Instant::now();
+            let outcome = Box::pin(processor.examine(record.clone())).await;
+            findings.push(Finding {
+                record,
+                manifest,
+                outcome,
+                elapsed: started.elapsed(),
+            });
+        }
+        Ok(findings)
+    }
+
+    fn copy(&self, upload: &UploadKey) -> Result<(), String> {
+        match &self.snapshot {
+            Some(snapshot) => snapshot
+                .take(upload)
+                .map_err(|error| format!("{} cannot be copied: {error}", upload.original())),
+            None => Ok(()),
+        }
+    }
+
+    fn processor_of(&self, letter: &DeadLetter) -> Processor {
+        let processor = self.processor.clone();
+        if self.wants_scan(letter) {
+            processor.with_malware_scan()
+        } else {
+            processor
+        }
+    }
+}
+
+/// What redriving would do, as a sentence.
+pub(super) fn redriving(outcome: &Result<Outcome, Retry>) -> String {
+    match outcome {
+        Ok(Outcome::Finished(manifest)) => match &manifest.status {
+            Status::Ready { renditions, .. } => match renditions.len() {
+                1 => "redriving publishes 1 rendition".to_owned(),
+                n => format!("redriving publishes {n} renditions"),
+            },
+            status => format!("redriving ends as {}", shown_status(status)),
+        },
+        Ok(Outcome::AlreadyFinished(manifest)) => format!(
+            "redriving changes nothing: the upload is {}",
+            shown_status(&manifest.status)
+        ),
+        Ok(Outcome::Deleted(_)) => {
+            "redriving publishes nothing: the upload was deleted, and what is left of it is removed"
+                .to_owned()
+        }
+        Ok(Outcome::Ignored(reason)) => format!("redriving does nothing: {reason}"),
+        Err(retry) => format!("redriving fails again: {}", retry.reason),
+    }
+}
+
+/// A manifest's status with its reason, such as `failed: A sentence. (scan_pending)`.
+pub(super) fn shown_status(status: &Status) -> String {
+    match status.reason() {
+        Some(reason) => format!("{}: {} ({})", status.name(), reason.message, reason.code),
+        None => status.name().to_owned(),
+    }
+}
+
+/// The settings that the processor has, and where they were found.
+fn read_settings(reading: &Reading, is_local: bool) -> anyhow::Result<(Settings, String)> {
+    let default = Path::new(DEFAULT_PACKAGE);
+    let package = match &reading.package {
+        Some(folder) => Some(folder.as_path()),
+        None if reading.config.is_some() || is_local => None,
+        None => default.join("manifest.json").exists().then_some(default),
+    };
+    if let Some(folder) = package {
+        let zip = folder.join("upload-processor.zip");
+        let settings = packed_settings(&zip).with_context(|| {
+            format!(
+                "{} is not what `gatepost package` writes; name a configuration with --config",
+                zip.display()
+            )
+        })?;
+        return Ok((settings, zip.display().to_string()));
+    }
+    let config = Config::load(reading.config.as_deref())?;
+    let file = reading.config.clone();
+    let file = file.unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
+    let source = if file.exists() {
+        file.display().to_string()
+    } else {
+        "the example configuration, for there is no gatepost.toml".to_owned()
+    };
+    Ok((config.images, source))
+}
+
+fn packed_settings(zip: &Path) -> anyhow::Result<Settings> {
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(zip)?)?;
+    let mut text = String::new();
+    archive
+        .by_name("settings.json")?
+        .read_to_string(&mut text)?;
+    Ok(serde_json::from_str(&text)?)
+}
+
+fn buckets(reading: &Reading, is_local: bool) -> anyhow::Result<Buckets> {
+    if is_local {
+        return Ok(Buckets {
+            uploads: UPLOAD_BUCKET.to_owned(),
+            media: MEDIA_BUCKET.to_owned(),
+        });
+    }
+    match (&reading.upload_bucket, &reading.media_bucket) {
+        (Some(uploads), Some(media)) => Ok(Buckets {
+            uploads: uploads.clone(),
+            media: media.clone(),
+        }),
+        (uploads, media) => {
+            let missing: Vec<_> = [
+                (uploads, "--upload-bucket (GATEPOST_UPLOAD_BUCKET)"),
+                (media, "--media-bucket (GATEPOST_MEDIA_BUCKET)"),
+            ]
+            .into_iter()
+            .filter_map(|(given, option)| given.is_none().then_some(option))
+            .collect();
+            bail!(
+                "with --queue-url the buckets must be named: add {}",
+                missing.join(" and ")
+            )
+        }
+    }
+}

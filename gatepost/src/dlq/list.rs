@@ -1,0 +1,109 @@
+//! `gatepost dlq list`: one line for each dead letter.
+
+use std::process::ExitCode;
+
+use futures::{StreamExt as _, stream};
+use jiff::Timestamp;
+use media_contract::Status;
+use serde::Serialize;
+use upload_processor::event::{Notice, Record};
+
+use super::examination::{Examiner, redriving, shown_status};
+use super::letter::{DeadLetter, shown_age, shown_uploads, upload_of};
+use super::queue::{Queue, Wanted};
+use super::{Format, ListArgs, print_json, print_line, until_stopped};
+use crate::printable::printable;
+use crate::stop::Stop;
+
+/// One dead letter. The names of the fields are a contract.
+#[derive(Debug, Serialize)]
+struct Line {
+    message_id: String,
+    sent_at: Timestamp,
+    age_seconds: i64,
+    receive_count: u32,
+    /// Object keys.
+    uploads: Vec<String>,
+    /// What the manifest of the first upload says; `None` where there is none.
+    status: Option<&'static str>,
+    why: String,
+}
+
+/// Lists.
+pub(super) async fn run(args: &ListArgs, stop: &Stop) -> anyhow::Result<ExitCode> {
+    let queue = Queue::open(&args.place).await?;
+    let examiner = Examiner::open(&args.place, &args.reading).await?;
+    let letters = queue.look(Wanted::All, stop).await?;
+    until_stopped(stop, async {
+        let now = Timestamp::now();
+        let n_letters = letters.len();
+        let width = letters.iter().map(|letter| letter.id.len()).max();
+        let mut lines = stream::iter(letters)
+            .map(|letter| line(&examiner, letter, now))
+            .buffered(examiner.concurrency());
+        while let Some(line) = lines.next().await {
+            match args.place.format {
+                Format::Json => print_json(&line)?,
+                Format::Table => print_line(&line.row(width.unwrap_or(0)))?,
+            }
+        }
+        if args.place.format == Format::Table && n_letters == 0 {
+            print_line("there are no dead letters")?;
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn line(examiner: &Examiner, letter: DeadLetter, now: Timestamp) -> Line {
+    let (status, why) = why(examiner, &letter).await;
+    Line {
+        sent_at: letter.sent_at,
+        age_seconds: letter.age(now).as_secs(),
+        receive_count: letter.receive_count,
+        uploads: letter.uploads(),
+        status,
+        why,
+        message_id: letter.id,
+    }
+}
+
+/// What the manifest of its first upload says, if that failed; otherwise what an examination finds.
+async fn why(examiner: &Examiner, letter: &DeadLetter) -> (Option<&'static str>, String) {
+    let records = match Notice::parse(&letter.body) {
+        Ok(Notice::Records(records)) => records,
+        Ok(Notice::Test) => vec![Record::Other("s3:TestEvent".to_owned())],
+        Err(reason) => return (None, format!("the message is not understood: {reason}")),
+    };
+    let mut status = None;
+    if let Some(upload) = records.iter().find_map(upload_of)
+        && let Ok(Some(manifest)) = examiner.manifest(&upload).await
+    {
+        status = Some(manifest.status.name());
+        if let Status::Failed { .. } = &manifest.status {
+            return (status, shown_status(&manifest.status));
+        }
+    }
+    let reasons: Vec<_> = match examiner.examine(letter).await {
+        Ok(outcomes) => outcomes
+            .into_iter()
+            .map(|outcome| redriving(&Ok(outcome)))
+            .collect(),
+        Err(retry) => vec![redriving(&Err(retry))],
+    };
+    (status, reasons.join("; "))
+}
+
+impl Line {
+    fn row(&self, width: usize) -> String {
+        let age = shown_age(jiff::SignedDuration::from_secs(self.age_seconds));
+        format!(
+            "{:width$}  {age:>7}  {:>3}×  {}  {}",
+            printable(&self.message_id),
+            self.receive_count,
+            shown_uploads(&self.uploads),
+            printable(&self.why)
+        )
+    }
+}

@@ -1,0 +1,181 @@
+//! `gatepost dlq`: what failed for the last time, why, what would become of it now, and the way back to the queue.
+//!
+//! [`queue`] is where dead letters are: the local stack's data directory, or a queue of SQS. [`examination`] says what
+//! working on one would come to; it and the commands `list`, `show` and `replay` write nothing. Only [`redrive`] moves
+//! anything.
+
+mod examination;
+mod letter;
+mod list;
+mod local;
+mod queue;
+mod redrive;
+mod show;
+mod snapshot;
+mod sqs;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
+
+use crate::printable::{printable, printable_json};
+use crate::stop::Stop;
+
+use letter::DeadLetter;
+use queue::{Queue, Wanted};
+
+#[derive(Args, Debug)]
+pub(crate) struct DlqArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Name every dead letter with its age, its upload and the reason; writes nothing
+    List(ListArgs),
+    /// Say everything of one dead letter, and what redriving it would do; writes nothing
+    Show(OneArgs),
+    /// Work on a dead letter without publishing anything, and report what happens
+    Replay(OneArgs),
+    /// Move dead letters back to the main queue, where they are received as if for the first time
+    Redrive(redrive::RedriveArgs),
+}
+
+#[derive(Args, Debug)]
+struct ListArgs {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+#[derive(Args, Debug)]
+struct OneArgs {
+    /// The dead letter, as `gatepost dlq list` names it.
+    id: String,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+/// Where the dead letters are.
+#[derive(Args, Debug)]
+struct Place {
+    /// The dead-letter queue of SQS; without it the dead letters of the local stack are meant.
+    #[arg(long, value_name = "URL")]
+    queue_url: Option<String>,
+    /// The data directory of the local stack, which may be running.
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = ".gatepost",
+        conflicts_with = "queue_url"
+    )]
+    data_dir: PathBuf,
+    /// SQS and S3 elsewhere than on AWS. Without --queue-url: the S3 that `gatepost dev --endpoint-url` uses.
+    #[arg(long, value_name = "URL")]
+    endpoint_url: Option<String>,
+    /// How results are printed.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+/// How uploads are looked at.
+#[derive(Args, Debug)]
+struct Reading {
+    /// The bucket that forms post to, with --queue-url.
+    #[arg(long, value_name = "NAME", env = "GATEPOST_UPLOAD_BUCKET")]
+    upload_bucket: Option<String>,
+    /// The bucket of renditions and manifests, with --queue-url.
+    #[arg(long, value_name = "NAME", env = "GATEPOST_MEDIA_BUCKET")]
+    media_bucket: Option<String>,
+    /// The configuration [default: with --queue-url what is packed in dist, if it is there; else gatepost.toml].
+    #[arg(long, value_name = "FILE", conflicts_with = "package")]
+    config: Option<PathBuf>,
+    /// The folder with the package that is deployed: its settings are used.
+    #[arg(long, value_name = "DIR")]
+    package: Option<PathBuf>,
+    /// Look at nothing that `GuardDuty` has not tagged as clean, as the processor does with the same variable. It is on
+    /// as well for dead letters that come from `GuardDuty`.
+    #[arg(long, value_enum, env = "GATEPOST_MALWARE_SCAN")]
+    malware_scan: Option<MalwareScan>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum MalwareScan {
+    Guardduty,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+/// Ctrl-C or SIGTERM came.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+struct Interrupted;
+
+/// Runs; the exit code is 1 if a dead letter does not exist or could not be moved.
+pub(crate) async fn run(args: DlqArgs) -> anyhow::Result<ExitCode> {
+    let stop = Stop::on_signal();
+    let result = match args.command {
+        Command::List(args) => Box::pin(list::run(&args, &stop)).await,
+        Command::Show(args) => Box::pin(show::run(&args, &stop)).await,
+        Command::Replay(args) => Box::pin(show::replay(&args, &stop)).await,
+        Command::Redrive(args) => Box::pin(redrive::run(&args, &stop)).await,
+    };
+    match result {
+        Err(error) if error.is::<Interrupted>() => {
+            eprintln!("gatepost: {error}");
+            Ok(ExitCode::from(130))
+        }
+        result => result,
+    }
+}
+
+/// The dead letter with an id; `None`, after a sentence about it, where there is none.
+async fn find(queue: &Queue, id: &str, stop: &Stop) -> anyhow::Result<Option<DeadLetter>> {
+    let ids = [id.to_owned()];
+    let found = queue.look(Wanted::These(&ids), stop).await?.pop();
+    if found.is_none() {
+        report_missing(id);
+    }
+    Ok(found)
+}
+
+fn report_missing(id: &str) {
+    let id = printable(id);
+    eprintln!(
+        "gatepost: there is no dead letter {id}; `gatepost dlq list` names those that there are"
+    );
+}
+
+/// Work that writes nothing, and ends when the process is asked to stop.
+async fn until_stopped<T>(
+    stop: &Stop,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    tokio::select! {
+        result = work => result,
+        () = stop.wait() => Err(Interrupted.into()),
+    }
+}
+
+/// Prints a line.
+fn print_line(line: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{line}")?;
+    Ok(stdout.flush()?)
+}
+
+/// Prints a result as one line of JSON.
+fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    print_line(&printable_json(&serde_json::to_string(value)?))
+}

@@ -1,0 +1,105 @@
+//! Where dead letters are: a folder, or a queue of SQS. Both are looked at and redriven in the same way.
+
+use std::collections::HashSet;
+
+use super::Place;
+use super::letter::DeadLetter;
+use super::local::LocalQueue;
+use super::sqs::SqsQueue;
+use crate::aws;
+use crate::stop::Stop;
+
+/// A queue of dead letters.
+pub(super) enum Queue {
+    Local(LocalQueue),
+    Sqs(SqsQueue),
+}
+
+/// The dead letters that a command is about.
+#[derive(Clone, Copy)]
+pub(super) enum Wanted<'a> {
+    All,
+    These(&'a [String]),
+}
+
+/// What became of one dead letter that was to be moved.
+#[derive(Debug, PartialEq)]
+pub(super) enum Move {
+    /// The main queue has it, under this id.
+    Done(String),
+    /// Why it is still among the dead letters.
+    Failed(String),
+}
+
+impl Queue {
+    /// The queue that the arguments name. SQS is asked whether it may be looked at.
+    pub(super) async fn open(place: &Place) -> anyhow::Result<Self> {
+        let Some(url) = &place.queue_url else {
+            return Ok(Self::Local(LocalQueue::open(&place.data_dir)?));
+        };
+        let (_, sqs) = aws::connect_both(place.endpoint_url.as_deref()).await?;
+        Ok(Self::Sqs(SqsQueue::open(sqs, url).await?))
+    }
+
+    /// As a person knows it.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Local(queue) => queue.name(),
+            Self::Sqs(queue) => queue.url().to_owned(),
+        }
+    }
+
+    /// The dead letters that are wanted, the oldest first. They stay where they are.
+    pub(super) async fn look(
+        &self,
+        wanted: Wanted<'_>,
+        stop: &Stop,
+    ) -> anyhow::Result<Vec<DeadLetter>> {
+        let mut letters = match self {
+            Self::Local(queue) => queue.look(wanted)?,
+            Self::Sqs(queue) => queue.look(wanted, stop).await?,
+        };
+        letters.sort_by(|a, b| (a.sent_at, &a.id).cmp(&(b.sent_at, &b.id)));
+        Ok(letters)
+    }
+
+    /// Moves the dead letters that are wanted to the main queue, which can be named for SQS, and tells of each.
+    pub(super) async fn redrive(
+        &self,
+        main_queue_url: Option<&str>,
+        wanted: Wanted<'_>,
+        stop: &Stop,
+        on_move: &mut dyn FnMut(&DeadLetter, &Move) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        match self {
+            Self::Local(queue) => queue.redrive(wanted, stop, on_move),
+            Self::Sqs(queue) => queue.redrive(main_queue_url, wanted, stop, on_move).await,
+        }
+    }
+
+    /// How many there are, as far as that is known without looking at them.
+    pub(super) fn expected(&self, wanted: Wanted<'_>) -> anyhow::Result<usize> {
+        match (wanted, self) {
+            (Wanted::These(ids), _) => Ok(ids.iter().collect::<HashSet<_>>().len()),
+            (Wanted::All, Self::Local(queue)) => Ok(queue.look(wanted)?.len()),
+            (Wanted::All, Self::Sqs(queue)) => Ok(queue.approximate_number()),
+        }
+    }
+}
+
+impl Wanted<'_> {
+    pub(super) fn has(self, id: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(ids) => ids.iter().any(|wanted| wanted == id),
+        }
+    }
+
+    /// Whether all that is wanted is among these.
+    pub(super) fn is_found<'a>(self, mut is_known: impl FnMut(&str) -> bool + 'a) -> bool {
+        match self {
+            Self::All => false,
+            Self::These(ids) => ids.iter().all(|id| is_known(id)),
+        }
+    }
+}

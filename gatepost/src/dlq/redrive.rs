@@ -1,0 +1,192 @@
+//! `gatepost dlq redrive`: dead letters back to the main queue.
+//!
+//! Each goes as a new message, so its receives are counted from one. It leaves the dead letters only when the main queue
+//! has it: a process that ends in between leaves it in both, and two messages of one upload do no harm.
+
+use std::collections::HashSet;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::letter::{DeadLetter, shown_uploads};
+use super::queue::{Move, Queue, Wanted};
+use super::{Format, Interrupted, Place, print_json, print_line, report_missing};
+use crate::printable::printable;
+use crate::stop::Stop;
+
+#[derive(Args, Debug)]
+pub(super) struct RedriveArgs {
+    /// The dead letters, as `gatepost dlq list` names them.
+    #[arg(value_name = "ID", required_unless_present = "all")]
+    ids: Vec<String>,
+    /// Redrive every dead letter.
+    #[arg(long, conflicts_with = "ids")]
+    all: bool,
+    /// Only say what would be moved.
+    #[arg(long)]
+    dry_run: bool,
+    /// The queue that they go to, with --queue-url [default: the one that SQS names].
+    #[arg(long, value_name = "URL")]
+    main_queue_url: Option<String>,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// One dead letter. The names of the fields are a contract.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    message_id: &'a str,
+    /// `moved`, `would_move` or `failed`.
+    status: &'static str,
+    /// The message in the main queue.
+    new_message_id: Option<&'a str>,
+    uploads: Vec<String>,
+    reason: Option<&'a str>,
+}
+
+/// How the run went so far.
+struct Progress {
+    format: Format,
+    bar: ProgressBar,
+    seen: HashSet<String>,
+    n_moved: usize,
+    n_failed: usize,
+}
+
+/// Redrives; the exit code says whether everything was moved that was named.
+pub(super) async fn run(args: &RedriveArgs, stop: &Stop) -> anyhow::Result<ExitCode> {
+    let wanted = if args.all {
+        Wanted::All
+    } else {
+        Wanted::These(&args.ids)
+    };
+    if args.main_queue_url.is_some() && args.place.queue_url.is_none() {
+        bail!("--main-queue-url is of SQS; name the dead-letter queue with --queue-url as well");
+    }
+    let queue = Queue::open(&args.place).await?;
+    let mut progress = Progress::new(args.place.format, queue.expected(wanted)?)?;
+    let result = if args.dry_run {
+        let looked = queue.look(wanted, stop).await;
+        looked.and_then(|letters| letters.iter().try_for_each(|letter| progress.plan(letter)))
+    } else {
+        let mut on_move = |letter: &DeadLetter, moved: &Move| progress.note(letter, moved);
+        let main = args.main_queue_url.as_deref();
+        queue.redrive(main, wanted, stop, &mut on_move).await
+    };
+    progress.bar.finish_and_clear();
+    if let Err(error) = result {
+        if !error.is::<Interrupted>() {
+            return Err(error.context(format!(
+                "the redrive was broken off after {} were moved; what is left is among the dead letters",
+                progress.n_moved
+            )));
+        }
+        eprintln!("gatepost: {} were moved until then", progress.n_moved);
+        return Err(error);
+    }
+    let mut n_missing = 0;
+    let mut named = HashSet::new();
+    for id in &args.ids {
+        if named.insert(id) && !progress.seen.contains(id) {
+            report_missing(id);
+            n_missing += 1;
+        }
+    }
+    progress.finish(args.dry_run, n_missing)
+}
+
+impl Progress {
+    fn new(format: Format, n_expected: usize) -> anyhow::Result<Self> {
+        // It draws to stderr, and only where that is a terminal.
+        let bar = ProgressBar::new(n_expected as u64);
+        bar.set_style(ProgressStyle::with_template(
+            "{bar:30} {pos} of about {len} dead letters",
+        )?);
+        Ok(Self {
+            format,
+            bar,
+            seen: HashSet::new(),
+            n_moved: 0,
+            n_failed: 0,
+        })
+    }
+
+    /// Notes what would be moved.
+    fn plan(&mut self, letter: &DeadLetter) -> anyhow::Result<()> {
+        self.n_moved += 1;
+        self.print(letter, "would_move", None, None)
+    }
+
+    /// Notes what was moved, or was not.
+    fn note(&mut self, letter: &DeadLetter, moved: &Move) -> anyhow::Result<()> {
+        match moved {
+            Move::Done(id) => {
+                self.n_moved += 1;
+                self.print(letter, "moved", Some(id), None)
+            }
+            Move::Failed(reason) => {
+                self.n_failed += 1;
+                self.print(letter, "failed", None, Some(reason))
+            }
+        }
+    }
+
+    fn print(
+        &mut self,
+        letter: &DeadLetter,
+        status: &'static str,
+        new_message_id: Option<&str>,
+        reason: Option<&str>,
+    ) -> anyhow::Result<()> {
+        self.seen.insert(letter.id.clone());
+        let line = Line {
+            message_id: &letter.id,
+            status,
+            new_message_id,
+            uploads: letter.uploads(),
+            reason,
+        };
+        self.bar.suspend(|| match self.format {
+            Format::Json => print_json(&line),
+            Format::Table => print_line(&line.row()),
+        })?;
+        self.bar.inc(1);
+        Ok(())
+    }
+
+    fn finish(self, is_dry_run: bool, n_missing: usize) -> anyhow::Result<ExitCode> {
+        let Self {
+            n_moved, n_failed, ..
+        } = self;
+        if self.format == Format::Table {
+            let done = if is_dry_run {
+                "would be moved"
+            } else {
+                "moved"
+            };
+            print_line(&format!(
+                "{n_moved} {done}, {n_failed} failed, {n_missing} not found"
+            ))?;
+        }
+        Ok(if n_failed + n_missing == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}
+
+impl Line<'_> {
+    fn row(&self) -> String {
+        let id = printable(self.message_id);
+        let uploads = shown_uploads(&self.uploads);
+        match (self.new_message_id, self.reason) {
+            (Some(new), _) => format!("moved {id} to {}  {uploads}", printable(new)),
+            (None, Some(reason)) => format!("failed {id}  {uploads}  {}", printable(reason)),
+            (None, None) => format!("would move {id}  {uploads}"),
+        }
+    }
+}

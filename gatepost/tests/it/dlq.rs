@@ -1,0 +1,74 @@
+//! `gatepost dlq`: dead letters of the local stack and of SQS are looked at, which changes nothing, and redriven.
+
+mod local;
+mod sqs;
+
+use std::process::Output;
+
+use serde_json::{Value, json};
+
+use crate::harness::{gatepost, text};
+
+/// An event of S3 about an upload.
+fn event(key: &str) -> Value {
+    json!({"Records": [{
+        "eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Post",
+        "s3": {"bucket": {"name": "gatepost-uploads"}, "object": {"key": key}},
+    }]})
+}
+
+/// What a run came to.
+struct Run {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Run {
+    fn new(output: &Output) -> Self {
+        let (stdout, stderr) = text(output);
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        // Whatever is in a message, a terminal is not sent it.
+        let is_safe = |c: char| c == '\n' || !c.is_control();
+        assert!(stdout.chars().all(is_safe), "{stdout:?}");
+        assert!(stderr.chars().all(is_safe), "{stderr:?}");
+        Self {
+            code: output.status.code(),
+            stdout,
+            stderr,
+        }
+    }
+
+    /// It ended well.
+    fn well(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// The lines of its answer, as JSON.
+    fn lines(&self) -> Vec<Value> {
+        let lines = self.stdout.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// Its answer, of one line.
+    fn line(&self) -> Value {
+        let [line] = &self.lines()[..] else {
+            panic!("{}{}", self.stdout, self.stderr);
+        };
+        line.clone()
+    }
+}
+
+/// Replays a file.
+fn replay(file: &std::path::Path) -> Run {
+    let output = gatepost()
+        .args(["replay", "--format", "json"])
+        .arg(file)
+        .current_dir(env!("CARGO_TARGET_TMPDIR"))
+        .output()
+        .unwrap();
+    Run::new(&output)
+}
