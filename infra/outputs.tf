@@ -44,7 +44,7 @@ output "upload_queue_url" {
 }
 
 output "dead_letter_queue_url" {
-  description = "What failed nine times. When the cause is mended: aws sqs start-message-move-task --source-arn (its ARN)."
+  description = "What failed nine times. Why, and the way back: gatepost dlq list --queue-url …, and gatepost dlq redrive when the cause is mended."
   value       = aws_sqs_queue.dead.url
 }
 

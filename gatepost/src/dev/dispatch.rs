@@ -61,8 +61,7 @@ async fn invoke(queue: &Queue, processor: &Processor, batch: &[Message]) -> anyh
         let settled = match result {
             Ok(_) => queue.delete(id),
             Err(retry) => {
-                // Nothing revives the dead letters of a developer's machine. An S3 that is switched off for an hour
-                // must not make any.
+                // An S3 that is switched off for an hour on a developer's machine makes no dead letters.
                 let counts = retry.cause != Cause::Outage;
                 let delay = retry_delay(receive_count).min(MAX_RETRY_DELAY);
                 queue.release(id, delay, counts)

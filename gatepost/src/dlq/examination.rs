@@ -72,7 +72,7 @@ impl Examiner {
             (aws::connect_both(None).await?.0, None)
         };
         let processor = Processor::new(s3.clone(), buckets.clone(), images, Timestamp::now);
-        let wants_scan = reading.malware_scan.is_some();
+        let wants_scan = reading.malware_scan == Some(true);
         Ok(Self {
             processor: if wants_scan {
                 processor.with_malware_scan()

@@ -100,15 +100,10 @@ struct Reading {
     /// The folder with the package that is deployed: its settings are used.
     #[arg(long, value_name = "DIR")]
     package: Option<PathBuf>,
-    /// Look at nothing that `GuardDuty` has not tagged as clean, as the processor does with the same variable. It is on
-    /// as well for dead letters that come from `GuardDuty`.
-    #[arg(long, value_enum, env = "GATEPOST_MALWARE_SCAN")]
-    malware_scan: Option<MalwareScan>,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-enum MalwareScan {
-    Guardduty,
+    /// The scan that the deployed processor waits for: nothing is looked at that it has not tagged as clean. It is on as
+    /// well for dead letters that come from the scan.
+    #[arg(long, value_name = "guardduty", env = "GATEPOST_MALWARE_SCAN", value_parser = parse_malware_scan)]
+    malware_scan: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -165,6 +160,15 @@ async fn until_stopped<T>(
     tokio::select! {
         result = work => result,
         () = stop.wait() => Err(Interrupted.into()),
+    }
+}
+
+/// The variable means the same here as where the processor reads it.
+fn parse_malware_scan(text: &str) -> Result<bool, String> {
+    match text {
+        "" => Ok(false),
+        "guardduty" => Ok(true),
+        _ => Err("it can only be guardduty".to_owned()),
     }
 }
 

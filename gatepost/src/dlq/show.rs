@@ -177,8 +177,9 @@ impl Shown {
     fn text(&self) -> String {
         let mut text = String::new();
         let mut put = |name: &str, value: &str| {
+            let line = format!("{name:10} {}", printable(value));
             // Writing to a text does not fail.
-            let _ = writeln!(text, "{name:10} {}", printable(value));
+            let _ = writeln!(text, "{}", line.trim_end());
         };
         put("message", &self.message_id);
         put("queue", &self.queue);

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 
 use super::Interrupted;
@@ -262,14 +262,53 @@ where
 {
     let text = match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
-        _ => DisplayErrorContext(error).to_string(),
+        (Some(code), None) => code.to_owned(),
+        (None, _) => causes(error),
     };
     printable(&text).into_owned()
+}
+
+/// An error and everything behind it, each of them once: some errors show their cause as well.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let shown = cause.to_string();
+        if !text.contains(&shown) {
+            text = format!("{text}: {shown}");
+        }
+        next = cause.source();
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_is_told_with_its_causes_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{text}")]
+        struct Fault {
+            text: &'static str,
+            source: Option<Box<Fault>>,
+        }
+        let fault = |text, source: Option<Fault>| Fault {
+            text,
+            source: source.map(Box::new),
+        };
+        for (error, told) in [
+            (fault("a", None), "a"),
+            (fault("a", Some(fault("b", None))), "a: b"),
+            (
+                fault("a: b", Some(fault("b", Some(fault("c", None))))),
+                "a: b: c",
+            ),
+        ] {
+            assert_eq!(causes(&error), told);
+        }
+    }
 
     #[test]
     fn messages_are_hidden_for_as_long_as_a_look_takes() {

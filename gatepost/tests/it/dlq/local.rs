@@ -49,6 +49,22 @@ fn put_message(folder: &Path, id: &str, body: &str, receive_count: u32) {
     std::fs::write(folder.join(format!("{id}.json")), message.to_string()).unwrap();
 }
 
+/// A package whose settings ask for one small rendition.
+fn put_package(folder: &Path) {
+    use std::io::Write as _;
+    let settings = json!({
+        "types": ["image/jpeg"], "max_bytes": 1_000_000, "max_pixels": 1_000_000,
+        "widths": [100], "formats": ["webp"], "quality": 80,
+    });
+    std::fs::create_dir_all(folder).unwrap();
+    let file = std::fs::File::create(folder.join("upload-processor.zip")).unwrap();
+    let mut zip = zip::ZipWriter::new(file);
+    let options = zip::write::SimpleFileOptions::default();
+    zip.start_file("settings.json", options).unwrap();
+    zip.write_all(settings.to_string().as_bytes()).unwrap();
+    zip.finish().unwrap();
+}
+
 async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !is_so() {
@@ -125,6 +141,14 @@ async fn what_failed_is_looked_at_mended_and_redriven() {
     let outcome = &replayed.line()["outcome"];
     assert_eq!(outcome["status"], "ready", "{outcome}");
     assert_eq!(outcome["renditions"], answer["manifest"]["renditions"]);
+    let package = folder.path().join("package");
+    put_package(&package);
+    let arguments = ["replay", "1", "--format", "json", "--package"];
+    let arguments = [&arguments[..], &[package.to_str().unwrap()]].concat();
+    let packaged = dlq(&data_dir, &arguments).well().line();
+    let renditions = packaged["outcome"]["renditions"].as_array().unwrap();
+    assert_eq!(renditions.len(), 1, "{packaged}");
+    assert_eq!(renditions[0]["width"], 100, "{packaged}");
     let listed = dlq(&data_dir, &["list"]).well().stdout;
     assert!(listed.contains("redriving publishes "), "{listed}");
     let shown = dlq(&data_dir, &["show", "1"]).well().stdout;
@@ -279,6 +303,12 @@ fn what_is_asked_for_wrongly_is_said() {
             vec!["list"],
             2,
             "name the S3 of `gatepost dev --endpoint-url`",
+        ),
+        (
+            &data,
+            vec!["list", "--malware-scan", "x"],
+            2,
+            "it can only be guardduty",
         ),
         (&data, vec!["redrive"], 2, "<ID>..."),
         (
