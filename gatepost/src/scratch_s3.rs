@@ -39,7 +39,7 @@ impl ScratchS3 {
         })
     }
 
-    /// Where its objects are.
+    /// The folder with its objects.
     pub(crate) fn folder(&self) -> &Path {
         &self.objects
     }

@@ -6,6 +6,7 @@
 
 mod budget;
 pub mod event;
+mod making;
 mod outcomes;
 mod pipeline;
 pub mod processor;

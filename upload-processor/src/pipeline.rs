@@ -11,14 +11,11 @@ use futures::{StreamExt, TryStreamExt, stream};
 use jiff::SignedDuration;
 use media_contract::{Manifest, Status, UploadKey};
 use media_store::{FoundManifest, Write};
-use thumbnailer::inspect::Declared;
-use thumbnailer::rejection::{Complexity, Rejection};
-use thumbnailer::thumbnail::{Thumbnailed, thumbnail_once_admitted};
-use tokio::runtime::Handle;
-use tokio::sync::OwnedSemaphorePermit;
+use thumbnailer::rejection::Rejection;
+use thumbnailer::thumbnail::Thumbnailed;
 
-use crate::budget::Turn;
 use crate::event::CreatedObject;
+use crate::making::Made;
 use crate::outcomes::Timings;
 use crate::processor::{Attempt, Outcome, Processor, ignored};
 use crate::published;
@@ -37,28 +34,7 @@ const MAX_PUBLISH_ATTEMPTS: u32 = 5;
 /// Why nothing is done about an object that its event no longer describes.
 const GONE: &str = "the object was overwritten or deleted since";
 
-/// What was made of an upload, and how long that took.
-struct Made {
-    /// What the manifest will say.
-    result: Result<Thumbnailed, Rejection>,
-    waited: Duration,
-    read: Duration,
-    rendered: Duration,
-}
-
-impl Made {
-    /// Without a look at the bytes.
-    fn rejected(rejection: Rejection) -> Self {
-        Self {
-            result: Err(rejection),
-            waited: Duration::ZERO,
-            read: Duration::ZERO,
-            rendered: Duration::ZERO,
-        }
-    }
-}
-
-/// What is there when a worker comes to an upload.
+/// The state in which a worker finds an upload.
 enum Found {
     /// A tombstone.
     Deleted,
@@ -359,52 +335,6 @@ impl Processor {
         }
     }
 
-    async fn core(&self) -> Result<OwnedSemaphorePermit, Retry> {
-        let core = self.cores.clone().acquire_owned().await;
-        core.map_err(|error| Retry::new("waiting for a core", &error))
-    }
-
-    /// Reads and renders an upload, with as much memory as its headers say that it will take.
-    async fn make(
-        &self,
-        source: storage::Upload,
-        core: OwnedSemaphorePermit,
-    ) -> Result<Made, Retry> {
-        let mut made = Made::rejected(Rejection::TooLarge {
-            bytes: source.bytes,
-            max: self.settings.max_bytes,
-        });
-        if source.bytes > self.settings.max_bytes {
-            return Ok(made);
-        }
-        let declared = Declared {
-            content_type: source.content_type.clone(),
-            sha256: source.sha256,
-        };
-        let closed = || Retry::new("waiting for memory", &"the processor is being stopped");
-        let started = Instant::now();
-        let turn = self.memory.turn().await.ok_or_else(closed)?;
-        let size = source.bytes;
-        let file = turn.take(size).await.ok_or_else(closed)?;
-        made.waited = started.elapsed();
-
-        let reading = Instant::now();
-        let bytes = source.read().await?;
-        made.read = reading.elapsed();
-
-        let processor = self.clone();
-        let runtime = Handle::current();
-        let work = tokio::task::spawn_blocking(move || {
-            let result = render(
-                &bytes, &declared, &processor, &runtime, turn, size, &mut made,
-            );
-            made.result = result;
-            drop((file, core));
-            made
-        });
-        work.await.map_err(|error| Retry::new("rendering", &error))
-    }
-
     /// Writes what was made.
     async fn write_renditions(
         &self,
@@ -478,40 +408,4 @@ fn log(upload: &UploadKey, result: &Result<Thumbnailed, Rejection>, elapsed: Dur
             "the upload is rejected"
         ),
     }
-}
-
-/// Inspects an image, waits for the memory that it will take, and makes its thumbnails; on a thread that may block.
-fn render(
-    bytes: &[u8],
-    declared: &Declared,
-    processor: &Processor,
-    runtime: &Handle,
-    turn: Turn,
-    size: u64,
-    made: &mut Made,
-) -> Result<Thumbnailed, Rejection> {
-    let started = Instant::now();
-    let mut waited = Duration::ZERO;
-    let admit = |memory| {
-        let (needed, max) = (size.saturating_add(memory), turn.total());
-        if needed > max {
-            // The system would end the process, and with it whatever else is being worked on.
-            return Err(Rejection::TooComplex(Complexity::Memory { needed, max }));
-        }
-        let waiting = Instant::now();
-        let share = runtime.block_on(turn.take_besides(size, memory));
-        drop(turn);
-        waited = waiting.elapsed();
-        Ok(share)
-    };
-    let result = thumbnail_once_admitted(
-        bytes,
-        declared,
-        &processor.settings,
-        processor.time_per_image,
-        admit,
-    );
-    made.waited += waited;
-    made.rendered = started.elapsed().saturating_sub(waited);
-    result
 }

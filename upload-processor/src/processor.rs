@@ -81,7 +81,7 @@ pub(crate) struct Attempt {
     is_last: bool,
 }
 
-/// What is done about a message.
+/// The work on a message.
 #[derive(Clone, Copy, Debug)]
 enum Work {
     /// Everything, up to the manifest.

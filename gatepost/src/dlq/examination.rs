@@ -1,4 +1,4 @@
-//! What became of the uploads of a dead letter, and what would become of them if it were redriven.
+//! Finds out the state of a dead letter's uploads, and what redriving it would come to.
 //!
 //! It asks the processor itself, with the settings that are deployed and its malware gate, for an examination: that
 //! stops before the first write.
@@ -33,17 +33,17 @@ pub(super) struct Examiner {
     store: MediaStore,
     /// Of the local stack, whose objects are copied before they are looked at.
     snapshot: Option<Snapshot>,
-    /// Where the settings come from.
+    /// The file that the settings come from.
     settings: String,
     wants_scan: bool,
 }
 
-/// What was found of one record.
+/// The findings about one record.
 pub(super) struct Finding {
     pub(super) record: Record,
-    /// What its upload has, or why that cannot be read; `None` where the record is not about an upload.
+    /// Its upload's manifest, or the reason why that cannot be read; `None` where the record is not about an upload.
     pub(super) manifest: Option<Result<Option<Manifest>, String>>,
-    /// What redriving would come to.
+    /// The result of redriving it.
     pub(super) outcome: Result<Outcome, Retry>,
     pub(super) elapsed: Duration,
 }
@@ -86,12 +86,12 @@ impl Examiner {
         })
     }
 
-    /// Where the settings come from.
+    /// The file that the settings come from.
     pub(super) fn settings(&self) -> &str {
         &self.settings
     }
 
-    /// How many dead letters may be looked at at a time: copies are made one at a time.
+    /// The number of dead letters that may be looked at at a time: copies are made one at a time.
     pub(super) fn concurrency(&self) -> usize {
         if self.snapshot.is_some() { 1 } else { 4 }
     }
@@ -109,7 +109,7 @@ impl Examiner {
             }
     }
 
-    /// What an upload has: its manifest, or why that cannot be read.
+    /// An upload's manifest, or the reason why that cannot be read.
     pub(super) async fn manifest(&self, upload: &UploadKey) -> Result<Option<Manifest>, String> {
         self.copy(upload)?;
         let found = self.store.manifest(upload).await;
@@ -117,11 +117,11 @@ impl Examiner {
         Ok(found.map(|found| found.manifest))
     }
 
-    /// What working on the whole dead letter would come to.
+    /// The result of working on the whole dead letter.
     pub(super) async fn examine(&self, letter: &DeadLetter) -> Result<Vec<Outcome>, Retry> {
         if let Ok(Notice::Records(records)) = Notice::parse(&letter.body) {
             for upload in records.iter().filter_map(upload_of) {
-                // What cannot be copied is missing in the copy, and the examination says so.
+                // An object without a copy is missing there, and the examination says so.
                 if let Err(reason) = self.copy(&upload) {
                     tracing::error!(reason, "an upload cannot be copied");
                 }
@@ -175,7 +175,7 @@ impl Examiner {
     }
 }
 
-/// What redriving would do, as a sentence.
+/// The effect of redriving, as a sentence.
 pub(super) fn redriving(outcome: &Result<Outcome, Retry>) -> String {
     match outcome {
         Ok(Outcome::Finished(manifest)) => match &manifest.status {
@@ -206,7 +206,7 @@ pub(super) fn shown_status(status: &Status) -> String {
     }
 }
 
-/// The settings that the processor has, and where they were found.
+/// The settings that the processor has, and their source.
 fn read_settings(reading: &Reading, is_local: bool) -> anyhow::Result<(Settings, String)> {
     let default = Path::new(DEFAULT_PACKAGE);
     let package = match &reading.package {

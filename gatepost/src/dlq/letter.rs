@@ -19,7 +19,7 @@ pub(super) struct DeadLetter {
 }
 
 impl DeadLetter {
-    /// How long ago it was sent; a clock that is wrong makes no negative age.
+    /// The time since it was sent; a clock that is wrong makes no negative age.
     pub(super) fn age(&self, now: Timestamp) -> SignedDuration {
         now.duration_since(self.sent_at).max(SignedDuration::ZERO)
     }
@@ -34,7 +34,7 @@ impl DeadLetter {
     }
 }
 
-/// The upload that a record is about, whatever its bucket.
+/// The upload that a record is about, in any bucket.
 pub(super) fn upload_of(record: &Record) -> Option<UploadKey> {
     match record {
         Record::Created(object) => UploadKey::parse(&object.key),

@@ -24,7 +24,7 @@ struct Line {
     receive_count: u32,
     /// Object keys.
     uploads: Vec<String>,
-    /// What the manifest of the first upload says; `None` where there is none.
+    /// The status in the manifest of the first upload; `None` where there is none.
     status: Option<&'static str>,
     why: String,
 }
@@ -69,7 +69,7 @@ async fn line(examiner: &Examiner, letter: DeadLetter, now: Timestamp) -> Line {
     }
 }
 
-/// What the manifest of its first upload says, if that failed; otherwise what an examination finds.
+/// The reason in the manifest of its first upload, if that failed; otherwise the result of an examination.
 async fn why(examiner: &Examiner, letter: &DeadLetter) -> (Option<&'static str>, String) {
     let records = match Notice::parse(&letter.body) {
         Ok(Notice::Records(records)) => records,

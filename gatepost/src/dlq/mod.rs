@@ -63,7 +63,7 @@ struct OneArgs {
     reading: Reading,
 }
 
-/// Where the dead letters are.
+/// The place of the dead letters.
 #[derive(Args, Debug)]
 struct Place {
     /// The dead-letter queue of SQS; without it the dead letters of the local stack are meant.
@@ -85,7 +85,7 @@ struct Place {
     format: Format,
 }
 
-/// How uploads are looked at.
+/// The way in which uploads are looked at.
 #[derive(Args, Debug)]
 struct Reading {
     /// The bucket that forms post to, with --queue-url.

@@ -1,4 +1,4 @@
-//! Where dead letters are: a folder, or a queue of SQS. Both are looked at and redriven in the same way.
+//! The queue with the dead letters: a folder, or a queue of SQS. Both are looked at and redriven in the same way.
 
 use std::collections::HashSet;
 
@@ -22,12 +22,12 @@ pub(super) enum Wanted<'a> {
     These(&'a [String]),
 }
 
-/// What became of one dead letter that was to be moved.
+/// The result for one dead letter that was to be moved.
 #[derive(Debug, PartialEq)]
 pub(super) enum Move {
     /// The main queue has it, under this id.
     Done(String),
-    /// Why it is still among the dead letters.
+    /// It is still among the dead letters: the reason.
     Failed(String),
 }
 
@@ -77,7 +77,7 @@ impl Queue {
         }
     }
 
-    /// How many there are, as far as that is known without looking at them.
+    /// The number of wanted ones, as far as it is known without looking at them.
     pub(super) fn expected(&self, wanted: Wanted<'_>) -> anyhow::Result<usize> {
         match (wanted, self) {
             (Wanted::These(ids), _) => Ok(ids.iter().collect::<HashSet<_>>().len()),

@@ -47,7 +47,7 @@ struct Line<'a> {
     reason: Option<&'a str>,
 }
 
-/// How the run went so far.
+/// The run so far.
 struct Progress {
     format: Format,
     bar: ProgressBar,

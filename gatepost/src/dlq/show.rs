@@ -31,12 +31,12 @@ struct Shown {
     queue: String,
     settings: String,
     malware_scan: bool,
-    /// Why its body is not understood.
+    /// The reason why its body is not understood.
     not_understood: Option<String>,
     records: Vec<ShownRecord>,
 }
 
-/// What was found of one record of it.
+/// The findings about one record of it.
 #[derive(Debug, Serialize)]
 struct ShownRecord {
     /// `created`, `unreadable`, or another event's name.
@@ -48,9 +48,9 @@ struct ShownRecord {
     /// When the form of the upload was made.
     form_made_at: Option<Timestamp>,
     manifest: Option<Manifest>,
-    /// Why the manifest cannot be read.
+    /// The reason why the manifest cannot be read.
     manifest_fault: Option<String>,
-    /// What redriving would come to, as `gatepost replay` has it.
+    /// The result of redriving, as `gatepost replay` has it.
     outcome: Value,
     redriving: String,
     micros: u64,

@@ -14,7 +14,7 @@ use crate::scratch_s3::ScratchS3;
 
 /// An S3 that holds what was copied last of an upload.
 pub(super) struct Snapshot {
-    /// Where the stack keeps its objects.
+    /// The stack's own objects.
     objects: PathBuf,
     s3: ScratchS3,
     buckets: Buckets,

@@ -1,5 +1,6 @@
 //! `gatepost dlq`: dead letters of the local stack and of SQS are looked at, which changes nothing, and redriven.
 
+mod account;
 mod local;
 mod sqs;
 
@@ -17,7 +18,7 @@ fn event(key: &str) -> Value {
     }]})
 }
 
-/// What a run came to.
+/// The result of a run.
 struct Run {
     code: Option<i32>,
     stdout: String,
@@ -28,7 +29,7 @@ impl Run {
     fn new(output: &Output) -> Self {
         let (stdout, stderr) = text(output);
         assert!(!stderr.contains("panicked"), "{stderr}");
-        // Whatever is in a message, a terminal is not sent it.
+        // A terminal is sent no control character.
         let is_safe = |c: char| c == '\n' || !c.is_control();
         assert!(stdout.chars().all(is_safe), "{stdout:?}");
         assert!(stderr.chars().all(is_safe), "{stderr:?}");

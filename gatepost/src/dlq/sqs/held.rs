@@ -19,7 +19,7 @@ const BATCH: usize = 10;
 pub(super) struct Received {
     pub(super) letter: DeadLetter,
     pub(super) handle: String,
-    /// What its sender added; it goes along when the message is moved.
+    /// The sender's own attributes; they go along when the message is moved.
     pub(super) attributes: Option<HashMap<String, MessageAttributeValue>>,
     /// In a FIFO queue.
     pub(super) group: Option<String>,
@@ -86,7 +86,7 @@ impl Held {
         self.0.into_values().map(|received| received.letter)
     }
 
-    /// What makes all of them visible, in batches. A message whose time is up is visible already, and its handle is
+    /// The requests that make all of them visible, in batches. A message whose time is up is visible already, and its handle is
     /// refused.
     pub(super) fn releases(
         &self,

@@ -43,7 +43,7 @@ pub(super) struct SqsQueue {
     n_messages: usize,
 }
 
-/// Who is told of each message that was to be moved.
+/// Is told of each message that was to be moved.
 type OnMove<'a> = dyn FnMut(&DeadLetter, &Move) -> anyhow::Result<()> + 'a;
 
 impl SqsQueue {
@@ -247,15 +247,14 @@ impl SqsQueue {
     }
 }
 
-/// How long messages are hidden that are received: so long that none comes a second time before all have come, at 50
-/// messages a second.
+/// The visibility timeout of received messages: none comes a second time before all have come, at 50 messages a second.
 fn visibility(n_messages: usize) -> Duration {
     const RANGE: std::ops::RangeInclusive<u64> = 30..=900;
     let seconds = 30 + n_messages as u64 / 50;
     Duration::from_secs(seconds.clamp(*RANGE.start(), *RANGE.end()))
 }
 
-/// What SQS or the connection answered, in a few words.
+/// The answer of SQS, or of the connection, in a few words.
 fn reason<E>(error: &SdkError<E>) -> String
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,

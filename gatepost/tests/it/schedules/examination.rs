@@ -1,4 +1,4 @@
-//! What the processor says of a message without working on it: the same as when it works on it, and nothing is written.
+//! An examination of a message: it says the same as processing, and writes nothing.
 
 use std::time::Duration;
 

@@ -8,25 +8,19 @@
 //! run at the same time or while no process has it open, leaves messages in a third folder, from which they are taken
 //! in. So neither ever overwrites what the other wrote.
 
+mod files;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use upload_processor::retry::MAX_RECEIVES;
 
-/// A message as it is kept on disk.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct Message {
-    pub(crate) message_id: String,
-    pub(crate) body: String,
-    pub(crate) sent_at: Timestamp,
-    pub(crate) receive_count: u32,
-}
+pub(crate) use files::{Message, file_of, leave, read_messages};
+use files::{file_name, message_files, read_message, remove_unfinished, write_whole};
 
 /// A queue with its two other folders.
 pub(crate) struct Queue {
@@ -158,7 +152,7 @@ impl Queue {
         Ok(())
     }
 
-    /// The bodies of all messages, the given-up ones among them, for whoever wants to know what was announced.
+    /// The bodies of all messages, the given-up ones among them, to find out what was announced.
     pub(crate) fn bodies(&self) -> io::Result<Vec<String>> {
         // In the order of a redrive: a message that is moved meanwhile is seen at least once.
         let dead_letters = read_messages(&self.dead_letters)?;
@@ -169,7 +163,7 @@ impl Queue {
         Ok(waiting.chain(given_up).collect())
     }
 
-    /// Takes in what was redriven. What is not a message is renamed, so that it is complained of once.
+    /// Takes in redriven messages. A file that is not a message is renamed, so that it is reported once.
     fn take_in(&self) -> io::Result<()> {
         let mut messages = self.lock();
         for path in message_files(&self.redriven)? {
@@ -226,14 +220,14 @@ impl Queue {
                     entry.state = Visibility::InFlight;
                     taken.push(received);
                 }
-                // What was taken before this one is worked on; this one stays where it is.
+                // The messages before this one are worked on; this one stays where it is.
                 Err(_) if !taken.is_empty() => break,
                 Err(error) => return Err(error),
             }
         }
         drop(messages);
         for message_id in given_up {
-            // What was taken is worked on all the same.
+            // The messages that were taken are worked on anyway.
             if let Err(error) = self.release(&message_id, Duration::ZERO, true) {
                 tracing::error!(message_id, %error, "the message cannot be moved to the dead letters");
             }
@@ -253,134 +247,8 @@ impl Queue {
     }
 }
 
-impl Message {
-    /// A message that nobody has received.
-    fn new(body: String) -> io::Result<Self> {
-        Ok(Self {
-            message_id: new_message_id()?,
-            body,
-            sent_at: Timestamp::now(),
-            receive_count: 0,
-        })
-    }
-}
-
-/// Leaves a message for the process that has the queue open, or for the next one; answers with its id. When this
-/// returns, it is on disk.
-pub(crate) fn leave(redriven: &Path, body: String) -> io::Result<String> {
-    std::fs::create_dir_all(redriven)?;
-    let message = Message::new(body)?;
-    let path = redriven.join(file_name(&message.message_id));
-    write_whole(&path, &serde_json::to_vec_pretty(&message)?)?;
-    // The name, too: the dead letter's own is removed next.
-    std::fs::File::open(redriven)?.sync_all()?;
-    Ok(message.message_id)
-}
-
-/// Reads every message in a folder, the oldest first. What is not a message is left alone.
-pub(crate) fn read_messages(folder: &Path) -> io::Result<Vec<Message>> {
-    let mut messages = Vec::new();
-    for path in message_files(folder)? {
-        messages.extend(read_message(&path)?);
-    }
-    messages.sort_by(|a, b| a.message_id.cmp(&b.message_id));
-    Ok(messages)
-}
-
-/// Where messages may be in a folder; nowhere if there is no folder.
-fn message_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "json")
-        {
-            files.push(path);
-        }
-    }
-    Ok(files)
-}
-
-/// Reads a message; `None` where the file is not one, or is gone by now: another process may redrive it. The name of a
-/// message's file is its id, so that it can be found by it.
-fn read_message(path: &Path) -> io::Result<Option<Message>> {
-    let content = match std::fs::read(path) {
-        Ok(content) => content,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let file = path.display();
-    match serde_json::from_slice::<Message>(&content) {
-        Ok(message)
-            if path
-                .file_stem()
-                .is_some_and(|stem| stem == &*message.message_id) =>
-        {
-            return Ok(Some(message));
-        }
-        Ok(message) => {
-            let id = message.message_id;
-            tracing::error!(%file, id, "a message is in a file of another name");
-        }
-        Err(error) => tracing::error!(%file, %error, "this is no message"),
-    }
-    Ok(None)
-}
-
-/// Where the message with this id is in a folder; `None` for a text that is not an id.
-pub(crate) fn file_of(folder: &Path, message_id: &str) -> Option<PathBuf> {
-    let is_name = !message_id.is_empty() && !message_id.contains(['/', '\\', '\0']);
-    is_name.then(|| folder.join(file_name(message_id)))
-}
-
-fn file_name(message_id: &str) -> String {
-    format!("{message_id}.json")
-}
-
 /// How often redriven messages are looked for.
 const REDRIVEN_PERIOD: Duration = Duration::from_secs(1);
-
-/// Ids sort by the time at which they were made.
-fn new_message_id() -> io::Result<String> {
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(io::Error::other)?;
-    let micros = Timestamp::now().as_microsecond();
-    Ok(format!(
-        "{micros:016x}-{}",
-        data_encoding::HEXLOWER.encode(&random)
-    ))
-}
-
-/// Removes what a process left that ended while it wrote: see [`write_whole`].
-fn remove_unfinished(folder: &Path) -> io::Result<()> {
-    for file in std::fs::read_dir(folder)? {
-        let file = file?;
-        if file.file_name().as_encoded_bytes().starts_with(UNFINISHED) {
-            std::fs::remove_file(file.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// What the names of files begin with that are being written.
-const UNFINISHED: &[u8] = b".tmp";
-
-/// Writes a file so that it is there whole or not at all.
-fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
-    use std::io::Write as _;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(content)?;
-    file.as_file().sync_data()?;
-    file.persist(path)?;
-    Ok(())
-}
 
 #[cfg(test)]
 mod tests {
@@ -501,20 +369,6 @@ mod tests {
         let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["other.json.unreadable"]);
         assert_eq!(open(folder.path()).bodies().unwrap().len(), 2);
-    }
-
-    #[test]
-    fn only_ids_name_files() {
-        let folder = Path::new("dead");
-        for (id, file) in [
-            ("0006-ab", Some("dead/0006-ab.json")),
-            ("..", Some("dead/...json")),
-            ("", None),
-            ("../queue/1", None),
-            ("a\\b", None),
-        ] {
-            assert_eq!(file_of(folder, id), file.map(PathBuf::from), "{id}");
-        }
     }
 
     #[tokio::test]

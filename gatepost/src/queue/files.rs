@@ -1,0 +1,161 @@
+//! Messages as files of a folder, one file a message: how they are named, read, and written whole.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A message as it is kept on disk.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Message {
+    pub(crate) message_id: String,
+    pub(crate) body: String,
+    pub(crate) sent_at: Timestamp,
+    pub(crate) receive_count: u32,
+}
+
+impl Message {
+    /// A message that nobody has received.
+    pub(super) fn new(body: String) -> io::Result<Self> {
+        Ok(Self {
+            message_id: new_message_id()?,
+            body,
+            sent_at: Timestamp::now(),
+            receive_count: 0,
+        })
+    }
+}
+
+/// Leaves a message for the process that has the queue open, or for the next one; answers with its id. When this
+/// returns, it is on disk.
+pub(crate) fn leave(redriven: &Path, body: String) -> io::Result<String> {
+    std::fs::create_dir_all(redriven)?;
+    let message = Message::new(body)?;
+    let path = redriven.join(file_name(&message.message_id));
+    write_whole(&path, &serde_json::to_vec_pretty(&message)?)?;
+    // The name, too: the dead letter's own is removed next.
+    std::fs::File::open(redriven)?.sync_all()?;
+    Ok(message.message_id)
+}
+
+/// Reads every message in a folder, the oldest first. A file that is not a message is left alone.
+pub(crate) fn read_messages(folder: &Path) -> io::Result<Vec<Message>> {
+    let mut messages = Vec::new();
+    for path in message_files(folder)? {
+        messages.extend(read_message(&path)?);
+    }
+    messages.sort_by(|a, b| a.message_id.cmp(&b.message_id));
+    Ok(messages)
+}
+
+/// Where messages may be in a folder; nowhere if there is no folder.
+pub(super) fn message_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+/// Reads a message; `None` where the file is not one, or is gone by now: another process may redrive it. The name of a
+/// message's file is its id, so that it can be found by it.
+pub(super) fn read_message(path: &Path) -> io::Result<Option<Message>> {
+    let content = match std::fs::read(path) {
+        Ok(content) => content,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let file = path.display();
+    match serde_json::from_slice::<Message>(&content) {
+        Ok(message)
+            if path
+                .file_stem()
+                .is_some_and(|stem| stem == &*message.message_id) =>
+        {
+            return Ok(Some(message));
+        }
+        Ok(message) => {
+            let id = message.message_id;
+            tracing::error!(%file, id, "a message is in a file of another name");
+        }
+        Err(error) => tracing::error!(%file, %error, "this is not a message"),
+    }
+    Ok(None)
+}
+
+/// Where the message with this id is in a folder; `None` for a text that is not an id.
+pub(crate) fn file_of(folder: &Path, message_id: &str) -> Option<PathBuf> {
+    let is_name = !message_id.is_empty() && !message_id.contains(['/', '\\', '\0']);
+    is_name.then(|| folder.join(file_name(message_id)))
+}
+
+pub(super) fn file_name(message_id: &str) -> String {
+    format!("{message_id}.json")
+}
+
+/// Ids sort by the time at which they were made.
+fn new_message_id() -> io::Result<String> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    let micros = Timestamp::now().as_microsecond();
+    Ok(format!(
+        "{micros:016x}-{}",
+        data_encoding::HEXLOWER.encode(&random)
+    ))
+}
+
+/// Removes what a process left that ended while it wrote: see [`write_whole`].
+pub(super) fn remove_unfinished(folder: &Path) -> io::Result<()> {
+    for file in std::fs::read_dir(folder)? {
+        let file = file?;
+        if file.file_name().as_encoded_bytes().starts_with(UNFINISHED) {
+            std::fs::remove_file(file.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// What the names of files begin with that are being written.
+const UNFINISHED: &[u8] = b".tmp";
+
+/// Writes a file so that it is there whole or not at all.
+pub(super) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    use std::io::Write as _;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(content)?;
+    file.as_file().sync_data()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ids_name_files() {
+        let folder = Path::new("dead");
+        for (id, file) in [
+            ("0006-ab", Some("dead/0006-ab.json")),
+            ("..", Some("dead/...json")),
+            ("", None),
+            ("../queue/1", None),
+            ("a\\b", None),
+        ] {
+            assert_eq!(file_of(folder, id), file.map(PathBuf::from), "{id}");
+        }
+    }
+}
