@@ -1,6 +1,9 @@
 //! The command line. Each command is a module; this file reads the arguments, sets up the log and turns errors into
 //! one sentence on stderr and an exit code.
 
+// Everything is written through `output`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod aws;
 mod config;
 mod dev;
@@ -9,6 +12,7 @@ mod drain_on_drop;
 mod edge;
 mod issuer;
 mod local_s3;
+mod output;
 mod package;
 mod printable;
 mod queue;
@@ -27,12 +31,17 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use output::OutputError;
+
 /// Guards an S3 bucket at both ends: signed uploads in, authorized images out.
 #[derive(Parser, Debug)]
 #[command(name = "gatepost", version, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    /// Write only results, warnings and errors: no notes, no progress.
+    #[arg(long, short, global = true)]
+    quiet: bool,
     #[command(flatten)]
     dev: dev::DevArgs,
 }
@@ -59,35 +68,54 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return answer(&error),
+    };
+    if cli.quiet {
+        output::be_quiet();
+    }
     let command = cli.command.unwrap_or(Command::Dev(cli.dev));
     start_log(&command);
-    let result = match command {
-        Command::Dev(args) => dev::run(args).await.map(|()| ExitCode::SUCCESS),
-        Command::Dlq(args) => return or_two(dlq::run(args).await),
-        Command::Package(args) => package::run(&args).await,
-        Command::Replay(args) => return or_two(replay::run(args).await),
-        Command::Sign(args) => sign::run(args).await.map(|()| ExitCode::SUCCESS),
-        Command::Sweep(args) => return or_two(sweep::run(args).await),
-        Command::Thumbnail(args) => return or_two(thumbnail::run(&args)),
-        Command::Token(args) => token::run(args).map(|()| ExitCode::SUCCESS),
+    // Commands whose exit code says how the run ended have another one for a run that could not be.
+    let (result, failure) = match command {
+        Command::Dev(args) => (dev::run(args).await.map(|()| ExitCode::SUCCESS), 1),
+        Command::Dlq(args) => (dlq::run(args).await, 2),
+        Command::Package(args) => (package::run(&args).await, 1),
+        Command::Replay(args) => (replay::run(args).await, 2),
+        Command::Sign(args) => (sign::run(args).await.map(|()| ExitCode::SUCCESS), 1),
+        Command::Sweep(args) => (sweep::run(args).await, 2),
+        Command::Thumbnail(args) => (thumbnail::run(&args), 2),
+        Command::Token(args) => (token::run(args).map(|()| ExitCode::SUCCESS), 1),
     };
-    result.unwrap_or_else(|error| {
-        complain(&error);
-        ExitCode::FAILURE
-    })
+    result.unwrap_or_else(|error| explain(&error, failure))
 }
 
-/// Commands whose exit code says how the run ended have another one for a run that could not be.
-fn or_two(result: anyhow::Result<ExitCode>) -> ExitCode {
-    result.unwrap_or_else(|error| {
-        complain(&error);
-        ExitCode::from(2)
-    })
+/// Says why a command failed, and with which exit code it ends. A reader of its results that has enough of them is no
+/// failure.
+fn explain(error: &anyhow::Error, failure: u8) -> ExitCode {
+    match error.downcast_ref::<OutputError>() {
+        Some(OutputError::Closed) => return ExitCode::SUCCESS,
+        Some(OutputError::Failed(_)) => {
+            output::error(format_args!("{error:#}"));
+            return ExitCode::FAILURE;
+        }
+        None => {}
+    }
+    output::error(format_args!("{error:#}"));
+    ExitCode::from(failure)
 }
 
-fn complain(error: &anyhow::Error) {
-    eprintln!("gatepost: {error:#}");
+/// Prints what the parser has to say: the help, the version, or what is wrong with the arguments.
+fn answer(error: &clap::Error) -> ExitCode {
+    let printed = error.print();
+    if error.use_stderr() {
+        return ExitCode::from(2);
+    }
+    match printed.map_err(OutputError::from) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => explain(&error.into(), 1),
+    }
 }
 
 /// Logs to stderr: the running system says what it does, a command only what goes wrong. `RUST_LOG` overrides.
@@ -102,6 +130,8 @@ fn start_log(command: &Command) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // Nobody can be told that stderr is closed, and the attempt would end the process.
+        .log_internal_errors(false)
         .with_target(false)
         .init();
 }

@@ -16,6 +16,7 @@ use url_signing::{Bucket, Credentials, Expiry, PostPolicy, PresignedGet, Respons
 
 use crate::aws;
 use crate::config::{parse_bytes, parse_duration};
+use crate::output;
 
 #[derive(Args, Debug)]
 pub(crate) struct SignArgs {
@@ -167,8 +168,7 @@ pub(crate) async fn run(args: SignArgs) -> anyhow::Result<()> {
         }
         What::CloudfrontCookies(args) => serde_json::to_string(&cookies(args)?)?,
     };
-    println!("{signed}");
-    Ok(())
+    Ok(output::print(signed)?)
 }
 
 async fn post(args: &PostArgs) -> anyhow::Result<url_signing::SignedForm> {

@@ -12,6 +12,7 @@ use upload_processor::processor::UploadQueue;
 use upload_processor::sweep::{Options, SETTLING_TIME, Sweep};
 
 use crate::aws;
+use crate::output;
 
 #[derive(Args, Debug)]
 pub(crate) struct SweepArgs {
@@ -56,9 +57,13 @@ pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
     };
     let store = MediaStore::new(s3, buckets);
     let mut sweep = Sweep::new(store, Timestamp::now(), options).after(args.after);
+    // A sweep goes on when nobody reads what it prints.
+    let mut printed = Ok(());
     let listed = sweep
         .announce_all(&queue, |forgotten| {
-            println!("announced {}", forgotten.upload.original());
+            if printed.is_ok() {
+                printed = output::print(format_args!("announced {}", forgotten.upload.original()));
+            }
         })
         .await;
     if let Err(error) = listed {
@@ -66,21 +71,26 @@ pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
             || "run it again".to_owned(),
             |upload| format!("go on with --after {}", upload.original()),
         );
-        let n_faults = sweep.report().n_faults;
+        let faulty = output::count(sweep.report().n_faults, "upload");
         return Err(anyhow!(error).context(format!(
-            "the sweep was broken off, and until then {n_faults} uploads could not be announced or cleaned up; {go_on}"
+            "the sweep was broken off, and until then {faulty} could not be announced or cleaned up; {go_on}"
         )));
     }
     let report = sweep.report();
-    println!(
-        "{} uploads: {} announced, {} cleaned up, {} left to the next sweep",
-        report.n_uploads, report.n_announced, report.n_cleaned, report.n_faults
-    );
-    Ok(if report.n_faults == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    let printed = printed.and_then(|()| {
+        output::print(format_args!(
+            "{}: {} announced, {} cleaned up, {} left to the next sweep",
+            output::count(report.n_uploads, "upload"),
+            report.n_announced,
+            report.n_cleaned,
+            report.n_faults
+        ))
+    });
+    if report.n_faults > 0 {
+        return Ok(ExitCode::FAILURE);
+    }
+    printed?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn parse_key(text: &str) -> Result<UploadKey, String> {

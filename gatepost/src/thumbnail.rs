@@ -1,7 +1,6 @@
 //! `gatepost thumbnail`: what the processor makes of files on this machine, without S3.
 
 use std::collections::HashSet;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -16,6 +15,7 @@ use thumbnailer::thumbnail::{TIME_PER_IMAGE, Thumbnailed, thumbnail};
 use upload_processor::published;
 
 use crate::config::Config;
+use crate::output;
 
 #[derive(Args, Debug)]
 pub(crate) struct ThumbnailArgs {
@@ -94,17 +94,16 @@ pub(crate) fn run(args: &ThumbnailArgs) -> anyhow::Result<ExitCode> {
         } else {
             n_rejected += 1;
         }
-        let mut stdout = std::io::stdout().lock();
         match args.format {
-            Format::Json => writeln!(stdout, "{}", serde_json::to_string(&line)?)?,
-            Format::Table => writeln!(stdout, "{}", line.row(width))?,
+            Format::Json => output::print(serde_json::to_string(&line)?)?,
+            Format::Table => output::print(line.row(width))?,
         }
     }
     if args.format == Format::Table {
-        println!(
-            "\n{} files: {n_ready} ready, {n_rejected} rejected",
-            inputs.len()
-        );
+        output::print(format_args!(
+            "\n{}: {n_ready} ready, {n_rejected} rejected",
+            output::count(inputs.len(), "file")
+        ))?;
     }
     Ok(if args.strict && n_rejected > 0 {
         ExitCode::FAILURE

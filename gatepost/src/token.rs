@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::config::parse_duration;
 use crate::issuer::DevIssuer;
+use crate::output;
 
 #[derive(Args, Debug)]
 pub(crate) struct TokenArgs {
@@ -37,11 +38,8 @@ pub(crate) fn run(args: TokenArgs) -> anyhow::Result<()> {
     );
     let issuer = DevIssuer::open(&args.data_dir)?;
     let claims = args.claims.unwrap_or_default();
-    println!(
-        "{}",
-        issuer.token(Timestamp::now(), &args.sub, args.expires, claims)?
-    );
-    Ok(())
+    let token = issuer.token(Timestamp::now(), &args.sub, args.expires, claims)?;
+    Ok(output::print(token)?)
 }
 
 fn parse_claims(text: &str) -> Result<Map<String, Value>, String> {

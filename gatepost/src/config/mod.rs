@@ -23,6 +23,8 @@ pub(crate) use sign_in::{SignIn, TokenKind};
 use units::parse_pixels;
 pub(crate) use units::{parse_bytes, parse_duration};
 
+use crate::output;
+
 /// The default name of the file, looked for in the working directory.
 pub(crate) const DEFAULT_FILE: &str = "gatepost.toml";
 
@@ -180,7 +182,7 @@ impl Config {
             for warning in edge_auth::warnings(&config.edge) {
                 let line = notes.line(&warning.key);
                 let (file, message) = (file.display(), &warning.message);
-                eprintln!("warning: {file}:{line}: {}: {message}", warning.key);
+                output::warn(format_args!("{file}:{line}: {}: {message}", warning.key));
             }
             Some(config)
         } else {

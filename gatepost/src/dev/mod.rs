@@ -9,7 +9,6 @@ mod origins;
 mod sign_in;
 mod take_up;
 
-use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,6 +41,7 @@ use crate::drain_on_drop::DrainOnDrop;
 use crate::edge::Edge;
 use crate::issuer::DevIssuer;
 use crate::local_s3::{LocalS3, Notifier};
+use crate::output;
 use crate::queue::Queue;
 use crate::stop::Stop;
 use crate::web::Web;
@@ -148,7 +148,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     // Whoever signs people in elsewhere, here it is us.
     let lacking = config::sign_in::lacking(&edge);
     if let Some(message) = &lacking {
-        eprintln!("nobody can sign in at the page: {message}");
+        output::note(format_args!("nobody can sign in at the page: {message}"));
     }
     let config = Config {
         sign_in: lacking.is_none().then(sign_in::configuration),
@@ -156,10 +156,10 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     };
     let router = site(&config, &edge, &connection, issuer, &origins)?;
     if let Some(reason) = Web::missing() {
-        eprintln!("the page is not built: {reason}");
+        output::note(format_args!("the page is not built: {reason}"));
     }
-    eprintln!("S3       {}", connection.endpoint);
-    eprintln!("data     {}", data_dir.path().display());
+    output::note(format_args!("S3       {}", connection.endpoint));
+    output::note(format_args!("data     {}", data_dir.path().display()));
     announce(&origins)?;
     let waiting = stop.clone();
     let server =
@@ -169,7 +169,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
         ended = dispatcher => ended??,
         () = stop.wait_and(GRACE) => {}
     }
-    eprintln!("stopped");
+    output::note("stopped");
     Ok(())
 }
 
@@ -187,10 +187,7 @@ async fn listen(port: u16) -> anyhow::Result<TcpListener> {
 
 /// The one line of stdout: scripts wait for it.
 fn announce(origins: &Origins) -> anyhow::Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "ready {}", origins.address())?;
-    stdout.flush()?;
-    Ok(())
+    Ok(output::print(format_args!("ready {}", origins.address()))?)
 }
 
 /// The origins whose pages may use the stack.
@@ -291,8 +288,8 @@ fn with_dev_identity(
     let cannot_sign = |session: &Session| !session.keys.iter().all(SessionKey::can_sign);
     let lacks_private_half = config.session.as_ref().is_some_and(cannot_sign);
     if lacks_private_half {
-        eprintln!(
-            "[session] names a key without its private half: sessions are signed with a key of this data directory"
+        output::note(
+            "[session] names a key without its private half: sessions are signed with a key of this data directory",
         );
     }
     let has_none = config.session.is_none() || lacks_private_half;

@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::INDEX;
+use crate::output;
 
 /// A crate below the repository's root, to know the root by.
 const CRATE: &str = "edge-auth/lambda-edge";
@@ -166,7 +167,7 @@ impl Artifact {
             .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(&names, cpu))
             .env("CFLAGS", c_flags(&names))
             .env("CC_SHELL_ESCAPED_FLAGS", "1");
-        eprintln!("{}", self.building);
+        output::note(self.building);
         let status = command
             .status()
             .with_context(|| format!("cargo was not found; it builds {}", self.package))?;

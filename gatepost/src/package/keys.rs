@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::output;
+
 /// The members of a JWK that say what it verifies (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2), and whose tokens (Entra).
 const MEMBERS: [&str; 11] = [
     "alg", "crv", "e", "issuer", "key_ops", "kid", "kty", "n", "use", "x", "y",
@@ -89,9 +91,9 @@ async fn fetch(issuer: &Issuer, url: &str, timeout_ms: u32) -> Option<Value> {
     match fetch_key_set(&need).await {
         Ok(set) => Some(set),
         Err(error) => {
-            eprintln!(
-                "warning: the keys at {url} cannot be fetched, so none are packed: {error}; until the function has fetched them itself it answers 503 (--offline packs without asking)"
-            );
+            output::warn(format_args!(
+                "the keys at {url} cannot be fetched, so none are packed: {error}; until the function has fetched them itself it answers 503 (--offline packs without asking)"
+            ));
             None
         }
     }
@@ -112,11 +114,13 @@ fn usable(config: &Config, idx: usize, url: &str, set: &Value) -> Option<Value> 
     let (good, bad): (Vec<_>, Vec<_>) = all.into_iter().partition(is_usable);
     if !bad.is_empty() && !good.is_empty() {
         let n_bad = bad.len();
-        eprintln!("warning: {n_bad} of the keys at {url} are of no use here and are not packed");
+        output::warn(format_args!(
+            "{n_bad} of the keys at {url} are of no use here and are not packed"
+        ));
     }
     let faults = faults_of(good.clone());
     if !faults.is_empty() {
-        eprintln!("warning: the keys at {url} are not packed: {faults}");
+        output::warn(format_args!("the keys at {url} are not packed: {faults}"));
         return None;
     }
     Some(json!({ "keys": good }))

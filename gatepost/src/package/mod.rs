@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::config::{Config, SignIn};
+use crate::output;
 use crate::text_file;
 use crate::web::{self, Web, WebFile};
 
@@ -230,14 +231,14 @@ pub(crate) async fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
         &manifest.signing_api,
         &manifest.upload_processor,
     ] {
-        println!(
+        output::print(format_args!(
             "{}  {} bytes  sha256 {}",
             args.out.join(package.file).display(),
             package.bytes,
             package.sha256
-        );
+        ))?;
     }
-    println!("{}", args.out.join("manifest.json").display());
+    output::print(args.out.join("manifest.json").display())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -267,19 +268,19 @@ fn check_rotation(
 fn warn(config: &Config, now: Timestamp) {
     let today = Offset::UTC.to_datetime(now).date();
     for warning in runtime::ending(today, &[&EDGE_RUNTIMES, &PROVIDED]) {
-        eprintln!("warning: {warning}");
+        output::warn(warning);
     }
     if config.page().sign_in.is_none() {
-        eprintln!(
-            "warning: nobody can sign in at the page; say in [sign_in] how, or in deny.login where"
+        output::warn(
+            "nobody can sign in at the page; say in [sign_in] how, or in deny.login where",
         );
     }
     let session = config.edge.session.iter();
     let mut keys = session.flat_map(|session| &session.keys);
     if keys.any(|key| !key.can_sign()) {
-        eprintln!(
-            "warning: a session key has only its public half here; give the API the private one in {SESSION_KEY_VARIABLE}"
-        );
+        output::warn(format_args!(
+            "a session key has only its public half here; give the API the private one in {SESSION_KEY_VARIABLE}"
+        ));
     }
 }
 

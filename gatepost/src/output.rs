@@ -1,0 +1,161 @@
+//! What commands write: results to stdout; notes, warnings and errors to stderr.
+//!
+//! Every command prints through this module, so that a closed pipe, a full disk, `--quiet` and `NO_COLOR` mean the same
+//! everywhere. `main` turns an [`OutputError`] into an exit code. The log is not written here.
+
+use std::borrow::Cow;
+use std::fmt::{Display, Write as _};
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anstream::AutoStream;
+use anstream::ColorChoice;
+
+/// Set once by `main`, before a command runs.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Results that could not be written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OutputError {
+    /// The program that reads the results has ended, as `head` does: it wants no more of them.
+    #[error("the reader of the results has closed the pipe")]
+    Closed,
+    /// Such as a full disk.
+    #[error("the results cannot be written to stdout, and are not complete: {0}")]
+    Failed(std::io::Error),
+}
+
+impl From<std::io::Error> for OutputError {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Self::Closed,
+            _ => Self::Failed(error),
+        }
+    }
+}
+
+/// Leaves out notes from now on.
+pub(crate) fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Whether notes and progress are left out.
+pub(crate) fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+/// Prints a result, and a line break after it.
+pub(crate) fn print(result: impl Display) -> Result<(), OutputError> {
+    print_bytes(format!("{result}\n").as_bytes())
+}
+
+/// Prints a result as it is.
+pub(crate) fn print_bytes(result: &[u8]) -> Result<(), OutputError> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(result)?;
+    stdout.flush()?;
+    Ok(())
+}
+
+/// Says what a command does, on stderr, unless it is to be quiet.
+pub(crate) fn note(text: impl Display) {
+    if !is_quiet() {
+        write_error(text);
+    }
+}
+
+/// Warns on stderr of what works and is probably not meant.
+pub(crate) fn warn(text: impl Display) {
+    write_error(format_args!("warning: {text}"));
+}
+
+/// Says on stderr why a command failed.
+pub(crate) fn error(text: impl Display) {
+    write_error(format_args!("gatepost: {text}"));
+}
+
+/// Nobody can be told that stderr is closed.
+fn write_error(text: impl Display) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// How a word of a table is emphasised.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Colour {
+    Green,
+    Red,
+}
+
+/// The text in a colour, if stdout is a terminal and neither `NO_COLOR` nor `TERM` asks for none.
+pub(crate) fn coloured(text: &str, colour: Colour) -> Cow<'_, str> {
+    if AutoStream::choice(&std::io::stdout()) == ColorChoice::Never {
+        return text.into();
+    }
+    let code = match colour {
+        Colour::Green => 32,
+        Colour::Red => 31,
+    };
+    format!("\x1b[{code}m{text}\x1b[0m").into()
+}
+
+/// A text for one line of a terminal: control characters, and those that change the direction of writing, are escaped.
+/// Names of files and messages are written by others, and a terminal obeys what is in them.
+pub(crate) fn escape(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_active) {
+        return text.into();
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_active(c) {
+            // Writing to a string cannot fail.
+            let _ = write!(escaped, "{}", c.escape_default());
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped.into()
+}
+
+/// Control characters, line and paragraph separators, and bidirectional controls (Unicode Annex 9).
+fn is_active(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A number of things, in words: `1 file`, `2 files`.
+pub(crate) fn count<N: Copy + Display + From<u8> + PartialEq>(n: N, noun: &str) -> String {
+    let ending = if n == N::from(1) { "" } else { "s" };
+    format!("{n} {noun}{ending}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_a_terminal_obeys_nobody() {
+        for (text, shown) in [
+            ("photo Übung.jpg", "photo Übung.jpg"),
+            ("two\nlines", "two\\nlines"),
+            ("\u{1b}[2J", "\\u{1b}[2J"),
+            ("\u{9b}2J", "\\u{9b}2J"),
+            ("gpj.\u{202e}exe", "gpj.\\u{202e}exe"),
+        ] {
+            assert_eq!(escape(text), shown);
+        }
+    }
+
+    #[test]
+    fn one_thing_is_singular() {
+        let counted = [0_usize, 1, 2].map(|n| count(n, "file"));
+        assert_eq!(counted, ["0 files", "1 file", "2 files"]);
+    }
+
+    #[test]
+    fn a_closed_pipe_is_told_from_a_failure() {
+        use std::io::{Error, ErrorKind};
+        let of = |kind: ErrorKind| OutputError::from(Error::from(kind));
+        assert!(matches!(of(ErrorKind::BrokenPipe), OutputError::Closed));
+        assert!(matches!(of(ErrorKind::StorageFull), OutputError::Failed(_)));
+    }
+}
