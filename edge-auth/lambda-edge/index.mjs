@@ -20,7 +20,8 @@ let addon;
 let tokenHeaders;
 /** Those of them that the addon is not handed anyway. */
 let otherHeaders;
-let startFault;
+/** Why nothing can be decided, for replaying events. */
+export let startFault;
 try {
   // Without an import of node:fs and node:module, which would take as long as everything else here together.
   const loaded = { exports: {} };

@@ -15,13 +15,42 @@ const UTF_16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 ///
 /// A sentence without the file's name: it cannot be read, is in UTF-16, or is not JSON.
 pub(crate) fn read_json(file: &Path) -> Result<Value, String> {
-    let bytes = read(file)?;
+    let json = read_json_text(file)?;
+    serde_json::from_slice(&json).map_err(|error| not_json(&error))
+}
+
+/// Reads the JSON values of a file, one after the other: a single one, or JSON Lines (<https://jsonlines.org>).
+///
+/// # Errors
+///
+/// A sentence without the file's name: it cannot be read, is in UTF-16, is not JSON, or is empty.
+pub(crate) fn read_json_values(file: &Path) -> Result<Vec<Value>, String> {
+    let json = read_json_text(file)?;
+    let values: Vec<Value> = serde_json::Deserializer::from_slice(&json)
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .map_err(|error| not_json(&error))?;
+    if values.is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    Ok(values)
+}
+
+fn not_json(error: &serde_json::Error) -> String {
+    format!("it is not JSON: {error}")
+}
+
+/// The bytes of JSON, without a byte order mark.
+fn read_json_text(file: &Path) -> Result<Vec<u8>, String> {
+    let mut bytes = read(file)?;
     // JSON has no NUL, and each ASCII character of UTF-16 has one.
     if UTF_16_MARKS.iter().any(|mark| bytes.starts_with(mark)) || bytes.contains(&0) {
         return Err("it is in UTF-16; save it as UTF-8".to_owned());
     }
-    let json = bytes.strip_prefix(UTF_8_MARK).unwrap_or(&bytes);
-    serde_json::from_slice(json).map_err(|error| format!("it is not JSON: {error}"))
+    if bytes.starts_with(UTF_8_MARK) {
+        bytes.drain(..UTF_8_MARK.len());
+    }
+    Ok(bytes)
 }
 
 /// Reads a secret: the file's bytes, less one line break (LF or CRLF) at the end where the rest is text.
@@ -148,6 +177,23 @@ mod tests {
                 "{}",
                 content.escape_ascii()
             );
+        }
+    }
+
+    #[test]
+    fn json_lines_are_one_value_each() {
+        for (content, expected) in [
+            (&b"{\"a\":1}"[..], Ok(vec![json!({"a": 1})])),
+            (b"[1,\n2]\n", Ok(vec![json!([1, 2])])),
+            (b"\xef\xbb\xbf1\r\n\r\n2\r\n", Ok(vec![json!(1), json!(2)])),
+            (b" \n", Err("it is empty")),
+            (
+                b"1\n{",
+                Err("it is not JSON: EOF while parsing an object at line 2 column 1"),
+            ),
+        ] {
+            let found = with_file(content, read_json_values);
+            assert_eq!(found, expected.map_err(str::to_owned));
         }
     }
 

@@ -2,23 +2,54 @@
 
 use serde_json::Value;
 
-/// Whether everything that is expected is there: members of objects, all elements of arrays, values as they are.
-pub(super) fn is_met(expected: &Value, found: &Value) -> bool {
+/// One place where an outcome is not as expected.
+#[derive(Debug, PartialEq)]
+pub(super) struct Difference<'a> {
+    /// Such as `renditions[0].width`; empty for the whole.
+    pub(super) path: String,
+    pub(super) expected: &'a Value,
+    pub(super) found: &'a Value,
+}
+
+/// Every place where something that is expected is not there: members of objects, all elements of arrays, values as they
+/// are. Without one the expectation is met.
+pub(super) fn differences<'a>(expected: &'a Value, found: &'a Value) -> Vec<Difference<'a>> {
+    let mut differences = Vec::new();
+    compare(String::new(), expected, found, &mut differences);
+    differences
+}
+
+fn compare<'a>(
+    path: String,
+    expected: &'a Value,
+    found: &'a Value,
+    differences: &mut Vec<Difference<'a>>,
+) {
     match (expected, found) {
         (Value::Object(expected), Value::Object(found)) => {
-            expected.iter().all(|(name, expected)| {
+            for (name, expected) in expected {
+                let separator = if path.is_empty() { "" } else { "." };
                 // What is expected to be null may as well be absent.
-                is_met(expected, found.get(name).unwrap_or(&Value::Null))
-            })
+                let found = found.get(name).unwrap_or(&Value::Null);
+                compare(
+                    format!("{path}{separator}{name}"),
+                    expected,
+                    found,
+                    differences,
+                );
+            }
         }
-        (Value::Array(expected), Value::Array(found)) => {
-            expected.len() == found.len()
-                && expected
-                    .iter()
-                    .zip(found)
-                    .all(|(expected, found)| is_met(expected, found))
+        (Value::Array(expected), Value::Array(found)) if expected.len() == found.len() => {
+            for (idx, (expected, found)) in expected.iter().zip(found).enumerate() {
+                compare(format!("{path}[{idx}]"), expected, found, differences);
+            }
         }
-        _ => expected == found,
+        _ if expected == found => {}
+        _ => differences.push(Difference {
+            path,
+            expected,
+            found,
+        }),
     }
 }
 
@@ -31,18 +62,25 @@ mod tests {
     #[test]
     fn an_expectation_names_what_it_cares_about() {
         let found = json!({"status": 403, "reason": "not_owner", "list": [{"a": 1, "b": 2}]});
-        for (expected, met) in [
-            (json!({}), true),
-            (json!({"status": 403}), true),
-            (json!({"status": 403, "owner": null}), true),
-            (json!({"status": "403"}), false),
-            (json!({"status": 401}), false),
-            (json!({"missing": 1}), false),
-            (json!({"list": [{"a": 1}]}), true),
-            (json!({"list": [{"a": 2}]}), false),
-            (json!({"list": []}), false),
+        for (expected, different) in [
+            (json!({}), vec![]),
+            (json!({"status": 403}), vec![]),
+            (json!({"status": 403, "owner": null}), vec![]),
+            (json!({"status": "403"}), vec!["status"]),
+            (
+                json!({"status": 401, "reason": "x"}),
+                vec!["reason", "status"],
+            ),
+            (json!({"missing": 1}), vec!["missing"]),
+            (json!({"status": {"a": 1}}), vec!["status"]),
+            (json!({"list": [{"a": 1}]}), vec![]),
+            (json!({"list": [{"a": 2}]}), vec!["list[0].a"]),
+            (json!({"list": []}), vec!["list"]),
+            (json!([]), vec![""]),
         ] {
-            assert_eq!(is_met(&expected, &found), met, "{expected}");
+            let found = differences(&expected, &found);
+            let paths: Vec<_> = found.iter().map(|found| found.path.as_str()).collect();
+            assert_eq!(paths, different, "{expected}");
         }
     }
 }

@@ -1,18 +1,25 @@
 //! Event files: finding them, reading them, and what lies beside them.
 //!
-//! `NAME.json` is the event, `NAME.expected.json` what is expected of it, `NAME.given.json` the objects that the store
-//! holds before it.
+//! `NAME.json` is the event, or `NAME.jsonl` several; templates are filled in where it is named `NAME.template.json`.
+//! `NAME.expected.json` is what is expected of it, `NAME.given.json` the objects that the store holds before it.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use edge_auth::lambda_edge::ViewerRequestEvent;
 use serde::Deserialize;
 use serde_json::Value;
 use upload_processor::event::{Invocation, Message, Notice};
 
-use super::template::Templates;
+use super::template::{self, Templates};
 use super::{message_file, read_json};
+use crate::{output, text_file};
+
+/// What the names of files with events end in: one event or a list, and JSON Lines.
+const EXTENSIONS: [&str; 3] = ["json", "jsonl", "ndjson"];
+/// Before the extension, in the name of a file whose templates are filled in.
+const TEMPLATE: &str = "template";
 
 /// An event's file.
 pub(super) struct EventFile {
@@ -80,12 +87,14 @@ fn search(folder: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
 }
 
 fn is_event(path: &Path) -> bool {
-    let is_json = |path: &Path| {
-        path.extension()
-            .is_some_and(|extension| extension == "json")
-    };
-    let beside = path.file_stem().map(Path::new).and_then(Path::extension);
-    is_json(path) && beside.is_none_or(|kind| kind != "expected" && kind != "given")
+    let extension = path.extension().and_then(OsStr::to_str);
+    let is_named_so = extension.is_some_and(|extension| EXTENSIONS.contains(&extension));
+    is_named_so && !matches!(kind_in_name(path), Some("expected" | "given"))
+}
+
+/// The word before the extension: `expected` in `NAME.expected.json`.
+fn kind_in_name(path: &Path) -> Option<&str> {
+    Path::new(path.file_stem()?).extension()?.to_str()
 }
 
 impl EventFile {
@@ -94,22 +103,58 @@ impl EventFile {
         self.path.display().to_string()
     }
 
-    /// Reads the event and fills in its templates.
-    pub(super) fn read(&self, templates: &Templates<'_>) -> anyhow::Result<Event> {
-        let mut value = read_json(&self.path)?;
-        templates.fill(&mut value).with_context(|| {
-            format!(
-                "{} holds a template that cannot be filled in",
-                self.path.display()
-            )
-        })?;
-        understand(value)
-            .with_context(|| format!("{} is no event that can be replayed", self.path.display()))
+    /// Reads the events, and fills in their templates if the file is one of templates, or if all are taken for such.
+    pub(super) fn read(
+        &self,
+        templates: &Templates<'_>,
+        are_all_templates: bool,
+    ) -> anyhow::Result<Vec<Event>> {
+        let shown = self.path.display();
+        let values = text_file::read_json_values(&self.path)
+            .map_err(|reason| anyhow!("{shown}: {reason}"))?;
+        let is_template = are_all_templates || self.is_template();
+        let mut events = Vec::new();
+        for mut value in values.into_iter().flat_map(events_in) {
+            if is_template {
+                templates.fill(&mut value).with_context(|| {
+                    format!("{shown} holds a template that cannot be filled in")
+                })?;
+            } else if template::is_in(&value) {
+                output::note(format_args!(
+                    "{shown} holds a template, which is not filled in; name the file NAME.{TEMPLATE}.json, or use --templates"
+                ));
+            }
+            let event = understand(value)
+                .with_context(|| format!("{shown} is not an event that can be replayed"))?;
+            events.push(event);
+        }
+        ensure!(
+            !events.is_empty(),
+            "{shown} is an empty list; there is no event in it"
+        );
+        Ok(events)
+    }
+
+    fn is_template(&self) -> bool {
+        kind_in_name(&self.path) == Some(TEMPLATE)
+    }
+
+    /// The file beside this one that says more of it: `NAME.expected.json`, `NAME.given.json`.
+    fn beside(&self, kind: &str) -> PathBuf {
+        let file = self.path.with_extension("");
+        let name = if self.is_template() {
+            file.with_extension("")
+        } else {
+            file
+        };
+        let mut name = name.into_os_string();
+        name.push(format!(".{kind}.json"));
+        name.into()
     }
 
     /// What is expected of each record of the event.
     pub(super) fn expectations(&self, n_records: usize) -> anyhow::Result<Vec<Option<Value>>> {
-        let path = self.path.with_extension("expected.json");
+        let path = self.beside("expected");
         if !path.exists() {
             return Ok(vec![None; n_records]);
         }
@@ -119,9 +164,10 @@ impl EventFile {
         };
         if expected.len() != n_records {
             bail!(
-                "{} expects {} records, and there are {n_records}",
+                "{} expects {}, and there {} {n_records}",
                 path.display(),
-                expected.len()
+                output::count(expected.len(), "record"),
+                if n_records == 1 { "is" } else { "are" }
             );
         }
         Ok(expected.into_iter().map(Some).collect())
@@ -129,12 +175,12 @@ impl EventFile {
 
     /// The objects that are there before the event, with their content.
     pub(super) fn given(&self) -> anyhow::Result<Vec<(GivenObject, Vec<u8>)>> {
-        let path = self.path.with_extension("given.json");
+        let path = self.beside("given");
         if !path.exists() {
             return Ok(Vec::new());
         }
         let objects: Vec<GivenObject> = serde_json::from_value(read_json(&path)?)
-            .with_context(|| format!("{} is no list of objects", path.display()))?;
+            .with_context(|| format!("{} is not a list of objects", path.display()))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         objects
             .into_iter()
@@ -149,6 +195,11 @@ impl EventFile {
 }
 
 impl Event {
+    /// Whether the processor works on it.
+    pub(super) fn is_upload(&self) -> bool {
+        matches!(self, Self::Upload { .. })
+    }
+
     /// The kind as reports name it.
     pub(super) fn kind(&self) -> &'static str {
         match self {
@@ -158,12 +209,23 @@ impl Event {
     }
 }
 
+/// The events in a value: a list of them, or one. A list of anything else is one event, as an `EventBridge` pipe sends
+/// the messages of a queue.
+fn events_in(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(items) if items.iter().all(|item| item.get("Records").is_some()) => items,
+        one => vec![one],
+    }
+}
+
 fn understand(value: Value) -> anyhow::Result<Event> {
-    let first = &value["Records"][0];
-    if first["cf"]["config"]["eventType"] == "viewer-request" {
-        let event: ViewerRequestEvent = serde_json::from_value(value)?;
-        anyhow::ensure!(event.records.len() == 1, "a viewer request has one record");
-        return Ok(Event::ViewerRequest(Box::new(event)));
+    let records = value["Records"].as_array();
+    ensure!(
+        records.is_none_or(|records| !records.is_empty()),
+        "its list of records is empty"
+    );
+    if records.is_some_and(|records| records.iter().any(|record| record.get("cf").is_some())) {
+        return viewer_request(value);
     }
     if let Some(messages) = message_file::read(&value)? {
         return Ok(Event::Upload {
@@ -182,7 +244,7 @@ fn understand(value: Value) -> anyhow::Result<Event> {
             });
             ("s3", messages.collect::<Vec<_>>())
         }
-        Invocation::Sweep(_) => anyhow::bail!(
+        Invocation::Sweep(_) => bail!(
             "this asks for a sweep, and tells of no upload; `gatepost sweep` does what it asks for"
         ),
     };
@@ -190,11 +252,115 @@ fn understand(value: Value) -> anyhow::Result<Event> {
     if kind == "s3" {
         for message in &messages {
             Notice::parse(&message.body).map_err(|reason| {
-                anyhow::anyhow!(
-                    "it is no viewer request of Lambda@Edge and no batch of SQS, and {reason}"
+                anyhow!(
+                    "it is not a viewer request of Lambda@Edge, not a batch of SQS, and {reason}"
                 )
             })?;
         }
     }
     Ok(Event::Upload { kind, messages })
+}
+
+/// A viewer request of `CloudFront`. Its other events have records of the same shape and none of the meaning: the
+/// response that they ask for is given behind the cache, or after it.
+fn viewer_request(value: Value) -> anyhow::Result<Event> {
+    let event_type = &value["Records"][0]["cf"]["config"]["eventType"];
+    if event_type != "viewer-request" {
+        let found = match event_type {
+            Value::String(event_type) => {
+                format!("of the type {}", output::escape(event_type))
+            }
+            _ => "without an eventType".to_owned(),
+        };
+        bail!(
+            "it is an event of CloudFront {found}; the function at the edge answers viewer-request events, and any other with 503: associate it with viewer requests"
+        );
+    }
+    let event: ViewerRequestEvent = serde_json::from_value(value)?;
+    ensure!(event.records.len() == 1, "a viewer request has one record");
+    Ok(Event::ViewerRequest(Box::new(event)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn events_are_told_from_what_is_beside_them() {
+        for (name, is_one) in [
+            ("a.json", true),
+            ("a.template.json", true),
+            ("a.b.json", true),
+            ("a.jsonl", true),
+            ("a.ndjson", true),
+            ("a.expected.json", false),
+            ("a.given.json", false),
+            ("a.txt", false),
+            ("README.md", false),
+        ] {
+            assert_eq!(is_event(Path::new(name)), is_one, "{name}");
+        }
+        for (name, expected) in [
+            ("x/a.json", "x/a.expected.json"),
+            ("x/a.template.json", "x/a.expected.json"),
+            ("x/a.b.json", "x/a.b.expected.json"),
+            ("x/a.template.jsonl", "x/a.expected.json"),
+        ] {
+            let file = EventFile { path: name.into() };
+            assert_eq!(file.beside("expected"), Path::new(expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_viewer_requests_are_taken_for_them() {
+        let of = |config: Value| {
+            json!({"Records": [{"cf": {
+                "config": config, "request": {"method": "GET", "uri": "/", "headers": {}},
+            }}]})
+        };
+        for (event, said) in [
+            (of(json!({"eventType": "viewer-request"})), None),
+            (
+                of(json!({"eventType": "origin-request"})),
+                Some("of the type origin-request"),
+            ),
+            (
+                of(json!({"eventType": "viewer-response"})),
+                Some("of the type viewer-response"),
+            ),
+            (of(json!({})), Some("without an eventType")),
+            (
+                json!({"Records": [{}, {"cf": {}}]}),
+                Some("without an eventType"),
+            ),
+            (json!({"Records": []}), Some("is empty")),
+            (json!([]), Some("not a batch of SQS")),
+            (json!({"Records": "none"}), Some("not a batch of SQS")),
+        ] {
+            let found = understand(event.clone()).map(|event| event.kind());
+            match said {
+                None => assert_eq!(found.unwrap(), "viewer-request"),
+                Some(said) => {
+                    let reason = found.unwrap_err().to_string();
+                    assert!(reason.contains(said), "{event}: {reason}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_of_events_is_not_a_pipes_batch() {
+        let event = json!({"Records": [1]});
+        let message = json!({"eventSource": "aws:sqs", "messageId": "1", "body": ""});
+        for (value, n) in [
+            (event.clone(), 1),
+            (json!([event, event]), 2),
+            (json!([message, message]), 1),
+            (json!([]), 0),
+        ] {
+            assert_eq!(events_in(value.clone()).len(), n, "{value}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ use edge_auth::OWNER_HEADER;
 use edge_auth::lambda_edge::ViewerRequestEvent;
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -26,7 +27,14 @@ pub(super) struct NodeFace {
     _folder: TempDir,
 }
 
-/// A line of the runner's.
+/// The runner's first line.
+#[derive(Deserialize)]
+struct Started {
+    /// Why the handler cannot decide on anything.
+    fault: Option<String>,
+}
+
+/// Each line after it.
 #[derive(Deserialize)]
 struct Answered {
     answer: Value,
@@ -38,7 +46,9 @@ impl NodeFace {
     /// Unpacks the face with a configuration, and starts it.
     pub(super) fn start(config: &edge_auth::Config, now: Timestamp) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let addon = std::fs::read(package::addon()?)?;
+        let file = package::addon()?;
+        let addon = std::fs::read(&file)
+            .with_context(|| format!("the addon {} cannot be read", file.display()))?;
         for file in package::edge_files(config, addon)? {
             std::fs::write(folder.path().join(file.name), file.content)?;
         }
@@ -55,13 +65,27 @@ impl NodeFace {
         let (Some(input), Some(output)) = (process.stdin.take(), process.stdout.take()) else {
             bail!("Node.js has no input or output");
         };
-        Ok(Self {
+        let mut face = Self {
             process,
             input: Some(input),
             output: BufReader::new(output),
             now,
             _folder: folder,
-        })
+        };
+        // Deployed, the handler would answer 503 to every request.
+        let started: Started = face.read_line()?;
+        if let Some(fault) = started.fault {
+            bail!(
+                "the package's handler cannot start in Node.js: {fault}; build this gatepost and its addon from the same checkout (`cargo run -- replay …`), and use Node 20 or newer"
+            );
+        }
+        Ok(face)
+    }
+
+    fn read_line<T: DeserializeOwned>(&mut self) -> anyhow::Result<T> {
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        serde_json::from_str(&line).context("Node.js has ended, or answers with something else")
     }
 
     /// Answers an event, whose one record is the result's.
@@ -69,10 +93,7 @@ impl NodeFace {
         let line = json!({"event": event, "now": self.now.as_millisecond()});
         let input = self.input.as_mut().context("Node.js has ended")?;
         writeln!(input, "{line}").context("Node.js has ended")?;
-        let mut line = String::new();
-        self.output.read_line(&mut line)?;
-        let answered: Answered = serde_json::from_str(&line)
-            .context("Node.js has ended or answers with something else")?;
+        let answered: Answered = self.read_line()?;
         Ok(vec![Played {
             outcome: outcome(&answered),
             elapsed: Duration::from_micros(answered.micros),

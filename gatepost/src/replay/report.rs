@@ -1,12 +1,13 @@
 //! What replay prints: a table for people, or one JSON object a line for programs.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::printable::{printable, printable_json};
+use super::expectation::{Difference, differences};
+use crate::output::{self, Colour};
+use crate::printable::printable_json;
 
 /// One record's result. The names of the fields are a contract.
 #[derive(Debug, Serialize)]
@@ -38,9 +39,8 @@ impl Report {
     /// Takes a result; as JSON it is printed at once.
     pub(crate) fn add(&mut self, line: Line) -> anyhow::Result<()> {
         if self.as_json {
-            let mut stdout = std::io::stdout().lock();
             let json = serde_json::to_string(&line)?;
-            writeln!(stdout, "{}", printable_json(&json))?;
+            output::print(printable_json(&json))?;
         }
         self.lines.push(line);
         Ok(())
@@ -73,48 +73,70 @@ impl Report {
             .map(|line| line.name().chars().count())
             .max()
             .unwrap_or(0);
-        let mut stdout = std::io::stdout().lock();
         for line in &self.lines {
-            let mark = match line.matches {
-                Some(true) => "ok    ",
-                Some(false) => "FAILED",
-                None => "      ",
-            };
-            let name = line.name();
-            writeln!(
-                stdout,
-                "{mark}  {name:width$}  {:14}  {:>9}  {}",
-                line.kind,
-                shown_time(line.micros),
-                printable(&line.summary()),
-            )?;
-            if let (Some(false), Some(expected)) = (line.matches, &line.expected) {
-                let found = line.outcome.to_string();
-                writeln!(stdout, "        expected {expected}")?;
-                writeln!(stdout, "        found    {}", printable_json(&found))?;
-            }
+            line.print(width)?;
         }
-        let n_records = self.lines.len();
-        let (n_met, n_unmet, n_free) = (
+        output::print(format_args!(
+            "\n{}: {} as expected, {} not as expected, {} without an expectation",
+            output::count(self.lines.len(), "record"),
             self.count(Some(true)),
             self.count(Some(false)),
             self.count(None),
-        );
-        writeln!(
-            stdout,
-            "\n{n_records} records: {n_met} as expected, {n_unmet} not as expected, {n_free} without an expectation"
-        )?;
+        ))?;
         Ok(())
     }
 }
 
 impl Line {
     fn name(&self) -> String {
-        let file = printable(&self.file);
+        let file = output::escape(&self.file);
         match self.index {
             0 => file.into_owned(),
             index => format!("{file} #{index}"),
         }
+    }
+
+    /// Prints a row, and below it what is not as expected.
+    fn print(&self, width: usize) -> anyhow::Result<()> {
+        let mark = match self.matches {
+            Some(true) => output::coloured("ok    ", Colour::Green),
+            Some(false) => output::coloured("FAILED", Colour::Red),
+            None => "      ".into(),
+        };
+        output::print(format_args!(
+            "{mark}  {:width$}  {:14}  {:>9}  {}",
+            self.name(),
+            self.kind,
+            shown_time(self.micros),
+            output::escape(&self.summary()),
+        ))?;
+        let Some(expected) = &self.expected else {
+            return Ok(());
+        };
+        let differences = differences(expected, &self.outcome);
+        if differences.is_empty() {
+            return Ok(());
+        }
+        output::print("        --- expected\n        +++ found")?;
+        for Difference {
+            path,
+            expected,
+            found,
+        } in differences
+        {
+            let path = if path.is_empty() { "(all)" } else { &path };
+            for (sign, value, colour) in [('-', expected, Colour::Red), ('+', found, Colour::Green)]
+            {
+                let line = format!("{sign} {path}: {value}");
+                let line = output::escape(&line);
+                output::print(format_args!("        {}", output::coloured(&line, colour)))?;
+            }
+        }
+        // A refusal's own words say why it is another one than expected.
+        if let Some(detail) = self.outcome["detail"].as_str() {
+            output::print(format_args!("          detail: {}", output::escape(detail)))?;
+        }
+        Ok(())
     }
 
     /// The outcome in a few words.
@@ -141,7 +163,7 @@ impl Line {
         let detail = match outcome["status"].as_str() {
             Some("ready") => {
                 let n_renditions = outcome["renditions"].as_array().map_or(0, Vec::len);
-                format!("{n_renditions} renditions")
+                output::count(n_renditions, "rendition")
             }
             Some("rejected") => text(&outcome["reason"]["code"]),
             _ => text(&outcome["reason"]),

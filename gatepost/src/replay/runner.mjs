@@ -3,7 +3,8 @@
 //     node runner.mjs INDEX [NOW]
 //
 // in:  {"event": {…}, "now": milliseconds}
-// out: {"answer": {…}, "log": ["…"], "micros": n}
+// out: {"fault": null} once, or why the handler cannot decide on anything; then
+//      {"answer": {…}, "log": ["…"], "micros": n}
 //
 // NOW is the time at which the handler starts, in milliseconds; without it the clock's.
 
@@ -13,7 +14,7 @@ import { pathToFileURL } from 'node:url';
 const [, , index, startsAt] = process.argv;
 // The handler fetches keys while it starts, by the clock: it must not be another one than that of the events.
 if (startsAt !== undefined) Date.now = () => Number(startsAt);
-const { answer } = await import(pathToFileURL(index));
+const { answer, startFault } = await import(pathToFileURL(index));
 
 const write = process.stdout.write.bind(process.stdout);
 let log = [];
@@ -22,6 +23,8 @@ process.stdout.write = (text) => {
   log.push(...String(text).split('\n').filter((line) => line !== ''));
   return true;
 };
+
+write(`${JSON.stringify({ fault: startFault === undefined ? null : String(startFault?.message ?? startFault) })}\n`);
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { event, now } = JSON.parse(line);

@@ -1,7 +1,8 @@
 //! What an event cannot hold as it stands: tokens that are valid now, and owners.
 //!
-//! A text of an event may contain `{{owner sub=alice}}` or `{{token sub=alice scope=media:read}}`. Tokens are signed by
-//! an issuer made for the run. `exp` and `nbf` are seconds from now; `kid=…`, `alg=none` and `tamper=…` make tokens
+//! A text of a file of templates may contain `{{owner sub=alice}}` or `{{token sub=alice scope=media:read}}`. Tokens are signed by
+//! an issuer made for the run. A recorded event is not such a file: what a stranger sent must not become a valid token.
+//! `exp` and `nbf` are seconds from now; `kid=…`, `alg=none` and `tamper=…` make tokens
 //! that must be refused.
 
 use anyhow::{Context as _, bail};
@@ -130,6 +131,16 @@ impl<'a> Templates<'a> {
             (None, Some("payload")) => become_bob(&token),
             _ => bail!("there are alg=none, tamper=signature and tamper=payload, one at a time"),
         }
+    }
+}
+
+/// Whether any text of a value holds a template.
+pub(super) fn is_in(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.split("{{").skip(1).any(is_template),
+        Value::Array(items) => items.iter().any(is_in),
+        Value::Object(members) => members.values().any(is_in),
+        _ => false,
     }
 }
 

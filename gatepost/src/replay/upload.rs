@@ -42,22 +42,14 @@ impl<'a> Uploads<'a> {
         }
     }
 
-    /// Puts the given objects into the store and hands the messages to the processor.
-    pub(super) async fn play(
-        &mut self,
-        file: &EventFile,
-        messages: Vec<Message>,
-    ) -> anyhow::Result<Vec<Played>> {
-        let running = match &mut self.running {
-            Some(running) => running,
-            none => none.insert(start(self.config, self.endpoint_url, self.now).await?),
-        };
-        // An S3 that somebody named holds what it holds: nothing is put into it.
-        let given = match self.endpoint_url {
-            Some(_) => Vec::new(),
-            None => file.given()?,
-        };
-        for (object, content) in given {
+    /// Puts the objects that are given with a file into the store. An S3 that somebody named holds what it holds:
+    /// nothing is put into it.
+    pub(super) async fn give(&mut self, file: &EventFile) -> anyhow::Result<()> {
+        if self.endpoint_url.is_some() {
+            return Ok(());
+        }
+        let running = self.running().await?;
+        for (object, content) in file.given()? {
             running
                 .connection
                 .s3
@@ -73,6 +65,19 @@ impl<'a> Uploads<'a> {
                     format!("the object {} cannot be put into the store", object.key)
                 })?;
         }
+        Ok(())
+    }
+
+    async fn running(&mut self) -> anyhow::Result<&mut Running> {
+        Ok(match &mut self.running {
+            Some(running) => running,
+            none => none.insert(start(self.config, self.endpoint_url, self.now).await?),
+        })
+    }
+
+    /// Hands messages to the processor.
+    pub(super) async fn play(&mut self, messages: Vec<Message>) -> anyhow::Result<Vec<Played>> {
+        let running = self.running().await?;
         let started = Instant::now();
         let report = running.processor.process_batch(messages).await;
         let elapsed = started.elapsed();

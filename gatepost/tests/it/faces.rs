@@ -235,6 +235,8 @@ fn answers_in_node(node: &Path, package: &Path, events: &[String]) -> Vec<(Value
     });
     let answers = output
         .lines()
+        // The first says whether the handler has started.
+        .skip(1)
         .map(|line| {
             let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
             let log = line["log"].as_array().unwrap().iter();

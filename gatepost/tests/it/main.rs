@@ -25,6 +25,7 @@ mod links;
 mod local_s3;
 mod ministack;
 mod openapi;
+mod output;
 mod path;
 mod peers;
 mod providers;

@@ -69,20 +69,28 @@ fn the_exit_code_tells_how_it_went() {
             request.to_string(),
             "[]",
             2,
-            "expects 0 records, and there are 1",
+            "expects 0 records, and there is 1",
         ),
         ("{".to_owned(), "{}", 2, "event.json: it is not JSON"),
         (
             "{}".to_owned(),
             "{}",
             2,
-            "event.json is no event that can be replayed",
+            "event.json is not an event that can be replayed",
         ),
         (
-            request.to_string().replace("/public", "{{token nonsense}}"),
+            "[]".to_owned(),
+            "[]",
+            2,
+            "event.json is an empty list; there is no event in it",
+        ),
+        (
+            request
+                .to_string()
+                .replace("viewer-request", "origin-request"),
             "{}",
             2,
-            "holds a template that cannot be filled in",
+            "it is an event of CloudFront of the type origin-request; the function at the edge answers viewer-request events, and any other with 503",
         ),
     ] {
         std::fs::write(&event, &content).unwrap();
@@ -105,9 +113,110 @@ fn the_exit_code_tells_how_it_went() {
 }
 
 #[test]
+fn what_is_not_as_expected_is_shown_line_by_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let event = repository("test-events/viewer-requests/public.json");
+    std::fs::copy(event, folder.path().join("event.json")).unwrap();
+    std::fs::write(
+        folder.path().join("event.expected.json"),
+        r#"{"decision": "allow", "status": 403, "owner": "somebody"}"#,
+    )
+    .unwrap();
+    let (code, stdout, _) = replay(&[], folder.path());
+    assert_eq!(code, Some(1));
+    let shown = "\n        --- expected\n        +++ found\n        - owner: \"somebody\"\n        + owner: null\n        \
+                 - status: 403\n        + status: 200\n\n1 record: 0 as expected, 1 not as expected";
+    assert!(stdout.contains(shown), "{stdout}");
+}
+
+#[test]
+fn lists_and_lines_of_events_are_replayed_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = |uri: &str| {
+        json!({"Records": [{"cf": {
+            "config": {"eventType": "viewer-request"},
+            "request": {"method": "GET", "uri": uri, "headers": {}},
+        }}]})
+    };
+    let (first, second) = (of("/public/x"), of("/nowhere"));
+    std::fs::write(
+        folder.path().join("events.expected.json"),
+        r#"[{"status": 200}, {"status": 403, "reason": "no_rule"}]"#,
+    )
+    .unwrap();
+    for (name, content) in [
+        ("events.json", json!([first, second]).to_string()),
+        ("events.jsonl", format!("\u{feff}{first}\r\n{second}\r\n")),
+        ("events.ndjson", format!("{first}\n\n{second}")),
+    ] {
+        let file = folder.path().join(name);
+        std::fs::write(&file, content).unwrap();
+        let (code, stdout, stderr) = replay(&[], &file);
+        assert_eq!(code, Some(0), "{name}: {stdout}{stderr}");
+        assert!(stdout.contains("2 records: 2 as expected"), "{stdout}");
+        std::fs::remove_file(file).unwrap();
+    }
+}
+
+/// A text that a stranger sent, and that was logged, must not become a token.
+#[test]
+fn templates_are_filled_in_only_where_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let event = |token: &str| {
+        json!({"Records": [{"cf": {
+            "config": {"eventType": "viewer-request"},
+            "request": {"method": "GET", "uri": "/team/red/x", "headers": {
+                "authorization": [{"key": "Authorization", "value": format!("Bearer {token}")}],
+            }},
+        }}]})
+        .to_string()
+    };
+    let good = event("{{token sub=alice groups=red}}");
+    let bad = event("{{token nonsense}}");
+    let hint = "holds a template, which is not filled in; name the file NAME.template.json, or use --templates";
+    for (name, content, arguments, code, said) in [
+        ("a.json", &good, &[][..], 0, "deny 401 malformed_token"),
+        ("a.json", &good, &[], 0, hint),
+        ("a.json", &good, &["--templates"], 0, "allow 200 allowed"),
+        ("a.template.json", &good, &[], 0, "allow 200 allowed"),
+        ("a.json", &bad, &[], 0, "deny 401 malformed_token"),
+        (
+            "a.template.json",
+            &bad,
+            &[],
+            2,
+            "holds a template that cannot be filled in",
+        ),
+    ] {
+        let file = folder.path().join(name);
+        std::fs::write(&file, content).unwrap();
+        let (found, stdout, stderr) = replay(arguments, &file);
+        let all = format!("{stdout}{stderr}");
+        assert_eq!(found, Some(code), "{name} {arguments:?}: {all}");
+        assert!(all.contains(said), "{name} {arguments:?}: {all}");
+    }
+}
+
+#[test]
+fn a_handler_that_cannot_start_is_not_a_decision() {
+    let output = gatepost()
+        .args(["replay", "--face", "node"])
+        .arg(repository("test-events/viewer-requests/public.json"))
+        .current_dir(repository(""))
+        // Node.js loads no addon then.
+        .env("NODE_OPTIONS", "--no-addons")
+        .output()
+        .unwrap();
+    let (stdout, stderr) = text(&output);
+    assert_eq!((output.status.code(), stdout.as_str()), (Some(2), ""));
+    let said = "the package's handler cannot start in Node.js: ";
+    assert!(stderr.contains(said), "{stderr}");
+}
+
+#[test]
 fn the_clock_is_the_callers() {
     let folder = tempfile::tempdir().unwrap();
-    let event = folder.path().join("event.json");
+    let event = folder.path().join("event.template.json");
     let uri = "/media/{{owner sub=alice}}/x";
     let request = json!({"Records": [{"cf": {
         "config": {"eventType": "viewer-request", "requestId": "r"},
