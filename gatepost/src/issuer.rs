@@ -36,6 +36,17 @@ impl DevIssuer {
         Self::from_pkcs8(&new_key()?)
     }
 
+    /// The one of a data directory that `gatepost dev` has made: its stack takes the tokens, and no other would take those
+    /// of a new key.
+    pub(crate) fn existing(data_dir: &Path) -> anyhow::Result<Self> {
+        let shown = data_dir.display();
+        anyhow::ensure!(
+            data_dir.join(KEY_FILE).exists(),
+            "{shown} is not the data directory of a local stack, so no stack would take the token; start `gatepost dev` here, or name the directory of one with --data-dir"
+        );
+        Self::open(data_dir)
+    }
+
     /// The one of a data directory; made, with the directory, if it is not there yet.
     pub(crate) fn open(data_dir: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(data_dir)
@@ -61,7 +72,7 @@ impl DevIssuer {
             .with_context(|| format!("the issuer's key {} cannot be read", file.display()))?;
         Self::from_pkcs8(&key).with_context(|| {
             format!(
-                "{} is no P-256 key in PKCS#8; delete it to have a new one made",
+                "{} is not a P-256 key in PKCS#8; delete it to have a new one made",
                 file.display()
             )
         })

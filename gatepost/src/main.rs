@@ -15,6 +15,7 @@ mod local_s3;
 mod output;
 mod package;
 mod printable;
+mod progress;
 mod queue;
 mod replay;
 mod scratch_s3;

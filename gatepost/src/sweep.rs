@@ -13,6 +13,7 @@ use upload_processor::sweep::{Options, SETTLING_TIME, Sweep};
 
 use crate::aws;
 use crate::output;
+use crate::progress::Progress;
 
 #[derive(Args, Debug)]
 pub(crate) struct SweepArgs {
@@ -59,13 +60,22 @@ pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
     let mut sweep = Sweep::new(store, Timestamp::now(), options).after(args.after);
     // A sweep goes on when nobody reads what it prints.
     let mut printed = Ok(());
+    let progress = Progress::open();
+    progress.say("looking for uploads without a manifest");
+    let mut n_announced = 0_usize;
     let listed = sweep
         .announce_all(&queue, |forgotten| {
+            n_announced += 1;
+            progress.say(&format!(
+                "{} announced",
+                output::count(n_announced, "upload")
+            ));
             if printed.is_ok() {
-                printed = output::print(format_args!("announced {}", forgotten.upload.original()));
+                printed = progress.print(format_args!("announced {}", forgotten.upload.original()));
             }
         })
         .await;
+    drop(progress);
     if let Err(error) = listed {
         let go_on = sweep.dealt_with().map_or_else(
             || "run it again".to_owned(),

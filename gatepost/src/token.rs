@@ -36,7 +36,7 @@ pub(crate) fn run(args: TokenArgs) -> anyhow::Result<()> {
         args.expires <= MAX_LIFETIME,
         "--expires is at most ten years"
     );
-    let issuer = DevIssuer::open(&args.data_dir)?;
+    let issuer = DevIssuer::existing(&args.data_dir)?;
     let claims = args.claims.unwrap_or_default();
     let token = issuer.token(Timestamp::now(), &args.sub, args.expires, claims)?;
     Ok(output::print(token)?)

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::INDEX;
-use crate::output;
+use crate::progress::Progress;
 
 /// A crate below the repository's root, to know the root by.
 const CRATE: &str = "edge-auth/lambda-edge";
@@ -116,7 +116,7 @@ impl Architecture {
 /// The file of the edge's addon, built when it has changed.
 pub(crate) fn addon() -> anyhow::Result<PathBuf> {
     Architecture::X86_64.ensure_installed()?;
-    ADDON.build(Architecture::X86_64)
+    ADDON.build(Architecture::X86_64, &Progress::towards(1))
 }
 
 /// Fails with what a package for this architecture and the edge's wants, before anything is compiled for minutes.
@@ -128,7 +128,11 @@ pub(super) fn check(architecture: Architecture) -> anyhow::Result<()> {
 
 impl Artifact {
     /// Builds it, or finds that nothing has changed since. Answers with its file.
-    pub(super) fn build(&self, architecture: Architecture) -> anyhow::Result<PathBuf> {
+    pub(super) fn build(
+        &self,
+        architecture: Architecture,
+        progress: &Progress,
+    ) -> anyhow::Result<PathBuf> {
         let root = repository()?;
         let target = architecture.target();
         // A folder for each kind of processor: Cargo keeps no two builds of a crate that differ in their flags.
@@ -167,15 +171,17 @@ impl Artifact {
             .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(&names, cpu))
             .env("CFLAGS", c_flags(&names))
             .env("CC_SHELL_ESCAPED_FLAGS", "1");
-        output::note(self.building);
-        let status = command
-            .status()
+        progress.begin(self.building);
+        let output = command
+            .output()
             .with_context(|| format!("cargo was not found; it builds {}", self.package))?;
         ensure!(
-            status.success(),
-            "{} cannot be built; see above",
-            self.package
+            output.status.success(),
+            "{} cannot be built:\n{}",
+            self.package,
+            String::from_utf8_lossy(&output.stderr).trim_end()
         );
+        progress.advance();
         Ok(target_dir.join(target).join("release").join(self.file))
     }
 }

@@ -23,6 +23,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::{Config, SignIn};
 use crate::output;
+use crate::progress::Progress;
 use crate::text_file;
 use crate::web::{self, Web, WebFile};
 
@@ -170,9 +171,11 @@ pub(crate) async fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
     let session_keys = check_rotation(&config, previous.as_ref(), args.rotate_now, now)?;
     let known = previous.map(|previous| previous.keys).unwrap_or_default();
     let keys = keys::pack(&mut config.edge, &known, args.offline, now).await;
-    let (bootstrap, processor_glibc) = built(&BOOTSTRAP, args.arch)?;
-    let (api_program, api_glibc) = built(&SIGNING_API, args.arch)?;
-    let (addon, edge_glibc) = built(&ADDON, Architecture::X86_64)?;
+    let progress = Progress::towards(3);
+    let (bootstrap, processor_glibc) = built(&BOOTSTRAP, args.arch, &progress)?;
+    let (api_program, api_glibc) = built(&SIGNING_API, args.arch, &progress)?;
+    let (addon, edge_glibc) = built(&ADDON, Architecture::X86_64, &progress)?;
+    drop(progress);
     let edge = Packed {
         file: "edge-auth.zip",
         max_bytes: MAX_EDGE_BYTES,
@@ -361,8 +364,12 @@ fn describe(file: &WebFile) -> WebContent {
 }
 
 /// Builds something and makes sure that Lambda can load it: its bytes, and the glibc that it needs.
-fn built(artifact: &Artifact, architecture: Architecture) -> anyhow::Result<(Vec<u8>, String)> {
-    let path = artifact.build(architecture)?;
+fn built(
+    artifact: &Artifact,
+    architecture: Architecture,
+    progress: &Progress,
+) -> anyhow::Result<(Vec<u8>, String)> {
+    let path = artifact.build(architecture, progress)?;
     let shown = path.display();
     let content = std::fs::read(&path).with_context(|| format!("{shown} cannot be read"))?;
     let needed =

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 
-use crate::harness::{Gatepost, gatepost, photo, repository, text};
+use crate::harness::{Gatepost, gatepost, repository, text};
 
 /// Runs it and gives exit code, stdout and stderr.
 fn run(arguments: &[&str], folder: &Path) -> (Option<i32>, String, String) {
@@ -25,6 +25,11 @@ fn what_cannot_be_done_is_said_in_one_sentence() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     for (arguments, code, said) in [
+        (
+            vec!["token", "--sub", "alice"],
+            1,
+            ".gatepost is not the data directory of a local stack",
+        ),
         (vec!["--nonsense"], 2, "unexpected argument '--nonsense'"),
         (
             vec!["dev", "--port", "x"],
@@ -54,7 +59,12 @@ fn what_cannot_be_done_is_said_in_one_sentence() {
         (
             vec!["token", "--sub", "alice", "--data-dir", "file"],
             1,
-            "the data directory file cannot be made",
+            "file is not the data directory of a local stack",
+        ),
+        (
+            vec!["token", "--sub", "alice", "--data-dir", "none"],
+            1,
+            "none is not the data directory of a local stack, so no stack would take the token; start `gatepost dev` here, or name the directory of one with --data-dir",
         ),
         (vec!["token", "--sub", ""], 1, "--sub is empty"),
         (
@@ -264,58 +274,4 @@ fn a_data_directory_belongs_to_one_process() {
         stderr.contains("is in use by another `gatepost dev`"),
         "{stderr}"
     );
-}
-
-#[test]
-fn thumbnails_of_files_and_folders() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("out");
-    let images = folder.path().join("images");
-    std::fs::create_dir_all(images.join("holiday")).unwrap();
-    std::fs::write(images.join("holiday/beach.jpg"), photo(800, 600)).unwrap();
-    std::fs::write(images.join("letter.jpg"), "Dear Sir or Madam").unwrap();
-    let run = |arguments: &[&str]| {
-        let output = gatepost()
-            .arg("thumbnail")
-            .arg(&images)
-            .arg("--out")
-            .arg(&out)
-            .args(arguments)
-            .output()
-            .unwrap();
-        let stdout = String::from_utf8(output.stdout).unwrap();
-        (output.status.code(), stdout)
-    };
-
-    let (code, table) = run(&[]);
-    assert_eq!(code, Some(0), "{table}");
-    assert!(table.ends_with("2 files: 1 ready, 1 rejected\n"), "{table}");
-    let (code, lines) = run(&["--strict", "--format", "json"]);
-    assert_eq!(code, Some(1));
-    let lines: Vec<serde_json::Value> = lines
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let [ready, rejected] = &lines[..] else {
-        panic!("{lines:?}");
-    };
-    assert_eq!(ready["status"], "ready");
-    assert_eq!(ready["source"]["width"], 800);
-    assert_eq!(ready["reason"], serde_json::Value::Null);
-    assert!(ready["micros"].is_u64());
-    for rendition in ready["renditions"].as_array().unwrap() {
-        let path = rendition["path"].as_str().unwrap();
-        assert!(path.starts_with("holiday/beach.jpg/"), "{path}");
-        let bytes = std::fs::metadata(out.join(path)).unwrap().len();
-        assert_eq!(rendition["bytes"], bytes);
-    }
-    assert_eq!(rejected["reason"]["code"], "unsupported_type");
-
-    let missing = gatepost()
-        .args(["thumbnail", "no-such.jpg", "--out", "x"])
-        .output()
-        .unwrap();
-    assert_eq!(missing.status.code(), Some(2));
-    let stderr = String::from_utf8(missing.stderr).unwrap();
-    assert_eq!(stderr, "gatepost: no-such.jpg does not exist\n");
 }

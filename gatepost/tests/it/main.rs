@@ -35,3 +35,4 @@ mod session;
 mod sign;
 mod sign_in;
 mod tampering;
+mod thumbnails;

@@ -1,0 +1,154 @@
+//! Which files are looked at: those that were named, and those below the folders that were named.
+//!
+//! What cannot be read is an entry, too, with the reason: one link that leads nowhere must not end a run over thousands
+//! of photos.
+
+use std::collections::HashSet;
+use std::fs::FileType;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use walkdir::{DirEntry, WalkDir};
+
+/// A file, and the folder of its renditions below `--out`.
+#[derive(Debug, PartialEq)]
+pub(super) struct Input {
+    pub(super) file: PathBuf,
+    pub(super) folder: String,
+}
+
+/// Something that was found.
+#[derive(Debug, PartialEq)]
+pub(super) enum Found {
+    /// A file to be read.
+    Input(Input),
+    /// It cannot be read, and why.
+    Unreadable { file: PathBuf, reason: String },
+}
+
+impl Found {
+    pub(super) fn file(&self) -> &Path {
+        match self {
+            Self::Input(Input { file, .. }) | Self::Unreadable { file, .. } => file,
+        }
+    }
+}
+
+/// Everything that was named or is below a folder that was, in order of the names. Renditions of an earlier run, in
+/// `out`, are left out.
+pub(super) fn find(paths: &[PathBuf], out: &Path) -> anyhow::Result<Vec<Found>> {
+    // Where it does not exist yet there is nothing in it.
+    let out = out.canonicalize().ok();
+    let is_out = |path: &Path| out.is_some() && path.canonicalize().ok() == out;
+    let mut found = Vec::new();
+    for path in paths {
+        if path.symlink_metadata().is_err_and(|error| {
+            matches!(
+                error.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+            )
+        }) {
+            bail!("{} does not exist", path.display());
+        }
+        if !path.is_dir() {
+            let name = path.file_name().unwrap_or_default();
+            let folder = name.to_string_lossy().into_owned();
+            found.push(match path.metadata() {
+                Ok(metadata) => of_type(path, folder, metadata.file_type()),
+                Err(error) => unreadable(path, link_or(path, &error)),
+            });
+            continue;
+        }
+        if is_out(path) {
+            bail!(
+                "--out is {}, whose images are to be read; name another folder",
+                path.display()
+            );
+        }
+        let before = found.len();
+        let entries = WalkDir::new(path)
+            .min_depth(1)
+            .follow_links(true)
+            .sort_by_file_name()
+            .into_iter()
+            .filter_entry(|entry| !(entry.file_type().is_dir() && is_out(entry.path())));
+        found.extend(entries.filter_map(|entry| entry_below(path, entry)));
+        if found.len() == before {
+            bail!("there are no files below {}", path.display());
+        }
+    }
+    check_folders(&found)?;
+    Ok(found)
+}
+
+/// What an entry of a folder is; `None` for a folder.
+fn entry_below(root: &Path, entry: walkdir::Result<DirEntry>) -> Option<Found> {
+    let entry = match entry {
+        Ok(entry) => entry,
+        Err(error) => {
+            let file = error.path().unwrap_or(root);
+            let reason = match (error.loop_ancestor(), error.io_error()) {
+                (Some(ancestor), _) => {
+                    format!("it is a link to {}, which it is in", ancestor.display())
+                }
+                (None, Some(io_error)) => link_or(file, io_error),
+                (None, None) => error.to_string(),
+            };
+            return Some(unreadable(file, reason));
+        }
+    };
+    if entry.file_type().is_dir() {
+        return None;
+    }
+    let below = entry.path().strip_prefix(root).unwrap_or(entry.path());
+    let folder = below.to_string_lossy().into_owned();
+    Some(of_type(entry.path(), folder, entry.file_type()))
+}
+
+/// A file can be read. A pipe would be waited for, perhaps without an end, and no device is a photo.
+fn of_type(file: &Path, folder: String, file_type: FileType) -> Found {
+    let what = match file_type {
+        _ if file_type.is_file() => {
+            return Found::Input(Input {
+                file: file.to_owned(),
+                folder,
+            });
+        }
+        _ if file_type.is_fifo() => "a named pipe",
+        _ if file_type.is_socket() => "a socket",
+        _ => "a device",
+    };
+    unreadable(file, format!("it is {what}, not a file"))
+}
+
+fn unreadable(file: &Path, reason: String) -> Found {
+    Found::Unreadable {
+        file: file.to_owned(),
+        reason,
+    }
+}
+
+/// Why a path cannot be followed, or what the system says.
+fn link_or(path: &Path, error: &std::io::Error) -> String {
+    match path.read_link() {
+        Ok(target) if error.kind() == std::io::ErrorKind::NotFound => {
+            format!("it is a link to {}, which does not exist", target.display())
+        }
+        _ => error.to_string(),
+    }
+}
+
+fn check_folders(found: &[Found]) -> anyhow::Result<()> {
+    let mut folders = HashSet::new();
+    for input in found {
+        if let Found::Input(Input { folder, .. }) = input
+            && !folders.insert(folder)
+        {
+            bail!(
+                "the renditions of two files would be written to {folder}: name them, or their folders, in two runs"
+            );
+        }
+    }
+    Ok(())
+}
