@@ -1,17 +1,29 @@
 //! The AWS SDK's S3 client, pointed at the embedded S3, at an endpoint that somebody named, or at AWS.
 
+use std::time::SystemTime;
+
+use anyhow::bail;
+use aws_config::ConfigLoader;
+use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::environment::{
     EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider,
 };
-use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::provider_config::ProviderConfig;
+use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Builder, Region};
+use jiff::Timestamp;
 
 use crate::local_s3::REGION;
+use crate::output;
+
+/// When the credentials in environment variables end, as the AWS CLI and SDKs for other languages read it.
+const EXPIRATION_VARIABLE: &str = "AWS_CREDENTIAL_EXPIRATION";
 
 /// A client and what it signs with.
 #[derive(Clone)]
@@ -42,39 +54,155 @@ pub(crate) fn connect_embedded(endpoint: &str, credentials: Credentials) -> Conn
 
 /// Who signs, and for which region.
 pub(crate) struct Identity {
-    pub(crate) credentials: SharedCredentialsProvider,
-    pub(crate) region: Option<String>,
+    /// What the provider gave first: every further call may assume a role anew, or start a program.
+    pub(crate) found: Credentials,
+    credentials: SharedCredentialsProvider,
 }
 
-/// The region and credentials of the AWS environment variables, else of the AWS profile. The rest of the SDK's chain is
-/// for machines on AWS; here it would ask networks that nobody named.
-pub(crate) async fn identify() -> anyhow::Result<Identity> {
-    let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
-        .or_else(ProfileFileRegionProvider::new());
-    let chain = CredentialsProviderChain::first_try(
-        "environment",
-        EnvironmentVariableCredentialsProvider::new(),
+/// The region of the AWS environment variables, else of the AWS profile. The rest of the SDK's chain asks a metadata
+/// service.
+pub(crate) async fn region() -> Option<Region> {
+    RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+        .or_else(ProfileFileRegionProvider::new())
+        .region()
+        .await
+}
+
+/// The credentials of the first of the SDK's sources that has any, in its order: environment variables, the profile (keys,
+/// roles, SSO, `credential_process`), a web identity, a container. The last is asked only where its variables are set,
+/// and an instance's metadata service only where a profile names it: on a machine elsewhere, any network could answer in
+/// its place.
+pub(crate) async fn identify(region: Option<Region>) -> anyhow::Result<Identity> {
+    let config = ProviderConfig::default().with_region(region);
+    let sources = [
+        (
+            "the environment variables",
+            SharedCredentialsProvider::new(EnvironmentCredentials),
+        ),
+        (
+            "the AWS profile",
+            SharedCredentialsProvider::new(
+                ProfileFileCredentialsProvider::builder()
+                    .configure(&config)
+                    .build(),
+            ),
+        ),
+        (
+            "the web identity",
+            SharedCredentialsProvider::new(
+                WebIdentityTokenCredentialsProvider::builder()
+                    .configure(&config)
+                    .build(),
+            ),
+        ),
+        (
+            "the container",
+            SharedCredentialsProvider::new(
+                EcsCredentialsProvider::builder().configure(&config).build(),
+            ),
+        ),
+    ];
+    let asked = std::env::var("AWS_PROFILE").ok();
+    for (name, credentials) in sources {
+        match credentials.provide_credentials().await {
+            Ok(found) => return Ok(Identity { found, credentials }),
+            Err(CredentialsError::CredentialsNotLoaded(_)) if name != "the AWS profile" => {}
+            // A profile that was asked for by name has a reason to be there.
+            Err(CredentialsError::CredentialsNotLoaded(_)) if asked.is_none() => {}
+            Err(error) => {
+                let asked = asked.filter(|_| name == "the AWS profile");
+                let profile = asked
+                    .map(|profile| format!(" {profile:?}"))
+                    .unwrap_or_default();
+                bail!(
+                    "the AWS credentials of {name}{profile} cannot be used: {}",
+                    reasons(&error)
+                );
+            }
+        }
+    }
+    bail!(
+        "there are no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
     )
-    .or_else("profile", ProfileFileCredentialsProvider::builder().build());
-    chain.provide_credentials().await.map_err(|_| {
-        anyhow::anyhow!("there are no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE")
-    })?;
-    Ok(Identity {
-        credentials: SharedCredentialsProvider::new(chain),
-        region: region.region().await.map(|region| region.to_string()),
+}
+
+/// An error with those that it comes from, each once and in one line: programs of the profile write what they like.
+fn reasons(error: &dyn std::error::Error) -> String {
+    let mut reasons: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let reason = output::escape(error.to_string().trim()).into_owned();
+        // Some repeat what they come from.
+        if !reasons.iter().any(|known| known.contains(&reason)) {
+            reasons.push(reason);
+        }
+        next = error.source();
+    }
+    reasons.join(": ")
+}
+
+/// The credentials in environment variables, with their end, which the SDK's own provider passes over: tools that export
+/// a role's session set it, and nothing that is signed may outlive the session.
+#[derive(Debug)]
+struct EnvironmentCredentials;
+
+impl ProvideCredentials for EnvironmentCredentials {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let mut found = EnvironmentVariableCredentialsProvider::new()
+                .provide_credentials()
+                .await?;
+            if let Ok(end) = std::env::var(EXPIRATION_VARIABLE) {
+                *found.expiry_mut() = Some(parse_expiration(&end)?);
+            }
+            Ok(found)
+        })
+    }
+}
+
+fn parse_expiration(text: &str) -> Result<SystemTime, CredentialsError> {
+    let end = text.trim().parse::<Timestamp>().ok();
+    let end = end.and_then(|end| SystemTime::try_from(end).ok());
+    end.ok_or_else(|| {
+        CredentialsError::invalid_configuration(format!(
+            "{EXPIRATION_VARIABLE} is {text:?}, not a point in time such as 2026-12-01T09:00:00Z"
+        ))
     })
+}
+
+/// A region as the SDK wants it, and whether its endpoints of FIPS 140 are meant: `fips-us-east-1` and `us-east-1-fips`
+/// are names of old for that.
+fn without_fips(region: &str) -> (&str, bool) {
+    let plain = region
+        .strip_prefix("fips-")
+        .or_else(|| region.strip_suffix("-fips"));
+    (plain.unwrap_or(region), plain.is_some())
+}
+
+/// The SDK's configuration with the identity of the environment, and the region: the local one, where none is named.
+async fn sdk_config() -> anyhow::Result<(ConfigLoader, SharedCredentialsProvider, String)> {
+    let named = region().await.map(|region| region.to_string());
+    let named = named.unwrap_or_else(|| REGION.to_owned());
+    let (plain, is_fips) = without_fips(&named);
+    let region = Region::new(plain.to_owned());
+    let Identity { credentials, .. } = identify(Some(region.clone())).await?;
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .region(region)
+        .credentials_provider(credentials.clone());
+    if is_fips {
+        loader = loader.use_fips(true);
+    }
+    Ok((loader, credentials, plain.to_owned()))
 }
 
 /// Connects to S3 and SQS: at an endpoint, or on AWS.
 pub(crate) async fn connect_both(
     endpoint: Option<&str>,
 ) -> anyhow::Result<(Client, aws_sdk_sqs::Client)> {
-    let identity = identify().await?;
-    let mut aws = aws_config::defaults(BehaviorVersion::latest())
-        .region(Region::new(
-            identity.region.unwrap_or_else(|| REGION.to_owned()),
-        ))
-        .credentials_provider(identity.credentials);
+    let (mut aws, _, _) = sdk_config().await?;
     if let Some(endpoint) = endpoint {
         aws = aws.endpoint_url(endpoint);
     }
@@ -87,17 +215,8 @@ pub(crate) async fn connect_both(
 
 /// Connects to an S3 elsewhere.
 pub(crate) async fn connect(endpoint: &str) -> anyhow::Result<Connection> {
-    let identity = identify().await?;
-    let (credentials, region) = (
-        identity.credentials,
-        identity.region.unwrap_or_else(|| REGION.to_owned()),
-    );
-    let aws = aws_config::defaults(BehaviorVersion::latest())
-        .region(Region::new(region.clone()))
-        .credentials_provider(credentials.clone())
-        .load()
-        .await;
-    let config = Builder::from(&aws)
+    let (aws, credentials, region) = sdk_config().await?;
+    let config = Builder::from(&aws.load().await)
         .endpoint_url(endpoint)
         .force_path_style(true)
         .build();
@@ -107,4 +226,31 @@ pub(crate) async fn connect(endpoint: &str) -> anyhow::Result<Connection> {
         region,
         endpoint: endpoint.trim_end_matches('/').to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fips_is_not_a_part_of_a_regions_name() {
+        for (region, expected) in [
+            ("us-east-1", ("us-east-1", false)),
+            ("fips-us-east-1", ("us-east-1", true)),
+            ("us-gov-west-1-fips", ("us-gov-west-1", true)),
+        ] {
+            assert_eq!(without_fips(region), expected);
+        }
+    }
+
+    #[test]
+    fn credentials_end_at_a_point_in_time() {
+        let end = parse_expiration(" 2026-11-23T12:00:00+01:00 ").unwrap();
+        let expected: Timestamp = "2026-11-23T11:00:00Z".parse().unwrap();
+        assert_eq!(Timestamp::try_from(end).unwrap(), expected);
+        for wrong in ["", "soon", "2026-11-23"] {
+            let error = parse_expiration(wrong).unwrap_err();
+            assert!(reasons(&error).contains("not a point in time"), "{wrong}");
+        }
+    }
 }

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
-use aws_credential_types::provider::ProvideCredentials;
+use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use jiff::{SignedDuration, Timestamp};
@@ -59,7 +58,7 @@ struct PolicyArgs {
     only_from: Option<AddressRange>,
     /// The id of the public key at CloudFront.
     #[arg(long, env = KEY_PAIR_ID_VARIABLE, value_name = "ID")]
-    key_pair_id: String,
+    key_pair_id: Option<String>,
     /// The private key, in PEM [default: the text in `GATEPOST_CLOUDFRONT_PRIVATE_KEY`].
     #[arg(long, value_name = "FILE")]
     private_key: Option<PathBuf>,
@@ -172,29 +171,40 @@ pub(crate) async fn run(args: SignArgs) -> anyhow::Result<()> {
 }
 
 async fn post(args: &PostArgs) -> anyhow::Result<url_signing::SignedForm> {
-    let (bucket, credentials) = args.object.resolve().await?;
+    let mut lacks = Vec::new();
+    let mut metadata = Vec::new();
+    for entry in &args.meta {
+        match entry.split_once('=') {
+            Some(entry) => metadata.push(entry),
+            None => lacks.push(format!("--meta {entry:?} is not of the form NAME=VALUE")),
+        }
+    }
+    let mut sha256 = None;
+    if let Some(text) = &args.sha256 {
+        let digest = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok();
+        sha256 = digest.and_then(|digest| digest.try_into().ok());
+        if sha256.is_none() {
+            lacks.push("--sha256 takes 64 hexadecimal digits".to_owned());
+        }
+    }
+    let (bucket, credentials) = args.object.resolve(lacks).await?;
     let expiry = Expiry::within(args.expires);
     let size = args.min_bytes..=args.max_bytes;
     let mut policy = PostPolicy::new(&bucket, &args.object.key, size, expiry)?;
     if let Some(content_type) = &args.content_type {
         policy = policy.content_type(content_type)?;
     }
-    for entry in &args.meta {
-        let Some((name, value)) = entry.split_once('=') else {
-            bail!("--meta {entry:?} is not of the form NAME=VALUE");
-        };
+    for (name, value) in metadata {
         policy = policy.metadata(name, value)?;
     }
-    if let Some(text) = &args.sha256 {
-        let digest = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok();
-        let digest = digest.and_then(|digest| digest.try_into().ok());
-        policy = policy.sha256(digest.context("--sha256 takes 64 hexadecimal digits")?)?;
+    if let Some(digest) = sha256 {
+        policy = policy.sha256(digest)?;
     }
     Ok(policy.sign(args.object.time(), &credentials)?)
 }
 
 async fn get(args: &GetArgs) -> anyhow::Result<url_signing::PresignedUrl> {
-    let (bucket, credentials) = args.object.resolve().await?;
+    let (bucket, credentials) = args.object.resolve(Vec::new()).await?;
     let mut get = PresignedGet::new(&bucket, &args.object.key, args.expires)?;
     if let Some(window) = args.shared_within {
         get = get.shared_within(window);
@@ -263,15 +273,29 @@ impl PolicyArgs {
         if let Some(addresses) = self.only_from {
             policy = policy.only_from(addresses);
         }
+        let key = self.key_pair()?;
+        Ok(policy.sign(self.at.unwrap_or_else(Timestamp::now), &key)?)
+    }
+
+    fn key_pair(&self) -> anyhow::Result<KeyPair> {
+        let mut lacks = Vec::new();
+        if self.key_pair_id.is_none() {
+            lacks.push(format!("there is no id of a public key at CloudFront; name it with --key-pair-id, or set {KEY_PAIR_ID_VARIABLE}"));
+        }
         let pem = match &self.private_key {
             Some(file) => std::fs::read(file)
-                .with_context(|| format!("the private key {} cannot be read", file.display()))?,
+                .map_err(|error| format!("the private key {} cannot be read: {error}", file.display())),
             None => std::env::var_os(PRIVATE_KEY_VARIABLE)
-                .with_context(|| format!("there is no private key; name it with --private-key, or set {PRIVATE_KEY_VARIABLE} to its text"))?
-                .into_encoded_bytes(),
+                .map(std::ffi::OsString::into_encoded_bytes)
+                .ok_or_else(|| format!("there is no private key; name it with --private-key, or set {PRIVATE_KEY_VARIABLE} to its text")),
         };
-        let key = KeyPair::from_pem(&self.key_pair_id, &pem)?;
-        Ok(policy.sign(self.at.unwrap_or_else(Timestamp::now), &key)?)
+        match (&self.key_pair_id, pem) {
+            (Some(id), Ok(pem)) => Ok(KeyPair::from_pem(id, &pem)?),
+            (_, pem) => {
+                lacks.extend(pem.err());
+                Err(cannot_sign(&lacks))
+            }
+        }
     }
 }
 
@@ -280,24 +304,58 @@ impl ObjectArgs {
         self.at.unwrap_or_else(Timestamp::now)
     }
 
-    /// The bucket in its region, and what signs for it.
-    async fn resolve(&self) -> anyhow::Result<(Bucket, Credentials)> {
-        let identity = aws::identify().await?;
-        let region = identity
-            .region
-            .context("there is no AWS region; set AWS_REGION, or AWS_PROFILE")?;
-        let bucket = match &self.endpoint_url {
-            Some(endpoint) => Bucket::at_endpoint(&self.bucket, &region, endpoint)?,
-            None => Bucket::new(&self.bucket, &region)?,
+    /// The bucket in its region, and what signs for it. `lacks` is what is wrong already: all of it is said at once.
+    async fn resolve(&self, mut lacks: Vec<String>) -> anyhow::Result<(Bucket, Credentials)> {
+        let region = aws::region().await;
+        let mut bucket = None;
+        if let Some(region) = &region {
+            match self.bucket_in(region.as_ref()) {
+                Ok(found) => bucket = Some(found),
+                Err(error) => lacks.push(error.to_string()),
+            }
+        } else {
+            lacks.push(
+                "there is no AWS region; set AWS_REGION, or `region` in the AWS profile".to_owned(),
+            );
+        }
+        let credentials = match aws::identify(region)
+            .await
+            .and_then(|found| read(&found.found))
+        {
+            Ok(credentials) => Some(credentials),
+            Err(error) => {
+                lacks.push(format!("{error:#}"));
+                None
+            }
         };
-        let found = identity.credentials.provide_credentials().await?;
-        let expires_at = found.expiry().map(Timestamp::try_from).transpose()?;
-        let credentials = Credentials {
-            access_key_id: found.access_key_id().to_owned(),
-            secret_access_key: found.secret_access_key().into(),
-            session_token: found.session_token().map(Into::into),
-            expires_at,
-        };
-        Ok((bucket, credentials))
+        match (bucket, credentials) {
+            (Some(bucket), Some(credentials)) if lacks.is_empty() => Ok((bucket, credentials)),
+            _ => Err(cannot_sign(&lacks)),
+        }
+    }
+
+    fn bucket_in(&self, region: &str) -> Result<Bucket, url_signing::SigningError> {
+        match &self.endpoint_url {
+            Some(endpoint) => Bucket::at_endpoint(&self.bucket, region, endpoint),
+            None => Bucket::new(&self.bucket, region),
+        }
+    }
+}
+
+/// The SDK's credentials as `url-signing` takes them.
+fn read(found: &aws_credential_types::Credentials) -> anyhow::Result<Credentials> {
+    Ok(Credentials {
+        access_key_id: found.access_key_id().to_owned(),
+        secret_access_key: found.secret_access_key().into(),
+        session_token: found.session_token().map(Into::into),
+        expires_at: found.expiry().map(Timestamp::try_from).transpose()?,
+    })
+}
+
+/// All that a signature lacks, in one error.
+fn cannot_sign(lacks: &[String]) -> anyhow::Error {
+    match lacks {
+        [one] => anyhow!("{one}"),
+        several => anyhow!("this cannot be signed:\n  {}", several.join("\n  ")),
     }
 }

@@ -15,9 +15,13 @@ pub struct Bucket {
     endpoint: Option<String>,
 }
 
-/// A region's name: lower-case letters, digits and hyphens.
+/// A region's name: lower-case letters, digits and hyphens. `fips-us-east-1` and `us-east-1-fips` are pseudo-regions: they
+/// mean `us-east-1`, which signatures are scoped to, at its endpoint that is validated for FIPS 140.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Region(String);
+pub struct Region {
+    name: String,
+    is_fips: bool,
+}
 
 /// AWS's partitions by the beginning of their regions' names, most specific first (botocore, `partitions.json`).
 const PARTITIONS: [(&str, &str); 7] = [
@@ -41,7 +45,7 @@ impl Bucket {
         let region = Region::new(region)?;
         if !region.is_aws() {
             return Err(SigningError::Region {
-                region: region.0,
+                region: region.name,
                 rule: Rule::NotAwsRegion,
             });
         }
@@ -90,12 +94,13 @@ impl Bucket {
             region,
             endpoint,
         } = self;
+        let service = if region.is_fips { "s3-fips" } else { "s3" };
         match endpoint {
             Some(origin) => format!("{origin}/{name}"),
             None if name.contains('.') => {
-                format!("https://s3.{region}.{}/{name}", region.dns_suffix())
+                format!("https://{service}.{region}.{}/{name}", region.dns_suffix())
             }
-            None => format!("https://{name}.s3.{region}.{}/", region.dns_suffix()),
+            None => format!("https://{name}.{service}.{region}.{}/", region.dns_suffix()),
         }
     }
 }
@@ -139,17 +144,23 @@ impl Region {
         if region.starts_with('-') || region.ends_with('-') {
             return refuse(Rule::Edges("a letter or digit"));
         }
-        Ok(Self(region.to_owned()))
+        let plain = region
+            .strip_prefix("fips-")
+            .or_else(|| region.strip_suffix("-fips"));
+        Ok(Self {
+            name: plain.unwrap_or(region).to_owned(),
+            is_fips: plain.is_some(),
+        })
     }
 
     /// The region's name.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
     }
 
     /// `eu-central-1`, `us-gov-west-1`: words, then a number.
     fn is_aws(&self) -> bool {
-        let parts: Vec<&str> = self.0.split('-').collect();
+        let parts: Vec<&str> = self.name.split('-').collect();
         match parts.as_slice() {
             [words @ .., number] => {
                 2 <= words.len()
@@ -166,14 +177,14 @@ impl Region {
     fn dns_suffix(&self) -> &'static str {
         PARTITIONS
             .iter()
-            .find(|(prefix, _)| self.0.starts_with(prefix))
+            .find(|(prefix, _)| self.name.starts_with(prefix))
             .map_or("amazonaws.com", |(_, suffix)| suffix)
     }
 }
 
 impl fmt::Display for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.name)
     }
 }
 

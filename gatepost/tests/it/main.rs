@@ -12,6 +12,7 @@ mod api;
 mod browser;
 mod cli;
 mod crash;
+mod credentials;
 mod deployed;
 mod dlq;
 mod faces;

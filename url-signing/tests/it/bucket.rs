@@ -47,6 +47,16 @@ fn urls() {
         ),
         (
             "my-bucket",
+            "fips-us-gov-west-1",
+            "https://my-bucket.s3-fips.us-gov-west-1.amazonaws.com/",
+        ),
+        (
+            "my.bucket",
+            "us-east-1-fips",
+            "https://s3-fips.us-east-1.amazonaws.com/my.bucket",
+        ),
+        (
+            "my-bucket",
             "us-isob-east-1",
             "https://my-bucket.s3.us-isob-east-1.sc2s.sgov.gov/",
         ),
