@@ -255,11 +255,11 @@ fn compile_methods(named: &[String], fault: &mut dyn FnMut(&str, String)) -> Vec
         return READING.to_vec();
     }
     let mut methods = Vec::with_capacity(named.len());
-    for method in named {
+    for (idx, method) in named.iter().enumerate() {
         match METHODS.into_iter().find(|known| known == method) {
             Some(known) => methods.push(known),
             None => fault(
-                "methods",
+                &format!("methods[{idx}]"),
                 format!(
                     "{method:?} is not a method that CloudFront passes on; those are {}",
                     METHODS.join(", ")
@@ -300,10 +300,11 @@ fn compile_issuers(
         );
     }
     let mut blocks = Vec::new();
-    for name in names {
+    for (idx, name) in names.iter().enumerate() {
+        let key = format!("issuers[{idx}]");
         if name == "any" {
             fault(
-                "issuers",
+                &key,
                 "write \"any\" without brackets to accept every issuer".to_owned(),
             );
             continue;
@@ -312,7 +313,7 @@ fn compile_issuers(
         if found.is_empty() {
             let listed = issuers.listed();
             fault(
-                "issuers",
+                &key,
                 format!("{name:?} is not configured; there are {listed}"),
             );
         }
@@ -415,13 +416,13 @@ mod tests {
                 "rules[7].allow",
                 "rules[8].allow",
                 "rules[9].scopes",
-                "rules[10].methods",
+                "rules[10].methods[0]",
                 "rules[11].claims.team",
                 "rules[12].claims",
                 "rules[12].claims.team",
                 "rules[13].path",
                 "rules[13].scopes",
-                "rules[13].methods",
+                "rules[13].methods[0]",
             ]
         );
     }
@@ -458,7 +459,11 @@ mod tests {
         ] {
             let (_, faults) = compile(std::slice::from_ref(&rule), issuers);
             let keys: Vec<_> = faults.iter().map(|fault| fault.key.as_str()).collect();
-            let expected: &[&str] = if is_fault { &["rules[0].issuers"] } else { &[] };
+            let place = match &rule.issuers {
+                RuleIssuers::OneOf(names) if !names.is_empty() => "rules[0].issuers[0]",
+                _ => "rules[0].issuers",
+            };
+            let expected: &[&str] = if is_fault { &[place] } else { &[] };
             assert_eq!(keys, expected, "{rule:?}");
         }
     }

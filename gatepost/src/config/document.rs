@@ -1,116 +1,53 @@
-//! Walking a TOML document and noting every fault with its line.
+//! Walking a TOML document and noting every fault.
 //!
 //! `serde` stops at the first mistake; somebody who repairs a configuration wants all of them. So the document is
-//! walked by hand: a [`Section`] gives typed values by key, notes what does not fit and goes on. What nobody asked for
-//! by the end is an unknown key.
-
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
+//! walked by hand: a [`Section`] gives typed values by key, notes what does not fit and goes on. Which keys it may have
+//! is said when it is opened, whatever is read of it later.
 
 use edge_auth::config::{ClaimRequirement, ClaimValue, RequiredClaims};
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-/// Everything wrong with one document, and where each key of it stands.
-pub(crate) struct Notes<'a> {
-    text: &'a str,
-    faults: RefCell<Vec<(usize, String)>>,
-    keys: RefCell<Vec<String>>,
-    spans: RefCell<BTreeMap<String, Range<usize>>>,
-}
+use super::notes::Notes;
 
 /// A table of the document.
 pub(crate) struct Section<'a> {
     notes: &'a Notes<'a>,
     path: String,
-    span: Range<usize>,
     table: &'a DeTable<'a>,
-    asked: RefCell<BTreeSet<&'a str>>,
-}
-
-impl<'a> Notes<'a> {
-    pub(crate) fn new(text: &'a str) -> Self {
-        Self {
-            text,
-            faults: RefCell::default(),
-            keys: RefCell::default(),
-            spans: RefCell::default(),
-        }
-    }
-
-    /// Notes a fault of the text itself.
-    pub(crate) fn syntax(&self, error: &toml::de::Error) {
-        let at = error.span().map_or(0, |span| span.start);
-        self.note(at, error.message().to_owned());
-    }
-
-    /// Notes a fault that was found later, by its key; it is placed at the nearest key that the document has.
-    pub(crate) fn fault(&self, key: &str, message: &str) {
-        self.keys.borrow_mut().push(key.to_owned());
-        self.note(self.place(key), format!("{key}: {message}"));
-    }
-
-    /// Where a key is, or the nearest one that the document has.
-    fn place(&self, key: &str) -> usize {
-        let spans = self.spans.borrow();
-        let mut nearest = key;
-        loop {
-            if let Some(span) = spans.get(nearest) {
-                return span.start;
-            }
-            match nearest.rfind(['.', '[']) {
-                Some(end) => nearest = &nearest[..end],
-                None => return 0,
-            }
-        }
-    }
-
-    fn line_at(&self, at: usize) -> usize {
-        let before = self.text.get(..at).unwrap_or(self.text);
-        before.matches('\n').count() + 1
-    }
-
-    /// The line of a key, or of the nearest one that the document has.
-    pub(crate) fn line(&self, key: &str) -> usize {
-        self.line_at(self.place(key))
-    }
-
-    /// The keys of all faults so far.
-    pub(crate) fn keys(&self) -> Vec<String> {
-        self.keys.borrow().clone()
-    }
-
-    /// All faults, each with its line, in the order of the document.
-    pub(crate) fn into_faults(self) -> Vec<(usize, String)> {
-        let faults = self.faults.take();
-        let mut faults: Vec<_> = faults
-            .into_iter()
-            .map(|(at, message)| (self.line_at(at), message))
-            .collect();
-        faults.sort_by_key(|(line, _)| *line);
-        faults
-    }
-
-    fn note(&self, at: usize, message: String) {
-        self.faults.borrow_mut().push((at, message));
-    }
 }
 
 impl<'a> Section<'a> {
-    /// The document's root.
-    pub(crate) fn root(notes: &'a Notes<'a>, table: &'a Spanned<DeTable<'a>>) -> Self {
-        Self::new(notes, String::new(), 0..0, table.get_ref())
+    /// The document's root, which may have these keys.
+    pub(crate) fn root(
+        notes: &'a Notes<'a>,
+        table: &'a Spanned<DeTable<'a>>,
+        known: &[&str],
+    ) -> Self {
+        Self::new(notes, String::new(), 0, table.get_ref(), known)
     }
 
-    fn new(notes: &'a Notes<'a>, path: String, span: Range<usize>, table: &'a DeTable<'a>) -> Self {
-        Self {
-            notes,
-            path,
-            span,
-            table,
-            asked: RefCell::default(),
+    /// A table that begins at `start` and may have the keys `known`; every other is noted.
+    fn new(
+        notes: &'a Notes<'a>,
+        path: String,
+        start: usize,
+        table: &'a DeTable<'a>,
+        known: &[&str],
+    ) -> Self {
+        let section = Self { notes, path, table };
+        let unknown = table
+            .keys()
+            .filter(|name| !known.contains(&name.get_ref().as_ref()));
+        for name in unknown {
+            let key = section.key(name.get_ref());
+            let message = format!(
+                "{key}: there is no such key; known here are {}",
+                known.join(", ")
+            );
+            notes.note(name.span().start.max(start), message);
         }
+        section
     }
 
     /// The full name of a key of this section.
@@ -128,10 +65,13 @@ impl<'a> Section<'a> {
     }
 
     /// Whether the key is there.
-    pub(crate) fn has(&self, name: &'a str) -> bool {
-        // A key that is looked for is known, whether or not it is read.
-        self.asked.borrow_mut().insert(name);
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.table.contains_key(name)
+    }
+
+    /// Whether something is wrong with a key, or with anything in it.
+    pub(crate) fn is_faulty(&self, name: &str) -> bool {
+        self.notes.is_faulty(&self.key(name))
     }
 
     /// Whether the key is there and holds a text.
@@ -141,8 +81,7 @@ impl<'a> Section<'a> {
             .is_some_and(|value| value.get_ref().is_str())
     }
 
-    fn get(&self, name: &'a str) -> Option<&'a DeValue<'a>> {
-        self.asked.borrow_mut().insert(name);
+    fn get(&self, name: &str) -> Option<&'a DeValue<'a>> {
         let value = self.table.get(name)?;
         self.notes
             .spans
@@ -164,7 +103,6 @@ impl<'a> Section<'a> {
     /// A text that must be there. After a fault it is empty.
     pub(crate) fn required_text(&self, name: &'static str) -> String {
         if !self.has(name) {
-            self.asked.borrow_mut().insert(name);
             self.fault(name, "it is missing");
         }
         self.text(name).unwrap_or_default()
@@ -172,12 +110,29 @@ impl<'a> Section<'a> {
 
     /// A list of texts, if the key is there.
     pub(crate) fn texts(&self, name: &'static str) -> Option<Vec<String>> {
-        self.list(name, "text", |value| value.as_str().map(str::to_owned))
+        self.list(name, "text", |value| {
+            value.as_str().map(str::to_owned).ok_or(None)
+        })
+    }
+
+    /// A list of names, each of which stands for something, if the key is there. `valid` tells which names there are.
+    pub(crate) fn names<T>(
+        &self,
+        name: &'static str,
+        valid: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        self.list(name, "text", |value| {
+            let text = value.as_str().ok_or(None)?;
+            parse(text).ok_or_else(|| Some(format!("{text:?} is not supported; write {valid}")))
+        })
     }
 
     /// A list of whole numbers, if the key is there.
     pub(crate) fn numbers(&self, name: &'static str) -> Option<Vec<u32>> {
-        self.list(name, "whole number", whole_number)
+        self.list(name, "whole number", |value| {
+            whole_number(value).ok_or(None)
+        })
     }
 
     /// A text, or a date as TOML has it, as text.
@@ -190,7 +145,7 @@ impl<'a> Section<'a> {
 
     /// Every key of the section as a claim's path, with what the claim must say: a value, a list of which one is enough,
     /// `{ all = […] }` or `{ keys = […] }`.
-    pub(crate) fn claim_requirements(&self) -> RequiredClaims {
+    fn claim_requirements(&self) -> RequiredClaims {
         const WANTED: &str = "text, number or truth value";
         let mut claims = RequiredClaims::new();
         if self.table.is_empty() {
@@ -206,10 +161,14 @@ impl<'a> Section<'a> {
             let requirement = if let Some(value) = value.and_then(claim_value) {
                 Some(ClaimRequirement::Any(vec![value]))
             } else if let Some(table) = value.and_then(DeValue::as_table) {
-                let span = self.table.get(name).map_or(0..0, Spanned::span);
-                let form = Section::new(self.notes, self.key(name), span, table);
+                // What else is in it is told of below, with what may have been meant.
+                let form = Section {
+                    notes: self.notes,
+                    path: self.key(name),
+                    table,
+                };
                 let all = form
-                    .list("all", WANTED, claim_value)
+                    .list("all", WANTED, |value| claim_value(value).ok_or(None))
                     .map(ClaimRequirement::All);
                 let keys = form.texts("keys").map(ClaimRequirement::Keys);
                 let is_other = !form.has("all") && !form.has("keys");
@@ -222,7 +181,7 @@ impl<'a> Section<'a> {
                 }
                 all.or(keys)
             } else {
-                self.list(name, WANTED, claim_value)
+                self.list(name, WANTED, |value| claim_value(value).ok_or(None))
                     .map(ClaimRequirement::Any)
             };
             // After a fault nothing more is to be found in it.
@@ -250,11 +209,13 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// A list, if the key is there. `read` says what is wrong with an item, or nothing where it is of another type. Items
+    /// that are not read are left out, and where the others are is remembered.
     fn list<T>(
         &self,
-        name: &'a str,
+        name: &str,
         wanted: &str,
-        read: impl Fn(&DeValue<'_>) -> Option<T>,
+        read: impl Fn(&DeValue<'_>) -> Result<T, Option<String>>,
     ) -> Option<Vec<T>> {
         let value = self.get(name)?;
         let Some(array) = value.as_array() else {
@@ -262,17 +223,30 @@ impl<'a> Section<'a> {
             self.fault(name, &message);
             return None;
         };
-        let mut items = Vec::with_capacity(array.len());
-        for (key, item) in self.items(name, array) {
+        let (mut items, mut places) = (Vec::with_capacity(array.len()), Vec::new());
+        for (place, (key, item)) in self.items(name, array).enumerate() {
             match read(item.get_ref()) {
-                Some(read) => items.push(read),
-                None => self.notes.fault(
-                    &key,
-                    &format!("a {wanted} is wanted, not {}", described(item.get_ref())),
-                ),
+                Ok(read) => {
+                    items.push(read);
+                    places.push(place);
+                }
+                Err(message) => {
+                    let other =
+                        || format!("a {wanted} is wanted, not {}", described(item.get_ref()));
+                    self.notes.fault(&key, &message.unwrap_or_else(other));
+                }
             }
         }
+        self.keep(name, array.len(), places);
         Some(items)
+    }
+
+    /// Remembers which items of a list of so many were kept, if that is not all.
+    fn keep(&self, name: &str, n_items: usize, places: Vec<usize>) {
+        if places.len() < n_items {
+            let mut kept = self.notes.kept.borrow_mut();
+            kept.insert(self.key(name), places);
+        }
     }
 
     /// `true` or `false`, if the key is there.
@@ -314,8 +288,31 @@ impl<'a> Section<'a> {
             .ok()
     }
 
-    /// A table, if the key is there.
-    pub(crate) fn section(&self, name: &'static str) -> Option<Section<'a>> {
+    /// A table that may have these keys, if the key is there.
+    pub(crate) fn section(&self, name: &'static str, known: &[&str]) -> Option<Section<'a>> {
+        let (table, start) = self.table(name)?;
+        Some(Section::new(
+            self.notes,
+            self.key(name),
+            start,
+            table,
+            known,
+        ))
+    }
+
+    /// A table whose keys are claims, if the key is there.
+    pub(crate) fn claims(&self, name: &'static str) -> Option<RequiredClaims> {
+        let (table, _) = self.table(name)?;
+        let section = Section {
+            notes: self.notes,
+            path: self.key(name),
+            table,
+        };
+        Some(section.claim_requirements())
+    }
+
+    /// A table and where it begins.
+    fn table(&self, name: &str) -> Option<(&'a DeTable<'a>, usize)> {
         let value = self.get(name)?;
         let Some(table) = value.as_table() else {
             self.fault(
@@ -324,12 +321,12 @@ impl<'a> Section<'a> {
             );
             return None;
         };
-        let span = self.table.get(name).map_or(0..0, Spanned::span);
-        Some(Section::new(self.notes, self.key(name), span, table))
+        let start = self.table.get(name).map_or(0, |value| value.span().start);
+        Some((table, start))
     }
 
-    /// A list of tables; none if the key is not there.
-    pub(crate) fn sections(&self, name: &'static str) -> Vec<Section<'a>> {
+    /// A list of tables that may have these keys; none if the key is not there.
+    pub(crate) fn sections(&self, name: &'static str, known: &[&str]) -> Vec<Section<'a>> {
         let Some(value) = self.get(name) else {
             return Vec::new();
         };
@@ -343,34 +340,19 @@ impl<'a> Section<'a> {
             self.fault(name, &message);
             return Vec::new();
         };
-        let mut sections = Vec::with_capacity(array.len());
-        for (key, item) in self.items(name, array) {
+        let (mut sections, mut places) = (Vec::with_capacity(array.len()), Vec::new());
+        for (place, (key, item)) in self.items(name, array).enumerate() {
             match item.get_ref().as_table() {
-                Some(table) => sections.push(Section::new(self.notes, key, item.span(), table)),
+                Some(table) => {
+                    let start = item.span().start;
+                    sections.push(Section::new(self.notes, key, start, table, known));
+                    places.push(place);
+                }
                 None => self.notes.fault(&key, &message),
             }
         }
+        self.keep(name, array.len(), places);
         sections
-    }
-
-    /// Notes every key that nobody asked for.
-    pub(crate) fn finish(self) {
-        let asked = self.asked.borrow();
-        for name in self.table.keys() {
-            if asked.contains(name.get_ref().as_ref()) {
-                continue;
-            }
-            let known: Vec<_> = asked.iter().copied().collect();
-            let key = self.key(name.get_ref());
-            let at = name.span().start.max(self.span.start);
-            self.notes.note(
-                at,
-                format!(
-                    "{key}: there is no such key; known here are {}",
-                    known.join(", ")
-                ),
-            );
-        }
     }
 }
 
@@ -399,5 +381,61 @@ fn described(value: &DeValue<'_>) -> String {
         DeValue::Datetime(_) => "a date".to_owned(),
         DeValue::Array(_) => "a list".to_owned(),
         DeValue::Table(_) => "a table".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KNOWN: [&str; 3] = ["list", "names", "tables"];
+
+    #[test]
+    fn keys_are_known_whether_or_not_they_are_read() {
+        let text = "list = []\nlisst = []\n[[tables]]\na = 1\nb = 2";
+        let document = DeTable::parse(text).unwrap();
+        let notes = Notes::new(text);
+        Section::root(&notes, &document, &KNOWN).sections("tables", &["a"]);
+        let faults = notes.into_faults();
+        assert_eq!(
+            faults,
+            [
+                (
+                    2,
+                    "lisst: there is no such key; known here are list, names, tables".to_owned()
+                ),
+                (
+                    5,
+                    "tables[0].b: there is no such key; known here are a".to_owned()
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_left_out_of_a_list_does_not_move_the_rest() {
+        let text = "list = [1, \"a\", 2, \"b\"]\nnames = [\"x\", \"y\"]\n\
+                    tables = [0, { list = [0, \"c\"] }]";
+        let document = DeTable::parse(text).unwrap();
+        let notes = Notes::new(text);
+        let root = Section::root(&notes, &document, &KNOWN);
+        assert_eq!(root.texts("list").unwrap(), ["a", "b"]);
+        let is_y = |name: &str| (name == "y").then_some(());
+        assert_eq!(root.names("names", "y", is_y).unwrap().len(), 1);
+        let tables = root.sections("tables", &["list"]);
+        assert_eq!(tables[0].texts("list").unwrap(), ["c"]);
+        for (read, written) in [
+            ("list[0]", "list[1]"),
+            ("list[1].more", "list[3].more"),
+            ("names[0]", "names[1]"),
+            ("tables[0]", "tables[1]"),
+            ("tables[0].list[0]", "tables[1].list[1]"),
+            ("other[0].list", "other[0].list"),
+            ("list", "list"),
+        ] {
+            assert_eq!(notes.written(read), written);
+        }
+        assert!(notes.is_faulty("list") && notes.is_faulty("list[0]"));
+        assert!(!notes.is_faulty("list[1]") && !notes.is_faulty("lis"));
     }
 }

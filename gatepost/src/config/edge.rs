@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use url_signing::cloudfront::private_key_der;
 
 use super::document::Section;
-use super::read_names;
 use super::units::{parse_duration, parse_leeway, parse_milliseconds};
 use crate::text_file;
 
@@ -23,48 +22,65 @@ const DEFAULT_SESSION_LIFETIME: u32 = 15 * 60;
 /// How long a browser remembers a preflight's answer where the file does not say.
 const DEFAULT_PREFLIGHT_AGE: u32 = 600;
 
+/// The keys of `[[issuers]]`.
+const ISSUER: [&str; 12] = [
+    "algorithms",
+    "audiences",
+    "claims",
+    "issuer",
+    "jwks",
+    "leeway",
+    "name",
+    "owner_as",
+    "secrets",
+    "subject",
+    "tenants",
+    "typ",
+];
+/// The keys of `jwks`.
+const JWKS: [&str; 5] = ["file", "max_age", "max_stale", "timeout", "url"];
+/// The keys of `[[rules]]`.
+const RULE: [&str; 6] = ["allow", "claims", "issuers", "methods", "path", "scopes"];
+/// The keys of `[cors]`.
+const CORS: [&str; 5] = ["credentials", "headers", "max_age", "methods", "origins"];
+
+/// The names of algorithms.
+const ALGORITHMS: &str =
+    "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA (or Ed25519), or HS256";
+
 pub(super) fn read(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> edge_auth::Config {
     let mut edge = edge_auth::Config {
         token_sources: vec![TokenSource::Authorization],
         ..Default::default()
     };
-    for section in root.sections("issuers") {
+    for section in root.sections("issuers", &ISSUER) {
         edge.issuers.push(read_issuer(&section, folder, jwks));
-        section.finish();
     }
-    if let Some(section) = root.section("token") {
-        if let Some(texts) = section.texts("from") {
-            edge.token_sources = read_token_sources(&section, &texts);
-        }
-        section.finish();
+    let token = root.section("token", &["from"]);
+    if let Some(sources) = token.as_ref().and_then(read_token_sources) {
+        edge.token_sources = sources;
     }
-    for section in root.sections("rules") {
+    for section in root.sections("rules", &RULE) {
         edge.rules.push(read_rule(&section));
-        section.finish();
     }
-    if let Some(section) = root.section("deny") {
+    if let Some(section) = root.section("deny", &["login"]) {
         edge.login = section.text("login");
-        section.finish();
     }
-    if let Some(section) = root.section("cors") {
+    if let Some(section) = root.section("cors", &CORS) {
         edge.cors = Some(read_cors(&section));
-        section.finish();
     }
-    if let Some(section) = root.section("session") {
+    if let Some(section) = root.section("session", &["keys", "lifetime", "secrets"]) {
         edge.session = Some(read_session(&section, folder));
-        section.finish();
     }
-    if let Some(section) = root.section("owner") {
-        if let Some(secret) = section.section("secret") {
+    if let Some(section) = root.section("owner", &["secret"]) {
+        if let Some(secret) = section.section("secret", &["env", "file"]) {
             edge.owner_secret = read_secret(&secret, folder).map(Secret::from);
-            secret.finish();
         } else if !section.has("secret") {
             section.fault(
                 "secret",
                 "is missing; name its place, such as { file = \"owner-secret\" }",
             );
         }
-        section.finish();
     }
     edge
 }
@@ -73,7 +89,7 @@ pub(super) fn read(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> e
 /// which [`session_key_name`] knows.
 fn read_session(section: &Section<'_>, folder: &Path) -> Session {
     let mut keys = Vec::new();
-    for entry in section.sections("secrets") {
+    for entry in section.sections("secrets", &["env", "file", "from", "kid"]) {
         let secret = read_secret(&entry, folder);
         keys.push(SessionKey {
             kid: entry.required_text("kid"),
@@ -83,9 +99,8 @@ fn read_session(section: &Section<'_>, folder: &Path) -> Session {
                 secret: secret.unwrap_or_else(|| vec![0; 32]).into(),
             },
         });
-        entry.finish();
     }
-    for entry in section.sections("keys") {
+    for entry in section.sections("keys", &["file", "from", "kid", "public"]) {
         let kid = entry.required_text("kid");
         let key = match (entry.text("file"), entry.text("public")) {
             (Some(file), None) => std::fs::read(folder.join(&file))
@@ -108,6 +123,7 @@ fn read_session(section: &Section<'_>, folder: &Path) -> Session {
                     key.map_err(|reason| format!("{reason}; openssl pkey -in session.pem -pubout makes one"))
                 })
                 .map_err(|reason| entry.fault("public", &format!("{file}: {reason}"))),
+            (None, None) if entry.is_faulty("file") || entry.is_faulty("public") => Err(()),
             _ => {
                 entry.fault("file", "name either a `file` with the private key, or a `public` key whose private half the API reads when it starts");
                 Err(())
@@ -117,7 +133,6 @@ fn read_session(section: &Section<'_>, folder: &Path) -> Session {
         if let Ok(key) = key {
             keys.push(SessionKey { from, ..key });
         }
-        entry.finish();
     }
     if !section.has("secrets") && !section.has("keys") {
         section.fault(
@@ -162,10 +177,8 @@ fn read_issuer(section: &Section<'_>, folder: &Path, given_jwks: Option<&Value>)
             Audiences::OneOf(Vec::new())
         }
     };
-    let algorithms = section.texts("algorithms").map_or_else(
-        || vec![Algorithm::RS256, Algorithm::ES256],
-        |names| read_names(section, "algorithms", &names, Algorithm::from_name),
-    );
+    let algorithms = section.names("algorithms", ALGORITHMS, Algorithm::from_name);
+    let algorithms = algorithms.unwrap_or_else(|| vec![Algorithm::RS256, Algorithm::ES256]);
     let (jwks, published) = read_keys(section, folder, given_jwks);
     Issuer {
         name: section.text("name"),
@@ -185,10 +198,7 @@ fn read_issuer(section: &Section<'_>, folder: &Path, given_jwks: Option<&Value>)
         published,
         secrets: read_secrets(section, folder),
         typ: section.text("typ"),
-        claims: section
-            .section("claims")
-            .map(|claims| claims.claim_requirements())
-            .unwrap_or_default(),
+        claims: section.claims("claims").unwrap_or_default(),
         leeway_seconds: section.parsed("leeway", parse_leeway).unwrap_or(0),
     }
 }
@@ -199,7 +209,7 @@ fn read_keys(
     folder: &Path,
     given: Option<&Value>,
 ) -> (Option<Value>, Option<PublishedKeys>) {
-    let Some(keys) = section.section("jwks") else {
+    let Some(keys) = section.section("jwks", &JWKS) else {
         // An issuer that shares a secret may have no public keys at all.
         let given = given.filter(|_| !section.has("secrets"));
         return (given.cloned(), None);
@@ -209,7 +219,7 @@ fn read_keys(
     let timeout = keys.parsed("timeout", parse_milliseconds);
     let max_stale = keys.parsed("max_stale", parse_seconds);
     for name in ["max_age", "timeout", "max_stale"] {
-        if url.is_none() && keys.has(name) {
+        if !keys.has("url") && keys.has(name) {
             keys.fault(name, "is about keys at a `url`, and none is named");
         }
     }
@@ -223,7 +233,8 @@ fn read_keys(
         }
     });
     let file = keys.text("file");
-    if file.is_none() && published.is_none() && given.is_none() {
+    let is_named = keys.has("file") || keys.has("url");
+    if !is_named && given.is_none() {
         keys.fault("file", "it is missing; name a `file`, a `url`, or both");
     }
     let jwks = match (given, file) {
@@ -233,7 +244,6 @@ fn read_keys(
             .ok(),
         (None, None) => None,
     };
-    keys.finish();
     (jwks, published)
 }
 
@@ -243,16 +253,16 @@ fn read_secrets(section: &Section<'_>, folder: &Path) -> Option<Secrets> {
         return None;
     }
     let mut keys = Vec::new();
-    for secret in section.sections("secrets") {
+    let secrets = section.sections("secrets", &["env", "file", "kid"]);
+    for (idx, secret) in secrets.into_iter().enumerate() {
         let mut key = json!({"kty": "oct", "alg": "HS256"});
         if let Some(kid) = secret.text("kid") {
             key["kid"] = kid.into();
         }
-        if let Some(bytes) = read_secret(&secret, folder) {
-            key["k"] = BASE64URL_NOPAD.encode(&bytes).into();
-            keys.push(key);
-        }
-        secret.finish();
+        // After a fault any will do that is no second one: the others keep their places.
+        let bytes = read_secret(&secret, folder).unwrap_or_else(|| format!("{idx:032}").into());
+        key["k"] = BASE64URL_NOPAD.encode(&bytes).into();
+        keys.push(key);
     }
     Some(Secrets(json!({ "keys": keys })))
 }
@@ -280,6 +290,7 @@ fn read_secret(section: &Section<'_>, folder: &Path) -> Option<Vec<u8>> {
                     false
                 }
             }),
+        (None, None) if section.is_faulty("file") || section.is_faulty("env") => None,
         _ => {
             section.fault("file", "name one place of the secret: a `file` or an `env`");
             None
@@ -323,31 +334,30 @@ impl Section<'_> {
     }
 }
 
-fn read_token_sources(section: &Section<'_>, texts: &[String]) -> Vec<TokenSource> {
-    let sources = read_names(section, "from", texts, |text| match text.split_once(':') {
+fn read_token_sources(section: &Section<'_>) -> Option<Vec<TokenSource>> {
+    const PLACES: &str = "\"authorization\", \"cookie:NAME\", \"header:NAME\" or \"query:NAME\"";
+    let sources = section.names("from", PLACES, |text| match text.split_once(':') {
         None if text == "authorization" => Some(TokenSource::Authorization),
         Some(("cookie", name)) => Some(TokenSource::Cookie(name.to_owned())),
         Some(("query", name)) => Some(TokenSource::Query(name.to_owned())),
         // Header names know no case (RFC 9110 §5.1).
         Some(("header", name)) => Some(TokenSource::Header(name.to_ascii_lowercase())),
         _ => None,
-    });
-    if texts.is_empty() {
+    })?;
+    if sources.is_empty() && !section.is_faulty("from") {
         section.fault(
             "from",
             "name at least one place, such as \"authorization\" or \"cookie:__Host-gatepost\"",
         );
     }
-    sources
+    Some(sources)
 }
 
 fn read_rule(section: &Section<'_>) -> Rule {
     let path = section.required_text("path");
     let allow = section.text("allow");
     let scopes = section.texts("scopes");
-    let claims = section
-        .section("claims")
-        .map(|claims| claims.claim_requirements());
+    let claims = section.claims("claims");
     let issuers = match section.texts_or_any("issuers", "issuers") {
         None => RuleIssuers::Unnamed,
         Some(TextsOrAny::Any) => RuleIssuers::Any,
@@ -380,7 +390,7 @@ fn read_rule(section: &Section<'_>) -> Rule {
         }
     };
     let methods = section.texts("methods");
-    if methods.as_ref().is_some_and(Vec::is_empty) {
+    if methods.as_ref().is_some_and(Vec::is_empty) && !section.is_faulty("methods") {
         section.fault(
             "methods",
             "name at least one method, or leave it out for GET and HEAD",

@@ -5,6 +5,7 @@
 
 mod document;
 mod edge;
+mod notes;
 pub(crate) mod sign_in;
 pub(crate) mod units;
 
@@ -18,7 +19,8 @@ use signing_api::PackedSettings;
 use thumbnailer::settings::Settings as ImageSettings;
 use toml::de::DeTable;
 
-use document::{Notes, Section};
+use document::Section;
+use notes::Notes;
 pub(crate) use sign_in::{SignIn, TokenKind};
 use units::parse_pixels;
 pub(crate) use units::{parse_bytes, parse_duration};
@@ -30,6 +32,26 @@ pub(crate) const DEFAULT_FILE: &str = "gatepost.toml";
 
 /// What holds where there is no file: the example of this repository.
 const BUILT_IN: &str = include_str!("../../../gatepost.toml");
+
+/// The sections of the file.
+const ROOT: [&str; 11] = [
+    "cors",
+    "deny",
+    "issuers",
+    "links",
+    "owner",
+    "renditions",
+    "rules",
+    "session",
+    "sign_in",
+    "token",
+    "uploads",
+];
+/// The keys of `[renditions]`.
+const RENDITIONS: [&str; 5] = ["effort", "formats", "max_pixels", "quality", "widths"];
+/// The names of types and formats.
+const TYPES: &str = "\"image/jpeg\", \"image/png\", \"image/webp\" or \"image/gif\"";
+const FORMATS: &str = "\"webp\" or \"jpeg\"";
 
 /// Everything that the file says.
 #[derive(Clone, Debug)]
@@ -150,35 +172,9 @@ impl Config {
         }
         let config = if errors.is_empty() {
             let folder = file.parent().unwrap_or(Path::new(""));
-            let root = Section::root(&notes, &table);
+            let root = Section::root(&notes, &table, &ROOT);
             let config = read_root(&root, folder, jwks);
-            root.finish();
-            if let Err(faults) = edge_auth::Authorizer::new(&config.edge) {
-                // What was not understood is not there to be checked: one fault a key is enough.
-                let known = notes.keys();
-                let is_within = |faulty: &str, key: &str| {
-                    let rest = faulty.strip_prefix(key);
-                    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-                };
-                let is_new = |key: &str| !known.iter().any(|faulty| is_within(faulty, key));
-                for fault in &faults {
-                    let key = edge::session_key_name(&fault.key, config.edge.session.as_ref());
-                    // Keys that could not be read would shift the places of the others.
-                    let is_of_session = key.starts_with("session.");
-                    let is_covered =
-                        is_of_session && known.iter().any(|faulty| faulty.starts_with("session."));
-                    if is_new(&key) && !is_covered {
-                        notes.fault(&key, &fault.message);
-                    }
-                }
-            }
-            for fault in config.images.faults() {
-                let section = match fault.key {
-                    "types" | "max_bytes" => "uploads",
-                    _ => "renditions",
-                };
-                notes.fault(&format!("{section}.{}", fault.key), &fault.message);
-            }
+            check(&config, &notes);
             for warning in edge_auth::warnings(&config.edge) {
                 let line = notes.line(&warning.key);
                 let (file, message) = (file.display(), &warning.message);
@@ -199,14 +195,55 @@ impl Config {
     }
 }
 
+/// Notes what the crates find wrong with their part. What was not understood is not there to be checked: one fault a key
+/// is enough, and none that only follows from another.
+fn check(config: &Config, notes: &Notes<'_>) {
+    let known = notes.keys();
+    let is_known = |is: &dyn Fn(&str) -> bool| known.iter().any(|faulty| is(faulty));
+    // Keys that could not be read would shift the places of the others.
+    let is_session_faulty = is_known(&|faulty| faulty.starts_with("session."));
+    // A rule may name a block whose name was not understood.
+    let are_names_faulty = is_known(&|faulty| {
+        let of_block = faulty.strip_prefix("issuers");
+        of_block.is_some_and(|rest| {
+            !rest.contains('.') || rest.ends_with("].issuer") || rest.ends_with("].name")
+        })
+    });
+    let faults = edge_auth::Authorizer::new(&config.edge).err();
+    for fault in faults.iter().flatten() {
+        let key = edge::session_key_name(&fault.key, config.edge.session.as_ref());
+        let key = notes.written(&key);
+        let names_blocks =
+            key.ends_with("].owner_as") || key.starts_with("rules[") && key.contains("].issuers");
+        let follows = (key.starts_with("session.") && is_session_faulty)
+            || (names_blocks && are_names_faulty)
+            || known.iter().any(|faulty| notes::is_within(faulty, &key));
+        if !follows {
+            notes.fault(&key, &fault.message);
+        }
+    }
+    for fault in config.images.faults() {
+        let section = match fault.key {
+            "types" | "max_bytes" => "uploads",
+            _ => "renditions",
+        };
+        let key = format!("{section}.{}", fault.key);
+        if !notes.is_faulty(&key) {
+            notes.fault(&key, &fault.message);
+        }
+    }
+}
+
 fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config {
     let edge = edge::read(root, folder, jwks);
     let sign_in = sign_in::read(root, &edge);
     let mut images = ImageSettings::default();
     let mut form_lifetime = SignedDuration::from_mins(5);
-    if let Some(section) = root.section("uploads") {
-        if let Some(types) = section.texts("types") {
-            images.types = read_names(&section, "types", &types, parse_name);
+    if let Some(section) =
+        root.section("uploads", &["animated", "expires_in", "max_bytes", "types"])
+    {
+        if let Some(types) = section.names("types", TYPES, parse_name) {
+            images.types = types;
         }
         if let Some(bytes) = section.parsed("max_bytes", parse_bytes) {
             images.max_bytes = bytes;
@@ -229,11 +266,10 @@ fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config 
                 );
             }
         }
-        section.finish();
     }
     let (mut max_link_lifetime, mut links_shared_within) =
         (SignedDuration::from_hours(24), SignedDuration::ZERO);
-    if let Some(section) = root.section("links") {
+    if let Some(section) = root.section("links", &["max_expires_in", "shared_within"]) {
         let limit = SignedDuration::from_hours(6 * 24);
         if let Some(lifetime) = section.parsed("max_expires_in", parse_duration) {
             max_link_lifetime = lifetime;
@@ -247,18 +283,19 @@ fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config 
                 section.fault("shared_within", "a day is the most");
             }
         }
-        section.finish();
     }
-    if let Some(section) = root.section("renditions") {
+    if let Some(section) = root.section("renditions", &RENDITIONS) {
         if let Some(widths) = section.numbers("widths") {
             images.widths = widths;
         }
-        if let Some(formats) = section.texts("formats") {
-            images.formats = read_names(&section, "formats", &formats, parse_name);
+        if let Some(formats) = section.names("formats", FORMATS, parse_name) {
+            images.formats = formats;
         }
         if let Some(quality) = section.number("quality") {
-            // 0 is refused below, with the key's own sentence.
-            images.quality = u8::try_from(quality).unwrap_or(0);
+            match u8::try_from(quality) {
+                Ok(quality) => images.quality = quality,
+                Err(_) => section.fault("quality", &format!("is {quality}, expected 1 to 100")),
+            }
         }
         if let Some(effort) = section.text("effort") {
             match parse_name(&effort) {
@@ -272,7 +309,6 @@ fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config 
         if let Some(pixels) = section.parsed("max_pixels", parse_pixels) {
             images.max_pixels = pixels;
         }
-        section.finish();
     }
     Config {
         edge,
@@ -282,26 +318,6 @@ fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config 
         max_link_lifetime,
         links_shared_within,
     }
-}
-
-/// Turns names into what they name, noting each that is unknown.
-fn read_names<T>(
-    section: &Section<'_>,
-    name: &str,
-    texts: &[String],
-    parse: impl Fn(&str) -> Option<T>,
-) -> Vec<T> {
-    let mut values = Vec::with_capacity(texts.len());
-    for (idx, text) in texts.iter().enumerate() {
-        match parse(text) {
-            Some(value) => values.push(value),
-            None => section.fault(
-                &format!("{name}[{idx}]"),
-                &format!("{text:?} is not supported"),
-            ),
-        }
-    }
-    values
 }
 
 /// A name as `serde` knows it.

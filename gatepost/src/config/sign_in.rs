@@ -12,6 +12,8 @@ use super::parse_name;
 
 /// What an identity provider is asked for where the file does not say.
 const DEFAULT_SCOPE: &str = "openid";
+/// The keys of `[sign_in]`.
+const SECTION: [&str; 5] = ["authorize", "client_id", "scope", "token", "uses"];
 /// What the page puts into the address itself.
 const OURS: [&str; 7] = [
     "client_id",
@@ -55,7 +57,7 @@ impl SignIn {
 }
 
 pub(super) fn read(root: &Section<'_>, edge: &edge_auth::Config) -> Option<SignIn> {
-    let section = root.section("sign_in")?;
+    let section = root.section("sign_in", &SECTION)?;
     let sign_in = SignIn {
         client_id: section.required_text("client_id"),
         authorize: section.required_text("authorize"),
@@ -77,10 +79,11 @@ pub(super) fn read(root: &Section<'_>, edge: &edge_auth::Config) -> Option<SignI
             section.fault(name, &message);
         }
     }
-    if let Some(message) = lacking(edge) {
+    // Places that were not understood may be those that are lacking.
+    let is_known = edge.session.is_none() || !root.is_faulty("token");
+    if let Some(message) = lacking(edge).filter(|_| is_known && !root.is_faulty("session")) {
         root.fault("sign_in", &message);
     }
-    section.finish();
     Some(sign_in)
 }
 
@@ -213,7 +216,7 @@ fn check_characters(text: &str, advice: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::document::Notes;
+    use super::super::notes::Notes;
     use super::*;
 
     /// What signing in at the page needs.
@@ -341,7 +344,7 @@ mod tests {
             let text = format!("sign_in = {table}");
             let document = toml::de::DeTable::parse(&text).unwrap();
             let notes = Notes::new(&text);
-            read(&Section::root(&notes, &document), &edge());
+            read(&Section::root(&notes, &document, &["sign_in"]), &edge());
             assert_eq!(notes.keys(), keys, "{text}");
         }
     }

@@ -156,6 +156,70 @@ effort = "best"
     assert!(!folder.path().join(".gatepost").exists());
 }
 
+/// A mistake is one fault: what only follows from it is not said, and what has nothing to do with it is, in its own place.
+#[test]
+fn every_mistake_of_a_configuration_is_one_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = r#"issuers = [1, { audiences = ["media"], algorithms = [1, "none", "RS256"], nmae = "customers", jwks = { file = 1 } }]
+[token]
+from = ["cookies:__Host-gatepost", "cookie:a b"]
+[session]
+keys = [{ kid = "a", file = "missing.pem" }, { kid = "b", public = 2 }]
+[sign_in]
+client_id = "x"
+authorize = "https://a.example/"
+token = "https://a.example/"
+[[rules]]
+path = "a/**"
+scopes = ["a b"]
+claims = { "" = 1 }
+issuers = ["customers"]
+methods = [1, "BREW"]
+[owner]
+secret = { file = 1 }
+[uploads]
+types = ["image/heic"]
+expires_in = "1d"
+[links]
+max_expires_in = "2d"
+[renditions]
+quality = 800
+widths = ["wide"]
+formats = ["avif"]
+"#;
+    std::fs::write(folder.path().join("gatepost.toml"), broken).unwrap();
+    let (code, _, stderr) = run(&["dev", "--port", "0"], folder.path());
+    assert_eq!(code, Some(1));
+    let faults: Vec<_> = stderr
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("gatepost.toml:"))
+        .collect();
+    let expected = [
+        "1: issuers[0]: write [[issuers]] before each of them",
+        "1: issuers[1].nmae: there is no such key; known here are algorithms, audiences, claims, issuer, jwks, leeway, name, owner_as, secrets, subject, tenants, typ",
+        "1: issuers[1].issuer: it is missing",
+        "1: issuers[1].algorithms[0]: a text is wanted, not the number 1",
+        "1: issuers[1].algorithms[1]: \"none\" is not supported; write RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA (or Ed25519), or HS256",
+        "1: issuers[1].jwks.file: a text is wanted, not the number 1",
+        "3: token.from[0]: \"cookies:__Host-gatepost\" is not supported; write \"authorization\", \"cookie:NAME\", \"header:NAME\" or \"query:NAME\"",
+        "3: token.from[1]: is not a cookie name (RFC 6265 §4.1.1)",
+        "5: session.keys[0].file: missing.pem: No such file or directory (os error 2)",
+        "5: session.keys[1].public: a text is wanted, not the number 2",
+        "11: rules[0].path: a path begins with a slash",
+        "12: rules[0].scopes: a scope is one word without spaces",
+        "13: rules[0].claims.: a claim's name is empty",
+        "15: rules[0].methods[0]: a text is wanted, not the number 1",
+        "15: rules[0].methods[1]: \"BREW\" is not a method that CloudFront passes on; those are GET, HEAD, OPTIONS, PUT, PATCH, POST, DELETE",
+        "17: owner.secret.file: a text is wanted, not the number 1",
+        "19: uploads.types[0]: \"image/heic\" is not supported; write \"image/jpeg\", \"image/png\", \"image/webp\" or \"image/gif\"",
+        "20: uploads.expires_in: a form lives minutes, and never more than 12h",
+        "24: renditions.quality: is 800, expected 1 to 100",
+        "25: renditions.widths[0]: a whole number is wanted, not a text",
+        "26: renditions.formats[0]: \"avif\" is not supported; write \"webp\" or \"jpeg\"",
+    ];
+    assert_eq!(faults, expected, "{stderr}");
+}
+
 #[test]
 fn text_that_is_not_toml_is_reported_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
