@@ -15,6 +15,7 @@ use url_signing::{PresignedGet, PresignedUrl};
 use crate::body;
 use crate::caller::{Caller, headers_of};
 use crate::cloudfront::Distribution;
+use crate::signer::Term;
 use crate::{Api, Problem};
 
 /// What a caller wants to share.
@@ -99,5 +100,6 @@ async fn sign(
     let get = PresignedGet::new(&api.settings.media_bucket, key, lifetime)?
         .shared_within(window)
         .clamp_to_credentials();
-    Ok(get.sign(now, &api.signer.credentials().await?)?)
+    let term = Term::shared(now, lifetime, api.settings.max_link_lifetime, window);
+    Ok(get.sign(now, &api.signer.credentials(now, term).await?)?)
 }

@@ -1,18 +1,90 @@
-//! What forms and links are signed with. The SDK's provider fetches and refreshes it; here it is kept as long as it stays
-//! the same, and with it the key that was derived of it.
+//! The credentials that forms and links are signed with: fetched once, then kept until they no longer outlive what is
+//! signed. A provider such as `AssumeRoleProvider` caches nothing; each call of it is a request to STS.
 
 use std::sync::{Mutex, PoisonError};
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use jiff::Timestamp;
-use url_signing::Credentials;
+use jiff::{SignedDuration, Timestamp};
+use url_signing::{Credentials, window_start};
 
-/// Credentials to sign with.
+/// Credentials are replaced this long before they end, even where what they sign ends earlier.
+const MARGIN: SignedDuration = SignedDuration::from_mins(5);
+/// Credentials that were fetched less than this ago are not replaced: new ones would hardly last longer. It bounds the
+/// requests to STS where sessions are shorter than what they sign.
+const MIN_AGE: SignedDuration = SignedDuration::from_mins(5);
+/// What is signed with credentials that end sooner than this is of no use to a browser.
+const MIN_REMAINING: SignedDuration = SignedDuration::from_mins(1);
+
+/// Signs forms and links; asks its provider only when the credentials that it keeps do not last.
 #[derive(Debug)]
 pub struct Signer {
     provider: SharedCredentialsProvider,
-    last: Mutex<Option<Credentials>>,
+    kept: Mutex<Option<Kept>>,
+    /// Held during a fetch: callers that come meanwhile wait for its result (single-flight).
+    fetch: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    credentials: Credentials,
+    fetched_at: Timestamp,
+}
+
+/// How long credentials must last for what is to be signed with them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Term {
+    /// The beginning of the window within which everybody gets the same URL; without a window the time of signing.
+    window_start: Timestamp,
+    /// Credentials that last until here serve everything that is signed in the window.
+    whole: Timestamp,
+    /// Credentials that end before this do not outlive what is signed now.
+    least: Timestamp,
+}
+
+impl Term {
+    /// For something that is signed now and lasts for `lifetime`.
+    pub(crate) fn of(now: Timestamp, lifetime: SignedDuration) -> Self {
+        let until = later(now, lifetime.max(MARGIN));
+        Self {
+            window_start: now,
+            whole: until,
+            least: until,
+        }
+    }
+
+    /// For a URL that everybody gets who asks within the same `window`. `longest` is the longest lifetime that anybody
+    /// may ask for: credentials that serve it serve all callers of the window, and nobody's URL changes within it.
+    pub(crate) fn shared(
+        now: Timestamp,
+        lifetime: SignedDuration,
+        longest: SignedDuration,
+        window: SignedDuration,
+    ) -> Self {
+        if !window.is_positive() {
+            return Self::of(now, lifetime);
+        }
+        let window_start = window_start(now, window);
+        Self {
+            window_start,
+            whole: later(later(window_start, window), longest.max(MARGIN)),
+            least: later(now, lifetime),
+        }
+    }
+}
+
+impl Kept {
+    fn lasts_until(&self, moment: Timestamp) -> bool {
+        self.credentials.expires_at.is_none_or(|end| moment <= end)
+    }
+
+    fn serves(&self, now: Timestamp, term: Term) -> bool {
+        let is_of_window = term.window_start <= self.fetched_at;
+        let is_new = now < later(self.fetched_at, MIN_AGE);
+        self.lasts_until(term.whole)
+            || (is_of_window && self.lasts_until(term.least))
+            || (is_new && self.lasts_until(later(now, MIN_REMAINING)))
+    }
 }
 
 impl Signer {
@@ -20,31 +92,303 @@ impl Signer {
     pub fn new(provider: SharedCredentialsProvider) -> Self {
         Self {
             provider,
-            last: Mutex::new(None),
+            kept: Mutex::new(None),
+            fetch: tokio::sync::Mutex::new(()),
         }
     }
 
-    /// What the provider has now.
-    pub(crate) async fn credentials(&self) -> Result<Credentials, CredentialsError> {
-        let now = self.provider.provide_credentials().await?;
-        let expires_at = now
-            .expiry()
-            .and_then(|expiry| Timestamp::try_from(expiry).ok());
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        // A session has an id of its own, and a key has one secret.
-        if let Some(last) = &*last
-            && last.access_key_id == now.access_key_id()
-            && last.expires_at == expires_at
-        {
-            return Ok(last.clone());
+    /// Credentials that last for this term, where the provider has such: a session may be shorter than what it signs.
+    pub(crate) async fn credentials(
+        &self,
+        now: Timestamp,
+        term: Term,
+    ) -> Result<Credentials, CredentialsError> {
+        if let Some(kept) = self.kept().filter(|kept| kept.serves(now, term)) {
+            return Ok(kept.credentials);
         }
-        let credentials = Credentials {
-            access_key_id: now.access_key_id().to_owned(),
-            secret_access_key: now.secret_access_key().into(),
-            session_token: now.session_token().map(Into::into),
-            expires_at,
-        };
-        *last = Some(credentials.clone());
-        Ok(credentials)
+        let _fetch = self.fetch.lock().await;
+        let kept = self.kept();
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.serves(now, term)) {
+            return Ok(kept.credentials.clone());
+        }
+        match self.provider.provide_credentials().await {
+            Ok(fetched) => {
+                let credentials = read(&fetched);
+                let fetched_at = now;
+                *self.lock() = Some(Kept {
+                    credentials: credentials.clone(),
+                    fetched_at,
+                });
+                Ok(credentials)
+            }
+            // Nothing is noted of it: the next call tries again.
+            Err(error) => match kept {
+                Some(kept) if kept.lasts_until(later(now, MIN_REMAINING)) => {
+                    tracing::warn!(%error, "the credentials to sign with are not renewed; those so far still serve");
+                    Ok(kept.credentials)
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
+    fn kept(&self) -> Option<Kept> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn read(fetched: &aws_credential_types::Credentials) -> Credentials {
+    Credentials {
+        access_key_id: fetched.access_key_id().to_owned(),
+        secret_access_key: fetched.secret_access_key().into(),
+        session_token: fetched.session_token().map(Into::into),
+        expires_at: fetched
+            .expiry()
+            .and_then(|expiry| Timestamp::try_from(expiry).ok()),
+    }
+}
+
+/// Saturates at the end of time.
+fn later(moment: Timestamp, duration: SignedDuration) -> Timestamp {
+    moment.checked_add(duration).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::Arc;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use aws_credential_types::Credentials as Fetched;
+    use aws_credential_types::provider::future;
+    use futures::future::join_all;
+
+    use super::*;
+
+    /// A provider that counts what it is asked, and answers with sessions of these lengths, each with an id of its own;
+    /// with an error where there is none.
+    #[derive(Clone, Debug, Default)]
+    struct Scripted(Arc<Mutex<Script>>);
+
+    #[derive(Debug, Default)]
+    struct Script {
+        now: i64,
+        n_fetches: usize,
+        sessions: VecDeque<Option<i64>>,
+    }
+
+    impl Scripted {
+        fn fetch(&self) -> Result<Fetched, CredentialsError> {
+            let mut script = self.0.lock().unwrap();
+            script.n_fetches += 1;
+            let Some(minutes) = script.sessions.pop_front().unwrap_or(Some(60)) else {
+                return Err(CredentialsError::provider_error("STS does not answer"));
+            };
+            let end = u64::try_from(script.now + 60 * minutes).unwrap();
+            let end = UNIX_EPOCH + Duration::from_secs(end);
+            let id = format!("ASIA{}", script.n_fetches);
+            Ok(Fetched::new(id, "secret", None, Some(end), "scripted"))
+        }
+    }
+
+    impl ProvideCredentials for Scripted {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            future::ProvideCredentials::new(async {
+                // Callers that come meanwhile are polled before the answer is there.
+                for _ in 0..10 {
+                    tokio::task::yield_now().await;
+                }
+                self.fetch()
+            })
+        }
+    }
+
+    struct Bench {
+        script: Scripted,
+        signer: Signer,
+    }
+
+    impl Bench {
+        fn new(sessions: &[Option<i64>]) -> Self {
+            let script = Scripted::default();
+            script.0.lock().unwrap().sessions = sessions.iter().copied().collect();
+            let signer = Signer::new(SharedCredentialsProvider::new(script.clone()));
+            Self { script, signer }
+        }
+
+        /// The id of the credentials at this minute.
+        async fn id(
+            &self,
+            minute: i64,
+            term: impl Fn(Timestamp) -> Term,
+        ) -> Result<String, CredentialsError> {
+            self.script.0.lock().unwrap().now = 60 * minute;
+            let now = Timestamp::from_second(60 * minute).unwrap();
+            let credentials = self.signer.credentials(now, term(now)).await?;
+            Ok(credentials.access_key_id)
+        }
+
+        fn n_fetches(&self) -> usize {
+            self.script.0.lock().unwrap().n_fetches
+        }
+    }
+
+    fn minutes(minutes: i64) -> SignedDuration {
+        SignedDuration::from_mins(minutes)
+    }
+
+    fn form(now: Timestamp) -> Term {
+        Term::of(now, minutes(1))
+    }
+
+    fn link(now: Timestamp) -> Term {
+        Term::of(now, minutes(45))
+    }
+
+    /// A window of 15 minutes, within which anybody may ask for 45.
+    fn short_shared_link(now: Timestamp) -> Term {
+        Term::shared(now, minutes(1), minutes(45), minutes(15))
+    }
+
+    fn long_shared_link(now: Timestamp) -> Term {
+        Term::shared(now, minutes(45), minutes(45), minutes(15))
+    }
+
+    /// A window of a day: longer than any session.
+    fn link_of_the_day(now: Timestamp) -> Term {
+        Term::shared(now, minutes(45), minutes(45), minutes(24 * 60))
+    }
+
+    #[tokio::test]
+    async fn credentials_are_kept_while_they_outlive_what_is_signed() {
+        /// The minute, what is signed, and how many sets of credentials there were then.
+        type Call = (i64, fn(Timestamp) -> Term, usize);
+        type Case<'a> = (&'a str, &'a [Option<i64>], &'a [Call]);
+        let cases: [Case<'_>; 8] = [
+            (
+                "forms, until five minutes before the end",
+                &[],
+                &[(0, form, 1), (55, form, 1), (56, form, 2), (111, form, 2)],
+            ),
+            (
+                "links, until their lifetime before the end",
+                &[],
+                &[
+                    (0, link, 1),
+                    (15, link, 1),
+                    (16, link, 2),
+                    (31, link, 2),
+                    (32, link, 3),
+                ],
+            ),
+            (
+                "a window's callers have one set, however long their links",
+                &[],
+                &[
+                    (0, form, 1),
+                    (16, short_shared_link, 2),
+                    (29, long_shared_link, 2),
+                    (30, short_shared_link, 3),
+                    (44, long_shared_link, 3),
+                ],
+            ),
+            (
+                "forms do not replace a window's set",
+                &[],
+                &[
+                    (0, short_shared_link, 1),
+                    (14, form, 1),
+                    (14, long_shared_link, 1),
+                ],
+            ),
+            (
+                "a window that is longer than a session, while the set outlives the link",
+                &[],
+                &[
+                    (0, link_of_the_day, 1),
+                    (15, link_of_the_day, 1),
+                    (16, link_of_the_day, 2),
+                    (31, link_of_the_day, 2),
+                ],
+            ),
+            (
+                "sessions shorter than a link are replaced every five minutes at most",
+                &[Some(15), Some(15), Some(15)],
+                &[(0, link, 1), (4, link, 1), (5, link, 2), (9, link, 2)],
+            ),
+            (
+                "sessions of a few minutes until a minute before their end",
+                &[Some(3), Some(3), Some(3)],
+                &[(0, form, 1), (2, form, 1), (3, form, 2)],
+            ),
+            (
+                "an end that has passed",
+                &[],
+                &[(0, form, 1), (120, form, 2)],
+            ),
+        ];
+        for (case, sessions, calls) in cases {
+            let bench = Bench::new(sessions);
+            for (minute, term, expected) in calls {
+                let id = bench.id(*minute, term).await.unwrap();
+                assert_eq!(id, format!("ASIA{expected}"), "{case}: minute {minute}");
+                assert_eq!(bench.n_fetches(), *expected, "{case}: minute {minute}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn concurrent_callers_share_a_fetch() {
+        let bench = Bench::new(&[]);
+        for (minute, expected) in [(0, 1), (56, 2)] {
+            let calls = (0..8).map(|_| bench.id(minute, form));
+            let ids: Vec<_> = join_all(calls)
+                .await
+                .into_iter()
+                .map(Result::unwrap)
+                .collect();
+            assert_eq!(ids, vec![format!("ASIA{expected}"); 8]);
+            assert_eq!(bench.n_fetches(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failed_fetch_is_not_kept() {
+        let bench = Bench::new(&[None, Some(60)]);
+        assert!(bench.id(0, form).await.is_err());
+        assert_eq!(bench.id(0, form).await.unwrap(), "ASIA2");
+        assert_eq!(bench.id(1, form).await.unwrap(), "ASIA2");
+    }
+
+    #[tokio::test]
+    async fn credentials_that_still_serve_are_used_while_a_refresh_fails() {
+        let bench = Bench::new(&[Some(60), None, None, None, Some(60)]);
+        assert_eq!(bench.id(0, form).await.unwrap(), "ASIA1");
+        assert_eq!(bench.id(56, form).await.unwrap(), "ASIA1");
+        assert_eq!(bench.id(59, form).await.unwrap(), "ASIA1");
+        // What is left of them is of no use.
+        assert!(bench.id(60, form).await.is_err());
+        assert_eq!(bench.id(60, form).await.unwrap(), "ASIA5");
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_leaves_does_not_keep_others_waiting() {
+        let bench = Bench::new(&[]);
+        let left = bench.id(0, form);
+        let stays = bench.id(0, form);
+        futures::pin_mut!(stays);
+        {
+            futures::pin_mut!(left);
+            assert!(futures::poll!(&mut left).is_pending());
+            assert!(futures::poll!(&mut stays).is_pending());
+        }
+        assert_eq!(stays.await.unwrap(), "ASIA1");
     }
 }

@@ -16,6 +16,7 @@ use url_signing::{Expiry, PostPolicy, SignedForm};
 
 use crate::body;
 use crate::caller::CallingOwner;
+use crate::signer::Term;
 use crate::{Api, Problem};
 
 /// A longer name is cut: S3 keeps 2 KB of metadata in all.
@@ -76,7 +77,8 @@ pub(crate) async fn create(
     if let Some(filename) = intent.filename.as_ref().filter(|name| !name.is_empty()) {
         policy = policy.metadata("filename", &encode_filename(filename))?;
     }
-    let form = policy.sign(now, &api.signer.credentials().await?)?;
+    let term = Term::of(now, api.settings.form_lifetime);
+    let form = policy.sign(now, &api.signer.credentials(now, term).await?)?;
     tracing::info!(owner = %owner, %id, size = intent.size, "a form was handed out");
     let created = Created {
         manifest: format!("/{}", upload.manifest_key()),

@@ -25,4 +25,4 @@ pub use expiry::{Expiry, MAX_LIFETIME};
 pub use field::{Checksum, FormField, MAX_METADATA_BYTES, PrefixField, SuccessStatus};
 pub use form::{MAX_FORM_BYTES, OpenField, SignedForm};
 pub use post_policy::{MAX_KEY_BYTES, MAX_POST_BYTES, PostPolicy};
-pub use presigned_get::{PresignedGet, PresignedUrl, ResponseHeader};
+pub use presigned_get::{PresignedGet, PresignedUrl, ResponseHeader, window_start};

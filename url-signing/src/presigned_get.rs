@@ -230,8 +230,9 @@ impl fmt::Debug for PresignedUrl {
     }
 }
 
-/// The beginning of the window that `now` is in.
-pub(crate) fn window_start(now: Timestamp, window: SignedDuration) -> Timestamp {
+/// The beginning of the window that `now` is in: windows begin at whole multiples since 1970. See
+/// [`PresignedGet::shared_within`].
+pub fn window_start(now: Timestamp, window: SignedDuration) -> Timestamp {
     let window = window.as_secs().max(1);
     let second = now.as_second();
     // Not before the first moment that there is.

@@ -150,8 +150,14 @@ async fn the_packaged_api_signs_what_the_packaged_processor_finishes() {
     account
         .deploy(&dist.path().join("upload-processor.zip"), json!({}))
         .await;
+    let key = std::fs::read_to_string(repository("url-signing/tests/keys/p256-pkcs8.pem"));
+    let cloudfront = json!({
+        "GATEPOST_CLOUDFRONT_URL": "https://media.example.com",
+        "GATEPOST_CLOUDFRONT_KEY_PAIR_ID": "K2JCJMDEHXQW5F",
+        "GATEPOST_CLOUDFRONT_PRIVATE_KEY": key.unwrap(),
+    });
     account
-        .deploy_api(&dist.path().join("signing-api.zip"))
+        .deploy_api(&dist.path().join("signing-api.zip"), cloudfront)
         .await;
     let (alice, bob) = (token("alice"), token("bob"));
 
@@ -220,6 +226,52 @@ async fn the_packaged_api_signs_what_the_packaged_processor_finishes() {
     assert_eq!(page["body"], r#"{"items":[]}"#, "{page}");
     let nobody = account.ask("", "GET", "/api/media", &Value::Null).await;
     assert_eq!(nobody["statusCode"], 401, "{nobody}");
+}
+
+/// Role chaining limits a session to an hour; one serves all that is signed meanwhile, so that shared links are equal.
+#[tokio::test(flavor = "multi_thread")]
+async fn forms_and_links_share_one_session_of_the_signer_role() {
+    let Some(stack) = MiniStack::start_without_signatures() else {
+        return;
+    };
+    let dist = tempfile::tempdir().unwrap();
+    package_with(dist.path(), "[links]\nshared_within = \"24h\"\n");
+    let account = Account {
+        http: Client::new(),
+        endpoint: stack.endpoint.clone(),
+    };
+    account.record_calls().await;
+    account
+        .deploy_api(&dist.path().join("signing-api.zip"), json!({}))
+        .await;
+    let alice = token("alice");
+    let ask = async |path: &str, body: Value| -> Value {
+        let answer = account.ask(&alice, "POST", path, &body).await;
+        assert_eq!(answer["statusCode"], 201, "{answer}");
+        serde_json::from_str(answer["body"].as_str().unwrap()).unwrap()
+    };
+    let (mut credentials, mut urls) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        let form = ask(
+            "/api/uploads",
+            json!({"content_type": "image/jpeg", "size": 3}),
+        )
+        .await;
+        credentials.push(form["fields"]["x-amz-credential"].clone());
+        // A longer lifetime would end with the session.
+        let link = json!({"path": form["manifest"], "expires_in": 2700});
+        let link = ask("/api/links", link).await;
+        let ends: Timestamp = link["expires_at"].as_str().unwrap().parse().unwrap();
+        let seconds = ends.duration_since(Timestamp::now()).as_secs();
+        assert!((2690..=3600).contains(&seconds), "{link}");
+        let (_, query) = link["url"].as_str().unwrap().split_once('?').unwrap();
+        let (signed, _) = query.split_once("&X-Amz-Signature=").unwrap();
+        urls.push(signed.to_owned());
+    }
+    for what in [&credentials.iter().map(Value::to_string).collect(), &urls] {
+        assert!(what.iter().all(|other| *other == what[0]), "{what:?}");
+    }
+    assert_eq!(account.n_assumed_roles().await, 1);
 }
 
 /// With the gate for malware nothing is worked on before somebody says that it is clean.
@@ -396,6 +448,11 @@ fn id(letter: char) -> String {
 
 /// Runs `gatepost package` and reads the manifest that it writes.
 pub(crate) fn package(dist: &Path) -> Value {
+    package_with(dist, "")
+}
+
+/// The same with more sections of the configuration.
+fn package_with(dist: &Path, more: &str) -> Value {
     let config = dist.join("gatepost.toml");
     let key = json!({"keys": [{
         "kty": "EC", "crv": "P-256", "kid": "test key", "alg": "ES256",
@@ -403,16 +460,13 @@ pub(crate) fn package(dist: &Path) -> Value {
     }]});
     std::fs::write(dist.join("jwks.json"), key.to_string()).unwrap();
     std::fs::write(dist.join("session.pem"), SESSION_KEY).unwrap();
-    std::fs::write(
-        &config,
-        "[[issuers]]\nissuer = \"https://login.example.com/\"\naudiences = [\"media\"]\n\
+    let sections = "[[issuers]]\nissuer = \"https://login.example.com/\"\naudiences = [\"media\"]\n\
          algorithms = [\"ES256\"]\njwks = { file = \"jwks.json\" }\n\
          [token]\nfrom = [\"authorization\", \"cookie:__Host-gatepost\"]\n\
          [session]\nkeys = [{ kid = \"test\", file = \"session.pem\" }]\n\
          [[rules]]\npath = \"/media/{owner}/**\"\nallow = \"owner\"\n\
-         [renditions]\nwidths = [320, 640]\nformats = [\"webp\", \"jpeg\"]\n",
-    )
-    .unwrap();
+         [renditions]\nwidths = [320, 640]\nformats = [\"webp\", \"jpeg\"]\n";
+    std::fs::write(&config, format!("{sections}{more}")).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_gatepost"))
         .args(["package", "--config"])
         .arg(&config)
@@ -491,9 +545,8 @@ impl Account {
     }
 
     /// Makes the API's function.
-    async fn deploy_api(&self, zip: &Path) {
-        let key = std::fs::read_to_string(repository("url-signing/tests/keys/p256-pkcs8.pem"));
-        let function = json!({
+    async fn deploy_api(&self, zip: &Path, more_variables: Value) {
+        let mut function = json!({
             "FunctionName": "gatepost-signing-api",
             "Runtime": "provided.al2023",
             "Handler": "bootstrap",
@@ -505,16 +558,45 @@ impl Account {
                 "GATEPOST_UPLOAD_BUCKET": "uploads",
                 "GATEPOST_MEDIA_BUCKET": "media",
                 "GATEPOST_SIGNER_ROLE_ARN": "arn:aws:iam::000000000000:role/gatepost-signer",
-                "GATEPOST_CLOUDFRONT_URL": "https://media.example.com",
-                "GATEPOST_CLOUDFRONT_KEY_PAIR_ID": "K2JCJMDEHXQW5F",
-                "GATEPOST_CLOUDFRONT_PRIVATE_KEY": key.unwrap(),
                 "AWS_ENDPOINT_URL": self.endpoint,
                 "AWS_ACCESS_KEY_ID": "test",
                 "AWS_SECRET_ACCESS_KEY": "test",
                 "AWS_REGION": REGION,
             }},
         });
+        let variables = &mut function["Environment"]["Variables"];
+        for (name, value) in more_variables.as_object().unwrap() {
+            variables[name] = value.clone();
+        }
         self.call("/2015-03-31/functions", &function).await;
+    }
+
+    /// Switches MiniStack's `CloudTrail` on.
+    async fn record_calls(&self) {
+        let switch = json!({"cloudtrail._recording_enabled": "true"});
+        self.call("/_ministack/config", &switch).await;
+    }
+
+    /// How often STS was asked to assume a role, as MiniStack's `CloudTrail` has recorded it.
+    async fn n_assumed_roles(&self) -> usize {
+        let wanted = json!({"LookupAttributes": [
+            {"AttributeKey": "EventSource", "AttributeValue": "sts.amazonaws.com"},
+        ]});
+        let target = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents";
+        let request = self
+            .http
+            .post(&self.endpoint)
+            .header("x-amz-target", target)
+            .header("content-type", "application/x-amz-json-1.1")
+            .body(wanted.to_string());
+        let found = request.send().await.unwrap().text().await.unwrap();
+        let found: Value = serde_json::from_str(&found).unwrap();
+        let events = found["Events"].as_array().unwrap().iter();
+        let events = events.map(|event| event["CloudTrailEvent"].as_str().unwrap());
+        events
+            .map(|event| serde_json::from_str::<Value>(event).unwrap())
+            .filter(|event| event["requestParameters"]["Action"] == "AssumeRole")
+            .count()
     }
 
     /// Calls the API as a function URL behind CloudFront does: the viewer's token is in another header, for the one that
