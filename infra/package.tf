@@ -24,7 +24,12 @@ locals {
     web              = []
     web_connects_to  = []
     cors             = null
+    form_seconds     = 300
+    link_seconds     = null
   }
+
+  # In seconds.
+  longest_session = 3600
 
   tags = merge({ gatepost = local.manifest.gatepost }, var.tags)
 }
@@ -47,6 +52,15 @@ resource "terraform_data" "package" {
     precondition {
       condition     = local.manifest.version == 1
       error_message = "The package in ${var.dist} is of another version of Gatepost: package again with the one that these files came with."
+    }
+    # Role chaining: the API's role assumes the signer role, whose session lasts an hour at most.
+    precondition {
+      condition     = local.manifest.form_seconds <= local.longest_session
+      error_message = "uploads.expires_in is longer than 1h: forms end with the session of the signer role, which lasts an hour at most. Shorten it in gatepost.toml and package again."
+    }
+    precondition {
+      condition     = local.signs_links || coalesce(local.manifest.link_seconds, 0) <= local.longest_session
+      error_message = "links.max_expires_in is longer than 1h: without link_keys links end with the session of the signer role, which lasts an hour at most. Shorten it in gatepost.toml and package again, or set link_keys."
     }
   }
 }

@@ -142,7 +142,7 @@ data "aws_iam_policy_document" "uploads" {
     }
   }
 
-  # A form lives minutes, and at most the half day that the configuration can say.
+  # A form lives minutes, and never longer than the session that signs it.
   statement {
     sid       = "NoOldSignatures"
     effect    = "Deny"
@@ -157,7 +157,7 @@ data "aws_iam_policy_document" "uploads" {
     condition {
       test     = "NumericGreaterThan"
       variable = "s3:signatureAge"
-      values   = [12 * 60 * 60 * 1000]
+      values   = [local.longest_session * 1000]
     }
   }
 

@@ -76,13 +76,22 @@ resource "aws_s3_bucket_policy" "web" {
   depends_on = [aws_s3_bucket_public_access_block.web]
 }
 
+locals {
+  # The package does not know whether CloudFront's keys sign links. Where they do and nothing else is configured, a link
+  # may be asked for a day, as signing-api has it.
+  page_settings = (local.signs_links && local.manifest.link_seconds == null
+    ? { "settings.json" = jsonencode(merge(jsondecode(file("${var.dist}/web/settings.json")), { link_seconds = 86400 })) }
+  : {})
+}
+
 resource "aws_s3_object" "web" {
   for_each = { for file in local.manifest.web : file.path => file }
 
   bucket        = aws_s3_bucket.web.id
   key           = each.key
-  source        = "${var.dist}/web/${each.key}"
-  source_hash   = each.value.sha256
+  source        = contains(keys(local.page_settings), each.key) ? null : "${var.dist}/web/${each.key}"
+  content       = lookup(local.page_settings, each.key, null)
+  source_hash   = contains(keys(local.page_settings), each.key) ? sha256(local.page_settings[each.key]) : each.value.sha256
   content_type  = each.value.content_type
   cache_control = each.value.cache_control
 }

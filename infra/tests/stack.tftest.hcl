@@ -148,6 +148,23 @@ run "policies_grant_the_least" {
   }
 }
 
+run "what_the_bucket_signs_lasts_an_hour_at_most" {
+  command = apply
+
+  assert {
+    condition = anytrue([
+      for statement in data.aws_iam_policy_document.uploads.statement : try(statement.effect, "") == "Deny" && anytrue([
+        for condition in statement.condition : condition.variable == "s3:signatureAge" && condition.values == tolist(["3600000"])
+      ])
+    ])
+    error_message = "The bucket takes forms that are older than a session."
+  }
+  assert {
+    condition     = aws_s3_object.web["settings.json"].content == null && aws_s3_object.web["settings.json"].source_hash == "01"
+    error_message = "The page is told another lifetime than the one that is packed."
+  }
+}
+
 run "the_edge_decides_before_the_cache" {
   command = apply
 
@@ -407,6 +424,12 @@ run "links_are_signed_for_cloudfront" {
     error_message = "Links lead elsewhere than to the distribution that the API is behind."
   }
   assert {
+    condition = jsondecode(aws_s3_object.web["settings.json"].content) == {
+      sign_in = null, types = ["image/jpeg"], max_bytes = 26214400, link_seconds = 86400
+    }
+    error_message = "The page asks for another lifetime than keys can sign."
+  }
+  assert {
     condition = (aws_cloudfront_cache_policy.links[0].max_ttl <= 60 && contains(
       one(one(aws_cloudfront_cache_policy.links[0].parameters_in_cache_key_and_forwarded_to_origin).headers_config[0].headers).items,
       "x-gatepost-shared",
@@ -594,6 +617,44 @@ run "packages_of_two_runs_are_refused" {
   }
 
   expect_failures = [terraform_data.package]
+}
+
+# Role chaining: what the bucket signs ends after an hour at most.
+run "forms_that_a_session_cannot_sign_are_refused" {
+  command = plan
+
+  variables {
+    dist = "./tests/long-forms"
+  }
+
+  expect_failures = [terraform_data.package]
+}
+
+run "links_that_a_session_cannot_sign_are_refused" {
+  command = plan
+
+  variables {
+    dist = "./tests/long-links"
+  }
+
+  expect_failures = [terraform_data.package]
+}
+
+run "long_links_are_signed_with_keys" {
+  command = plan
+
+  variables {
+    dist = "./tests/long-links"
+    link_keys = {
+      public  = "-----BEGIN PUBLIC KEY-----\nof a test\n-----END PUBLIC KEY-----"
+      private = "-----BEGIN PRIVATE KEY-----\nof a test\n-----END PRIVATE KEY-----\n"
+    }
+  }
+
+  assert {
+    condition     = endswith(aws_s3_object.web["settings.json"].source, "/web/settings.json")
+    error_message = "The page is told another lifetime than the one that is configured."
+  }
 }
 
 run "a_runtime_that_nothing_was_tested_on_is_refused" {

@@ -10,7 +10,7 @@ use thiserror::Error;
 use url_signing::SigningError;
 use url_signing::cloudfront::{KeyPair, Policy};
 
-use crate::Problem;
+use crate::{LinkSigner, Problem};
 
 /// The distribution's address, such as `https://d111111abcdef8.cloudfront.net`, or a folder there below which it checks
 /// signatures; the folder alone (`/shared`) is that of the [`Distribution`] that a call came through.
@@ -109,6 +109,11 @@ impl CloudFront {
     pub(crate) fn is_whole_site(&self) -> bool {
         let host = self.address.split_once("://").map_or("/", |(_, rest)| rest);
         !host.contains('/')
+    }
+
+    /// What signs links, depending on whether there is one.
+    pub fn link_signer(cloudfront: Option<&Self>) -> LinkSigner {
+        cloudfront.map_or(LinkSigner::Bucket, |_| LinkSigner::CloudFront)
     }
 
     /// A policy for all below a folder of the whole site.

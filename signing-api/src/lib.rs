@@ -34,7 +34,7 @@ pub use cloudfront::{
 };
 pub use edge_cache::EdgeCache;
 pub use problem::Problem;
-pub use settings::{PackedSettings, SESSION_KEY_VARIABLE, Settings};
+pub use settings::{LinkSigner, PackedSettings, SESSION_KEY_VARIABLE, Settings};
 pub use signer::Signer;
 
 /// What the API works with.

@@ -69,11 +69,17 @@ async fn main() -> anyhow::Result<()> {
         uploads: variable("GATEPOST_UPLOAD_BUCKET")?,
         media: variable("GATEPOST_MEDIA_BUCKET")?,
     };
-    let settings = packed.settings(bucket(&buckets.uploads)?, bucket(&buckets.media)?);
+    let cloudfront = CloudFront::from_variables(|name| std::env::var_os(name))?;
+    let link_signer = CloudFront::link_signer(cloudfront.as_ref());
+    let settings = packed.settings(
+        bucket(&buckets.uploads)?,
+        bucket(&buckets.media)?,
+        link_signer,
+    );
     let api = Api {
         authorizer: Arc::new(HostedAuthorizer::new(authorizer, Timestamp::now)?),
         signer: Arc::new(Signer::new(signer(&aws).await?)),
-        cloudfront: CloudFront::from_variables(|name| std::env::var_os(name))?.map(Arc::new),
+        cloudfront: cloudfront.map(Arc::new),
         edge_cache: None,
         store: MediaStore::new(aws_sdk_s3::Client::from_conf(s3), buckets),
         settings: Arc::new(settings),

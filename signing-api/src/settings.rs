@@ -7,6 +7,27 @@ use url_signing::Bucket;
 /// The private halves of session keys whose public halves are packed: one or several keys in PEM.
 pub const SESSION_KEY_VARIABLE: &str = "GATEPOST_SESSION_PRIVATE_KEY";
 
+/// What signs links, and so how long they last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkSigner {
+    /// S3's signature ends with the credentials. On AWS these are a role's session that another role's session asked for
+    /// (role chaining), which lasts an hour at most.
+    Bucket,
+    /// A key of the distribution's key group, which does not end.
+    CloudFront,
+}
+
+impl LinkSigner {
+    /// How long a link may be asked for where `links.max_expires_in` is not configured. 45 minutes leave a session of an
+    /// hour 15 minutes in which it can be used again.
+    pub const fn default_lifetime(self) -> SignedDuration {
+        match self {
+            Self::Bucket => SignedDuration::from_mins(45),
+            Self::CloudFront => SignedDuration::from_hours(24),
+        }
+    }
+}
+
 /// What the API is told.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -37,8 +58,8 @@ pub struct PackedSettings {
     pub max_bytes: u64,
     /// [`Settings::form_lifetime`].
     pub form_lifetime_seconds: u32,
-    /// [`Settings::max_link_lifetime`].
-    pub max_link_lifetime_seconds: u32,
+    /// [`Settings::max_link_lifetime`]; `None` is the default of what signs links.
+    pub max_link_lifetime_seconds: Option<u32>,
     /// [`Settings::links_shared_within`].
     pub links_shared_within_seconds: u32,
 }
@@ -68,14 +89,20 @@ impl PackedSettings {
         Ok(())
     }
 
-    /// The whole, with the buckets.
-    pub fn settings(&self, upload_bucket: Bucket, media_bucket: Bucket) -> Settings {
+    /// The whole, with the buckets and what signs links.
+    pub fn settings(
+        &self,
+        upload_bucket: Bucket,
+        media_bucket: Bucket,
+        link_signer: LinkSigner,
+    ) -> Settings {
         let seconds = |seconds: u32| SignedDuration::from_secs(seconds.into());
+        let max_link_lifetime = self.max_link_lifetime_seconds.map(seconds);
         Settings {
             types: self.types.clone(),
             max_bytes: self.max_bytes,
             form_lifetime: seconds(self.form_lifetime_seconds),
-            max_link_lifetime: seconds(self.max_link_lifetime_seconds),
+            max_link_lifetime: max_link_lifetime.unwrap_or(link_signer.default_lifetime()),
             links_shared_within: seconds(self.links_shared_within_seconds),
             upload_bucket,
             media_bucket,

@@ -11,7 +11,6 @@ import { bestRenditions, type Manifest, tileRatio } from './manifest'
 import { picture, reload } from './picture'
 import { strings } from './strings'
 
-const SHARED_FOR_SECONDS = 24 * 60 * 60
 /** How many pages without a photo are passed over before a person is asked whether to go on. */
 const MAX_EMPTY_PAGES = 10
 
@@ -38,6 +37,7 @@ export class Gallery {
   constructor(
     private readonly api: Api,
     private readonly announcer: Announcer,
+    private readonly linkSeconds: number,
     private readonly onBroken: () => void,
   ) {
     this.#lightbox = new Lightbox({
@@ -91,11 +91,11 @@ export class Gallery {
     if (!this.#fault.hidden) void this.#loadMore()
   }
 
-  /** To the largest rendition, for a day. */
+  /** To the largest rendition, for as long as it may be. */
   async #copyLink(photo: Manifest): Promise<void> {
     const largest = bestRenditions(photo).at(-1)
     if (!largest) return
-    const made = this.api.createLink(largest.path, SHARED_FOR_SECONDS)
+    const made = this.api.createLink(largest.path, this.linkSeconds)
     const text = made.then(({ url }) => new URL(url, location.href).href)
     const copied = copy(text)
     try {

@@ -105,7 +105,7 @@ function showApp(settings: Settings, session: Person, renewal?: Renewal): void {
   )
   const api = new Api(() => watch.over())
 
-  const gallery = new Gallery(api, announcer, () => watch.suspect())
+  const gallery = new Gallery(api, announcer, settings.link_seconds, () => watch.suspect())
   const list = new UploadList(
     () => uploads,
     announcer,

@@ -21,6 +21,8 @@ export type Settings = {
   types: readonly string[]
   /** The largest photo, in bytes. */
   max_bytes: number
+  /** For how many seconds a link may be asked for. */
+  link_seconds: number
 }
 
 export async function fetchSettings(): Promise<Settings> {

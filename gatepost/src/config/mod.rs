@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use jiff::SignedDuration;
 use serde::Serialize;
 use serde_json::Value;
-use signing_api::PackedSettings;
+use signing_api::{LinkSigner, PackedSettings};
 use thumbnailer::settings::Settings as ImageSettings;
 use toml::de::DeTable;
 
@@ -64,8 +64,8 @@ pub(crate) struct Config {
     pub(crate) images: ImageSettings,
     /// How long an upload form is valid.
     pub(crate) form_lifetime: SignedDuration,
-    /// How long a shared link may be asked for.
-    pub(crate) max_link_lifetime: SignedDuration,
+    /// How long a shared link may be asked for; `None` is the default of what signs it.
+    pub(crate) max_link_lifetime: Option<SignedDuration>,
     /// For how long everybody who asks gets the same link.
     pub(crate) links_shared_within: SignedDuration,
 }
@@ -78,6 +78,8 @@ pub(crate) struct PageSettings {
     types: Vec<&'static str>,
     /// The largest photo, in bytes.
     max_bytes: u64,
+    /// For how long the page asks for a link, in seconds.
+    link_seconds: i64,
 }
 
 /// How people sign in at the page.
@@ -126,13 +128,16 @@ impl Config {
         }
     }
 
-    /// What the page is told of it.
-    pub(crate) fn page(&self) -> PageSettings {
+    /// What the page is told of it, where links are signed by this.
+    pub(crate) fn page(&self, link_signer: LinkSigner) -> PageSettings {
         let types = self.images.types.iter();
+        let link_lifetime = self.max_link_lifetime;
+        let link_lifetime = link_lifetime.unwrap_or(link_signer.default_lifetime());
         PageSettings {
             sign_in: self.way_in(),
             types: types.map(|image_type| image_type.content_type()).collect(),
             max_bytes: self.images.max_bytes,
+            link_seconds: link_lifetime.as_secs(),
         }
     }
 
@@ -159,7 +164,7 @@ impl Config {
                 .collect(),
             max_bytes: self.images.max_bytes,
             form_lifetime_seconds: seconds(self.form_lifetime),
-            max_link_lifetime_seconds: seconds(self.max_link_lifetime),
+            max_link_lifetime_seconds: self.max_link_lifetime.map(seconds),
             links_shared_within_seconds: seconds(self.links_shared_within),
         }
     }
@@ -267,12 +272,11 @@ fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config 
             }
         }
     }
-    let (mut max_link_lifetime, mut links_shared_within) =
-        (SignedDuration::from_hours(24), SignedDuration::ZERO);
+    let (mut max_link_lifetime, mut links_shared_within) = (None, SignedDuration::ZERO);
     if let Some(section) = root.section("links", &["max_expires_in", "shared_within"]) {
         let limit = SignedDuration::from_hours(6 * 24);
         if let Some(lifetime) = section.parsed("max_expires_in", parse_duration) {
-            max_link_lifetime = lifetime;
+            max_link_lifetime = Some(lifetime);
             if lifetime > limit {
                 section.fault("max_expires_in", "a link lives 6 days at most");
             }

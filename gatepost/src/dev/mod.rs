@@ -320,6 +320,8 @@ fn site(
     })?;
     let authorizer = Arc::new(HostedAuthorizer::new(authorizer, Timestamp::now)?);
     let bucket = |name| Bucket::at_endpoint(name, &connection.region, &connection.endpoint);
+    let cloudfront = CloudFront::from_variables(|name| std::env::var_os(name))?;
+    let link_signer = CloudFront::link_signer(cloudfront.as_ref());
     let local_edge = Edge::new(authorizer.clone(), connection.s3.clone(), MEDIA_BUCKET);
     let api = Api {
         edge_cache: Some(Arc::new(local_edge.clone())),
@@ -332,15 +334,15 @@ fn site(
                 media: MEDIA_BUCKET.to_owned(),
             },
         ),
-        settings: Arc::new(
-            config
-                .api(edge)
-                .settings(bucket(UPLOAD_BUCKET)?, bucket(MEDIA_BUCKET)?),
-        ),
-        cloudfront: CloudFront::from_variables(|name| std::env::var_os(name))?.map(Arc::new),
+        settings: Arc::new(config.api(edge).settings(
+            bucket(UPLOAD_BUCKET)?,
+            bucket(MEDIA_BUCKET)?,
+            link_signer,
+        )),
+        cloudfront: cloudfront.map(Arc::new),
         clock: Timestamp::now,
     };
-    let web = Web::new(&connection.endpoint, &config.page())?;
+    let web = Web::new(&connection.endpoint, &config.page(link_signer))?;
     let provider = sign_in::router(issuer, web.clone(), origins.clone());
     let pages = Router::new()
         .fallback(page_or_media)

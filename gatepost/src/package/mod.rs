@@ -27,7 +27,7 @@ use crate::progress::Progress;
 use crate::text_file;
 use crate::web::{self, Web, WebFile};
 
-use signing_api::SESSION_KEY_VARIABLE;
+use signing_api::{LinkSigner, SESSION_KEY_VARIABLE};
 
 use behaviours::behaviours;
 use build::{ADDON, Artifact, BOOTSTRAP, SIGNING_API};
@@ -107,6 +107,10 @@ struct Manifest {
     session_keys: Vec<PackedSessionKey>,
     /// How long what they sign lasts, in seconds.
     session_lifetime: Option<u32>,
+    /// How long a form lasts, in seconds.
+    form_seconds: i64,
+    /// How long a link may be asked for, in seconds; `null` is the default of what signs it.
+    link_seconds: Option<i64>,
 }
 
 /// What the next package looks at of the one that it replaces.
@@ -157,7 +161,8 @@ pub(crate) async fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
     let mut config = Config::load(args.config.as_deref())?;
     check_who_may(&config.edge)?;
     check_responses(&config.edge)?;
-    let page = config.page();
+    // Terraform knows whether CloudFront's keys sign links, and tells the page then.
+    let page = config.page(LinkSigner::Bucket);
     let page_files = web::deployed_files(&page)?;
     let page_paths: Vec<_> = page_files.iter().map(|file| file.path).collect();
     let paths = behaviours(&config.edge, &page_paths)?;
@@ -225,6 +230,8 @@ pub(crate) async fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
             .session
             .as_ref()
             .map(|session| session.lifetime_seconds),
+        form_seconds: config.form_lifetime.as_secs(),
+        link_seconds: config.max_link_lifetime.map(|lifetime| lifetime.as_secs()),
     };
     let mut manifest_json = serde_json::to_vec_pretty(&manifest)?;
     manifest_json.push(b'\n');
@@ -273,7 +280,10 @@ fn warn(config: &Config, now: Timestamp) {
     for warning in runtime::ending(today, &[&EDGE_RUNTIMES, &PROVIDED]) {
         output::warn(warning);
     }
-    if config.page().sign_in.is_none() {
+    for warning in too_long_for_a_session(config) {
+        output::warn(warning);
+    }
+    if config.page(LinkSigner::Bucket).sign_in.is_none() {
         output::warn(
             "nobody can sign in at the page; say in [sign_in] how, or in deny.login where",
         );
@@ -285,6 +295,24 @@ fn warn(config: &Config, now: Timestamp) {
             "a session key has only its public half here; give the API the private one in {SESSION_KEY_VARIABLE}"
         ));
     }
+}
+
+/// Lifetimes that the signer role's session cannot have. Role chaining limits it to an hour (AWS, "Methods to assume a
+/// role").
+fn too_long_for_a_session(config: &Config) -> Vec<&'static str> {
+    const MAX: SignedDuration = SignedDuration::from_hours(1);
+    let mut warnings = Vec::new();
+    if config.form_lifetime > MAX {
+        warnings.push(
+            "uploads.expires_in is longer than 1h: forms end with the session of the signer role, and Terraform refuses it; shorten it",
+        );
+    }
+    if config.max_link_lifetime > Some(MAX) {
+        warnings.push(
+            "links.max_expires_in is longer than 1h: without link_keys links end with the session of the signer role, and Terraform refuses it; shorten it, or set link_keys",
+        );
+    }
+    warnings
 }
 
 /// The manifest of the package that is replaced: the one that was named, else the one that is there.
@@ -472,7 +500,7 @@ fn config_sha256(config: &Config) -> anyhow::Result<String> {
     packed.push(b'\n');
     packed.extend(serde_json::to_vec(&config.api(&config.edge))?);
     packed.push(b'\n');
-    packed.extend(serde_json::to_vec(&config.page())?);
+    packed.extend(serde_json::to_vec(&config.page(LinkSigner::Bucket))?);
     Ok(sha256(&packed))
 }
 
@@ -512,6 +540,33 @@ fn sha256(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lifetimes_beyond_a_session_are_warned_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("gatepost.toml");
+        for (form, link, warned) in [
+            ("5m", None, [].as_slice()),
+            ("1h", Some("1h"), &[]),
+            ("61m", None, &["uploads.expires_in"]),
+            ("5m", Some("24h"), &["links.max_expires_in"]),
+            (
+                "12h",
+                Some("6d"),
+                &["uploads.expires_in", "links.max_expires_in"],
+            ),
+        ] {
+            let link = link.map_or(String::new(), |link| format!("max_expires_in = \"{link}\""));
+            let text = format!("[uploads]\nexpires_in = \"{form}\"\n[links]\n{link}\n");
+            std::fs::write(&file, &text).unwrap();
+            let config = Config::load(Some(&file)).unwrap();
+            let keys: Vec<_> = too_long_for_a_session(&config)
+                .into_iter()
+                .map(|warning| warning.split(' ').next().unwrap())
+                .collect();
+            assert_eq!(keys, warned, "{text}");
+        }
+    }
 
     #[test]
     fn answers_that_cloudfront_would_not_take_are_known_before() {

@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{Gatepost, photo};
+use crate::harness::{Gatepost, photo, repository};
 
 #[tokio::test]
 async fn a_link_reads_what_its_maker_may_read() {
@@ -62,6 +62,45 @@ async fn a_link_reads_what_its_maker_may_read() {
         let (found, body) = ask(token, path, expires_in).await;
         assert_eq!(found, status, "{path} {body}");
         assert_eq!(body["type"], format!("urn:gatepost:problem:{problem}"));
+    }
+}
+
+/// On AWS the bucket's signatures end with a session of an hour, and CloudFront's keys do not.
+#[tokio::test]
+async fn how_long_a_link_may_be_asked_for_depends_on_what_signs_it() {
+    let key = std::fs::read_to_string(repository("url-signing/tests/keys/p256-sec1.pem")).unwrap();
+    let cloudfront = [
+        ("GATEPOST_CLOUDFRONT_URL", "https://media.example.com"),
+        ("GATEPOST_CLOUDFRONT_KEY_PAIR_ID", "K2JCJMDEHXQW5F"),
+        ("GATEPOST_CLOUDFRONT_PRIVATE_KEY", &*key),
+    ];
+    for (variables, config, max) in [
+        ([].as_slice(), "", 45 * 60),
+        (&cloudfront, "", 24 * 60 * 60),
+        (&cloudfront, "[links]\nmax_expires_in = \"10m\"\n", 600),
+        (&[], "[links]\nmax_expires_in = \"1h\"\n", 3600),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("gatepost.toml");
+        let rule = "[[rules]]\npath = \"/media/{owner}/**\"\nallow = \"owner\"\n";
+        std::fs::write(&file, format!("{rule}{config}")).unwrap();
+        let arguments = ["--config", file.to_str().unwrap()];
+        let system = Gatepost::start_with(&folder.path().join("data"), &arguments, variables);
+        let settings = format!("{}/settings.json", system.url);
+        let settings = system.http.get(settings).send().await.unwrap();
+        let settings: Value = settings.json().await.unwrap();
+        assert_eq!(settings["link_seconds"], max, "{config}");
+        let alice = system.token("alice");
+        let form = system.form(&alice, "image/jpeg", b"x").await;
+        for (seconds, status) in [(max, 201), (max + 1, 400)] {
+            let response = system
+                .request(Method::POST, "/api/links", &alice)
+                .json(&json!({"path": form.0["manifest"], "expires_in": seconds}))
+                .send()
+                .await
+                .unwrap();
+            assert_eq!(response.status(), status, "{config} {seconds}");
+        }
     }
 }
 

@@ -199,6 +199,7 @@ async fn the_page_is_told_how_people_sign_in_and_what_it_may_take() {
             },
             "types": ["image/png", "image/gif"],
             "max_bytes": 1_048_576,
+            "link_seconds": 2700,
         })
     );
 }
