@@ -155,6 +155,8 @@ resource "aws_lambda_function" "api" {
         GATEPOST_CLOUDFRONT_KEY_PAIR_ID = local.link_key_id
         GATEPOST_CLOUDFRONT_PRIVATE_KEY = var.link_keys.private
       } : {},
+      # Beside those of [cors], which are packed.
+      length(var.origins) > 0 ? { GATEPOST_ORIGINS = join(",", var.origins) } : {},
     )
   }
 

@@ -222,6 +222,7 @@ resource "aws_cloudfront_distribution" "this" {
     response_headers_policy_id = aws_cloudfront_response_headers_policy.page.id
   }
 
+  # The API answers preflights itself: OPTIONS is not cached, and its headers are passed on like all of the viewer's.
   ordered_cache_behavior {
     path_pattern             = "/api/*"
     target_origin_id         = "api"

@@ -37,7 +37,7 @@ variable "delivery" {
 }
 
 variable "origins" {
-  description = "Sites besides the distribution's own whose pages may post to the upload bucket, such as https://app.example.com."
+  description = "Sites besides the distribution's own and those of [cors] whose pages may call the API and post to the upload bucket, such as https://app.example.com."
   type        = list(string)
   default     = []
 

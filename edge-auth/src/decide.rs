@@ -232,6 +232,13 @@ impl Authorizer {
             .map(|verdict| verdict.viewer.clone())
     }
 
+    /// Where the token is that a request would be decided by; `None` where there is none, or where it is ambiguous. For
+    /// services that treat what browsers send by themselves with more suspicion.
+    pub fn token_source(&self, request: &Request<'_>) -> Option<&TokenSource> {
+        let (_, source) = token::find(request, &self.token_sources).ok()??;
+        self.token_sources.get(source)
+    }
+
     /// Makes a session of the token that a viewer came with.
     ///
     /// # Errors

@@ -242,6 +242,16 @@ run "nobody_is_told_what_another_one_was_told" {
     error_message = "Answers of the API are kept."
   }
   assert {
+    condition = one([
+      for behaviour in aws_cloudfront_distribution.this.ordered_cache_behavior : (
+        contains(behaviour.allowed_methods, "OPTIONS") && !contains(behaviour.cached_methods, "OPTIONS")
+        && behaviour.origin_request_policy_id == local.all_viewer_except_host_header
+        && (behaviour.response_headers_policy_id == null || behaviour.response_headers_policy_id == "")
+      ) if behaviour.path_pattern == "/api/*"
+    ])
+    error_message = "Preflights do not reach the API, or CloudFront answers them in its place."
+  }
+  assert {
     condition = strcontains(
       one(one(aws_cloudfront_response_headers_policy.page.security_headers_config).content_security_policy).content_security_policy,
       "connect-src 'self' https://mocked.s3.eu-central-1.amazonaws.com https://login.example.com;",
@@ -331,7 +341,7 @@ run "options" {
   variables {
     rate_limit            = 2000
     upload_retention_days = 30
-    origins               = ["https://app.example.com"]
+    origins               = ["https://other.example.com"]
     domain = {
       name            = "photos.example.com"
       certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/1"
@@ -344,9 +354,13 @@ run "options" {
   }
   assert {
     condition = toset(one(aws_s3_bucket_cors_configuration.uploads.cors_rule).allowed_origins) == toset([
-      "https://d111111abcdef8.cloudfront.net", "https://photos.example.com", "https://app.example.com"
+      "https://d111111abcdef8.cloudfront.net", "https://photos.example.com", "https://app.example.com", "https://other.example.com"
     ])
     error_message = "Other pages may post than those that were named."
+  }
+  assert {
+    condition     = nonsensitive(aws_lambda_function.api.environment[0].variables["GATEPOST_ORIGINS"]) == "https://other.example.com"
+    error_message = "A page may post to the bucket and not ask for a form, or the other way round."
   }
   assert {
     condition     = output.url == "https://photos.example.com/"

@@ -1,10 +1,12 @@
 //! Who calls: the extractors that calls go through.
 
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method};
+use edge_auth::config::TokenSource;
 use edge_auth::{Headers, Owner, Request, Viewer};
 
+use crate::cross_origin::is_sent_from_elsewhere;
 use crate::{Api, Problem};
 
 /// The caller, whose token was verified.
@@ -13,20 +15,23 @@ pub(crate) struct Caller(pub(crate) Viewer);
 /// The owner of what the caller uploads, for calls about uploads.
 pub(crate) struct CallingOwner(pub(crate) Owner);
 
-/// A call that no page of another site sent, whoever calls.
-pub(crate) struct SameSiteOnly;
+/// A call that no page of another origin sent, however the caller is known. Sessions are started and ended by such calls
+/// alone: another page could otherwise sign a browser in as somebody else, and photos would go there.
+pub(crate) struct SameOriginOnly;
 
 impl FromRequestParts<Api> for Caller {
     type Rejection = Problem;
 
+    /// A browser sends a cookie along with calls that pages of other sites make, and any page can write a parameter.
+    /// `Authorization` is set by a script alone, which has the token itself.
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        SameSiteOnly::from_request_parts(parts, api).await?;
         let headers = headers_of(&parts.headers);
-        let viewer = api
-            .authorizer
-            .authenticate(&Request::from(&headers))
-            .await?;
-        Ok(Self(viewer))
+        let request = Request::from(&headers);
+        let source = api.authorizer.authorizer().token_source(&request);
+        if source != Some(&TokenSource::Authorization) {
+            SameOriginOnly::from_request_parts(parts, api).await?;
+        }
+        Ok(Self(api.authorizer.authenticate(&request).await?))
     }
 }
 
@@ -39,14 +44,11 @@ impl FromRequestParts<Api> for CallingOwner {
     }
 }
 
-impl FromRequestParts<Api> for SameSiteOnly {
+impl FromRequestParts<Api> for SameOriginOnly {
     type Rejection = Problem;
 
-    /// A cookie is sent along with whatever page makes the browser call. Browsers say which site that is.
     async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Problem> {
-        let changes_something = !matches!(parts.method, Method::GET | Method::HEAD);
-        let site = parts.headers.get("sec-fetch-site");
-        if changes_something && site.is_some_and(|site| site != "same-origin") {
+        if is_sent_from_elsewhere(parts) {
             return Err(Problem::CrossSite);
         }
         Ok(Self)

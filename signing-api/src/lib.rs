@@ -8,6 +8,7 @@
 mod body;
 mod caller;
 mod cloudfront;
+mod cross_origin;
 mod edge_cache;
 mod links;
 mod media;
@@ -32,6 +33,7 @@ pub use cloudfront::{
     CloudFront, CloudFrontError, Distribution, KEY_PAIR_ID_VARIABLE, PRIVATE_KEY_VARIABLE,
     URL_VARIABLE,
 };
+pub use cross_origin::SiteOrigin;
 pub use edge_cache::EdgeCache;
 pub use problem::Problem;
 pub use settings::{LinkSigner, PackedSettings, SESSION_KEY_VARIABLE, Settings};
@@ -73,6 +75,10 @@ pub fn router(api: Api) -> Router {
         .route("/api/", any(problem::no_such_call))
         .route("/api/{*rest}", any(problem::no_such_call))
         .method_not_allowed_fallback(problem::wrong_method)
+        .layer(middleware::from_fn_with_state(
+            api.clone(),
+            cross_origin::with_cors,
+        ))
         .layer(middleware::from_fn(problem::with_request_id))
         .with_state(api)
 }

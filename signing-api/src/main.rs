@@ -14,12 +14,18 @@ use edge_auth_host::HostedAuthorizer;
 use jiff::Timestamp;
 use media_store::{Buckets, MediaStore};
 use signing_api::{
-    Api, CloudFront, Distribution, PackedSettings, SESSION_KEY_VARIABLE, Signer, router,
+    Api, CloudFront, Distribution, PackedSettings, SESSION_KEY_VARIABLE, Signer, SiteOrigin, router,
 };
 use url_signing::Bucket;
 
 /// Where a viewer's `Authorization` is, behind `CloudFront`: its origin access control puts its own in that header.
 const VIEWER_AUTHORIZATION: HeaderName = HeaderName::from_static("x-gatepost-authorization");
+
+/// Where the host is that the viewer asked: a function URL is asked by its own name.
+const VIEWER_HOST: HeaderName = HeaderName::from_static("x-gatepost-host");
+
+/// Origins beside those of `[cors]`, separated by commas.
+const ORIGINS: &str = "GATEPOST_ORIGINS";
 
 /// Where the distribution's domain name is.
 const DISTRIBUTION: HeaderName = HeaderName::from_static("x-gatepost-distribution");
@@ -71,11 +77,14 @@ async fn main() -> anyhow::Result<()> {
     };
     let cloudfront = CloudFront::from_variables(|name| std::env::var_os(name))?;
     let link_signer = CloudFront::link_signer(cloudfront.as_ref());
-    let settings = packed.settings(
+    let mut settings = packed.settings(
         bucket(&buckets.uploads)?,
         bucket(&buckets.media)?,
         link_signer,
     );
+    if let Ok(origins) = variable(ORIGINS) {
+        settings.cors_origins.extend(read_origins(&origins));
+    }
     let api = Api {
         authorizer: Arc::new(HostedAuthorizer::new(authorizer, Timestamp::now)?),
         signer: Arc::new(Signer::new(signer(&aws).await?)),
@@ -105,7 +114,7 @@ async fn signer(aws: &aws_config::SdkConfig) -> anyhow::Result<SharedCredentials
         .context("there are no AWS credentials; Lambda sets them from the function's role")
 }
 
-/// Gives the header back that a function at the edge put aside, and notes which distribution that was. Nobody else can:
+/// Gives the header back that a function at the edge put aside, and notes which distribution and site that was. Nobody else can:
 /// the function URL answers only to the distribution, and whatever a viewer sends under these names is replaced there.
 async fn as_the_edge_says(mut request: Request, next: Next) -> Response {
     if let Some(domain) = request.headers_mut().remove(DISTRIBUTION)
@@ -113,6 +122,13 @@ async fn as_the_edge_says(mut request: Request, next: Next) -> Response {
     {
         let distribution = Distribution(domain.to_owned());
         request.extensions_mut().insert(distribution);
+    }
+    if let Some(host) = request.headers_mut().remove(VIEWER_HOST)
+        && let Ok(host) = host.to_str()
+    {
+        // The distribution answers with TLS alone.
+        let origin = SiteOrigin(format!("https://{host}"));
+        request.extensions_mut().insert(origin);
     }
     if let Some(value) = request.headers_mut().remove(VIEWER_AUTHORIZATION) {
         request.headers_mut().insert(header::AUTHORIZATION, value);
@@ -128,6 +144,13 @@ fn read_settings() -> anyhow::Result<PackedSettings> {
         .with_context(|| format!("{} cannot be read", file.display()))?;
     serde_json::from_str(&text)
         .with_context(|| format!("{} is not what `gatepost package` writes", file.display()))
+}
+
+fn read_origins(text: &str) -> impl Iterator<Item = String> {
+    let origins = text.split(',').map(str::trim);
+    origins
+        .filter(|origin| !origin.is_empty())
+        .map(str::to_owned)
 }
 
 fn variable(name: &str) -> anyhow::Result<String> {

@@ -72,7 +72,7 @@ pub enum Problem {
     /// The caller is not known.
     #[error("{0}")]
     Unauthorized(#[from] Refusal),
-    /// A page of another site sent the call with the caller's cookie.
+    /// A page of another site sent the call, with the caller's cookie or to change the browser's session.
     #[error("the call comes from another site")]
     CrossSite,
     /// The type is not among those allowed.

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use url_signing::cloudfront::{CookieAttributes, SignedCookies};
 
-use crate::caller::{Caller, SameSiteOnly};
+use crate::caller::{Caller, SameOriginOnly};
 use crate::cloudfront::CloudFront;
 use crate::{Api, Problem};
 
@@ -33,6 +33,7 @@ pub(crate) async fn show(Caller(viewer): Caller) -> Response {
 /// Starts a session.
 pub(crate) async fn start(
     State(api): State<Api>,
+    _same_origin: SameOriginOnly,
     Caller(viewer): Caller,
 ) -> Result<Response, Problem> {
     let now = (api.clock)();
@@ -80,7 +81,7 @@ pub(crate) async fn start(
 /// Ends a session: the browser forgets it. Whoever has none is told the same.
 pub(crate) async fn end(
     State(api): State<Api>,
-    _same_site: SameSiteOnly,
+    _same_origin: SameOriginOnly,
 ) -> Result<Response, Problem> {
     let mut lines = vec![format!(
         "{SESSION_COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax"

@@ -41,6 +41,8 @@ pub struct Settings {
     pub max_link_lifetime: SignedDuration,
     /// For how long everybody who asks gets the same link; zero makes each its own.
     pub links_shared_within: SignedDuration,
+    /// The origins whose pages' scripts may read answers; `*` means all.
+    pub cors_origins: Vec<String>,
     /// Where forms are posted to.
     pub upload_bucket: Bucket,
     /// Where finished media lie.
@@ -104,6 +106,9 @@ impl PackedSettings {
             form_lifetime: seconds(self.form_lifetime_seconds),
             max_link_lifetime: max_link_lifetime.unwrap_or(link_signer.default_lifetime()),
             links_shared_within: seconds(self.links_shared_within_seconds),
+            cors_origins: (self.edge.cors.iter())
+                .flat_map(|cors| cors.origins.clone())
+                .collect(),
             upload_bucket,
             media_bucket,
         }

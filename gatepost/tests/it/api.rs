@@ -115,7 +115,9 @@ async fn every_fault_is_a_problem_with_a_stable_type() {
         ),
         (
             "another site",
-            post(good.clone()).header("sec-fetch-site", "cross-site"),
+            (system.http.post(format!("{}/api/uploads", system.url)))
+                .header("sec-fetch-site", "cross-site")
+                .json(&good),
             403,
             "cross-site",
         ),
@@ -191,4 +193,184 @@ async fn an_upload_is_pending_until_there_is_a_manifest() {
         .await
         .unwrap();
     assert_eq!(answer, json!({"id": form.id(), "status": "pending"}));
+}
+
+/// A sibling site is another one as well: the browser sends it the cookie with `SameSite=Lax`.
+#[tokio::test]
+async fn pages_of_other_sites_need_a_token_and_change_no_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let system = Gatepost::start_configured(
+        &folder.path().join("data"),
+        r#"
+        [token]
+        from = ["authorization", "header:x-token", "cookie:__Host-gatepost"]
+        [[rules]]
+        path  = "/media/{owner}/**"
+        allow = "owner"
+        "#,
+    );
+    let alice = system.token("alice");
+    let started = system.request(Method::POST, "/api/session", &alice);
+    let started = started.send().await.unwrap();
+    let cookie = started.headers()["set-cookie"].to_str().unwrap();
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let form = system.form(&alice, "image/jpeg", b"x").await;
+    let bearer = format!("Bearer {alice}");
+    let own = system.url.clone();
+    let sites = [
+        ("sec-fetch-site", "same-origin", false),
+        ("sec-fetch-site", "same-site", true),
+        ("sec-fetch-site", "cross-site", true),
+        ("sec-fetch-site", "none", true),
+        ("origin", &own, false),
+        ("origin", "http://localhost:1", true),
+        ("origin", "https://app.example.com", true),
+        ("origin", "null", true),
+        ("accept", "*/*", false),
+    ];
+    let callers = [
+        ("authorization", bearer.as_str()),
+        ("x-token", &alice),
+        ("cookie", &cookie),
+    ];
+    let intent = json!({"content_type": "image/jpeg", "size": 10});
+    let link = json!({"path": form.0["manifest"], "expires_in": 60});
+    let media = format!("/api/media/{}", form.id());
+    let calls = [
+        (Method::POST, "/api/uploads", Some(&intent), 201),
+        (Method::POST, "/api/links", Some(&link), 201),
+        (Method::DELETE, &media, None, 204),
+        (Method::POST, "/api/session", None, 201),
+        (Method::DELETE, "/api/session", None, 204),
+        (Method::GET, "/api/media", None, 200),
+        (Method::GET, "/api/session", None, 200),
+    ];
+    for (method, path, body, status) in calls {
+        for (source, credential) in callers {
+            for (name, value, is_elsewhere) in sites {
+                let url = format!("{}{path}", system.url);
+                let mut request = (system.http.request(method.clone(), url))
+                    .header(source, credential)
+                    .header(name, value);
+                if let Some(body) = body {
+                    request = request.json(body);
+                }
+                let response = request.send().await.unwrap();
+                let is_session = path == "/api/session";
+                let is_refused = is_elsewhere
+                    && method != Method::GET
+                    && (is_session || source != "authorization");
+                // A session is not made of a session.
+                let is_renewal =
+                    (&method, path, source) == (&Method::POST, "/api/session", "cookie");
+                let expected = match (is_refused, is_renewal) {
+                    (true, _) | (false, true) => 403,
+                    (false, false) => status,
+                };
+                let case = format!("{method} {path} {source} {name}: {value}");
+                assert_eq!(response.status(), expected, "{case}");
+                if is_refused {
+                    let body: Value = response.json().await.unwrap();
+                    assert_eq!(body["type"], "urn:gatepost:problem:cross-site", "{case}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn scripts_of_the_sites_that_are_named_call_with_a_token() {
+    const APP: &str = "https://app.example.com";
+    let folder = tempfile::tempdir().unwrap();
+    let config = |cors: &str| {
+        let rule = "[[rules]]\npath = \"/media/{owner}/**\"\nallow = \"owner\"\n";
+        format!("{rule}{cors}")
+    };
+    let named = Gatepost::start_configured(
+        &folder.path().join("named"),
+        &config(&format!(
+            "[cors]\norigins = [\"{APP}\"]\nmethods = [\"PUT\"]\nheaders = [\"x-other\"]\ncredentials = true\nmax_age = \"1m\"\n"
+        )),
+    );
+    let all = Gatepost::start_configured(
+        &folder.path().join("all"),
+        &config("[cors]\norigins = [\"*\"]\n"),
+    );
+    let none = Gatepost::start_configured(&folder.path().join("none"), &config(""));
+    for (system, origin, granted) in [
+        (&named, APP, Some(APP)),
+        (&named, "https://evil.example.com", None),
+        (&all, APP, Some("*")),
+        (&none, APP, None),
+    ] {
+        let has_cors = system.url != none.url;
+        let alice = system.token("alice");
+        let header = |response: &reqwest::Response, name: &str| {
+            let value = response.headers().get(name);
+            value.map(|value| value.to_str().unwrap().to_owned())
+        };
+        // Answers, refusals, and calls that there are not.
+        for (path, token, status) in [
+            ("/api/media", &*alice, 200),
+            ("/api/session", &alice, 200),
+            ("/api/media", "x", 401),
+            ("/api/nothing", &alice, 404),
+            ("/api/links", &alice, 405),
+        ] {
+            let request = system.request(Method::GET, path, token);
+            let response = request.header("origin", origin).send().await.unwrap();
+            assert_eq!(response.status(), status, "{path}");
+            let allowed = header(&response, "access-control-allow-origin");
+            assert_eq!(allowed.as_deref(), granted, "{origin} {path}");
+            let vary = header(&response, "vary");
+            assert_eq!(vary.as_deref(), has_cors.then_some("Origin"), "{path}");
+            let credentials = header(&response, "access-control-allow-credentials");
+            assert_eq!(credentials, None, "{path}");
+        }
+        for (path, methods) in [
+            ("/api/uploads", "GET, POST, DELETE"),
+            ("/api/media/x", "GET, POST, DELETE"),
+            ("/api/session", "GET"),
+        ] {
+            let url = format!("{}{path}", system.url);
+            let response = (system.http.request(Method::OPTIONS, url))
+                .header("origin", origin)
+                .header("access-control-request-method", "DELETE")
+                .header("access-control-request-headers", "authorization")
+                .send()
+                .await
+                .unwrap();
+            let status = match (has_cors, granted) {
+                (false, _) => 405,
+                (true, None) => 403,
+                (true, Some(_)) => 204,
+            };
+            assert_eq!(response.status(), status, "{origin} {path}");
+            for (name, value) in [
+                ("access-control-allow-origin", granted),
+                ("access-control-allow-methods", granted.map(|_| methods)),
+                (
+                    "access-control-allow-headers",
+                    granted.map(|_| "authorization, content-type, x-amz-content-sha256"),
+                ),
+                ("access-control-max-age", granted.map(|_| "600")),
+                ("access-control-allow-credentials", None),
+                ("cache-control", Some("no-store")),
+            ] {
+                let found = header(&response, name);
+                assert_eq!(found.as_deref(), value, "{origin} {path} {name}");
+            }
+        }
+        // Where it is named, a page of another site uploads with a token, as the browser sends it.
+        let body = json!({"content_type": "image/jpeg", "size": 10});
+        let response = system
+            .request(Method::POST, "/api/uploads", &alice)
+            .header("origin", origin)
+            .header("sec-fetch-site", "cross-site")
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 201, "{origin}");
+    }
 }

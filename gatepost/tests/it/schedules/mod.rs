@@ -168,6 +168,7 @@ fn call(
             form_lifetime: SignedDuration::from_mins(15),
             max_link_lifetime: SignedDuration::from_hours(1),
             links_shared_within: SignedDuration::ZERO,
+            cors_origins: Vec::new(),
             upload_bucket: bucket("uploads").unwrap(),
             media_bucket: bucket("media").unwrap(),
         }),
