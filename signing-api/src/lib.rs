@@ -22,6 +22,7 @@ mod uploads;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::header;
 use axum::middleware;
 use axum::routing::{any, delete, get, post};
@@ -75,6 +76,7 @@ pub fn router(api: Api) -> Router {
         .route("/api/", any(problem::no_such_call))
         .route("/api/{*rest}", any(problem::no_such_call))
         .method_not_allowed_fallback(problem::wrong_method)
+        .layer(DefaultBodyLimit::max(body::MAX_BODY_BYTES))
         .layer(middleware::from_fn_with_state(
             api.clone(),
             cross_origin::with_cors,

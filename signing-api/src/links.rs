@@ -8,24 +8,38 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use edge_auth::{Decision, Refusal, Request};
 use jiff::SignedDuration;
-use serde::Deserialize;
 use url_signing::cloudfront::Policy;
 use url_signing::{PresignedGet, PresignedUrl};
 
-use crate::body;
+use crate::body::Members;
 use crate::caller::{Caller, headers_of};
 use crate::cloudfront::Distribution;
 use crate::signer::Term;
 use crate::{Api, Problem};
 
 /// What a caller wants to share.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Wish {
+#[derive(Debug)]
+struct CreateLinkRequest {
     /// As it stands in a manifest.
     path: String,
-    /// In seconds.
-    expires_in: u32,
+    lifetime: SignedDuration,
+}
+
+impl CreateLinkRequest {
+    fn read(mut members: Members, max: SignedDuration) -> Result<Self, Problem> {
+        let path = members.text("path")?;
+        let seconds = members.whole_number("expires_in")?;
+        members.finish()?;
+        let lifetime =
+            i64::try_from(seconds).map_or(SignedDuration::MAX, SignedDuration::from_secs);
+        if lifetime.is_zero() || lifetime > max {
+            let limit = max.as_secs();
+            return Err(Problem::InvalidBody(format!(
+                "expires_in must be a number of seconds from 1 to {limit}"
+            )));
+        }
+        Ok(Self { path, lifetime })
+    }
 }
 
 /// Signs a link to what the caller may read.
@@ -36,19 +50,13 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let wish: Wish = body::read(&headers, body)?;
-    let lifetime = SignedDuration::from_secs(wish.expires_in.into());
-    let max = api.settings.max_link_lifetime;
-    if lifetime.is_zero() || lifetime > max {
-        let limit = max.as_secs();
-        return Err(Problem::InvalidBody(format!(
-            "expires_in is a number of seconds, from 1 to {limit}"
-        )));
-    }
-    let key = readable_key(&api, &headers, &wish.path).await?;
+    let members = Members::read(&headers, body)?;
+    let CreateLinkRequest { path, lifetime } =
+        CreateLinkRequest::read(members, api.settings.max_link_lifetime)?;
+    let key = readable_key(&api, &headers, &path).await?;
     let through = through.as_deref();
-    let link = sign(&api, through, &wish.path, &key, lifetime).await?;
-    tracing::info!(owner = viewer.owner.as_ref().map(tracing::field::display), path = wish.path, expires_at = %link.expires_at, "a link was handed out");
+    let link = sign(&api, through, &path, &key, lifetime).await?;
+    tracing::info!(owner = viewer.owner.as_ref().map(tracing::field::display), path, expires_at = %link.expires_at, "a link was handed out");
     Ok((StatusCode::CREATED, Json(link)).into_response())
 }
 

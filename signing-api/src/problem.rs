@@ -10,12 +10,17 @@ use media_store::StoreError;
 use serde_json::json;
 use thiserror::Error;
 
+use crate::body::MAX_BODY_BYTES;
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Why a call failed. The error's own text is for the log; [`Problem::detail`] is for the caller.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Problem {
+    /// The body is longer than any call takes.
+    #[error("the body has more than {MAX_BODY_BYTES} bytes")]
+    BodyTooLarge,
     /// The body is not what the call takes.
     #[error("the body is invalid: {0}")]
     InvalidBody(String),
@@ -113,6 +118,11 @@ impl Problem {
             | Self::EdgeCache(_)
             | Self::NoSession(NoSession::NoSigningKey)
             | Self::Internal(_) => UNAVAILABLE,
+            Self::BodyTooLarge => (
+                "body-too-large",
+                S::PAYLOAD_TOO_LARGE,
+                "The body is too large.",
+            ),
             Self::InvalidBody(_) => ("invalid-body", S::BAD_REQUEST, "The body is not valid."),
             Self::InvalidParameter { .. } => (
                 "invalid-parameter",
@@ -166,6 +176,9 @@ impl Problem {
     /// The sentence for the caller.
     pub fn detail(&self) -> String {
         match self {
+            Self::BodyTooLarge => {
+                format!("The body of a call may have at most {MAX_BODY_BYTES} bytes.")
+            }
             Self::InvalidBody(what) => format!("The body is not valid: {what}."),
             Self::InvalidParameter { name } => format!("The parameter {name} is not valid."),
             Self::TooLarge { max, .. } => format!("A file may have at most {max} bytes."),

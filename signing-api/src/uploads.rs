@@ -10,11 +10,11 @@ use data_encoding::HEXLOWER;
 use edge_auth::Owner;
 use jiff::{SignedDuration, Timestamp};
 use media_contract::{MAX_PROCESSING, Reason, Status, UploadId, UploadKey};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use url_signing::{Expiry, PostPolicy, SignedForm};
 
-use crate::body;
+use crate::body::{Members, essence};
 use crate::caller::CallingOwner;
 use crate::signer::Term;
 use crate::{Api, Problem};
@@ -27,16 +27,28 @@ const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 const ARRIVAL_GRACE: SignedDuration = SignedDuration::from_mins(15);
 
 /// What a caller wants to upload.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Intent {
+#[derive(Debug)]
+struct CreateUploadRequest {
     content_type: String,
     size: u64,
     sha256: Option<String>,
     filename: Option<String>,
 }
 
-/// The answer to an intent.
+impl CreateUploadRequest {
+    fn read(mut members: Members) -> Result<Self, Problem> {
+        let request = Self {
+            content_type: canonical_type(&members.text("content_type")?),
+            size: members.whole_number("size")?,
+            sha256: members.optional_text("sha256")?,
+            filename: members.optional_text("filename")?,
+        };
+        members.finish()?;
+        Ok(request)
+    }
+}
+
+/// The answer.
 #[derive(Debug, Serialize)]
 struct Created {
     id: String,
@@ -52,8 +64,8 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let intent: Intent = body::read(&headers, body)?;
-    let digest = check_intent(&api, &intent)?;
+    let wanted = CreateUploadRequest::read(Members::read(&headers, body)?)?;
+    let digest = check(&api, &wanted)?;
     let now = (api.clock)();
     let id = new_id(now)?;
     let upload = UploadKey {
@@ -63,23 +75,23 @@ pub(crate) async fn create(
 
     // The size is exact: whoever says 3 KB cannot send 25 MB.
     let expiry = Expiry::within(api.settings.form_lifetime).clamp_to_credentials();
-    let size = intent.size..=intent.size;
+    let size = wanted.size..=wanted.size;
     let mut policy = PostPolicy::new(
         &api.settings.upload_bucket,
         &upload.original(),
         size,
         expiry,
     )?
-    .content_type(&intent.content_type)?;
+    .content_type(&wanted.content_type)?;
     if let Some((text, bytes)) = digest {
         policy = policy.sha256(bytes)?.metadata("sha256", &text)?;
     }
-    if let Some(filename) = intent.filename.as_ref().filter(|name| !name.is_empty()) {
+    if let Some(filename) = wanted.filename.as_ref().filter(|name| !name.is_empty()) {
         policy = policy.metadata("filename", &encode_filename(filename))?;
     }
     let term = Term::of(now, api.settings.form_lifetime);
     let form = policy.sign(now, &api.signer.credentials(now, term).await?)?;
-    tracing::info!(owner = %owner, %id, size = intent.size, "a form was handed out");
+    tracing::info!(owner = %owner, %id, size = wanted.size, "a form was handed out");
     let created = Created {
         manifest: format!("/{}", upload.manifest_key()),
         id: id.to_string(),
@@ -147,26 +159,26 @@ async fn without_manifest(api: &Api, upload: &UploadKey) -> Result<Value, Proble
     Err(Problem::NoSuchUpload)
 }
 
-/// Checks an intent against the settings; gives the digest as text and bytes.
-fn check_intent(api: &Api, intent: &Intent) -> Result<Option<(String, [u8; 32])>, Problem> {
+/// Checks a request against the settings; gives the digest as text and bytes.
+fn check(api: &Api, wanted: &CreateUploadRequest) -> Result<Option<(String, [u8; 32])>, Problem> {
     let settings = &api.settings;
-    if !settings.types.contains(&intent.content_type) {
+    if !settings.types.contains(&wanted.content_type) {
         return Err(Problem::UnsupportedType {
             allowed: settings.types.clone(),
         });
     }
-    if intent.size == 0 {
+    if wanted.size == 0 {
         return Err(Problem::InvalidBody(
-            "size is 0, the file is empty".to_owned(),
+            "size is 0: the file is empty".to_owned(),
         ));
     }
-    if intent.size > settings.max_bytes {
+    if wanted.size > settings.max_bytes {
         return Err(Problem::TooLarge {
-            size: intent.size,
+            size: wanted.size,
             max: settings.max_bytes,
         });
     }
-    let Some(text) = &intent.sha256 else {
+    let Some(text) = &wanted.sha256 else {
         return Ok(None);
     };
     let bytes = HEXLOWER
@@ -174,9 +186,17 @@ fn check_intent(api: &Api, intent: &Intent) -> Result<Option<(String, [u8; 32])>
         .ok()
         .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
         .ok_or_else(|| {
-            Problem::InvalidBody("sha256 is 64 lower-case hexadecimal digits".to_owned())
+            Problem::InvalidBody("sha256 must be 64 lower-case hexadecimal digits".to_owned())
         })?;
     Ok(Some((text.clone(), bytes)))
+}
+
+/// A media type as it is registered. Some systems call JPEG by other names.
+fn canonical_type(content_type: &str) -> String {
+    match essence(content_type) {
+        alias if alias == "image/jpg" || alias == "image/pjpeg" => "image/jpeg".to_owned(),
+        essence => essence,
+    }
 }
 
 fn new_id(now: Timestamp) -> Result<UploadId, Problem> {
@@ -211,6 +231,21 @@ fn encode_filename(filename: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_media_type_is_told_by_any_of_its_names() {
+        for (written, canonical) in [
+            ("image/jpeg", "image/jpeg"),
+            ("image/jpg", "image/jpeg"),
+            ("Image/PJPEG", "image/jpeg"),
+            ("IMAGE/PNG; name=\"a;b.png\"", "image/png"),
+            (" image/webp ;", "image/webp"),
+            ("image/svg+xml", "image/svg+xml"),
+            ("", ""),
+        ] {
+            assert_eq!(canonical_type(written), canonical);
+        }
+    }
 
     #[test]
     fn a_filename_becomes_harmless_metadata() {

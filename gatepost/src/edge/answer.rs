@@ -29,6 +29,12 @@ pub(super) fn serve(
     age: Duration,
     x_cache: XCache,
 ) -> Response<Body> {
+    if !is_precondition_met(request, object) {
+        return fault(
+            StatusCode::PRECONDITION_FAILED,
+            "There is another version of this.",
+        );
+    }
     let mut response = Response::new(Body::empty());
     *response.headers_mut() = object_headers(object, age, x_cache);
     if is_not_modified(request, object) {
@@ -37,7 +43,12 @@ pub(super) fn serve(
         return response;
     }
     let size = object.body.len() as u64;
-    let body = match requested_range(request, object) {
+    // A range is of a GET alone (RFC 9110 §14.2).
+    let range = match *method {
+        Method::GET => requested_range(request, object),
+        _ => None,
+    };
+    let body = match range {
         None => object.body.clone(),
         Some(Err(())) => {
             *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
@@ -69,6 +80,16 @@ pub(super) fn serve(
     if method != Method::HEAD {
         *response.body_mut() = Body::from(body);
     }
+    response
+}
+
+/// Answers a method that changes something.
+pub(super) fn method_not_allowed() -> Response<Body> {
+    let mut response = fault(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "Media can be read, not changed, here.",
+    );
+    set(&mut response, header::ALLOW, "GET, HEAD");
     response
 }
 
@@ -139,6 +160,27 @@ fn object_headers(object: &Object, age: Duration, x_cache: XCache) -> HeaderMap 
         add(header::AGE, Some(&age.as_secs().to_string()));
     }
     headers
+}
+
+/// Whether the object is the one that the viewer means: `If-Match`, and only without it `If-Unmodified-Since`.
+fn is_precondition_met(request: &HeaderMap, object: &Object) -> bool {
+    if request.contains_key(header::IF_MATCH) {
+        let lines = request.get_all(header::IF_MATCH).iter();
+        let mut tags = lines
+            .filter_map(|line| line.to_str().ok())
+            .flat_map(|line| line.split(','))
+            .map(str::trim);
+        // A weak tag never matches here (RFC 9110 §8.8.3.2).
+        return tags.any(|tag| tag == "*" || Some(tag) == object.etag.as_deref());
+    }
+    match (
+        text(request, &header::IF_UNMODIFIED_SINCE)
+            .and_then(|date| httpdate::parse_http_date(date).ok()),
+        last_modified(object),
+    ) {
+        (Some(since), Some(modified)) => modified <= since,
+        _ => true,
+    }
 }
 
 /// Whether the viewer has the object already: `If-None-Match`, and only without it `If-Modified-Since`.
@@ -244,7 +286,10 @@ mod tests {
                     HeaderValue::from_static(value),
                 )
             })
-            .collect();
+            .fold(HeaderMap::new(), |mut headers, (name, value)| {
+                headers.append(name, value);
+                headers
+            });
         serve(
             &Method::GET,
             &headers,
@@ -279,6 +324,17 @@ mod tests {
     }
 
     #[test]
+    fn a_head_has_no_ranges() {
+        let range = [(header::RANGE, HeaderValue::from_static("bytes=0-3"))];
+        let range = range.into_iter().collect();
+        let age = Duration::ZERO;
+        let response = serve(&Method::HEAD, &range, &object(), age, XCache::Hit);
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-length"], "10");
+        assert!(!response.headers().contains_key("content-range"));
+    }
+
+    #[test]
     fn conditions() {
         let date = httpdate::fmt_http_date(last_modified(&object()).unwrap());
         assert_eq!(date, "Sun, 23 Nov 2025 12:13:20 GMT");
@@ -305,6 +361,37 @@ mod tests {
             ),
             (vec![("range", "bytes=0-1"), ("if-range", "\"abc\"")], 206),
             (vec![("range", "bytes=0-1"), ("if-range", "\"x\"")], 200),
+            (vec![("if-match", "\"abc\"")], 200),
+            (vec![("if-match", "*")], 200),
+            (vec![("if-match", "\"x\", \"abc\"")], 200),
+            (vec![("if-match", "\"x\""), ("if-match", "\"abc\"")], 200),
+            (vec![("if-match", "\"x\"")], 412),
+            (vec![("if-match", "W/\"abc\"")], 412),
+            (vec![("if-match", "\"x\""), ("range", "bytes=0-1")], 412),
+            (
+                vec![("if-match", "\"x\""), ("if-none-match", "\"abc\"")],
+                412,
+            ),
+            (
+                vec![("if-match", "\"abc\""), ("if-none-match", "\"abc\"")],
+                304,
+            ),
+            (
+                vec![("if-unmodified-since", "Sun, 23 Nov 2025 12:13:20 GMT")],
+                200,
+            ),
+            (
+                vec![("if-unmodified-since", "Sun, 23 Nov 2025 12:13:19 GMT")],
+                412,
+            ),
+            (vec![("if-unmodified-since", "yesterday")], 200),
+            (
+                vec![
+                    ("if-match", "\"abc\""),
+                    ("if-unmodified-since", "Sun, 23 Nov 2025 12:13:19 GMT"),
+                ],
+                200,
+            ),
         ] {
             assert_eq!(answer(&pairs).status().as_u16(), status, "{pairs:?}");
         }

@@ -88,10 +88,7 @@ impl Edge {
     async fn fetch(&self, request: &Parts, allowed: &Allowed) -> Response<Body> {
         let (method, headers) = (&request.method, &request.headers);
         if !matches!(*method, Method::GET | Method::HEAD) {
-            return answer::fault(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "Media can be read, not changed, here.",
-            );
+            return answer::method_not_allowed();
         }
         let key = allowed.path.key();
         if let Some((object, age)) = self.cache.get(key) {

@@ -2,8 +2,9 @@
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::harness::Gatepost;
+use crate::harness::{Gatepost, photo};
 
 #[tokio::test]
 async fn every_fault_is_a_problem_with_a_stable_type() {
@@ -59,6 +60,13 @@ async fn every_fault_is_a_problem_with_a_stable_type() {
         ),
         ("a list", post(json!([])), 400, "invalid-body"),
         (
+            "a list of the members",
+            post(json!(["image/jpeg", 10, null, null])),
+            400,
+            "invalid-body",
+        ),
+        ("null", post(Value::Null), 400, "invalid-body"),
+        (
             "no size",
             post(json!({"content_type": "image/jpeg"})),
             400,
@@ -104,14 +112,14 @@ async fn every_fault_is_a_problem_with_a_stable_type() {
         (
             "a very long body",
             post(good.clone()).body("x".repeat(5_000_000)),
-            400,
-            "invalid-body",
+            413,
+            "body-too-large",
         ),
         (
             "a long body",
             with("filename", json!("x".repeat(20_000))),
-            400,
-            "invalid-body",
+            413,
+            "body-too-large",
         ),
         (
             "another site",
@@ -373,4 +381,47 @@ async fn scripts_of_the_sites_that_are_named_call_with_a_token() {
             .unwrap();
         assert_eq!(response.status(), 201, "{origin}");
     }
+}
+
+/// A file's type is told by other names as well; its form has the one that is registered.
+#[tokio::test]
+async fn a_content_type_becomes_the_one_that_is_registered() {
+    let folder = tempfile::tempdir().unwrap();
+    let system = Gatepost::start(folder.path());
+    let alice = system.token("alice");
+    let jpeg = photo(64, 48);
+    for written in ["image/jpg", "IMAGE/JPEG", "image/jpeg; charset=binary"] {
+        let form = system.form(&alice, written, &jpeg).await;
+        assert_eq!(form.0["fields"]["Content-Type"], "image/jpeg", "{written}");
+        assert_eq!(form.send(&system.http, &jpeg).await.status(), 204);
+        let answer = system.settled(&alice, &form.id()).await;
+        assert_eq!(answer["status"], "ready", "{written}");
+    }
+}
+
+/// A sender that never stops gets an answer.
+#[tokio::test]
+async fn a_body_without_an_end_is_refused_while_it_is_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let system = Gatepost::start(folder.path());
+    let alice = system.token("alice");
+    let authority = system.url.strip_prefix("http://").unwrap();
+    let mut stream = tokio::net::TcpStream::connect(authority).await.unwrap();
+    let head = format!(
+        "POST /api/uploads HTTP/1.1\r\nhost: {authority}\r\nauthorization: Bearer {alice}\r\n\
+         content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let (mut answers, mut requests) = stream.split();
+    let send = async {
+        let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000));
+        // Until the connection is closed.
+        while requests.write_all(chunk.as_bytes()).await.is_ok() {}
+    };
+    let mut answer = [0; 12];
+    tokio::select! {
+        () = send => panic!("the connection was closed without an answer"),
+        read = answers.read_exact(&mut answer) => { read.unwrap(); }
+    }
+    assert_eq!(&answer, b"HTTP/1.1 413");
 }

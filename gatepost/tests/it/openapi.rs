@@ -191,6 +191,8 @@ async fn the_service_is_what_its_document_says() {
     document
         .check(create, call(post.clone(), "/api/uploads").body("{}"))
         .await;
+    let long = "x".repeat(16 * 1024);
+    document.check(create, with("filename", json!(long))).await;
     document
         .check(create, nobody(&post, "/api/uploads").json(&intent))
         .await;
@@ -239,6 +241,7 @@ async fn the_service_is_what_its_document_says() {
     document
         .check(link, call(post.clone(), "/api/links").body("{}"))
         .await;
+    document.check(link, wish(&long)).await;
     document
         .check(
             link,
@@ -371,6 +374,14 @@ async fn the_service_is_what_its_document_says() {
             let path = path.replace("{id}", "7zzzzzzzzzzzzzzzzzzzzzzzzz");
             let answer = call(method.clone(), &path).send().await.unwrap();
             assert_eq!(answer.status(), 405, "{method} {path}");
+            let allowed = answer.headers()["allow"].to_str().unwrap().split(',');
+            let allowed: BTreeSet<_> = allowed.map(|name| name.trim().to_lowercase()).collect();
+            let described = described.as_object().unwrap().keys().cloned();
+            let mut described: BTreeSet<_> = described.collect();
+            if described.contains("get") {
+                described.insert("head".to_owned());
+            }
+            assert_eq!(allowed, described, "{method} {path}");
         }
     }
 }
