@@ -44,7 +44,7 @@ resource "aws_cloudfront_function" "api" {
 
 resource "aws_cloudfront_cache_policy" "media" {
   name    = "${var.name}-media"
-  comment = "Renditions: viewers may keep them, and CloudFront does for a day at least"
+  comment = "Renditions: CloudFront keeps them for a day at least"
   # With a least time CloudFront keeps what is private to its viewers.
   min_ttl     = 86400
   default_ttl = 86400
@@ -85,13 +85,34 @@ resource "aws_cloudfront_cache_policy" "origin_decides" {
   }
 }
 
-# The processor's objects never change. What others put there may say that the world may keep it; behind an authorizer it
-# may not.
-resource "aws_cloudfront_response_headers_policy" "served" {
-  for_each = {
-    media   = { comment = "An object opened as a page runs nothing and loads nothing", cache_control = null }
-    guarded = { comment = "The same, and no cache on the way keeps it", cache_control = "private, no-cache" }
+# What browsers are told. CloudFront's own cache goes by what is stored with the object, which no viewer sees here but
+# where anyone may read: the processor's objects never change, and what a browser keeps of private ones, it shows to the
+# next person at the same machine. What others put there may say that the world may keep it; behind an authorizer it may
+# not.
+locals {
+  revalidated = "private, no-cache"
+  served = {
+    media = {
+      comment = "Private media: browsers ask again each time, or as often as the configuration says"
+      cache_control = (local.manifest.browser_cache_seconds > 0
+        ? "private, max-age=${local.manifest.browser_cache_seconds}"
+      : local.revalidated)
+      resource_policy = "same-site"
+    }
+    guarded      = { comment = "Whatever else is private", cache_control = local.revalidated, resource_policy = "same-site" }
+    public_media = { comment = "Media that anyone may read: as they are stored", cache_control = null, resource_policy = "cross-origin" }
+    public       = { comment = "Whatever else anyone may read", cache_control = local.revalidated, resource_policy = "cross-origin" }
   }
+  # By path: a behaviour has one policy. It is public where no rule about it asks who the viewer is.
+  served_as = { for path in local.manifest.edge_auth.paths : path => (
+    contains(local.manifest.edge_auth.public_paths, path)
+    ? (local.is_ours[path] ? "public_media" : "public")
+    : (local.is_ours[path] ? "media" : "guarded")
+  ) }
+}
+
+resource "aws_cloudfront_response_headers_policy" "served" {
+  for_each = local.served
 
   name    = "${var.name}-${each.key}"
   comment = each.value.comment
@@ -130,13 +151,19 @@ resource "aws_cloudfront_response_headers_policy" "served" {
     }
   }
 
-  dynamic "custom_headers_config" {
-    for_each = each.value.cache_control[*]
+  custom_headers_config {
+    items {
+      header   = "Cross-Origin-Resource-Policy"
+      value    = each.value.resource_policy
+      override = true
+    }
 
-    content {
-      items {
+    dynamic "items" {
+      for_each = each.value.cache_control[*]
+
+      content {
         header   = "Cache-Control"
-        value    = custom_headers_config.value
+        value    = items.value
         override = true
       }
     }
@@ -250,7 +277,7 @@ resource "aws_cloudfront_distribution" "this" {
       viewer_protocol_policy     = "https-only"
       trusted_key_groups         = [ordered_cache_behavior.value.id]
       cache_policy_id            = aws_cloudfront_cache_policy.links[0].id
-      response_headers_policy_id = aws_cloudfront_response_headers_policy.served["guarded"].id
+      response_headers_policy_id = aws_cloudfront_response_headers_policy.served["public"].id
 
       function_association {
         event_type   = "viewer-request"
@@ -272,9 +299,7 @@ resource "aws_cloudfront_distribution" "this" {
       cache_policy_id = (local.is_ours[ordered_cache_behavior.value]
         ? aws_cloudfront_cache_policy.media.id
       : aws_cloudfront_cache_policy.origin_decides.id)
-      response_headers_policy_id = aws_cloudfront_response_headers_policy.served[
-        local.is_ours[ordered_cache_behavior.value] ? "media" : "guarded"
-      ].id
+      response_headers_policy_id = aws_cloudfront_response_headers_policy.served[local.served_as[ordered_cache_behavior.value]].id
 
       lambda_function_association {
         event_type   = "viewer-request"

@@ -13,6 +13,7 @@ locals {
     runtimes         = ["provided.al2023"]
     architecture     = "x86_64"
     paths            = ["/media/*"]
+    public_paths     = []
   }
   no_manifest = {
     version          = 1
@@ -26,6 +27,8 @@ locals {
     cors             = null
     form_seconds     = 300
     link_seconds     = null
+
+    browser_cache_seconds = 0
   }
 
   # In seconds.

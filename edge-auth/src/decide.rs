@@ -60,6 +60,8 @@ pub enum Decision {
 pub struct Allowed {
     /// The path that the rules were held against: what S3 will make of the request's.
     pub path: CanonicalPath,
+    /// Whether the rule is for anyone: no token was looked at, and the answer is the same for everybody.
+    pub is_for_anyone: bool,
     /// Who asks, if the rule wanted to know.
     pub owner: Option<Owner>,
     /// The index of the rule that allowed it.
@@ -190,6 +192,7 @@ impl Authorizer {
         if rule.is_for_anyone() {
             return Decision::Allow(Allowed {
                 path,
+                is_for_anyone: true,
                 owner: None,
                 rule: idx,
             });
@@ -205,6 +208,7 @@ impl Authorizer {
         match rule.check(&path, &verdict.viewer, self.verifier.plan()) {
             Ok(()) => Decision::Allow(Allowed {
                 path,
+                is_for_anyone: false,
                 owner: verdict.viewer.owner.clone(),
                 rule: idx,
             }),

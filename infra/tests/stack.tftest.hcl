@@ -222,6 +222,58 @@ run "the_sites_that_are_named_read_what_they_may_fetch" {
   }
 }
 
+run "browsers_ask_again_for_what_is_private" {
+  command = apply
+
+  assert {
+    condition = alltrue(flatten([
+      for name in ["media", "guarded"] : [
+        for header in [["Cache-Control", "private, no-cache"], ["Cross-Origin-Resource-Policy", "same-site"]] : anytrue([
+          for item in one(aws_cloudfront_response_headers_policy.served[name].custom_headers_config).items :
+          item.header == header[0] && item.value == header[1] && item.override
+        ])
+      ]
+    ]))
+    error_message = "The next person at a browser sees the pictures of the one before."
+  }
+  assert {
+    condition = { for behaviour in aws_cloudfront_distribution.this.ordered_cache_behavior : behaviour.path_pattern => behaviour.response_headers_policy_id if behaviour.target_origin_id == "media" } == {
+      "/media/*" = aws_cloudfront_response_headers_policy.served["media"].id
+      "/team/*"  = aws_cloudfront_response_headers_policy.served["guarded"].id
+    }
+    error_message = "A behaviour has another policy than its rules ask for."
+  }
+  # CloudFront's own cache does not go by these policies.
+  assert {
+    condition     = aws_cloudfront_cache_policy.media.min_ttl == 86400
+    error_message = "CloudFront keeps renditions no longer than browsers may."
+  }
+}
+
+run "browsers_keep_what_is_public_or_configured" {
+  command = apply
+
+  variables {
+    dist = "./tests/public"
+  }
+
+  assert {
+    condition = {
+      for behaviour in aws_cloudfront_distribution.this.ordered_cache_behavior : behaviour.path_pattern => {
+        for item in one(one([
+          for policy in aws_cloudfront_response_headers_policy.served : policy if policy.id == behaviour.response_headers_policy_id
+        ]).custom_headers_config).items : item.header => item.value
+      } if behaviour.target_origin_id == "media"
+      } == {
+      "/media/open/*" = { "Cross-Origin-Resource-Policy" = "cross-origin" }
+      "/media/*"      = { "Cross-Origin-Resource-Policy" = "same-site", "Cache-Control" = "private, max-age=900" }
+      "/open/*"       = { "Cross-Origin-Resource-Policy" = "cross-origin", "Cache-Control" = "private, no-cache" }
+      "/team/*"       = { "Cross-Origin-Resource-Policy" = "same-site", "Cache-Control" = "private, no-cache" }
+    }
+    error_message = "A behaviour tells browsers something else than its rules and the configuration do."
+  }
+}
+
 run "nobody_is_told_what_another_one_was_told" {
   command = apply
 
@@ -428,6 +480,13 @@ run "links_are_signed_for_cloudfront" {
       if behaviour.path_pattern == "/shared/*"
     ]) == tolist([aws_cloudfront_key_group.links[0].id])
     error_message = "What is shared is served without a signature."
+  }
+  assert {
+    condition = one([
+      for behaviour in aws_cloudfront_distribution.this.ordered_cache_behavior : behaviour.response_headers_policy_id
+      if behaviour.path_pattern == "/shared/*"
+    ]) == aws_cloudfront_response_headers_policy.served["public"].id
+    error_message = "Browsers keep what a link has shown, or other sites may not show it."
   }
   assert {
     condition     = alltrue([for key in aws_cloudfront_public_key.links : endswith(key.encoded_key, "-----\n")])

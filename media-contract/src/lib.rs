@@ -15,7 +15,8 @@ pub use upload_key::UploadKey;
 /// How long after its arrival an upload without a manifest counts as failed: longer than its queue tries it. The API
 /// answers `failed` from then on, and a sweep announces it again. A worker that is killed each time writes no manifest.
 pub const MAX_PROCESSING: SignedDuration = SignedDuration::from_hours(1);
-/// `Cache-Control` of a rendition: its name is derived from its content, so the content never changes.
+/// `Cache-Control` that a rendition is stored with: its name is derived from its content, so the content never changes.
+/// Browsers see it only where a rule lets anyone read: a browser that keeps a private picture shows it to the next person.
 pub const IMMUTABLE: &str = "private, max-age=31536000, immutable";
 /// `Cache-Control` of a manifest: clients request it before it exists, and it may become a tombstone.
 pub const REVALIDATED: &str = "private, no-cache";

@@ -8,8 +8,9 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use edge_auth::{Decision, Refusal, Request};
 use jiff::SignedDuration;
+use media_contract::REVALIDATED;
 use url_signing::cloudfront::Policy;
-use url_signing::{PresignedGet, PresignedUrl};
+use url_signing::{PresignedGet, PresignedUrl, ResponseHeader};
 
 use crate::body::Members;
 use crate::caller::{Caller, headers_of};
@@ -107,7 +108,9 @@ async fn sign(
     }
     let get = PresignedGet::new(&api.settings.media_bucket, key, lifetime)?
         .shared_within(window)
-        .clamp_to_credentials();
+        .clamp_to_credentials()
+        // What is stored is for the edge: a browser would go on showing what the link ends with.
+        .response_header(ResponseHeader::CacheControl, REVALIDATED)?;
     let term = Term::shared(now, lifetime, api.settings.max_link_lifetime, window);
     Ok(get.sign(now, &api.signer.credentials(now, term).await?)?)
 }

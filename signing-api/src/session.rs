@@ -5,7 +5,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use edge_auth::{NoSession, SESSION_COOKIE, SessionToken};
 use jiff::{SignedDuration, Timestamp};
@@ -89,7 +89,9 @@ pub(crate) async fn end(
     if cookies_of(&api).is_some() {
         lines.extend(SignedCookies::removal(MEDIA_PATH, &attributes())?);
     }
-    Ok((StatusCode::NO_CONTENT, set_cookies(lines)?).into_response())
+    // Pictures are asked for again each time. This is for what the browser was allowed to keep, and for older answers.
+    let clear = (HeaderName::from_static("clear-site-data"), "\"cache\"");
+    Ok((StatusCode::NO_CONTENT, set_cookies(lines)?, [clear]).into_response())
 }
 
 /// What signs `CloudFront`'s cookies, where it takes them for media.

@@ -4,7 +4,7 @@
 
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -32,10 +32,12 @@ export function required(name) {
 
 /**
  * `gatepost dev` on a port of its own: `{ origin, token, hasOriginal, stop }`. `token` makes one of the local issuer;
- * `hasOriginal` says whether the file of an upload is in storage; `stop` gives the exit code.
+ * `hasOriginal` says whether the file of an upload is in storage; `stop` gives the exit code. Without a configuration it
+ * has the one that is built in.
  */
-export async function startGatepost() {
+export async function startGatepost(config) {
   const data = await mkdtemp(join(tmpdir(), 'gatepost-e2e-'))
+  if (config) await writeFile(join(data, 'gatepost.toml'), config)
   const child = spawn(required('GATEPOST_BIN'), ['dev', '--port', '0', '--data-dir', data], {
     cwd: data,
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -11,6 +11,7 @@ pub(crate) mod units;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde::Serialize;
@@ -22,8 +23,8 @@ use toml::de::DeTable;
 use document::Section;
 use notes::Notes;
 pub(crate) use sign_in::{SignIn, TokenKind};
-use units::parse_pixels;
 pub(crate) use units::{parse_bytes, parse_duration};
+use units::{parse_duration_or_zero, parse_pixels};
 
 use crate::output;
 
@@ -62,6 +63,8 @@ pub(crate) struct Config {
     pub(crate) sign_in: Option<SignIn>,
     /// For `upload-processor`, and in part for `signing-api`.
     pub(crate) images: ImageSettings,
+    /// How long browsers may keep private media without asking again.
+    pub(crate) browser_cache: Duration,
     /// How long an upload form is valid.
     pub(crate) form_lifetime: SignedDuration,
     /// How long a shared link may be asked for; `None` is the default of what signs it.
@@ -272,6 +275,11 @@ fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config 
             }
         }
     }
+    let mut browser_cache = Duration::ZERO;
+    if let Some(section) = root.section("media", &["browser_cache"]) {
+        let wanted = section.parsed("browser_cache", parse_duration_or_zero);
+        browser_cache = wanted.unwrap_or_default();
+    }
     let (mut max_link_lifetime, mut links_shared_within) = (None, SignedDuration::ZERO);
     if let Some(section) = root.section("links", &["max_expires_in", "shared_within"]) {
         let limit = SignedDuration::from_hours(6 * 24);
@@ -318,6 +326,7 @@ fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config 
         edge,
         sign_in,
         images,
+        browser_cache,
         form_lifetime,
         max_link_lifetime,
         links_shared_within,

@@ -1,5 +1,7 @@
 //! Durations, sizes and pixel counts as people write them: `5m`, `25 MiB`, `50 MP`.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 /// A duration of at least one second, such as `30s`, `5m`, `1h 30m` or `30d`.
@@ -11,6 +13,21 @@ pub(crate) fn parse_duration(text: &str) -> Result<SignedDuration, String> {
         return Err(format!("{text:?} is too short; a second is the least"));
     }
     Ok(SignedDuration::from_secs(duration.as_secs()))
+}
+
+/// A duration of at most a year, such as `15m`, or `0`.
+pub(crate) fn parse_duration_or_zero(text: &str) -> Result<Duration, String> {
+    if text.trim() == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let duration = parse_signed(text)
+        .ok_or_else(|| format!("{text:?} is not a duration; write for example 15m, 1h or 0"))?;
+    if duration > SignedDuration::from_hours(365 * 24) {
+        return Err(format!("{text:?} is too long; a year (365d) is the most"));
+    }
+    u64::try_from(duration.as_secs())
+        .map(Duration::from_secs)
+        .map_err(|_| format!("{text:?} is negative; write for example 15m, or 0"))
 }
 
 /// A number of milliseconds, from a duration such as `500ms` or `2s`.
@@ -109,6 +126,23 @@ mod tests {
             ("soon", None),
         ] {
             let parsed = parse_duration(text).map(|duration| duration.as_secs());
+            assert_eq!(parsed.ok(), seconds, "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_or_none() {
+        for (text, seconds) in [
+            ("15m", Some(900)),
+            ("0", Some(0)),
+            ("0s", Some(0)),
+            ("365d", Some(31_536_000)),
+            ("366d", None),
+            ("-1s", None),
+            ("15", None),
+            ("soon", None),
+        ] {
+            let parsed = parse_duration_or_zero(text).map(|duration| duration.as_secs());
             assert_eq!(parsed.ok(), seconds, "{text}");
         }
     }

@@ -322,7 +322,12 @@ fn site(
     let bucket = |name| Bucket::at_endpoint(name, &connection.region, &connection.endpoint);
     let cloudfront = CloudFront::from_variables(|name| std::env::var_os(name))?;
     let link_signer = CloudFront::link_signer(cloudfront.as_ref());
-    let local_edge = Edge::new(authorizer.clone(), connection.s3.clone(), MEDIA_BUCKET);
+    let local_edge = Edge::new(
+        authorizer.clone(),
+        connection.s3.clone(),
+        MEDIA_BUCKET,
+        config.browser_cache,
+    );
     let api = Api {
         edge_cache: Some(Arc::new(local_edge.clone())),
         authorizer: authorizer.clone(),

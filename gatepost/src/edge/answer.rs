@@ -1,5 +1,6 @@
 //! From an object to an answer: conditional requests and ranges (RFC 9110 §13 and §14), and what viewers may do with it.
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,6 +13,16 @@ use super::origin::Object;
 
 /// An object opened as a page runs nothing and loads nothing.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
+
+/// What a browser may do with an answer. On AWS a behaviour's response headers policy says it (`infra/distribution.tf`).
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Audience {
+    /// A rule for anyone: other sites may show it, and a browser may keep what never changes.
+    Anyone,
+    /// A token or a session decided: the browser asks again each time, or may keep it for this long. The next person in
+    /// the same browser would see what it keeps.
+    Viewer { browser_cache: Duration },
+}
 
 /// Whether an answer came from the cache.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +38,7 @@ pub(super) fn serve(
     request: &HeaderMap,
     object: &Object,
     age: Duration,
-    x_cache: XCache,
+    (x_cache, audience): (XCache, Audience),
 ) -> Response<Body> {
     if !is_precondition_met(request, object) {
         return fault(
@@ -36,7 +47,7 @@ pub(super) fn serve(
         );
     }
     let mut response = Response::new(Body::empty());
-    *response.headers_mut() = object_headers(object, age, x_cache);
+    *response.headers_mut() = object_headers(object, age, x_cache, audience);
     if is_not_modified(request, object) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response.headers_mut().remove(header::CONTENT_TYPE);
@@ -127,13 +138,34 @@ impl XCache {
     }
 }
 
-fn object_headers(object: &Object, age: Duration, x_cache: XCache) -> HeaderMap {
-    let is_immutable = object
-        .cache_control
-        .as_ref()
-        .is_some_and(|directives| directives.contains("immutable"));
-    // Browsers keep what never changes, shared caches behind the edge never: the edge alone may ask who the viewer is.
-    let cache_control = if is_immutable { IMMUTABLE } else { REVALIDATED };
+impl Audience {
+    /// `Cache-Control`: always `private`, since only the edge may keep an answer for others.
+    fn cache_control(self, object: &Object) -> Cow<'static, str> {
+        let directives = object.cache_control.as_deref().unwrap_or_default();
+        match self {
+            Self::Anyone if directives.contains("immutable") => IMMUTABLE.into(),
+            Self::Viewer { browser_cache } if !browser_cache.is_zero() => {
+                format!("private, max-age={}", browser_cache.as_secs()).into()
+            }
+            Self::Anyone | Self::Viewer { .. } => REVALIDATED.into(),
+        }
+    }
+
+    /// `Cross-Origin-Resource-Policy`: which pages may show it.
+    fn resource_policy(self) -> &'static str {
+        match self {
+            Self::Anyone => "cross-origin",
+            Self::Viewer { .. } => "same-site",
+        }
+    }
+}
+
+fn object_headers(
+    object: &Object,
+    age: Duration,
+    x_cache: XCache,
+    audience: Audience,
+) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let mut add = |name: HeaderName, value: Option<&str>| {
         if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
@@ -149,7 +181,11 @@ fn object_headers(object: &Object, age: Duration, x_cache: XCache) -> HeaderMap 
             .as_deref(),
     );
     add(header::ACCEPT_RANGES, Some("bytes"));
-    add(header::CACHE_CONTROL, Some(cache_control));
+    add(header::CACHE_CONTROL, Some(&audience.cache_control(object)));
+    add(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        Some(audience.resource_policy()),
+    );
     add(header::X_CONTENT_TYPE_OPTIONS, Some("nosniff"));
     add(
         header::CONTENT_SECURITY_POLICY,
@@ -267,6 +303,13 @@ fn set(response: &mut Response<Body>, name: HeaderName, value: &str) {
 mod tests {
     use super::*;
 
+    const HIT: (XCache, Audience) = (
+        XCache::Hit,
+        Audience::Viewer {
+            browser_cache: Duration::ZERO,
+        },
+    );
+
     fn object() -> Object {
         Object {
             body: "0123456789".into(),
@@ -290,13 +333,8 @@ mod tests {
                 headers.append(name, value);
                 headers
             });
-        serve(
-            &Method::GET,
-            &headers,
-            &object(),
-            Duration::from_secs(7),
-            XCache::Hit,
-        )
+        let age = Duration::from_secs(7);
+        serve(&Method::GET, &headers, &object(), age, HIT)
     }
 
     #[test]
@@ -328,7 +366,7 @@ mod tests {
         let range = [(header::RANGE, HeaderValue::from_static("bytes=0-3"))];
         let range = range.into_iter().collect();
         let age = Duration::ZERO;
-        let response = serve(&Method::HEAD, &range, &object(), age, XCache::Hit);
+        let response = serve(&Method::HEAD, &range, &object(), age, HIT);
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-length"], "10");
         assert!(!response.headers().contains_key("content-range"));
@@ -401,7 +439,8 @@ mod tests {
     fn viewers_are_told_what_they_may_do_with_it() {
         let response = answer(&[]);
         for (name, value) in [
-            ("cache-control", "private, max-age=31536000, immutable"),
+            ("cache-control", "private, no-cache"),
+            ("cross-origin-resource-policy", "same-site"),
             ("x-content-type-options", "nosniff"),
             (
                 "content-security-policy",
@@ -412,6 +451,51 @@ mod tests {
             ("content-type", "image/webp"),
         ] {
             assert_eq!(response.headers()[name], value, "{name}");
+        }
+    }
+
+    #[test]
+    fn browsers_keep_what_is_for_anyone_and_what_is_configured() {
+        let viewer = |seconds| Audience::Viewer {
+            browser_cache: Duration::from_secs(seconds),
+        };
+        let immutable = object();
+        let changing = Object {
+            cache_control: Some("public, max-age=60".to_owned()),
+            ..object()
+        };
+        for (audience, object, cache_control, resource_policy) in [
+            (viewer(0), &immutable, "private, no-cache", "same-site"),
+            (viewer(0), &changing, "private, no-cache", "same-site"),
+            (viewer(900), &immutable, "private, max-age=900", "same-site"),
+            (viewer(900), &changing, "private, max-age=900", "same-site"),
+            (
+                Audience::Anyone,
+                &immutable,
+                "private, max-age=31536000, immutable",
+                "cross-origin",
+            ),
+            (
+                Audience::Anyone,
+                &changing,
+                "private, no-cache",
+                "cross-origin",
+            ),
+        ] {
+            let etag = (header::IF_NONE_MATCH, HeaderValue::from_static("\"abc\""));
+            for (request, status) in [(HeaderMap::new(), 200), (HeaderMap::from_iter([etag]), 304)]
+            {
+                let about = (XCache::Hit, audience);
+                let response = serve(&Method::GET, &request, object, Duration::ZERO, about);
+                assert_eq!(response.status(), status);
+                let headers = response.headers();
+                assert_eq!(headers["cache-control"], cache_control, "{audience:?}");
+                assert_eq!(headers["etag"], "\"abc\"", "{audience:?}");
+                assert_eq!(
+                    headers["cross-origin-resource-policy"], resource_policy,
+                    "{audience:?}"
+                );
+            }
         }
     }
 }

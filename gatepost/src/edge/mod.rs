@@ -22,9 +22,10 @@ use edge_auth::{Allowed, Decision, Headers, Request as EdgeRequest, ViewerReques
 use edge_auth_host::HostedAuthorizer;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use media_contract::upload_key::MEDIA_PREFIX;
 use signing_api::EdgeCache;
 
-use answer::XCache;
+use answer::{Audience, XCache};
 use cache::Cache;
 use origin::OriginFault;
 
@@ -35,15 +36,23 @@ pub(crate) struct Edge {
     s3: Client,
     bucket: String,
     cache: Arc<Cache>,
+    /// How long browsers may keep private media.
+    browser_cache: Duration,
 }
 
 impl Edge {
-    pub(crate) fn new(authorizer: Arc<HostedAuthorizer>, s3: Client, bucket: &str) -> Self {
+    pub(crate) fn new(
+        authorizer: Arc<HostedAuthorizer>,
+        s3: Client,
+        bucket: &str,
+        browser_cache: Duration,
+    ) -> Self {
         Self {
             authorizer,
             s3,
             bucket: bucket.to_owned(),
             cache: Arc::default(),
+            browser_cache,
         }
     }
 
@@ -91,15 +100,30 @@ impl Edge {
             return answer::method_not_allowed();
         }
         let key = allowed.path.key();
+        let audience = if allowed.is_for_anyone {
+            Audience::Anyone
+        } else {
+            // What others put into the bucket may change under its name.
+            let is_media = key.starts_with(MEDIA_PREFIX);
+            let browser_cache = self.browser_cache;
+            Audience::Viewer {
+                browser_cache: if is_media {
+                    browser_cache
+                } else {
+                    Duration::ZERO
+                },
+            }
+        };
         if let Some((object, age)) = self.cache.get(key) {
-            return answer::serve(method, headers, &object, age, XCache::Hit);
+            return answer::serve(method, headers, &object, age, (XCache::Hit, audience));
         }
         let generation = self.cache.generation();
         match origin::fetch(&self.s3, &self.bucket, key).await {
             Ok(object) => {
                 let object = Arc::new(object);
                 self.cache.put(key, object.clone(), generation);
-                answer::serve(method, headers, &object, Duration::ZERO, XCache::Miss)
+                let about = (XCache::Miss, audience);
+                answer::serve(method, headers, &object, Duration::ZERO, about)
             }
             Err(OriginFault::NotFound) => {
                 answer::fault(StatusCode::NOT_FOUND, "There is nothing here.")

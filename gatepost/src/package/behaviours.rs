@@ -2,6 +2,7 @@
 //! stack takes and CloudFront cannot have is a fault here; `gatepost package` reports all of them at once.
 
 use anyhow::bail;
+use edge_auth::config::{Access, Rule};
 
 /// CloudFront's quota is 75 of a distribution; 25 in older accounts. One is the API's, one that of shared links.
 const MAX_BEHAVIOURS: usize = 23;
@@ -49,6 +50,50 @@ pub(super) fn behaviours(config: &edge_auth::Config, page: &[&str]) -> anyhow::R
     } else {
         bail!(faults.join("\n"))
     }
+}
+
+/// Those of the patterns below which every request that is allowed is allowed for anyone. A behaviour has one response
+/// headers policy, so what is private to some viewers makes it private as a whole.
+pub(super) fn public(config: &edge_auth::Config, patterns: &[String]) -> Vec<String> {
+    let is_public = |pattern: &&String| is_for_anyone(pattern, &config.rules);
+    patterns.iter().filter(is_public).cloned().collect()
+}
+
+/// Rules are held against a request in their order, and the first that is about it decides.
+fn is_for_anyone(pattern: &str, rules: &[Rule]) -> bool {
+    for rule in rules {
+        if !overlap(pattern, &self::pattern(&rule.path)) {
+            continue;
+        }
+        if !matches!(rule.access, Access::Anyone) {
+            return false;
+        }
+        if decides_all(rule, pattern) {
+            return true;
+        }
+    }
+    true
+}
+
+/// Whether a path can match both.
+fn overlap(one: &str, other: &str) -> bool {
+    match (one.strip_suffix('*'), other.strip_suffix('*')) {
+        (Some(one), Some(other)) => one.starts_with(other) || other.starts_with(one),
+        (Some(folder), None) => other.starts_with(folder),
+        (None, Some(folder)) => one.starts_with(folder),
+        (None, None) => one == other,
+    }
+}
+
+/// Whether a rule is about everything that a pattern matches, so that no later one is asked.
+fn decides_all(rule: &Rule, pattern: &str) -> bool {
+    let has =
+        |method: &str| rule.methods.is_empty() || rule.methods.iter().any(|own| own == method);
+    let is_about = match rule.path.strip_suffix("**") {
+        Some(folder) => !folder.contains(['*', '{']) && pattern.starts_with(folder),
+        None => rule.path == pattern,
+    };
+    is_about && has("GET") && has("HEAD")
 }
 
 /// The pattern of a rule's path. What follows the first variable does not matter, even if a claim's name has slashes in
@@ -126,8 +171,6 @@ fn is_taken(pattern: &str, page: &[&str]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use edge_auth::config::{Access, Rule};
-
     use super::*;
 
     const PAGE: [&str; 4] = [
@@ -249,6 +292,70 @@ mod tests {
             for path in [format!("/x{character}"), format!("/x{character}/**")] {
                 assert_eq!(found(&[&path]).is_ok(), is_taken, "{path}");
             }
+        }
+    }
+
+    #[test]
+    fn a_behaviour_is_public_if_no_rule_below_it_asks_who_it_is() {
+        let of = |path: &str, access: Access| Rule::new(path, access);
+        let (anyone, owner) = (|| Access::Anyone, || Access::Owner);
+        let only_head = Rule {
+            methods: vec!["HEAD".to_owned()],
+            ..Rule::new("/media/**", Access::Anyone)
+        };
+        for (rules, public) in [
+            (vec![of("/media/**", anyone())], vec!["/media/*"]),
+            (vec![of("/media/{owner}/**", owner())], vec![]),
+            (vec![of("/media/**", Access::Authenticated)], vec![]),
+            // The first that is about a request decides.
+            (
+                vec![of("/media/**", anyone()), of("/media/{owner}/**", owner())],
+                vec!["/media/*"],
+            ),
+            (
+                vec![of("/media/{owner}/**", owner()), of("/media/**", anyone())],
+                vec![],
+            ),
+            (
+                vec![
+                    of("/media/open/**", anyone()),
+                    of("/media/{owner}/**", owner()),
+                ],
+                vec!["/media/open/*"],
+            ),
+            // What the first is not about falls to the second, in the first one's behaviour.
+            (
+                vec![
+                    of("/media/*/small", anyone()),
+                    of("/media/{owner}/**", owner()),
+                ],
+                vec![],
+            ),
+            (
+                vec![
+                    of("/media/open/*/small", anyone()),
+                    of("/media/{owner}/**", owner()),
+                ],
+                vec![],
+            ),
+            (vec![of("/a/*/x", anyone()), of("/a/b/**", owner())], vec![]),
+            (vec![only_head, of("/media/{owner}/**", owner())], vec![]),
+            (
+                vec![of("/robots.txt", anyone()), of("/robots.txt.d/**", owner())],
+                vec!["/robots.txt"],
+            ),
+            (
+                vec![of("/open/*", anyone()), of("/opening/**", owner())],
+                vec!["/open/*"],
+            ),
+        ] {
+            let config = edge_auth::Config {
+                rules,
+                ..edge_auth::Config::default()
+            };
+            let patterns = behaviours(&config, &PAGE).unwrap();
+            let found = super::public(&config, &patterns);
+            assert_eq!(found, public, "{:?}", config.rules);
         }
     }
 

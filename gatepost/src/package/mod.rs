@@ -29,7 +29,7 @@ use crate::web::{self, Web, WebFile};
 
 use signing_api::{LinkSigner, SESSION_KEY_VARIABLE};
 
-use behaviours::behaviours;
+use behaviours::{behaviours, public};
 use build::{ADDON, Artifact, BOOTSTRAP, SIGNING_API};
 pub(crate) use build::{Architecture, addon};
 use keys::PackedKeys;
@@ -111,6 +111,8 @@ struct Manifest {
     form_seconds: i64,
     /// How long a link may be asked for, in seconds; `null` is the default of what signs it.
     link_seconds: Option<i64>,
+    /// How long browsers may keep private media, in seconds.
+    browser_cache_seconds: u64,
 }
 
 /// What the next package looks at of the one that it replaces.
@@ -147,6 +149,9 @@ struct Package {
     /// The path patterns of the behaviours that it stands in front of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     paths: Vec<String>,
+    /// Those of the paths whose rules are all for anyone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_paths: Option<Vec<String>>,
     contents: Vec<Content>,
 }
 
@@ -188,6 +193,7 @@ pub(crate) async fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
         runtimes: &EDGE_RUNTIMES,
         architecture: Architecture::X86_64,
         glibc: edge_glibc,
+        public_paths: Some(public(&config.edge, &paths)),
         paths,
         files: edge_files(&config.edge, addon)?,
     };
@@ -231,6 +237,7 @@ pub(crate) async fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
             .as_ref()
             .map(|session| session.lifetime_seconds),
         form_seconds: config.form_lifetime.as_secs(),
+        browser_cache_seconds: config.browser_cache.as_secs(),
         link_seconds: config.max_link_lifetime.map(|lifetime| lifetime.as_secs()),
     };
     let mut manifest_json = serde_json::to_vec_pretty(&manifest)?;
@@ -422,6 +429,7 @@ struct Packed {
     architecture: Architecture,
     glibc: String,
     paths: Vec<String>,
+    public_paths: Option<Vec<String>>,
     files: Vec<PackedFile>,
 }
 
@@ -451,6 +459,7 @@ impl Packed {
             architecture: self.architecture,
             glibc: self.glibc,
             paths: self.paths,
+            public_paths: self.public_paths,
             contents: contents.collect(),
         };
         Ok((package, zip))
@@ -472,6 +481,7 @@ fn program(
         architecture,
         glibc,
         paths: Vec::new(),
+        public_paths: None,
         files,
     }
 }

@@ -38,6 +38,10 @@ async fn a_link_reads_what_its_maker_may_read() {
     let (status, link) = ask(&alice, path, json!(60)).await;
     assert_eq!(status, 201);
     let url = link["url"].as_str().unwrap();
+    assert!(
+        url.contains("&response-cache-control=private%2C%20no-cache&"),
+        "{url}"
+    );
     // Nobody has to sign in for it.
     let shared = system.http.get(url).send().await.unwrap();
     assert_eq!(shared.status(), 200);

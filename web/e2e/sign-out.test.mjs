@@ -1,0 +1,167 @@
+// What a browser shows after somebody has signed out: nothing of theirs, also out of its own cache, and nothing of theirs
+// to whoever signs in next. Runs against the real binary in Chromium, as the other files in this folder.
+
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+
+import { newPage, PATIENCE_MS, startBrowser, startGatepost } from './gatepost.mjs'
+
+const OWN_MEDIA_ALONE = `
+[token]
+from = ["authorization", "cookie:__Host-gatepost"]
+[[rules]]
+path  = "/media/{owner}/**"
+allow = "owner"
+`
+const MINUTE = 60 * 1000
+
+for (const { keeps, config } of [
+  { keeps: false, config: OWN_MEDIA_ALONE },
+  { keeps: true, config: `${OWN_MEDIA_ALONE}[media]\nbrowser_cache = "15m"\n` },
+]) {
+  describe(`a browser that ${keeps ? 'may keep pictures' : 'asks each time'}`, { timeout: 10 * MINUTE }, () => {
+    let gatepost, browser, visitor, path
+
+    before(async () => {
+      gatepost = await startGatepost(config)
+      browser = await startBrowser()
+      visitor = await newPage(browser, gatepost.origin)
+      path = await upload(gatepost, 'alice', await draw(visitor.page))
+    })
+
+    after(async () => {
+      await browser?.close()
+      await gatepost?.stop()
+    })
+
+    /** Signs somebody in that no page sees. */
+    async function signIn(subject) {
+      const authorization = `Bearer ${await gatepost.token(subject)}`
+      const answer = await visitor.page.request.post('/api/session', { headers: { authorization } })
+      assert.equal(answer.status(), 201)
+    }
+
+    test(`a second look ${keeps ? 'costs nothing' : 'is authorized and costs no picture'}`, async () => {
+      const { page } = visitor
+      await signIn('alice')
+      await page.goto('/')
+      await page.getByTestId('who').waitFor()
+      const first = await look(page, path)
+      assert.equal(first.status, 200)
+      assert.equal(first.cacheControl, keeps ? 'private, max-age=900' : 'private, no-cache')
+      const second = await look(page, path)
+      assert.equal(second.status, 200)
+      assert.ok(second.size > 1000, `a picture of ${second.size} bytes`)
+      if (keeps) assert.equal(second.transferred, 0)
+      else assert.ok(second.transferred > 0 && second.transferred < second.size, `${second.transferred} bytes for a 304`)
+    })
+
+    // Nothing tells the browser to empty its cache here: whoever closes the lid has not signed out.
+    test(`without a session ${keeps ? 'it is shown for a while' : 'it is refused'}`, async () => {
+      const { page } = visitor
+      await page.context().clearCookies()
+      assert.equal((await look(page, path)).status, keeps ? 200 : 401)
+      assert.equal(await isShown(page, path), keeps)
+    })
+
+    test(`to somebody else ${keeps ? 'it is shown for a while' : 'it is refused'}`, async () => {
+      const { page } = visitor
+      await signIn('bob')
+      assert.equal((await look(page, path)).status, keeps ? 200 : 403)
+      assert.equal(await isShown(page, path), keeps)
+    })
+
+    // Clear-Site-Data empties the cache as well, but nobody says when.
+    if (keeps) return
+    test('when its owner has signed out on the page it is refused', async () => {
+      const { page } = visitor
+      await signIn('alice')
+      await page.goto('/')
+      assert.equal((await look(page, path)).status, 200)
+      await page.getByTestId('sign-out').click()
+      await page.getByTestId('sign-in').waitFor()
+      assert.equal((await look(page, path)).status, 401)
+      assert.equal(await isShown(page, path), false)
+      await signIn('bob')
+      assert.equal((await look(page, path)).status, 403)
+      assert.equal(await isShown(page, path), false)
+    })
+  })
+}
+
+/** A JPEG of noise, which no encoder makes small. */
+async function draw(page) {
+  const base64 = await page.evaluate(() => {
+    const canvas = new OffscreenCanvas(640, 480)
+    const context = canvas.getContext('2d')
+    const noise = context.createImageData(canvas.width, canvas.height)
+    for (let at = 0; at < noise.data.length; at++) noise.data[at] = at % 4 === 3 ? 255 : 256 * Math.random()
+    context.putImageData(noise, 0, 0)
+    return canvas.convertToBlob({ type: 'image/jpeg' }).then(async (blob) => {
+      const bytes = new Uint8Array(await blob.arrayBuffer())
+      return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))
+    })
+  })
+  return Buffer.from(base64, 'base64')
+}
+
+/** The path of a rendition of a photo that somebody has uploaded. */
+async function upload(gatepost, subject, photo) {
+  const authorization = `Bearer ${await gatepost.token(subject)}`
+  const ask = async (path, body) => {
+    const init = { method: 'POST', body: JSON.stringify(body), headers: { authorization, 'content-type': 'application/json' } }
+    const response = await fetch(`${gatepost.origin}${path}`, body ? init : { headers: { authorization } })
+    return response.json()
+  }
+  const form = await ask('/api/uploads', { content_type: 'image/jpeg', size: photo.length })
+  const fields = new FormData()
+  for (const [name, value] of Object.entries(form.fields)) fields.append(name, value)
+  fields.append('file', new Blob([photo]))
+  assert.equal((await fetch(form.url, { method: 'POST', body: fields })).status, 204)
+  const begun = Date.now()
+  for (;;) {
+    const { status, manifest } = await ask(`/api/uploads/${form.id}`)
+    if (status === 'ready') return manifest.renditions.at(-1).path
+    assert.equal(status, 'pending')
+    assert.ok(Date.now() - begun < PATIENCE_MS, 'the photo is not processed')
+    await new Promise((resolve) => setTimeout(resolve, 200))
+  }
+}
+
+/** What a script of the page gets, as an image would, and how much of it came over the network. */
+function look(page, path) {
+  return page.evaluate(async (path) => {
+    performance.clearResourceTimings()
+    const response = await fetch(path)
+    const { byteLength: size } = await response.arrayBuffer()
+    // The entry is there a moment after the answer.
+    let entry
+    while (!(entry = performance.getEntriesByType('resource').at(-1))) await new Promise(requestAnimationFrame)
+    return {
+      status: response.status,
+      cacheControl: response.headers.get('cache-control'),
+      size,
+      transferred: entry.transferSize,
+    }
+  }, path)
+}
+
+/** Whether the browser shows the picture in a page that has not shown it before. */
+async function isShown(page, path) {
+  const other = await page.context().newPage()
+  try {
+    await other.goto('/settings.json')
+    return await other.evaluate(
+      (path) =>
+        new Promise((resolve) => {
+          const image = new Image()
+          image.onload = () => resolve(true)
+          image.onerror = () => resolve(false)
+          image.src = path
+        }),
+      path,
+    )
+  } finally {
+    await other.close()
+  }
+}
