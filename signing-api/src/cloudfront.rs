@@ -43,8 +43,13 @@ pub enum CloudFrontError {
     #[error("{0} is not text in UTF-8")]
     NotText(&'static str),
     /// One of them cannot be used.
-    #[error("CloudFront cannot be signed for: {0}")]
-    Unusable(#[from] SigningError),
+    #[error("{variable} cannot be used: {error}")]
+    Unusable {
+        /// Which of them.
+        variable: &'static str,
+        /// What is wrong with it.
+        error: SigningError,
+    },
 }
 
 impl CloudFront {
@@ -58,7 +63,16 @@ impl CloudFront {
             [Some(url), Some(id), Some(pem)] => {
                 let url = url.to_str().ok_or(CloudFrontError::NotText(URL_VARIABLE))?;
                 let id = (id.to_str()).ok_or(CloudFrontError::NotText(KEY_PAIR_ID_VARIABLE))?;
-                Ok(Some(Self::new(url, id, pem.as_encoded_bytes())?))
+                Self::new(url, id, pem.as_encoded_bytes())
+                    .map(Some)
+                    .map_err(|error| {
+                        let variable = match error {
+                            SigningError::KeyPairId { .. } => KEY_PAIR_ID_VARIABLE,
+                            SigningError::PrivateKey { .. } => PRIVATE_KEY_VARIABLE,
+                            _ => URL_VARIABLE,
+                        };
+                        CloudFrontError::Unusable { variable, error }
+                    })
             }
             [None, _, _] => Err(CloudFrontError::Missing(URL_VARIABLE)),
             [_, None, _] => Err(CloudFrontError::Missing(KEY_PAIR_ID_VARIABLE)),
@@ -90,7 +104,7 @@ impl CloudFront {
     ) -> Result<String, Problem> {
         match through {
             Some(distribution) => Ok(self.at(distribution) + path),
-            None if !self.address.starts_with('/') => Ok(format!("{}{path}", self.address)),
+            None if !self.is_folder() => Ok(format!("{}{path}", self.address)),
             None => Err(Problem::Internal(
                 "the call did not say which distribution it came through",
             )),
@@ -98,7 +112,7 @@ impl CloudFront {
     }
 
     fn at(&self, Distribution(domain): &Distribution) -> String {
-        if self.address.starts_with('/') {
+        if self.is_folder() {
             format!("https://{domain}{}", self.address)
         } else {
             self.address.clone()
@@ -109,6 +123,11 @@ impl CloudFront {
     pub(crate) fn is_whole_site(&self) -> bool {
         let host = self.address.split_once("://").map_or("/", |(_, rest)| rest);
         !host.contains('/')
+    }
+
+    /// Whether the address is a folder alone, whose distribution each call must tell.
+    pub fn is_folder(&self) -> bool {
+        self.address.starts_with('/')
     }
 
     /// What signs links, depending on whether there is one.
@@ -175,7 +194,7 @@ mod tests {
             ),
             (
                 [address(), id(), Some("-----BEGIN PRIVATE KEY-----".into())],
-                "CloudFront cannot be signed for: the private key cannot be used: it has a BEGIN line and no END line; pass the whole text: where a variable ends with its first line, write each line break as \\n",
+                "GATEPOST_CLOUDFRONT_PRIVATE_KEY cannot be used: the private key cannot be used: it has a BEGIN line and no END line; pass the whole text: where a variable ends with its first line, write each line break as \\n",
             ),
         ] {
             let refused = read(variables).unwrap_err();
@@ -208,7 +227,7 @@ mod tests {
         );
         assert_eq!(
             read(PRIVATE_KEY_VARIABLE),
-            "CloudFront cannot be signed for: the private key cannot be used: it is in UTF-16; save it as UTF-8"
+            "GATEPOST_CLOUDFRONT_PRIVATE_KEY cannot be used: the private key cannot be used: it is in UTF-16; save it as UTF-8"
         );
     }
 
@@ -239,7 +258,14 @@ mod tests {
             let is_whole_site = address == "https://photos.example.com/";
             assert_eq!(cloudfront.is_whole_site(), is_whole_site, "{address}");
         }
-        for address in ["photos.example.com", "/sha red", ""] {
+        for address in [
+            "photos.example.com",
+            "/sha red",
+            "",
+            "https://photos.example.com:443",
+            "https://photos.example.com:+8443",
+            "http://127.0.0.1:80/shared",
+        ] {
             assert!(
                 CloudFront::new(address, "K2JCJMDEHXQW5F", KEY).is_err(),
                 "{address}"

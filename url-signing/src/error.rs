@@ -33,6 +33,14 @@ pub enum SigningError {
         /// What is wrong with its value.
         rule: Rule,
     },
+    /// A moment of a policy is none that `CloudFront` reads: it counts seconds since 1970 in 31 bits.
+    #[error(
+        "{moment} is not a time that CloudFront reads, which are those from 1970-01-01 to 2038-01-19T03:14:07Z"
+    )]
+    CloudFrontTime {
+        /// The moment in whole seconds.
+        moment: Timestamp,
+    },
     /// The content type is not a media type (RFC 9110 §8.3.1).
     #[error("content type {value:?} is not of the form type/subtype")]
     ContentType {
@@ -181,6 +189,16 @@ pub enum SigningError {
         /// What is wrong with them.
         rule: Rule,
     },
+    /// What was signed is longer than `CloudFront` or browsers take.
+    #[error("the {what} takes {bytes} bytes, more than {max}; sign a shorter URL or pattern")]
+    TooLong {
+        /// Which part.
+        what: &'static str,
+        /// Its length.
+        bytes: usize,
+        /// The longest that is taken.
+        max: usize,
+    },
     /// The URL, or the pattern of such, cannot be signed. It is not shown: it may carry somebody's signature.
     #[error("the URL {0}")]
     Url(Rule),
@@ -196,6 +214,9 @@ pub enum Rule {
     /// A character is outside the set that the position allows.
     #[error("may contain only {0}")]
     Characters(&'static str),
+    /// The scheme's own port: browsers leave it out.
+    #[error("names the scheme's own port, which browsers leave out; remove it")]
+    DefaultPort,
     /// A control character, such as a line break: browsers rewrite line breaks in forms, headers forbid them.
     #[error("contains a control character")]
     ControlCharacter,
@@ -214,6 +235,9 @@ pub enum Rule {
     /// The policy does not cover it.
     #[error("is not covered by the policy")]
     NotCovered,
+    /// The host that the policy is about is not within it.
+    #[error("does not cover the policy's host; name the host itself or a domain above it")]
+    NotHost,
     /// It is no absolute path.
     #[error("does not begin with a slash")]
     NotPath,
@@ -255,6 +279,9 @@ pub enum Rule {
     /// It is not a URL of scheme, host and perhaps port.
     #[error("is not of the form http(s)://HOST[:PORT]")]
     NotOrigin,
+    /// The port is not a number as browsers write it.
+    #[error("has a port that is not a number from 1 to 65535")]
+    Port,
     /// It begins with the prefix that is put before it.
     #[error("already begins with {0}, which is put before it")]
     Prefixed(&'static str),
@@ -294,6 +321,7 @@ impl SigningError {
         match self {
             Self::AddressRange { .. } => ("address_range", 400, "It is no range of IPv4 addresses."),
             Self::BucketName { .. } => ("bucket_name", 500, SETUP),
+            Self::CloudFrontTime { .. } => ("cloudfront_time", 400, "It would expire at a time that cannot be signed."),
             Self::ContentType { .. } => ("content_type", 400, "The content type is not valid."),
             Self::CookieAttribute { .. } => ("cookie_attribute", 500, SETUP),
             Self::CredentialsExpired { .. } => ("credentials_expired", 503, SOON),
@@ -315,6 +343,7 @@ impl SigningError {
             Self::SizeRangeEmpty { .. } => ("size_range_empty", 400, "The smallest size is above the largest."),
             Self::SizeTooLarge { .. } => ("size_too_large", 400, "One upload carries 5 GiB at most."),
             Self::Tags { .. } => ("tags", 400, "A tag cannot be used."),
+            Self::TooLong { .. } => ("too_long", 400, "The URL is too long to be signed."),
             Self::Url(_) => ("url", 400, "The URL cannot be signed."),
         }
     }

@@ -321,6 +321,12 @@ fn site(
     let authorizer = Arc::new(HostedAuthorizer::new(authorizer, Timestamp::now)?);
     let bucket = |name| Bucket::at_endpoint(name, &connection.region, &connection.endpoint);
     let cloudfront = CloudFront::from_variables(|name| std::env::var_os(name))?;
+    if cloudfront.as_ref().is_some_and(CloudFront::is_folder) {
+        bail!(
+            "{} is a folder alone, and no distribution is here that it could be of; name the whole address, such as https://d111111abcdef8.cloudfront.net/shared",
+            signing_api::URL_VARIABLE
+        );
+    }
     let link_signer = CloudFront::link_signer(cloudfront.as_ref());
     let local_edge = Edge::new(
         authorizer.clone(),

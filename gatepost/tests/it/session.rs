@@ -3,7 +3,7 @@
 use reqwest::{Method, Response};
 use serde_json::Value;
 
-use crate::harness::{Gatepost, photo, repository};
+use crate::harness::{Gatepost, gatepost, photo, repository, text};
 
 fn cookies(response: &Response) -> Vec<String> {
     let lines = response.headers().get_all("set-cookie");
@@ -208,4 +208,57 @@ async fn where_cloudfront_checks_it_is_given_cookies_of_its_own() {
     let url = link["url"].as_str().unwrap();
     let begin = format!("https://media.example.com/media/{owner}/x/640.webp?Expires=");
     assert!(url.starts_with(&begin), "{url}");
+}
+
+/// A link that nobody can open is worse than no start.
+#[test]
+fn an_address_that_no_link_can_lead_to_is_refused_at_the_start() {
+    let key = repository("url-signing/tests/keys/p256-sec1.pem");
+    let key = std::fs::read_to_string(key).unwrap();
+    for (address, id, key, said) in [
+        (
+            "/shared",
+            "K2JCJMDEHXQW5F",
+            &*key,
+            "GATEPOST_CLOUDFRONT_URL is a folder alone, and no distribution is here that it could be of; name the whole address",
+        ),
+        (
+            "https://photos.example.com:443",
+            "K2JCJMDEHXQW5F",
+            &key,
+            "GATEPOST_CLOUDFRONT_URL cannot be used: the URL names the scheme's own port, which browsers leave out; remove it",
+        ),
+        (
+            "http://photos.example.com:+80",
+            "K2JCJMDEHXQW5F",
+            &key,
+            "GATEPOST_CLOUDFRONT_URL cannot be used: the URL has a port that is not a number from 1 to 65535",
+        ),
+        (
+            "https://photos.example.com",
+            "K2&x",
+            &key,
+            "GATEPOST_CLOUDFRONT_KEY_PAIR_ID cannot be used: key pair id",
+        ),
+        (
+            "https://photos.example.com",
+            "K2JCJMDEHXQW5F",
+            "no key",
+            "GATEPOST_CLOUDFRONT_PRIVATE_KEY cannot be used: the private key cannot be used",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let output = gatepost()
+            .args(["dev", "--port", "0", "--data-dir"])
+            .arg(folder.path().join("data"))
+            .env("GATEPOST_CLOUDFRONT_URL", address)
+            .env("GATEPOST_CLOUDFRONT_KEY_PAIR_ID", id)
+            .env("GATEPOST_CLOUDFRONT_PRIVATE_KEY", key)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let (stdout, stderr) = text(&output);
+        assert_eq!((output.status.code(), &*stdout), (Some(1), ""), "{stderr}");
+        assert!(stderr.contains(said), "{address}: {stderr}");
+    }
 }

@@ -15,6 +15,9 @@ const NAMES: [&str; 5] = [
     "CloudFront-Hash-Algorithm",
 ];
 
+/// The longest cookie, with its attributes, that every browser keeps (RFC 6265 §6.1).
+const MAX_COOKIE_BYTES: usize = 4096;
+
 /// Where a browser sends the cookies. All are `Secure` and `HttpOnly`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CookieAttributes {
@@ -59,10 +62,19 @@ impl SignedCookies {
     ) -> Result<Self, SigningError> {
         let max_age = expires_at.duration_since(now).as_secs().max(0);
         let path = attributes.path.as_deref().unwrap_or(folder);
+        let suffix = suffix(path, attributes, max_age)?;
+        for (name, value) in &cookies {
+            let bytes = name.len() + "=".len() + value.len() + suffix.len();
+            if bytes > MAX_COOKIE_BYTES {
+                let max = MAX_COOKIE_BYTES;
+                let what = "cookie";
+                return Err(SigningError::TooLong { what, bytes, max });
+            }
+        }
         Ok(Self {
             cookies,
             expires_at,
-            suffix: suffix(path, attributes, max_age)?,
+            suffix,
         })
     }
 

@@ -16,6 +16,11 @@ use crate::error::{Rule, SigningError};
 use crate::expiry::whole_seconds;
 use crate::presigned_get::{PresignedUrl, window_start};
 
+/// The last moment of `AWS:EpochTime`, in seconds since 1970.
+const MAX_EPOCH_TIME: i64 = i32::MAX as i64;
+/// The longest URL that `CloudFront` takes (AWS, "Quotas"). A policy is a part of it, or of a cookie.
+const MAX_URL_BYTES: usize = 8192;
+
 /// What may be fetched, and for how long at least.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
@@ -114,10 +119,11 @@ impl Policy {
 
     /// Signs it as of `now`, or of the window that `now` is in.
     ///
-    /// Fails when the time does not fit, or with [`SigningError::PrivateKey`].
+    /// Fails when the time does not fit, with [`SigningError::TooLong`], or with [`SigningError::PrivateKey`].
     pub fn sign(&self, now: Timestamp, key: &KeyPair) -> Result<SignedPolicy, SigningError> {
         let expires_at = self.expires_at(now)?;
         let document = self.document(expires_at);
+        check_length("policy", document.len())?;
         let is_canned = !self.is_pattern && self.not_before.is_none() && self.addresses.is_none();
         let statement = if is_canned {
             ("Expires", expires_at.as_second().to_string())
@@ -145,16 +151,16 @@ impl Policy {
         let after = |moment: Timestamp, seconds: i64| {
             moment
                 .checked_add(SignedDuration::from_secs(seconds))
-                .map_err(|_| SigningError::ExpiryTooLate {
-                    latest: Timestamp::MAX,
-                })
+                .unwrap_or(Timestamp::MAX)
         };
         let of_window = seconds.saturating_add(self.window.as_secs());
-        let expires_at = after(window_start(now, self.window), of_window)?;
-        match self.not_before {
-            Some(moment) => Ok(expires_at.max(after(whole_seconds(moment), seconds)?)),
-            None => Ok(expires_at),
+        let mut expires_at = after(window_start(now, self.window), of_window);
+        if let Some(moment) = self.not_before {
+            check_time(whole_seconds(moment))?;
+            expires_at = expires_at.max(after(whole_seconds(moment), seconds));
         }
+        check_time(expires_at)?;
+        Ok(expires_at)
     }
 
     /// The policy as it is signed: no white space, and for a canned one exactly the text that `CloudFront` writes.
@@ -197,19 +203,33 @@ impl SignedPolicy {
         }
         let separator = if url.contains('?') { '&' } else { '?' };
         let (name, value) = &self.statement;
+        let url = format!(
+            "{url}{separator}{name}={value}&Key-Pair-Id={}&Signature={}&Hash-Algorithm=SHA256",
+            self.key_pair_id, self.signature
+        );
+        check_length("signed URL", url.len())?;
         Ok(PresignedUrl {
-            url: format!(
-                "{url}{separator}{name}={value}&Key-Pair-Id={}&Signature={}&Hash-Algorithm=SHA256",
-                self.key_pair_id, self.signature
-            ),
+            url,
             expires_at: self.expires_at,
         })
     }
 
     /// The same as cookies, for the folder that the policy is about.
     ///
-    /// Fails with [`SigningError::CookieAttribute`].
+    /// Fails with [`SigningError::CookieAttribute`], also where the domain does not cover the policy's host, or with
+    /// [`SigningError::TooLong`].
     pub fn cookies(&self, attributes: &CookieAttributes) -> Result<SignedCookies, SigningError> {
+        if let Some(domain) = &attributes.domain {
+            // A browser would refuse them, or send them where CloudFront does not look for them.
+            let host = resource::host(&self.policy.resource)?;
+            let above = host.strip_suffix(domain.as_str());
+            if !above.is_some_and(|above| above.is_empty() || above.ends_with('.')) {
+                return Err(SigningError::CookieAttribute {
+                    name: "Domain",
+                    rule: Rule::NotHost,
+                });
+            }
+        }
         let (name, value) = &self.statement;
         let name = match *name {
             "Expires" => "CloudFront-Expires",
@@ -231,6 +251,24 @@ impl SignedPolicy {
     /// When `CloudFront` stops answering, in whole seconds.
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
+    }
+}
+
+/// `CloudFront` reads seconds since 1970, and nothing before or behind them.
+fn check_time(moment: Timestamp) -> Result<(), SigningError> {
+    if (0..=MAX_EPOCH_TIME).contains(&moment.as_second()) {
+        Ok(())
+    } else {
+        Err(SigningError::CloudFrontTime { moment })
+    }
+}
+
+fn check_length(what: &'static str, bytes: usize) -> Result<(), SigningError> {
+    let max = MAX_URL_BYTES;
+    if bytes <= max {
+        Ok(())
+    } else {
+        Err(SigningError::TooLong { what, bytes, max })
     }
 }
 

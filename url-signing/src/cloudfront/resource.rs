@@ -25,14 +25,35 @@ pub(super) fn split(url: &str) -> Result<(&str, &str), Rule> {
         .ok_or(Rule::NotUrl)?;
     let path_at = url[host_at..].find('/').ok_or(Rule::NotUrl)? + host_at;
     let host = &url[host_at..path_at];
-    let (name, port) = host.split_once(':').unwrap_or((host, "443"));
+    if host.contains('@') {
+        return Err(Rule::NotUrl);
+    }
+    let (name, port) = match host.split_once(':') {
+        Some((name, port)) => (name, Some(port)),
+        None => (host, None),
+    };
     // Browsers send a host in lower case, whatever a page says.
     let is_name =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
-    if name.is_empty() || !name.bytes().all(is_name) || port.parse::<u16>().is_err() {
+    if name.is_empty() || !name.bytes().all(is_name) {
         return Err(Rule::NotUrl);
     }
+    if let Some(port) = port {
+        // Browsers write it without a sign and without zeros before it.
+        let is_plain = !port.starts_with('0') && port.bytes().all(|byte| byte.is_ascii_digit());
+        let port: u16 = port.parse().ok().filter(|_| is_plain).ok_or(Rule::Port)?;
+        if port == if url.starts_with("https://") { 443 } else { 80 } {
+            return Err(Rule::DefaultPort);
+        }
+    }
     Ok((&url[..path_at], &url[path_at..]))
+}
+
+/// The host's name of a URL or a pattern, without its port.
+pub(super) fn host(url: &str) -> Result<&str, Rule> {
+    let (origin, _) = split(url)?;
+    let authority = origin.split_once("://").map_or(origin, |(_, rest)| rest);
+    Ok(authority.split(':').next().unwrap_or(authority))
 }
 
 /// Checks a whole URL: one that browsers send as it is, and that is not signed yet.

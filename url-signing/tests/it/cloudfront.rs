@@ -194,12 +194,12 @@ fn cookies_are_safe_by_default() {
     }
     let shared = CookieAttributes {
         path: Some("/".to_owned()),
-        domain: Some("example.com".to_owned()),
+        domain: Some("d111111abcdef8.cloudfront.net".to_owned()),
         same_site: SameSite::None,
     };
     let lines = signed.cookies(&shared).unwrap().set_cookie();
     assert!(lines.iter().all(|line| {
-        line.ends_with("; Path=/; Domain=example.com; Max-Age=900; Secure; HttpOnly; SameSite=None")
+        line.ends_with("; Path=/; Domain=d111111abcdef8.cloudfront.net; Max-Age=900; Secure; HttpOnly; SameSite=None")
     }));
     let removal = SignedCookies::removal("/media/k5x/", &CookieAttributes::default()).unwrap();
     assert_eq!(removal.len(), 5);
@@ -247,6 +247,14 @@ fn urls_that_would_not_arrive_as_they_were_signed_are_refused() {
         ("https://u:p@d111.cloudfront.net/a", Rule::NotUrl),
         ("https://*.cloudfront.net/a", Rule::NotUrl),
         ("ftp://d111.cloudfront.net/a", Rule::NotUrl),
+        ("https://h.example:443/a", Rule::DefaultPort),
+        ("http://h.example:80/a", Rule::DefaultPort),
+        ("http://h.example:+80/a", Rule::Port),
+        ("https://h.example:+8443/a", Rule::Port),
+        ("https://h.example:08443/a", Rule::Port),
+        ("https://h.example:0/a", Rule::Port),
+        ("https://h.example:65536/a", Rule::Port),
+        ("https://h.example:/a", Rule::Port),
         ("https://h.example/a b", characters),
         ("https://h.example/ä", characters),
         ("https://h.example/a#b", characters),
@@ -392,11 +400,6 @@ fn keys_and_times_and_addresses_refused() {
         later.sign(now(), &rsa()).unwrap().expires_at(),
         at("2026-11-26T12:15:00Z")
     );
-    let endless = Policy::for_url(URL, SignedDuration::MAX).unwrap();
-    assert!(matches!(
-        endless.sign(now(), &rsa()),
-        Err(SigningError::ExpiryTooLate { .. })
-    ));
     for (text, range) in [
         ("192.0.2.7", Some("192.0.2.7/32")),
         ("0.0.0.0/0", Some("0.0.0.0/0")),
@@ -419,4 +422,154 @@ fn keys_and_times_and_addresses_refused() {
     let signed = Policy::for_url(URL, QUARTER).unwrap();
     let signed = signed.sign(now(), &rsa()).unwrap();
     assert!(!format!("{signed:?}").contains("Signature"));
+}
+
+#[test]
+fn what_would_be_cut_off_is_refused() {
+    let of = |bytes: usize| {
+        let url = format!("https://h.example/{}", "a".repeat(bytes));
+        let policy = Policy::below(&format!("{url}/"), QUARTER).unwrap();
+        (policy.sign(now(), &rsa()), url + "/x")
+    };
+    // The policy alone, the URL with it, and the cookie of it.
+    let (too_long, _) = of(8100);
+    assert!(
+        matches!(
+            too_long,
+            Err(SigningError::TooLong {
+                what: "policy",
+                bytes: 8193..,
+                max: 8192
+            })
+        ),
+        "{too_long:?}"
+    );
+    let (signed, url) = of(4000);
+    let refused = signed.unwrap().url(&url);
+    assert!(
+        matches!(
+            refused,
+            Err(SigningError::TooLong {
+                what: "signed URL",
+                max: 8192,
+                ..
+            })
+        ),
+        "{refused:?}"
+    );
+    for (bytes, is_refused) in [(1000, false), (3000, true)] {
+        let (signed, url) = of(bytes);
+        let signed = signed.unwrap();
+        assert!(signed.url(&url).is_ok() || is_refused, "{bytes}");
+        let attributes = CookieAttributes {
+            path: Some("/".to_owned()),
+            ..CookieAttributes::default()
+        };
+        match signed.cookies(&attributes) {
+            Ok(cookies) => {
+                assert!(!is_refused, "{bytes}");
+                assert!(cookies.set_cookie().iter().all(|line| line.len() <= 4096));
+            }
+            Err(error) => {
+                assert!(is_refused, "{bytes}");
+                assert!(
+                    matches!(
+                        error,
+                        SigningError::TooLong {
+                            what: "cookie",
+                            max: 4096,
+                            ..
+                        }
+                    ),
+                    "{error:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_cookies_domain_covers_the_policys_host() {
+    for (url, domain, is_covered) in [
+        ("https://media.example.com/a/", "media.example.com", true),
+        ("https://media.example.com/a/", "example.com", true),
+        ("https://media.example.com:8443/a/", "example.com", true),
+        ("https://media.example.com/a/", "ample.com", false),
+        ("https://media.example.com/a/", "other.example.com", false),
+        ("https://media.example.com/a/", "a.media.example.com", false),
+        ("https://example.com/a/", "example.com", true),
+        ("https://notexample.com/a/", "example.com", false),
+    ] {
+        let signed = Policy::below(url, QUARTER).unwrap();
+        let attributes = CookieAttributes {
+            domain: Some(domain.to_owned()),
+            ..CookieAttributes::default()
+        };
+        let cookies = signed.sign(now(), &rsa()).unwrap().cookies(&attributes);
+        let expected = SigningError::CookieAttribute {
+            name: "Domain",
+            rule: Rule::NotHost,
+        };
+        assert_eq!(
+            cookies.err(),
+            (!is_covered).then_some(expected),
+            "{url} {domain}"
+        );
+    }
+}
+
+#[test]
+fn times_that_cloudfront_does_not_read_are_refused() {
+    // CloudFront reads 31 bits of seconds since 1970.
+    let last = at("2038-01-19T03:14:07Z");
+    let until = |moment: Timestamp| moment.duration_since(at("2026-11-25T12:00:00Z"));
+    for (lifetime, not_before, time, refused) in [
+        (until(last), None, now(), None),
+        (
+            until(last) + SignedDuration::from_secs(1),
+            None,
+            now(),
+            Some("2038-01-19T03:14:08Z"),
+        ),
+        (
+            SignedDuration::MAX,
+            None,
+            now(),
+            Some("9999-12-30T22:00:00.999999999Z"),
+        ),
+        (
+            QUARTER,
+            Some("2038-01-19T03:14:07Z"),
+            now(),
+            Some("2038-01-19T03:29:07Z"),
+        ),
+        (
+            QUARTER,
+            Some("2038-01-19T03:14:08Z"),
+            now(),
+            Some("2038-01-19T03:14:08Z"),
+        ),
+        (QUARTER, Some("1970-01-01T00:00:00Z"), now(), None),
+        (
+            QUARTER,
+            Some("1969-12-31T23:59:59Z"),
+            now(),
+            Some("1969-12-31T23:59:59Z"),
+        ),
+        (
+            QUARTER,
+            None,
+            at("1969-12-31T23:44:59Z"),
+            Some("1969-12-31T23:59:59Z"),
+        ),
+        (QUARTER, None, at("1969-12-31T23:45:00Z"), None),
+    ] {
+        let mut policy = Policy::for_url(URL, lifetime).unwrap();
+        if let Some(moment) = not_before {
+            policy = policy.not_before(at(moment));
+        }
+        let signed = policy.sign(time, &rsa()).map(|_| ());
+        let expected = refused.map(|moment| SigningError::CloudFrontTime { moment: at(moment) });
+        assert_eq!(signed.err(), expected, "{lifetime:?} {not_before:?} {time}");
+    }
 }
