@@ -2,6 +2,21 @@
 
 locals {
   api_name = "${var.name}-signing-api"
+
+  # Private keys that the API reads when it starts, and what they are encrypted with. Their names are not secret.
+  secret_arns = compact([
+    nonsensitive(sensitive(try(var.link_keys.private_secret_arn, null))),
+    nonsensitive(sensitive(try(var.session_key.private_secret_arn, null))),
+  ])
+  # By what is read with them, as IAM has it: an action, and its resources.
+  secret_grants = { for action, arns in {
+    "secretsmanager:GetSecretValue" = [for arn in local.secret_arns : arn if strcontains(arn, ":secretsmanager:")]
+    "ssm:GetParameter"              = [for arn in local.secret_arns : arn if strcontains(arn, ":ssm:")]
+    "kms:Decrypt" = compact([
+      nonsensitive(sensitive(try(var.link_keys.kms_key_arn, null))),
+      nonsensitive(sensitive(try(var.session_key.kms_key_arn, null))),
+    ])
+  } : action => distinct(arns) if length(arns) > 0 }
 }
 
 resource "aws_cloudwatch_log_group" "api" {
@@ -81,6 +96,15 @@ data "aws_iam_policy_document" "api" {
     resources = [aws_iam_role.signer.arn]
   }
 
+  dynamic "statement" {
+    for_each = local.secret_grants
+
+    content {
+      actions   = [statement.key]
+      resources = statement.value
+    }
+  }
+
   statement {
     sid       = "Logs"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
@@ -153,8 +177,14 @@ resource "aws_lambda_function" "api" {
         # its viewer-request, which tells it.
         GATEPOST_CLOUDFRONT_URL         = var.domain == null ? "/shared" : "https://${var.domain.name}/shared"
         GATEPOST_CLOUDFRONT_KEY_PAIR_ID = local.link_key_id
-        GATEPOST_CLOUDFRONT_PRIVATE_KEY = var.link_keys.private
       } : {},
+      # Each is there as it is, or by its name.
+      { for name, value in {
+        GATEPOST_CLOUDFRONT_PRIVATE_KEY            = try(var.link_keys.private, null)
+        GATEPOST_CLOUDFRONT_PRIVATE_KEY_SECRET_ARN = try(var.link_keys.private_secret_arn, null)
+        GATEPOST_SESSION_PRIVATE_KEY               = try(var.session_key.private, null)
+        GATEPOST_SESSION_PRIVATE_KEY_SECRET_ARN    = try(var.session_key.private_secret_arn, null)
+      } : name => value if nonsensitive(sensitive(value != null)) },
       # Beside those of [cors], which are packed.
       length(var.origins) > 0 ? { GATEPOST_ORIGINS = join(",", var.origins) } : {},
     )

@@ -62,12 +62,14 @@ variable "domain" {
 }
 
 variable "link_keys" {
-  description = "The two halves of a key in PEM, RSA of 2048 bits or ECDSA on P-256, with which links are signed for CloudFront; null makes them the bucket's. next: the public half of the key that signs after this one; an apply makes it known to CloudFront before another one signs with it. former: the public halves of those that signed before, while their links last."
+  description = "The two halves of a key in PEM, RSA of 2048 bits or ECDSA on P-256, with which links are signed for CloudFront; null makes them the bucket's. private_secret_arn: a secret of Secrets Manager or a parameter of SSM that holds the private half, in place of private, so that neither the state nor the function's environment has it; kms_key_arn: the key of your own that it is encrypted with, if it is. next: the public half of the key that signs after this one; an apply makes it known to CloudFront before another one signs with it. former: the public halves of those that signed before, while their links last."
   type = object({
-    public  = string
-    private = string
-    next    = optional(string)
-    former  = optional(list(string), [])
+    public             = string
+    private            = optional(string)
+    private_secret_arn = optional(string)
+    kms_key_arn        = optional(string)
+    next               = optional(string)
+    former             = optional(list(string), [])
   })
   default   = null
   sensitive = true
@@ -78,11 +80,23 @@ variable "link_keys" {
     error_message = "link_keys.public is a whole public key in PEM, from its BEGIN line to its END line, in UTF-8."
   }
   validation {
-    condition = var.link_keys == null || try(
+    condition     = var.link_keys == null || try((var.link_keys.private == null) != (var.link_keys.private_secret_arn == null), false)
+    error_message = "link_keys has either private, the private half itself, or private_secret_arn, where it is."
+  }
+  validation {
+    condition = var.link_keys == null || try(var.link_keys.private == null, false) || try(
       length(regexall("-----BEGIN ((RSA|EC) )?PRIVATE KEY-----([A-Za-z0-9+/=\\s]|\\\\+[nr])+-----END ((RSA|EC) )?PRIVATE KEY-----", var.link_keys.private)) > 0 && !strcontains(var.link_keys.private, "ENCRYPTED"),
       false,
     )
     error_message = "link_keys.private is the whole private key that belongs to link_keys.public, in PEM, from its BEGIN line to its END line, in UTF-8 and not encrypted."
+  }
+  validation {
+    condition = var.link_keys == null || try(
+      (var.link_keys.private_secret_arn == null || can(regex("^arn:[a-z-]+:(secretsmanager:[a-z0-9-]+:[0-9]+:secret:|ssm:[a-z0-9-]+:[0-9]+:parameter/)[^*?]+$", var.link_keys.private_secret_arn)))
+      && (var.link_keys.kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]+:key/[^*?]+$", var.link_keys.kms_key_arn))),
+      false,
+    )
+    error_message = "link_keys.private_secret_arn is the ARN of a secret of Secrets Manager or of a parameter of SSM, and kms_key_arn that of a key of KMS, whole and without wildcards."
   }
   validation {
     condition = var.link_keys == null || try(alltrue([
@@ -94,6 +108,34 @@ variable "link_keys" {
   validation {
     condition     = var.link_keys == null || try(length(concat(var.link_keys.next[*], var.link_keys.former)) <= 4, false)
     error_message = "link_keys has more than five public keys: remove those of link_keys.former whose links have ended."
+  }
+}
+
+variable "session_key" {
+  description = "The private half of the keys of [session] that are packed with public alone: one or several in PEM (private), or where they are: a secret of Secrets Manager or a parameter of SSM (private_secret_arn), so that neither the state nor the function's environment has them; kms_key_arn: the key of your own that it is encrypted with, if it is. null where the package holds them, or there are no sessions."
+  type = object({
+    private            = optional(string)
+    private_secret_arn = optional(string)
+    kms_key_arn        = optional(string)
+  })
+  default   = null
+  sensitive = true
+
+  validation {
+    condition     = var.session_key == null || try((var.session_key.private == null) != (var.session_key.private_secret_arn == null), false)
+    error_message = "session_key has either private, the private half itself, or private_secret_arn, where it is."
+  }
+  validation {
+    condition     = var.session_key == null || try(var.session_key.private == null || can(regex("-----BEGIN (EC )?PRIVATE KEY-----", var.session_key.private)), false)
+    error_message = "session_key.private is a private key in PEM, ECDSA on P-256 and not encrypted."
+  }
+  validation {
+    condition = var.session_key == null || try(
+      (var.session_key.private_secret_arn == null || can(regex("^arn:[a-z-]+:(secretsmanager:[a-z0-9-]+:[0-9]+:secret:|ssm:[a-z0-9-]+:[0-9]+:parameter/)[^*?]+$", var.session_key.private_secret_arn)))
+      && (var.session_key.kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]+:key/[^*?]+$", var.session_key.kms_key_arn))),
+      false,
+    )
+    error_message = "session_key.private_secret_arn is the ARN of a secret of Secrets Manager or of a parameter of SSM, and kms_key_arn that of a key of KMS, whole and without wildcards."
   }
 }
 

@@ -497,6 +497,12 @@ run "links_are_signed_for_cloudfront" {
     error_message = "Links lead elsewhere than to the distribution that the API is behind."
   }
   assert {
+    condition = alltrue(flatten([
+      for statement in data.aws_iam_policy_document.api.statement : [for action in statement.actions : !can(regex("^(secretsmanager|ssm|kms):", action))]
+    ]))
+    error_message = "The API may read secrets that it has no use for."
+  }
+  assert {
     condition = jsondecode(aws_s3_object.web["settings.json"].content) == {
       sign_in = null, types = ["image/jpeg"], max_bytes = 26214400, link_seconds = 86400
     }
@@ -628,6 +634,71 @@ run "a_link_key_is_the_same_however_its_text_was_handed_over" {
     ])
     error_message = "CloudFront is sent what is not PEM."
   }
+}
+
+run "private_keys_are_read_where_they_are" {
+  command = apply
+
+  variables {
+    link_keys = {
+      public             = "-----BEGIN PUBLIC KEY-----\na third of a test\n-----END PUBLIC KEY-----"
+      private_secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:links-AbCdEf"
+      kms_key_arn        = "arn:aws:kms:eu-central-1:123456789012:key/1"
+    }
+    session_key = {
+      private_secret_arn = "arn:aws:ssm:eu-central-1:123456789012:parameter/session"
+    }
+  }
+
+  assert {
+    condition = {
+      for name, value in nonsensitive(aws_lambda_function.api.environment[0].variables) : name => value if strcontains(name, "PRIVATE_KEY")
+      } == {
+      GATEPOST_CLOUDFRONT_PRIVATE_KEY_SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:links-AbCdEf"
+      GATEPOST_SESSION_PRIVATE_KEY_SECRET_ARN    = "arn:aws:ssm:eu-central-1:123456789012:parameter/session"
+    }
+    error_message = "The environment holds a private key, or the API does not know where it is."
+  }
+  assert {
+    condition = {
+      for statement in data.aws_iam_policy_document.api.statement : one(statement.actions) => statement.resources
+      if length(setintersection(statement.actions, ["secretsmanager:GetSecretValue", "ssm:GetParameter", "kms:Decrypt"])) > 0
+      } == {
+      "secretsmanager:GetSecretValue" = toset(["arn:aws:secretsmanager:eu-central-1:123456789012:secret:links-AbCdEf"])
+      "ssm:GetParameter"              = toset(["arn:aws:ssm:eu-central-1:123456789012:parameter/session"])
+      "kms:Decrypt"                   = toset(["arn:aws:kms:eu-central-1:123456789012:key/1"])
+    }
+    error_message = "The API may not read its keys, or may read more."
+  }
+}
+
+run "private_keys_are_there_once" {
+  command = plan
+
+  variables {
+    link_keys = {
+      public             = "-----BEGIN PUBLIC KEY-----\nof a test\n-----END PUBLIC KEY-----"
+      private            = "-----BEGIN PRIVATE KEY-----\nof a test\n-----END PRIVATE KEY-----\n"
+      private_secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:links-AbCdEf"
+    }
+    session_key = { kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1" }
+  }
+
+  expect_failures = [var.link_keys, var.session_key]
+}
+
+run "the_place_of_a_private_key_is_one" {
+  command = plan
+
+  variables {
+    link_keys = {
+      public             = "-----BEGIN PUBLIC KEY-----\nof a test\n-----END PUBLIC KEY-----"
+      private_secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*"
+    }
+    session_key = { private_secret_arn = "session" }
+  }
+
+  expect_failures = [var.link_keys, var.session_key]
 }
 
 run "a_link_key_that_is_cut_off_is_refused" {

@@ -1,5 +1,7 @@
 //! The Lambda's `bootstrap`: reads what it was given, connects to S3, and serves the router behind a function URL.
 
+mod secret;
+
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -14,7 +16,8 @@ use edge_auth_host::HostedAuthorizer;
 use jiff::Timestamp;
 use media_store::{Buckets, MediaStore};
 use signing_api::{
-    Api, CloudFront, Distribution, PackedSettings, SESSION_KEY_VARIABLE, Signer, SiteOrigin, router,
+    Api, CloudFront, Distribution, PRIVATE_KEY_VARIABLE, PackedSettings, SESSION_KEY_VARIABLE,
+    Signer, SiteOrigin, router,
 };
 use url_signing::Bucket;
 
@@ -38,7 +41,13 @@ async fn main() -> anyhow::Result<()> {
         .without_time()
         .init();
     let mut packed = read_settings()?;
-    if let Some(pem) = std::env::var_os(SESSION_KEY_VARIABLE).filter(|pem| !pem.is_empty()) {
+    let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+    // Both at once: somebody waits for this instance to start.
+    let (session_keys, cloudfront_key) = tokio::try_join!(
+        secret::variable(&aws, SESSION_KEY_VARIABLE),
+        secret::variable(&aws, PRIVATE_KEY_VARIABLE),
+    )?;
+    if let Some(pem) = session_keys {
         packed
             .accept_session_keys(pem.as_encoded_bytes())
             .map_err(|reason| anyhow::anyhow!("{SESSION_KEY_VARIABLE}: {reason}"))?;
@@ -48,14 +57,13 @@ async fn main() -> anyhow::Result<()> {
             let kid = key.kid.as_str();
             tracing::error!(
                 kid,
-                "a session key has no private half here: sessions cannot be signed with it; set {SESSION_KEY_VARIABLE}"
+                "a session key has no private half here: sessions cannot be signed with it; set {SESSION_KEY_VARIABLE} or {SESSION_KEY_VARIABLE}_SECRET_ARN"
             );
         }
     }
     let authorizer = Authorizer::new(&packed.edge).map_err(|faults| {
         anyhow::anyhow!("settings.json is not what `gatepost package` writes: {faults:?}")
     })?;
-    let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
     let region = aws
         .region()
         .context("there is no AWS region; Lambda sets AWS_REGION")?
@@ -75,7 +83,10 @@ async fn main() -> anyhow::Result<()> {
         uploads: variable("GATEPOST_UPLOAD_BUCKET")?,
         media: variable("GATEPOST_MEDIA_BUCKET")?,
     };
-    let cloudfront = CloudFront::from_variables(|name| std::env::var_os(name))?;
+    let cloudfront = CloudFront::from_variables(|name| match name {
+        PRIVATE_KEY_VARIABLE => cloudfront_key.clone(),
+        name => std::env::var_os(name),
+    })?;
     let link_signer = CloudFront::link_signer(cloudfront.as_ref());
     let mut settings = packed.settings(
         bucket(&buckets.uploads)?,

@@ -174,7 +174,8 @@ impl Region {
         }
     }
 
-    fn dns_suffix(&self) -> &'static str {
+    /// The domain that AWS's services of the region's partition are below, such as `amazonaws.com`.
+    pub fn dns_suffix(&self) -> &'static str {
         PARTITIONS
             .iter()
             .find(|(prefix, _)| self.name.starts_with(prefix))

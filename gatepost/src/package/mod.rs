@@ -299,7 +299,7 @@ fn warn(config: &Config, now: Timestamp) {
     let mut keys = session.flat_map(|session| &session.keys);
     if keys.any(|key| !key.can_sign()) {
         output::warn(format_args!(
-            "a session key has only its public half here; give the API the private one in {SESSION_KEY_VARIABLE}"
+            "a session key has only its public half here; give the API the private one in {SESSION_KEY_VARIABLE} or {SESSION_KEY_VARIABLE}_SECRET_ARN (session_key in Terraform)"
         ));
     }
 }

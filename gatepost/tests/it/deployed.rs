@@ -235,7 +235,11 @@ async fn forms_and_links_share_one_session_of_the_signer_role() {
         return;
     };
     let dist = tempfile::tempdir().unwrap();
-    package_with(dist.path(), "[links]\nshared_within = \"24h\"\n");
+    package_with(
+        dist.path(),
+        "file = \"session.pem\"",
+        "[links]\nshared_within = \"24h\"\n",
+    );
     let account = Account {
         http: Client::new(),
         endpoint: stack.endpoint.clone(),
@@ -272,6 +276,48 @@ async fn forms_and_links_share_one_session_of_the_signer_role() {
         assert!(what.iter().all(|other| *other == what[0]), "{what:?}");
     }
     assert_eq!(account.n_assumed_roles().await, 1);
+}
+
+/// Neither the package nor the function's environment holds a private key: one is in Secrets Manager, one in SSM.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_packaged_api_reads_its_private_keys_where_they_are() {
+    let Some(stack) = MiniStack::start_without_signatures() else {
+        return;
+    };
+    let dist = tempfile::tempdir().unwrap();
+    package_with(dist.path(), "public = \"session-public.pem\"", "");
+    let account = Account {
+        http: Client::new(),
+        endpoint: stack.endpoint.clone(),
+    };
+    let key = std::fs::read_to_string(repository("url-signing/tests/keys/p256-pkcs8.pem")).unwrap();
+    let secret =
+        json!({"Name": "links", "SecretString": key, "ClientRequestToken": "0".repeat(32)});
+    let secret = account.json_call("secretsmanager.CreateSecret", &secret);
+    let secret = secret.await["ARN"].as_str().unwrap().to_owned();
+    let parameter = json!({"Name": "/session", "Value": SESSION_KEY, "Type": "SecureString"});
+    account
+        .json_call("AmazonSSM.PutParameter", &parameter)
+        .await;
+    let variables = json!({
+        "GATEPOST_CLOUDFRONT_URL": "https://media.example.com",
+        "GATEPOST_CLOUDFRONT_KEY_PAIR_ID": "K2JCJMDEHXQW5F",
+        "GATEPOST_CLOUDFRONT_PRIVATE_KEY_SECRET_ARN": secret,
+        "GATEPOST_SESSION_PRIVATE_KEY_SECRET_ARN":
+            format!("arn:aws:ssm:{REGION}:000000000000:parameter/session"),
+    });
+    account
+        .deploy_api(&dist.path().join("signing-api.zip"), variables)
+        .await;
+    let alice = token("alice");
+    let session = account
+        .ask(&alice, "POST", "/api/session", &Value::Null)
+        .await;
+    assert_eq!(session["statusCode"], 201, "{session}");
+    // Our own session, and CloudFront's cookies.
+    let cookies = session["cookies"].as_array().unwrap();
+    assert_eq!(cookies.len(), 5, "{session}");
+    assert!(cookies[0].as_str().unwrap().starts_with("__Host-gatepost="));
 }
 
 /// With the gate for malware nothing is worked on before somebody says that it is clean.
@@ -448,11 +494,11 @@ fn id(letter: char) -> String {
 
 /// Runs `gatepost package` and reads the manifest that it writes.
 pub(crate) fn package(dist: &Path) -> Value {
-    package_with(dist, "")
+    package_with(dist, "file = \"session.pem\"", "")
 }
 
-/// The same with more sections of the configuration.
-fn package_with(dist: &Path, more: &str) -> Value {
+/// The same with this key for sessions, and more sections of the configuration.
+fn package_with(dist: &Path, session_key: &str, more: &str) -> Value {
     let config = dist.join("gatepost.toml");
     let key = json!({"keys": [{
         "kty": "EC", "crv": "P-256", "kid": "test key", "alg": "ES256",
@@ -460,12 +506,16 @@ fn package_with(dist: &Path, more: &str) -> Value {
     }]});
     std::fs::write(dist.join("jwks.json"), key.to_string()).unwrap();
     std::fs::write(dist.join("session.pem"), SESSION_KEY).unwrap();
-    let sections = "[[issuers]]\nissuer = \"https://login.example.com/\"\naudiences = [\"media\"]\n\
-         algorithms = [\"ES256\"]\njwks = { file = \"jwks.json\" }\n\
+    let public = repository("url-signing/tests/keys/p256-public.pem");
+    std::fs::copy(public, dist.join("session-public.pem")).unwrap();
+    let sections = format!(
+        "[[issuers]]\nissuer = \"https://login.example.com/\"\naudiences = [\"media\"]\n\
+         algorithms = [\"ES256\"]\njwks = {{ file = \"jwks.json\" }}\n\
          [token]\nfrom = [\"authorization\", \"cookie:__Host-gatepost\"]\n\
-         [session]\nkeys = [{ kid = \"test\", file = \"session.pem\" }]\n\
-         [[rules]]\npath = \"/media/{owner}/**\"\nallow = \"owner\"\n\
-         [renditions]\nwidths = [320, 640]\nformats = [\"webp\", \"jpeg\"]\n";
+         [session]\nkeys = [{{ kid = \"test\", {session_key} }}]\n\
+         [[rules]]\npath = \"/media/{{owner}}/**\"\nallow = \"owner\"\n\
+         [renditions]\nwidths = [320, 640]\nformats = [\"webp\", \"jpeg\"]\n"
+    );
     std::fs::write(&config, format!("{sections}{more}")).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_gatepost"))
         .args(["package", "--config"])
@@ -582,15 +632,8 @@ impl Account {
         let wanted = json!({"LookupAttributes": [
             {"AttributeKey": "EventSource", "AttributeValue": "sts.amazonaws.com"},
         ]});
-        let target = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents";
-        let request = self
-            .http
-            .post(&self.endpoint)
-            .header("x-amz-target", target)
-            .header("content-type", "application/x-amz-json-1.1")
-            .body(wanted.to_string());
-        let found = request.send().await.unwrap().text().await.unwrap();
-        let found: Value = serde_json::from_str(&found).unwrap();
+        let lookup = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents";
+        let found = self.json_call(lookup, &wanted).await;
         let events = found["Events"].as_array().unwrap().iter();
         let events = events.map(|event| event["CloudTrailEvent"].as_str().unwrap());
         events
@@ -655,15 +698,20 @@ impl Account {
     }
 
     async fn sqs(&self, action: &str, body: &Value) -> Value {
+        self.json_call(&format!("AmazonSQS.{action}"), body).await
+    }
+
+    /// Calls an operation of a service that speaks AWS's JSON.
+    async fn json_call(&self, operation: &str, body: &Value) -> Value {
         let request = self
             .http
             .post(&self.endpoint)
-            .header("x-amz-target", format!("AmazonSQS.{action}"))
-            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-target", operation)
+            .header("content-type", "application/x-amz-json-1.1")
             .body(body.to_string());
         let answer = request.send().await.unwrap();
         let (status, text) = (answer.status(), answer.text().await.unwrap());
-        assert!(status.is_success(), "{action}: {status} {text}");
+        assert!(status.is_success(), "{operation}: {status} {text}");
         serde_json::from_str(&text).unwrap_or(Value::Null)
     }
 
