@@ -20,7 +20,7 @@ use aws_sdk_s3::config::{BehaviorVersion, Builder, Region};
 use jiff::Timestamp;
 
 use crate::local_s3::REGION;
-use crate::output;
+use crate::printable::printable;
 
 /// When the credentials in environment variables end, as the AWS CLI and SDKs for other languages read it.
 const EXPIRATION_VARIABLE: &str = "AWS_CREDENTIAL_EXPIRATION";
@@ -131,7 +131,7 @@ fn reasons(error: &dyn std::error::Error) -> String {
     let mut reasons: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {
-        let reason = output::escape(error.to_string().trim()).into_owned();
+        let reason = printable(error.to_string().trim()).into_owned();
         // Some repeat what they come from.
         if !reasons.iter().any(|known| known.contains(&reason)) {
             reasons.push(reason);

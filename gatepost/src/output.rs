@@ -4,7 +4,7 @@
 //! everywhere. `main` turns an [`OutputError`] into an exit code. The log is not written here.
 
 use std::borrow::Cow;
-use std::fmt::{Display, Write as _};
+use std::fmt::Display;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -98,30 +98,6 @@ pub(crate) fn coloured(text: &str, colour: Colour) -> Cow<'_, str> {
     format!("\x1b[{code}m{text}\x1b[0m").into()
 }
 
-/// A text for one line of a terminal: control characters, and those that change the direction of writing, are escaped.
-/// Names of files and messages are written by others, and a terminal obeys what is in them.
-pub(crate) fn escape(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_active) {
-        return text.into();
-    }
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_active(c) {
-            // Writing to a string cannot fail.
-            let _ = write!(escaped, "{}", c.escape_default());
-        } else {
-            escaped.push(c);
-        }
-    }
-    escaped.into()
-}
-
-/// Control characters, line and paragraph separators, and bidirectional controls (Unicode Annex 9).
-fn is_active(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 /// A number of things, in words: `1 file`, `2 files`.
 pub(crate) fn count<N: Copy + Display + From<u8> + PartialEq>(n: N, noun: &str) -> String {
     let ending = if n == N::from(1) { "" } else { "s" };
@@ -131,19 +107,6 @@ pub(crate) fn count<N: Copy + Display + From<u8> + PartialEq>(n: N, noun: &str) 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_of_a_terminal_obeys_nobody() {
-        for (text, shown) in [
-            ("photo Übung.jpg", "photo Übung.jpg"),
-            ("two\nlines", "two\\nlines"),
-            ("\u{1b}[2J", "\\u{1b}[2J"),
-            ("\u{9b}2J", "\\u{9b}2J"),
-            ("gpj.\u{202e}exe", "gpj.\\u{202e}exe"),
-        ] {
-            assert_eq!(escape(text), shown);
-        }
-    }
 
     #[test]
     fn one_thing_is_singular() {

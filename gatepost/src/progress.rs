@@ -8,6 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output::{self, OutputError};
+use crate::printable::printable;
 
 /// A line that shows progress until it is dropped.
 pub(crate) struct Progress {
@@ -46,7 +47,7 @@ impl Progress {
 
     /// Says what is worked on now.
     pub(crate) fn say(&self, what: &str) {
-        self.bar.set_message(output::escape(what).into_owned());
+        self.bar.set_message(printable(what).into_owned());
     }
 
     /// Says which step begins; as a note, where there is no terminal.

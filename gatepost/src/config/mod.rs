@@ -35,11 +35,12 @@ pub(crate) const DEFAULT_FILE: &str = "gatepost.toml";
 const BUILT_IN: &str = include_str!("../../../gatepost.toml");
 
 /// The sections of the file.
-const ROOT: [&str; 11] = [
+const ROOT: [&str; 12] = [
     "cors",
     "deny",
     "issuers",
     "links",
+    "media",
     "owner",
     "renditions",
     "rules",

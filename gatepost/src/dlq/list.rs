@@ -11,7 +11,8 @@ use upload_processor::event::{Notice, Record};
 use super::examination::{Examiner, redriving, shown_status};
 use super::letter::{DeadLetter, shown_age, shown_uploads, upload_of};
 use super::queue::{Queue, Wanted};
-use super::{Format, ListArgs, print_json, print_line, until_stopped};
+use super::{Format, ListArgs, print_json, until_stopped};
+use crate::output;
 use crate::printable::printable;
 use crate::stop::Stop;
 
@@ -44,11 +45,11 @@ pub(super) async fn run(args: &ListArgs, stop: &Stop) -> anyhow::Result<ExitCode
         while let Some(line) = lines.next().await {
             match args.place.format {
                 Format::Json => print_json(&line)?,
-                Format::Table => print_line(&line.row(width.unwrap_or(0)))?,
+                Format::Table => output::print(line.row(width.unwrap_or(0)))?,
             }
         }
         if args.place.format == Format::Table && n_letters == 0 {
-            print_line("there are no dead letters")?;
+            output::print("there are no dead letters")?;
         }
         Ok(())
     })

@@ -55,7 +55,7 @@ impl LocalQueue {
         &self,
         wanted: Wanted<'_>,
         stop: &Stop,
-        on_move: &mut dyn FnMut(&DeadLetter, &Move) -> anyhow::Result<()>,
+        on_move: &mut dyn FnMut(&DeadLetter, &Move),
     ) -> anyhow::Result<()> {
         let lock = File::open(self.data_dir.dead_letters())
             .and_then(|folder| folder.lock().map(|()| folder))
@@ -68,7 +68,7 @@ impl LocalQueue {
                 Ok(id) => Move::Done(id),
                 Err(error) => Move::Failed(error.to_string()),
             };
-            on_move(&letter, &moved)?;
+            on_move(&letter, &moved);
         }
         drop(lock);
         Ok(())

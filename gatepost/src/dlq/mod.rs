@@ -14,13 +14,13 @@ mod show;
 mod snapshot;
 mod sqs;
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
+use crate::output;
 use crate::printable::{printable, printable_json};
 use crate::stop::Stop;
 
@@ -128,7 +128,7 @@ pub(crate) async fn run(args: DlqArgs) -> anyhow::Result<ExitCode> {
     };
     match result {
         Err(error) if error.is::<Interrupted>() => {
-            eprintln!("gatepost: {error}");
+            output::error(error);
             Ok(ExitCode::from(130))
         }
         result => result,
@@ -147,9 +147,9 @@ async fn find(queue: &Queue, id: &str, stop: &Stop) -> anyhow::Result<Option<Dea
 
 fn report_missing(id: &str) {
     let id = printable(id);
-    eprintln!(
-        "gatepost: there is no dead letter {id}; `gatepost dlq list` names those that there are"
-    );
+    output::error(format_args!(
+        "there is no dead letter {id}; `gatepost dlq list` names those that there are"
+    ));
 }
 
 /// Work that writes nothing, and ends when the process is asked to stop.
@@ -172,14 +172,9 @@ fn parse_malware_scan(text: &str) -> Result<bool, String> {
     }
 }
 
-/// Prints a line.
-fn print_line(line: &str) -> anyhow::Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{line}")?;
-    Ok(stdout.flush()?)
-}
-
 /// Prints a result as one line of JSON.
 fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
-    print_line(&printable_json(&serde_json::to_string(value)?))
+    Ok(output::print(printable_json(&serde_json::to_string(
+        value,
+    )?))?)
 }

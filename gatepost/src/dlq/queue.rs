@@ -69,7 +69,7 @@ impl Queue {
         main_queue_url: Option<&str>,
         wanted: Wanted<'_>,
         stop: &Stop,
-        on_move: &mut dyn FnMut(&DeadLetter, &Move) -> anyhow::Result<()>,
+        on_move: &mut dyn FnMut(&DeadLetter, &Move),
     ) -> anyhow::Result<()> {
         match self {
             Self::Local(queue) => queue.redrive(wanted, stop, on_move),

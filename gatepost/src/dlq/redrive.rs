@@ -13,7 +13,8 @@ use serde::Serialize;
 
 use super::letter::{DeadLetter, shown_uploads};
 use super::queue::{Move, Queue, Wanted};
-use super::{Format, Interrupted, Place, print_json, print_line, report_missing};
+use super::{Format, Interrupted, Place, print_json, report_missing};
+use crate::output;
 use crate::printable::printable;
 use crate::stop::Stop;
 
@@ -54,6 +55,8 @@ struct Progress {
     seen: HashSet<String>,
     n_moved: usize,
     n_failed: usize,
+    /// Why results cannot be printed any more. What was begun is finished without them.
+    unprinted: Option<anyhow::Error>,
 }
 
 /// Redrives; the exit code says whether everything was moved that was named.
@@ -70,7 +73,7 @@ pub(super) async fn run(args: &RedriveArgs, stop: &Stop) -> anyhow::Result<ExitC
     let mut progress = Progress::new(args.place.format, queue.expected(wanted)?)?;
     let result = if args.dry_run {
         let looked = queue.look(wanted, stop).await;
-        looked.and_then(|letters| letters.iter().try_for_each(|letter| progress.plan(letter)))
+        looked.map(|letters| letters.iter().for_each(|letter| progress.plan(letter)))
     } else {
         let mut on_move = |letter: &DeadLetter, moved: &Move| progress.note(letter, moved);
         let main = args.main_queue_url.as_deref();
@@ -84,7 +87,7 @@ pub(super) async fn run(args: &RedriveArgs, stop: &Stop) -> anyhow::Result<ExitC
                 progress.n_moved
             )));
         }
-        eprintln!("gatepost: {} were moved until then", progress.n_moved);
+        output::error(format_args!("{} were moved until then", progress.n_moved));
         return Err(error);
     }
     let mut n_missing = 0;
@@ -111,25 +114,26 @@ impl Progress {
             seen: HashSet::new(),
             n_moved: 0,
             n_failed: 0,
+            unprinted: None,
         })
     }
 
     /// Notes what would be moved.
-    fn plan(&mut self, letter: &DeadLetter) -> anyhow::Result<()> {
+    fn plan(&mut self, letter: &DeadLetter) {
         self.n_moved += 1;
-        self.print(letter, "would_move", None, None)
+        self.print(letter, "would_move", None, None);
     }
 
     /// Notes what was moved, or was not.
-    fn note(&mut self, letter: &DeadLetter, moved: &Move) -> anyhow::Result<()> {
+    fn note(&mut self, letter: &DeadLetter, moved: &Move) {
         match moved {
             Move::Done(id) => {
                 self.n_moved += 1;
-                self.print(letter, "moved", Some(id), None)
+                self.print(letter, "moved", Some(id), None);
             }
             Move::Failed(reason) => {
                 self.n_failed += 1;
-                self.print(letter, "failed", None, Some(reason))
+                self.print(letter, "failed", None, Some(reason));
             }
         }
     }
@@ -140,7 +144,7 @@ impl Progress {
         status: &'static str,
         new_message_id: Option<&str>,
         reason: Option<&str>,
-    ) -> anyhow::Result<()> {
+    ) {
         self.seen.insert(letter.id.clone());
         let line = Line {
             message_id: &letter.id,
@@ -149,25 +153,30 @@ impl Progress {
             uploads: letter.uploads(),
             reason,
         };
-        self.bar.suspend(|| match self.format {
-            Format::Json => print_json(&line),
-            Format::Table => print_line(&line.row()),
-        })?;
+        if self.unprinted.is_none() {
+            let printed = self.bar.suspend(|| match self.format {
+                Format::Json => print_json(&line),
+                Format::Table => Ok(output::print(line.row())?),
+            });
+            self.unprinted = printed.err();
+        }
         self.bar.inc(1);
-        Ok(())
     }
 
     fn finish(self, is_dry_run: bool, n_missing: usize) -> anyhow::Result<ExitCode> {
-        let Self {
-            n_moved, n_failed, ..
-        } = self;
+        let (n_moved, n_failed) = (self.n_moved, self.n_failed);
+        if let Some(error) = self.unprinted
+            && n_failed + n_missing == 0
+        {
+            return Err(error);
+        }
         if self.format == Format::Table {
             let done = if is_dry_run {
                 "would be moved"
             } else {
                 "moved"
             };
-            print_line(&format!(
+            output::print(format_args!(
                 "{n_moved} {done}, {n_failed} failed, {n_missing} not found"
             ))?;
         }

@@ -13,7 +13,8 @@ use upload_processor::event::Record;
 use super::examination::{Examiner, Finding, redriving, shown_status};
 use super::letter::{DeadLetter, shown_age, upload_of};
 use super::queue::Queue;
-use super::{Format, OneArgs, find, print_json, print_line, until_stopped};
+use super::{Format, OneArgs, find, print_json, until_stopped};
+use crate::output;
 use crate::printable::printable;
 use crate::replay::{self, Line, Report};
 use crate::stop::Stop;
@@ -70,7 +71,7 @@ pub(super) async fn run(args: &OneArgs, stop: &Stop) -> anyhow::Result<ExitCode>
     .await?;
     match args.place.format {
         Format::Json => print_json(&shown)?,
-        Format::Table => print_line(shown.text().trim_end())?,
+        Format::Table => output::print(shown.text().trim_end())?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -14,6 +14,7 @@ use upload_processor::event::{Invocation, Message, Notice};
 
 use super::template::{self, Templates};
 use super::{message_file, read_json};
+use crate::printable::printable;
 use crate::{output, text_file};
 
 /// What the names of files with events end in: one event or a list, and JSON Lines.
@@ -268,7 +269,7 @@ fn viewer_request(value: Value) -> anyhow::Result<Event> {
     if event_type != "viewer-request" {
         let found = match event_type {
             Value::String(event_type) => {
-                format!("of the type {}", output::escape(event_type))
+                format!("of the type {}", printable(event_type))
             }
             _ => "without an eventType".to_owned(),
         };

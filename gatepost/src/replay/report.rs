@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::expectation::{Difference, differences};
 use crate::output::{self, Colour};
-use crate::printable::printable_json;
+use crate::printable::{printable, printable_json};
 
 /// One record's result. The names of the fields are a contract.
 #[derive(Debug, Serialize)]
@@ -89,7 +89,7 @@ impl Report {
 
 impl Line {
     fn name(&self) -> String {
-        let file = output::escape(&self.file);
+        let file = printable(&self.file);
         match self.index {
             0 => file.into_owned(),
             index => format!("{file} #{index}"),
@@ -108,7 +108,7 @@ impl Line {
             self.name(),
             self.kind,
             shown_time(self.micros),
-            output::escape(&self.summary()),
+            printable(&self.summary()),
         ))?;
         let Some(expected) = &self.expected else {
             return Ok(());
@@ -128,13 +128,13 @@ impl Line {
             for (sign, value, colour) in [('-', expected, Colour::Red), ('+', found, Colour::Green)]
             {
                 let line = format!("{sign} {path}: {value}");
-                let line = output::escape(&line);
+                let line = printable(&line);
                 output::print(format_args!("        {}", output::coloured(&line, colour)))?;
             }
         }
         // A refusal's own words say why it is another one than expected.
         if let Some(detail) = self.outcome["detail"].as_str() {
-            output::print(format_args!("          detail: {}", output::escape(detail)))?;
+            output::print(format_args!("          detail: {}", printable(detail)))?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use media_contract::{Reason, Rendition, Source, Status};
 use serde::Serialize;
 
 use crate::output::{self, Colour};
+use crate::printable::printable;
 
 /// The status of a file that could not be read; the others are those of manifests.
 const UNREADABLE: &str = "unreadable";
@@ -113,9 +114,9 @@ impl Line {
         format!(
             "{}  {:width$}  {:>6} ms  {}",
             output::coloured(&status, colour),
-            output::escape(&self.file),
+            printable(&self.file),
             self.micros / 1000,
-            output::escape(&outcome)
+            printable(&outcome)
         )
     }
 }

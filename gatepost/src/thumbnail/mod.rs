@@ -19,6 +19,7 @@ use upload_processor::published;
 
 use crate::config::Config;
 use crate::output::{self, OutputError};
+use crate::printable::printable;
 use crate::progress::Progress;
 
 use find::{Found, Input};
@@ -53,11 +54,7 @@ enum Format {
 pub(crate) fn run(args: &ThumbnailArgs) -> anyhow::Result<ExitCode> {
     let settings = Config::load(args.config.as_deref())?.images;
     let found = find::find(&args.files, &args.out)?;
-    let shown = |found: &Found| {
-        output::escape(&found.file().to_string_lossy())
-            .chars()
-            .count()
-    };
+    let shown = |found: &Found| printable(&found.file().to_string_lossy()).chars().count();
     let width = found.iter().map(shown).max().unwrap_or(0);
     let progress = Progress::towards(found.len());
     let mut lines = Vec::with_capacity(found.len());

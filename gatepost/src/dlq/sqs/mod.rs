@@ -22,6 +22,7 @@ use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use super::Interrupted;
 use super::letter::DeadLetter;
 use super::queue::{Move, Wanted};
+use crate::output;
 use crate::printable::printable;
 use crate::stop::Stop;
 
@@ -44,7 +45,7 @@ pub(super) struct SqsQueue {
 }
 
 /// Is told of each message that was to be moved.
-type OnMove<'a> = dyn FnMut(&DeadLetter, &Move) -> anyhow::Result<()> + 'a;
+type OnMove<'a> = dyn FnMut(&DeadLetter, &Move) + 'a;
 
 impl SqsQueue {
     /// Refuses a queue whose messages must not be looked at.
@@ -158,7 +159,7 @@ impl SqsQueue {
                     continue;
                 };
                 let outcome = self.move_one(main_queues, received).await;
-                on_move(&received.letter, &outcome)?;
+                on_move(&received.letter, &outcome);
                 if let Move::Done(new_id) = outcome {
                     held.forget(&id);
                     moved.insert(id);
@@ -238,11 +239,11 @@ impl SqsQueue {
             }
         }
         if let Some(reason) = failures.first() {
-            eprintln!(
-                "gatepost: {n_hidden} dead letters stay hidden for up to {} s: {}",
+            output::warn(format_args!(
+                "{n_hidden} dead letters stay hidden for up to {} s: {}",
                 visibility.as_secs(),
                 printable(reason)
-            );
+            ));
         }
     }
 }
