@@ -1,10 +1,11 @@
-//! The command line. Each command is a module; this file reads the arguments, sets up the log and turns errors into
+//! The command line. Each command is a module; this file runs the one that is asked for, sets up the log and turns errors into
 //! one sentence on stderr and an exit code.
 
 // Everything is written through `output`.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod aws;
+mod cli;
 mod config;
 mod dev;
 mod dlq;
@@ -12,6 +13,7 @@ mod drain_on_drop;
 mod edge;
 mod issuer;
 mod local_s3;
+mod manual;
 mod output;
 mod package;
 mod printable;
@@ -29,43 +31,11 @@ mod web;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
+use cli::{Cli, Command};
 use output::OutputError;
-
-/// Guards an S3 bucket at both ends: signed uploads in, authorized images out.
-#[derive(Parser, Debug)]
-#[command(name = "gatepost", version, args_conflicts_with_subcommands = true)]
-struct Cli {
-    #[command(subcommand)]
-    command: Option<Command>,
-    /// Write only results, warnings and errors: no notes, no progress.
-    #[arg(long, short, global = true)]
-    quiet: bool,
-    #[command(flatten)]
-    dev: dev::DevArgs,
-}
-
-#[derive(Subcommand, Debug)]
-enum Command {
-    /// Run the whole system on this machine (also without a command)
-    Dev(dev::DevArgs),
-    /// List, show, replay and redrive dead letters: uploads that failed for the last time
-    Dlq(dlq::DlqArgs),
-    /// Make what is deployed: the functions' packages and manifest.json
-    Package(package::PackageArgs),
-    /// Run events through the real handlers and compare with what is expected
-    Replay(replay::ReplayArgs),
-    /// Sign an upload form, a URL, or CloudFront's URLs and cookies
-    Sign(sign::SignArgs),
-    /// Announce uploads without a manifest again, and complete interrupted deletions
-    Sweep(sweep::SweepArgs),
-    /// Make thumbnails of files on this machine as the processor does of uploads
-    Thumbnail(thumbnail::ThumbnailArgs),
-    /// Print a token of the development issuer
-    Token(token::TokenArgs),
-}
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -80,8 +50,10 @@ async fn main() -> ExitCode {
     start_log(&command);
     // Commands whose exit code says how the run ended have another one for a run that could not be.
     let (result, failure) = match command {
+        Command::Completions(args) => (manual::complete(&args).map(|()| ExitCode::SUCCESS), 1),
         Command::Dev(args) => (dev::run(args).await.map(|()| ExitCode::SUCCESS), 1),
         Command::Dlq(args) => (dlq::run(args).await, 2),
+        Command::Man(args) => (manual::write(&args).map(|()| ExitCode::SUCCESS), 1),
         Command::Package(args) => (package::run(&args).await, 1),
         Command::Replay(args) => (replay::run(args).await, 2),
         Command::Sign(args) => (sign::run(args).await.map(|()| ExitCode::SUCCESS), 1),

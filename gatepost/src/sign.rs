@@ -26,12 +26,28 @@ pub(crate) struct SignArgs {
 #[derive(Debug, Subcommand)]
 enum What {
     /// A form with which a browser uploads one object: url, fields, `expires_at`
+    #[command(after_long_help = "\
+Examples:
+  # One photo of at most 5 MiB, within five minutes
+  gatepost sign post --bucket example-uploads --key uploads/k5x/1 --content-type image/jpeg --max-bytes '5 MiB' --meta owner=k5x")]
     Post(PostArgs),
     /// A URL that reads one object: url, `expires_at`
+    #[command(after_long_help = "\
+Examples:
+  # The same URL for all who ask within five minutes
+  gatepost sign get --bucket example-media --key media/k5x/640.webp --expires 15m --shared-within 5m")]
     Get(GetArgs),
     /// A URL that CloudFront answers: url, `expires_at`
+    #[command(after_long_help = "\
+Examples:
+  # One URL, for an hour
+  gatepost sign cloudfront-url --url https://media.example.com/media/k5x/640.webp --key-pair-id K2JCJMDEHXQW5F --private-key cloudfront.pem --expires 1h")]
     CloudfrontUrl(CloudfrontUrlArgs),
     /// Cookies with which CloudFront answers: cookies, `set_cookie`, `expires_at`
+    #[command(after_long_help = "\
+Examples:
+  # For all below a folder
+  gatepost sign cloudfront-cookies --below https://media.example.com/media/k5x/ --key-pair-id K2JCJMDEHXQW5F --private-key cloudfront.pem")]
     CloudfrontCookies(CloudfrontCookiesArgs),
 }
 
@@ -97,8 +113,10 @@ struct CloudfrontCookiesArgs {
 /// Where the object lies.
 #[derive(Args, Debug)]
 struct ObjectArgs {
+    /// The bucket's name.
     #[arg(long)]
     bucket: String,
+    /// The object's key, exactly.
     #[arg(long)]
     key: String,
     /// Another S3 than AWS's, addressed by path.
@@ -113,6 +131,7 @@ struct ObjectArgs {
 struct PostArgs {
     #[command(flatten)]
     object: ObjectArgs,
+    /// The content type that the form must have, such as image/jpeg [default: any].
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
     /// The least size, such as 1, or 10 KiB.

@@ -36,12 +36,31 @@ pub(crate) struct DlqArgs {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Name every dead letter with its age, its upload and the reason; writes nothing
+    #[command(after_long_help = "\
+Examples:
+  # Of the local stack of this folder
+  gatepost dlq list
+  # Of a deployed stack, with the settings in dist/
+  gatepost dlq list --queue-url https://sqs.eu-central-1.amazonaws.com/123456789012/uploads-dead --upload-bucket example-uploads --media-bucket example-media")]
     List(ListArgs),
     /// Say everything of one dead letter, and what redriving it would do; writes nothing
+    #[command(after_long_help = "\
+Examples:
+  # One that `gatepost dlq list` names; the JSON can be replayed as a file
+  gatepost dlq show 7 --format json")]
     Show(OneArgs),
     /// Work on a dead letter without publishing anything, and report what happens
+    #[command(after_long_help = "\
+Examples:
+  # With a configuration that may mend it
+  gatepost dlq replay 7 --config gatepost.toml")]
     Replay(OneArgs),
     /// Move dead letters back to the main queue, where they are received as if for the first time
+    #[command(after_long_help = "\
+Examples:
+  # What would be moved, and then all of it
+  gatepost dlq redrive --all --dry-run
+  gatepost dlq redrive --all")]
     Redrive(redrive::RedriveArgs),
 }
 

@@ -51,7 +51,7 @@ pub(crate) struct ReplayArgs {
     /// How results are printed.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Fill in templates in every file, not only in those named `NAME.template.json`. Never use it with recorded events.
+    /// Fill in templates in every file, not only in those named NAME.template.json; never use it with recorded events.
     #[arg(long)]
     templates: bool,
     /// An S3 that holds the events' objects; without it an empty one is made for the run.

@@ -324,6 +324,43 @@ fn what_could_not_be_deployed_is_not_built() {
 }
 
 #[test]
+fn shells_and_man_know_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let (code, script, stderr) = run(&["completions", shell], folder.path());
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{shell}");
+        assert!(script.contains("cloudfront-cookies"), "{shell}");
+    }
+    let (code, pages, _) = run(&["man"], folder.path());
+    assert_eq!(code, Some(0));
+    assert!(pages.contains(".TH gatepost-sign-post 1"), "{pages}");
+    let (code, stdout, stderr) = run(&["man", "--out", "new/man1"], folder.path());
+    assert_eq!((code, stdout.as_str(), stderr.as_str()), (Some(0), "", ""));
+    for page in ["gatepost.1", "gatepost-replay.1", "gatepost-sign-get.1"] {
+        assert!(folder.path().join("new/man1").join(page).exists(), "{page}");
+    }
+}
+
+/// Lines of help are wrapped, and colours are for terminals alone.
+#[test]
+fn help_is_plain_text_that_ends_with_examples() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in [
+        &["--help"][..],
+        &["sweep", "--help"],
+        &["sign", "get", "--help"],
+    ] {
+        let (code, help, _) = run(command, folder.path());
+        assert_eq!(code, Some(0));
+        let (options, examples) = help.split_once("\nExamples:\n").unwrap();
+        assert!(examples.contains("  gatepost"), "{help}");
+        assert!(!help.contains('\u{1b}'), "{help:?}");
+        let longest = options.lines().map(|line| line.chars().count()).max();
+        assert!(longest.unwrap() <= 100, "{help}");
+    }
+}
+
+#[test]
 fn a_data_directory_belongs_to_one_process() {
     let folder = tempfile::tempdir().unwrap();
     let _running = Gatepost::start(folder.path());

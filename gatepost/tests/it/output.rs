@@ -33,6 +33,8 @@ fn commands(folder: &Path) -> Vec<Command> {
     vec![
         command(&["--help"]),
         command(&["--version"]),
+        command(&["completions", "bash"]),
+        command(&["man"]),
         command(&["sign", "get", "--help"]),
         command(&["token", "--sub", "alice", "--data-dir", "data"]),
         command(&["sign", "get", "--bucket", "b-1", "--key", "k"]),

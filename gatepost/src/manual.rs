@@ -1,0 +1,52 @@
+//! `gatepost completions` and `gatepost man`: what shells and `man` are told of the arguments, made of their definition.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, CommandFactory as _};
+use clap_complete::Shell;
+
+use crate::cli::Cli;
+use crate::output;
+
+#[derive(Args, Debug)]
+pub(crate) struct CompletionsArgs {
+    /// The shell that the script is for.
+    shell: Shell,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ManArgs {
+    /// The folder that a page for each command is written to; without it all are printed.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Prints the script.
+pub(crate) fn complete(args: &CompletionsArgs) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "gatepost", &mut script);
+    Ok(output::print_bytes(&script)?)
+}
+
+/// Prints the pages, or writes them.
+pub(crate) fn write(args: &ManArgs) -> anyhow::Result<()> {
+    if let Some(folder) = &args.out {
+        let shown = folder.display();
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("the folder {shown} cannot be made"))?;
+        return clap_mangen::generate_to(Cli::command(), folder)
+            .with_context(|| format!("the pages cannot be written to {shown}"));
+    }
+    let folder = tempfile::tempdir()?;
+    clap_mangen::generate_to(Cli::command(), folder.path())?;
+    let mut pages: Vec<PathBuf> = std::fs::read_dir(folder.path())?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<std::io::Result<_>>()?;
+    // The page of gatepost itself first.
+    pages.sort_by_key(|page| (page.file_stem() != Some("gatepost".as_ref()), page.clone()));
+    for page in pages {
+        output::print_bytes(&std::fs::read(page)?)?;
+    }
+    Ok(())
+}
