@@ -2,7 +2,7 @@
 //!
 //! `serde` stops at the first mistake; somebody who repairs a configuration wants all of them. So the document is
 //! walked by hand: a [`Section`] gives typed values by key, notes what does not fit and goes on. Which keys it may have
-//! is said when it is opened, whatever is read of it later.
+//! is said when it is opened, before anything of it is read.
 
 use edge_auth::config::{ClaimRequirement, ClaimValue, RequiredClaims};
 use toml::Spanned;

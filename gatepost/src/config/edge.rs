@@ -259,7 +259,7 @@ fn read_secrets(section: &Section<'_>, folder: &Path) -> Option<Secrets> {
         if let Some(kid) = secret.text("kid") {
             key["kid"] = kid.into();
         }
-        // After a fault any will do that is no second one: the others keep their places.
+        // After a fault any will do that is not a second one: the others keep their places.
         let bytes = read_secret(&secret, folder).unwrap_or_else(|| format!("{idx:032}").into());
         key["k"] = BASE64URL_NOPAD.encode(&bytes).into();
         keys.push(key);
