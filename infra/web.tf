@@ -79,7 +79,7 @@ resource "aws_s3_bucket_policy" "web" {
 locals {
   # The package does not know whether CloudFront's keys sign links. Where they do and nothing else is configured, a link
   # may be asked for a day, as signing-api has it.
-  page_settings = (local.signs_links && local.manifest.link_seconds == null
+  page_settings = (local.is_packaged && local.signs_links && local.manifest.link_seconds == null
     ? { "settings.json" = jsonencode(merge(jsondecode(file("${var.dist}/web/settings.json")), { link_seconds = 86400 })) }
   : {})
 }

@@ -1,14 +1,14 @@
-//! From an object to an answer: conditional requests and ranges (RFC 9110 §13 and §14), and what viewers may do with it.
+//! From an object to an answer: its status and headers, and what viewers may do with it.
 
 use std::borrow::Cow;
-use std::ops::RangeInclusive;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use media_contract::{IMMUTABLE, REVALIDATED};
 use serde_json::json;
 
+use super::condition::{is_not_modified, is_precondition_met, last_modified, requested_range};
 use super::origin::Object;
 
 /// An object opened as a page runs nothing and loads nothing.
@@ -196,101 +196,6 @@ fn object_headers(
         add(header::AGE, Some(&age.as_secs().to_string()));
     }
     headers
-}
-
-/// Whether the object is the one that the viewer means: `If-Match`, and only without it `If-Unmodified-Since`.
-fn is_precondition_met(request: &HeaderMap, object: &Object) -> bool {
-    if request.contains_key(header::IF_MATCH) {
-        let lines = request.get_all(header::IF_MATCH).iter();
-        let mut tags = lines
-            .filter_map(|line| line.to_str().ok())
-            .flat_map(|line| line.split(','))
-            .map(str::trim);
-        // A weak tag never matches here (RFC 9110 §8.8.3.2).
-        return tags.any(|tag| tag == "*" || Some(tag) == object.etag.as_deref());
-    }
-    match (
-        text(request, &header::IF_UNMODIFIED_SINCE)
-            .and_then(|date| httpdate::parse_http_date(date).ok()),
-        last_modified(object),
-    ) {
-        (Some(since), Some(modified)) => modified <= since,
-        _ => true,
-    }
-}
-
-/// Whether the viewer has the object already: `If-None-Match`, and only without it `If-Modified-Since`.
-fn is_not_modified(request: &HeaderMap, object: &Object) -> bool {
-    if let Some(wanted) = text(request, &header::IF_NONE_MATCH) {
-        let strip = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-        return object.etag.as_ref().is_some_and(|etag| {
-            wanted
-                .split(',')
-                .any(|tag| tag.trim() == "*" || strip(tag) == strip(etag))
-        });
-    }
-    match (
-        text(request, &header::IF_MODIFIED_SINCE)
-            .and_then(|date| httpdate::parse_http_date(date).ok()),
-        last_modified(object),
-    ) {
-        (Some(since), Some(modified)) => modified <= since,
-        _ => false,
-    }
-}
-
-/// The one range that is asked for: `None` to answer with the whole, `Err` when it lies outside.
-fn requested_range(
-    request: &HeaderMap,
-    object: &Object,
-) -> Option<Result<RangeInclusive<u64>, ()>> {
-    let ranges = text(request, &header::RANGE)?.strip_prefix("bytes=")?;
-    if let Some(condition) = text(request, &header::IF_RANGE) {
-        let date = last_modified(object).map(httpdate::fmt_http_date);
-        // A weak tag never matches here (RFC 9110 §13.1.5).
-        if object.etag.as_deref() != Some(condition) && date.as_deref() != Some(condition) {
-            return None;
-        }
-    }
-    // Several ranges, like anything that is not understood, are answered with the whole.
-    let (first, last) = ranges.split_once('-')?;
-    let size = object.body.len() as u64;
-    let number = |text: &str| {
-        text.bytes()
-            .all(|byte| byte.is_ascii_digit())
-            .then(|| text.parse::<u64>().ok())?
-    };
-    let range = match (first.trim(), last.trim()) {
-        ("", suffix) => {
-            let length = number(suffix)?;
-            if length == 0 || size == 0 {
-                return Some(Err(()));
-            }
-            size.saturating_sub(length)..=size - 1
-        }
-        (first, "") => number(first)?..=size.saturating_sub(1),
-        (first, last) => {
-            let (first, last) = (number(first)?, number(last)?);
-            if last < first {
-                return None;
-            }
-            first..=last.min(size.saturating_sub(1))
-        }
-    };
-    Some(if *range.start() < size {
-        Ok(range)
-    } else {
-        Err(())
-    })
-}
-
-fn last_modified(object: &Object) -> Option<SystemTime> {
-    let seconds = u64::try_from(object.last_modified?).ok()?;
-    Some(UNIX_EPOCH + Duration::from_secs(seconds))
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
 }
 
 fn set(response: &mut Response<Body>, name: HeaderName, value: &str) {

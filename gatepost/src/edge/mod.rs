@@ -5,6 +5,7 @@
 
 mod answer;
 mod cache;
+mod condition;
 mod origin;
 
 use std::sync::Arc;
