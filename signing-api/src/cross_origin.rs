@@ -22,8 +22,9 @@ const EXPOSED_HEADERS: &str = "allow, www-authenticate, x-request-id";
 /// In seconds.
 const MAX_AGE: &str = "600";
 
-/// The origin that viewers see, such as `https://photos.example.com`. An extension of the request: whoever serves the
-/// router sets it, and accepts it from nobody but the distribution. Without it a call's own `Host` is that of the origin.
+/// The origin that viewers see, such as `https://photos.example.com`. The program that serves the router
+/// sets it as an extension of the request, and accepts it from the distribution alone. Without it a call's own `Host` is
+/// that of the origin.
 #[derive(Clone, Debug)]
 pub struct SiteOrigin(pub String);
 
