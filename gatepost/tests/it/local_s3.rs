@@ -84,6 +84,15 @@ async fn tools_list_copy_and_delete() {
     let deleted = s3.delete_objects().bucket(UPLOADS).delete(delete);
     let deleted = deleted.send().await.unwrap();
     assert!(deleted.errors().is_empty());
+    // A request may ask for other headers than the object's own.
+    let get = s3.get_object().bucket(UPLOADS).key("tools/g");
+    let get = get.response_content_type("text/plain");
+    let get = get.response_cache_control("no-store");
+    let get = get.response_content_disposition("attachment");
+    let found = get.send().await.unwrap();
+    assert_eq!(found.content_type(), Some("text/plain"));
+    assert_eq!(found.cache_control(), Some("no-store"));
+    assert_eq!(found.content_disposition(), Some("attachment"));
     // What listings say of an object is what it says itself.
     let listed = s3.list_objects_v2().bucket(UPLOADS).prefix("tools/g");
     let listed = listed.send().await.unwrap();

@@ -7,6 +7,7 @@
 
 mod files;
 mod listing;
+mod overrides;
 mod received;
 
 use std::path::{Path, PathBuf};
@@ -285,13 +286,15 @@ impl S3 for Store {
     ) -> S3Result<S3Response<GetObjectOutput>> {
         self.readable(&req.input.bucket, &req.input.key)?;
         let wanted = req.input.if_match.clone();
-        let answer = self.files.get_object(req).await?;
+        let asked = req.input.clone();
+        let mut answer = self.files.get_object(req).await?;
         if let Some(ETagCondition::ETag(wanted)) = wanted {
             let found = answer.output.e_tag.as_ref().map(ETag::value);
             if found != Some(wanted.value()) {
                 return Err(precondition_failed());
             }
         }
+        overrides::apply(&asked, &mut answer.output);
         Ok(answer)
     }
 
