@@ -218,6 +218,8 @@ fn check(config: &Config, notes: &Notes<'_>) {
             !rest.contains('.') || rest.ends_with("].issuer") || rest.ends_with("].name")
         })
     });
+    // A part of a rule that was not understood is left out, and what is left may match more than was meant.
+    let are_rules_faulty = is_known(&|faulty| faulty.starts_with("rules["));
     let faults = edge_auth::Authorizer::new(&config.edge).err();
     for fault in faults.iter().flatten() {
         let key = edge::session_key_name(&fault.key, config.edge.session.as_ref());
@@ -226,6 +228,7 @@ fn check(config: &Config, notes: &Notes<'_>) {
             key.ends_with("].owner_as") || key.starts_with("rules[") && key.contains("].issuers");
         let follows = (key.starts_with("session.") && is_session_faulty)
             || (names_blocks && are_names_faulty)
+            || (fault.message.starts_with("unreachable") && are_rules_faulty)
             || known.iter().any(|faulty| notes::is_within(faulty, &key));
         if !follows {
             notes.fault(&key, &fault.message);
@@ -256,6 +259,13 @@ fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config 
         }
         if let Some(bytes) = section.parsed("max_bytes", parse_bytes) {
             images.max_bytes = bytes;
+            // Every photo has more: the unit was forgotten.
+            if bytes < 1024 {
+                section.fault(
+                    "max_bytes",
+                    "is less than any photo has; write for example 25 MiB",
+                );
+            }
         }
         if let Some(animated) = section.text("animated") {
             match parse_name(&animated) {

@@ -68,13 +68,20 @@ pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
             ("GiB", 1 << 30),
         ],
     )
-    .ok_or_else(|| format!("{text:?} is no size; write for example 25 MiB or 500 kB"))
+    .ok_or_else(|| format!("{text:?} is not a size; write for example 25 MiB or 500 kB"))
 }
 
 /// A number of pixels, such as `50 MP`.
 pub(crate) fn parse_pixels(text: &str) -> Result<u64, String> {
-    parse_scaled(text, &[("", 1), ("MP", 1_000_000)])
-        .ok_or_else(|| format!("{text:?} is no pixel count; write for example 50 MP"))
+    let pixels = parse_scaled(text, &[("", 1), ("MP", 1_000_000)])
+        .ok_or_else(|| format!("{text:?} is not a pixel count; write for example 50 MP"))?;
+    // Every photo has more: the unit was forgotten.
+    if pixels < 10_000 {
+        return Err(format!(
+            "{text:?} is less than any photo has; write for example 50 MP"
+        ));
+    }
+    Ok(pixels)
 }
 
 fn parse_scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {

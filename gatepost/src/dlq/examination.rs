@@ -13,6 +13,7 @@ use media_contract::{Manifest, Status, UploadKey};
 use media_store::MediaStore;
 use thumbnailer::settings::Settings;
 use upload_processor::event::{Notice, Record};
+use upload_processor::retry::Cause;
 use upload_processor::{Buckets, Outcome, Processor, Retry};
 
 use super::letter::{DeadLetter, upload_of};
@@ -121,10 +122,7 @@ impl Examiner {
     pub(super) async fn examine(&self, letter: &DeadLetter) -> Result<Vec<Outcome>, Retry> {
         if let Ok(Notice::Records(records)) = Notice::parse(&letter.body) {
             for upload in records.iter().filter_map(upload_of) {
-                // An object without a copy is missing there, and the examination says so.
-                if let Err(reason) = self.copy(&upload) {
-                    tracing::error!(reason, "an upload cannot be copied");
-                }
+                self.copy(&upload).map_err(unreadable)?;
             }
         }
         let processor = self.processor_of(letter);
@@ -145,7 +143,10 @@ impl Examiner {
                 None => None,
             };
             let started = Instant::now();
-            let outcome = Box::pin(processor.examine(record.clone())).await;
+            let outcome = match &manifest {
+                Some(Err(reason)) => Err(unreadable(reason.clone())),
+                _ => Box::pin(processor.examine(record.clone())).await,
+            };
             findings.push(Finding {
                 record,
                 manifest,
@@ -158,9 +159,9 @@ impl Examiner {
 
     fn copy(&self, upload: &UploadKey) -> Result<(), String> {
         match &self.snapshot {
-            Some(snapshot) => snapshot
-                .take(upload)
-                .map_err(|error| format!("{} cannot be copied: {error}", upload.original())),
+            Some(snapshot) => snapshot.take(upload).map_err(|error| {
+                format!("the files of {} cannot be read: {error}", upload.original())
+            }),
             None => Ok(()),
         }
     }
@@ -172,6 +173,14 @@ impl Examiner {
         } else {
             processor
         }
+    }
+}
+
+/// What cannot be read now fails when it is worked on, too.
+fn unreadable(reason: String) -> Retry {
+    Retry {
+        reason,
+        cause: Cause::Outage,
     }
 }
 

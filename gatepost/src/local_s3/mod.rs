@@ -7,6 +7,7 @@ mod cors;
 mod encoding;
 mod notification;
 mod post_object;
+mod refusals;
 mod store;
 
 use std::future::Future;
@@ -28,6 +29,7 @@ use crate::drain_on_drop::DrainOnDrop;
 use cors::Cors;
 pub(crate) use notification::Notifier;
 use post_object::PostObject;
+use refusals::Asked;
 use store::Store;
 
 /// The region that the embedded S3 says it is in.
@@ -138,15 +140,20 @@ async fn answer(State(answering): State<Answering>, request: Request) -> Respons
             &[],
         ),
         Target::Other => {
+            let asked = Asked {
+                method: request.method().clone(),
+                path: request.uri().path().to_owned(),
+            };
             let request = request.map(|body| s3s::Body::http_body_unsync(DrainOnDrop::new(body)));
-            service.call(request).await.map_or_else(
+            let response = service.call(request).await.map_or_else(
                 |error| {
                     tracing::error!(?error, "the embedded S3 failed");
                     let status = StatusCode::INTERNAL_SERVER_ERROR;
                     error_document(status, "InternalError", "The embedded S3 failed.", &[])
                 },
                 |response| response.map(Body::new),
-            )
+            );
+            refusals::complete(&asked, response).await
         }
     };
     cors.allow(&headers, &mut response);

@@ -145,7 +145,7 @@ effort = "best"
         "gatepost.toml:19: rules[0].allow: \"everyone\" is none of",
         "gatepost.toml:20: rules[1].allow: it is missing",
         "gatepost.toml:22: rules[1].scope: there is no such key; known here are allow, claims, issuers, methods, path, scopes",
-        "gatepost.toml:25: uploads.max_bytes: \"lots\" is no size",
+        "gatepost.toml:25: uploads.max_bytes: \"lots\" is not a size",
         "gatepost.toml:26: uploads.colour: there is no such key",
         "gatepost.toml:29: renditions.quality",
         "gatepost.toml:30: renditions.widths[1]: a whole number is wanted, not a text",

@@ -338,7 +338,7 @@ async fn a_sweep_completes_a_deletion_and_leaves_what_is_being_worked_on() {
     // It arrived a moment ago: its message is on its way.
     assert_eq!(
         sweep(),
-        "1 uploads: 0 announced, 0 cleaned up, 0 left to the next sweep\n"
+        "1 upload: 0 announced, 0 cleaned up, 0 left to the next sweep\n"
     );
     let (_, key) = UPLOAD.split_once('/').unwrap();
     assert_eq!(
@@ -352,7 +352,7 @@ async fn a_sweep_completes_a_deletion_and_leaves_what_is_being_worked_on() {
         .await;
     assert_eq!(
         sweep(),
-        "1 uploads: 0 announced, 1 cleaned up, 0 left to the next sweep\n"
+        "1 upload: 0 announced, 1 cleaned up, 0 left to the next sweep\n"
     );
     assert_eq!(scene.get(&rendition).await, None);
     assert_eq!(scene.get(UPLOAD).await, None);
