@@ -119,6 +119,11 @@ pub(crate) fn check_login(text: &str) -> Result<(), &'static str> {
 
 /// Whether a text is an origin as browsers send it (RFC 6454 §6.2): no default port, no capitals, no path.
 pub fn check_origin(text: &str) -> Result<(), &'static str> {
+    if !text.contains("://") {
+        return Err(
+            "is not an origin; write its scheme and host, as in https://app.example.com or http://localhost:5173",
+        );
+    }
     let address = Address::parse(text)?;
     if !address.rest.is_empty() || address.fragment.is_some() {
         return Err("is not an origin: end it after the host, without a slash");

@@ -45,7 +45,7 @@ impl<'a> Section<'a> {
                 "{key}: there is no such key; known here are {}",
                 known.join(", ")
             );
-            notes.note(name.span().start.max(start), message);
+            notes.note(name.span().start.max(start), &message);
         }
         section
     }

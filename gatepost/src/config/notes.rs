@@ -7,6 +7,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::printable::printable;
+
 /// Everything wrong with one document, and where each key of it stands.
 pub(crate) struct Notes<'a> {
     text: &'a str,
@@ -31,13 +33,13 @@ impl<'a> Notes<'a> {
     /// Notes a fault of the text itself.
     pub(crate) fn syntax(&self, error: &toml::de::Error) {
         let at = error.span().map_or(0, |span| span.start);
-        self.note(at, error.message().to_owned());
+        self.note(at, error.message());
     }
 
     /// Notes a fault that was found later, by its key; it is placed at the nearest key that the document has.
     pub(crate) fn fault(&self, key: &str, message: &str) {
         self.keys.borrow_mut().push(key.to_owned());
-        self.note(self.place(key), format!("{key}: {message}"));
+        self.note(self.place(key), &format!("{key}: {message}"));
     }
 
     /// Where a key is, or the nearest one that the document has.
@@ -107,7 +109,8 @@ impl<'a> Notes<'a> {
         faults
     }
 
-    pub(super) fn note(&self, at: usize, message: String) {
+    pub(super) fn note(&self, at: usize, message: &str) {
+        let message = printable(message).into_owned();
         self.faults.borrow_mut().push((at, message));
     }
 }

@@ -59,10 +59,10 @@ pub(super) fn message_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        if path
+        let is_json = path
             .extension()
-            .is_some_and(|extension| extension == "json")
-        {
+            .is_some_and(|extension| extension == "json");
+        if is_json && path.is_file() {
             files.push(path);
         }
     }

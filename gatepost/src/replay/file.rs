@@ -114,8 +114,13 @@ impl EventFile {
         let values = text_file::read_json_values(&self.path)
             .map_err(|reason| anyhow!("{shown}: {reason}"))?;
         let is_template = are_all_templates || self.is_template();
+        let mut single = Vec::with_capacity(values.len());
+        for value in values {
+            let found = events_in(value);
+            single.extend(found.with_context(|| format!("{shown} is not a list of events"))?);
+        }
         let mut events = Vec::new();
-        for mut value in values.into_iter().flat_map(events_in) {
+        for mut value in single {
             if is_template {
                 templates.fill(&mut value).with_context(|| {
                     format!("{shown} holds a template that cannot be filled in")
@@ -210,13 +215,39 @@ impl Event {
     }
 }
 
-/// The events in a value: a list of them, or one. A list of anything else is one event, as an `EventBridge` pipe sends
-/// the messages of a queue.
-fn events_in(value: Value) -> Vec<Value> {
-    match value {
-        Value::Array(items) if items.iter().all(|item| item.get("Records").is_some()) => items,
-        one => vec![one],
+/// The events in a value: a list of them, or one. A list of messages is one event, as an `EventBridge` pipe sends those of
+/// a queue.
+fn events_in(value: Value) -> anyhow::Result<Vec<Value>> {
+    const OF_MESSAGES: [&str; 3] = ["body", "Body", "detail"];
+    let Value::Array(items) = value else {
+        return Ok(vec![value]);
+    };
+    if items.is_empty() {
+        return Ok(items);
     }
+    let is_event = |item: &Value| item.get("Records").is_some();
+    let is_message = |item: &Value| OF_MESSAGES.iter().any(|name| item.get(name).is_some());
+    let are_events = items.iter().any(is_event);
+    let is_fitting = |item: &Value| {
+        if are_events {
+            is_event(item)
+        } else {
+            is_message(item)
+        }
+    };
+    if let Some(at) = items.iter().position(|item| !is_fitting(item)) {
+        let kind = if are_events {
+            "an event"
+        } else {
+            "an event or a message"
+        };
+        bail!("item {} of its list is not {kind}", at + 1);
+    }
+    Ok(if are_events {
+        items
+    } else {
+        vec![Value::Array(items)]
+    })
 }
 
 fn understand(value: Value) -> anyhow::Result<Event> {
@@ -359,9 +390,17 @@ mod tests {
             (event.clone(), 1),
             (json!([event, event]), 2),
             (json!([message, message]), 1),
-            (json!([]), 0),
         ] {
-            assert_eq!(events_in(value.clone()).len(), n, "{value}");
+            assert_eq!(events_in(value.clone()).unwrap().len(), n, "{value}");
+        }
+        for value in [
+            json!([event, {"foo": 1}]),
+            json!([event, {"Messages": []}]),
+            json!([message, event]),
+            json!([1, 2]),
+            json!([[event]]),
+        ] {
+            assert!(events_in(value.clone()).is_err(), "{value}");
         }
     }
 }

@@ -6,7 +6,9 @@ use std::net::TcpStream;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use url_signing::{Bucket, Credentials, Expiry, PostPolicy, SignedForm, SuccessStatus};
+use url_signing::{
+    Bucket, Credentials, Expiry, PostPolicy, PrefixField, SignedForm, SuccessStatus,
+};
 
 use crate::harness::{Gatepost, photo};
 
@@ -267,9 +269,9 @@ async fn answers_are_those_of_s3() {
         head.contains("\r\netag: \"9a0364b9e99bb480dd25e1f0284c8555\""),
         "{head}"
     );
-    // The URL leads to the object.
-    let found = system.http.get(&location).send().await.unwrap();
-    assert_eq!(found.status(), 403, "it is private");
+    // The URL leads to the object, for who may read it.
+    let stored = folder.path().join("s3/gatepost-uploads/a b/ü.jpg");
+    assert_eq!(std::fs::read(stored).unwrap(), b"content");
 
     let policy = signer
         .policy("a")
@@ -302,7 +304,19 @@ async fn answers_are_those_of_s3() {
         assert_eq!(signer.post(target, &tampered).0, 403, "{target}");
     }
     let chunked = "POST /gatepost-uploads HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=b\r\nTransfer-Encoding: chunked";
+    let policy = signer
+        .policy("b")
+        .starts_with(PrefixField::ContentType, "image/")
+        .unwrap();
+    let mut of_a_line = signer.sign(&policy);
+    of_a_line
+        .fields
+        .push(("Content-Type".into(), "image/jpeg\u{b}".to_owned()));
+    let of_a_line = BROWSER.body(&of_a_line, b"content");
+    let cut = BROWSER.body(&form, b"content\r\n--bX\r\nmore");
     for (case, (status, _, document), expected, code) in [
+        ("a value that is not a header", signer.post("/gatepost-uploads", &of_a_line), 400, "InvalidArgument"),
+        ("a boundary that goes on", signer.post("/gatepost-uploads", &cut), 400, "MalformedPOSTRequest"),
         ("an object's path", signer.post("/gatepost-uploads/a", &body), 405, "MethodNotAllowed"),
         ("no path", signer.post("/", &body), 405, "MethodNotAllowed"),
         ("no such bucket", signer.post("/elsewhere", &body), 404, "NoSuchBucket"),

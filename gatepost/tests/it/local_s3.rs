@@ -2,6 +2,7 @@
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier};
 use reqwest::Method;
@@ -119,7 +120,6 @@ async fn a_multipart_upload_is_an_upload_like_others() {
     let form = system.form(&alice, "image/jpeg", b"x").await;
     let key = form.0["fields"]["key"].as_str().unwrap();
     let mut jpeg = photo(640, 480);
-    let photo_bytes = jpeg.len();
     // What follows the end of a picture does not matter; all parts but the last have at least 5 MiB.
     jpeg.resize(6 << 20, 0);
 
@@ -145,7 +145,77 @@ async fn a_multipart_upload_is_an_upload_like_others() {
     let answer = system.settled(&alice, &form.id()).await;
     assert_eq!(answer["status"], "ready", "{answer}");
     assert_eq!(answer["manifest"]["source"]["width"], 640);
-    assert!(photo_bytes < jpeg.len());
+
+    // A completion that is refused changes nothing, and the right one succeeds after it.
+    put(&s3, "twice", b"before").await;
+    let begun = s3.create_multipart_upload().bucket(UPLOADS).key("twice");
+    let begun = begun.content_type("text/html").send().await.unwrap();
+    let id = begun.upload_id().unwrap();
+    let mut sent = Vec::new();
+    for (number, part) in [(1, vec![1; 5 << 20]), (2, vec![2; 5])] {
+        let upload = s3.upload_part().bucket(UPLOADS).key("twice").upload_id(id);
+        let upload = upload.part_number(number).body(part.into());
+        sent.push((
+            number,
+            upload.send().await.unwrap().e_tag().unwrap().to_owned(),
+        ));
+    }
+    let complete = async |key: &str, id: &str, parts: &[(i32, &str)]| {
+        let parts = parts.iter().map(|(number, etag)| {
+            CompletedPart::builder()
+                .part_number(*number)
+                .e_tag(*etag)
+                .build()
+        });
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts.collect()));
+        let complete = s3.complete_multipart_upload().bucket(UPLOADS).key(key);
+        let complete = complete.upload_id(id).multipart_upload(parts.build());
+        let answer = complete.send().await;
+        answer.map_err(|error| error.code().unwrap_or_default().to_owned())
+    };
+    let (first, second) = (sent[0].1.as_str(), sent[1].1.as_str());
+    for (case, key, upload, parts, code) in [
+        (
+            "another key",
+            "other",
+            id,
+            &[(1, first), (2, second)][..],
+            "NoSuchUpload",
+        ),
+        (
+            "another upload",
+            "twice",
+            "11111111-1111-4111-8111-111111111111",
+            &[(1, first)],
+            "NoSuchUpload",
+        ),
+        (
+            "another ETag",
+            "twice",
+            id,
+            &[(1, first), (2, first)],
+            "InvalidPart",
+        ),
+        (
+            "another order",
+            "twice",
+            id,
+            &[(2, second), (1, first)],
+            "InvalidPartOrder",
+        ),
+    ] {
+        let refused = complete(key, upload, parts).await.unwrap_err();
+        assert_eq!(refused, code, "{case}");
+    }
+    let head = s3.head_object().bucket(UPLOADS).key("twice").send().await;
+    assert_eq!(
+        head.unwrap().content_type(),
+        Some("application/octet-stream")
+    );
+    complete("twice", id, &[(1, first), (2, second)])
+        .await
+        .unwrap();
+    assert_eq!(content(&s3, "twice").await.len(), (5 << 20) + 5);
 
     // A part whose bytes are not those of its digest is refused.
     let begun = s3.create_multipart_upload().bucket(UPLOADS).key("a");
@@ -177,8 +247,15 @@ async fn keys_that_cannot_be_files_are_refused_and_folders_are_not_found() {
         let put = s3.put_object().bucket(UPLOADS).key(key);
         let refused = put.body(b"other".to_vec().into()).send().await.unwrap_err();
         let refused = refused.raw_response().unwrap();
-        assert_eq!(refused.status().as_u16(), 501, "{key}");
+        assert_eq!(refused.status().as_u16(), 400, "{key}");
     }
+    // The names of the files beside an object hold its key.
+    let (long, longest) = ("l".repeat(153), "l".repeat(152));
+    let put_long = s3.put_object().bucket(UPLOADS).key(&long);
+    let refused = put_long.body(b"other".to_vec().into()).send().await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), Some("KeyTooLongError"));
+    put(&s3, &longest, b"content").await;
     assert_eq!(content(&s3, "a/b").await, b"content");
     for key in ["a", "a/", "a/b/c", "c/../a/b", &"c".repeat(300)] {
         let missing = s3.get_object().bucket(UPLOADS).key(key).send().await;
@@ -239,7 +316,8 @@ async fn an_object_whose_attributes_are_lost_is_set_aside() {
     }
 
     let system = Gatepost::start(folder.path());
-    let moved = folder.path().join("set-aside").join(UPLOADS).join(&key);
+    let start = folder.path().join("set-aside").read_dir().unwrap().next();
+    let moved = start.unwrap().unwrap().path().join(UPLOADS).join(&key);
     assert!(std::fs::read(moved).unwrap() == jpeg);
     let kept = format!("/api/uploads/{}", kept["id"].as_str().unwrap());
     let answer = system.get(&kept, &alice).await;

@@ -213,18 +213,12 @@ impl Rejection {
             Self::TooComplex(_) => {
                 "This picture is stored in an unusually demanding way. Please save it as a normal JPEG or PNG and upload that.".into()
             }
-            Self::TooLarge { bytes, max } => {
-                let mut shown = *bytes;
-                // "25.0 MB; the limit is 25.0 MB" helps nobody: round a narrow miss up.
-                if megabytes(shown) == megabytes(*max) {
-                    shown = max + 100_000;
-                }
-                format!(
-                    "This file has {} MB; the limit is {} MB. Please upload a smaller version.",
-                    megabytes(shown),
-                    megabytes(*max)
-                )
-            }
+            // The size is rounded up and the limit down, so that they differ however near they are.
+            Self::TooLarge { bytes, max } => format!(
+                "This file has {} MB; the limit is {} MB. Please upload a smaller version.",
+                megabytes(bytes.div_ceil(100_000)),
+                megabytes(max / 100_000)
+            ),
             Self::TooManyPixels { width, height, max } => format!(
                 "This picture has {width} × {height} pixels; the limit is {} megapixels. Please upload a smaller version.",
                 max / 1_000_000
@@ -316,9 +310,8 @@ impl std::fmt::Display for Unsupported {
     }
 }
 
-/// Megabytes with one digit, as people see sizes in their file manager.
-fn megabytes(bytes: u64) -> String {
-    let tenths = bytes.div_ceil(100_000);
+/// Tenths of megabytes with one digit, as people see sizes in their file manager.
+fn megabytes(tenths: u64) -> String {
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 
@@ -341,7 +334,7 @@ mod tests {
                     max: 26_214_400,
                 },
                 "too_large",
-                "This file has 26.4 MB; the limit is 26.3 MB. Please upload a smaller version.",
+                "This file has 26.3 MB; the limit is 26.2 MB. Please upload a smaller version.",
                 "26214401 bytes, at most 26214400 allowed",
             ),
             (

@@ -132,6 +132,15 @@ impl FormReader {
         Ok((fields, None))
     }
 
+    /// Reads the form to its end, once its file was read. What else is in it is ignored, and it must have an end: a file
+    /// that is followed by anything but a boundary was not read to its own end.
+    pub(super) async fn finish(mut self) -> Result<(), Refusal> {
+        while let Some(mut field) = self.multipart.next_field().await.map_err(refusal_of)? {
+            while field.chunk().await.map_err(refusal_of)?.is_some() {}
+        }
+        Ok(())
+    }
+
     /// To be called after each part that was found, and each value that was read.
     fn check_head(&self) -> Result<(), Refusal> {
         self.limit.is_reached.store(false, Ordering::Relaxed);
@@ -242,6 +251,8 @@ mod tests {
             while let Some(piece) = file.next().await? {
                 content.extend_from_slice(&piece);
             }
+            drop(file);
+            reader.finish().await?;
             let n_times = content.len() / CONTENT.len();
             assert!(content == CONTENT.repeat(n_times).as_bytes());
             Ok((fields.0.len(), Some(n_times)))
@@ -300,6 +311,21 @@ mod tests {
                 "no end",
                 field(1) + &file("a"),
                 refused("MalformedPOSTRequest"),
+            ),
+            (
+                "a boundary that goes on",
+                field(1) + &file(&format!("{CONTENT}\r\n--bX\r\n")) + end,
+                refused("MalformedPOSTRequest"),
+            ),
+            (
+                "an end that is cut off",
+                field(1) + &file(CONTENT) + "--b-",
+                refused("MalformedPOSTRequest"),
+            ),
+            (
+                "a field after the file",
+                field(1) + &file(CONTENT) + &field(1) + end,
+                Ok((1, Some(1))),
             ),
             (
                 "no name",

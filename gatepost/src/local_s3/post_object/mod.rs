@@ -12,7 +12,7 @@ mod signature;
 use aws_credential_types::Credentials;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use jiff::Timestamp;
 use s3s::dto::{PutObjectInput, Timestamp as S3Timestamp, TimestampFormat};
 
@@ -109,8 +109,10 @@ impl PostObject {
         if key.len() > MAX_KEY_BYTES {
             return Err(s3s::s3_error!(KeyTooLongError, "Your key is too long").into());
         }
-        let received = self.receive(file, &policy, length).await?;
         let input = input_of(bucket, &key, &fields);
+        check_headers(&fields)?;
+        let received = self.receive(file, &policy, length).await?;
+        reader.finish().await?;
         let access_key = self.credentials.access_key_id();
         let etag = self
             .store
@@ -148,6 +150,27 @@ impl PostObject {
         }
         Ok(received)
     }
+}
+
+/// Checks that the fields that are kept can be headers of answers.
+fn check_headers(fields: &Fields) -> Result<(), Refusal> {
+    const KEPT: [&str; 7] = [
+        "cache-control",
+        "content-disposition",
+        "content-encoding",
+        "content-language",
+        "content-type",
+        "expires",
+        "x-amz-website-redirect-location",
+    ];
+    for (name, value) in fields.iter() {
+        let is_kept = KEPT.contains(&name) || name.starts_with("x-amz-meta-");
+        let is_header = HeaderName::try_from(name).is_ok() && HeaderValue::from_str(value).is_ok();
+        if is_kept && !is_header {
+            return Err(Refusal::NotAHeader(name.to_owned()));
+        }
+    }
+    Ok(())
 }
 
 /// What a form's fields say of the object. Fields that this S3 has no use for, such as `acl` and `tagging`, are checked

@@ -8,6 +8,7 @@ use s3s::S3Error;
 use thiserror::Error;
 
 use crate::local_s3::error_document;
+use crate::local_s3::refusals::message_of;
 
 /// Why a form is refused.
 #[derive(Debug, Error)]
@@ -45,6 +46,10 @@ pub(super) enum Refusal {
     NoFile,
     #[error("Bucket POST must be of the enclosure-type multipart/form-data")]
     NotAForm,
+    #[error(
+        "The field {0} cannot be a header of an answer: a header has visible US-ASCII characters and spaces alone."
+    )]
+    NotAHeader(String),
     #[error("The field {0} is not text in UTF-8.")]
     NotUtf8(String),
     #[error("The body of your POST request is not well-formed multipart/form-data.")]
@@ -55,7 +60,7 @@ pub(super) enum Refusal {
         "The request signature we calculated does not match the signature you provided. Check your key and signing method."
     )]
     SignatureDoesNotMatch,
-    #[error("{}", .0.message().unwrap_or("We encountered an internal error. Please try again."))]
+    #[error("{}", .0.message().or_else(|| message_of(.0.code().as_str())).unwrap_or_default())]
     Store(S3Error),
     #[error("Your proposed upload exceeds the maximum allowed size")]
     TooLarge { proposed: u64, max: u64 },
@@ -87,6 +92,7 @@ impl Refusal {
             | Self::DoubledField(_)
             | Self::EmptyKey
             | Self::MissingField(_)
+            | Self::NotAHeader(_)
             | Self::NotUtf8(_) => (S::BAD_REQUEST, "InvalidArgument"),
             Self::FieldsTooLong => (S::BAD_REQUEST, "MaxPostPreDataLengthExceeded"),
             Self::Incomplete => (S::BAD_REQUEST, "IncompleteBody"),

@@ -7,9 +7,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64URL_NOPAD;
+use jiff::Timestamp;
 
 /// The kinds of files that `s3s-fs` keeps beside the buckets.
 const KINDS: [&str; 2] = ["metadata", "internal"];
+
+/// What a file's name may have on common file systems, in bytes.
+const MAX_NAME_BYTES: usize = 255;
+/// A UUID with its hyphens.
+const UPLOAD_ID_BYTES: usize = 36;
 
 /// The files of one object.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -42,12 +48,37 @@ impl ObjectFiles {
         Some(Self::new(root, &decode(bucket)?, &decode(key)?))
     }
 
-    /// Whether a key can be a path: `s3s-fs` would make one object of `a/b` and `a//b`, and lead `..` elsewhere.
+    /// Whether a key can be a path: `s3s-fs` would make one object of `a/b` and `a//b`, and lead `..` elsewhere. XML, in
+    /// which S3 answers, has no control characters.
     pub(super) fn is_possible_key(key: &str) -> bool {
-        !key.contains('\0')
+        let is_writable = |c: char| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}');
+        key.chars().all(is_writable)
             && key
                 .split('/')
                 .all(|segment| !matches!(segment, "" | "." | "..") && segment.len() <= 255)
+    }
+
+    /// Whether the names of the files beside the object are short enough for a file system; those of an unfinished
+    /// multipart upload are longest.
+    pub(super) fn has_possible_names(&self, is_multipart: bool) -> bool {
+        let longest = if is_multipart {
+            self.attributes_of_upload(&"0".repeat(UPLOAD_ID_BYTES))
+        } else {
+            let [attributes, _] = self.beside();
+            attributes
+        };
+        longest
+            .file_name()
+            .is_some_and(|name| name.len() <= MAX_NAME_BYTES)
+    }
+
+    /// The file with the attributes that an unfinished multipart upload will give the object.
+    pub(super) fn attributes_of_upload(&self, id: &str) -> PathBuf {
+        let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
+        let (bucket, key) = (encode(&self.bucket), encode(&self.key));
+        self.root.join(format!(
+            ".bucket-{bucket}.object-{key}.upload-{id}.metadata.json"
+        ))
     }
 
     pub(super) fn object(&self) -> PathBuf {
@@ -127,7 +158,12 @@ impl ObjectFiles {
 
 /// Moves away what a process or a machine left that stopped while it wrote an object. Its sender was never answered,
 /// but it may be all that there is of a photo, so nothing is deleted.
-pub(super) fn set_damaged_aside(root: &Path, buckets: &[&str], aside: &Path) -> io::Result<()> {
+pub(super) fn set_damaged_aside(
+    now: Timestamp,
+    root: &Path,
+    buckets: &[&str],
+    aside: &Path,
+) -> io::Result<()> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(root)? {
         let name = entry?.file_name();
@@ -146,14 +182,27 @@ pub(super) fn set_damaged_aside(root: &Path, buckets: &[&str], aside: &Path) -> 
     found.retain(|files| ObjectFiles::is_possible_key(&files.key));
     found.sort_unstable_by(|a, b| (&a.bucket, &a.key).cmp(&(&b.bucket, &b.key)));
     found.dedup();
+    // A folder for each start: what was set aside before stays.
+    let aside = aside.join(now.strftime("%Y%m%dT%H%M%SZ").to_string());
     for files in found.iter().filter(|files| !files.is_whole()) {
-        let moved_to = files.set_aside(aside)?;
-        tracing::warn!(
-            bucket = files.bucket,
-            key = files.key,
-            moved_to = %moved_to.display(),
-            "an object was not written to its end, or its attributes are damaged; it is set aside"
-        );
+        let (bucket, key) = (&files.bucket, &files.key);
+        let is_there = files.object().exists();
+        match files.set_aside(&aside) {
+            Ok(moved_to) if is_there => tracing::warn!(
+                bucket,
+                key,
+                moved_to = %moved_to.display(),
+                "an object was not written to its end, or its attributes are damaged; it is set aside"
+            ),
+            Ok(_) => {}
+            // One object must not keep all others from being served.
+            Err(error) => tracing::error!(
+                bucket,
+                key,
+                %error,
+                "a damaged object cannot be set aside; it is left where it is"
+            ),
+        }
     }
     Ok(())
 }
@@ -204,17 +253,31 @@ mod tests {
         let gone = write("u/gone", [Some("{}"), Some("{}")]);
         std::fs::remove_file(gone.object()).unwrap();
 
-        set_damaged_aside(&root, &["b"], &aside).unwrap();
+        let start = |second: i64| {
+            let now = Timestamp::from_second(second).unwrap();
+            set_damaged_aside(now, &root, &["b"], &aside).unwrap();
+        };
+        start(0);
         assert!(whole.is_whole());
         for files in &damaged {
             assert!(!files.object().exists(), "{}", files.key);
-            let moved = aside.join("b").join(&files.key);
+            let moved = aside.join("19700101T000000Z/b").join(&files.key);
             assert_eq!(std::fs::read_to_string(moved).unwrap(), files.key);
         }
         assert!(gone.beside().iter().all(|file| !file.exists()));
-        // A second start finds nothing to do.
-        set_damaged_aside(&root, &["b"], &aside).unwrap();
+        // A later start keeps what was set aside, also where the same keys, or ones below them, are damaged again.
+        write("u/empty-digests", [Some("{}"), Some("")]);
+        write("u/no-attributes/below", [None, None]);
+        start(1);
         assert!(whole.is_whole());
+        for moved in [
+            "19700101T000000Z/b/u/empty-digests",
+            "19700101T000001Z/b/u/empty-digests",
+            "19700101T000000Z/b/u/no-attributes",
+            "19700101T000001Z/b/u/no-attributes/below",
+        ] {
+            assert!(aside.join(moved).is_file(), "{moved}");
+        }
     }
 
     #[test]
@@ -230,9 +293,26 @@ mod tests {
             ("a/../b", false),
             ("a/./b", false),
             ("a\0", false),
+            ("a\r", false),
+            ("a\u{1}", false),
+            ("a\u{ffff}", false),
             (&long, false),
         ] {
             assert_eq!(ObjectFiles::is_possible_key(key), is_possible, "{key}");
+        }
+    }
+
+    #[test]
+    fn keys_whose_files_would_have_too_long_names_are_known() {
+        for (bytes, fits, fits_multipart) in [
+            (121, true, true),
+            (122, true, false),
+            (154, true, false),
+            (155, false, false),
+        ] {
+            let files = ObjectFiles::new(Path::new("/"), "gatepost-media", &"k".repeat(bytes));
+            let found = [false, true].map(|is_multipart| files.has_possible_names(is_multipart));
+            assert_eq!(found, [fits, fits_multipart], "{bytes}");
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Listings. `s3s-fs` gives objects before common prefixes, so that a page could leave out what is between them, and no
 //! `ETag`; here all keys are read, and put into S3's order and pages.
 
+use data_encoding::BASE64URL_NOPAD;
 use s3s::dto::{
     CommonPrefix, EncodingType, HeadObjectInput, ListObjectVersionsInput, ListObjectVersionsOutput,
     ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, Object,
     ObjectStorageClass, ObjectVersion,
 };
-use s3s::{S3, S3Response, S3Result};
+use s3s::{S3, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 
 use super::internal;
@@ -23,6 +24,28 @@ struct Query<'a> {
     /// The last key, or the last common prefix, of the page before.
     after: Option<&'a str>,
     max_keys: i32,
+}
+
+impl Query<'_> {
+    /// Whether a name means all keys that begin with it: its first delimiter behind the prefix is at its end.
+    fn is_common_prefix(&self, name: &str) -> bool {
+        let rest = name.strip_prefix(self.prefix);
+        self.delimiter.zip(rest).is_some_and(|(delimiter, rest)| {
+            rest.find(delimiter)
+                .is_some_and(|at| at + delimiter.len() == rest.len())
+        })
+    }
+}
+
+/// The number of keys that a page may have.
+fn max_keys_of(asked: Option<i32>) -> S3Result<i32> {
+    match asked {
+        Some(number) if number < 0 => Err(s3_error!(
+            InvalidArgument,
+            "Argument maxKeys must be an integer between 0 and 2147483647"
+        )),
+        asked => Ok(asked.unwrap_or(MAX_KEYS)),
+    }
 }
 
 /// A page, in the order of keys.
@@ -69,8 +92,7 @@ impl Page {
         for object in objects {
             let key = object.key.clone().unwrap_or_default();
             let is_before = query.after.is_some_and(|after| {
-                let is_prefix = query.delimiter.is_some_and(|end| after.ends_with(end));
-                *key <= *after || is_prefix && key.starts_with(after)
+                *key <= *after || query.is_common_prefix(after) && key.starts_with(after)
             });
             let group = query.delimiter.and_then(|delimiter| {
                 let rest = key.strip_prefix(query.prefix)?;
@@ -148,7 +170,7 @@ pub(super) async fn objects(
     let encoding = Encoding::of(input.encoding_type.as_ref());
     let prefix = input.prefix.unwrap_or_default();
     let marker = input.marker.unwrap_or_default();
-    let max_keys = input.max_keys.unwrap_or(MAX_KEYS);
+    let max_keys = max_keys_of(input.max_keys)?;
     let query = Query {
         bucket: &input.bucket,
         prefix: &prefix,
@@ -174,15 +196,33 @@ pub(super) async fn objects(
     }))
 }
 
-/// Version 2 of the listing. Its continuation token is the last key or common prefix of a page.
+/// The continuation token of the page behind a name: clients must not read it, and XML would change some characters.
+fn token_of(name: &str) -> String {
+    BASE64URL_NOPAD.encode(name.as_bytes())
+}
+
+fn name_of(token: &str) -> Option<String> {
+    String::from_utf8(BASE64URL_NOPAD.decode(token.as_bytes()).ok()?).ok()
+}
+
+/// Version 2 of the listing.
 pub(super) async fn objects_v2(
     files: &FileSystem,
     input: ListObjectsV2Input,
 ) -> S3Result<S3Response<ListObjectsV2Output>> {
     let encoding = Encoding::of(input.encoding_type.as_ref());
     let prefix = input.prefix.unwrap_or_default();
-    let max_keys = input.max_keys.unwrap_or(MAX_KEYS);
-    let after = input.continuation_token.as_deref();
+    let max_keys = max_keys_of(input.max_keys)?;
+    let after = match &input.continuation_token {
+        Some(token) => Some(name_of(token).ok_or_else(|| {
+            s3_error!(
+                InvalidArgument,
+                "The continuation token provided is incorrect"
+            )
+        })?),
+        None => None,
+    };
+    let after = after.as_deref();
     let query = Query {
         bucket: &input.bucket,
         prefix: &prefix,
@@ -201,7 +241,7 @@ pub(super) async fn objects_v2(
         key_count: page.n_keys(),
         max_keys: Some(max_keys),
         name: Some(input.bucket),
-        next_continuation_token: page.next,
+        next_continuation_token: page.next.map(|name| token_of(&name)),
         prefix: Some(encoding.of_path(prefix)),
         start_after: input.start_after.map(|text| encoding.of_path(text)),
         ..ListObjectsV2Output::default()
@@ -215,7 +255,7 @@ pub(super) async fn versions(
 ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
     let encoding = Encoding::of(input.encoding_type.as_ref());
     let prefix = input.prefix.unwrap_or_default();
-    let max_keys = input.max_keys.unwrap_or(MAX_KEYS);
+    let max_keys = max_keys_of(input.max_keys)?;
     let query = Query {
         bucket: &input.bucket,
         prefix: &prefix,
@@ -316,5 +356,12 @@ mod tests {
             max_keys: 9,
         };
         assert_eq!(Page::of(objects.to_vec(), &query).common_prefixes, ["b/"]);
+        // The prefix itself is not behind any key that begins with it.
+        let query = Query {
+            prefix: "b/",
+            after: Some("b/"),
+            ..query
+        };
+        assert_eq!(Page::of(objects.to_vec(), &query).objects.len(), 2);
     }
 }

@@ -7,30 +7,32 @@
 
 mod files;
 mod listing;
-mod overrides;
+mod multipart;
 mod received;
+mod request;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput,
     CompleteMultipartUploadOutput, CopyObjectInput, CopyObjectOutput, CopySource,
     CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput,
-    DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag, ETagCondition,
-    GetBucketLocationInput, GetBucketLocationOutput, GetObjectInput, GetObjectOutput,
-    HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListBucketsInput,
-    ListBucketsOutput, ListObjectVersionsInput, ListObjectVersionsOutput, ListObjectsInput,
-    ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput,
-    PutObjectInput, PutObjectOutput, UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput,
-    UploadPartOutput,
+    DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag, GetBucketLocationInput,
+    GetBucketLocationOutput, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput,
+    HeadObjectInput, HeadObjectOutput, ListBucketsInput, ListBucketsOutput,
+    ListObjectVersionsInput, ListObjectVersionsOutput, ListObjectsInput, ListObjectsOutput,
+    ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput, PutObjectInput,
+    PutObjectOutput, UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
-use tokio::sync::Mutex;
+use tokio::sync::RwLock;
 
 use super::notification::{CreatedObject, Notifier};
 use files::ObjectFiles;
+use multipart::Begun;
 pub(in crate::local_s3) use received::Received;
 use received::{SentDigests, disk_error};
 
@@ -46,8 +48,9 @@ pub(super) struct Store {
     root: PathBuf,
     files: Arc<FileSystem>,
     notifier: Notifier,
-    /// Held from the check of a condition to the end of the write that it guards.
-    writing: Arc<Mutex<()>>,
+    /// Held by a writer from the check of a condition to the end of the write that it guards, and by readers while they
+    /// open an object and read its attributes, which are other files.
+    lock: Arc<RwLock<()>>,
 }
 
 impl Store {
@@ -61,14 +64,14 @@ impl Store {
         for bucket in buckets {
             std::fs::create_dir_all(root.join(bucket))?;
         }
-        files::set_damaged_aside(root, buckets, aside)?;
+        files::set_damaged_aside(Timestamp::now(), root, buckets, aside)?;
         let files = FileSystem::new(root)
             .map_err(|error| std::io::Error::other(sentence(&S3Error::from(error))))?;
         Ok(Self {
             root: root.to_owned(),
             files: Arc::new(files),
             notifier,
-            writing: Arc::default(),
+            lock: Arc::default(),
         })
     }
 
@@ -109,11 +112,12 @@ impl Store {
         event_name: &'static str,
         access_key: String,
     ) -> S3Result<S3Response<PutObjectOutput>> {
-        let files = self.writable(&req.input.bucket, &req.input.key)?;
+        let files = self.writable(&req.input.bucket, &req.input.key, false)?;
         req.input
             .content_type
             .get_or_insert_with(|| DEFAULT_CONTENT_TYPE.to_owned());
         req.input.content_length = i64::try_from(received.size()).ok();
+        request::check_storage_class(req.input.storage_class.take())?;
         let store = self.clone();
         self.finish(async move {
             req.input.body = Some(received.into_body()?);
@@ -130,9 +134,9 @@ impl Store {
         &self,
         write: impl Future<Output = S3Result<T>> + Send + 'static,
     ) -> S3Result<T> {
-        let writing = self.writing.clone();
+        let lock = self.lock.clone();
         tokio::spawn(async move {
-            let _writing = writing.lock().await;
+            let _writing = lock.write().await;
             write.await
         })
         .await
@@ -179,25 +183,37 @@ impl Store {
     }
 
     /// The files of an object that may be written. Objects are files here, so some keys of S3 cannot be kept.
-    fn writable(&self, bucket: &str, key: &str) -> S3Result<ObjectFiles> {
+    fn writable(&self, bucket: &str, key: &str, is_multipart: bool) -> S3Result<ObjectFiles> {
         if !self.has_bucket(bucket) {
             return Err(s3_error!(NoSuchBucket));
         }
         if !ObjectFiles::is_possible_key(key) {
             return Err(s3_error!(
-                NotImplemented,
-                "The embedded S3 keeps objects as files: no part of a key between slashes may be empty, \".\", \"..\" or longer than 255 bytes."
+                InvalidRequest,
+                "The embedded S3 keeps objects as files: no part of a key between slashes may be empty, \".\", \"..\" or longer than 255 bytes, and a key has no control characters."
             ));
         }
         let files = ObjectFiles::new(&self.root, bucket, key);
+        if !files.has_possible_names(is_multipart) {
+            return Err(s3_error!(
+                KeyTooLongError,
+                "The embedded S3 keeps objects as files: with this bucket's name the key is too long."
+            ));
+        }
         let is_below_object = files.object().ancestors().skip(1).any(Path::is_file);
         if files.object().is_dir() || is_below_object {
             return Err(s3_error!(
-                NotImplemented,
+                InvalidRequest,
                 "The embedded S3 keeps objects as files: it cannot have an object whose key is also the folder of another one."
             ));
         }
         Ok(files)
+    }
+
+    /// Checks that an upload was begun to an object.
+    fn begun(&self, bucket: &str, key: &str, id: &str) -> S3Result<()> {
+        let files = self.writable(bucket, key, true)?;
+        Begun::find(&self.root, &files, id).map(drop)
     }
 
     /// Checks that an object is there. `s3s-fs` would open a folder.
@@ -255,6 +271,7 @@ impl S3 for Store {
         &self,
         req: S3Request<ListObjectsInput>,
     ) -> S3Result<S3Response<ListObjectsOutput>> {
+        let _reading = self.lock.read().await;
         listing::objects(&self.files, req.input).await
     }
 
@@ -262,6 +279,7 @@ impl S3 for Store {
         &self,
         req: S3Request<ListObjectsV2Input>,
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
+        let _reading = self.lock.read().await;
         listing::objects_v2(&self.files, req.input).await
     }
 
@@ -269,6 +287,7 @@ impl S3 for Store {
         &self,
         req: S3Request<ListObjectVersionsInput>,
     ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
+        let _reading = self.lock.read().await;
         listing::versions(&self.files, req.input).await
     }
 
@@ -276,25 +295,25 @@ impl S3 for Store {
         &self,
         req: S3Request<HeadObjectInput>,
     ) -> S3Result<S3Response<HeadObjectOutput>> {
+        let _reading = self.lock.read().await;
         self.readable(&req.input.bucket, &req.input.key)?;
-        self.files.head_object(req).await
+        let wanted = req.input.if_match.clone();
+        let answer = self.files.head_object(req).await?;
+        request::check_match(wanted, answer.output.e_tag.as_ref())?;
+        Ok(answer)
     }
 
     async fn get_object(
         &self,
         req: S3Request<GetObjectInput>,
     ) -> S3Result<S3Response<GetObjectOutput>> {
+        let _reading = self.lock.read().await;
         self.readable(&req.input.bucket, &req.input.key)?;
         let wanted = req.input.if_match.clone();
         let asked = req.input.clone();
         let mut answer = self.files.get_object(req).await?;
-        if let Some(ETagCondition::ETag(wanted)) = wanted {
-            let found = answer.output.e_tag.as_ref().map(ETag::value);
-            if found != Some(wanted.value()) {
-                return Err(precondition_failed());
-            }
-        }
-        overrides::apply(&asked, &mut answer.output);
+        request::check_match(wanted, answer.output.e_tag.as_ref())?;
+        request::override_headers(&asked, &mut answer.output);
         Ok(answer)
     }
 
@@ -310,11 +329,9 @@ impl S3 for Store {
         } = req.input;
         let store = self.clone();
         self.finish(async move {
-            if let Some(ETagCondition::ETag(wanted)) = &if_match {
+            if if_match.is_some() {
                 let found = store.head(&bucket, &key).await?;
-                if found.e_tag.as_ref().map(ETag::value) != Some(wanted.value()) {
-                    return Err(precondition_failed());
-                }
+                request::check_match(if_match, found.e_tag.as_ref())?;
             }
             Ok(S3Response::new(store.delete(&bucket, &key).await?))
         })
@@ -371,7 +388,7 @@ impl S3 for Store {
         if let CopySource::Bucket { bucket, key, .. } = &req.input.copy_source {
             self.readable(bucket, key)?;
         }
-        let files = self.writable(&req.input.bucket, &req.input.key)?;
+        let files = self.writable(&req.input.bucket, &req.input.key, false)?;
         let (store, access_key) = (self.clone(), access_key(&req));
         self.finish(async move {
             let answer = store.files.copy_object(req).await?;
@@ -387,7 +404,7 @@ impl S3 for Store {
         &self,
         mut req: S3Request<CreateMultipartUploadInput>,
     ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
-        self.writable(&req.input.bucket, &req.input.key)?;
+        self.writable(&req.input.bucket, &req.input.key, true)?;
         req.input
             .content_type
             .get_or_insert_with(|| DEFAULT_CONTENT_TYPE.to_owned());
@@ -398,6 +415,8 @@ impl S3 for Store {
         &self,
         mut req: S3Request<UploadPartInput>,
     ) -> S3Result<S3Response<UploadPartOutput>> {
+        multipart::check_number(req.input.part_number)?;
+        self.begun(&req.input.bucket, &req.input.key, &req.input.upload_id)?;
         let mut received = self.receive();
         received.write_all(req.input.body.take(), MAX_BYTES).await?;
         let digests = SentDigests::of_part(&req.input, req.trailing_headers.take());
@@ -410,6 +429,8 @@ impl S3 for Store {
         &self,
         req: S3Request<UploadPartCopyInput>,
     ) -> S3Result<S3Response<UploadPartCopyOutput>> {
+        multipart::check_number(req.input.part_number)?;
+        self.begun(&req.input.bucket, &req.input.key, &req.input.upload_id)?;
         if let CopySource::Bucket { bucket, key, .. } = &req.input.copy_source {
             self.readable(bucket, key)?;
         }
@@ -420,6 +441,7 @@ impl S3 for Store {
         &self,
         req: S3Request<ListPartsInput>,
     ) -> S3Result<S3Response<ListPartsOutput>> {
+        self.begun(&req.input.bucket, &req.input.key, &req.input.upload_id)?;
         self.files.list_parts(req).await
     }
 
@@ -427,6 +449,7 @@ impl S3 for Store {
         &self,
         req: S3Request<AbortMultipartUploadInput>,
     ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
+        self.begun(&req.input.bucket, &req.input.key, &req.input.upload_id)?;
         self.files.abort_multipart_upload(req).await
     }
 
@@ -434,9 +457,10 @@ impl S3 for Store {
         &self,
         req: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
-        let files = self.writable(&req.input.bucket, &req.input.key)?;
+        let files = self.writable(&req.input.bucket, &req.input.key, false)?;
         let (store, access_key) = (self.clone(), access_key(&req));
         self.finish(async move {
+            Begun::find(&store.root, &files, &req.input.upload_id)?.check(&req.input)?;
             let answer = store.files.complete_multipart_upload(req).await?;
             store
                 .created(&files, "ObjectCreated:CompleteMultipartUpload", access_key)
@@ -466,13 +490,6 @@ fn internal<T>(input: T) -> S3Request<T> {
         service: None,
         trailing_headers: None,
     }
-}
-
-fn precondition_failed() -> S3Error {
-    s3_error!(
-        PreconditionFailed,
-        "At least one of the pre-conditions you specified did not hold"
-    )
 }
 
 /// An error with its cause, for people.
