@@ -125,6 +125,19 @@ impl ObjectFiles {
         Ok(())
     }
 
+    /// Leaves out the digests that are not the object's own: completing a multipart upload, `s3s-fs` keeps those of the
+    /// object that was there before, and changes the `ETag` alone.
+    pub(super) fn forget_digests(&self) -> io::Result<()> {
+        let [_, digests] = self.beside();
+        let mut kept: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(&std::fs::read(&digests)?)?;
+        kept.retain(|name, _| name == "e_tag");
+        let mut file = tempfile::NamedTempFile::new_in(&self.root)?;
+        serde_json::to_writer(&mut file, &kept)?;
+        file.persist(digests)?;
+        Ok(())
+    }
+
     /// Deletes the files beside the object, which `s3s-fs` leaves: the attributes of a former object would make an
     /// unfinished one look whole.
     pub(super) fn delete_beside(&self) -> io::Result<()> {

@@ -462,6 +462,7 @@ impl S3 for Store {
         self.finish(async move {
             Begun::find(&store.root, &files, &req.input.upload_id)?.check(&req.input)?;
             let answer = store.files.complete_multipart_upload(req).await?;
+            files.forget_digests().map_err(disk_error)?;
             store
                 .created(&files, "ObjectCreated:CompleteMultipartUpload", access_key)
                 .await?;
