@@ -198,6 +198,20 @@ async fn sdk_config() -> anyhow::Result<(ConfigLoader, SharedCredentialsProvider
     Ok((loader, credentials, plain.to_owned()))
 }
 
+/// Checks that a queue's address is one of AWS where no endpoint is named. The SDK would ask AWS about any other, too.
+pub(crate) fn check_queue_url(url: &str, endpoint: Option<&str>) -> anyhow::Result<()> {
+    const AWS: [&str; 3] = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"];
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = rest.split(['/', ':']).next().unwrap_or_default();
+    if endpoint.is_none() && !AWS.iter().any(|domain| host.ends_with(domain)) {
+        bail!(
+            "the queue {} is not at AWS; name the address of its SQS and S3 with --endpoint-url",
+            printable(url)
+        );
+    }
+    Ok(())
+}
+
 /// Connects to S3 and SQS: at an endpoint, or on AWS.
 pub(crate) async fn connect_both(
     endpoint: Option<&str>,
@@ -231,6 +245,20 @@ pub(crate) async fn connect(endpoint: &str) -> anyhow::Result<Connection> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_queue_elsewhere_needs_an_endpoint() {
+        for (url, endpoint, is_fine) in [
+            ("https://sqs.eu-central-1.amazonaws.com/1/q", None, true),
+            ("https://sqs.cn-north-1.amazonaws.com.cn/1/q", None, true),
+            ("http://127.0.0.1:9/1/q", None, false),
+            ("http://127.0.0.1:9/1/q", Some("http://127.0.0.1:9"), true),
+            ("https://amazonaws.com.evil.example/1/q", None, false),
+            ("q", None, false),
+        ] {
+            assert_eq!(check_queue_url(url, endpoint).is_ok(), is_fine, "{url}");
+        }
+    }
 
     #[test]
     fn fips_is_not_a_part_of_a_regions_name() {

@@ -42,6 +42,7 @@ pub(crate) struct SweepArgs {
 
 /// Sweeps; the exit code says whether everything could be dealt with.
 pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
+    aws::check_queue_url(&args.queue_url, args.endpoint_url.as_deref())?;
     let (s3, sqs) = aws::connect_both(args.endpoint_url.as_deref()).await?;
     let buckets = Buckets {
         uploads: args.upload_bucket,

@@ -37,6 +37,7 @@ impl Queue {
         let Some(url) = &place.queue_url else {
             return Ok(Self::Local(LocalQueue::open(&place.data_dir)?));
         };
+        aws::check_queue_url(url, place.endpoint_url.as_deref())?;
         let (_, sqs) = aws::connect_both(place.endpoint_url.as_deref()).await?;
         Ok(Self::Sqs(SqsQueue::open(sqs, url).await?))
     }

@@ -14,6 +14,7 @@ use super::file::EventFile;
 use crate::aws::{self, Connection};
 use crate::config::Config;
 use crate::dev::{MEDIA_BUCKET, UPLOAD_BUCKET};
+use crate::output;
 use crate::scratch_s3::ScratchS3;
 
 /// The processor of a run, made when the first event needs it.
@@ -22,6 +23,10 @@ pub(super) struct Uploads<'a> {
     endpoint_url: Option<&'a str>,
     now: Timestamp,
     running: Option<Running>,
+    /// Whether objects are given with the file that is played.
+    has_objects: bool,
+    /// Whether it was said that the store is empty.
+    has_noted: bool,
 }
 
 struct Running {
@@ -39,6 +44,8 @@ impl<'a> Uploads<'a> {
             endpoint_url,
             now,
             running: None,
+            has_objects: false,
+            has_noted: false,
         }
     }
 
@@ -48,8 +55,10 @@ impl<'a> Uploads<'a> {
         if self.endpoint_url.is_some() {
             return Ok(());
         }
+        let given = file.given()?;
+        self.has_objects = !given.is_empty();
         let running = self.running().await?;
-        for (object, content) in file.given()? {
+        for (object, content) in given {
             running
                 .connection
                 .s3
@@ -85,6 +94,18 @@ impl<'a> Uploads<'a> {
         for (_, result) in report.messages {
             let outcomes = outcomes(result)?.into_iter();
             played.extend(outcomes.map(|outcome| Played { outcome, elapsed }));
+        }
+        // The processor's words for an object that is not there.
+        let is_missing = |played: &Played| {
+            let reason = played.outcome["reason"].as_str();
+            reason.is_some_and(|reason| reason.contains("overwritten or deleted"))
+        };
+        let is_empty = self.endpoint_url.is_none() && !self.has_objects;
+        if is_empty && !self.has_noted && played.iter().any(is_missing) {
+            self.has_noted = true;
+            output::note(
+                "uploads are looked for in an empty S3; name another one with --endpoint-url. For dead letters of the local stack: gatepost dlq replay ID",
+            );
         }
         Ok(played)
     }
