@@ -75,7 +75,7 @@ pub(crate) struct DevArgs {
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<String>,
     /// Another origin whose pages may use the stack, such as `http://localhost:5173` of a front end's own development
-    /// server; repeatable, and beside those of [cors] in the configuration.
+    /// server; repeatable, and beside the origins that the configuration names (section cors).
     #[arg(long = "origin", value_name = "ORIGIN", value_parser = origins::parse)]
     origins: Vec<String>,
 }
