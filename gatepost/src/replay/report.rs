@@ -76,6 +76,18 @@ impl Report {
         for line in &self.lines {
             line.print(width)?;
         }
+        // Again at the end, where they are not among all the others.
+        let unmet = self.lines.iter().filter(|line| line.matches == Some(false));
+        if self.count(Some(false)) < self.lines.len() {
+            for (idx, line) in unmet.enumerate() {
+                let start = if idx == 0 {
+                    "\nnot as expected: "
+                } else {
+                    "                 "
+                };
+                output::print(format_args!("{start}{}", line.name()))?;
+            }
+        }
         output::print(format_args!(
             "\n{}: {} as expected, {} not as expected, {} without an expectation",
             output::count(self.lines.len(), "record"),
