@@ -348,6 +348,8 @@ mod tests {
         let redriven = folder.path().join("redriven");
         let before = leave(&redriven, "before".to_owned()).unwrap();
         std::fs::write(redriven.join("other.json"), "{").unwrap();
+        // Not a file: it is left alone as well.
+        std::fs::create_dir(redriven.join("folder.json")).unwrap();
         let queue = open(folder.path());
         let received = queue.receive(10).await.unwrap();
         assert_eq!(received[0].message_id, before);
@@ -366,8 +368,9 @@ mod tests {
         );
         assert_eq!(queue.bodies().unwrap(), ["before", "meanwhile"]);
         let names = std::fs::read_dir(&redriven).unwrap();
-        let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(names, ["other.json.unreadable"]);
+        let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["folder.json", "other.json.unreadable"]);
         assert_eq!(open(folder.path()).bodies().unwrap().len(), 2);
     }
 

@@ -364,3 +364,34 @@ async fn a_front_end_on_its_own_server_may_send_forms_and_sign_people_in() {
     let answer = token.send().await.unwrap();
     assert_eq!(answer.headers()["access-control-allow-origin"], FRONT);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_never_mixes_two_contents_of_an_object() {
+    let folder = tempfile::tempdir().unwrap();
+    let system = Gatepost::start(folder.path());
+    let s3 = sdk(&system).await;
+    let contents = [vec![b'a'; 40_000], vec![b'b'; 50_000]];
+    put(&s3, "overwritten", &contents[0]).await;
+    let readers: Vec<_> = (0..4)
+        .map(|_| {
+            let s3 = s3.clone();
+            tokio::spawn(async move {
+                let mut etags = std::collections::BTreeMap::new();
+                for _ in 0..60 {
+                    let get = s3.get_object().bucket(UPLOADS).key("overwritten");
+                    let found = get.send().await.unwrap();
+                    let etag = found.e_tag().unwrap().to_owned();
+                    // The SDK checks the digest that came with it.
+                    let body = found.body.collect().await.unwrap().into_bytes();
+                    assert_eq!(*etags.entry(etag).or_insert(body[0]), body[0]);
+                }
+            })
+        })
+        .collect();
+    for n in 0..60 {
+        put(&s3, "overwritten", &contents[n % 2]).await;
+    }
+    for reader in readers {
+        reader.await.unwrap();
+    }
+}
