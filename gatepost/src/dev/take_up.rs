@@ -89,7 +89,7 @@ fn pause(n_failures: u32) -> Duration {
         .min(MAX_PERIOD)
 }
 
-/// The object's `ETag`, without quotation marks; `None` if the object is gone. The embedded S3 does not list it.
+/// The object's `ETag`, without quotation marks; `None` if the object is gone. Not every S3 lists it.
 async fn etag(store: &MediaStore, forgotten: &Forgotten) -> anyhow::Result<Option<String>> {
     if let Some(etag) = &forgotten.etag {
         return Ok(Some(etag.clone()));

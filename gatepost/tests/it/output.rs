@@ -46,25 +46,22 @@ fn commands(folder: &Path) -> Vec<Command> {
     ]
 }
 
+/// Runs a command whose results go to `stdout`; its exit code, and what it says.
+fn run(command: &mut Command, stdout: impl Into<Stdio>) -> (Option<i32>, String) {
+    let child = command.stdout(stdout).stderr(Stdio::piped()).spawn();
+    let output = child.unwrap().wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    (output.status.code(), stderr)
+}
+
 #[test]
 fn a_reader_that_has_ended_is_no_failure() {
     let folder = tempfile::tempdir().unwrap();
     for mut command in commands(folder.path()) {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let output = command
-            .stdout(writer)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
-            .wait_with_output()
-            .unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(
-            (output.status.code(), stderr.as_str()),
-            (Some(0), ""),
-            "{command:?}"
-        );
+        let (code, stderr) = run(&mut command, writer);
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{command:?}");
     }
 }
 
@@ -73,15 +70,8 @@ fn a_full_disk_is_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
     for mut command in commands(folder.path()) {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let output = command
-            .stdout(full)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
-            .wait_with_output()
-            .unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{command:?}: {stderr}");
+        let (code, stderr) = run(&mut command, full);
+        assert_eq!(code, Some(1), "{command:?}: {stderr}");
         assert_eq!(
             stderr,
             "gatepost: the results cannot be written to stdout, and are not complete: No space left on device (os error 28)\n",

@@ -161,31 +161,28 @@ impl Received {
     }
 }
 
+/// The digests in an input's fields: both types of input have them under the same names.
+macro_rules! sent_with {
+    ($input:expr) => {
+        SentDigests {
+            md5: $input.content_md5.clone(),
+            crc32: $input.checksum_crc32.clone(),
+            crc32c: $input.checksum_crc32c.clone(),
+            crc64nvme: $input.checksum_crc64nvme.clone(),
+            sha1: $input.checksum_sha1.clone(),
+            sha256: $input.checksum_sha256.clone(),
+            algorithm: $input.checksum_algorithm.clone(),
+        }
+    };
+}
+
 impl SentDigests {
     pub(super) fn of_object(input: &PutObjectInput, trailers: Option<TrailingHeaders>) -> Self {
-        Self {
-            md5: input.content_md5.clone(),
-            crc32: input.checksum_crc32.clone(),
-            crc32c: input.checksum_crc32c.clone(),
-            crc64nvme: input.checksum_crc64nvme.clone(),
-            sha1: input.checksum_sha1.clone(),
-            sha256: input.checksum_sha256.clone(),
-            algorithm: input.checksum_algorithm.clone(),
-        }
-        .or_trailing(trailers)
+        sent_with!(input).or_trailing(trailers)
     }
 
     pub(super) fn of_part(input: &UploadPartInput, trailers: Option<TrailingHeaders>) -> Self {
-        Self {
-            md5: input.content_md5.clone(),
-            crc32: input.checksum_crc32.clone(),
-            crc32c: input.checksum_crc32c.clone(),
-            crc64nvme: input.checksum_crc64nvme.clone(),
-            sha1: input.checksum_sha1.clone(),
-            sha256: input.checksum_sha256.clone(),
-            algorithm: input.checksum_algorithm.clone(),
-        }
-        .or_trailing(trailers)
+        sent_with!(input).or_trailing(trailers)
     }
 
     /// Gives an object's input the digests that came after its body, so that they are kept with it.
