@@ -273,6 +273,12 @@ async fn keys_that_cannot_be_files_are_refused_and_folders_are_not_found() {
             "{key}"
         );
     }
+    // Once an object is gone, its folder is no longer in the way of another one.
+    put(&s3, "f/g/h", b"content").await;
+    let delete = s3.delete_object().bucket(UPLOADS).key("f/g/h");
+    delete.send().await.unwrap();
+    put(&s3, "f", b"content").await;
+    assert_eq!(content(&s3, "f").await, b"content");
     // At the edge, too.
     let alice = system.token("alice");
     let answer = system.upload(&alice, "image/jpeg", &photo(64, 48)).await;

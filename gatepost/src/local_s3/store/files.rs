@@ -150,6 +150,18 @@ impl ObjectFiles {
         Ok(())
     }
 
+    /// Removes the folders that are left empty by the object, which is gone: another object may have the name of one.
+    pub(super) fn remove_empty_folders(&self) {
+        let (object, bucket) = (self.object(), self.root.join(&self.bucket));
+        let folders = object.ancestors().skip(1);
+        for folder in folders.take_while(|folder| *folder != bucket) {
+            // One that is not empty stays, with all above it.
+            if std::fs::remove_dir(folder).is_err() {
+                return;
+            }
+        }
+    }
+
     /// Moves the object and the files beside it to a folder; where the object's bytes are then.
     fn set_aside(&self, folder: &Path) -> io::Result<PathBuf> {
         let target = ObjectFiles::new(folder, &self.bucket, &self.key);

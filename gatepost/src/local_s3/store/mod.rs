@@ -240,6 +240,7 @@ impl Store {
         };
         let answer = self.files.delete_object(internal(input)).await?;
         files.delete_beside().map_err(disk_error)?;
+        files.remove_empty_folders();
         Ok(answer.output)
     }
 }
