@@ -1,7 +1,7 @@
-//! What AWS-LC alone takes to verify tokens, with keys that are parsed once: the floor under this authorizer.
+//! Verifies tokens with AWS-LC alone, with keys that are parsed once: the lower bound for this authorizer's time.
 //!
-//! `cargo xtask bench edge` runs it beside the handlers. It is told the file of a JWK Set; each batch on its standard input
-//! is one token a line and an empty line, and is answered with the microseconds a signature.
+//! `cargo xtask bench edge` runs it beside the handlers. The argument is the file of a JWK Set. Each batch on standard
+//! input is one token per line and an empty line. The answer is the microseconds per signature.
 
 use std::io::{BufRead as _, Write as _};
 use std::time::Instant;
@@ -14,7 +14,7 @@ use aws_lc_rs::signature::{
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 
-/// A token, taken apart before the clock starts.
+/// A token, split before the clock starts.
 struct Signed<'k> {
     key: &'k ParsedPublicKey,
     message: String,

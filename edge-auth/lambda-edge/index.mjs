@@ -1,52 +1,55 @@
-// The Lambda@Edge face: a viewer-request event in, the request or a response out.
+// The Lambda@Edge runtime: takes a viewer-request event and returns the request or a response.
 //
-// Every decision is made in Rust, by the addon beside this file. This file carries: it hands over what a decision
-// depends on, changes the request as it is told, and fetches keys when it is asked to. Whatever goes wrong becomes a 503.
+// Every decision is made in Rust, by the addon beside this file. This file only carries data. It passes the inputs of a
+// decision, changes the request as the answer says, and fetches keys on demand. Every error becomes a 503.
 
-/** The largest key set that is read. */
+/** The size limit of a key set. */
 const MAX_SET_BYTES = 256 * 1024;
 
 const OWN_HEADERS = 'x-gatepost-';
 const OWNER_HEADER = 'x-gatepost-owner';
 
-/** What a key set is asked for with. The host in Rust sends the same; AWS WAF's common rules refuse requests without a user agent. */
+/** The headers of a key fetch, as in the Rust host. AWS WAF's common rules refuse requests without a user agent. */
 const FETCH_HEADERS = { accept: 'application/json', connection: 'close', 'user-agent': 'gatepost' };
 
-/** Fetches that are under way, by address: all who need the same keys wait for the same fetch. Each says if it settled it. */
+/**
+ * Fetches in progress, by address (single-flight): all callers of the same keys wait for the same fetch. Each promise
+ * resolves to whether the fetch was settled.
+ */
 const fetches = new Map();
 
 let addon;
-/** The headers that a token can be in. Allowed requests go on without them. */
+/** The headers that can carry a token. They are removed from allowed requests. */
 let tokenHeaders;
-/** Those of them that the addon is not handed anyway. */
+/** Those of them that are not passed to the addon in any case. */
 let otherHeaders;
 /** Why nothing can be decided, for replaying events. */
 export let startFault;
 try {
-  // Without an import of node:fs and node:module, which would take as long as everything else here together.
+  // Without importing node:fs and node:module, which would take as long as everything else here together.
   const loaded = { exports: {} };
   process.dlopen(loaded, `${import.meta.dirname}/edge-auth.node`);
   addon = loaded.exports;
   const { readFileSync } = process.getBuiltinModule('node:fs');
   tokenHeaders = JSON.parse(addon.configure(readFileSync(`${import.meta.dirname}/config.json`, 'utf8')));
   otherHeaders = tokenHeaders.filter((name) => name !== 'authorization');
-  // Keys that the first viewer would wait for are fetched while the function starts.
+  // The first viewer would wait for these keys: they are prefetched while the function starts.
   for (const need of JSON.parse(addon.wantedKeys(Date.now()))) share(need, Date.now, need.timeoutMs, true);
 } catch (error) {
-  // A module that throws would be CloudFront's error page, with CloudFront's caching.
+  // A module that throws would produce CloudFront's error page, with CloudFront's caching.
   startFault = error;
 }
 
-/** What Lambda calls. */
+/** The Lambda handler. */
 export const handler = async (event) => answer(event, Date.now);
 
-/** The same with a clock of the caller's choice, for replaying events. */
+/** The handler with an injected clock, for replaying events. */
 export async function answer(event, clock) {
   try {
     if (startFault) throw startFault;
     const { config, request } = event.Records[0].cf;
-    // Behind the cache, at origin-request, nobody would be asked for what the cache holds.
-    if (config.eventType !== 'viewer-request') throw new Error(`this is no viewer-request: ${config.eventType}`);
+    // At origin-request, behind the cache, cached content would be served without a decision.
+    if (config.eventType !== 'viewer-request') throw new Error(`this is not a viewer-request: ${config.eventType}`);
     let verdict = decide(config, request, clock);
     if (verdict.startsWith('{"needKeys"')) {
       await fetchKeys(JSON.parse(verdict).needKeys, clock);
@@ -83,18 +86,18 @@ function decide(config, request, clock) {
   );
 }
 
-/** A header's name before each of its lines; nothing where the request has none. */
+/** A header's name before each of its lines; empty if the request does not have it. */
 function pairs(name, header) {
   return (header ?? []).flatMap((line) => [name, line.value]);
 }
 
-/** A header's lines: nothing, a string, or an array of strings; a line without a value is for the addon to refuse. */
+/** A header's lines: undefined, a string, or an array of strings. The addon refuses a line without a value. */
 function lines(header) {
   if (header === undefined) return undefined;
   return header.length === 1 ? (header[0].value ?? null) : header.map((line) => line.value);
 }
 
-/** Does what the addon says; `face::decide` tells in which words. */
+/** Applies the addon's answer; `face::decide` defines its format. */
 function carryOut(verdict, request) {
   if (verdict.charCodeAt(0) !== 0x7b /* { */) {
     const lineFeed = verdict.indexOf('\n');
@@ -122,22 +125,22 @@ function carryOut(verdict, request) {
   return forward(request, owner ?? '');
 }
 
-/** Sends a request on: without its token and without anything that claims to come from us. */
+/** Forwards a request without its token and without any `x-gatepost-*` header of the viewer. */
 function forward(request, owner) {
   const { headers } = request;
   for (const name in headers) {
     if (name.charCodeAt(0) === 0x78 /* x */ && name.startsWith(OWN_HEADERS)) delete headers[name];
   }
   for (const name of tokenHeaders) {
-    // Lambda sends the request on as JSON, where what is undefined is not. To delete it would turn the object into a
-    // dictionary, which costs a quarter of a decision on a token that was seen before.
+    // Lambda serialises the request as JSON, which omits undefined members. `delete` would turn the object into a
+    // dictionary, which costs a quarter of a decision on a cached token.
     if (headers[name] !== undefined) headers[name] = undefined;
   }
   if (owner !== '') headers[OWNER_HEADER] = [{ key: OWNER_HEADER, value: owner }];
   return request;
 }
 
-/** Waits for an issuer's keys. Never rejects: without new keys the old ones serve. */
+/** Waits for an issuer's keys. Never rejects: without new keys the previous ones stay in use. */
 async function fetchKeys(need, clock) {
   const until = performance.now() + need.timeoutMs;
   let underWay;
@@ -147,7 +150,7 @@ async function fetchKeys(need, clock) {
   await share(need, clock, Math.max(0, Math.ceil(until - performance.now())), false);
 }
 
-/** Fetches an issuer's keys for everybody who asks meanwhile, and hands them to the addon. */
+/** Fetches an issuer's keys once for all callers (single-flight), and hands them to the addon. */
 function share(need, clock, timeout, isAhead) {
   const fetching = fetchAndAccept(need, clock, timeout, isAhead).finally(() => fetches.delete(need.url));
   fetches.set(need.url, fetching);
@@ -159,8 +162,8 @@ async function fetchAndAccept({ issuer, url }, clock, timeout, isAhead) {
   try {
     jwks = await fetchText(url, timeout);
   } catch (error) {
-    // Lambda freezes an instance between its start and its first viewer. A fetch ahead of the viewer that did not end in
-    // time says nothing about the issuer, and must not start the cool-down.
+    // Lambda freezes an instance between its start and its first viewer. A prefetch that timed out there says nothing
+    // about the issuer, and must not start the cool-down.
     if (isAhead) return false;
     addon.keysNotFetched(clock(), url);
     log({ level: 'warn', message: "an issuer's keys cannot be fetched", issuer, reason: String(error?.message ?? error) });
@@ -175,13 +178,13 @@ async function fetchAndAccept({ issuer, url }, clock, timeout, isAhead) {
   return true;
 }
 
-/** The body of a 200, within the time limit and the size cap. Redirects are not followed. */
+/** The body of a 200 response, within the timeout and the size limit. Redirects are not followed. */
 async function fetchText(url, timeout) {
-  // Loaded when it is needed: most instances never are in need of it.
+  // Loaded lazily: most instances never need it.
   const { get } = await import(url.startsWith('https:') ? 'node:https' : 'node:http');
   return new Promise((resolve, reject) => {
     const signal = AbortSignal.timeout(timeout);
-    // No connection is kept: the next fetch is an hour away, and Lambda freezes what lies between.
+    // No keep-alive: the next fetch is an hour away, and Lambda freezes the instance in between.
     const request = get(url, { agent: false, signal, headers: FETCH_HEADERS }, (response) => {
       if (response.statusCode !== 200) {
         request.destroy(new Error(`the answer's status is ${response.statusCode}`));
@@ -197,11 +200,11 @@ async function fetchText(url, timeout) {
       response.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
       response.on('error', reject);
     });
-    request.on('error', (error) => reject(signal.aborted ? new Error('there is no answer in time') : error));
+    request.on('error', (error) => reject(signal.aborted ? new Error('no answer before the timeout') : error));
   });
 }
 
-/** The answer to what could not be decided. */
+/** The answer to a request that could not be decided. */
 function unavailable() {
   return {
     status: '503',
@@ -224,7 +227,7 @@ function log(line) {
   writeLine(JSON.stringify(line));
 }
 
-/** One line of the log. Not by `console`, which puts text before it that no query for JSON understands. */
+/** Writes one log line. `console` would put a prefix before it, and log queries could not parse it as JSON. */
 function writeLine(line) {
   process.stdout.write(`${line}\n`);
 }

@@ -1,9 +1,9 @@
-//! Reading an `http` or `https` address as a configuration writes it: parsed once, and refused where two readers could
-//! take it for different addresses.
+//! Parses an `http` or `https` address from the configuration once. An address that two parsers could read differently
+//! is refused.
 
 use crate::path::CanonicalPath;
 
-/// An absolute address, taken apart.
+/// An absolute address, split into its parts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Address<'a> {
     pub(crate) is_https: bool,
@@ -20,11 +20,11 @@ impl<'a> Address<'a> {
     pub(crate) fn parse(text: &'a str) -> Result<Self, &'static str> {
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(
-                "holds a space, a control character or a character beyond ASCII; percent-encode it",
+                "contains a space, a control character or a non-ASCII character; percent-encode it",
             );
         }
         if text.contains('\\') {
-            return Err("holds a backslash; write a slash, or %5C");
+            return Err("contains a backslash; write a slash, or %5C");
         }
         let (is_https, rest) = if let Some(rest) = text.strip_prefix("https://") {
             (true, rest)
@@ -40,7 +40,7 @@ impl<'a> Address<'a> {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at(end);
         if authority.contains('@') {
-            return Err("holds a user name before its host; remove it with the @");
+            return Err("contains a user name before its host; remove it with the @");
         }
         let (host, port) = match authority.rfind(':') {
             Some(colon) if !authority.ends_with(']') => {
@@ -78,11 +78,13 @@ impl<'a> Address<'a> {
     }
 }
 
-/// Whether keys may be fetched from an address: nobody on the way can put other keys in place of the issuer's.
+/// Whether keys may be fetched from an address: no attacker on the network path can replace the issuer's keys.
 pub(crate) fn check_key_address(text: &str) -> Result<(), &'static str> {
     let address = Address::parse(text)?;
     if address.fragment.is_some() {
-        return Err("ends in a fragment, which no server is sent; remove it with the #");
+        return Err(
+            "has a fragment, which is never sent to a server; remove the # and what follows",
+        );
     }
     if !address.is_https && address.host != "127.0.0.1" {
         return Err("does not begin with https:// (http:// is for 127.0.0.1 only)");
@@ -96,7 +98,9 @@ pub(crate) fn check_login(text: &str) -> Result<(), &'static str> {
         .replace("{url}", "")
         .contains(['{', '}', '<', '>', '"', '`', '|', '^'])
     {
-        return Err("holds a character that no address has; the only placeholder is {url}");
+        return Err(
+            "contains a character that is not allowed in an address; the only placeholder is {url}",
+        );
     }
     if !text.starts_with('/') {
         let address = Address::parse(text)?;
@@ -112,7 +116,7 @@ pub(crate) fn check_login(text: &str) -> Result<(), &'static str> {
     }
     let path = text.split(['?', '#']).next().unwrap_or_default();
     if CanonicalPath::parse(path).is_err() {
-        return Err("has a path that can be read in two ways, and would be refused");
+        return Err("has an ambiguous path, which would be refused");
     }
     Address::parse(&format!("https://host{text}")).map(|_| ())
 }
@@ -144,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn key_addresses_are_refused_each_in_its_own_words() {
+    fn each_bad_key_address_gets_its_own_message() {
         for (address, fault) in [
             ("https://login.example.com/keys", None),
             ("https://login.example.com:8443/keys?v=1", None),
@@ -167,7 +171,7 @@ mod tests {
             ("https:///keys", Some("no host")),
             ("https://:443/keys", Some("no host")),
             ("https://a b/keys", Some("space")),
-            ("https://é.example/keys", Some("beyond ASCII")),
+            ("https://é.example/keys", Some("non-ASCII")),
             ("https://a\\b/keys", Some("backslash")),
             ("https://[/keys", Some("host")),
             ("http://login.example.com/keys", Some("127.0.0.1 only")),
@@ -186,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn logins_and_origins_are_what_browsers_take() {
+    fn logins_and_origins_have_the_form_that_browsers_use() {
         for (login, is_fine) in [
             ("/", true),
             ("/?sign_in&return_to={url}", true),

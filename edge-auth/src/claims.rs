@@ -1,8 +1,8 @@
 //! Claims: which ones the configuration asks for, and reading just those from a token's JSON.
 //!
 //! A [`ClaimPlan`] lists every claim path that a rule or an issuer block names. A [`ClaimSet`] holds one token's values
-//! for that list; all other members are skipped. Where a path passes an object, a repeated member is refused: of two
-//! `sub`s, different readers take different ones (RFC 8725bis).
+//! for that list; all other members are skipped. A repeated member is refused in every object on a planned path,
+//! because parsers disagree on which of two `sub`s counts (RFC 8725bis).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +13,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::config::{ClaimRequirement, ClaimValue};
 
-/// The largest integer that every JSON reader reads alike (RFC 8259 §6).
+/// The largest integer that every JSON parser reads alike (RFC 8259 §6).
 pub(crate) const MAX_INTEGER: i64 = (1 << 53) - 1;
 
 /// Where a claim is: the names of the members that lead to it from the top.
@@ -22,7 +22,7 @@ pub(crate) struct ClaimPath {
     members: Vec<String>,
 }
 
-/// The place of a claim in its plan, and in every set that was read with it.
+/// The index of a claim in its plan, and in every set that was read with the plan.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct ClaimId(usize);
 
@@ -35,12 +35,12 @@ pub(crate) struct ClaimPlan {
 
 #[derive(Clone, Debug)]
 struct PlanEntry {
-    /// The one spelling of the path: sessions use it as a member's name.
+    /// The canonical form of the path: sessions use it as a member's name.
     name: String,
     is_retained: bool,
 }
 
-/// A member that is read, or that leads to one.
+/// A member that is read, or an object on the way to one.
 #[derive(Clone, Debug)]
 struct Node {
     name: String,
@@ -48,16 +48,16 @@ struct Node {
     children: Vec<Node>,
 }
 
-/// The claims of one token, by their place in the plan.
+/// The claims of one token, by their index in the plan.
 #[derive(Clone, PartialEq)]
 pub(crate) struct ClaimSet(Vec<Slot>);
 
-/// What is known of a claim.
+/// Whether a claim is present, and its value.
 #[derive(Clone, Debug, Default, PartialEq)]
 enum Slot {
     #[default]
     Absent,
-    /// The session was made before anything asked for this claim.
+    /// The session was made before the configuration required this claim.
     NotRetained,
     Present(Value),
 }
@@ -74,7 +74,7 @@ impl ClaimPath {
             return Err("a claim's name is empty".to_owned());
         }
         if text.chars().any(char::is_control) {
-            return Err(format!("{text:?} holds a control character"));
+            return Err(format!("{text:?} contains a control character"));
         }
         let Some(pointer) = text.strip_prefix('/') else {
             return Ok(Self {
@@ -104,7 +104,7 @@ impl ClaimPath {
         Ok(Self { members })
     }
 
-    /// The path of a claim at the top.
+    /// The path of a top-level claim.
     pub(crate) fn top_level(name: &str) -> Self {
         Self {
             members: vec![name.to_owned()],
@@ -116,7 +116,8 @@ impl ClaimPath {
         self.members.last().map_or("", String::as_str)
     }
 
-    /// The path's one spelling: the name alone where a pointer has one member and could be no other pointer.
+    /// The canonical form of the path: the bare name where a pointer has one member and the name cannot be read as
+    /// another pointer.
     pub(crate) fn name(&self) -> String {
         match self.members.as_slice() {
             [name] if !name.is_empty() && !name.starts_with('/') => name.clone(),
@@ -129,12 +130,12 @@ impl ClaimPath {
 }
 
 impl ClaimPlan {
-    /// Adds a claim that only verification looks at.
+    /// Adds a claim that only verification uses.
     pub(crate) fn read(&mut self, name: &str) -> ClaimId {
         self.add(&ClaimPath::top_level(name))
     }
 
-    /// Adds a claim that rules or issuer blocks look at: sessions retain it.
+    /// Adds a claim that rules or issuer blocks use: sessions retain it.
     pub(crate) fn retain(&mut self, path: &ClaimPath) -> ClaimId {
         let id = self.add(path);
         self.entries[id.0].is_retained = true;
@@ -160,14 +161,14 @@ impl ClaimPlan {
         id
     }
 
-    /// The spelling of a claim's path.
+    /// The canonical form of a claim's path.
     pub(crate) fn name(&self, id: ClaimId) -> &str {
         &self.entries[id.0].name
     }
 
     /// Reads the planned claims from an object.
     pub(crate) fn parse(&self, json: &[u8]) -> serde_json::Result<ClaimSet> {
-        // As text: what is skipped is not checked for UTF-8 otherwise.
+        // From `str`: serde does not check skipped bytes for UTF-8.
         let text = std::str::from_utf8(json).map_err(Error::custom)?;
         let mut set = ClaimSet(vec![Slot::Absent; self.entries.len()]);
         let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -180,8 +181,8 @@ impl ClaimPlan {
         Ok(set)
     }
 
-    /// What a session retains of a token: every claim that is asked for, with `null` for one that the token lacks, so that
-    /// a claim that nobody asked for can be told from one that was not there.
+    /// The claims that a session retains of a token: every planned claim, with `null` for one that the token lacks. A
+    /// claim that was absent can then be distinguished from one that the session did not retain.
     #[cfg(any(test, feature = "signing"))]
     pub(crate) fn retained(&self, set: &ClaimSet) -> Map<String, Value> {
         self.entries
@@ -221,7 +222,7 @@ impl ClaimSet {
         }
     }
 
-    /// Whether it is known if the token has the claim.
+    /// Whether the set says if the token has the claim.
     pub(crate) fn is_known(&self, id: ClaimId) -> bool {
         self.known(id).is_ok()
     }
@@ -234,7 +235,7 @@ impl ClaimSet {
         }
     }
 
-    /// Whether a claim says what is required of it.
+    /// Whether a claim meets its requirement.
     pub(crate) fn meets(
         &self,
         id: ClaimId,
@@ -253,13 +254,13 @@ impl ClaimSet {
         })
     }
 
-    /// Whether a claim names what a segment of a path names.
+    /// Whether a claim contains the value that a path segment names.
     pub(crate) fn names(&self, id: ClaimId, segment: &str) -> Result<bool, NotRetained> {
         let claim = self.known(id)?;
         let is = |value: &Value| match value {
             Value::String(text) => {
                 text == segment
-                    // A group with its full path, as Keycloak sends them.
+                    // A group with its full path, as Keycloak sends it.
                     || text.strip_prefix('/') == Some(segment)
             }
             Value::Number(number) => {
@@ -270,7 +271,7 @@ impl ClaimSet {
         Ok(any_value(claim, is))
     }
 
-    /// Whether a claim grants a scope: one text with spaces (RFC 8693 §4.2), or an array.
+    /// Whether a claim grants a scope: one space-separated string (RFC 8693 §4.2), or an array.
     pub(crate) fn grants(&self, id: ClaimId, scope: &str) -> Result<bool, NotRetained> {
         Ok(match self.known(id)? {
             Some(Value::String(scopes)) => scopes.split(' ').any(|granted| granted == scope),
@@ -308,7 +309,7 @@ fn any_value(claim: Option<&Value>, is: impl Fn(&Value) -> bool) -> bool {
     }
 }
 
-/// A number that is an integer to every reader: JavaScript has no other numbers than these, and `42.0` is its `42`.
+/// A number that every parser reads as an integer. JavaScript has no numbers but these, and writes `42.0` for its `42`.
 fn integer(number: &Number) -> Option<i64> {
     let integer = if let Some(integer) = number.as_i64() {
         integer
@@ -317,7 +318,7 @@ fn integer(number: &Number) -> Option<i64> {
         if float.fract() != 0.0 || float.abs() > 9.1e15 {
             return None;
         }
-        // Within that range the cast loses nothing.
+        // Within that range the cast is lossless.
         #[expect(
             clippy::cast_possible_truncation,
             reason = "the range was just checked"
@@ -341,7 +342,7 @@ fn is_set(member: &Value) -> bool {
     }
 }
 
-/// As much of a value as any requirement can ask for: the values of an array, the names of an object's members.
+/// The part of a value that a requirement can match: the values of an array, the member names of an object.
 #[cfg(any(test, feature = "signing"))]
 fn reduced(value: &Value) -> Value {
     match value {
@@ -376,7 +377,7 @@ impl Node {
         &mut nodes[idx]
     }
 
-    /// Takes what the plan asks for from a value that was read as a whole.
+    /// Takes the planned claims from a value that was parsed as a whole.
     fn collect(&self, value: &mut Value, set: &mut ClaimSet) {
         for child in &self.children {
             if let Some(member) = value.get_mut(&child.name) {
@@ -389,7 +390,7 @@ impl Node {
     }
 }
 
-/// An object on the way to planned claims.
+/// An object on a planned path.
 struct Object<'p, 's> {
     nodes: &'p [Node],
     set: &'s mut ClaimSet,
@@ -420,7 +421,7 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
     }
 }
 
-/// A member that is planned, or leads to one that is.
+/// A planned member, or an object on the way to one.
 struct Member<'p, 's> {
     node: &'p Node,
     set: &'s mut ClaimSet,
@@ -492,7 +493,7 @@ impl<'de> Visitor<'de> for OnTheWay<'_, '_> {
     }
 }
 
-/// A whole value in which no object names a member twice.
+/// A whole value in which no object repeats a member.
 struct Whole;
 
 impl<'de> DeserializeSeed<'de> for Whole {
@@ -569,7 +570,7 @@ fn check_unique<E: Error>(mut names: Vec<Cow<'_, str>>) -> Result<(), E> {
     }
 }
 
-/// A member's name, borrowed where it holds no escapes.
+/// A member's name, borrowed where it has no escapes.
 struct Name<'de>(Cow<'de, str>);
 
 impl<'de> Deserialize<'de> for Name<'de> {
@@ -610,7 +611,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_have_one_spelling() {
+    fn a_path_has_one_canonical_form() {
         for (text, name) in [
             ("groups", "groups"),
             ("/groups", "groups"),
@@ -678,12 +679,12 @@ mod tests {
             assert!(plan.parse(json.as_bytes()).is_err(), "{json}");
         }
         assert!(plan.parse(b"{\"x\": \"\xff\"}").is_err());
-        // Members that no path passes are skipped, whatever they hold.
+        // Members outside every planned path are skipped, even malformed ones with repeated names.
         assert!(plan.parse(br#"{"other": {"y": 1, "y": 2}}"#).is_ok());
     }
 
     #[test]
-    fn requirements_hold_or_do_not() {
+    fn a_requirement_is_met_or_not() {
         use ClaimRequirement::{All, Any, Keys};
         let text = |text: &str| ClaimValue::Text(text.to_owned());
         let keys = |key: &str| Keys(vec![key.to_owned()]);
@@ -729,7 +730,7 @@ mod tests {
                 Ok(is_met),
                 "{claim} {requirement:?}"
             );
-            // And the same for what a session retains of it.
+            // The claims that a session retains give the same result.
             let restored = plan.restore(plan.retained(&set));
             assert_eq!(restored.meets(ids[0], &requirement), Ok(is_met), "{claim}");
         }
@@ -750,7 +751,7 @@ mod tests {
             (json!(42.0), "42", true),
             (json!(1e2), "100", true),
             (json!(-0.0), "0", true),
-            // Near the end of the range a careless reader of numbers is off by one.
+            // Near the end of the range a careless number parser is off by one.
             (json!(7_309_194_161_461_711.0), "7309194161461711", true),
             (json!(7_309_194_161_461_711.0), "7309194161461710", false),
             (json!(42), "042", false),
@@ -775,7 +776,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_session_never_retained_is_told_from_what_was_not_there() {
+    fn a_claim_that_was_not_retained_differs_from_an_absent_one() {
         let (before, _) = plan(&["groups", "team"]);
         let set = before.parse(br#"{"groups": ["red"], "sub": "a"}"#).unwrap();
         let retained = before.retained(&set);

@@ -1,7 +1,7 @@
-//! What the authorizer is told: issuers, where tokens are found, path rules, what a refused browser gets.
+//! The authorizer's configuration: issuers, token sources, path rules, and where a refused browser is sent.
 //!
-//! These are plain values, the same in `gatepost.toml` and in the JSON baked into a deployment package. They promise
-//! nothing yet: [`Authorizer::new`](crate::Authorizer::new) checks them and reports every [`Fault`] at once.
+//! These are plain values, the same in `gatepost.toml` and in the JSON baked into a deployment package. They are not
+//! checked yet: [`Authorizer::new`](crate::Authorizer::new) checks them and reports every [`Fault`] at once.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,32 +11,32 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Everything that decides who may fetch what.
+/// The whole configuration of an authorizer.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Config {
-    /// Who may issue tokens.
+    /// The issuers whose tokens are accepted.
     pub issuers: Vec<Issuer>,
-    /// Where a request carries its token, in the order they are looked at.
+    /// Where a request carries its token, in the order of search.
     pub token_sources: Vec<TokenSource>,
-    /// Path rules: the first whose path and method match decides, and where none matches the request is denied.
+    /// Path rules. The first rule that matches path and method decides; a request that matches none is denied.
     pub rules: Vec<Rule>,
     /// The page that browsers are sent to when a token is missing or refused; `{url}` becomes the return address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<String>,
-    /// Which other sites' scripts may fetch from here; without it preflights are held against the rules.
+    /// The cross-origin policy. Without it a preflight is an ordinary request and needs a rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cors: Option<Cors>,
-    /// Sessions of our own; without it there are none.
+    /// Gatepost's own sessions; none without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Session>,
-    /// Makes owners an HMAC with this secret instead of a plain hash, so that nobody can test a guessed subject against
-    /// a URL. Changing it changes every owner, so it is chosen before the first upload.
+    /// Makes owners an HMAC with this secret instead of a plain hash, so that a guessed subject cannot be tested
+    /// against a URL. Changing it changes every owner, so choose it before the first upload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner_secret: Option<Secret>,
 }
 
 impl Config {
-    /// The same configuration without the private halves of session keys: what a verifier needs and no more.
+    /// The same configuration without the private halves of session keys: a verifier needs no more.
     #[must_use]
     pub fn for_verifiers(mut self) -> Self {
         for key in self
@@ -52,35 +52,35 @@ impl Config {
     }
 }
 
-/// Sessions: short tokens of our own, made of an issuer's.
+/// Sessions: short-lived tokens that Gatepost signs in exchange for an issuer's token.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Session {
     /// Every key verifies; the newest whose [`from`](SessionKey::from) has passed signs.
     pub keys: Vec<SessionKey>,
-    /// How many seconds a session lasts, unless the token that it is made of ends earlier.
+    /// How many seconds a session lasts, unless the token that it was made from expires earlier.
     pub lifetime_seconds: u32,
 }
 
-/// One key that sessions are signed or verified with.
+/// One key that signs or verifies sessions.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct SessionKey {
     /// Its name, in the header of every session that it signs. Unique among the keys.
     pub kid: String,
-    /// When it begins to sign. Every verifier must have the key before then. A key without it signs from the start, and
-    /// of several keys only one may lack it.
+    /// When it begins to sign. Every verifier must have the key before then. A key without `from` signs from the start,
+    /// and at most one key may lack it.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "seconds")]
     pub from: Option<Timestamp>,
     /// The key itself.
     pub material: SessionKeyMaterial,
 }
 
-/// Times as whole seconds since 1970: reading dates would add a tenth to the size of the addon at the edge.
+/// Times as whole seconds since 1970: a date parser would add a tenth to the size of the addon at the edge.
 mod seconds {
     use jiff::Timestamp;
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    // Serde's form of such a function.
+    // The signature that serde expects.
     #[expect(clippy::ref_option, reason = "the signature is serde's")]
     pub(super) fn serialize<S: Serializer>(
         time: &Option<Timestamp>,
@@ -94,11 +94,11 @@ mod seconds {
     ) -> Result<Option<Timestamp>, D::Error> {
         let seconds = Option::<i64>::deserialize(deserializer)?;
         let time = seconds.map(Timestamp::from_second).transpose();
-        time.map_err(|_| D::Error::custom("a time is beyond the year 9999"))
+        time.map_err(|_| D::Error::custom("a time is after the year 9999"))
     }
 }
 
-/// The key of a session, by algorithm.
+/// The material of a session key, by algorithm.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[non_exhaustive]
 pub enum SessionKeyMaterial {
@@ -110,7 +110,7 @@ pub enum SessionKeyMaterial {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         private: Option<Secret>,
     },
-    /// HMAC with a secret of at least 32 bytes. Any verifier can make sessions, too.
+    /// HMAC with a secret of at least 32 bytes. Every verifier can also make sessions.
     HS256 {
         /// The secret.
         secret: Secret,
@@ -160,113 +160,113 @@ impl fmt::Debug for Secret {
 
 /// One identity provider, or one kind of its tokens.
 ///
-/// Several blocks may be for one issuer if at most one of them can accept any token: they must differ by `typ`, by
+/// One issuer may have several blocks if at most one of them can accept any given token: they must differ by `typ`, by
 /// disjoint `audiences`, or by disjoint values of one required claim.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Issuer {
-    /// What rules, logs and sessions call this block; its issuer where this is not set. Unique, and not a URL.
+    /// The block's name in rules, logs and sessions; the issuer by default. Unique, and not a URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The exact value of the `iss` claim. It may hold [`TENANT_PLACEHOLDER`] once, as Entra's metadata does.
     pub issuer: String,
-    /// Whose tokens are accepted where the issuer is a template: the token's `tid` must be one of these.
+    /// Which tenants are trusted where the issuer is a template: the token's `tid` must be one of these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenants: Option<Tenants>,
-    /// The claim that identifies a person, as a claim path; `sub` where this is not set.
+    /// The claim that identifies a person, as a claim path; `sub` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// Another block's issuer, whose name is used for owners, because both name the same people.
+    /// The issuer of another block whose name is used for owners, because both issuers name the same people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner_as: Option<String>,
-    /// Which values of `aud` are meant for us.
+    /// The values of `aud` that are accepted.
     pub audiences: Audiences,
     /// The algorithms that this issuer signs with; a token that names another is refused.
     pub algorithms: Vec<Algorithm>,
-    /// The public keys that are known from the start: a JWK Set (RFC 7517 §5).
+    /// The public keys that are known at start: a JWK Set (RFC 7517 §5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<Value>,
-    /// When `jwks` was known to be what the issuer publishes; it counts against [`PublishedKeys::max_stale_seconds`].
+    /// When `jwks` was known to match what the issuer publishes. [`PublishedKeys::max_stale_seconds`] counts from then.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "seconds")]
     pub jwks_as_of: Option<Timestamp>,
-    /// Where the issuer publishes its keys. What is fetched from there takes the place of `jwks`.
+    /// Where the issuer publishes its keys. A fetched set replaces `jwks`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published: Option<PublishedKeys>,
-    /// The secrets that HS256 is verified with.
+    /// The secrets for HS256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<Secrets>,
-    /// The `typ` that a token's header must have, such as `at+jwt` (RFC 8725 §3.11); without it any will do.
+    /// The `typ` that a token's header must have, such as `at+jwt` (RFC 8725 §3.11); any `typ` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typ: Option<String>,
     /// Claims that every token must have, each with one of these values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub claims: RequiredClaims,
-    /// How many seconds a token is accepted before `nbf` and after `exp`.
+    /// The leeway for clock skew: how many seconds a token is accepted before `nbf` and after `exp`.
     #[serde(default)]
     pub leeway_seconds: u32,
 }
 
-/// What stands for the tenant in [`Issuer::issuer`] and in the `issuer` member of a key.
+/// The placeholder for the tenant in [`Issuer::issuer`] and in the `issuer` member of a key.
 pub const TENANT_PLACEHOLDER: &str = "{tenantid}";
 
 /// Which tenants of a multi-tenant issuer are trusted.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tenants {
-    /// Every tenant. Never a default: anybody can create one.
+    /// Every tenant. Never a default: anybody can create a tenant.
     Any,
     /// The tenants with these ids.
     OneOf(Vec<String>),
 }
 
-/// What claims must say, by claim path: a JSON Pointer (RFC 6901) if it begins with a slash, otherwise the name of a
+/// Required claims by claim path: a JSON Pointer (RFC 6901) if it begins with a slash, otherwise the name of a
 /// top-level claim.
 pub type RequiredClaims = BTreeMap<String, ClaimRequirement>;
 
-/// What one claim must say. A claim that is an array has each of its items as a value; an object is never a value.
+/// The requirement on one claim. Each item of an array counts as a value of the claim; an object is never a value.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ClaimRequirement {
-    /// It has all of these values.
+    /// The claim has all of these values.
     All(Vec<ClaimValue>),
-    /// It has at least one of these values.
+    /// The claim has at least one of these values.
     Any(Vec<ClaimValue>),
-    /// It is an object with at least one of these members, which is not `false`, `null` or empty.
+    /// The claim is an object with at least one of these members, whose value is not `false`, `null` or empty.
     Keys(Vec<String>),
 }
 
-/// A claim's value that a configuration can ask for.
+/// A claim's value in a configuration.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum ClaimValue {
     /// `true` or `false`, as in `email_verified`.
     Bool(bool),
-    /// A whole number, from −(2^53−1) to 2^53−1: what every JSON parser reads alike (RFC 8259 §6).
+    /// An integer from −(2^53−1) to 2^53−1, the range that every JSON parser reads alike (RFC 8259 §6).
     Integer(i64),
-    /// A text.
+    /// A string.
     Text(String),
 }
 
-/// An issuer's keys at a URL. The host fetches them when a decision asks for it.
+/// An issuer's keys at a URL. The host fetches them when a decision needs them.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct PublishedKeys {
-    /// An HTTPS address that answers with a JWK Set; plain HTTP only on this machine itself.
+    /// An HTTPS address that answers with a JWK Set; plain HTTP only for this machine itself.
     pub url: String,
-    /// How many seconds a fetched set is used before it is fetched again. A key that the issuer withdraws is trusted
-    /// no longer than this while the address answers. The keys known from the start count as older than that.
+    /// The TTL of a fetched set in seconds. While the address answers, a key that the issuer withdraws is trusted no
+    /// longer than this. The keys that are known at start count as expired.
     pub max_age_seconds: u32,
-    /// How long a fetch may take, in milliseconds: a viewer waits for it.
+    /// The timeout of a fetch in milliseconds: a viewer waits for it.
     pub timeout_ms: u32,
-    /// How many seconds after the last successful fetch keys are still trusted while no fetch succeeds.
+    /// How many seconds after the last successful fetch keys are still trusted while every fetch fails.
     pub max_stale_seconds: u32,
 }
 
 impl PublishedKeys {
-    /// How long a fetched set is used by default: an hour.
+    /// The default TTL of a fetched set: an hour.
     pub const DEFAULT_MAX_AGE_SECONDS: u32 = 3600;
-    /// How long a fetch may take by default: two seconds.
+    /// The default timeout of a fetch: two seconds.
     pub const DEFAULT_TIMEOUT_MS: u32 = 2000;
-    /// How long keys are trusted by default while no fetch succeeds: 30 days.
+    /// How long keys are trusted by default while every fetch fails: 30 days.
     pub const DEFAULT_MAX_STALE_SECONDS: u32 = 30 * 24 * 3600;
 
     /// Keys at this address, with the defaults.
@@ -291,23 +291,23 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// What scripts of other sites may do (the Fetch standard's CORS protocol).
+/// The permissions of other sites' scripts (the Fetch standard's CORS protocol).
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Cors {
-    /// The sites, such as `https://app.example.com`; `*` alone means all.
+    /// The allowed origins, such as `https://app.example.com`; `*` alone means all.
     pub origins: Vec<String>,
-    /// The methods that a preflight is granted.
+    /// The methods that a preflight may ask for.
     pub methods: Vec<String>,
-    /// The request headers that a preflight is granted, lower-case.
+    /// The request headers that a preflight may ask for, lower-case.
     pub headers: Vec<String>,
-    /// Whether cookies may be sent along.
+    /// Whether requests may carry cookies.
     #[serde(default)]
     pub credentials: bool,
-    /// How many seconds a browser may remember the answer to a preflight.
+    /// How many seconds a browser may cache the answer to a preflight.
     pub max_age_seconds: u32,
 }
 
-/// Which values of the `aud` claim are accepted.
+/// The accepted values of the `aud` claim.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Audiences {
@@ -343,14 +343,14 @@ pub enum Algorithm {
     ES256,
     /// ECDSA on P-384 with SHA-384.
     ES384,
-    /// Ed25519; tokens may name it `EdDSA` or, as RFC 9864 has it, `Ed25519`.
+    /// Ed25519; tokens may name it `EdDSA` or `Ed25519` (RFC 9864).
     EdDSA,
-    /// HMAC with SHA-256, for issuers that share a secret with us.
+    /// HMAC with SHA-256, for issuers that share a secret with this deployment.
     HS256,
 }
 
 impl Algorithm {
-    /// All that are supported, in the order in which messages list them.
+    /// All supported algorithms, in the order in which messages list them.
     pub const ALL: [Self; 10] = [
         Self::RS256,
         Self::RS384,
@@ -364,7 +364,7 @@ impl Algorithm {
         Self::HS256,
     ];
 
-    /// The name in a token's `alg` header.
+    /// The algorithm's name in a token's `alg` header.
     pub fn name(self) -> &'static str {
         match self {
             Self::RS256 => "RS256",
@@ -380,7 +380,7 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm of that exact name.
+    /// The algorithm with exactly this name.
     pub fn from_name(name: &str) -> Option<Self> {
         if name == "Ed25519" {
             return Some(Self::EdDSA);
@@ -391,7 +391,7 @@ impl Algorithm {
     }
 }
 
-/// A place in a request where a token may stand.
+/// A place in a request where a token may be.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenSource {
@@ -399,8 +399,8 @@ pub enum TokenSource {
     Authorization,
     /// The cookie of this name.
     Cookie(String),
-    /// The query parameter of this name (RFC 6750 §2.3). URLs end up in logs, histories and `Referer`s: for links that
-    /// live shortly, and never a default.
+    /// The query parameter of this name (RFC 6750 §2.3). Never a default, and only for short-lived links: URLs end up
+    /// in logs, histories and `Referer`s.
     Query(String),
     /// The header of this lower-case name, such as `cf-access-jwt-assertion`: one line with the token and nothing else.
     Header(String),
@@ -411,21 +411,21 @@ pub enum TokenSource {
 pub struct Rule {
     /// A path pattern: literal segments, `*` within a segment, `{owner}`, `{claim:PATH}`, and `**` as the last segment.
     pub path: String,
-    /// What the viewer must be.
+    /// What the rule requires of the viewer.
     pub access: Access,
-    /// The methods that it holds for; empty means GET and HEAD.
+    /// The methods that the rule applies to; empty means GET and HEAD.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub methods: Vec<String>,
-    /// Claims that the viewer's token must have besides.
+    /// Claims that the viewer's token must have as well.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub claims: RequiredClaims,
-    /// Whose tokens the rule is about.
+    /// The issuers whose tokens the rule accepts.
     #[serde(default)]
     pub issuers: RuleIssuers,
 }
 
 impl Rule {
-    /// A rule for reading, about any issuer's tokens.
+    /// A rule for GET and HEAD that accepts any issuer's tokens.
     pub fn new(path: impl Into<String>, access: Access) -> Self {
         Self {
             path: path.into(),
@@ -437,45 +437,45 @@ impl Rule {
     }
 }
 
-/// Whose tokens a rule is about. Scopes and claims mean what their issuer means by them, so with several issuers a rule
-/// about them must say whose it believes.
+/// The issuers whose tokens a rule accepts. Each issuer defines its own scopes and claims, so with several issuers a
+/// rule that requires them must name the issuers that it trusts.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RuleIssuers {
-    /// The rule does not say: any token will do.
+    /// Not configured: any issuer's token is accepted.
     #[default]
     Unnamed,
-    /// Any issuer's tokens, said explicitly.
+    /// Any issuer's token, configured explicitly.
     Any,
-    /// The tokens of these issuers, each given by a block's name or by its issuer.
+    /// The tokens of these issuers, each named by a block's name or by its `iss`.
     OneOf(Vec<String>),
 }
 
-/// What a rule asks of the viewer.
+/// The requirement of a rule on the viewer.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
-    /// Nothing: no token is looked at.
+    /// Nothing: the token is not read.
     Anyone,
     /// A valid token.
     Authenticated,
-    /// A valid token whose owner is the one named by `{owner}` in the path.
+    /// A valid token whose owner is the one that `{owner}` in the path names.
     Owner,
-    /// A valid token whose `scope` holds all of these.
+    /// A valid token whose `scope` contains all of these.
     Scopes(Vec<String>),
 }
 
-/// Something wrong with a configuration, and where.
+/// A fault in a configuration, and where it is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Fault {
     /// The key as it is written in `gatepost.toml`, such as `rules[2].path`.
     pub key: String,
-    /// What is wrong with it and what to do.
+    /// The fault and how to correct it.
     pub message: String,
 }
 
 impl Fault {
-    /// All of these in one line: `key: message; key: message`.
+    /// All faults in one line: `key: message; key: message`.
     pub fn listed(faults: &[Self]) -> String {
         let faults = faults.iter();
         let faults: Vec<_> = faults

@@ -1,7 +1,7 @@
-//! Cross-origin requests by scripts: what a preflight is answered, and which site may read a refusal.
+//! Cross-origin requests by scripts: the answer to a preflight, and which site's script may read a refusal.
 //!
-//! This is the Fetch standard's CORS protocol, as far as an edge has to speak it. A browser sends a preflight without
-//! any credentials, so no rule that wants a viewer could let it through.
+//! This is the part of the Fetch standard's CORS protocol that an edge needs. A browser sends a preflight without
+//! credentials, so a rule that requires a viewer would always refuse it.
 
 use crate::address::check_origin;
 use crate::config::{Cors, Fault};
@@ -14,7 +14,7 @@ pub(crate) struct CorsPolicy {
     cors: Cors,
 }
 
-/// A preflight that is granted.
+/// A granted preflight.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preflight {
     /// The headers of the answer, by lower-case name.
@@ -35,7 +35,7 @@ impl CorsPolicy {
                 } else if cors.credentials {
                     fault(
                         key,
-                        "with credentials each origin is named: to allow all of them is to allow an attacker's",
+                        "must not be \"*\" with credentials, which would allow an attacker's site; list the origins",
                     );
                 }
             } else if let Err(message) = check_origin(origin) {
@@ -64,14 +64,14 @@ impl CorsPolicy {
         Self { cors: cors.clone() }
     }
 
-    /// Whether a browser asks, rather than a script.
+    /// Whether the request is a preflight, which a browser sends on its own.
     pub(crate) fn is_preflight(request: &Request<'_>) -> bool {
         request.method == "OPTIONS"
             && !matches!(request.origin, Lines::None)
             && !matches!(request.access_control_request_method, Lines::None)
     }
 
-    /// Grants a preflight, or says what of it is not granted.
+    /// Grants a preflight, or names the part of it that is not granted.
     pub(crate) fn answer(&self, request: &Request<'_>) -> Result<Preflight, NotGranted> {
         let mut headers = self.readable_by(request).ok_or(NotGranted::Origin)?;
         let method = request.access_control_request_method.only();
@@ -102,7 +102,7 @@ impl CorsPolicy {
         Ok(Preflight { headers })
     }
 
-    /// The headers that let the requesting site's script read an answer; `None` if it may not.
+    /// The headers that let the requesting site's script read the answer; `None` if it may not.
     pub(crate) fn readable_by(&self, request: &Request<'_>) -> Option<Vec<(&'static str, String)>> {
         let origin = request.origin.only()?;
         let granted = self

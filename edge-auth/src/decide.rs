@@ -21,14 +21,14 @@ use crate::session::{NoSession, SessionSigner, SessionToken};
 use crate::token;
 use crate::verify::{IssuerNames, NeedKeys, Rejection, Unverified, Verdict, Verifier};
 
-/// The longest address that `CloudFront` takes: a browser would come back with nothing from a longer one.
+/// The longest address that `CloudFront` accepts: a browser could not follow a longer return address.
 const MAX_LOCATION_BYTES: usize = 8192;
 
-/// The least secret that owners are made with: as long as the hash.
+/// The minimum length of the secret for owners: as long as the hash.
 const MIN_OWNER_SECRET_BYTES: usize = 32;
 
-/// Decides on requests. Made once from a [`Config`], then shared: what changes in it are keys that the host fetched,
-/// and which tokens it has seen.
+/// Decides on requests. Made once from a [`Config`], then shared. Its only mutable state is the fetched keys and the
+/// cache of verified tokens.
 pub struct Authorizer {
     verifier: Verifier,
     rules: RuleSet,
@@ -39,36 +39,36 @@ pub struct Authorizer {
     session_signer: Option<SessionSigner>,
 }
 
-/// What becomes of a request.
+/// The outcome for a request.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Decision {
-    /// It may go on.
+    /// The request is allowed.
     Allow(Allowed),
-    /// It is refused.
+    /// The request is refused.
     Deny(Denied),
     /// It cannot be decided before the host has fetched an issuer's keys.
     NeedKeys(NeedKeys),
-    /// It is a browser that asks what a script of another site may do, and is answered here.
+    /// The request is a preflight, which is answered here.
     Preflight(Preflight),
-    /// It is a browser that may sign in and come back.
+    /// The request is a page that a browser opens; the browser may sign in and come back.
     Redirect(Redirect),
 }
 
-/// A request that may go on.
+/// An allowed request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Allowed {
-    /// The path that the rules were held against: what S3 will make of the request's.
+    /// The path that the rules were matched against, as S3 will decode it.
     pub path: CanonicalPath,
     /// Whether the rule is for anyone: no token was looked at, and the answer is the same for everybody.
     pub is_for_anyone: bool,
-    /// Who asks, if the rule wanted to know.
+    /// The caller's identity, if the rule required it.
     pub owner: Option<Owner>,
     /// The index of the rule that allowed it.
     pub rule: usize,
 }
 
-/// A request that may not go on.
+/// A refused request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Denied {
     /// Why.
@@ -79,8 +79,8 @@ pub struct Denied {
     pub issuer: Option<String>,
     /// The `kid` of the token's header, as the sender wrote it.
     pub kid: Option<String>,
-    /// Whether signing in replaces what is wrong. Where it would bring the same again, such as a token for another
-    /// audience, a browser that is sent to sign in would go round in circles.
+    /// Whether signing in again resolves the refusal. If it would bring the same token again, such as one for another
+    /// audience, redirecting a browser to sign in would loop.
     pub is_resolved_by_sign_in: bool,
 }
 
@@ -89,21 +89,21 @@ pub struct Denied {
 pub struct Redirect {
     /// Where it is sent.
     pub location: String,
-    /// Why it may not have what it asked for.
+    /// Why the request was refused.
     pub denied: Denied,
 }
 
-/// Why it is not known who sends a request.
+/// Why the sender of a request could not be identified.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Unauthenticated {
-    /// Nobody whom we know.
+    /// The request has no acceptable token.
     Denied(Denied),
-    /// The keys of an issuer are needed to tell.
+    /// An issuer's keys must be fetched first.
     NeedKeys(NeedKeys),
 }
 
 impl Authorizer {
-    /// Checks a configuration, and reports everything that is wrong with it.
+    /// Checks a configuration, and reports every fault in it.
     ///
     /// # Errors
     ///
@@ -138,7 +138,7 @@ impl Authorizer {
         if config.session.is_some() && config.token_sources.first() == Some(&cookie) {
             faults.push(Fault::new(
                 "token.from",
-                format!("a provider's token must come before \"cookie:{SESSION_COOKIE}\", or nobody who has a session could renew it: put \"authorization\" first"),
+                format!("a provider's token must come before \"cookie:{SESSION_COOKIE}\", or a session could not be renewed: put \"authorization\" first"),
             ));
         }
         if let Some(login) = &config.login
@@ -169,7 +169,7 @@ impl Authorizer {
         }
     }
 
-    /// May this viewer fetch this path?
+    /// Decides whether the viewer may fetch the path.
     pub fn decide(&self, now: Timestamp, request: &Request<'_>) -> Decision {
         let path = match CanonicalPath::parse(request.uri) {
             Ok(path) => path,
@@ -180,7 +180,8 @@ impl Authorizer {
         if let Some(cors) = &self.cors
             && CorsPolicy::is_preflight(request)
         {
-            // A preflight never has a token: the browser asks before the script's request, which is decided by itself.
+            // A preflight never has a token: the browser sends it before the script's request, which gets its own
+            // decision.
             return match cors.answer(request) {
                 Ok(preflight) => Decision::Preflight(preflight),
                 Err(missing) => self.deny(request, Denied::of(Refusal::CorsRefused(missing), None)),
@@ -226,7 +227,7 @@ impl Authorizer {
         }
     }
 
-    /// Who sends this request? For services that have rules of their own, such as `signing-api`.
+    /// Identifies the sender of a request, for services with rules of their own, such as `signing-api`.
     pub fn authenticate(
         &self,
         now: Timestamp,
@@ -236,7 +237,7 @@ impl Authorizer {
             .map(|verdict| verdict.viewer.clone())
     }
 
-    /// Where the token is that a request would be decided by; `None` where there is none, or where it is ambiguous. For
+    /// The place of the token that decides a request; `None` without a token, or if the token is ambiguous. For
     /// services that treat what browsers send by themselves with more suspicion.
     pub fn token_source(&self, request: &Request<'_>) -> Option<&TokenSource> {
         let (_, source) = token::find(request, &self.token_sources).ok()??;
@@ -247,7 +248,7 @@ impl Authorizer {
     ///
     /// # Errors
     ///
-    /// Why there is none.
+    /// The reason why no session was made.
     #[cfg(feature = "signing")]
     pub fn start_session(
         &self,
@@ -262,10 +263,10 @@ impl Authorizer {
         signer.make(now, viewer, block, self.verifier.plan())
     }
 
-    /// Takes the keys that the host fetched from an address, in place of those so far.
+    /// Replaces an address's keys with a set that the host fetched.
     ///
-    /// Answers with what is wrong with single keys, which are left out, or with why the set as a whole is refused; then
-    /// the keys so far stay. Both are sentences for the log.
+    /// Answers with the faults of single keys, which are left out. If the whole set is refused, it answers with the
+    /// reasons, and the previous keys stay. Both are sentences for the log.
     pub fn accept_keys(
         &self,
         now: Timestamp,
@@ -275,12 +276,12 @@ impl Authorizer {
         self.verifier.accept_keys(now, url, jwks)
     }
 
-    /// Notes that the keys of an address could not be fetched: those so far serve, and for a while it is not tried again.
+    /// Records that the keys of an address could not be fetched. The previous keys stay, and the cool-down begins.
     pub fn keys_not_fetched(&self, now: Timestamp, url: &str) {
         self.verifier.keys_not_fetched(now, url);
     }
 
-    /// Keys that the first request will ask for: a host may fetch them before it comes.
+    /// The keys that the first request will need: a host may prefetch them.
     pub fn wanted_keys(&self, now: Timestamp) -> Vec<NeedKeys> {
         self.verifier.wanted_keys(now)
     }
@@ -330,10 +331,10 @@ impl Authorizer {
         }
     }
 
-    /// Where a browser may sign in, if that would help: only for a page that a person opens.
+    /// The sign-in address, if signing in resolves the refusal: only for a page that a person opens.
     fn login_location(&self, request: &Request<'_>, denied: &Denied) -> Option<String> {
         let login = self.login.as_ref()?;
-        // A login page that is itself behind us would be sent to itself.
+        // A sign-in page behind this authorizer would redirect to itself.
         let login_path = login.split(['?', '#']).next().unwrap_or_default();
         let is_login = CanonicalPath::parse(login_path)
             .is_ok_and(|login| CanonicalPath::parse(request.uri) == Ok(login));
@@ -344,8 +345,8 @@ impl Authorizer {
         {
             return None;
         }
-        // Path and query of this site and nothing more, so the way back cannot lead elsewhere; without the token that
-        // was refused, which would only be refused again.
+        // The way back is a path and query of this site and nothing more, so it cannot be an open redirect. It omits
+        // the refused token, which would only be refused again.
         let querystring = without_parameters(request.querystring, &self.token_sources);
         let querystring = querystring.as_deref().unwrap_or(request.querystring);
         let to = |back: &str| login.replace("{url}", &percent_encode(back));
@@ -353,7 +354,7 @@ impl Authorizer {
             "" => to(request.uri),
             query => to(&format!("{}?{query}", request.uri)),
         };
-        // Encoded, an address takes up to three times as much, and CloudFront takes no longer ones than this.
+        // Percent-encoding makes an address up to three times as long, and CloudFront limits its length.
         let candidates = [with_query, to(request.uri)];
         candidates
             .into_iter()
@@ -362,7 +363,7 @@ impl Authorizer {
 }
 
 impl Denied {
-    /// A refusal that no token was looked at for.
+    /// A refusal that did not depend on a token.
     pub(crate) fn of(refusal: Refusal, rule: Option<usize>) -> Self {
         Self {
             is_resolved_by_sign_in: refusal == Refusal::NoToken,
@@ -373,7 +374,7 @@ impl Denied {
         }
     }
 
-    /// The line of the log: one JSON object that names what an operator looks for, and holds no token and no claim.
+    /// The log line: one JSON object with what an operator searches for, without any token or claim.
     pub fn log_line(&self, request_id: &str) -> Value {
         json!({
             "level": "info",
@@ -388,7 +389,8 @@ impl Denied {
         })
     }
 
-    /// The `kid`, unless it is none that an issuer would choose: it is the sender's text, and a log is no place for it.
+    /// The `kid`, or a fixed word if no issuer would choose it: the sender controls this text, and logs must not carry
+    /// it unchecked.
     pub fn loggable_kid(&self) -> Option<&str> {
         let kid = self.kid.as_deref()?;
         let is_harmless = kid.len() <= 128 && kid.chars().all(|c| c.is_ascii_graphic());
@@ -397,7 +399,7 @@ impl Denied {
 }
 
 impl Unauthenticated {
-    /// The refusal; while keys are needed, that they are not there.
+    /// The refusal; [`Refusal::KeysUnavailable`] while keys are needed.
     pub fn refusal(self) -> Refusal {
         match self {
             Self::Denied(denied) => denied.refusal,
@@ -406,8 +408,8 @@ impl Unauthenticated {
     }
 }
 
-/// Whether a refused token is replaced by signing in. A session always is. A provider's token is where it has expired,
-/// or where a fetch could have brought the key that it names; any other would come back as it is.
+/// Whether signing in replaces the refused token. For a session it always does. For a provider's token it does if the
+/// token expired, or if a fetch could have brought the key that it names. Any other token would come back unchanged.
 fn is_resolved_by_sign_in(rejection: &Rejection, is_session_cookie: bool) -> bool {
     match rejection.refusal {
         Refusal::Expired { .. } | Refusal::StaleSession { .. } => true,
@@ -422,7 +424,7 @@ impl TokenSource {
     }
 }
 
-/// Headers that cannot carry a token: they have a meaning of their own, or `CloudFront` keeps them from functions.
+/// Headers that cannot carry a token: they have another meaning, or `CloudFront` hides them from functions.
 const OTHER_USES: [&str; 25] = [
     "accept",
     "authorization",
@@ -451,22 +453,22 @@ const OTHER_USES: [&str; 25] = [
     "x-real-ip",
 ];
 
-/// What is wrong with a place of tokens, beside those before it.
+/// The fault of a token source, given those before it.
 fn source_fault(source: &TokenSource, earlier: &[TokenSource]) -> Option<&'static str> {
     match source {
         TokenSource::Cookie(name) if !is_token(name) => {
             Some("is not a cookie name (RFC 6265 §4.1.1)")
         }
         TokenSource::Query(name) if !name.bytes().all(is_unreserved) || name.is_empty() => {
-            Some("a parameter is named with letters, digits and - . _ ~")
+            Some("a parameter name consists of letters, digits and - . _ ~")
         }
         TokenSource::Header(name) if !is_token(name) => {
             Some("is not a header name (RFC 9110 §5.6.2)")
         }
         TokenSource::Header(name) if name.bytes().any(|byte| byte.is_ascii_uppercase()) => {
-            Some("a header name is in lower case here")
+            Some("header names are written in lower case here")
         }
-        // Objects of JavaScript have members of these names.
+        // Every JavaScript object has members of these names.
         TokenSource::Header(name) if ["__proto__", "constructor"].contains(&name.as_str()) => {
             Some("this header has another use")
         }
@@ -494,12 +496,12 @@ fn source_fault(source: &TokenSource, earlier: &[TokenSource]) -> Option<&'stati
         TokenSource::Header(name) if name.starts_with(OWN_HEADERS) => {
             Some("x-gatepost- headers are set by Gatepost and removed from requests")
         }
-        _ if earlier.contains(source) => Some("this place is named twice"),
+        _ if earlier.contains(source) => Some("this place is listed twice"),
         _ => None,
     }
 }
 
-/// Whether a browser is opening a page, rather than a script or an image tag fetching something.
+/// Whether a browser is opening a page. Scripts and image tags do not count.
 fn is_navigation(request: &Request<'_>) -> bool {
     match request.sec_fetch_mode {
         Lines::None => request
@@ -524,12 +526,12 @@ fn percent_encode(text: &str) -> String {
     encoded
 }
 
-/// RFC 3986 §2.3.
+/// An unreserved character of RFC 3986 §2.3.
 fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
 
-/// Whether a text is a token of RFC 9110 §5.6.2, as the names of cookies and headers are.
+/// Whether a text is a token of RFC 9110 §5.6.2, such as the name of a cookie or header.
 pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text

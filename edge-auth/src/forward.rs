@@ -1,4 +1,4 @@
-//! What an allowed request goes on without: its token, wherever it stood, and whatever claims to come from us.
+//! Strips the token and every `x-gatepost-*` header from an allowed request before it reaches the origin.
 
 use crate::config::TokenSource;
 use crate::decide::{Allowed, Authorizer};
@@ -6,27 +6,27 @@ use crate::identity::Owner;
 use crate::request::{Lines, Request};
 use crate::token::is_parameter;
 
-/// The headers that only we set: what a viewer sends under such a name is removed, always.
+/// The reserved header prefix. Headers of this prefix that a viewer sends are always removed.
 pub const OWN_HEADERS: &str = "x-gatepost-";
 
-/// The header that tells the origin who asks.
+/// The header that names the owner to the origin.
 pub const OWNER_HEADER: &str = "x-gatepost-owner";
 
-/// The changes to an allowed request. Besides these, two kinds of headers are removed from every allowed request: those that
-/// begin with [`OWN_HEADERS`], and those that a token can be in ([`Authorizer::token_headers`]). What is not named here
-/// stays as it is.
+/// The changes to an allowed request. Two more kinds of headers are always removed: those with the prefix
+/// [`OWN_HEADERS`], and those that can carry a token ([`Authorizer::token_headers`]). Everything else is forwarded
+/// unchanged.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
     /// The value of [`OWNER_HEADER`].
     pub owner: Option<Owner>,
-    /// The lines of `Cookie`, where one of them changes: each as it goes on, `None` for one that held nothing else.
+    /// The lines of `Cookie`, if any of them changes: each as forwarded, `None` for a line that is removed.
     pub cookie: Option<Vec<Option<String>>>,
-    /// The query, where it changes.
+    /// The query, if it changes.
     pub querystring: Option<String>,
 }
 
 impl Authorizer {
-    /// The headers that a token can be in as a whole, by lower-case name. No allowed request goes on with them.
+    /// The headers whose whole value can be a token, by lower-case name. They are never forwarded.
     pub fn token_headers(&self) -> impl Iterator<Item = &str> {
         self.token_sources()
             .iter()
@@ -37,7 +37,7 @@ impl Authorizer {
             })
     }
 
-    /// How a request goes on that was allowed.
+    /// The changes that forwarding an allowed request needs.
     pub fn changes(&self, request: &Request<'_>, allowed: &Allowed) -> Changes {
         let sources = self.token_sources();
         Changes {
@@ -48,7 +48,7 @@ impl Authorizer {
     }
 }
 
-/// The lines of `Cookie` without our cookies; `None` if there are none of ours.
+/// The lines of `Cookie` without Gatepost's cookies; `None` if no line changes.
 fn without_cookies(lines: &Lines<'_>, sources: &[TokenSource]) -> Option<Vec<Option<String>>> {
     let is_ours = |pair: &&str| {
         let name = pair.split('=').next().unwrap_or_default().trim();
@@ -75,7 +75,7 @@ fn without_cookies(lines: &Lines<'_>, sources: &[TokenSource]) -> Option<Vec<Opt
     Some(lines.iter().map(without).collect())
 }
 
-/// A query without our parameters; `None` if there are none of ours.
+/// A query without the token parameters; `None` if the query stays as it is.
 pub(crate) fn without_parameters(querystring: &str, sources: &[TokenSource]) -> Option<String> {
     let is_ours = |pair: &str| {
         sources
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_cookie_goes_and_the_others_stay() {
+    fn the_token_cookie_is_removed_and_others_stay() {
         let sources = [TokenSource::Cookie("t".to_owned())];
         let some = |lines: &[Option<&str>]| {
             let lines = lines.iter().map(|line| line.map(str::to_owned));
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn our_parameter_goes_and_the_others_stay_as_they_were_sent() {
+    fn the_token_parameter_is_removed_and_others_stay_as_sent() {
         let sources = [TokenSource::Query("t".to_owned())];
         for (query, changed) in [
             ("", None),

@@ -1,4 +1,4 @@
-//! Who a viewer is, once a token has been verified: the issuer, the claims, and the owner that is in paths.
+//! The identity of a viewer whose token was verified: the issuer, the claims, and the owner in paths.
 
 use std::fmt;
 
@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 use crate::claims::ClaimSet;
 use crate::config::Secret;
 
-/// The claim that identifies a person unless an issuer names another.
+/// The claim that identifies a person, unless an issuer configures another.
 pub(crate) const SUBJECT: &str = "sub";
 
 /// The name of a person in paths and keys: 26 characters of lower-case base32.
 ///
-/// It is the first 128 bits of SHA-256(`iss` ‖ 0x0A ‖ `sub`). A `sub` may hold a slash or another person's `sub` at
-/// another issuer; an owner cannot, and says nothing about the person. [`OwnerNames`] has the other forms.
+/// It is the first 128 bits of SHA-256(`iss` ‖ 0x0A ‖ `sub`). A `sub` may contain a slash, or equal another person's
+/// `sub` at another issuer. An owner cannot, and it reveals nothing about the person. [`OwnerNames`] has the other
+/// forms.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Owner(String);
@@ -31,10 +32,10 @@ impl Owner {
         OwnerNames::default().owner(issuer, SUBJECT, subject)
     }
 
-    /// Reads an owner from a key or a path: exactly what [`Owner::of`] can make, or nothing.
+    /// Parses an owner from a key or a path: exactly the values that [`Owner::of`] can return.
     pub fn parse(text: &str) -> Option<Self> {
         let (last, head) = text.as_bytes().split_last()?;
-        // 26 characters hold 130 bits: the last two of them are zero in what is made of 128.
+        // 26 characters hold 130 bits: the last two are zero in the encoding of 128 bits.
         let is_owner = text.len() == Self::LENGTH
             && head
                 .iter()
@@ -64,24 +65,24 @@ impl fmt::Display for Owner {
     }
 }
 
-/// How owners are named: by a plain hash, or by an HMAC with the configuration's `owner_secret`.
+/// How owners are derived: by a plain hash, or by an HMAC with the configuration's `owner_secret`.
 #[derive(Clone, Default)]
 pub struct OwnerNames {
     key: Option<hmac::Key>,
 }
 
 impl OwnerNames {
-    /// Names owners with this secret, if there is one.
+    /// Derives owners with this secret, if there is one.
     pub fn new(secret: Option<&Secret>) -> Self {
         Self {
             key: secret.map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret.bytes())),
         }
     }
 
-    /// The owner that an issuer and the value of a claim name.
+    /// The owner for an issuer and the value of a claim.
     ///
     /// For `sub` the message is `issuer ‖ 0x0A ‖ value`, for any other claim `issuer ‖ 0x00 ‖ claim ‖ 0x00 ‖ value`.
-    /// Configured issuers and claims hold no control characters, so no two different triples share a message.
+    /// Configured issuers and claims contain no control characters, so two different triples never share a message.
     pub fn owner(&self, issuer: &str, claim: &str, value: &str) -> Owner {
         let parts: &[&str] = if claim == SUBJECT {
             &[issuer, "\n", value]
@@ -114,24 +115,24 @@ impl fmt::Debug for OwnerNames {
 /// A viewer whose token was verified.
 #[derive(Clone, PartialEq)]
 pub struct Viewer {
-    /// The `iss` of the token; of a session, that of the token it was made of.
+    /// The `iss` of the token; for a session, that of its original token.
     pub issuer: String,
-    /// The value of the claim that identifies a person, unless the token has none.
+    /// The value of the claim that identifies a person, if the token has one.
     pub subject: Option<String>,
-    /// The owner that issuer and subject name. Without a subject there is none.
+    /// The owner for issuer and subject; `None` without a subject.
     pub owner: Option<Owner>,
     /// The issuer block that accepted the token, by its index in the configuration.
     pub(crate) block: usize,
-    /// The token's claims; of a session, those that it retained of its token.
+    /// The token's claims; for a session, those that it retained of its original token.
     pub(crate) claims: ClaimSet,
     /// Whether the token was a session.
     pub(crate) is_session: bool,
-    /// When the token is no longer accepted, in seconds since 1970.
+    /// When the token expires, in seconds since 1970.
     pub(crate) expires_at_second: i64,
 }
 
 impl Viewer {
-    /// When the token that the viewer came with is no longer accepted, in whole seconds.
+    /// When the viewer's token expires, in whole seconds.
     pub fn expires_at(&self) -> Timestamp {
         Timestamp::from_second(self.expires_at_second).unwrap_or(Timestamp::MAX)
     }
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_can_be_an_owner_is_read_as_one() {
+    fn only_canonical_owners_are_parsed() {
         let owner = Owner::of("i", "s").to_string();
         for text in [
             "",
@@ -198,7 +199,8 @@ mod tests {
             assert_eq!(Owner::parse(owner.as_str()).as_ref(), Some(owner));
         }
         assert_eq!(Owner::of("https://a/", "alice"), owners[0]);
-        // A fixed value: owners are in keys, and must never change. HMAC-SHA256 and SHA-256 as Python's hashlib has them.
+        // A fixed value: owners are in keys and must never change. Computed with Python's `hashlib` (HMAC-SHA256 and
+        // SHA-256).
         assert_eq!(owners[0].as_str(), "n73zvmzxgfn5lqkevwpqvrnyem");
         assert_eq!(owners[5].as_str(), "dztpy7gwiz2nxx5dcac6sg5d6e");
         assert_eq!(owners[1].as_str(), "qifi2qfj7dewpjzxgdcrhyxjxm");

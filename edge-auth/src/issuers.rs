@@ -1,7 +1,7 @@
-//! Issuer blocks: which of them a token is for, and what each asks of its tokens besides the signature.
+//! Issuer blocks: which block a token is for, and what each requires of its tokens besides the signature.
 //!
-//! Several blocks may be for one issuer, such as Cognito's access and ID tokens. At most one of them can accept a token:
-//! what tells them apart is checked when they are configured, so their order means nothing.
+//! One issuer may have several blocks, such as Cognito's access and ID tokens. At most one of them can accept a given
+//! token. Configuration checks ensure this, so the order of blocks does not matter.
 
 use crate::claims::{ClaimId, ClaimPath, ClaimPlan, ClaimSet};
 use crate::config::{
@@ -15,7 +15,7 @@ use crate::session::{self, SESSION_ISSUER};
 
 use serde_json::Value;
 
-/// Claims that people, or those who administer their accounts, can change: no owner may depend on them.
+/// Claims that users or account administrators can change: owners must not depend on them.
 const CHANGEABLE: [&str; 9] = [
     "email",
     "family_name",
@@ -28,7 +28,7 @@ const CHANGEABLE: [&str; 9] = [
     "upn",
 ];
 
-/// Claims that say something about a token, a client or a tenant: an owner made of one would be shared, or new each time.
+/// Claims about a token, a client or a tenant: an owner derived from one would be shared, or new each time.
 const NOBODYS: [&str; 14] = [
     "aud",
     "auth_time",
@@ -46,7 +46,7 @@ const NOBODYS: [&str; 14] = [
     "tid",
 ];
 
-/// The claims that verification reads of every token.
+/// The claims that verification reads from every token.
 #[derive(Clone, Copy)]
 pub(crate) struct StandardClaims {
     pub(crate) iss: ClaimId,
@@ -77,15 +77,15 @@ impl StandardClaims {
     }
 }
 
-/// One issuer block, ready to be held against tokens.
+/// One issuer block, ready to check tokens.
 pub(crate) struct IssuerBlock {
-    /// What rules, logs and sessions call it.
+    /// The block's name in rules, logs and sessions.
     pub(crate) name: String,
     issuer: IssuerName,
     pub(crate) audiences: Audiences,
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) secrets: KeySet,
-    /// The key ring of its address, if its tokens are signed with public keys.
+    /// The index of the key ring for its address, if its tokens are signed with public keys.
     pub(crate) ring: Option<usize>,
     typ: Option<String>,
     claims: Vec<(ClaimId, ClaimRequirement)>,
@@ -97,7 +97,7 @@ pub(crate) struct IssuerBlock {
 /// The `iss` of a block's tokens.
 enum IssuerName {
     Exactly(String),
-    /// A template of Entra's: what is before and after the tenant, and whose tokens are accepted.
+    /// A template of Entra's: the text before and after the tenant, and the trusted tenants.
     OfTenants {
         before: String,
         after: String,
@@ -120,7 +120,7 @@ impl IssuerName {
         }
     }
 
-    /// The tenant that an `iss` names by this template.
+    /// The tenant that an `iss` names in this template.
     fn tenant<'a>(&self, iss: &'a str) -> Option<&'a str> {
         let Self::OfTenants { before, after, .. } = self else {
             return None;
@@ -131,7 +131,7 @@ impl IssuerName {
         is_tenant_id(tenant).then_some(tenant)
     }
 
-    /// Whether two templates could stand for the same `iss`.
+    /// Whether two templates could match the same `iss`.
     fn resembles(&self, other: &Self) -> bool {
         let (
             Self::OfTenants { before, after, .. },
@@ -157,7 +157,7 @@ impl IssuerName {
 }
 
 impl IssuerBlock {
-    /// Compiles a block without its keys; `fault` is told what is wrong with it, by key within the block.
+    /// Compiles a block without its keys. `fault` receives each fault, with its key within the block.
     pub(crate) fn new(
         issuer: &Issuer,
         ring: Option<usize>,
@@ -184,7 +184,7 @@ impl IssuerBlock {
                     fault(
                         "subject",
                         format!(
-                            "{} can be changed by people, and then somebody else would own their files; use a claim that is never reassigned, such as sub or oid",
+                            "{} can be changed by users, and then somebody else would own their files; use a claim that is never reassigned, such as sub or oid",
                             path.last_member()
                         ),
                     );
@@ -211,14 +211,15 @@ impl IssuerBlock {
         }
     }
 
-    /// Whether the block is for tokens of this `iss`, whatever else they say.
+    /// Whether the block is for tokens of this `iss`, regardless of other claims.
     pub(crate) fn is_for(&self, iss: &str) -> bool {
         self.issuer.is(iss)
     }
 
-    /// Whether a key of a tenant-independent document is for a token of this `iss`. Entra's hold keys for all tenants and
-    /// others for one, such as that of personal accounts, which must not speak for another ("Storm-0558", 2023). The keys of Entra's v2 address name the v2 issuer and sign v1 tokens, too: a block says that the two
-    /// are one by `owner_as`.
+    /// Whether a key of a tenant-independent document may verify a token of this `iss`. Entra's documents hold keys for
+    /// all tenants and keys for one. A key for one, such as that of personal accounts, must not verify another tenant's
+    /// tokens ("Storm-0558", 2023). The keys at Entra's v2 address name the v2 issuer but also sign v1 tokens: a
+    /// block's `owner_as` says that the two issuers are the same.
     pub(crate) fn key_is_for(&self, key_issuer: &str, iss: &str) -> bool {
         let Some(tenant) = self.issuer.tenant(iss) else {
             let is_for_all = key_issuer.contains(TENANT_PLACEHOLDER);
@@ -254,12 +255,13 @@ impl IssuerBlock {
         }
     }
 
-    /// When a token with this `exp` is no longer accepted.
+    /// When a token with this `exp` expires, leeway included.
     pub(crate) fn accepted_until(&self, exp: i64) -> i64 {
         exp.saturating_add(self.leeway_seconds)
     }
 
-    /// Holds what a token says, or what a session retained of it, against the block: tenant, audience, required claims.
+    /// Checks the claims of a token, or those that a session retained, against the block: tenant, audience, required
+    /// claims.
     pub(crate) fn check_claims(
         &self,
         claims: &ClaimSet,
@@ -279,7 +281,7 @@ impl IssuerBlock {
         Ok(())
     }
 
-    /// How many of the block's conditions a token does not meet; none, if the token is for this block.
+    /// How many of the block's conditions a token fails; zero if the token is for this block.
     pub(crate) fn count_misfits(
         &self,
         typ: Option<&str>,
@@ -337,7 +339,7 @@ impl IssuerBlock {
         Ok(())
     }
 
-    /// The value of the claim that identifies a person; an empty text is none.
+    /// The value of the claim that identifies a person; an empty string counts as absent.
     pub(crate) fn subject(
         &self,
         claims: &ClaimSet,
@@ -361,7 +363,7 @@ impl IssuerBlock {
         claims.is_known(self.subject)
     }
 
-    /// The owner that a subject of this issuer has.
+    /// The owner for a subject of this issuer.
     pub(crate) fn owner(
         &self,
         names: &OwnerNames,
@@ -381,14 +383,14 @@ impl IssuerBlock {
     }
 }
 
-/// A tenant's id, as `tid` has it. Nothing else is read as one, so no `iss` can be read in two ways.
+/// A tenant's id, in the form of `tid`. No other form is accepted, so every `iss` has one reading.
 fn is_tenant_id(text: &str) -> bool {
     let is_part =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._".contains(&byte);
     !text.is_empty() && text.bytes().all(is_part)
 }
 
-/// The audiences: one text or an array of texts (RFC 7519 §4.1.3); none if the claim is absent.
+/// The audiences: one string or an array of strings (RFC 7519 §4.1.3); empty if the claim is absent.
 fn audience_claim(claim: Option<&Value>) -> Result<Vec<&str>, Refusal> {
     const INVALID: Refusal = Refusal::InvalidClaim { claim: "aud" };
     match claim {
@@ -402,28 +404,28 @@ fn audience_claim(claim: Option<&Value>) -> Result<Vec<&str>, Refusal> {
     }
 }
 
-/// RFC 7515 §4.1.9: a media type, whose `application/` may be left out.
+/// RFC 7515 §4.1.9: a media type whose `application/` may be omitted.
 fn media_type(typ: &str) -> String {
     let typ = typ.to_ascii_lowercase();
     typ.strip_prefix("application/")
         .map_or(typ.clone(), str::to_owned)
 }
 
-/// What a block is called.
+/// A block's name.
 fn name_of(issuer: &Issuer) -> &str {
     issuer.name.as_deref().unwrap_or(&issuer.issuer)
 }
 
-/// The names by which rules can be about blocks.
+/// The names by which rules refer to blocks.
 pub(crate) struct IssuerNames {
-    /// Name and issuer of each block.
+    /// The name and issuer of each block.
     blocks: Vec<(String, String)>,
     are_several: bool,
 }
 
 impl IssuerNames {
     pub(crate) fn new(issuers: &[Issuer]) -> Self {
-        // Each tenant of an issuer is an authority of its own: its administrators hand out its claims.
+        // Each tenant of an issuer is an authority of its own: its administrators assign its claims.
         let mut authorities: Vec<(&str, &str)> = Vec::new();
         let mut has_any_tenant = false;
         for issuer in issuers {
@@ -452,7 +454,7 @@ impl IssuerNames {
         self.are_several
     }
 
-    /// The block of this name, or all of this issuer.
+    /// The block with this name, or all blocks of this issuer.
     pub(crate) fn blocks_named(&self, name: &str) -> Vec<usize> {
         let blocks = self.blocks.iter().enumerate();
         blocks
@@ -474,7 +476,7 @@ impl IssuerNames {
     }
 }
 
-/// What is wrong with the blocks themselves, and with each beside the others.
+/// The faults of each block, alone and together with the others.
 pub(crate) fn faults(issuers: &[Issuer]) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (idx, issuer) in issuers.iter().enumerate() {
@@ -502,13 +504,13 @@ pub(crate) fn faults(issuers: &[Issuer]) -> Vec<Fault> {
     faults
 }
 
-/// What is wrong with a block whatever else is configured.
+/// The faults of a block that do not depend on other blocks.
 fn check_alone(issuer: &Issuer, fault: &mut dyn FnMut(&str, &str)) {
     if issuer.issuer.is_empty() {
         fault("issuer", "is empty");
     }
     if issuer.issuer.chars().any(char::is_control) {
-        fault("issuer", "holds a control character");
+        fault("issuer", "contains a control character");
     }
     if issuer
         .issuer
@@ -517,7 +519,7 @@ fn check_alone(issuer: &Issuer, fault: &mut dyn FnMut(&str, &str)) {
     {
         fault(
             "issuer",
-            "holds a brace; the only placeholder is {tenantid}",
+            "contains a brace; the only placeholder is {tenantid}",
         );
     }
     if let Some(published) = &issuer.published
@@ -525,7 +527,7 @@ fn check_alone(issuer: &Issuer, fault: &mut dyn FnMut(&str, &str)) {
     {
         fault(
             "jwks.url",
-            "holds a brace, and no placeholder is filled in there; name the address for all tenants",
+            "contains a brace, but placeholders are not replaced here; name the address for all tenants",
         );
     }
     if issuer.issuer == SESSION_ISSUER {
@@ -539,7 +541,7 @@ fn check_alone(issuer: &Issuer, fault: &mut dyn FnMut(&str, &str)) {
         (None, 0) => {}
         (Some(_), 0) => fault(
             "tenants",
-            "is about an issuer with {tenantid} in it, and this one has none",
+            "applies only to an issuer that contains {tenantid}; remove it",
         ),
         (None, _) => fault(
             "tenants",
@@ -556,10 +558,10 @@ fn check_alone(issuer: &Issuer, fault: &mut dyn FnMut(&str, &str)) {
         }
         (Some(Tenants::OneOf(ids)), _) if !ids.iter().all(|id| is_tenant_id(id)) => fault(
             "tenants",
-            "holds a text that no `tid` is; write ids in lower case, such as 11111111-2222-4333-8444-555555555555",
+            "contains a value that is not a tenant id; write ids in lower case, such as 11111111-2222-4333-8444-555555555555",
         ),
         (Some(_), 1) => {}
-        (Some(_), _) => fault("issuer", "holds {tenantid} more than once"),
+        (Some(_), _) => fault("issuer", "contains {tenantid} more than once"),
     }
     if let Audiences::OneOf(names) = &issuer.audiences {
         if names.is_empty() {
@@ -568,7 +570,7 @@ fn check_alone(issuer: &Issuer, fault: &mut dyn FnMut(&str, &str)) {
                 "name at least one audience, or write \"any\" to skip the check",
             );
         } else if names.iter().any(String::is_empty) {
-            fault("audiences", "holds an empty text");
+            fault("audiences", "contains an empty string");
         } else if names.iter().any(|name| name == "any") {
             fault(
                 "audiences",
@@ -582,14 +584,14 @@ fn check_alone(issuer: &Issuer, fault: &mut dyn FnMut(&str, &str)) {
     match issuer.typ.as_deref() {
         Some("") => fault("typ", "is empty; remove it to accept any"),
         Some(typ) if typ.chars().any(char::is_control) => {
-            fault("typ", "holds a control character");
+            fault("typ", "contains a control character");
         }
         Some(typ) if media_type(typ) == session::TYP => fault("typ", "is reserved for sessions"),
         _ => {}
     }
 }
 
-/// Names identify blocks to rules, logs and sessions.
+/// Names identify blocks in rules, logs and sessions.
 fn check_name(
     issuer: &Issuer,
     earlier: &[Issuer],
@@ -605,7 +607,7 @@ fn check_name(
         };
         fault(
             key,
-            "another block has this name; give each block of one issuer a `name` of its own",
+            "another block has this name; give each block of one issuer its own `name`",
         );
     }
     let Some(name) = &issuer.name else {
@@ -616,21 +618,21 @@ fn check_name(
     } else if name == "any" {
         fault("name", "\"any\" means every issuer; choose another word");
     } else if name.contains("://") || name.chars().any(char::is_control) {
-        fault("name", "is a word of your own, not an address");
+        fault("name", "is an address; choose a short name");
     }
-    // Rules could then mean either.
+    // A rule could then mean either.
     if others.iter().any(|other| &other.issuer == name) {
         fault("name", "is the issuer of another block");
     }
 }
 
-/// Why the people of one block are not those of another.
+/// Why two blocks cannot name the same people.
 fn owner_as_fault(issuer: &Issuer, owner_as: &str, others: &[&Issuer]) -> Option<&'static str> {
     let Some(other) = others.iter().find(|other| other.issuer == owner_as) else {
         return Some("is not the issuer of another block; name one that publishes the same keys");
     };
     if !publish_the_same_keys(issuer, other) {
-        Some("names an issuer with other keys: it could then speak for the other's people")
+        Some("names an issuer with other keys, and either could then sign in as the other's users")
     } else if subject_of(issuer) != subject_of(other) {
         Some("names an issuer whose `subject` is another claim")
     } else if issuer.tenants != other.tenants {
@@ -646,7 +648,7 @@ fn subject_of(issuer: &Issuer) -> String {
     canonical_name(issuer.subject.as_deref().unwrap_or(SUBJECT))
 }
 
-/// A claim path in its one spelling.
+/// The canonical form of a claim path.
 fn canonical_name(path: &str) -> String {
     ClaimPath::parse(path).map_or_else(|_| path.to_owned(), |path| path.name())
 }
@@ -687,7 +689,7 @@ fn overlap(one: &Issuer, other: &Issuer) -> bool {
                 ..
             },
         ) => {
-            // Whether an `iss` of one is an `iss` of the other.
+            // Whether the two can share an `iss`.
             let meets = |ids: &[String], one: &Issuer, template: &IssuerName, tenants: &Tenants| {
                 ids.iter().any(|id| {
                     let iss = one.issuer.replace(TENANT_PLACEHOLDER, id);

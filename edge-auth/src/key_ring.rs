@@ -1,8 +1,8 @@
-//! The published keys of one address as they change over time, and when the host is asked to fetch new ones.
+//! The published keys of one address as they change over time, and when the host must fetch new ones.
 //!
-//! Nothing is fetched here. [`KeyRing::refresh_due`] says that a fetch is due, the host comes back with
-//! [`KeyRing::accept`] or [`KeyRing::fetch_failed`], and either starts a cool-down in which nothing is asked for: a
-//! flood of invented `kid`s costs the issuer one request in that time. While fetches fail the old keys serve.
+//! Nothing is fetched here. [`KeyRing::refresh_due`] says that a fetch is due, and the host reports back with
+//! [`KeyRing::accept`] or [`KeyRing::fetch_failed`]. Either starts a cool-down without further fetches, so a flood of
+//! invented `kid`s costs the issuer one request per cool-down. The previous keys stay in use while fetches fail.
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -13,10 +13,10 @@ use crate::address::check_key_address;
 use crate::config::{Algorithm, PublishedKeys};
 use crate::keys::{KeySet, Material};
 
-/// How long after a fetch, successful or not, no other is asked for.
+/// The cool-down after a fetch, successful or not.
 pub(crate) const COOL_DOWN_SECONDS: i64 = 30;
 
-/// How long a fetch may be configured to take. Lambda@Edge has five seconds for everything.
+/// The accepted timeouts of a fetch. Lambda@Edge has five seconds for everything.
 const TIMEOUTS_MS: std::ops::RangeInclusive<u32> = 100..=4000;
 
 /// The public keys of one address, or of one issuer block without an address.
@@ -28,31 +28,31 @@ pub(crate) struct KeyRing {
 
 struct State {
     keys: Arc<KeySet>,
-    /// The set that the keys were made of, to see whether another fetch brought anything new.
+    /// The set that the keys were parsed from, to detect that a fetch brought nothing new.
     source: Option<Value>,
     /// Counts the changes of `keys`.
     generation: u64,
-    /// Until when the keys are used without asking for new ones.
+    /// Until when the keys are fresh.
     fresh_until: i64,
-    /// When they were last known to be what the issuer publishes, if anybody knows.
+    /// When the keys last matched what the issuer publishes, if known.
     confirmed_at: Option<i64>,
-    /// Until when nothing is asked for.
+    /// Until when no fetch is requested.
     cool_until: i64,
     last_fetch_failed: bool,
 }
 
-/// What a search for a key came to.
+/// The result of searching for a key.
 pub(crate) enum Search<T> {
     Found(T),
-    /// There is none, and fetching may bring it.
+    /// Unknown key; a fetch may bring it.
     Fetch,
-    /// There is none, and it is too early to ask again after a fetch that brought none.
+    /// Unknown key, and the cool-down after a fetch without it has not passed.
     Unknown,
-    /// There is none, and the last fetch failed, so it may exist.
+    /// Unknown key, and the last fetch failed, so it may exist.
     Unavailable,
 }
 
-/// What the configuration says of a ring: the blocks that share an address share this.
+/// The settings of a ring, shared by the blocks of one address.
 pub(crate) struct RingSettings<'a> {
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) jwks: Option<&'a Value>,
@@ -61,7 +61,7 @@ pub(crate) struct RingSettings<'a> {
 }
 
 impl KeyRing {
-    /// Reads the keys that are known from the start; `fault` is told what is wrong, by key within the issuer block.
+    /// Parses the keys that are known at start. `fault` receives each fault, with its key within the issuer block.
     pub(crate) fn new(settings: &RingSettings<'_>, fault: &mut dyn FnMut(&str, String)) -> Self {
         if let Some(published) = settings.published {
             if let Err(message) = check_key_address(&published.url) {
@@ -99,7 +99,7 @@ impl KeyRing {
                 keys: Arc::new(keys),
                 source: settings.jwks.cloned(),
                 generation: 0,
-                // The issuer may have withdrawn one since they were packed: they are due for a fetch at once.
+                // The issuer may have withdrawn one since they were packed, so a fetch is due at once.
                 fresh_until: i64::MIN,
                 confirmed_at: settings.jwks_as_of.map(Timestamp::as_second),
                 cool_until: i64::MIN,
@@ -113,13 +113,13 @@ impl KeyRing {
         self.published.as_ref()
     }
 
-    /// Whether what was verified with the keys of this generation still holds: they are neither replaced nor due.
+    /// Whether results verified with keys of this generation still hold: the keys were not replaced and are not due.
     pub(crate) fn still_vouches(&self, now: i64, generation: u64) -> bool {
         let state = self.read();
         state.generation == generation && !self.is_due(&state, now) && !self.is_stale(&state, now)
     }
 
-    /// Whether the keys are older than they may be, and it is time to fetch them.
+    /// Whether the keys have reached their TTL and a fetch is allowed.
     pub(crate) fn refresh_due(&self, now: i64) -> bool {
         self.is_due(&self.read(), now)
     }
@@ -128,7 +128,7 @@ impl KeyRing {
         self.published.is_some() && now >= state.fresh_until && now >= state.cool_until
     }
 
-    /// Whether fetches have failed for so long that the keys are not trusted any more.
+    /// Whether fetches have failed for so long that the keys are no longer trusted.
     fn is_stale(&self, state: &State, now: i64) -> bool {
         match (&self.published, state.confirmed_at) {
             (Some(published), Some(confirmed_at)) => {
@@ -138,7 +138,7 @@ impl KeyRing {
         }
     }
 
-    /// Finds the key that a token's header names and does something with it.
+    /// Finds the key that a token's header names and passes it to a closure.
     pub(crate) fn with_key<T>(
         &self,
         now: i64,
@@ -169,8 +169,8 @@ impl KeyRing {
         }
     }
 
-    /// Takes a fetched set in place of the keys so far. Answers with what was wrong with single keys, or with why the
-    /// set as a whole is refused, which counts as a failed fetch.
+    /// Replaces the keys with a fetched set. Answers with the faults of single keys. If the whole set is refused, it
+    /// answers with the reasons, and that counts as a failed fetch.
     pub(crate) fn accept(&self, now: i64, jwks: &Value) -> Result<Vec<String>, Vec<String>> {
         let max_age = match &self.published {
             Some(published) => i64::from(published.max_age_seconds),
@@ -196,14 +196,14 @@ impl KeyRing {
         Ok(faults)
     }
 
-    /// Notes that the keys could not be fetched.
+    /// Records that the keys could not be fetched.
     pub(crate) fn fetch_failed(&self, now: i64) {
         let mut state = self.write();
         state.cool_until = now.saturating_add(COOL_DOWN_SECONDS);
         state.last_fetch_failed = true;
     }
 
-    // No thread leaves the state half-changed: a panic elsewhere does not spoil it.
+    // Poisoning is ignored: no thread leaves the state half-changed, so a panic elsewhere does not corrupt it.
     fn read(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,8 +1,8 @@
-//! An issuer's keys, each bound to its type, to its algorithms, and to one algorithm where the set says which.
+//! An issuer's keys, each bound to its type, to its algorithms, and to one algorithm where the set names it.
 //!
-//! Made of JWK Sets (RFC 7517). What a set says of its keys is honoured: `use`, `key_ops`, `alg`. A key of a kind
-//! that we do not know is skipped, as RFC 7517 §5 asks; a key that is dangerous is a fault. Keys are parsed once,
-//! here, for every algorithm that they will be asked for.
+//! Keys come from JWK Sets (RFC 7517). A set's restrictions on its keys are honoured: `use`, `key_ops`, `alg`. A key of
+//! an unknown kind is skipped, as RFC 7517 §5 requires; a dangerous key is a fault. Keys are parsed once, here, for
+//! every algorithm that they will be used with.
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{
@@ -17,25 +17,24 @@ use serde_json::Value;
 use crate::config::{Algorithm, TENANT_PLACEHOLDER};
 use crate::roca;
 
-/// The RSA moduli that are accepted: RFC 7518 §3.3 asks for the least, and beyond the most a signature takes
-/// milliseconds to verify.
+/// The accepted RSA moduli. RFC 7518 §3.3 sets the minimum; verification beyond the maximum takes milliseconds.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
-/// RFC 7518 §3.2: a key as long as the hash.
+/// RFC 7518 §3.2: a key at least as long as the hash.
 const MIN_SECRET_BYTES: usize = 32;
 
 /// The keys that one issuer's tokens are verified with.
 #[derive(Debug, Default)]
 pub(crate) struct KeySet {
     keys: Vec<Key>,
-    /// Whether a key is for all tenants, as Entra marks it: only then the issuers that keys name mean something.
+    /// Whether a key is for all tenants, as Entra marks it. Only then does the `issuer` member of a key restrict it.
     is_tenant_independent: bool,
 }
 
 #[derive(Debug)]
 struct Key {
     kid: Option<String>,
-    /// The `issuer` member with which Entra says whose tokens a key is for.
+    /// Entra's `issuer` member: whose tokens the key is for.
     issuer: Option<String>,
     uses: Vec<(Algorithm, Material)>,
 }
@@ -46,7 +45,7 @@ pub(crate) enum Material {
     Secret(Box<hmac::Key>),
 }
 
-/// The types of keys that we verify with. A key never serves another type's algorithm (RFC 8725 §3.1).
+/// The supported key types. A key never serves another type's algorithm (RFC 8725 §3.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Family {
     Rsa,
@@ -74,7 +73,7 @@ impl Family {
 }
 
 impl Material {
-    /// Whether this is the signature of the message.
+    /// Whether this is a valid signature of the message.
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         match self {
             Self::Public(key) => key.verify_sig(message, signature).is_ok(),
@@ -96,7 +95,7 @@ impl std::fmt::Debug for Material {
 const NO_KEY: &str = "it holds no public key that verifies one of the issuer's algorithms";
 
 impl KeySet {
-    /// Reads a JWK Set of public keys for these algorithms; the errors are sentences about it.
+    /// Parses a JWK Set of public keys for these algorithms; the errors are sentences about it.
     pub(crate) fn public(jwks: &Value, algorithms: &[Algorithm]) -> Result<Self, Vec<String>> {
         let (set, mut faults) = Self::read(jwks, algorithms, public_key)?;
         faults.extend(set.unusable_without_kid());
@@ -109,8 +108,8 @@ impl KeySet {
         Ok(set)
     }
 
-    /// Reads a JWK Set that was fetched: what is wrong with one of its keys costs that key, not the others. A set without
-    /// any key is an answer, too: whoever withdraws the only one means it.
+    /// Parses a fetched JWK Set: a fault in one key drops that key and not the others. A set without any key is a valid
+    /// answer, because an issuer may withdraw its only key.
     pub(crate) fn fetched(
         jwks: &Value,
         algorithms: &[Algorithm],
@@ -122,7 +121,7 @@ impl KeySet {
         Ok((set, faults))
     }
 
-    /// Reads a JWK Set of secrets.
+    /// Parses a JWK Set of secrets.
     pub(crate) fn secrets(jwks: &Value, algorithms: &[Algorithm]) -> Result<Self, Vec<String>> {
         let (set, mut faults) = Self::read(jwks, algorithms, secret_key)?;
         faults.extend(set.unusable_without_kid());
@@ -136,7 +135,7 @@ impl KeySet {
         }
     }
 
-    /// That a key without a `kid` is never chosen, because another could be meant.
+    /// Reports a key without a `kid` that is never chosen, because another key could be meant.
     fn unusable_without_kid(&self) -> Option<String> {
         let is_for_one = |key: &Key, other: &Key| {
             let mut algorithms = key.uses.iter().map(|(algorithm, _)| *algorithm);
@@ -156,11 +155,11 @@ impl KeySet {
             others.any(|(_, other)| is_for_one(key, other))
         });
         is_ambiguous.then(|| {
-            "a key without a kid is beside another for the same algorithm, and no token could be for it: give each a kid".to_owned()
+            "a key without a kid shares its algorithm with another key, so no token can select it: give each key a kid".to_owned()
         })
     }
 
-    /// Reads the keys that are usable, and says what is wrong with the others.
+    /// Parses the usable keys, and reports what is wrong with the others.
     fn read(
         jwks: &Value,
         algorithms: &[Algorithm],
@@ -175,8 +174,9 @@ impl KeySet {
         for (idx, entry) in entries.iter().enumerate() {
             match read_key(entry, algorithms) {
                 Ok(Some(key)) => {
-                    // A token's header names `kid` and algorithm. Of two keys for one pair, which one verifies would depend on
-                    // their order: neither does. Two keys of one `kid` for different algorithms are legal (RFC 7517 §4.5).
+                    // A token's header names `kid` and algorithm. If two keys share a pair, their order would decide
+                    // which one verifies, so neither is used. Two keys of one `kid` for different algorithms are legal
+                    // (RFC 7517 §4.5).
                     let shared = |algorithm: &Algorithm| {
                         let is_same =
                             |known: &&Key| known.kid == key.kid && known.is_for(*algorithm);
@@ -188,7 +188,7 @@ impl KeySet {
                         let names: Vec<_> =
                             twice.iter().map(|algorithm| algorithm.name()).collect();
                         faults.push(format!(
-                            "keys[{idx}]: another key has its kid and is for {}, too",
+                            "keys[{idx}]: another key has the same kid and is also for {}",
                             names.join(", ")
                         ));
                         let kid = key.kid.clone().unwrap_or_default();
@@ -222,11 +222,11 @@ impl KeySet {
         Ok((set, faults))
     }
 
-    /// The one key that a token with this header can be verified with. `is_for` says whether a key that names its issuer is
-    /// for the token's.
+    /// The one key that a token with this header can be verified with. `is_for` says whether a key that names its
+    /// issuer is for the token's issuer.
     ///
-    /// A key without a `kid` serves a token with one where it is the only key that could. Otherwise the choice must be
-    /// clear: a verifier that tries one key after another can be surprised.
+    /// A key without a `kid` serves a token with one where it is the only candidate. Otherwise the choice must be
+    /// unambiguous: a verifier that tries one key after another can be tricked.
     pub(crate) fn find(
         &self,
         kid: Option<&str>,
@@ -274,11 +274,11 @@ impl Key {
     }
 }
 
-/// A public key for those of the algorithms that it fits; none if it is for something else.
+/// A public key for the algorithms that it fits; `None` if it is for something else.
 fn public_key(jwk: &Value, algorithms: &[Algorithm]) -> Result<Option<Key>, String> {
     let text = |name: &str| jwk.get(name).and_then(Value::as_str);
     if jwk.get("kty").is_some_and(|kty| kty == "oct") {
-        // A symmetric key has no place in a published set, and is none of ours.
+        // A symmetric key must not be in a published set, and is never used.
         return Ok(None);
     }
     if jwk.get("d").is_some() {
@@ -334,7 +334,7 @@ fn public_key(jwk: &Value, algorithms: &[Algorithm]) -> Result<Option<Key>, Stri
 fn secret_key(jwk: &Value, algorithms: &[Algorithm]) -> Result<Option<Key>, String> {
     if jwk.get("kty").is_none_or(|kty| kty != "oct") {
         return Err(
-            "it is no secret (`kty` is not \"oct\"), and secrets stand alone in their set"
+            "it is not a secret (`kty` is not \"oct\"); a set of secrets must not contain other keys"
                 .to_owned(),
         );
     }
@@ -367,7 +367,7 @@ fn check_kid(jwk: &Value) -> Result<(), String> {
     Ok(())
 }
 
-/// What is there must be of the right type and fit: a key with an odd `use` is not one without.
+/// Members that are present must be valid: a key with a malformed `use` is not a key without `use`.
 fn is_for_verifying(jwk: &Value) -> bool {
     let is_absent_or = |name: &str, fits: &dyn Fn(&Value) -> bool| jwk.get(name).is_none_or(fits);
     is_absent_or("use", &|usage| usage == "sig")
@@ -379,7 +379,7 @@ fn is_for_verifying(jwk: &Value) -> bool {
         && is_absent_or("issuer", &Value::is_string)
 }
 
-/// The algorithms that a key will be asked for; `None` if its `alg` is for something else.
+/// The algorithms that a key is used with; `None` if its `alg` is for something else.
 fn algorithms_of(jwk: &Value, family: Family, algorithms: &[Algorithm]) -> Option<Vec<Algorithm>> {
     let only = match jwk.get("alg") {
         None => None,
@@ -408,7 +408,7 @@ fn parse_key(
     algorithm: &'static dyn VerificationAlgorithm,
     key: &[u8],
 ) -> Result<ParsedPublicKey, String> {
-    ParsedPublicKey::new(algorithm, key).map_err(|error| format!("it is no usable key: {error}"))
+    ParsedPublicKey::new(algorithm, key).map_err(|error| format!("it is not a usable key: {error}"))
 }
 
 fn rsa_key(
@@ -433,7 +433,7 @@ fn rsa_key(
     }
     if roca::is_suspect(modulus) {
         return Err(
-            "its RSA modulus was made by a generator whose keys can be factored (CVE-2017-15361)"
+            "its RSA modulus comes from a generator whose keys can be factored (CVE-2017-15361)"
                 .to_owned(),
         );
     }
@@ -447,7 +447,7 @@ fn rsa_key(
     };
     components
         .to_parsed_public_key(parameters)
-        .map_err(|error| format!("it is no usable key: {error}"))
+        .map_err(|error| format!("it is not a usable key: {error}"))
 }
 
 fn rsa_parameters(algorithm: Algorithm) -> &'static RsaParameters {
@@ -461,7 +461,7 @@ fn rsa_parameters(algorithm: Algorithm) -> &'static RsaParameters {
     }
 }
 
-/// The bits of a big-endian number.
+/// The bit length of a big-endian number.
 fn bit_length(octets: &[u8]) -> usize {
     let zeros = octets.iter().take_while(|&&octet| octet == 0).count();
     octets[zeros..].first().map_or(0, |first| {
@@ -492,14 +492,14 @@ mod tests {
         with(key, extra)
     }
 
-    /// A secret of so many bytes.
+    /// A secret of this many bytes.
     fn oct(n_bytes: usize, extra: &Value) -> Value {
         let key = json!({"kty": "oct", "kid": "1", "k": BASE64URL_NOPAD.encode(&vec![7; n_bytes])});
         with(key, extra)
     }
 
     #[test]
-    fn what_a_set_says_of_a_key_is_honoured() {
+    fn restrictions_on_a_key_are_honoured() {
         for (extra, usable) in [
             (json!({}), true),
             (
@@ -541,7 +541,7 @@ mod tests {
             ),
             (
                 json!({"keys": [p256(&json!({})), p256(&json!({}))]}),
-                "keys[1]: another key has its kid and is for ES256, too",
+                "keys[1]: another key has the same kid and is also for ES256",
             ),
             (
                 json!({"keys": [p256(&json!({"x": "AAAA"}))]}),
@@ -563,14 +563,14 @@ mod tests {
             let set = KeySet::public(&jwks, &Algorithm::ALL);
             assert_eq!(set.err(), Some(vec![fault.to_owned()]));
         }
-        // A point that is not on the curve (CVE-2015-7940 and its heirs).
+        // A point that is not on the curve (CVE-2015-7940 and its successors).
         let off_curve = p256(&json!({"y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyN"}));
         let set = KeySet::public(&json!({"keys": [off_curve]}), &Algorithm::ALL);
         assert!(set.is_err());
     }
 
     #[test]
-    fn a_fetched_set_loses_its_bad_keys_and_keeps_the_others() {
+    fn bad_keys_of_a_fetched_set_are_dropped_and_others_kept() {
         let jwks = json!({"keys": [
             p256(&json!({"kid": "good"})),
             p256(&json!({"kid": "twice"})),
@@ -624,12 +624,12 @@ mod tests {
         ] {
             assert_eq!(set.find(Some("1"), algorithm, |_| true).is_some(), is_there);
         }
-        // What is ambiguous is left out, and nothing besides.
+        // Ambiguous pairs are left out, and nothing else.
         let set = json!({"keys": [rsa("RS256"), rsa("PS256"), rsa("RS256")]});
         let (set, faults) = KeySet::fetched(&set, &Algorithm::ALL).unwrap();
         assert_eq!(
             faults,
-            ["keys[2]: another key has its kid and is for RS256, too"]
+            ["keys[2]: another key has the same kid and is also for RS256"]
         );
         assert!(set.find(Some("1"), Algorithm::RS256, |_| true).is_none());
         assert!(set.find(Some("1"), Algorithm::PS256, |_| true).is_some());
@@ -649,7 +649,7 @@ mod tests {
         assert!(found(json!([unnamed()]), Some("any")));
         assert!(found(json!([unnamed()]), None));
         assert!(!found(json!([oct(40, &json!({}))]), Some("any")));
-        // Beside another it would serve nobody.
+        // Beside another key it would serve no token.
         let set = json!({"keys": [unnamed(), oct(40, &json!({}))]});
         assert!(KeySet::secrets(&set, &Algorithm::ALL).is_err());
     }
@@ -665,16 +665,16 @@ mod tests {
         let all = json!({"keys": [of("1", "https://sts/{tenantid}/"), of("2", "https://sts/a/")]});
         assert!(found(&all, "1", "https://sts/{tenantid}/"));
         assert!(!found(&all, "2", "https://sts/{tenantid}/"));
-        // In the document of one tenant the member says nothing.
+        // In the document of one tenant the member has no effect.
         let one = json!({"keys": [of("1", "https://sts/a/"), of("2", "https://sts/a/")]});
         assert!(found(&one, "2", "https://sts.example.com/a/"));
-        // What is there must be a text.
+        // The member, if present, must be a string.
         let odd = json!({"keys": [p256(&json!({"issuer": ["https://sts/a/"]}))]});
         assert!(KeySet::public(&odd, &Algorithm::ALL).is_err());
     }
 
     #[test]
-    fn secrets_are_long_and_stand_alone() {
+    fn secrets_are_long_and_share_no_set_with_other_keys() {
         for (key, fault) in [
             (oct(32, &json!({})), None),
             (oct(64, &json!({"alg": "HS256", "use": "sig"})), None),
@@ -693,7 +693,7 @@ mod tests {
             (
                 p256(&json!({})),
                 Some(
-                    "keys[0]: it is no secret (`kty` is not \"oct\"), and secrets stand alone in their set",
+                    "keys[0]: it is not a secret (`kty` is not \"oct\"); a set of secrets must not contain other keys",
                 ),
             ),
         ] {

@@ -1,8 +1,8 @@
-//! The wire: Lambda@Edge's viewer-request event, and what it takes for an answer.
+//! The wire format: Lambda@Edge's viewer-request event, and the answers that it accepts.
 //!
-//! Shapes are those of the `CloudFront` developer guide, "Lambda@Edge event structure": header names are lower-case keys
-//! of lists of `{key, value}`, a generated response has its status as a string. Members that we do not know travel
-//! through untouched.
+//! The shapes follow the `CloudFront` developer guide, "Lambda@Edge event structure". Header names are lower-case keys
+//! of lists of `{key, value}`, and a generated response has its status as a string. Unknown members are passed through
+//! unchanged.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::request::Request;
 /// An event as Lambda@Edge sends it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ViewerRequestEvent {
-    /// Always one.
+    /// Always exactly one.
     #[serde(rename = "Records")]
     pub records: Vec<Record>,
 }
@@ -25,11 +25,11 @@ pub struct ViewerRequestEvent {
 /// The one record of an event.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Record {
-    /// What `CloudFront` says.
+    /// The `CloudFront` part of the record.
     pub cf: CloudFront,
 }
 
-/// What `CloudFront` says of a request.
+/// The `CloudFront` part of a record.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct CloudFront {
     /// The distribution and the request's id.
@@ -42,13 +42,13 @@ pub struct CloudFront {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EventConfig {
-    /// Such as `d111111abcdef8.cloudfront.net`.
+    /// For example `d111111abcdef8.cloudfront.net`.
     #[serde(default)]
     pub distribution_domain_name: String,
-    /// Such as `EDFDVBD6EXAMPLE`.
+    /// For example `EDFDVBD6EXAMPLE`.
     #[serde(default)]
     pub distribution_id: String,
-    /// `viewer-request` is the one that we answer.
+    /// Only `viewer-request` is answered.
     pub event_type: String,
     /// `CloudFront`'s id of the request, for logs.
     #[serde(default)]
@@ -59,7 +59,7 @@ pub struct EventConfig {
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ViewerRequest {
-    /// The address of the viewer.
+    /// The viewer's IP address.
     #[serde(default)]
     pub client_ip: String,
     /// The headers.
@@ -67,12 +67,12 @@ pub struct ViewerRequest {
     pub headers: Headers,
     /// The method, upper-case.
     pub method: String,
-    /// What follows the question mark, as it was sent.
+    /// The query string after the question mark, as sent.
     #[serde(default)]
     pub querystring: String,
-    /// The path, as it was sent.
+    /// The path, as sent.
     pub uri: String,
-    /// Whatever else `CloudFront` sends, such as `body`.
+    /// All other members that `CloudFront` sends, such as `body`.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
@@ -85,14 +85,14 @@ pub struct Headers(BTreeMap<String, Vec<HeaderValue>>);
 /// One line of a header.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct HeaderValue {
-    /// The name as it was spelt.
+    /// The name as the viewer spelled it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// The value.
     pub value: String,
 }
 
-/// An answer that `CloudFront` gives in our name.
+/// An answer that `CloudFront` sends on the function's behalf.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GeneratedResponse {
@@ -107,13 +107,13 @@ pub struct GeneratedResponse {
     pub body: Option<String>,
 }
 
-/// What the handler returns: the request, to go on with, or a response.
+/// What the handler returns: the request to continue with, or a response.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Outcome {
-    /// `CloudFront` goes on with this request.
+    /// `CloudFront` continues with this request.
     Continue(ViewerRequest),
-    /// `CloudFront` answers with this.
+    /// `CloudFront` answers with this response.
     Respond(GeneratedResponse),
 }
 
@@ -160,7 +160,7 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Headers {
 }
 
 impl Authorizer {
-    /// Turns a decision into what Lambda@Edge takes for an answer.
+    /// Turns a decision into an answer for Lambda@Edge.
     pub fn answer(&self, request: ViewerRequest, decision: &Decision) -> Outcome {
         match decision {
             Decision::Allow(allowed) => Outcome::Continue(self.forward(request, allowed)),
@@ -168,7 +168,8 @@ impl Authorizer {
         }
     }
 
-    /// The response to a request that does not go on. What is not decided is not allowed: it is answered 503.
+    /// The response to a request that is not allowed. An undecided request is not allowed either: it is answered with
+    /// 503.
     pub fn response(&self, request: &Request<'_>, decision: &Decision) -> GeneratedResponse {
         let mut response = match decision {
             Decision::Deny(denied) => refuse(denied),
@@ -189,17 +190,17 @@ impl Authorizer {
                 refuse(&Denied::of(Refusal::KeysUnavailable, None))
             }
         };
-        // A script is to learn that its token has expired, not only that something failed.
+        // A script should learn that its token has expired, not only that the request failed.
         for (name, value) in self.readable_by(request) {
             response.headers.append(name, value);
         }
         response
     }
 
-    /// The headers with which scripts of the sites that `cors` names may read an answer.
+    /// The headers with which scripts of the origins in `cors` may read an answer.
     ///
-    /// A viewer-request function has no hand in the answer to what it allows: whoever serves that adds them, at
-    /// `CloudFront` a response headers policy.
+    /// A viewer-request function cannot change the response to a request that it allows. The server of that response
+    /// must add these headers; at `CloudFront` that is a response headers policy.
     pub fn readable_by(&self, request: &Request<'_>) -> Vec<(&'static str, String)> {
         let Some(cors) = self.cors() else {
             return Vec::new();
@@ -209,7 +210,7 @@ impl Authorizer {
         headers
     }
 
-    /// Changes an allowed request: the origin learns who asks, never the token.
+    /// Changes an allowed request: the origin receives the owner, never the token.
     fn forward(&self, mut request: ViewerRequest, allowed: &Allowed) -> ViewerRequest {
         let changes = self.changes(&Request::from(&request), allowed);
         let headers = &mut request.headers.0;

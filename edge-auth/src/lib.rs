@@ -1,15 +1,15 @@
-//! May this viewer fetch this path?
+//! Decides whether a viewer may fetch a path.
 //!
 //! This crate owns the decision and nothing else: [`Authorizer::decide`] takes a viewer request and the time, and
-//! answers with a [`Decision`]. It does no I/O and has no clock of its own, so the same code decides in
-//! Lambda@Edge, in `signing-api`, in the local stack and in replay.
+//! answers with a [`Decision`]. It does no I/O and has no clock, so the same code decides in Lambda@Edge, in
+//! `signing-api`, in the local stack and in replay.
 //!
-//! The way of a request: its path is made [canonical](path::CanonicalPath) or refused, the first
-//! [rule](config::Rule) that matches is chosen, and only if that rule asks for an identity is the token looked at,
-//! verified and held against the rule. Whatever is not allowed is a [`Refusal`].
+//! A request is decided in this order. Its path is made [canonical](path::CanonicalPath) or refused. The first
+//! [rule](config::Rule) that matches is chosen. Only if that rule requires an identity is the token read, verified and
+//! checked against the rule. A request that is not allowed gets a [`Refusal`].
 //!
-//! Keys that are not known are the host's to fetch: the decision is then [`Decision::NeedKeys`], and the host asks
-//! again when it has handed them over.
+//! The host fetches keys that are not known: the decision is then [`Decision::NeedKeys`], and the host asks again once
+//! it has handed them over.
 
 mod address;
 mod claims;

@@ -1,8 +1,8 @@
-//! The one reading of a request's path.
+//! The canonical form of a request's path.
 //!
-//! Rules match paths, caches key on them and S3 decodes them. Where two of these could read a path differently, a
-//! rule can be walked around: `/public/..%2fmedia/…` is the classic. So a path is decoded once, here, and one that
-//! allows a second reading never becomes a [`CanonicalPath`].
+//! Rules match paths, caches key on them and S3 decodes them. Where two of these read a path differently, a rule can be
+//! bypassed: `/public/..%2fmedia/…` is the classic attack. A path is therefore decoded once, here, and an ambiguous
+//! path never becomes a [`CanonicalPath`].
 
 use std::fmt;
 
@@ -12,11 +12,11 @@ pub struct CanonicalPath {
     decoded: String,
 }
 
-/// Why a path can be read in more than one way, or not at all.
+/// Why a path is ambiguous or malformed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum PathFault {
-    /// A backslash, raw or encoded: a slash to some readers.
+    /// A backslash, raw or encoded: some parsers read it as a slash.
     Backslash,
     /// A `%` that is not followed by two hexadecimal digits.
     BadPercentEncoding,
@@ -28,20 +28,20 @@ pub enum PathFault {
     DoubleEncoding,
     /// Two slashes in a row.
     EmptySegment,
-    /// `%2F`: a separator to S3, none to a router.
+    /// `%2F`: a separator to S3, but not to a router.
     EncodedSlash,
     /// The decoded bytes are not UTF-8.
     NotUtf8,
     /// It does not begin with a slash.
     NotAbsolute,
-    /// A `+`: S3 reads it as a space, others as itself. `%2B` has one reading.
+    /// A `+`: S3 reads it as a space, other parsers as itself. `%2B` has one reading.
     Plus,
     /// A character that RFC 3986 does not allow in a path without encoding.
     Unencoded,
 }
 
 impl CanonicalPath {
-    /// Reads a path as it stands on the request line, without the query.
+    /// Parses a path as it is on the request line, without the query.
     pub fn parse(raw: &str) -> Result<Self, PathFault> {
         let bytes = raw.as_bytes();
         if bytes.first() != Some(&b'/') {
@@ -68,7 +68,7 @@ impl CanonicalPath {
                 b'\\' => return Err(PathFault::Backslash),
                 b'+' => return Err(PathFault::Plus),
                 0..=0x1f | 0x7f => return Err(PathFault::ControlCharacter),
-                // Brackets need encoding by RFC 3986, but Chromium sends them as they are, and every reader agrees.
+                // RFC 3986 requires brackets to be encoded, but Chromium sends them raw, and all parsers agree on them.
                 b'/' | b':' | b'@' | b'[' | b']' => decoded.push(byte),
                 _ if is_unreserved_or_sub_delim(byte) => decoded.push(byte),
                 _ => return Err(PathFault::Unencoded),
@@ -83,7 +83,7 @@ impl CanonicalPath {
                 return Err(PathFault::DoubleEncoding);
             }
         }
-        // Controls beyond ASCII (U+0080 to U+009F) have no place in a key either.
+        // Control characters beyond ASCII (U+0080 to U+009F) are not allowed in a key either.
         if decoded.chars().any(char::is_control) {
             return Err(PathFault::ControlCharacter);
         }
@@ -103,12 +103,12 @@ impl CanonicalPath {
         &self.decoded
     }
 
-    /// The S3 key that this path names: the decoded path without its first slash.
+    /// The S3 key that this path names: the decoded path without its leading slash.
     pub fn key(&self) -> &str {
         &self.decoded[1..]
     }
 
-    /// The segments between slashes. A path that ends in a slash ends in an empty segment.
+    /// The segments between slashes. A path that ends in a slash has an empty last segment.
     pub(crate) fn segments(&self) -> impl Iterator<Item = &str> {
         self.key().split('/')
     }
@@ -117,22 +117,22 @@ impl CanonicalPath {
 impl fmt::Display for PathFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Backslash => "it holds a backslash",
+            Self::Backslash => "it contains a backslash",
             Self::BadPercentEncoding => "a % is not followed by two hexadecimal digits",
-            Self::ControlCharacter => "it holds a control character",
-            Self::DotSegment => "it holds a dot segment",
+            Self::ControlCharacter => "it contains a control character",
+            Self::DotSegment => "it contains a dot segment",
             Self::DoubleEncoding => "it is percent-encoded twice",
-            Self::EmptySegment => "it holds an empty segment",
-            Self::EncodedSlash => "it holds an encoded slash",
+            Self::EmptySegment => "it contains an empty segment",
+            Self::EncodedSlash => "it contains an encoded slash",
             Self::NotUtf8 => "it is not UTF-8",
             Self::NotAbsolute => "it does not begin with a slash",
-            Self::Plus => "it holds a plus sign; write %2B",
-            Self::Unencoded => "it holds a character that must be percent-encoded",
+            Self::Plus => "it contains a plus sign; write %2B",
+            Self::Unencoded => "it contains a character that must be percent-encoded",
         })
     }
 }
 
-/// The octet that two hexadecimal digits name, and what follows them.
+/// The octet that two hexadecimal digits encode, and the rest.
 pub(crate) fn decode_octet(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let (digits, rest) = bytes.split_at_checked(2)?;
     let high = char::from(digits[0]).to_digit(16)?;
@@ -140,7 +140,7 @@ pub(crate) fn decode_octet(bytes: &[u8]) -> Option<(u8, &[u8])> {
     Some((u8::try_from(high * 16 + low).ok()?, rest))
 }
 
-/// RFC 3986 §2.2 and §2.3, less the plus sign.
+/// RFC 3986 §2.2 and §2.3, except the plus sign.
 fn is_unreserved_or_sub_delim(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*,;=".contains(&byte)
 }
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_reading_is_decoded() {
+    fn an_unambiguous_path_is_decoded() {
         for (raw, decoded) in [
             ("/", "/"),
             ("/media/a/640.webp", "/media/a/640.webp"),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn two_readings_are_refused() {
+    fn an_ambiguous_path_is_refused() {
         use PathFault::*;
         for (raw, fault) in [
             ("", NotAbsolute),
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn no_encoded_octet_makes_a_segment() {
+    fn an_encoded_octet_never_makes_a_segment() {
         for byte in 0..=255_u8 {
             let raw = format!("/a%{byte:02X}b");
             let Ok(path) = CanonicalPath::parse(&raw) else {

@@ -1,45 +1,45 @@
-//! Every reason for which a request is refused, as one table: code, status, and what is said outside and inside.
+//! Every reason for refusing a request, as one table: code, status, public message and log message.
 //!
-//! Outside, a refusal says little: enough for a developer to look in the right place, nothing of the rule or the
-//! claim that decided. The log's message ([`Display`](std::fmt::Display)) says all, but holds no token and no claim's
+//! The public message says little: enough for a developer to look in the right place, and nothing about the rule or
+//! claim that decided. The log message ([`Display`](std::fmt::Display)) is complete, but contains no token and no claim
 //! value.
 
 use thiserror::Error;
 
 use crate::path::PathFault;
 
-/// Why a viewer may not have what it asked for.
+/// Why a request is refused.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The algorithm in the token's header is not one that its issuer is configured with.
+    /// The algorithm in the token's header is not configured for its issuer.
     #[error("the token's algorithm is not among its issuer's")]
     AlgorithmNotAllowed,
-    /// The path can be read in two ways.
+    /// The path is ambiguous.
     #[error("the path is ambiguous: {0}")]
     AmbiguousPath(PathFault),
-    /// The signature does not fit the key.
+    /// The signature does not verify with the key.
     #[error("the signature does not verify")]
     BadSignature,
-    /// The path names a group or the like that the token's claim does not hold.
-    #[error("claim {claim} does not hold what the path names")]
+    /// The token's claim does not contain the value that the path names, such as a group.
+    #[error("claim {claim} does not contain what the path names")]
     ClaimMismatch {
         /// The claim's name.
         claim: String,
     },
-    /// A claim that the rule asks for is missing or says something else.
-    #[error("claim {claim} is not what the rule asks for")]
+    /// A claim that the rule requires is missing or has another value.
+    #[error("claim {claim} is not what the rule requires")]
     ClaimRequired {
         /// The claim's name.
         claim: String,
     },
-    /// A script of another site asks for more than the configuration grants.
-    #[error("the preflight asks for {0} that is not granted")]
+    /// A preflight asks for more than the configuration grants.
+    #[error("the preflight asks for {0} that is not allowed")]
     CorsRefused(NotGranted),
-    /// The token's header demands something that we do not do (RFC 7515 §4.1.11).
+    /// The token's header requires an extension that is not supported (RFC 7515 §4.1.11).
     #[error("the token's header has crit or b64, which are not supported")]
     CriticalHeader,
-    /// The token's time is over.
+    /// The token has expired.
     #[error("the token expired {} s ago", now - exp)]
     Expired {
         /// Its `exp`, in seconds since 1970.
@@ -53,40 +53,40 @@ pub enum Refusal {
         /// The claim's name.
         claim: &'static str,
     },
-    /// The rule is about other issuers' tokens.
-    #[error("the rule is not about tokens of this issuer")]
+    /// The rule accepts only other issuers' tokens.
+    #[error("the rule does not accept tokens of this issuer")]
     IssuerNotAllowed,
     /// The token's key is not known, and the last attempt to fetch the issuer's keys failed.
     #[error("the token's key is not known and its issuer's keys could not be fetched")]
     KeysUnavailable,
-    /// The token has no form that could be verified.
+    /// The token is malformed.
     #[error("the token is malformed: {0}")]
     MalformedToken(Malformed),
-    /// A claim that must be there is not.
+    /// A required claim is missing.
     #[error("claim {claim} is missing")]
     MissingClaim {
         /// The claim's name.
         claim: &'static str,
     },
-    /// The token does not grant a scope that the rule asks for.
+    /// The token does not grant a scope that the rule requires.
     #[error("scope {scope} is not granted")]
     MissingScope {
         /// The scope.
         scope: String,
     },
-    /// The rule wants an identity and the request has none.
-    #[error("there is no token in the places that are configured")]
+    /// The rule requires an identity and the request has no token.
+    #[error("there is no token in the configured places")]
     NoToken,
-    /// The rule wants an owner, and the token names no subject.
-    #[error("the token names no subject, so it has no owner")]
+    /// The rule requires an owner, and the token has no subject.
+    #[error("the token has no subject, so it has no owner")]
     NoOwner,
-    /// No rule is about this path and method.
+    /// No rule matches this path and method.
     #[error("no rule matches this path and method")]
     NoRule,
-    /// What the path names belongs to somebody else.
+    /// The path belongs to another owner.
     #[error("the path belongs to another owner")]
     NotOwner,
-    /// The token's time has not begun.
+    /// The token is not valid yet.
     #[error("the token is valid only in {} s", nbf - now)]
     NotYetValid {
         /// Its `nbf`, in seconds since 1970.
@@ -94,45 +94,46 @@ pub enum Refusal {
         /// The time of the decision, in seconds since 1970.
         now: i64,
     },
-    /// Several blocks of the token's issuer would accept it, and which of them is meant decides what it may do.
+    /// Several blocks of the token's issuer would accept it, and they grant different access.
     #[error("the token fits several blocks of its issuer")]
     SeveralIssuers,
-    /// Two tokens in one place.
+    /// One place contains two different tokens.
     #[error("there are several tokens in one place")]
     SeveralTokens,
-    /// The session was made before the configuration asked for a claim, so it does not say whether its token had it.
-    #[error("the session was made before the configuration asked for {claim} as it does now")]
+    /// The session was made before the configuration required a claim, so it does not say whether its token had the
+    /// claim.
+    #[error("the session was made before the configuration required {claim} as it does now")]
     StaleSession {
         /// The claim's path.
         claim: String,
     },
-    /// The token is longer than any that we read.
-    #[error("the token has {bytes} bytes, more than are read")]
+    /// The token is longer than the limit.
+    #[error("the token has {bytes} bytes, more than the limit")]
     TokenTooLong {
         /// Its length.
         bytes: usize,
     },
-    /// No issuer of this name is configured.
-    #[error("no issuer block has the token's iss; compare the two, the slash at the end included")]
+    /// No configured issuer has this `iss`.
+    #[error("no issuer block has the token's iss; compare the two, including a slash at the end")]
     UnknownIssuer,
-    /// The issuer has no key of this name and algorithm.
+    /// The issuer has no key for this `kid` and algorithm.
     #[error("no key fits the token")]
     UnknownKey,
-    /// A claim that the issuer's tokens must have says something else.
-    #[error("claim {claim} is missing or is not what the issuer block asks for")]
+    /// A claim that the issuer block requires has another value.
+    #[error("claim {claim} is missing or is not what the issuer block requires")]
     UnexpectedClaim {
         /// The claim's name.
         claim: String,
     },
-    /// The token is of another kind: its `typ` is not the one that is configured.
-    #[error("the token's typ is not the one that is configured")]
+    /// The token is of another kind: its `typ` is not the configured one.
+    #[error("the token's typ is not the configured one")]
     UnexpectedType,
-    /// The token is meant for somebody else.
+    /// The token is meant for another audience.
     #[error("no value of the token's aud is among the audiences of its issuer block")]
     WrongAudience,
 }
 
-/// What a preflight asked for in vain.
+/// The part of a preflight that was not granted.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum NotGranted {
@@ -142,12 +143,12 @@ pub enum NotGranted {
     /// A method.
     #[error("a method")]
     Method,
-    /// The site that the script belongs to.
+    /// The origin that the script belongs to.
     #[error("an origin")]
     Origin,
 }
 
-/// What keeps a text from being a token.
+/// Why a text is not a token.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum Malformed {
@@ -155,12 +156,12 @@ pub enum Malformed {
     #[error("a part is not base64url")]
     Base64Url,
     /// The payload is not a JSON object with unique members.
-    #[error("the payload is no JSON object of unique members")]
+    #[error("the payload is not a JSON object with unique members")]
     Claims,
-    /// The header is not a JSON object with a textual `alg`.
-    #[error("the header is no JSON object with an alg")]
+    /// The header is not a JSON object with a string `alg`.
+    #[error("the header is not a JSON object with an alg")]
     Header,
-    /// There are not three parts.
+    /// It does not have three parts.
     #[error("it does not have three parts")]
     Parts,
 }
@@ -176,12 +177,12 @@ impl Refusal {
         self.row().1
     }
 
-    /// The sentence for the person outside.
+    /// The public message.
     pub fn public_message(&self) -> &'static str {
         self.row().2
     }
 
-    /// The `WWW-Authenticate` of the answer (RFC 6750 §3): who sent no token is told only the scheme.
+    /// The `WWW-Authenticate` of the answer (RFC 6750 §3). A request without a token learns only the scheme.
     pub fn challenge(&self) -> Option<&'static str> {
         match self {
             Self::NoToken => Some("Bearer"),
@@ -206,7 +207,7 @@ impl Refusal {
             Self::ClaimRequired { .. } => ("claim_required", 403, FORBIDDEN),
             Self::CorsRefused(_) => ("cors_refused", 403, FORBIDDEN),
             Self::CriticalHeader => ("critical_header", 401, TOKEN),
-            // To a client both are the same: a new token, or a new session, is needed.
+            // To a client both are the same: it needs a new token or a new session.
             Self::Expired { .. } | Self::StaleSession { .. } => {
                 ("expired", 401, "The access token expired.")
             }

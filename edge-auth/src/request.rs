@@ -1,18 +1,18 @@
-//! What a decision depends on: these parts of a request, and nothing else of it.
+//! The parts of a request that a decision depends on, and no others.
 //!
-//! A [`Request`] borrows. The native face makes it of an event that was read as a whole; the Lambda@Edge face hands
-//! over the texts one by one, for reading a whole event costs more than deciding on it.
+//! A [`Request`] borrows. The native runtime makes it from a fully parsed event. The Lambda@Edge runtime passes the
+//! strings one by one, because parsing a whole event costs more than the decision.
 
 use crate::lambda_edge::{Headers, ViewerRequest};
 
-/// A request, as far as a decision looks at it.
+/// A request, reduced to what a decision uses.
 #[derive(Clone, Debug, Default)]
 pub struct Request<'a> {
     /// The method, upper-case.
     pub method: &'a str,
-    /// The path, as it was sent.
+    /// The path, as sent.
     pub uri: &'a str,
-    /// What follows the question mark, as it was sent.
+    /// The query string after the question mark, as sent.
     pub querystring: &'a str,
     /// `Authorization`.
     pub authorization: Lines<'a>,
@@ -28,19 +28,19 @@ pub struct Request<'a> {
     pub access_control_request_method: Lines<'a>,
     /// `Access-Control-Request-Headers`.
     pub access_control_request_headers: Lines<'a>,
-    /// Where tokens may be besides: the headers that the configuration names.
+    /// The other headers that may carry tokens: those that the configuration names.
     pub other: OtherHeaders<'a>,
 }
 
 /// Headers of any name, for token sources that name one.
 #[derive(Clone, Debug, Default)]
 pub enum OtherHeaders<'a> {
-    /// There are none.
+    /// None.
     #[default]
     None,
-    /// All of the request's.
+    /// All headers of the request.
     All(&'a Headers),
-    /// Some, by lower-case name.
+    /// Some headers, by lower-case name.
     Some(Vec<(&'a str, Lines<'a>)>),
 }
 
@@ -61,12 +61,12 @@ impl<'a> OtherHeaders<'a> {
 /// The lines of one header, in order.
 #[derive(Clone, Debug, Default)]
 pub enum Lines<'a> {
-    /// The header is not there.
+    /// The header is absent.
     #[default]
     None,
-    /// It has one line, as nearly always.
+    /// One line, the usual case.
     One(&'a str),
-    /// It has several.
+    /// Several lines.
     Many(Vec<&'a str>),
 }
 
@@ -84,7 +84,7 @@ impl<'a> Lines<'a> {
         self.as_slice().iter().copied()
     }
 
-    /// The line, where there is exactly one.
+    /// The line, if there is exactly one.
     pub(crate) fn only(&self) -> Option<&'a str> {
         match self.as_slice() {
             [line] => Some(line),
@@ -117,7 +117,7 @@ impl<'a> From<&'a ViewerRequest> for Request<'a> {
     }
 }
 
-/// A request of which nothing but its headers is known: enough to see who sends it.
+/// A request with only its headers: enough to identify the sender.
 impl<'a> From<&'a Headers> for Request<'a> {
     fn from(headers: &'a Headers) -> Self {
         let lines = |name: &str| headers.values(name).collect();

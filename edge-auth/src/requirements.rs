@@ -1,9 +1,9 @@
-//! Compiling what claims must say: of rules, and of issuer blocks.
+//! Compiles required claims, both of rules and of issuer blocks.
 
 use crate::claims::{ClaimId, ClaimPath, ClaimPlan, MAX_INTEGER};
 use crate::config::{ClaimRequirement, ClaimValue, RequiredClaims};
 
-/// Plans the claims that are required, and reports each requirement that no token could meet, or that is not meant.
+/// Plans the required claims, and reports each requirement that is probably a mistake or that no token could meet.
 pub(crate) fn compile(
     required: &RequiredClaims,
     plan: &mut ClaimPlan,
@@ -20,7 +20,7 @@ pub(crate) fn compile(
                 if compiled.iter().any(|(known, _)| *known == id) {
                     fault(
                         name,
-                        "this claim is named twice, once as a pointer".to_owned(),
+                        "this claim is listed twice, once as a pointer".to_owned(),
                     );
                 }
                 compiled.push((id, requirement.clone()));
@@ -42,23 +42,23 @@ fn check(requirement: &ClaimRequirement) -> Result<(), String> {
     for value in values {
         match value {
             ClaimValue::Text(text) if text.is_empty() => {
-                return Err("an empty text is not a value to ask for".to_owned());
+                return Err("an empty string cannot be required".to_owned());
             }
             ClaimValue::Integer(number) if number.unsigned_abs() > MAX_INTEGER.unsigned_abs() => {
                 return Err(format!(
-                    "{number} is beyond 2^53−1, where readers of JSON disagree; let the issuer send a text"
+                    "{number} is beyond 2^53−1, where JSON parsers disagree; let the issuer send a string"
                 ));
             }
             _ => {}
         }
     }
     if keys.iter().any(String::is_empty) {
-        return Err("an empty text is not a member to ask for".to_owned());
+        return Err("an empty string cannot be a required member".to_owned());
     }
     Ok(())
 }
 
-/// Whether no claim that is a single value can meet both requirements.
+/// Whether a claim with a single value can never meet both requirements.
 pub(crate) fn are_disjoint(one: &ClaimRequirement, other: &ClaimRequirement) -> bool {
     match (one, other) {
         (ClaimRequirement::Any(ours), ClaimRequirement::Any(theirs)) => {

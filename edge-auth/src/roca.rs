@@ -1,7 +1,7 @@
-//! Keys of the ROCA generator (CVE-2017-15361): RSA moduli that can be factored, known by a fingerprint.
+//! Detects keys of the ROCA generator (CVE-2017-15361): RSA moduli that can be factored, recognisable by a fingerprint.
 //!
-//! That generator's primes, and so their product, are powers of 65537 modulo every small prime. A modulus of any other
-//! origin is so by chance for all of the primes below about once in 2^27 keys (Nemec et al., "The Return of
+//! That generator's primes, and so their product, are powers of 65537 modulo every small prime. Any other modulus has
+//! this property for all of the primes below by chance about once in 2^27 keys (Nemec et al., "The Return of
 //! Coppersmith's Attack", CCS 2017, §2).
 
 /// Small primes modulo which 65537 generates few of the residues.

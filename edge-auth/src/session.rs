@@ -1,8 +1,9 @@
-//! Sessions of our own: a token that is verified once becomes a short token for a cookie.
+//! Gatepost's sessions: a token that is verified once becomes a short-lived token for a cookie.
 //!
-//! An identity provider's token belongs to a script, which images on a page do not ask. The session says what that token
-//! said. Two vocabularies are kept apart: the session's own claims are at the top, and what it retains of the original
-//! token is in the member `token`, by claim path. Rules read only the latter, so a rule means the same for both.
+//! A script holds the identity provider's token, but the images on a page cannot send it. The session carries the
+//! claims of that token. Two vocabularies are kept apart. The session's own claims are at the top level; the claims
+//! that it retained of the original token are in the member `token`, by claim path. Rules read only the latter, so a
+//! rule means the same for both.
 //!
 //! | claim | what it is |
 //! |---|---|
@@ -10,9 +11,9 @@
 //! | `iat`, `exp` | when the session was made, and when it ends |
 //! | `block` | the name of the issuer block that accepted the token |
 //! | `owner` | the owner, if the token names one |
-//! | `token` | each claim that rules or blocks ask for, `null` where the token lacks it |
+//!  `token` | each claim that rules or blocks require, `null` where the token lacks it |
 //!
-//! A session ends no later than its token, and no session is made of a session.
+//! A session expires no later than its token, and a session cannot be made from a session.
 
 #[cfg(feature = "signing")]
 mod signing;
@@ -32,45 +33,45 @@ use crate::token::Header;
 #[cfg(feature = "signing")]
 pub(crate) use signing::SessionSigner;
 
-/// The `iss` and the `aud` of sessions. No issuer that is configured may have this name.
+/// The `iss` and the `aud` of sessions. No configured issuer may have this name.
 pub const SESSION_ISSUER: &str = "urn:gatepost:session";
 
-/// The cookie that holds a session. A browser takes a `__Host-` cookie only from the host itself, with `Secure`, for
-/// all paths, so that no other host of the domain can put its own in its place (RFC 6265bis §4.1.3.2).
+/// The cookie that holds a session. A browser accepts a `__Host-` cookie only from the host itself, with `Secure`, for
+/// all paths. Another host of the domain therefore cannot replace it with its own (RFC 6265bis §4.1.3.2).
 pub const SESSION_COOKIE: &str = "__Host-gatepost";
 
 /// The `typ` of sessions: a token with another `typ` is never read as a session, nor a session as another token.
 pub(crate) const TYP: &str = "gatepost-session+jwt";
 
-/// Browsers keep cookies of up to 4096 bytes, name, value and attributes together (RFC 6265bis §5.6).
+/// Browsers keep cookies of up to 4096 bytes: name, value and attributes together (RFC 6265bis §5.6).
 pub const MAX_SESSION_BYTES: usize = 3800;
 
-/// The longest lifetime that may be configured.
+/// The maximum configurable lifetime.
 const MAX_LIFETIME_SECONDS: u32 = 12 * 3600;
 
-/// A session, ready for its cookie. Anybody who has it is its viewer, so `Debug` does not show it.
+/// A session, ready for its cookie. It is a bearer token, so `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionToken {
     /// The token.
     pub token: String,
-    /// When it ends, in whole seconds.
+    /// When it expires, in whole seconds.
     pub expires_at: Timestamp,
 }
 
-/// Why there is no session.
+/// Why no session was made.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NoSession {
-    /// None are configured.
-    #[error("no sessions are configured")]
+    /// Sessions are not configured.
+    #[error("sessions are not configured")]
     NotConfigured,
-    /// The time of no key has come, or the private half of the one whose time it is is not here.
-    #[error("no session key signs yet, or the private half of the one that does is not here")]
+    /// No key's `from` has passed, or the private half of the current key is not here.
+    #[error("no session key signs yet, or the private half of the signing key is missing")]
     NoSigningKey,
-    /// The viewer came with a session.
-    #[error("a session cannot be renewed with its own cookie")]
+    /// The viewer's token is itself a session.
+    #[error("a session cannot be renewed with its own cookie; send your provider's token")]
     OfASession,
-    /// The claims that rules ask for do not fit into a cookie.
+    /// The claims that rules require do not fit into a cookie.
     #[error("the session has {bytes} bytes, more than the {MAX_SESSION_BYTES} that a cookie holds")]
     TooLarge {
         /// Its size.
@@ -130,7 +131,7 @@ impl SessionKey {
     }
 }
 
-/// What verifies sessions.
+/// The verifier of sessions.
 pub(crate) struct Sessions {
     public: KeySet,
     secrets: KeySet,
@@ -147,7 +148,7 @@ struct SessionClaims {
     token: ClaimId,
 }
 
-/// A session whose signature and times are right.
+/// A session with a valid signature and valid times.
 pub(crate) struct VerifiedSession {
     pub(crate) block: String,
     pub(crate) owner: Option<Owner>,
@@ -156,7 +157,7 @@ pub(crate) struct VerifiedSession {
 }
 
 impl Sessions {
-    /// Reads the keys, and reports every fault of the configuration.
+    /// Parses the keys, and reports every fault of the configuration.
     pub(crate) fn new(session: &Session, issuers: &[Issuer], faults: &mut Vec<Fault>) -> Self {
         if session.lifetime_seconds == 0 || session.lifetime_seconds > MAX_LIFETIME_SECONDS {
             let message = "a session lasts at least a second and at most 12h";
@@ -191,7 +192,7 @@ impl Sessions {
         }
     }
 
-    /// Verifies signature, claims and times of a session's token.
+    /// Verifies the signature, claims and times of a session's token.
     pub(crate) fn verify(
         &self,
         now: i64,
@@ -264,7 +265,7 @@ fn owner_claim(claims: &ClaimSet, id: ClaimId) -> Result<Option<Owner>, Refusal>
     }
 }
 
-/// A secret that an issuer has, too, would let it make sessions of any other issuer's tokens.
+/// An issuer that also had a session secret could make sessions from any other issuer's tokens.
 fn check_shared(keys: &[SessionKey], issuers: &[Issuer], faults: &mut Vec<Fault>) {
     let secrets = issuers.iter().filter_map(|issuer| issuer.secrets.as_ref());
     let shared: Vec<&Value> = secrets
@@ -281,7 +282,7 @@ fn check_shared(keys: &[SessionKey], issuers: &[Issuer], faults: &mut Vec<Fault>
     }
 }
 
-/// What is wrong with the keys, each and beside the others.
+/// The faults of each key, alone and together with the others.
 fn check_keys(keys: &[SessionKey], faults: &mut Vec<Fault>) {
     if keys.is_empty() {
         faults.push(Fault::new("session.keys", "name at least one key"));
@@ -291,7 +292,7 @@ fn check_keys(keys: &[SessionKey], faults: &mut Vec<Fault>) {
             faults.push(Fault::new(format!("session.keys[{idx}]{name}"), message));
         };
         if key.kid.is_empty() {
-            fault(".kid", "is empty; a session names its key".to_owned());
+            fault(".kid", "is empty; a session must name its key".to_owned());
         } else if key.kid.len() > 128 || !key.kid.bytes().all(|byte| byte.is_ascii_graphic()) {
             let message =
                 "is in every session's header; use at most 128 printable ASCII characters";
@@ -317,7 +318,7 @@ fn check_keys(keys: &[SessionKey], faults: &mut Vec<Fault>) {
             fault(
                 ".from",
                 match key.from {
-                    None => "is missing: of several keys only one may sign from the start, so that it is clear which signs when".to_owned(),
+                    None => "is missing: only one of several keys may sign from the start, so that it is clear which signs when".to_owned(),
                     Some(_) => "another key begins to sign at the same time".to_owned(),
                 },
             );

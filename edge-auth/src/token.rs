@@ -1,7 +1,7 @@
-//! Finding the token in a request, and reading what it says of itself.
+//! Finds the token in a request, and parses it without trusting it.
 //!
-//! An `UnverifiedToken` is what anybody may write: its header and claims choose the key that it is verified with,
-//! and are believed in nothing else. Only [`verify`](crate::verify) turns it into a viewer.
+//! Anybody can write an `UnverifiedToken`. Its header and claims choose the key that verifies it, and are trusted for
+//! nothing else. Only [`verify`](crate::verify) turns it into a viewer.
 
 use std::sync::LazyLock;
 
@@ -14,20 +14,20 @@ use crate::path::decode_octet;
 use crate::refusal::{Malformed, Refusal};
 use crate::request::{Lines, Request};
 
-/// Tokens longer than this are refused before anything is decoded. `CloudFront` takes 20 KB of request in all.
+/// Tokens longer than this are refused before anything is decoded. `CloudFront` accepts 20 KB per request in all.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
-/// A token whose form is right and whose signature nobody has checked.
+/// A well-formed token whose signature has not been checked.
 pub(crate) struct UnverifiedToken<'a> {
     pub(crate) header: Header,
     payload: Vec<u8>,
-    /// `header.payload`, the text that the signature is over.
+    /// `header.payload`, the text that the signature covers.
     pub(crate) signing_input: &'a str,
     pub(crate) signature: Vec<u8>,
 }
 
-/// The members of a JOSE header that we act on. The ones that name or carry keys (`jwk`, `jku`, `x5u`, `x5c`) are
-/// not among them: keys come from the configuration alone (RFC 8725 §3.10).
+/// The members of a JOSE header that are used. Members that name or carry keys (`jwk`, `jku`, `x5u`, `x5c`) are
+/// ignored: keys come from the configuration alone (RFC 8725 §3.10).
 #[derive(Debug)]
 pub(crate) struct Header {
     pub(crate) alg: String,
@@ -35,7 +35,7 @@ pub(crate) struct Header {
     pub(crate) typ: Option<String>,
 }
 
-/// Where the header's members are in their plan.
+/// The indices of the header's members in their plan.
 struct HeaderMembers {
     plan: ClaimPlan,
     alg: ClaimId,
@@ -61,8 +61,8 @@ impl Header {
     fn parse(json: &[u8]) -> Result<Self, Refusal> {
         const MALFORMED: Refusal = Refusal::MalformedToken(Malformed::Header);
         let mut members = HEADER.plan.parse(json).map_err(|_| MALFORMED)?;
-        // RFC 7515 §4.1.11: what must be understood and is not makes the token invalid. `b64` would say that the
-        // payload is not base64url (RFC 7797).
+        // RFC 7515 §4.1.11: a critical extension that is not understood makes the token invalid. `b64` would mean that
+        // the payload is not base64url (RFC 7797).
         if members.get(HEADER.crit).is_some() || members.get(HEADER.b64).is_some() {
             return Err(Refusal::CriticalHeader);
         }
@@ -82,8 +82,8 @@ impl Header {
     }
 }
 
-/// Looks for a token in the configured places, in order; the first place that has one decides. Answers with the token and
-/// the index of its place.
+/// Looks for a token in the configured places, in order; the first place that has one decides. Answers with the token
+/// and the index of its place.
 pub(crate) fn find<'a>(
     request: &Request<'a>,
     sources: &[TokenSource],
@@ -114,7 +114,8 @@ pub(crate) fn find<'a>(
     Ok(None)
 }
 
-/// One token or none. Which of two is meant is for an attacker to choose, who can set a cookie from a sibling domain.
+/// One token or none. An attacker who can set a cookie from a sibling domain must not be able to choose which of two
+/// tokens counts.
 fn only<'a>(mut tokens: impl Iterator<Item = &'a str>) -> Result<Option<&'a str>, Refusal> {
     match (tokens.next(), tokens.next()) {
         (token, None) => Ok(token),
@@ -122,7 +123,8 @@ fn only<'a>(mut tokens: impl Iterator<Item = &'a str>) -> Result<Option<&'a str>
     }
 }
 
-/// The same where one token may be there several times: a browser keeps a cookie of each path and domain that set it.
+/// The same, except that one token may occur several times: a browser keeps a cookie for each path and domain that set
+/// it.
 fn only_one_text<'a>(
     mut tokens: impl Iterator<Item = &'a str>,
 ) -> Result<Option<&'a str>, Refusal> {
@@ -134,7 +136,7 @@ fn only_one_text<'a>(
 }
 
 impl<'a> UnverifiedToken<'a> {
-    /// Takes a compact JWS (RFC 7515 §7.1) apart.
+    /// Splits a compact JWS (RFC 7515 §7.1) into its parts.
     pub(crate) fn parse(token: &'a str) -> Result<Self, Refusal> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Refusal::TokenTooLong { bytes: token.len() });
@@ -155,7 +157,7 @@ impl<'a> UnverifiedToken<'a> {
         })
     }
 
-    /// What the token claims, as far as `plan` asks. Do not trust it: it only says where to look for the key.
+    /// The token's unverified claims, as far as `plan` lists them. Do not trust them: they only select the key.
     pub(crate) fn claims(&self, plan: &ClaimPlan) -> Result<ClaimSet, Refusal> {
         plan.parse(&self.payload)
             .map_err(|_| Refusal::MalformedToken(Malformed::Claims))
@@ -167,14 +169,14 @@ impl<'a> UnverifiedToken<'a> {
     }
 }
 
-/// Base64url without padding, with no stray bits (RFC 7515 §2): one text for one value.
+/// Decodes base64url without padding and without stray bits (RFC 7515 §2), so each value has one encoding.
 fn decode(part: &str) -> Result<Vec<u8>, Refusal> {
     BASE64URL_NOPAD
         .decode(part.as_bytes())
         .map_err(|_| Refusal::MalformedToken(Malformed::Base64Url))
 }
 
-/// The credentials of an `Authorization: Bearer`. Other schemes are not ours.
+/// The credentials of an `Authorization: Bearer`; `None` for other schemes.
 fn bearer(line: &str) -> Option<&str> {
     let (scheme, token) = line.split_once(' ')?;
     scheme
@@ -182,8 +184,9 @@ fn bearer(line: &str) -> Option<&str> {
         .then(|| token.trim_matches(' '))
 }
 
-/// The white space around a cookie's name (RFC 6265 §5.2). What else Unicode calls so belongs to the name: a browser that
-/// keeps `__Host-` for this host does not know a name with U+2000 before it, and takes it from any sibling domain.
+/// The white space around a cookie's name (RFC 6265 §5.2). Any other Unicode white space belongs to the name. A browser
+/// that reserves `__Host-` for this host does not recognise a name with U+2000 before it, and accepts it from any
+/// sibling domain.
 const COOKIE_SPACE: [char; 2] = [' ', '\t'];
 
 /// The values of every cookie of this name, over all `Cookie` headers: HTTP/2 splits them (RFC 9113 §8.2.3).
@@ -199,7 +202,7 @@ fn cookies<'a>(lines: &Lines<'a>, name: &str) -> impl Iterator<Item = &'a str> {
         .filter(|value| !value.is_empty())
 }
 
-/// A cookie's value may be quoted, and means the same (RFC 6265 §4.1.1).
+/// A cookie's value may be quoted, with the same meaning (RFC 6265 §4.1.1).
 fn unquoted(value: &str) -> &str {
     value
         .strip_prefix('"')
@@ -207,7 +210,7 @@ fn unquoted(value: &str) -> &str {
         .unwrap_or(value)
 }
 
-/// The values of every query parameter of this name, as they were sent.
+/// The values of every query parameter of this name, as sent.
 fn parameters<'a>(querystring: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
     querystring
         .split('&')
@@ -215,8 +218,8 @@ fn parameters<'a>(querystring: &'a str, name: &str) -> impl Iterator<Item = &'a 
         .map(|pair| pair.split_once('=').map_or("", |(_, value)| value))
 }
 
-/// Whether a `name=value` of a query has this name, however that is encoded: what others would read as the token is
-/// counted and removed as the token.
+/// Whether a `name=value` of a query has this name, in any encoding. A parameter that another parser would read as the
+/// token is counted and removed as the token.
 pub(crate) fn is_parameter(pair: &str, name: &str) -> bool {
     let found = pair.split('=').next().unwrap_or_default();
     if !found.contains('%') {
@@ -272,7 +275,7 @@ mod tests {
                 vec![("cookie", "x=1;\t__Host-gatepost =a.b.c\t")],
                 Ok(Some("a.b.c")),
             ),
-            // Set from a sibling domain, whose browser sees no `__Host-` there.
+            // Set from a sibling domain: the browser does not recognise `__Host-` here.
             (vec![("cookie", "\u{2000}__Host-gatepost=a.b.c")], Ok(None)),
             (vec![("cookie", "\u{a0}__Host-gatepost=a.b.c")], Ok(None)),
             (vec![("cookie", "\u{85}__Host-gatepost=a.b.c")], Ok(None)),
@@ -293,7 +296,7 @@ mod tests {
                 vec![("cookie", "__Host-gatepost=a; __Host-gatepost=b")],
                 Err(Refusal::SeveralTokens),
             ),
-            // The same token twice is one token, and quotes are not part of it.
+            // The same token twice counts once, and quotes are not part of it.
             (
                 vec![("cookie", "__Host-gatepost=a.b.c; __Host-gatepost=\"a.b.c\"")],
                 Ok(Some("a.b.c")),
@@ -343,7 +346,7 @@ mod tests {
                 ],
                 Err(Refusal::SeveralTokens),
             ),
-            // Two values in one line are no token, and are refused as such later.
+            // Two values in one line are not a token, and are refused later as malformed.
             (vec![("cf-access-jwt-assertion", "a,b")], Ok(Some("a,b"))),
             (vec![("authorization", "Bearer a.b.c")], Ok(None)),
         ] {
@@ -367,7 +370,7 @@ mod tests {
             ("token=a.b.c=", Ok(Some("a.b.c="))),
             ("token=a&%74oke%6e=b", Err(Refusal::SeveralTokens)),
             ("token=a&token=b", Err(Refusal::SeveralTokens)),
-            // One of them empty: a reader that takes the last would see none.
+            // One value is empty: a parser that takes the last one would see no token.
             ("token=a&token=", Ok(Some("a"))),
             ("Token=a", Ok(None)),
             ("%7=a&%zz=b", Ok(None)),
@@ -382,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_compact_jws_is_refused() {
+    fn a_malformed_jws_is_refused() {
         let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
         let header = encode(r#"{"alg":"ES256"}"#);
         let claims = encode(r#"{"sub":"a"}"#);

@@ -1,22 +1,23 @@
-//! Tokens that were verified before, with what was found. Whoever sends one of them again is spared the signature.
+//! Caches verified tokens so that repeated requests skip the signature check. Two generations bound the memory,
+//! approximating LRU.
 //!
-//! Only tokens that verified are kept, so nobody without one can drive out the others. They are found by their whole
-//! text: a hash alone would let one token pass for another (CVE-2026-35039). Two halves bound the memory: when the
-//! young half is full it becomes the old one, and what nobody asked for since is forgotten with the half before.
+//! Only verified tokens are cached, so requests without a valid token cannot evict others. The key is the whole token:
+//! a hash alone would let one token pass for another (CVE-2026-35039). When the young generation is full it becomes the
+//! old one, and the previous old one is dropped.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The most tokens in a half.
+/// The maximum number of tokens per generation.
 const MAX_TOKENS: usize = 1000;
-/// The most bytes of tokens in a half. Their claims take a few times that.
+/// The maximum bytes of tokens per generation. Their claims take a few times that.
 const MAX_BYTES: usize = 1 << 20;
-/// As much of a token's end is hashed: it belongs to the signature, which no two tokens share.
+/// How many bytes at a token's end are hashed: they belong to the signature, which two tokens never share.
 const HASHED_BYTES: usize = 32;
 
-/// A bounded map from a token's text to what it was found to say.
+/// A bounded map from a token's text to its verified content.
 pub(crate) struct VerdictCache<V> {
     hasher: RandomState,
     halves: Mutex<Halves<V>>,
@@ -45,7 +46,7 @@ impl<V> VerdictCache<V> {
         }
     }
 
-    /// What was found of this very token.
+    /// The cached result for exactly this token.
     pub(crate) fn get(&self, token: &str) -> Option<Arc<V>> {
         let hash = self.hash(token);
         let mut halves = self.lock();
@@ -54,7 +55,7 @@ impl<V> VerdictCache<V> {
         {
             return Some(entry.verdict.clone());
         }
-        // Asked for again: it moves on to the young half.
+        // A hit in the old generation moves the entry to the young one.
         let entry = halves
             .old
             .remove(&hash)
@@ -64,14 +65,14 @@ impl<V> VerdictCache<V> {
         Some(verdict)
     }
 
-    /// Keeps what was found.
+    /// Stores a result.
     pub(crate) fn put(&self, token: &str, verdict: Arc<V>) {
         let hash = self.hash(token);
         let token = token.into();
         self.lock().insert(hash, Entry { token, verdict });
     }
 
-    /// Forgets a token.
+    /// Removes a token.
     pub(crate) fn forget(&self, token: &str) {
         let hash = self.hash(token);
         let mut halves = self.lock();
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_stays_and_the_rest_is_forgotten() {
+    fn used_entries_stay_and_others_are_evicted() {
         let cache = VerdictCache::new();
         cache.put("asked for", Arc::new(0));
         for n in 1..=10 * MAX_TOKENS {

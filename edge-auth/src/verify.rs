@@ -1,7 +1,7 @@
-//! From a token to a viewer: the signature first, then every claim that says for whom and when it is.
+//! Verifies a token into a viewer: the signature first, then every claim about audience and time.
 //!
-//! AWS-LC checks the signature, with a key that was parsed when it was configured or fetched. What a token must be
-//! besides is decided here and in [`issuers`]. A token that was decided on before is known by its whole text.
+//! AWS-LC checks the signature, with a key that was parsed when it was configured or fetched. All other conditions are
+//! checked here and in [`issuers`]. A repeated token is found in the cache by its whole text.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::session::{self, SESSION_ISSUER, Sessions};
 use crate::token::UnverifiedToken;
 use crate::verdicts::VerdictCache;
 
-/// Numbers of seconds beyond this (the year 9999) are no times.
+/// Numbers of seconds beyond this (the year 9999) are not valid times.
 const MAX_SECONDS: f64 = 253_402_300_799.0;
 
 /// Verifies the tokens of the configured issuers, and sessions.
@@ -35,17 +35,17 @@ pub(crate) struct Verifier {
     cache: VerdictCache<Verdict>,
 }
 
-/// What a verified token says: everything about it that does not change with time.
+/// The content of a verified token: everything about it that does not change with time.
 pub(crate) struct Verdict {
     pub(crate) viewer: Viewer,
     pub(crate) kid: Option<String>,
-    /// The ring whose key verified it, and the ring's generation then; none for secrets, which do not change.
+    /// The ring whose key verified it, and the ring's generation at that time; `None` for secrets, which do not change.
     ring: Option<(usize, u64)>,
     exp: i64,
     nbf: Option<i64>,
 }
 
-/// Why there is no viewer, and what a log may say of the token.
+/// The reason for a refusal, and the part of the token that a log may contain.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Unverified {
     Rejected(Rejection),
@@ -59,26 +59,27 @@ pub(crate) struct Rejection {
     /// The name of its issuer block.
     pub(crate) issuer: Option<String>,
     pub(crate) kid: Option<String>,
-    /// Whether its issuer's keys can be replaced by a fetch.
+    /// Whether a fetch can replace its issuer's keys.
     pub(crate) keys_may_change: bool,
 }
 
-/// The keys of an issuer are needed, and the host may fetch them.
+/// A decision needs an issuer's keys, and the host may fetch them.
 ///
-/// It does so once for all who wait, hands them to [`Authorizer::accept_keys`](crate::Authorizer::accept_keys)
-/// or reports [`Authorizer::keys_not_fetched`](crate::Authorizer::keys_not_fetched), and asks for the decision again.
+/// The host fetches them once for all waiting requests (single-flight). It hands them to
+/// [`Authorizer::accept_keys`](crate::Authorizer::accept_keys) or reports
+/// [`Authorizer::keys_not_fetched`](crate::Authorizer::keys_not_fetched), and then asks for the decision again.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NeedKeys {
     /// The name of an issuer block that needs them, for logs.
     pub issuer: String,
-    /// Where they are published: this identifies the set.
+    /// The address where they are published; it identifies the set.
     pub url: String,
-    /// How long the fetch may take, in milliseconds.
+    /// The timeout of the fetch, in milliseconds.
     pub timeout_ms: u32,
 }
 
 impl Verifier {
-    /// A verifier of these issuers' tokens. Of a token it reads the claims that `plan` holds, besides its own.
+    /// A verifier for these issuers' tokens. It reads the claims in `plan` and its own.
     pub(crate) fn new(config: &Config, mut plan: ClaimPlan, faults: &mut Vec<Fault>) -> Self {
         faults.extend(issuers::faults(&config.issuers));
         let has_tenants = config.issuers.iter().any(|issuer| issuer.tenants.is_some());
@@ -112,7 +113,7 @@ impl Verifier {
         &self.plan
     }
 
-    /// What an issuer block is called.
+    /// The name of an issuer block.
     pub(crate) fn block_name(&self, block: usize) -> &str {
         &self.blocks[block].name
     }
@@ -147,7 +148,7 @@ impl Verifier {
 
     fn check_times(&self, now: i64, verdict: &Verdict) -> Result<(), Refusal> {
         if verdict.viewer.is_session {
-            // A session has no leeway: we made it, by our own clock.
+            // A session has no leeway: the same clock made it.
             return if now < verdict.exp {
                 Ok(())
             } else {
@@ -182,7 +183,7 @@ impl Verifier {
         let (exp, nbf) = self
             .check_time_claims(now, block, &claims)
             .map_err(rejected)?;
-        // A `sub` of another type than RFC 7519 gives it is refused, whether or not it is the subject.
+        // A `sub` that is not a string (RFC 7519) is refused, even if another claim is the subject.
         if matches!(claims.get(self.standard.sub), Some(sub) if !sub.is_string()) {
             return Err(rejected(Refusal::InvalidClaim { claim: "sub" }));
         }
@@ -208,8 +209,8 @@ impl Verifier {
         })
     }
 
-    /// The block that a token is for. Where an issuer has several, what the token says of itself chooses among them, and
-    /// only the chosen block's keys are tried; it is believed in nothing else before its signature is verified.
+    /// The block that a token is for. Where an issuer has several blocks, the unverified claims select one, and only
+    /// the keys of that block are tried. Nothing else depends on these claims before the signature is verified.
     fn find_block(
         &self,
         iss: &str,
@@ -225,7 +226,7 @@ impl Verifier {
         if candidates.next().is_none() {
             return Ok(first);
         }
-        // Where none accepts it, the one that comes closest says why.
+        // If no block accepts the token, the closest block gives the reason.
         let typ = token.header.typ.as_deref();
         let (mut closest, mut fewest, mut n_closest) = (first, usize::MAX, 0);
         for (idx, block) in self.blocks.iter().enumerate() {
@@ -245,7 +246,7 @@ impl Verifier {
         Ok(closest)
     }
 
-    /// Answers with the ring whose key it was, and the ring's generation.
+    /// Answers with the ring of the key, and the ring's generation.
     fn verify_signature(
         &self,
         now: i64,
@@ -259,7 +260,7 @@ impl Verifier {
         let verifies = |key: &crate::keys::Material| {
             key.verifies(token.signing_input.as_bytes(), &token.signature)
         };
-        // The configuration chooses the algorithms, never the token (RFC 8725 §3.1): `none` is not a name we know.
+        // The configuration chooses the algorithms, never the token (RFC 8725 §3.1): `none` is not a known name.
         let Some(algorithm) = Algorithm::from_name(&token.header.alg)
             .filter(|algorithm| block.algorithms.contains(algorithm))
         else {
@@ -312,7 +313,7 @@ impl Verifier {
         Ok((exp, nbf))
     }
 
-    /// The subject that a token names, and the owner that it is; neither where it names none.
+    /// The subject of a token, and its owner; both `None` if it has no subject.
     fn person(
         &self,
         block: &IssuerBlock,
@@ -326,7 +327,7 @@ impl Verifier {
         Ok((subject, owner))
     }
 
-    /// A session is held against the block that accepted its token as that block is configured now.
+    /// A session is checked against the current configuration of the block that accepted its token.
     fn verify_session(
         &self,
         now: i64,
@@ -373,8 +374,8 @@ impl Verifier {
         let iss = claims.get(self.standard.iss).and_then(Value::as_str);
         let iss = iss.unwrap_or_default().to_owned();
         let (subject, owner) = self.person(block, &iss, &claims).map_err(of_block)?;
-        // Other runtimes trust the owner that a session carries. Here a configuration that names owners in another way
-        // takes effect at once.
+        // Other runtimes trust the owner that a session carries. Here a change in how owners are derived takes effect
+        // at once.
         if owner != verified.owner {
             return Err(stale("owner"));
         }
@@ -396,7 +397,7 @@ impl Verifier {
         })
     }
 
-    /// Takes the keys that were fetched from an address.
+    /// Replaces an address's keys with a fetched set.
     pub(crate) fn accept_keys(
         &self,
         now: Timestamp,
@@ -409,7 +410,7 @@ impl Verifier {
         }
     }
 
-    /// Notes that the keys of an address could not be fetched.
+    /// Records that the keys of an address could not be fetched.
     pub(crate) fn keys_not_fetched(&self, now: Timestamp, url: &str) {
         if let Some(ring) = self.ring_at(url) {
             ring.fetch_failed(now.as_second());
@@ -451,7 +452,7 @@ impl Verifier {
         })
     }
 
-    /// A key that does not fit, of a ring that a fetch may change.
+    /// A key that does not verify the token, from a ring that a fetch may change.
     fn rejected_by_ring(
         &self,
         block: usize,
@@ -468,7 +469,7 @@ impl Verifier {
     }
 }
 
-/// Before the issuer is known there is nothing to say of the token.
+/// Before the issuer is known, a log may contain nothing about the token.
 impl From<Refusal> for Unverified {
     fn from(refusal: Refusal) -> Self {
         Self::Rejected(Rejection {
@@ -480,7 +481,7 @@ impl From<Refusal> for Unverified {
     }
 }
 
-/// The key rings, one for each address and one for each block without, and the ring of each block.
+/// The key rings, one for each address and one for each block without an address, and the ring index of each block.
 fn read_rings(issuers: &[Issuer], faults: &mut Vec<Fault>) -> (Vec<KeyRing>, Vec<Option<usize>>) {
     let mut rings = Vec::new();
     let mut ring_of: Vec<Option<usize>> = vec![None; issuers.len()];
@@ -496,7 +497,7 @@ fn read_rings(issuers: &[Issuer], faults: &mut Vec<Fault>) -> (Vec<KeyRing>, Vec
             .any(|algorithm| is_public(&algorithm))
         {
             if names_keys && !issuer.algorithms.is_empty() {
-                let message = "HS256 has no public keys: name another algorithm besides";
+                let message = "HS256 has no public keys: list another algorithm as well";
                 fault("jwks", message.to_owned());
             }
             continue;
@@ -568,7 +569,7 @@ fn read_secrets(issuer: &Issuer, fault: &mut dyn FnMut(&str, String)) -> KeySet 
         return KeySet::default();
     };
     if !is_shared {
-        // Without an algorithm there is nothing that a secret could be for.
+        // Without an algorithm a secret has no use.
         if !issuer.algorithms.is_empty() {
             let message = "are for HS256 only: add it to `algorithms`";
             fault("secrets", message.to_owned());
@@ -583,7 +584,7 @@ fn read_secrets(issuer: &Issuer, fault: &mut dyn FnMut(&str, String)) -> KeySet 
     })
 }
 
-/// A `NumericDate` (RFC 7519 §2), if it is there, rounded to whole seconds to the token's disadvantage.
+/// A `NumericDate` (RFC 7519 §2), if present, rounded to whole seconds to the token's disadvantage.
 fn time_claim(
     claims: &ClaimSet,
     id: ClaimId,
@@ -597,7 +598,7 @@ fn time_claim(
         .as_f64()
         .filter(|seconds| (0.0..=MAX_SECONDS).contains(seconds))
         .ok_or(Refusal::InvalidClaim { claim })?;
-    // Within the range just checked the cast loses the fraction and nothing else.
+    // Within the range just checked the cast loses only the fraction.
     #[allow(clippy::cast_possible_truncation)]
     let whole = round(seconds) as i64;
     Ok(Some(whole))

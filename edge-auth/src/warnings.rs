@@ -1,11 +1,11 @@
-//! What is probably not meant, although a configuration with it works.
+//! Warnings: settings that work but are probably a mistake.
 
 use crate::config::{Config, Fault};
 
-/// What is probably not meant, each with its key as `gatepost.toml` spells it.
+/// Settings that are probably a mistake, each with its key as `gatepost.toml` spells it.
 ///
-/// A claim's name with a dot in it names a top-level claim of that very name, which few issuers send. Most people who write
-/// one mean a member within another.
+/// A claim's name with a dot in it names a top-level claim of exactly that name, which few issuers send. Most people
+/// who write one mean a nested member.
 pub fn warnings(config: &Config) -> Vec<Fault> {
     let mut named: Vec<(String, &str)> = Vec::new();
     for (idx, issuer) in config.issuers.iter().enumerate() {
@@ -23,7 +23,7 @@ pub fn warnings(config: &Config) -> Vec<Fault> {
         named.extend(in_path.map(|claim| (format!("rules[{idx}].path"), claim)));
     }
     let is_member_by_dots = |name: &str| {
-        // A namespaced claim, such as Auth0's, is an address.
+        // A namespaced claim, such as Auth0's, is a URL.
         !name.starts_with('/') && !name.contains("://") && name.contains('.')
     };
     named

@@ -7,35 +7,36 @@ use reqwest::header::{ACCEPT, CONNECTION, HeaderMap, HeaderValue};
 use serde_json::Value;
 use thiserror::Error;
 
-/// What a server is told of us. `index.mjs` sends the same headers; AWS WAF's common rules refuse requests without it.
+/// The user agent of a fetch. `index.mjs` sends the same headers; AWS WAF's common rules refuse requests without a user
+/// agent.
 const USER_AGENT: &str = "gatepost";
 
-/// The largest key set that is read. The largest in the wild have some 20 KB.
+/// The largest key set that is read. The largest in the wild have about 20 KB.
 pub const MAX_SET_BYTES: usize = 256 * 1024;
 
-/// Why there is no key set.
+/// Why a key set could not be fetched.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum FetchError {
-    /// It is larger than any that is read.
+    /// It is larger than the limit.
     #[error("the answer has more than {MAX_SET_BYTES} bytes")]
     TooLarge,
     /// It is not JSON.
     #[error("the answer is not JSON")]
     NotJson,
-    /// The answer is another than 200; redirects are not followed.
+    /// The status is not 200; redirects are not followed.
     #[error("the answer's status is {0}")]
     Status(u16),
-    /// There is no answer, or none in time.
-    #[error("there is no answer: {0}")]
+    /// No answer, or none before the timeout.
+    #[error("no answer: {0}")]
     NoAnswer(#[from] reqwest::Error),
 }
 
-/// Fetches one key set, outside of any authorizer: for packing it.
+/// Fetches one key set without an authorizer, for packing it.
 ///
 /// # Errors
 ///
-/// Why there is no key set. The text names neither the address nor anything that was received.
+/// The reason why there is not a key set. The text contains neither the address nor anything that was received.
 pub async fn fetch_key_set(need: &NeedKeys) -> Result<Value, FetchError> {
     key_set(&client()?, need).await
 }
@@ -54,7 +55,7 @@ pub(crate) fn client() -> Result<reqwest::Client, FetchError> {
 }
 
 pub(crate) async fn key_set(http: &reqwest::Client, need: &NeedKeys) -> Result<Value, FetchError> {
-    // From the name lookup to the last byte: somebody waits for it.
+    // From the name lookup to the last byte: a viewer waits for it.
     let timeout = Duration::from_millis(need.timeout_ms.into());
     let mut response = http.get(&need.url).timeout(timeout).send().await?;
     if response.status() != reqwest::StatusCode::OK {
@@ -67,7 +68,7 @@ pub(crate) async fn key_set(http: &reqwest::Client, need: &NeedKeys) -> Result<V
         }
         body.extend_from_slice(&chunk);
     }
-    // A set may begin with a byte order mark, which JSON does not know (RFC 8259 §8.1).
+    // A set may begin with a byte order mark, which is not valid JSON (RFC 8259 §8.1).
     let json = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body);
     serde_json::from_slice(json).map_err(|_| FetchError::NotJson)
 }

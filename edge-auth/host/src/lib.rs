@@ -1,8 +1,8 @@
-//! An authorizer that fetches the keys it asks for.
+//! An authorizer that fetches the keys it needs.
 //!
-//! `edge-auth` decides and does no I/O: where it lacks an issuer's keys it says so. A [`HostedAuthorizer`] is the other
-//! half for servers in Rust, as `index.mjs` is at Lambda@Edge: it fetches once for everybody who waits, within a time
-//! limit and a size cap, follows no redirect, and asks again.
+//! `edge-auth` decides and does no I/O: when an issuer's keys are missing it says so. A [`HostedAuthorizer`] is the
+//! host for servers in Rust, as `index.mjs` is at Lambda@Edge. It fetches once for all waiting requests
+//! (single-flight), within a timeout and a size limit, follows no redirect, and asks again.
 
 mod fetch;
 
@@ -14,14 +14,14 @@ use jiff::Timestamp;
 
 pub use fetch::{FetchError, MAX_SET_BYTES, fetch_key_set};
 
-/// An [`Authorizer`] with a clock and a way to fetch keys.
+/// An [`Authorizer`] with a clock and an HTTP client.
 pub struct HostedAuthorizer {
     keys: Arc<Keys>,
-    /// The holder of an address's lock fetches its keys.
+    /// One lock per address: its holder fetches the keys.
     fetching: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
-/// What a fetch needs: it goes on without whoever asked for it.
+/// The state of a fetch, which continues even if the request that started it is dropped.
 struct Keys {
     authorizer: Authorizer,
     clock: fn() -> Timestamp,
@@ -29,7 +29,7 @@ struct Keys {
 }
 
 impl HostedAuthorizer {
-    /// Gives an authorizer what it needs.
+    /// Wraps an authorizer with a clock and an HTTP client.
     pub fn new(authorizer: Authorizer, clock: fn() -> Timestamp) -> Result<Self, FetchError> {
         Ok(Self {
             keys: Arc::new(Keys {
@@ -41,7 +41,7 @@ impl HostedAuthorizer {
         })
     }
 
-    /// The authorizer itself, for what needs no keys.
+    /// The authorizer itself, for calls that need no keys.
     pub fn authorizer(&self) -> &Authorizer {
         &self.keys.authorizer
     }
@@ -50,7 +50,7 @@ impl HostedAuthorizer {
         (self.keys.clock)()
     }
 
-    /// May this viewer fetch this path?
+    /// Decides whether the viewer may fetch the path.
     pub async fn decide(&self, request: &Request<'_>) -> Decision {
         let decide = || match self.authorizer().decide(self.now(), request) {
             Decision::NeedKeys(need) => Err(need),
@@ -61,7 +61,7 @@ impl HostedAuthorizer {
             .unwrap_or_else(Decision::NeedKeys)
     }
 
-    /// Who sends this request?
+    /// Identifies the sender of the request.
     pub async fn authenticate(&self, request: &Request<'_>) -> Result<Viewer, Refusal> {
         let authenticate = || match self.authorizer().authenticate(self.now(), request) {
             Err(Unauthenticated::NeedKeys(need)) => Err(need),
@@ -73,7 +73,7 @@ impl HostedAuthorizer {
             .map_err(Unauthenticated::refusal)
     }
 
-    /// Tries, fetches the keys that are needed, and tries again.
+    /// Tries, fetches the missing keys, and tries again.
     async fn with_keys<T>(&self, attempt: impl Fn() -> Result<T, NeedKeys>) -> Result<T, NeedKeys> {
         let need = match attempt() {
             Ok(done) => return Ok(done),
@@ -84,12 +84,13 @@ impl HostedAuthorizer {
             fetching.entry(need.url.clone()).or_default().clone()
         };
         let holding = lock.lock_owned().await;
-        // Whoever held the lock before has fetched them.
+        // The previous holder of the lock has fetched them.
         let need = match attempt() {
             Ok(done) => return Ok(done),
             Err(need) => need,
         };
-        // A task of its own: who hangs up in the midst of it would evade the cool-down, and could do so again and again.
+        // Runs in its own task: otherwise a client that hangs up during the fetch would evade the cool-down, and could
+        // repeat that.
         let keys = self.keys.clone();
         let fetching = tokio::spawn(async move {
             keys.fetch(&need).await;

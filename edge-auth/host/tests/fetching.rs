@@ -1,6 +1,6 @@
-//! Fetching keys from a provider that behaves, and from those that do not.
+//! Fetches keys from providers that behave, and from providers that do not.
 
-// A test stops at what it did not expect.
+// A test panics on the first unexpected value.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-/// RFC 7515, appendix A.3: a token that expired in 2011, and its key. The signature is good, so whoever has the key
-/// finds it expired.
+/// RFC 7515, appendix A.3: a token that expired in 2011, and its key. The signature is valid, so a verifier with the
+/// key reports it as expired.
 const TOKEN: &str = concat!(
     "eyJhbGciOiJFUzI1NiJ9.",
     "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.",
@@ -25,7 +25,7 @@ const TOKEN: &str = concat!(
 const KEYS: &str = r#"{"keys": [{"kty": "EC", "crv": "P-256",
     "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
 
-/// A provider that counts its requests, and gives each the same answer once it may.
+/// A provider that counts its requests, and sends every caller the same answer once it is released.
 struct Provider {
     url: String,
     n_requests: Arc<AtomicUsize>,
@@ -33,7 +33,7 @@ struct Provider {
 }
 
 impl Provider {
-    /// One that answers nobody yet.
+    /// A provider that does not answer yet.
     async fn holding_back(answer: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let provider = Self {
@@ -58,7 +58,7 @@ impl Provider {
         provider
     }
 
-    /// One that answers everybody.
+    /// A provider that answers every request at once.
     async fn answering(answer: String) -> Self {
         let provider = Self::holding_back(answer).await;
         provider.answer();
@@ -73,7 +73,7 @@ impl Provider {
         self.n_requests.load(Ordering::SeqCst)
     }
 
-    /// Waits until it has been asked.
+    /// Waits until a request has arrived.
     async fn asked(&self) {
         while self.n_requests() == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -81,7 +81,7 @@ impl Provider {
     }
 }
 
-/// A clock that stands: however slow the machine is, no cool-down passes.
+/// A constant clock: no cool-down passes, however slow the machine is.
 fn now() -> Timestamp {
     Timestamp::constant(1_800_000_000, 0)
 }
@@ -116,7 +116,7 @@ async fn authenticate(hosted: &HostedAuthorizer) -> Refusal {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_waits_is_served_by_one_fetch() {
+async fn waiting_requests_share_one_fetch() {
     let provider = Provider::holding_back(http("200 OK", KEYS)).await;
     let hosted = Arc::new(hosted(&provider.url));
     let waiting: Vec<_> = (0..50)
@@ -134,7 +134,7 @@ async fn whoever_waits_is_served_by_one_fetch() {
 }
 
 #[tokio::test]
-async fn who_hangs_up_in_the_midst_of_a_fetch_does_not_end_it() {
+async fn a_client_that_hangs_up_does_not_cancel_the_fetch() {
     for (answer, refusal) in [
         (http("200 OK", KEYS), None),
         (
@@ -162,7 +162,7 @@ async fn who_hangs_up_in_the_midst_of_a_fetch_does_not_end_it() {
 }
 
 #[tokio::test]
-async fn whatever_is_no_key_set_is_refused_and_not_asked_for_again_at_once() {
+async fn an_invalid_key_set_is_refused_and_not_fetched_again_in_the_cool_down() {
     let long = format!("{{\"keys\": [], \"x\": \"{}\"}}", "x".repeat(MAX_SET_BYTES));
     for (case, answer) in [
         ("an error", http("500 Internal Server Error", KEYS)),
@@ -170,10 +170,10 @@ async fn whatever_is_no_key_set_is_refused_and_not_asked_for_again_at_once() {
             "a redirect",
             "HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n".to_owned(),
         ),
-        ("no JSON", http("200 OK", "<html>sign in</html>")),
-        ("no key set", http("200 OK", "{\"keys\": {}}")),
+        ("not JSON", http("200 OK", "<html>sign in</html>")),
+        ("not a key set", http("200 OK", "{\"keys\": {}}")),
         ("too much", http("200 OK", &long)),
-        ("no HTTP", "220 mail.example.com ESMTP\r\n".to_owned()),
+        ("not HTTP", "220 mail.example.com ESMTP\r\n".to_owned()),
         ("cut off", http("200 OK", KEYS)[..100].to_owned()),
     ] {
         let provider = Provider::answering(answer).await;
@@ -187,9 +187,9 @@ async fn whatever_is_no_key_set_is_refused_and_not_asked_for_again_at_once() {
 }
 
 #[tokio::test]
-async fn a_provider_that_hangs_holds_nobody_up_for_long() {
+async fn a_hanging_provider_delays_requests_until_the_timeout() {
     let provider = Provider::holding_back(http("200 OK", KEYS)).await;
     let hosted = hosted(&provider.url);
-    // The provider never answers: a caller that waited for it would never come back.
+    // The provider never answers: a caller without a timeout would wait forever.
     assert_eq!(authenticate(&hosted).await, Refusal::KeysUnavailable);
 }

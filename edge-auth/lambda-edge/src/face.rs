@@ -1,4 +1,4 @@
-//! What the addon's functions do, in safe Rust.
+//! The addon's functions, in safe Rust.
 
 use std::sync::OnceLock;
 
@@ -7,21 +7,21 @@ use edge_auth::{Authorizer, Changes, Decision, Denied, NeedKeys, Request};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// The authorizer of this process: its configuration lies in the package and never changes.
+/// The authorizer of this process: its configuration is in the package and never changes.
 static AUTHORIZER: OnceLock<Authorizer> = OnceLock::new();
 
-/// Takes the configuration, once. Answers with the names of the headers that a token can be in, as a JSON array.
+/// Sets the configuration, once. Answers with the names of the headers that can carry a token, as a JSON array.
 pub(crate) fn configure(config: &str) -> Result<String, String> {
     let config: Config = serde_json::from_str(config)
-        .map_err(|error| format!("the configuration is not readable: {error}"))?;
+        .map_err(|error| format!("the configuration cannot be read: {error}"))?;
     let authorizer = Authorizer::new(&config)
-        .map_err(|faults| format!("the configuration is faulty: {}", Fault::listed(&faults)))?;
+        .map_err(|faults| format!("the configuration is not valid: {}", Fault::listed(&faults)))?;
     let token_headers: Vec<_> = authorizer.token_headers().collect();
     let token_headers = json!(token_headers).to_string();
     AUTHORIZER
         .set(authorizer)
-        .map_err(|_| "it is configured already".to_owned())?;
-    // A panic's own message may quote what it panicked over, such as a token.
+        .map_err(|_| "the addon is already configured".to_owned())?;
+    // A panic's own message may quote its input, such as a token.
     std::panic::set_hook(Box::new(|panic| {
         let line = json!({
             "level": "error",
@@ -33,15 +33,15 @@ pub(crate) fn configure(config: &str) -> Result<String, String> {
     Ok(token_headers)
 }
 
-/// Decides, and says in one text what becomes of the request:
+/// Decides, and returns the outcome in one string:
 ///
-/// - empty: it goes on, and nobody asked who sends it;
-/// - an owner: it goes on as his;
-/// - an owner or nothing, a line feed and a text: the same, and the text takes the place of its one `Cookie` line; where
-///   it is empty, the line goes;
+/// - empty: the request is forwarded without an owner;
+/// - an owner: the request is forwarded as that owner's;
+/// - an owner or nothing, a line feed and a text: the same, and the text replaces its one `Cookie` line. If the text is
+///   empty, the line is removed;
 /// - JSON with one of `forward` (further changes), `response` (an answer, with `log`), `needKeys`.
 ///
-/// The first three are nearly all requests, and cost no JSON.
+/// Nearly all requests take one of the first three forms, which need no JSON.
 pub(crate) fn decide(
     now: Timestamp,
     request_id: &str,
@@ -61,17 +61,17 @@ pub(crate) fn decide(
     Ok(json!({"response": response, "log": log}).to_string())
 }
 
-/// The keys that the first request will ask for.
+/// The keys that the first request will need.
 pub(crate) fn wanted_keys(now: Timestamp) -> Result<String, String> {
     let wanted = authorizer()?.wanted_keys(now);
     let wanted: Vec<_> = wanted.iter().map(shown_need).collect();
     Ok(json!(wanted).to_string())
 }
 
-/// Takes a fetched set, as the text that it came as.
+/// Takes a fetched set, as the text that was received.
 pub(crate) fn accept_keys(now: Timestamp, url: &str, jwks: &str) -> Result<String, String> {
     let authorizer = authorizer()?;
-    // A set may begin with a byte order mark, which JSON does not know (RFC 8259 §8.1).
+    // A set may begin with a byte order mark, which is not valid JSON (RFC 8259 §8.1).
     let jwks = jwks.strip_prefix('\u{feff}').unwrap_or(jwks);
     let Ok(jwks) = serde_json::from_str::<Value>(jwks) else {
         authorizer.keys_not_fetched(now, url);
@@ -83,7 +83,7 @@ pub(crate) fn accept_keys(now: Timestamp, url: &str, jwks: &str) -> Result<Strin
         .map_err(|faults| faults.join("; "))
 }
 
-/// Notes that keys could not be fetched.
+/// Records that keys could not be fetched.
 pub(crate) fn keys_not_fetched(now: Timestamp, url: &str) -> Result<(), String> {
     authorizer()?.keys_not_fetched(now, url);
     Ok(())
@@ -92,7 +92,7 @@ pub(crate) fn keys_not_fetched(now: Timestamp, url: &str) -> Result<(), String> 
 fn authorizer() -> Result<&'static Authorizer, String> {
     AUTHORIZER
         .get()
-        .ok_or_else(|| "it is not configured".to_owned())
+        .ok_or_else(|| "the addon is not configured".to_owned())
 }
 
 fn shown_need(need: &NeedKeys) -> Value {
@@ -120,7 +120,7 @@ fn shown(changes: &Changes) -> String {
     }
 }
 
-/// Whether a change of `Cookie` can stand behind a line feed and be read again.
+/// Whether a change of `Cookie` can follow a line feed and be parsed unambiguously.
 fn is_one_plain_line(lines: &[Option<String>]) -> bool {
     match lines {
         [None] => true,

@@ -1,13 +1,13 @@
-//! Node-API: reading arguments, answering, throwing. The only unsafe code of the face.
+//! Node-API: reads arguments, returns answers, throws errors. This module has the only unsafe code of the runtime.
 //!
-//! The functions are written against `napi-sys` itself. Handing the texts of a request over through the generated
-//! wrappers of `napi` took 660 ns, as one JSON text 2,980 ns, through a shared buffer 400 ns, like this 135 ns (Node
-//! 20, three strings of 880 bytes together): much of a decision on a token that was seen before.
+//! The functions use `napi-sys` directly. Passing the strings of a request through the generated wrappers of `napi`
+//! took 660 ns, as one JSON text 2,980 ns, through a shared buffer 400 ns, and this way 135 ns (Node 20, three strings
+//! of 880 bytes in total). That is a large part of a decision on a cached token.
 //!
-//! What holds for all unsafe code here: `env`, `info` and values come from Node and are used within the call that they
-//! came with; no reference to JavaScript's memory is kept, every text is copied out.
+//! Invariants for all unsafe code here: `env`, `info` and values come from Node and are used only within their call. No
+//! reference to JavaScript's memory is kept; every string is copied out.
 
-// Calling C is what this module is for.
+// This module exists to call C.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -26,13 +26,13 @@ use napi_sys::{
 
 use crate::face;
 
-/// The most arguments that a function takes.
+/// The maximum number of arguments of a function.
 const MAX_ARGUMENTS: usize = 13;
-/// Room for the texts of nearly every request: `CloudFront` takes 20 KB in all. More is taken when it is needed.
+/// Room for the strings of nearly every request: `CloudFront` accepts 20 KB in all. The buffer grows when needed.
 const USUAL_BYTES: usize = 24 * 1024;
 
 thread_local! {
-    /// The room of the call before. To ask the allocator for as much each time costs a microsecond.
+    /// The buffer of the previous call, reused. Allocating as much each time costs a microsecond.
     static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -68,7 +68,7 @@ unsafe extern "C" fn napi_register_module_v1(env: napi_env, exports: napi_value)
     exports
 }
 
-/// The version of Node-API that is used: 1, which every Node has.
+/// The version of Node-API: 1, which every Node supports.
 #[unsafe(no_mangle)]
 extern "C" fn node_api_module_get_api_version_v1() -> i32 {
     8
@@ -136,19 +136,19 @@ extern "C" fn keys_not_fetched(env: napi_env, info: napi_callback_info) -> napi_
     })
 }
 
-/// What a function answers.
+/// A function's return value.
 enum Answer {
     Nothing,
     Text(String),
 }
 
-/// Runs a function; what it refuses, and whatever panics, is thrown.
+/// Runs a function. Its errors and panics are thrown.
 fn answer(
     env: napi_env,
     info: napi_callback_info,
     function: impl FnOnce(&mut Call) -> Result<Answer, String>,
 ) -> napi_value {
-    // Nothing outlives the call but the authorizer, whose locks stand panics.
+    // Only the authorizer outlives the call, and its locks ignore poisoning.
     let run = AssertUnwindSafe(|| function(&mut Call::new(env, info)?));
     let result = std::panic::catch_unwind(run)
         .unwrap_or_else(|_| Err("the addon panicked; its log line says where".to_owned()));
@@ -172,7 +172,7 @@ fn answer(
     value
 }
 
-/// The arguments of a call, and the texts that were copied out of them so far.
+/// The arguments of a call, and the strings copied out of them so far.
 struct Call {
     env: napi_env,
     arguments: [napi_value; MAX_ARGUMENTS],
@@ -182,9 +182,9 @@ struct Call {
 impl Drop for Call {
     fn drop(&mut self) {
         let mut texts = std::mem::take(&mut self.texts);
-        // What was unusually large is not kept.
+        // An unusually large buffer is not kept.
         if texts.capacity() <= 2 * USUAL_BYTES {
-            // Tokens are among them.
+            // The buffer contains tokens.
             texts.fill(0);
             texts.clear();
             ROOM.set(texts);
@@ -192,7 +192,7 @@ impl Drop for Call {
     }
 }
 
-/// Where a text lies among those that were copied.
+/// The range of a string within the buffer.
 struct Text {
     start: usize,
     end: usize,
@@ -208,7 +208,7 @@ impl Call {
     fn new(env: napi_env, info: napi_callback_info) -> Result<Self, String> {
         let mut arguments = [ptr::null_mut(); MAX_ARGUMENTS];
         let mut n_arguments = MAX_ARGUMENTS;
-        // SAFETY: there is room for as many arguments as is said; those that are missing become `undefined`.
+        // SAFETY: there is room for as many arguments as is said; missing ones become `undefined`.
         let status = unsafe {
             napi_get_cb_info(
                 env,
@@ -220,7 +220,7 @@ impl Call {
             )
         };
         if status != Status::napi_ok {
-            return Err("the arguments cannot be read".to_owned());
+            return Err("the arguments could not be read".to_owned());
         }
         let mut texts = ROOM.take();
         texts.reserve(USUAL_BYTES);
@@ -238,11 +238,11 @@ impl Call {
         let status = unsafe {
             napi_get_value_double(self.env, self.arguments[index], &raw mut milliseconds)
         };
-        let wrong = || format!("argument {index} is no time");
+        let wrong = || format!("argument {index} is not a time");
         if status != Status::napi_ok || !milliseconds.is_finite() {
             return Err(wrong());
         }
-        // What lies beyond an i64 becomes its end, which is no time either.
+        // The cast saturates at the ends of i64, which are not valid times either.
         #[allow(clippy::cast_possible_truncation)]
         Timestamp::from_millisecond(milliseconds as i64).map_err(|_| wrong())
     }
@@ -250,7 +250,7 @@ impl Call {
     /// An argument that is a string.
     fn text(&mut self, index: usize) -> Result<Text, String> {
         self.copy(self.arguments[index])
-            .ok_or_else(|| format!("argument {index} is no string"))
+            .ok_or_else(|| format!("argument {index} is not a string"))
     }
 
     /// An argument that is a header: `undefined`, a string, or an array of strings.
@@ -265,10 +265,10 @@ impl Call {
         if kind == ValueType::napi_string {
             return self.text(index).map(TextLines::One);
         }
-        let wrong = || format!("argument {index} is no header");
+        let wrong = || format!("argument {index} is not a header");
         let mut is_array = false;
         let mut length = 0;
-        // SAFETY: the argument is live; the length is asked of an array alone.
+        // SAFETY: the argument is live; the length is read only from an array.
         unsafe {
             napi_is_array(self.env, value, &raw mut is_array);
             if !is_array
@@ -296,8 +296,8 @@ impl Call {
         loop {
             let room = self.texts.capacity() - start;
             let mut n_bytes = 0;
-            // SAFETY: from `start` there is `room`, of which Node writes no more than it says, a zero at the end
-            // included. Anything but a string is answered with another status.
+            // SAFETY: `room` bytes are free from `start`. Node writes at most that many, including the terminating
+            // zero. For anything but a string it returns another status.
             let status = unsafe {
                 let end = self.texts.as_mut_ptr().add(start).cast::<c_char>();
                 napi_get_value_string_utf8(self.env, value, end, room, &raw mut n_bytes)
@@ -305,10 +305,10 @@ impl Call {
             if status != Status::napi_ok {
                 return None;
             }
-            // A character has at most four bytes: with so much room left nothing was cut off.
+            // A character has at most four bytes: with this much room left nothing was truncated.
             if n_bytes + 5 <= room {
                 let end = start + n_bytes;
-                // SAFETY: so many bytes were written.
+                // SAFETY: this many bytes were written.
                 unsafe { self.texts.set_len(end) };
                 return Some(Text { start, end });
             }
@@ -316,13 +316,13 @@ impl Call {
         }
     }
 
-    /// A text that was copied. Node writes UTF-8; what were none would be read as nothing and refused.
+    /// A string that was copied. Node writes UTF-8; anything else would read as empty and be refused.
     fn read(&self, text: &Text) -> &str {
         let bytes = self.texts.get(text.start..text.end).unwrap_or_default();
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 
-    /// Names and lines in turns, by name.
+    /// Pairs of alternating names and lines, by name.
     fn read_pairs(&self, pairs: &TextLines) -> OtherHeaders<'_> {
         let TextLines::Many(texts) = pairs else {
             return OtherHeaders::None;

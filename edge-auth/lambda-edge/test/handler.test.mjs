@@ -1,4 +1,4 @@
-// The handler as Lambda calls it: it fails closed, and fetches keys no more often than it must.
+// The handler as Lambda calls it: it fails closed, and fetches keys no more often than necessary.
 
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
@@ -8,7 +8,7 @@ import { SECRET, config, event, face, hs256, keySet, token, withLog } from './pa
 
 const bearer = (text) => ({ authorization: `Bearer ${text}` });
 
-/** Holds that an answer is our 503, and that the log says so with the request's id. */
+/** Asserts that the answer is Gatepost's 503, and that the log gives the reason with the request's id. */
 function assertUnavailable({ answer, log }, reason) {
   assert.equal(answer.status, '503');
   assert.equal(answer.headers['cache-control'][0].value, 'no-store');
@@ -24,7 +24,7 @@ function asJson(answer) {
   return JSON.parse(JSON.stringify(answer));
 }
 
-test('an allowed request goes on as its owner, without its token', async () => {
+test('an allowed request is forwarded as its owner with its token removed', async () => {
   const { handler } = await face(config());
   for (const headers of [bearer(token()), { cookie: `__Host-gatepost=${token()}` }]) {
     const answer = asJson(await handler(event('/members/x', { ...headers, 'x-gatepost-owner': 'me', 'x-gatepost-admin': '1', dnt: '1' })));
@@ -33,13 +33,13 @@ test('an allowed request goes on as its owner, without its token', async () => {
   }
 });
 
-test('the handler has one parameter, as Node.js 24 on Lambda wants it', async () => {
+test('the handler has one parameter, as Node.js 24 on Lambda requires', async () => {
   const { handler } = await face(config());
   assert.equal(handler.length, 1);
   assert.equal(handler.constructor.name, 'AsyncFunction');
 });
 
-test('whatever is wrong with an event is a 503', async () => {
+test('every malformed event gets a 503', async () => {
   const { handler } = await face(config());
   const broken = (change) => {
     const one = event('/members/x', bearer(token()));
@@ -47,15 +47,15 @@ test('whatever is wrong with an event is a 503', async () => {
     return one;
   };
   for (const [change, reason] of [
-    [(cf) => delete cf.request.uri, /argument 3 is no string/],
-    [(cf) => (cf.request.method = 7), /argument 2 is no string/],
-    [(cf) => (cf.request.headers.authorization = [{ key: 'Authorization' }]), /argument 5 is no header/],
-    [(cf) => (cf.request.headers.cookie = [{ value: 'a' }, { value: 7 }]), /argument 6 is no header/],
-    [(cf) => (cf.request.headers.cookie = 'a=1'), /argument 6 is no header|header\.map|undefined/],
+    [(cf) => delete cf.request.uri, /argument 3 is not a string/],
+    [(cf) => (cf.request.method = 7), /argument 2 is not a string/],
+    [(cf) => (cf.request.headers.authorization = [{ key: 'Authorization' }]), /argument 5 is not a header/],
+    [(cf) => (cf.request.headers.cookie = [{ value: 'a' }, { value: 7 }]), /argument 6 is not a header/],
+    [(cf) => (cf.request.headers.cookie = 'a=1'), /argument 6 is not a header|header\.map|undefined/],
     [(cf) => delete cf.request.headers, /undefined/],
     [(cf) => delete cf.request, /undefined/],
-    // Behind the cache it would guard nothing.
-    [(cf) => (cf.config.eventType = 'origin-request'), /this is no viewer-request: origin-request/],
+    // Behind the cache it would protect nothing.
+    [(cf) => (cf.config.eventType = 'origin-request'), /this is not a viewer-request: origin-request/],
   ]) {
     assertUnavailable(await withLog(() => handler(broken(change))), reason);
   }
@@ -65,9 +65,9 @@ test('whatever is wrong with an event is a 503', async () => {
   }
 });
 
-test('a package that is broken answers every request with a 503', async () => {
+test('a broken package answers every request with a 503', async () => {
   for (const [configuration, reason] of [
-    ['no JSON', /the configuration is not readable/],
+    ['not JSON', /the configuration cannot be read/],
     [config({}, { algorithms: [] }), /issuers\[0\]\.algorithms: name at least one algorithm/],
     [config({ rules: [{ path: 'x', access: 'anyone' }] }), /rules\[0\]\.path/],
   ]) {
@@ -76,10 +76,10 @@ test('a package that is broken answers every request with a 503', async () => {
   }
 });
 
-test('a clock that shows no time is a 503', async () => {
+test('an invalid time is a 503', async () => {
   const { answer } = await face(config());
   for (const now of [NaN, Infinity, 1e300, '7']) {
-    assertUnavailable(await withLog(() => answer(event('/public/x'), () => now)), /argument 0 is no time/);
+    assertUnavailable(await withLog(() => answer(event('/public/x'), () => now)), /argument 0 is not a time/);
   }
 });
 
@@ -100,14 +100,14 @@ test('a denial is one line, without a token and without a claim', async () => {
   }
 });
 
-test('long texts arrive whole', async () => {
+test('long strings arrive whole', async () => {
   const { handler } = await face(config());
   const cookie = `a=${'ä'.repeat(30_000)}; __Host-gatepost=${token()}`;
   const answer = await handler(event('/members/x', { cookie }));
   assert.equal(answer.headers.cookie[0].value, `a=${'ä'.repeat(30_000)}`);
 });
 
-/** A provider on this machine that counts what it is asked. */
+/** A local provider that counts its requests. */
 async function provider(respond) {
   const server = createServer((request, response) => {
     provided.requests += 1;
@@ -130,7 +130,7 @@ const status = async (answer, headers, clock) => {
   return answered.status ?? 'allowed';
 };
 
-test('keys that are not known are fetched once for everybody who waits', async () => {
+test('unknown keys are fetched once for all waiting requests', async () => {
   const served = await provider((response, { kids }) => {
     setTimeout(() => response.end(JSON.stringify(keySet(...kids))), 50);
   });
@@ -142,14 +142,14 @@ test('keys that are not known are fetched once for everybody who waits', async (
   assert.deepEqual(new Set(await Promise.all(waiting)), new Set(['allowed']));
   assert.equal(served.requests, 1);
 
-  // A flood of invented names: one fetch in each cool-down of 30 seconds.
+  // A flood of invented names causes one fetch per cool-down of 30 seconds.
   for (let n = 0; n < 200; n += 1) {
     assert.equal(await status(answer, bearer(token(`invented ${n}`)), clock), '401');
     now += 450;
   }
   assert.ok(served.requests <= 4, `${served.requests} fetches in 90 seconds`);
 
-  // A withdrawn key is trusted no longer than the set's age allows.
+  // A withdrawn key is trusted no longer than the set's TTL.
   served.kids = ['new'];
   now += 3600_000;
   assert.equal(await status(answer, bearer(token('known')), clock), '401');
@@ -157,13 +157,13 @@ test('keys that are not known are fetched once for everybody who waits', async (
   served.close();
 });
 
-test('the old keys serve while the provider does not answer as it should', async () => {
+test('the previous keys stay in use while the provider fails', async () => {
   const long = JSON.stringify({ ...keySet('known'), x: 'x'.repeat(300 * 1024) });
   for (const [name, respond] of [
     ['an error', (response) => response.writeHead(500).end('{}')],
     ['a redirect', (response) => response.writeHead(302, { location: 'http://127.0.0.1:9/' }).end()],
-    ['no JSON', (response) => response.end('<html>')],
-    ['no key set', (response) => response.end('{"keys": {}}')],
+    ['not JSON', (response) => response.end('<html>')],
+    ['not a key set', (response) => response.end('{"keys": {}}')],
     ['too much', (response) => response.end(long)],
     ['cut off', (response) => response.writeHead(200, { 'content-length': 999 }).write('{"ke') && response.socket.destroy()],
     ['silence', () => {}],
@@ -172,10 +172,10 @@ test('the old keys serve while the provider does not answer as it should', async
     const { answer } = await face(config({}, { published: served.published, jwks: keySet('known') }));
     const started = Date.now();
     assert.equal(await status(answer, bearer(token('known')), Date.now), 'allowed', name);
-    // Nobody knows whether there is such a key: that is no reason to sign anybody out.
+    // The key may exist, and nobody can know at the moment: that must not sign anybody out.
     assert.equal(await status(answer, bearer(token('new')), Date.now), '503', name);
     assert.ok(Date.now() - started < 3000, name);
-    // The one of the start, and the first viewer's.
+    // One prefetch at start, and one fetch for the first viewer.
     assert.ok(served.requests <= 2, `${name}: ${served.requests} requests`);
     assert.equal(await status(answer, bearer(token('new')), Date.now), '503', name);
     assert.ok(served.requests <= 2, `${name}: ${served.requests} requests`);
@@ -183,7 +183,7 @@ test('the old keys serve while the provider does not answer as it should', async
   }
 });
 
-test('a fetch at the start that came to nothing, as Lambda freezes it, is no reason to wait', async () => {
+test('a prefetch that Lambda froze does not start the cool-down', async () => {
   const served = await provider((response, { requests }) => {
     if (requests === 1) response.socket.destroy();
     else response.end(JSON.stringify(keySet('new')));
@@ -191,7 +191,7 @@ test('a fetch at the start that came to nothing, as Lambda freezes it, is no rea
   const { answer } = await face(config({}, { published: served.published, jwks: keySet('known') }));
   while (served.requests === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   await new Promise((resolve) => setTimeout(resolve, 50));
-  assert.equal(await status(answer, bearer(token('known')), Date.now), '401', 'it is withdrawn');
+  assert.equal(await status(answer, bearer(token('known')), Date.now), '401', 'the key is withdrawn');
   assert.equal(await status(answer, bearer(token('new')), Date.now), 'allowed');
   assert.equal(served.requests, 2);
   served.close();

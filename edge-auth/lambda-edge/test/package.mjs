@@ -1,4 +1,4 @@
-// What the tests need: the package unpacked into a folder with a configuration of the test's, tokens, events.
+// Test helpers: the package unpacked into a folder with a test configuration, tokens, events.
 
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { pathToFileURL } from 'node:url';
 export const ISSUER = 'https://login.example.com/';
 /** A key made for this run. */
 const key = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-/** The secret of the tests alone. */
+/** The secret of these tests. */
 export const SECRET = Buffer.alloc(32, 'gatepost test secret');
 
 const encode = (value) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
@@ -34,7 +34,7 @@ export function config(changes = {}, issuer = {}) {
   };
 }
 
-/** The face with this configuration. Each has an addon of its own: one process is configured once. */
+/** The runtime with this configuration. Each has its own addon, because a process is configured once. */
 export async function face(configuration) {
   const folder = mkdtempSync(join(tmpdir(), 'gatepost-face-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
@@ -76,7 +76,7 @@ export function event(uri, headers = {}) {
   };
 }
 
-/** What a function prints, line by line, and what it answers. */
+/** The lines that a function prints, and its result. */
 export async function withLog(run) {
   const write = process.stdout.write;
   const log = [];

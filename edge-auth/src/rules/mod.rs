@@ -1,7 +1,7 @@
-//! Path rules: which is about this request, and what it asks of the viewer.
+//! Path rules: which rule applies to a request, and what it requires of the viewer.
 //!
-//! A rule matches by method and path alone; the first that matches decides, whatever it then says. `{owner}` and
-//! `{claim:PATH}` match any one segment, and the viewer must be what that segment names.
+//! A rule matches by method and path alone, and the first match decides. `{owner}` and `{claim:PATH}` match any one
+//! segment, which the viewer's token must then confirm.
 
 mod pattern;
 
@@ -15,9 +15,9 @@ use crate::verify::IssuerNames;
 
 use pattern::{Pattern, Segment};
 
-/// The methods that `CloudFront` passes on; a rule for another could never match.
+/// The methods that `CloudFront` forwards; a rule for any other could never match.
 const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "POST", "DELETE"];
-/// The methods of a rule that names none.
+/// The methods of a rule that lists none.
 const READING: [&str; 2] = ["GET", "HEAD"];
 
 /// The compiled rules, in order.
@@ -31,13 +31,13 @@ pub(crate) struct CompiledRule {
     access: CompiledAccess,
     methods: Vec<&'static str>,
     claims: Vec<(ClaimId, ClaimRequirement)>,
-    /// The issuer blocks whose tokens it is about; any, where this is `None`.
+    /// The issuer blocks whose tokens it accepts; `None` means any.
     blocks: Option<Vec<usize>>,
 }
 
 enum CompiledAccess {
     Anyone,
-    /// `owner` asks no more than `authenticated`: `{owner}` in the path is what is checked.
+    /// `owner` requires no more than `authenticated`: the check is `{owner}` in the path.
     Authenticated,
     Scopes {
         scopes: Vec<String>,
@@ -81,7 +81,7 @@ impl RuleSet {
         }
     }
 
-    /// The first rule about this method and path, with its index.
+    /// The first rule for this method and path, with its index.
     pub(crate) fn first_match(
         &self,
         method: &str,
@@ -95,7 +95,7 @@ impl RuleSet {
 }
 
 impl CompiledRule {
-    /// Compiles a rule; what is wrong with it is added to `faults`, each by its key within the rule.
+    /// Compiles a rule. Each fault is added to `faults`, with its key within the rule.
     fn new(
         rule: &Rule,
         issuers: &IssuerNames,
@@ -120,15 +120,15 @@ impl CompiledRule {
                 if names_owner || names_claim {
                     fault(
                         "allow",
-                        "\"anyone\" has no identity that {owner} or {claim:…} could be compared with; write * instead"
+                        "\"anyone\" does not read a token, so {owner} and {claim:…} cannot be checked; write * instead"
                             .to_owned(),
                     );
                 }
                 if !rule.claims.is_empty() {
-                    fault("claims", "\"anyone\" has no token with claims".to_owned());
+                    fault("claims", "\"anyone\" does not read a token, so claims cannot be checked; remove them".to_owned());
                 }
                 if rule.issuers != RuleIssuers::Unnamed {
-                    fault("issuers", "\"anyone\" has no token of an issuer".to_owned());
+                    fault("issuers", "\"anyone\" does not read a token, so its issuer cannot be checked; remove this".to_owned());
                 }
                 CompiledAccess::Anyone
             }
@@ -170,7 +170,8 @@ impl CompiledRule {
         })
     }
 
-    /// The rule that leaves nothing to this one: for each method an earlier one decides on every path that it matches.
+    /// The index of the rule that makes this one unreachable: together, for each method, an earlier rule matches every
+    /// path that this one matches.
     fn shadow(&self, earlier: &[(usize, Self)]) -> Option<usize> {
         let mut last = None;
         for method in &self.methods {
@@ -191,7 +192,7 @@ impl CompiledRule {
         matches!(self.access, CompiledAccess::Anyone)
     }
 
-    /// Holds the viewer against what the rule asks and what the path names. Refusals name claims as `plan` spells them.
+    /// Checks the viewer against the rule and the path. Refusals name claims in the canonical form of `plan`.
     pub(crate) fn check(
         &self,
         path: &CanonicalPath,
@@ -261,7 +262,7 @@ fn compile_methods(named: &[String], fault: &mut dyn FnMut(&str, String)) -> Vec
             None => fault(
                 &format!("methods[{idx}]"),
                 format!(
-                    "{method:?} is not a method that CloudFront passes on; those are {}",
+                    "{method:?} is not a method that CloudFront forwards; those are {}",
                     METHODS.join(", ")
                 ),
             ),
@@ -270,7 +271,7 @@ fn compile_methods(named: &[String], fault: &mut dyn FnMut(&str, String)) -> Vec
     methods
 }
 
-/// The issuer blocks whose tokens a rule is about; any, where this is `None`.
+/// The issuer blocks whose tokens a rule accepts; `None` means any.
 fn compile_issuers(
     named: &RuleIssuers,
     is_about_claims: bool,
@@ -284,7 +285,7 @@ fn compile_issuers(
                 fault(
                     "issuers",
                     format!(
-                        "is missing: every issuer could grant what this rule asks for; name those that may ({}), or write \"any\"",
+                        "is missing: every issuer could grant what this rule requires; name those that may ({}), or write \"any\"",
                         issuers.listed()
                     ),
                 );
@@ -355,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_hold_for_reading_unless_they_say_otherwise() {
+    fn rules_apply_to_get_and_head_by_default() {
         let mut post = rule("/a", Access::Anyone);
         post.methods = vec!["POST".to_owned()];
         let (set, _) = compile(&[rule("/a", Access::Anyone), post], &[]);
@@ -397,7 +398,7 @@ mod tests {
                 claims: none_of("team"),
                 ..rule("/d", Access::Anyone)
             },
-            // Every mistake of a rule at once.
+            // Every fault of a rule at once.
             Rule {
                 methods: vec!["TRACE".to_owned()],
                 ..rule("e", Access::Scopes(vec!["a b".to_owned()]))
@@ -428,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn with_several_issuers_a_rule_says_whose_claims_it_believes() {
+    fn with_several_issuers_a_rule_names_those_whose_claims_it_trusts() {
         let about = |issuers: RuleIssuers| Rule {
             issuers,
             ..rule("/x/{claim:groups}", Access::Authenticated)
@@ -469,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_no_request_reaches_is_a_fault() {
+    fn an_unreachable_rule_is_a_fault() {
         let rules = |paths: &[(&str, &[&str])]| -> Vec<Rule> {
             paths
                 .iter()

@@ -1,9 +1,9 @@
-//! Path patterns: what they match, and whether one leaves anything to another.
+//! Path patterns: what they match, and whether one covers another.
 
 use crate::claims::{ClaimId, ClaimPath, ClaimPlan};
 use crate::path::CanonicalPath;
 
-/// A rule's path: segments, each of which one of the request's must match.
+/// A rule's path as a list of segments, each matched against one segment of the request.
 pub(super) struct Pattern {
     segments: Vec<Segment>,
     /// Whether the pattern ended in `**`: any number of segments may follow.
@@ -12,14 +12,14 @@ pub(super) struct Pattern {
 
 #[derive(Debug, PartialEq)]
 pub(super) enum Segment {
-    /// The text between stars; one part means that there was no star.
+    /// The text between stars; a single part means no star.
     Glob(Vec<String>),
     Owner,
     Claim(ClaimId),
 }
 
 impl Pattern {
-    /// Takes a pattern apart, and plans the claims that it names; the errors are sentences about it.
+    /// Parses a pattern, and plans the claims that it names; the errors are sentences about it.
     pub(super) fn parse(pattern: &str, plan: &mut ClaimPlan) -> Result<Self, String> {
         let Some(rest) = pattern.strip_prefix('/') else {
             return Err("a path begins with a slash".to_owned());
@@ -40,7 +40,7 @@ impl Pattern {
                     }
                     _ => {
                         return Err(format!(
-                            "{{{name}}} is not a placeholder; there are {{owner}} and {{claim:PATH}}"
+                            "{{{name}}} is not a placeholder; write {{owner}} or {{claim:PATH}}"
                         ));
                     }
                 }
@@ -50,11 +50,13 @@ impl Pattern {
                 match *text {
                     "" if !is_last => {
                         return Err(
-                            "it holds an empty segment, which no request may have".to_owned()
+                            "it contains an empty segment, which no request may have".to_owned()
                         );
                     }
                     "." | ".." => {
-                        return Err("it holds a dot segment, which no request may have".to_owned());
+                        return Err(
+                            "it contains a dot segment, which no request may have".to_owned()
+                        );
                     }
                     _ if text.contains(['%', '\\', '?', '#'])
                         || text.chars().any(char::is_control) =>
@@ -105,7 +107,7 @@ impl Pattern {
 
 impl Segment {
     fn covers(&self, other: &Self) -> bool {
-        // What a star of the other stands for: a text that only a star of ours can match.
+        // A placeholder for a star of the other pattern: a text that only a star of this one can match.
         const ANYTHING: &str = "\0";
         match (self, other) {
             (Self::Glob(parts), Self::Glob(others)) => glob_matches(parts, &others.join(ANYTHING)),
@@ -120,13 +122,13 @@ impl Segment {
     fn matches(&self, text: &str) -> bool {
         match self {
             Self::Glob(parts) => glob_matches(parts, text),
-            // An empty segment names nobody.
+            // An empty segment names no owner and no claim value.
             Self::Owner | Self::Claim(_) => !text.is_empty(),
         }
     }
 }
 
-/// Whether a text is made of these parts in order, with anything between them.
+/// Whether a text consists of these parts in order, with anything between them.
 fn glob_matches(parts: &[String], text: &str) -> bool {
     let [first, middle @ .., last] = parts else {
         return parts.first().is_some_and(|whole| whole == text);
@@ -143,7 +145,7 @@ fn glob_matches(parts: &[String], text: &str) -> bool {
             None => return false,
         }
     }
-    // A lone star stands for something: `/team/*` is not about `/team/`.
+    // A lone star does not match an empty segment: `/team/*` does not match `/team/`.
     !(text.is_empty() && parts.iter().all(String::is_empty))
 }
 
@@ -162,7 +164,7 @@ fn split(pattern: &str) -> Vec<&str> {
         .collect()
 }
 
-/// The name between braces, if the segment is a placeholder. Braces anywhere else are a mistake.
+/// The name between braces, if the segment is a placeholder. Braces in any other position are a fault.
 fn placeholder(segment: &str) -> Result<Option<&str>, String> {
     if let Some(name) = segment
         .strip_prefix('{')

@@ -1,4 +1,5 @@
-//! Making sessions: only what holds a private key or a secret does. The edge is built without this (feature `signing`).
+//! Makes sessions. Only a holder of a private key or a secret can; the edge is built without this module (feature
+//! `signing`).
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
@@ -24,7 +25,7 @@ impl SessionKey {
         ))
     }
 
-    /// Whether sessions can be signed with it here.
+    /// Whether it can sign sessions here.
     pub fn can_sign(&self) -> bool {
         match &self.material {
             SessionKeyMaterial::ES256 { private, .. } => private.is_some(),
@@ -32,7 +33,7 @@ impl SessionKey {
         }
     }
 
-    /// Gives a key that only verifies its private half (DER), if it is this key's. Answers whether it is.
+    /// Adds the private half (DER) to a key that only verifies, if the two match. Answers whether they do.
     pub fn accept_private_der(&mut self, der: &[u8]) -> bool {
         let Ok(whole) = Self::from_private_der(self.kid.as_str(), der) else {
             return false;
@@ -53,7 +54,7 @@ impl SessionKey {
     }
 }
 
-/// What makes sessions.
+/// The signer of sessions.
 pub(crate) struct SessionSigner {
     keys: Vec<(SessionKey, Option<Signer>)>,
     lifetime_seconds: i64,
@@ -65,7 +66,7 @@ enum Signer {
 }
 
 impl SessionSigner {
-    /// Reads the keys that sign. That a private half is not its public half's is a fault.
+    /// Parses the keys that sign. A private half that does not match its public half is a fault.
     pub(crate) fn new(session: &Session, faults: &mut Vec<Fault>) -> Self {
         for (idx, key) in session.keys.iter().enumerate() {
             let SessionKeyMaterial::ES256 {
@@ -81,7 +82,7 @@ impl SessionSigner {
                 Ok(SessionKeyMaterial::ES256 { public: ours, .. }) if ours == *public
             );
             if !is_its_own {
-                let message = "its private half is another key's";
+                let message = "the private half belongs to another key";
                 faults.push(Fault::new(format!("session.keys[{idx}]"), message));
             }
         }
@@ -92,7 +93,7 @@ impl SessionSigner {
         }
     }
 
-    /// Makes a session of the token that a viewer came with.
+    /// Makes a session from the viewer's token.
     pub(crate) fn make(
         &self,
         now: Timestamp,

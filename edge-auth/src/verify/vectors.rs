@@ -7,17 +7,17 @@ use serde_json::json;
 use super::*;
 use crate::config::{Audiences, Secrets};
 
-/// Long before or after anything: signatures know no time.
+/// Any time: signatures do not depend on it.
 const NOW: i64 = 0;
 
-/// The published vectors, which lie beside the checkout; without them there is nothing to test with.
+/// The published vectors, in a folder beside the checkout. Without them these tests cannot run.
 fn vectors() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors");
     let folder = std::env::var_os("GATEPOST_VECTORS").map_or(beside, PathBuf::from);
     if folder.exists() {
         return Some(folder);
     }
-    let message = "the published vectors are not there; name their folder in GATEPOST_VECTORS";
+    let message = "the published vectors are missing; set GATEPOST_VECTORS to their folder";
     assert!(std::env::var_os("CI").is_none(), "{message}");
     eprintln!("NOT RUN: {message}");
     None
@@ -27,10 +27,10 @@ fn read(file: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
 }
 
-/// Whether a JWS verifies for an issuer who has these keys and may use every algorithm that fits them.
+/// Whether a JWS verifies for an issuer that has these keys and may use every algorithm that fits them.
 ///
-/// A set with secrets alone is one of secrets, every other one of public keys: an issuer has both, and each of them is
-/// refused what belongs to the other.
+/// A set that contains only secrets is read as secrets, every other set as public keys. An issuer has both, and each
+/// reader refuses the other's keys.
 fn verifies(keys: &[Value], jws: &str) -> bool {
     let set = json!({ "keys": keys });
     let is_secret = |key: &Value| key["kty"] == "oct";
@@ -71,7 +71,7 @@ fn public(key: &Value) -> Value {
     key
 }
 
-/// Holds that a JWS verifies, and no longer when a bit of its signature is changed.
+/// Asserts that a JWS verifies, and that it no longer does when a bit of its signature is changed.
 fn assert_verifies(case: &str, key: &Value, jws: &str) {
     let keys = [public(key)];
     assert!(verifies(&keys, jws), "{case}");
@@ -134,7 +134,7 @@ fn the_examples_of_rfc_7520_and_8037_verify() {
         let jws = example["output"]["compact"].as_str().unwrap();
         assert_verifies(file, &example["input"]["key"], jws);
     }
-    // What we do not verify: ES512 (RFC 7520 §4.3), and a payload that is not encoded (RFC 7797).
+    // Not supported: ES512 (RFC 7520 §4.3), and a payload that is not encoded (RFC 7797).
     for file in [
         "jws-4_3.ecdsa_signature.json",
         "rfc7797-hmac-sha2_b64_false.json",
@@ -148,7 +148,7 @@ fn the_examples_of_rfc_7520_and_8037_verify() {
     }
 }
 
-/// The keys of a test group: the public ones where it has any, as a set or alone.
+/// The keys of a test group: the public ones if it has any, as a set or alone.
 fn keys_of(group: &Value) -> Vec<Value> {
     let keys = group.get("public").or(group.get("private")).unwrap();
     match keys.get("keys").and_then(Value::as_array) {
@@ -157,13 +157,13 @@ fn keys_of(group: &Value) -> Vec<Value> {
     }
 }
 
-/// What a file of Wycheproof came to.
+/// The result of a Wycheproof file.
 #[derive(Debug, Default, PartialEq)]
 struct Tally {
     n_verified: usize,
     /// Invalid cases that verified.
     wrongly_verified: Vec<u64>,
-    /// Valid cases that did not.
+    /// Valid cases that did not verify.
     refused: Vec<u64>,
 }
 
@@ -193,11 +193,11 @@ fn wycheproof_signatures() {
     let file = folder.join("wycheproof/json_web_signature_test.json");
     let expected = Tally {
         n_verified: 42,
-        // These are, byte for byte, the token of case 357, which is valid: the padding that their comments speak of is
+        // These equal, byte for byte, the token of case 357, which is valid: the padding that their comments mention is
         // not in the file.
         wrongly_verified: vec![367, 370],
-        // 346 and 350: PS384 with a key whose `alg` is PS256; what a set says of a key is honoured. 347 and 351: ES512.
-        // 372 and 373: a question mark in base64url; there is one text for one value.
+        // 346 and 350: PS384 with a key whose `alg` is PS256; the restriction of the set is honoured. 347 and 351:
+        // ES512. 372 and 373: a question mark in base64url; each value has one encoding.
         refused: vec![346, 347, 350, 351, 372, 373],
     };
     assert_eq!(run_wycheproof(&file), expected);
@@ -210,7 +210,7 @@ fn wycheproof_keys() {
     let expected = Tally {
         n_verified: 3,
         wrongly_verified: vec![],
-        // HS384 and HS512: of the MACs there is HS256 alone.
+        // HS384 and HS512: HS256 is the only supported MAC.
         refused: vec![14, 15],
     };
     assert_eq!(run_wycheproof(&file), expected);

@@ -1,4 +1,4 @@
-//! Who may fetch what, and every way in which a token is refused.
+//! Access by rule and token, and every reason why a token is refused.
 
 use aws_lc_rs::hmac;
 use data_encoding::BASE64URL_NOPAD;
@@ -80,7 +80,7 @@ fn rules_decide_for_both_algorithms() {
 }
 
 #[test]
-fn every_algorithm_verifies_with_its_own_keys_where_it_is_configured() {
+fn every_configured_algorithm_verifies_with_its_own_keys() {
     let signer = Signer::new();
     let families = [
         (
@@ -116,7 +116,7 @@ fn every_algorithm_verifies_with_its_own_keys_where_it_is_configured() {
                     "{alg}"
                 );
             }
-            // With any other type of key it finds none.
+            // With every other type of key, verification finds no key.
             let mut config = signer.config();
             config.issuers[0].algorithms = with_public_keys();
             let authorizer = Authorizer::new(&config).unwrap_or_else(|faults| panic!("{faults:?}"));
@@ -133,7 +133,7 @@ fn every_algorithm_verifies_with_its_own_keys_where_it_is_configured() {
 }
 
 #[test]
-fn what_anyone_may_see_needs_no_good_token() {
+fn a_public_path_ignores_the_token() {
     let signer = Signer::new();
     assert_eq!(
         decide(&signer.authorizer(), "/public/x", Some("garbage")),
@@ -150,7 +150,7 @@ fn claims_are_required_and_of_their_type() {
         (json!({"exp": NOW + 1}), "allowed"),
         (json!({"exp": NOW}), "expired"),
         (json!({"exp": NOW - 1}), "expired"),
-        // Fractions are legal, and cut to the token's disadvantage.
+        // Fractions are legal, and rounded to the token's disadvantage.
         (json!({"exp": 1_795_435_200.9}), "expired"),
         (json!({"exp": null}), "missing_claim"),
         (json!({"exp": "1795435300"}), "invalid_claim"),
@@ -175,7 +175,7 @@ fn claims_are_required_and_of_their_type() {
         (json!({"aud": "Media"}), "wrong_audience"),
         (json!({"aud": ["media", 1]}), "invalid_claim"),
         (json!({"aud": {"media": true}}), "invalid_claim"),
-        // Without a subject there is no owner, and this rule asks for none.
+        // Without a subject the viewer has no owner, and this rule does not require one.
         (json!({"sub": null}), "allowed"),
         (json!({"sub": ""}), "allowed"),
         (json!({"sub": 7}), "invalid_claim"),
@@ -264,7 +264,7 @@ fn leeway_is_granted_only_where_it_is_configured() {
 }
 
 #[test]
-fn the_header_chooses_nothing_but_among_our_keys() {
+fn the_header_only_selects_among_configured_keys() {
     let signer = Signer::new();
     let authorizer = signer.authorizer();
     let good = claims(&json!({}));
@@ -443,7 +443,7 @@ fn every_fault_of_a_configuration_is_reported() {
     assert_eq!(
         keys,
         [
-            // It has the name of the first, and could accept the same tokens.
+            // It has the name of the first block, and could accept the same tokens.
             "issuers[1].algorithms",
             "issuers[1].issuer",
             "issuers[1].issuer",
@@ -483,7 +483,7 @@ fn a_log_holds_no_claim_and_no_control_character() {
             json!({"code": "unknown_key", "kid": "unprintable"}),
         ),
         (
-            "an issuer that we do not know",
+            "an unknown issuer",
             denied("ec", &json!({"iss": "https://secret.example"})),
             json!({"code": "unknown_issuer", "kid": null, "issuer": null}),
         ),
@@ -523,7 +523,7 @@ fn a_log_holds_no_claim_and_no_control_character() {
     assert!(!format!("{viewer:?}").contains("alice"));
 }
 
-/// A token whose HMAC key is the issuer's public key: the confusion of algorithms (CVE-2015-9235 and its heirs).
+/// A token whose HMAC key is the issuer's public key: algorithm confusion (CVE-2015-9235 and its successors).
 fn hs256(signer: &Signer, claims: &Value) -> String {
     let encode = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
     let input = format!(

@@ -1,5 +1,5 @@
-//! A session means what its token meant: for every rule and every token, the decision with the token equals the decision
-//! with the session that was made of it.
+//! A session means what its token meant: for every rule and every token, the decision with the token equals the
+//! decision with the session made from it.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::signer::{AUDIENCE, ISSUER, NOW, Signer, claims, now};
 const STAFF: &str = "https://staff.example.com/";
 const TENANTS: &str = "https://sts.example.com/{tenantid}/";
 
-/// Numbers that look random and are the same on every run (xorshift64*).
+/// Deterministic pseudo-random numbers (xorshift64*).
 struct Seeded(u64);
 
 impl Seeded {
@@ -37,7 +37,7 @@ impl Seeded {
     }
 }
 
-/// The claims that rules ask for: the registered ones, those that a session has itself, and others at every depth.
+/// The claims that rules require: registered ones, those that sessions use themselves, and others at every depth.
 const CLAIMS: [&str; 17] = [
     "iss",
     "aud",
@@ -190,7 +190,7 @@ fn token(random: &mut Seeded, signer: &Signer) -> String {
     signer.sign(&json!({"alg": "ES256", "kid": "ec", "typ": typ}), &claims)
 }
 
-/// Decision, status, reason, and the owner that the origin is told.
+/// The decision, the status, the reason, and the owner that is sent to the origin.
 fn decide(
     authorizer: &Authorizer,
     uri: &str,
@@ -214,7 +214,7 @@ fn decide(
 }
 
 #[test]
-fn a_session_is_decided_on_as_its_token() {
+fn a_session_gets_the_decision_of_its_token() {
     let signer = Signer::new();
     let mut random = Seeded(0x9E37_79B9_7F4A_7C15);
     let mut n_found: BTreeMap<&str, usize> = BTreeMap::new();
@@ -259,7 +259,7 @@ fn a_session_is_decided_on_as_its_token() {
             }
         }
     }
-    // The comparison is worth something only if it meets every outcome often.
+    // The comparison is meaningful only if it meets every outcome often.
     for reason in [
         "allowed",
         "claim_mismatch",

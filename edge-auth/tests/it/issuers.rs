@@ -1,4 +1,4 @@
-//! Several issuer blocks: which of them a token is for, whose rules it meets, and who its owner is.
+//! Several issuer blocks: which block a token is for, which rules it satisfies, and who its owner is.
 
 use data_encoding::BASE64URL_NOPAD;
 use edge_auth::config::{
@@ -85,7 +85,7 @@ fn about(path: &str, names: &[&str]) -> Rule {
 }
 
 #[test]
-fn a_rule_is_about_the_issuers_that_it_names() {
+fn a_rule_accepts_only_the_issuers_that_it_names() {
     let signer = Signer::new();
     let admin = Rule {
         issuers: RuleIssuers::OneOf(texts(&["staff"])),
@@ -103,7 +103,7 @@ fn a_rule_is_about_the_issuers_that_it_names() {
     };
     for (iss, uri, expected) in [
         (STAFF, "/admin/x", "allowed"),
-        // Either provider could grant the scope, and only one of them may.
+        // Either provider could grant the scope, but only one of them is trusted to.
         (ISSUER, "/admin/x", "issuer_not_allowed"),
         (ISSUER, "/either/x", "allowed"),
         (STAFF, "/either/x", "allowed"),
@@ -113,7 +113,7 @@ fn a_rule_is_about_the_issuers_that_it_names() {
 }
 
 #[test]
-fn blocks_of_one_issuer_are_told_apart_and_their_order_means_nothing() {
+fn blocks_of_one_issuer_are_distinguished_in_any_order() {
     let signer = Signer::new();
     let with_claim = |name: &str, value: &str| Issuer {
         audiences: Audiences::Any,
@@ -149,7 +149,7 @@ fn blocks_of_one_issuer_are_told_apart_and_their_order_means_nothing() {
                 ("application/at+JWT", json!({}), "allowed"),
                 ("jwt", json!({}), "issuer_not_allowed"),
                 ("other", json!({}), "unexpected_type"),
-                // The block that comes closest says what is wrong.
+                // The closest block gives the reason.
                 ("at+jwt", json!({"aud": "other"}), "wrong_audience"),
             ],
         ),
@@ -199,7 +199,7 @@ fn blocks_that_could_accept_one_token_are_a_fault() {
             vec!["issuers[1].name"],
         ),
         (
-            "a value in common",
+            "a common value",
             Issuer {
                 claims: claim("a"),
                 ..base("a")
@@ -211,7 +211,7 @@ fn blocks_that_could_accept_one_token_are_a_fault() {
             vec!["issuers[1].issuer"],
         ),
         (
-            "an audience in common",
+            "a common audience",
             Issuer {
                 audiences: Audiences::OneOf(texts(&["x", "y"])),
                 ..base("a")
@@ -244,7 +244,7 @@ fn blocks_that_could_accept_one_token_are_a_fault() {
             vec!["issuers[1].issuer"],
         ),
         (
-            "a tenant in common",
+            "a common tenant",
             tenants("a", &["1", "2"]),
             tenants("b", &["2"]),
             vec!["issuers[1].issuer"],
@@ -364,7 +364,7 @@ fn a_tenant_is_trusted_by_its_id_in_both_claims() {
         assert_eq!(decide(&listed, "/members/x", &token), expected, "{iss}");
         assert_eq!(decide(&any, "/members/x", &token), with_any, "{iss}");
     }
-    // One person of each tenant is another person.
+    // The same subject in another tenant is another person.
     let owner = |tenant: &str| {
         let claims = json!({"tid": tenant, "oid": "a1"});
         viewer(&listed, &token(&sts(tenant), claims)).owner
@@ -373,7 +373,7 @@ fn a_tenant_is_trusted_by_its_id_in_both_claims() {
     let names = OwnerNames::default();
     assert_eq!(owner("t1"), Some(names.owner(&sts("t1"), "oid", "a1")));
 
-    // With several tenants a rule about claims says that it believes all of them.
+    // With several tenants, a rule about claims must say that it trusts all of them.
     let block = |tenants: Tenants| Issuer {
         tenants: Some(tenants),
         ..block(&signer, "entra", TEMPLATE)
@@ -394,7 +394,7 @@ fn a_tenant_is_trusted_by_its_id_in_both_claims() {
         let config = config(&signer, vec![block(tenants)], rules());
         assert_eq!(fault_keys(&config), expected);
     }
-    // Tenants of two blocks are no less two.
+    // Tenants of two blocks are still several tenants.
     let one = Issuer {
         name: Some("staff".to_owned()),
         ..block(Tenants::OneOf(texts(&["t1"])))
@@ -414,7 +414,7 @@ fn a_key_that_names_another_tenant_verifies_nothing() {
     let signer = Signer::new();
     let mut jwks = signer.jwks();
     let keys = jwks["keys"].as_array_mut().unwrap();
-    // The RSA key is one tenant's, the P-256 key is for all.
+    // The RSA key is for one tenant, the P-256 key for all.
     keys[0]["issuer"] = "https://sts.example.com/t1/".into();
     keys[1]["issuer"] = TEMPLATE.into();
     let block = Issuer {
@@ -424,7 +424,7 @@ fn a_key_that_names_another_tenant_verifies_nothing() {
     };
     let rules = vec![Rule::new("/members/**", Access::Authenticated)];
     let authorizer = authorizer(&config(&signer, vec![block], rules));
-    // In a block for one tenant, too, another tenant's key speaks for nobody.
+    // In a block for one tenant, another tenant's key is rejected as well.
     let mut jwks = signer.jwks();
     jwks["keys"][0]["issuer"] = "https://sts.example.com/t9/".into();
     jwks["keys"][1]["issuer"] = TEMPLATE.into();
@@ -470,7 +470,7 @@ fn one_person_of_two_issuers_has_one_owner_where_the_keys_are_the_same() {
     };
     let whole = config(&signer, vec![one.clone(), other(url)], vec![]);
     let whole = authorizer(&whole);
-    // The blocks of one address need one fetch.
+    // Blocks with the same address need one fetch.
     assert_eq!(whole.wanted_keys(now()).len(), 1);
     whole.keys_not_fetched(now(), url);
     let owner = |iss: &str| {
@@ -560,7 +560,7 @@ fn a_subject_is_a_claim_that_nobody_can_change() {
             "not_owner",
         ),
         (json!({"oid": "a2"}), media(&owner), "not_owner"),
-        // Without the claim there is no owner, whatever `sub` says.
+        // Without the claim the viewer has no owner, even if `sub` is present.
         (json!({}), media(&Owner::of(ISSUER, "alice")), "no_owner"),
         (json!({"oid": ""}), media(&owner), "no_owner"),
         (json!({}), "/members/x".to_owned(), "allowed"),
@@ -595,7 +595,7 @@ fn a_secret_makes_owners_that_nobody_can_guess() {
 }
 
 #[test]
-fn a_header_can_hold_the_token_if_it_has_no_other_use() {
+fn a_header_without_another_use_can_carry_the_token() {
     let signer = Signer::new();
     let with = |name: &str| Config {
         token_sources: vec![TokenSource::Header(name.to_owned())],
@@ -637,7 +637,7 @@ fn a_header_can_hold_the_token_if_it_has_no_other_use() {
     let Outcome::Continue(request) = authorizer.answer(request, &decision) else {
         panic!("it is refused: {decision:?}");
     };
-    // The origin never sees the token.
+    // The token is not forwarded to the origin.
     let names: Vec<_> = request.headers.iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["accept", "x-gatepost-owner"]);
 }

@@ -15,7 +15,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(NOW + seconds).unwrap()
 }
 
-/// An issuer that publishes its keys; those in the configuration are what it had when that was written.
+/// An issuer that publishes its keys. The configuration holds the keys that were published when it was written.
 fn config(signer: &Signer, known: Option<Value>) -> Config {
     let mut config = signer.config();
     config.issuers[0].jwks = known;
@@ -57,7 +57,7 @@ fn decide(authorizer: &Authorizer, seconds: i64, token: &str) -> &'static str {
     }
 }
 
-/// A token that outlives every test.
+/// A token that does not expire during any test.
 fn token(signer: &Signer, kid: &str) -> String {
     let header = json!({"alg": "ES256", "kid": kid});
     signer.sign(&header, &claims(&json!({"exp": NOW + 1_000_000})))
@@ -72,11 +72,11 @@ fn without(signer: &Signer, kid: &str) -> Value {
 }
 
 #[test]
-fn keys_that_are_not_known_are_fetched_before_the_decision() {
+fn unknown_keys_are_fetched_before_the_decision() {
     let signer = Signer::new();
     let authorizer = authorizer(&config(&signer, None));
     let token = token(&signer, "ec");
-    // Whoever asks meanwhile is told the same: the host fetches once for all of them.
+    // Every other request meanwhile gets the same answer: the host fetches once for all of them.
     assert_eq!(decide(&authorizer, 0, &token), "need_keys");
     assert_eq!(decide(&authorizer, 0, &token), "need_keys");
     assert_eq!(authorizer.wanted_keys(at(0)).len(), 1);
@@ -89,7 +89,7 @@ fn keys_that_are_not_known_are_fetched_before_the_decision() {
 }
 
 #[test]
-fn a_flood_of_invented_kids_is_one_fetch_in_a_cool_down() {
+fn a_flood_of_invented_kids_costs_one_fetch_per_cool_down() {
     let signer = Signer::new();
     let authorizer = authorizer(&config(&signer, Some(signer.jwks())));
     authorizer.accept_keys(at(0), URL, &signer.jwks()).unwrap();
@@ -116,22 +116,22 @@ fn a_flood_of_invented_kids_is_one_fetch_in_a_cool_down() {
 }
 
 #[test]
-fn the_old_keys_serve_while_a_fetch_fails() {
+fn the_previous_keys_stay_in_use_while_fetches_fail() {
     let signer = Signer::new();
     let authorizer = authorizer(&config(&signer, Some(signer.jwks())));
     let good = token(&signer, "ec");
-    // Of what age the configured keys are nobody knows: they are asked for at once.
+    // The age of the configured keys is unknown, so a fetch is due at once.
     assert_eq!(decide(&authorizer, 0, &good), "need_keys");
     authorizer.keys_not_fetched(at(0), URL);
     assert_eq!(decide(&authorizer, 0, &good), "allowed");
     assert_eq!(decide(&authorizer, 29, &good), "allowed");
-    // A key that may be new is no reason to send anybody to sign in while we cannot know.
+    // The key may be new, and nobody can know at the moment. The viewer must not be signed out for that.
     assert_eq!(
         decide(&authorizer, 29, &token(&signer, "new")),
         "keys_unavailable"
     );
     assert_eq!(decide(&authorizer, 30, &good), "need_keys");
-    // What came is no key set: that is a failure, too.
+    // An answer that is not a key set is a failure, too.
     for wrong in [json!([]), json!({"keys": "none"}), json!({"error": 7})] {
         assert!(authorizer.accept_keys(at(30), URL, &wrong).is_err());
         assert_eq!(decide(&authorizer, 31, &good), "allowed");
@@ -164,7 +164,7 @@ fn the_only_key_can_be_withdrawn() {
         let left_out = authorizer.accept_keys(at(late), URL, &withdrawn);
         assert!(!left_out.unwrap().is_empty(), "{case}");
         assert_eq!(decide(&authorizer, late, &good), "unknown_key", "{case}");
-        // And as soon as it may be, it is asked for again: an issuer's slip signs nobody out for long.
+        // A fetch is due again as soon as the cool-down allows, so an issuer's mistake signs nobody out for long.
         assert_eq!(decide(&authorizer, late + 30, &good), "need_keys", "{case}");
     }
 }
@@ -178,13 +178,13 @@ fn a_withdrawn_key_is_trusted_no_longer_than_configured() {
     let last = i64::from(MAX_AGE) - 1;
     assert_eq!(decide(&authorizer, 0, &good), "allowed");
     assert_eq!(decide(&authorizer, last, &good), "allowed");
-    // The verdict is known by now, and all the same no longer believed.
+    // The token is in the cache by now, and is still no longer accepted.
     assert_eq!(decide(&authorizer, last + 1, &good), "need_keys");
     authorizer
         .accept_keys(at(last + 1), URL, &without(&signer, "ec"))
         .unwrap();
     assert_eq!(decide(&authorizer, last + 1, &good), "unknown_key");
-    // And when it is published again, it is trusted again.
+    // When the key is published again, it is trusted again.
     assert_eq!(decide(&authorizer, last + 31, &good), "need_keys");
     authorizer
         .accept_keys(at(last + 31), URL, &signer.jwks())
@@ -193,7 +193,7 @@ fn a_withdrawn_key_is_trusted_no_longer_than_configured() {
 }
 
 #[test]
-fn a_key_that_changes_under_its_name_verifies_nothing_of_before() {
+fn a_key_replaced_under_its_kid_verifies_no_earlier_token() {
     let (signer, other) = (Signer::new(), Signer::new());
     let authorizer = authorizer(&config(&signer, None));
     authorizer.accept_keys(at(0), URL, &signer.jwks()).unwrap();
@@ -205,7 +205,7 @@ fn a_key_that_changes_under_its_name_verifies_nothing_of_before() {
 }
 
 #[test]
-fn a_token_that_was_seen_is_held_against_the_time_again() {
+fn a_cached_token_still_expires() {
     let signer = Signer::new();
     let authorizer = signer.authorizer();
     let token = signer.sign(
@@ -226,7 +226,7 @@ fn a_token_that_was_seen_is_held_against_the_time_again() {
 }
 
 #[test]
-fn a_token_is_known_by_all_of_its_text() {
+fn a_cached_token_is_matched_by_its_whole_text() {
     let signer = Signer::new();
     let authorizer = signer.authorizer();
     let good = signer.sign(&header("ec"), &claims(&json!({})));
@@ -323,7 +323,7 @@ fn only_an_issuer_that_shares_a_secret_verifies_hs256() {
         ),
         (
             fault(&|config| config.issuers[0].algorithms = vec![Algorithm::HS256]),
-            "issuers[0].jwks: HS256 has no public keys: name another algorithm besides",
+            "issuers[0].jwks: HS256 has no public keys: list another algorithm as well",
         ),
     ] {
         assert_eq!(found, expected);
@@ -331,7 +331,7 @@ fn only_an_issuer_that_shares_a_secret_verifies_hs256() {
 }
 
 #[test]
-fn keys_come_from_safe_addresses_alone() {
+fn keys_come_only_from_safe_addresses() {
     let signer = Signer::new();
     for (url, safe) in [
         ("https://login.example.com/jwks.json", true),
@@ -351,7 +351,7 @@ fn keys_come_from_safe_addresses_alone() {
 }
 
 #[test]
-fn keys_are_trusted_for_so_long_without_a_successful_fetch() {
+fn keys_are_trusted_until_max_stale_without_a_successful_fetch() {
     let signer = Signer::new();
     let mut config = config(&signer, Some(signer.jwks()));
     let published = config.issuers[0].published.as_mut().unwrap();
@@ -368,10 +368,10 @@ fn keys_are_trusted_for_so_long_without_a_successful_fetch() {
     };
     fail("allowed", 0);
     fail("allowed", 999);
-    // A token that was seen before is no exception, nor is one within the cool-down.
+    // A cached token is not an exception, and neither is one within the cool-down.
     fail("keys_unavailable", 30);
     assert_eq!(decide(&authorizer, 1_030, &good), "keys_unavailable");
-    // A successful fetch begins the time anew.
+    // A successful fetch restarts the period.
     authorizer
         .accept_keys(at(2_000), URL, &signer.jwks())
         .unwrap();
@@ -384,7 +384,7 @@ fn keys_are_trusted_for_so_long_without_a_successful_fetch() {
 }
 
 #[test]
-fn settings_of_fetching_are_within_bounds() {
+fn fetch_settings_out_of_bounds_are_faults() {
     let signer = Signer::new();
     let fault = |change: &dyn Fn(&mut PublishedKeys)| {
         let mut config = config(&signer, None);
@@ -412,7 +412,7 @@ fn settings_of_fetching_are_within_bounds() {
 }
 
 #[test]
-fn blocks_of_one_address_share_its_keys_and_say_the_same_of_them() {
+fn blocks_of_one_address_share_keys_and_settings() {
     let signer = Signer::new();
     let mut both = config(&signer, None);
     both.rules.retain(|rule| rule.path == "/members/**");
@@ -427,7 +427,7 @@ fn blocks_of_one_address_share_its_keys_and_say_the_same_of_them() {
         let token = signer.sign(&json!({"alg": "ES256", "kid": "ec"}), &claims);
         assert_eq!(decide(&authorizer, 1, &token), "allowed", "{iss}");
     }
-    // An algorithm is a block's own.
+    // The algorithms are configured per block.
     let claims = claims(&json!({"iss": "https://other.example.com/"}));
     let token = signer.sign(&json!({"alg": "RS256", "kid": "rsa"}), &claims);
     assert_eq!(decide(&authorizer, 1, &token), "algorithm_not_allowed");
@@ -441,7 +441,7 @@ fn blocks_of_one_address_share_its_keys_and_say_the_same_of_them() {
         fault(&|issuer| issuer.published.as_mut().unwrap().max_age_seconds = 60),
         "issuers[1].jwks"
     );
-    // The keys may be given once, and not in two versions.
+    // The keys may be given once, but not in two versions.
     let mut given = both.clone();
     given.issuers[1].jwks = Some(signer.jwks());
     assert!(Authorizer::new(&given).is_ok());

@@ -1,4 +1,4 @@
-//! The wire: what Lambda@Edge sends, and what it is given back.
+//! The wire format: what Lambda@Edge sends, and what it receives.
 
 use edge_auth::config::PublishedKeys;
 use edge_auth::lambda_edge::{Outcome, ViewerRequestEvent};
@@ -35,7 +35,7 @@ fn answer(authorizer: &Authorizer, event: ViewerRequestEvent) -> Value {
 }
 
 #[test]
-fn an_allowed_request_goes_on_without_what_was_only_for_us() {
+fn an_allowed_request_is_forwarded_without_credentials() {
     let signer = Signer::new();
     let token = signer.sign(&header("ec"), &claims(&json!({})));
     let headers = json!({
@@ -68,7 +68,7 @@ fn an_allowed_request_goes_on_without_what_was_only_for_us() {
 }
 
 #[test]
-fn what_anyone_may_see_goes_on_without_an_owner() {
+fn a_public_path_is_forwarded_without_an_owner() {
     let signer = Signer::new();
     let headers = json!({"x-gatepost-owner": [{"key": "X-Gatepost-Owner", "value": "me"}]});
     let answer = answer(&signer.authorizer(), event("/public/x", &headers));
@@ -135,7 +135,7 @@ fn a_refusal_is_a_response_that_says_little() {
 }
 
 #[test]
-fn only_a_browser_that_opens_a_page_is_sent_to_sign_in() {
+fn only_page_navigation_is_redirected_to_sign_in() {
     let signer = Signer::new();
     let mut config = signer.config();
     config.login = Some("https://login.example.com/authorize?return_to={url}".to_owned());
@@ -170,7 +170,7 @@ fn only_a_browser_that_opens_a_page_is_sent_to_sign_in() {
             "403",
         ),
         ("//evil.example/x", lines(&[("accept", "text/html")]), "400"),
-        // Signing in again would bring the same again, for ever.
+        // Signing in would bring the same token again, in an endless loop.
         (
             "/members/x",
             lines(&[("accept", "text/html"), ("authorization", &elsewhere)]),
@@ -198,7 +198,7 @@ fn only_a_browser_that_opens_a_page_is_sent_to_sign_in() {
             assert_eq!(response.headers.values("location").next(), Some(location));
         }
     }
-    // A login page behind the authorizer is not sent to itself.
+    // A sign-in page behind the authorizer does not redirect to itself.
     config.login = Some("/members/sign-in?return_to={url}".to_owned());
     let authorizer = Authorizer::new(&config).unwrap_or_else(|faults| panic!("{faults:?}"));
     let headers = lines(&[("accept", "text/html")]);
@@ -212,7 +212,7 @@ fn only_a_browser_that_opens_a_page_is_sent_to_sign_in() {
 }
 
 #[test]
-fn signing_in_is_offered_only_where_it_changes_something() {
+fn sign_in_is_offered_only_if_it_resolves_the_refusal() {
     let signer = Signer::new();
     let fixed = Config {
         login: Some("/?sign_in".to_owned()),
@@ -243,12 +243,12 @@ fn signing_in_is_offered_only_where_it_changes_something() {
         for (config, header, expected) in [
             (&fixed, authorization, with_fixed),
             (&fetched, authorization, with_fetched),
-            // With sessions too, a provider's token in its header stays one.
+            // With sessions configured, a provider's token in its header is still treated as one.
             (&with_sessions, authorization, with_fixed),
             (&with_sessions, ("cookie", &cookie), in_session_cookie),
         ] {
             let authorizer = Authorizer::new(config).unwrap_or_else(|faults| panic!("{faults:?}"));
-            // The set is fetched, and brings nothing new.
+            // The set was fetched, and brought nothing new.
             let _ = authorizer.accept_keys(now(), "https://login.example.com/keys", &signer.jwks());
             let mut headers: Headers = [("sec-fetch-mode", "navigate")].into_iter().collect();
             if !token.is_empty() {
@@ -270,7 +270,7 @@ fn signing_in_is_offered_only_where_it_changes_something() {
 }
 
 #[test]
-fn a_login_that_is_no_header_value_is_a_fault() {
+fn a_login_that_is_not_a_header_value_is_a_fault() {
     let signer = Signer::new();
     for (login, is_fine) in [
         ("/?sign_in&return_to={url}", true),

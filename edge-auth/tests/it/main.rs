@@ -1,6 +1,6 @@
-//! The authorizer from outside: configurations, tokens signed with keys made for the run, and what is decided.
+//! The authorizer from outside: configurations, tokens signed with keys made for the run, and the decisions.
 
-// A test stops at what it did not expect, and reads as one long table.
+// A test panics on the first unexpected value, and reads as one long table.
 #![allow(clippy::unwrap_used, clippy::too_many_lines, missing_docs)]
 
 mod decisions;

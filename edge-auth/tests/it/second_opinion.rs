@@ -1,7 +1,7 @@
-//! A second opinion: no token that `edge-auth` accepts is refused by `jsonwebtoken` under the equivalent validation.
+//! A second opinion: `jsonwebtoken`, under the equivalent validation, accepts every token that `edge-auth` accepts.
 //!
-//! The reverse does not hold, and need not: `edge-auth` is stricter. One exception has a name: `alg: Ed25519` (RFC 9864),
-//! which `jsonwebtoken` does not know. It reads the system's clock, so tokens are dated from now, and no time in them is
+//! The reverse does not hold, because `edge-auth` is stricter. There is one exception: `alg: Ed25519` (RFC 9864), which
+//! `jsonwebtoken` does not know. It reads the system's clock, so tokens are dated from now, and no time in them is
 //! within a minute of it.
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::signer::{AUDIENCE, ISSUER, Signer};
 
-/// What `jsonwebtoken` says of a token.
+/// The result of `jsonwebtoken` for a token.
 fn accepts(jwks: &JwkSet, token: &str) -> Result<(), String> {
     let header = jsonwebtoken::decode_header(token).map_err(|error| error.to_string())?;
     let kid = header.kid.as_deref().ok_or("no kid")?;
@@ -34,7 +34,7 @@ fn accepts(jwks: &JwkSet, token: &str) -> Result<(), String> {
 }
 
 #[test]
-fn what_is_accepted_here_is_accepted_by_jsonwebtoken() {
+fn every_accepted_token_is_accepted_by_jsonwebtoken() {
     let signer = Signer::new();
     let mut config = signer.config();
     config.issuers[0].algorithms = Algorithm::ALL
@@ -116,7 +116,7 @@ fn what_is_accepted_here_is_accepted_by_jsonwebtoken() {
             }
         }
     }
-    // It is a comparison only if both accept much, and both refuse much.
+    // The comparison is meaningful only if both accept many tokens and both refuse many.
     assert!(verdicts[&(true, true)] >= 70, "{verdicts:?}");
     assert!(verdicts[&(false, false)] >= 400, "{verdicts:?}");
 }

@@ -1,4 +1,4 @@
-//! Sessions of our own: what they are made of, who takes them, and when they end.
+//! Gatepost's sessions: how they are made, where they are accepted, and when they expire.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
@@ -96,7 +96,7 @@ fn part(token: &str, idx: usize) -> Value {
     serde_json::from_slice(&BASE64URL_NOPAD.decode(part.as_bytes()).unwrap()).unwrap()
 }
 
-/// A session with other claims or another header, signed as one would be.
+/// A session with other claims or another header, signed like a real one.
 fn forged(header: &Value, claims: &Value, secret: &str) -> String {
     let encode = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
     let input = format!("{}.{}", encode(header), encode(claims));
@@ -111,7 +111,7 @@ fn any_text(text: &str) -> ClaimRequirement {
 }
 
 #[test]
-fn a_session_is_the_same_viewer() {
+fn a_session_identifies_the_same_viewer() {
     let signer = Signer::new();
     for (key, alg) in [(hs256("2026-11"), "HS256"), (es256("2026-11"), "ES256")] {
         let authorizer = authorizer(&with_session(signer.config(), &[key]));
@@ -128,7 +128,7 @@ fn a_session_is_the_same_viewer() {
             part(&session.token, 0),
             json!({"alg": alg, "kid": "2026-11", "typ": "gatepost-session+jwt"})
         );
-        // Its own claims on top, the token's below; what no rule asks for stays out.
+        // Its own claims are at the top, the token's below; claims that no rule requires are left out.
         assert_eq!(
             part(&session.token, 1),
             json!({
@@ -169,7 +169,7 @@ fn a_session_is_the_same_viewer() {
 }
 
 #[test]
-fn a_session_ends_with_the_token_it_is_made_of_and_makes_no_other() {
+fn a_session_expires_with_its_token_and_makes_no_other() {
     let signer = Signer::new();
     let authorizer = authorizer(&with_session(signer.config(), &[hs256("2026-11")]));
     // The token has five minutes left.
@@ -210,7 +210,7 @@ fn the_newest_key_whose_time_has_come_signs_and_all_verify() {
         let found = viewer(verifier, session, 100);
         assert_eq!(found.err(), (!is_taken).then_some("unknown_key"));
     }
-    // Before the time of the only key has come nothing signs.
+    // Nothing signs before the `from` of the only key.
     let alice = viewer(&after, &token, 99).unwrap();
     assert_eq!(
         after.start_session(at(99), &alice),
@@ -219,13 +219,13 @@ fn the_newest_key_whose_time_has_come_signs_and_all_verify() {
 }
 
 #[test]
-fn a_verifier_with_the_public_half_takes_sessions_and_makes_none() {
+fn a_verifier_with_the_public_half_accepts_sessions_and_makes_none() {
     let signer = Signer::new();
     let whole = with_session(signer.config(), &[es256("s")]);
     let verifying = whole.clone().for_verifiers();
     let text = serde_json::to_string(&verifying).unwrap();
     assert!(!text.contains("\"private\""), "{text}");
-    // What is packed is read again.
+    // The packed configuration is parsed again.
     let verifying: Config = serde_json::from_str(&text).unwrap();
     let (api, edge) = (authorizer(&whole), authorizer(&verifying));
     let token = signer.sign(&header("ec"), &claims(&json!({})));
@@ -255,7 +255,7 @@ fn a_verifier_with_the_public_half_takes_sessions_and_makes_none() {
 }
 
 #[test]
-fn what_only_looks_like_a_session_is_none() {
+fn a_forged_session_is_refused() {
     let signer = Signer::new();
     let config = with_session(signer.config(), &[hs256("s"), from(50, es256("e"))]);
     let authorizer = authorizer(&config);
@@ -335,21 +335,21 @@ fn what_only_looks_like_a_session_is_none() {
             "unknown_issuer",
         ),
         (
-            "a token for somebody else",
+            "a token for another audience",
             good_header.clone(),
             with(&good, "/token/aud", json!("other")),
             "s",
             "wrong_audience",
         ),
         (
-            "a session for somebody else",
+            "a session for another audience",
             good_header.clone(),
             with(&good, "/aud", json!("media")),
             "s",
             "wrong_audience",
         ),
         (
-            "an issuer's token with our secret",
+            "an issuer's token with the session secret",
             good_header.clone(),
             with(&good, "/iss", json!(ISSUER)),
             "s",
@@ -363,14 +363,14 @@ fn what_only_looks_like_a_session_is_none() {
             "invalid_claim",
         ),
         (
-            "an owner that is none",
+            "a malformed owner",
             good_header.clone(),
             owner("alice"),
             "s",
             "invalid_claim",
         ),
         (
-            "an owner that the configuration does not name so",
+            "an owner that the configuration derives differently",
             good_header.clone(),
             owner(Owner::of(ISSUER, "bob").as_str()),
             "s",
@@ -380,7 +380,7 @@ fn what_only_looks_like_a_session_is_none() {
         let token = forged(&header, &claims, secret);
         assert_eq!(viewer(&authorizer, &token, 0).err(), Some(code), "{case}");
     }
-    // An issuer cannot sign in the sessions' name, whatever its token says of itself.
+    // An issuer cannot sign a session, even if its token claims to be one.
     let token = signer.sign(
         &json!({"alg": "ES256", "kid": "ec", "typ": "gatepost-session+jwt"}),
         &good,
@@ -391,7 +391,7 @@ fn what_only_looks_like_a_session_is_none() {
 }
 
 #[test]
-fn a_tightened_configuration_holds_for_sessions_at_once() {
+fn a_tightened_configuration_applies_to_sessions_at_once() {
     let signer = Signer::new();
     let keys = [hs256("s")];
     let lax = with_session(signer.config(), &keys);
@@ -444,7 +444,7 @@ fn a_tightened_configuration_holds_for_sessions_at_once() {
             "redirect expired",
         ),
         (
-            "a block that is not configured any more",
+            "a block that was removed",
             &|config| config.issuers[0].issuer = "https://new.example.com/".to_owned(),
             "redirect unknown_issuer",
         ),
@@ -454,12 +454,12 @@ fn a_tightened_configuration_holds_for_sessions_at_once() {
             "redirect unknown_issuer",
         ),
         (
-            "a key that is not configured any more",
+            "a key that was removed",
             &|config| config.session.as_mut().unwrap().keys = vec![hs256("t")],
             "redirect unknown_key",
         ),
         (
-            "owners that are named in another way",
+            "owners that are derived differently",
             &|config| config.owner_secret = Some(vec![7; 32].into()),
             "redirect expired",
         ),
@@ -468,7 +468,7 @@ fn a_tightened_configuration_holds_for_sessions_at_once() {
             &|config| config.issuers[0].subject = Some("oid".to_owned()),
             "redirect expired",
         ),
-        // And what has nothing to do with it changes nothing.
+        // An unrelated change has no effect.
         (
             "a rule about another path",
             &|config| {
@@ -484,7 +484,7 @@ fn a_tightened_configuration_holds_for_sessions_at_once() {
 }
 
 #[test]
-fn a_session_that_no_cookie_holds_is_refused() {
+fn a_session_too_large_for_a_cookie_is_refused() {
     let signer = Signer::new();
     let mut config = with_session(signer.config(), &[hs256("s")]);
     let mut rule = Rule::new("/x/**", Access::Authenticated);
@@ -503,7 +503,7 @@ fn a_session_that_no_cookie_holds_is_refused() {
 }
 
 #[test]
-fn faults_of_the_configuration() {
+fn every_fault_of_the_session_settings_is_reported() {
     let signer = Signer::new();
     let faults = |change: &dyn Fn(&mut Config)| {
         let keys = [hs256("a"), from(0, es256("b"))];

@@ -1,4 +1,4 @@
-//! An identity provider of the tests, with a key of every type, made for the run.
+//! A test identity provider, with a key of every type, made for the run.
 
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
@@ -52,7 +52,7 @@ impl Signer {
         ]})
     }
 
-    /// The RSA public key as PEM's bytes: what an attacker takes for an HMAC secret.
+    /// The RSA public key as DER bytes, which an attacker would use as an HMAC secret.
     pub(crate) fn rsa_public_der(&self) -> Vec<u8> {
         self.rsa.public_key().as_der().unwrap().as_ref().to_vec()
     }
@@ -61,7 +61,7 @@ impl Signer {
         self.sign_text(&header.to_string(), &claims.to_string())
     }
 
-    /// Signs any header and payload with the key that `kid` names, whatever `alg` says.
+    /// Signs any header and payload with the key that `kid` names, regardless of `alg`.
     pub(crate) fn sign_text(&self, header: &str, payload: &str) -> String {
         let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
         let input = format!("{}.{}", encode(header), encode(payload));
@@ -154,7 +154,7 @@ pub(crate) fn claims(changes: &Value) -> Value {
     claims
 }
 
-/// Modulus and exponent out of an `RSAPublicKey` (RFC 8017, appendix A.1.1), alone or within its SPKI.
+/// Modulus and exponent of an `RSAPublicKey` (RFC 8017, appendix A.1.1), alone or within its SPKI.
 fn rsa_components(der: &[u8]) -> (&[u8], &[u8]) {
     fn element(der: &[u8]) -> (&[u8], &[u8]) {
         let (length, start) = match der[1] {

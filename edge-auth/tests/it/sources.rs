@@ -1,4 +1,4 @@
-//! Where tokens are found, what goes on without them, and what scripts of other sites are told.
+//! Where tokens are found, what is removed before forwarding, and what scripts of other sites may read.
 
 use edge_auth::config::{
     Access, ClaimRequirement, ClaimValue, Cors, RequiredClaims, Rule, TokenSource,
@@ -37,7 +37,7 @@ fn response(outcome: Outcome) -> GeneratedResponse {
 }
 
 #[test]
-fn a_token_in_the_query_is_taken_where_it_is_configured_and_goes_no_further() {
+fn a_token_in_the_query_needs_configuration_and_is_not_forwarded() {
     let signer = Signer::new();
     let mut config = signer.config();
     let token = signer.sign(&header("ec"), &claims(&json!({})));
@@ -58,7 +58,7 @@ fn a_token_in_the_query_is_taken_where_it_is_configured_and_goes_no_further() {
         panic!("it is refused");
     };
     assert_eq!(request_on.querystring, "w=640&v=%20");
-    // The way back after signing in does not lead to the token that was refused.
+    // The way back after signing in does not contain the refused token.
     let browser = [("sec-fetch-mode", "navigate")];
     let expired = signer.sign(&header("ec"), &claims(&json!({"exp": 1})));
     let query = format!("w=640&token={expired}");
@@ -74,7 +74,7 @@ fn a_token_in_the_query_is_taken_where_it_is_configured_and_goes_no_further() {
 }
 
 #[test]
-fn a_rule_can_ask_for_claims() {
+fn a_rule_can_require_claims() {
     let signer = Signer::new();
     let mut config = signer.config();
     let text = |text: &str| ClaimValue::Text(text.to_owned());
@@ -149,7 +149,7 @@ fn a_preflight_is_answered_as_configured() {
     let signer = Signer::new();
     let mut config = signer.config();
     let options = |uri, headers: &[(&str, &str)]| request("OPTIONS", uri, "", headers);
-    // Not configured, it is a request like any other, and no rule is about its method.
+    // Without `cors` it is an ordinary request, and no rule matches its method.
     let (decision, _) = answer(&authorizer(&config), options("/members/x", &PREFLIGHT));
     assert!(matches!(decision, Decision::Deny(denied) if denied.refusal.code() == "no_rule"));
 
@@ -186,14 +186,14 @@ fn a_preflight_is_answered_as_configured() {
         ),
         (with("access-control-request-headers", ""), "204"),
         (PREFLIGHT[..2].to_vec(), "204"),
-        // Without the method it is no preflight, and no rule is about it.
+        // Without the method header it is not a preflight, and no rule matches it.
         (PREFLIGHT[..1].to_vec(), "403"),
     ] {
         let (_, outcome) = answer(&granting, options("/members/x", &headers));
         let response = response(outcome);
         assert_eq!(response.status, status, "{headers:?}");
     }
-    // The path comes first, as always.
+    // The path is checked first, as always.
     let (_, outcome) = answer(&granting, options("/a/../b", &PREFLIGHT));
     assert_eq!(response(outcome).status, "400");
 
