@@ -1,5 +1,5 @@
-//! Signs upload forms as fast as it can: `sign_forms SECONDS` prints how many nanoseconds one takes; bucket and
-//! credentials are made once, as a service does. `bench/signing` runs it beside AWS's SDKs.
+//! Measures the signing of upload forms: `sign_forms SECONDS` prints the nanoseconds per form. Bucket and credentials
+//! are made once, as in a service. `bench/signing` runs it beside AWS's SDKs.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! Where a form is posted to: bucket, region, endpoint, and the URL that follows from them. [`crate::PostPolicy`] takes
-//! a [`Bucket`]; what it holds was checked once, here. Nothing here asks whether the bucket exists.
+//! The target of a form: bucket, region, endpoint, and the URL that follows from them. [`crate::PostPolicy`] takes a
+//! [`Bucket`], whose parts were checked once, here. This module does not check whether the bucket exists.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -11,7 +11,7 @@ use crate::error::{Rule, SigningError};
 pub struct Bucket {
     name: String,
     region: Region,
-    /// Scheme, host and perhaps port, without a slash at the end.
+    /// Scheme, host and optional port, without a trailing slash.
     endpoint: Option<String>,
 }
 
@@ -23,7 +23,7 @@ pub struct Region {
     is_fips: bool,
 }
 
-/// AWS's partitions by the beginning of their regions' names, most specific first (botocore, `partitions.json`).
+/// AWS's partitions by the prefixes of their region names, most specific first (botocore, `partitions.json`).
 const PARTITIONS: [(&str, &str); 7] = [
     ("cn-", "amazonaws.com.cn"),
     ("eusc-", "amazonaws.eu"),
@@ -34,8 +34,8 @@ const PARTITIONS: [(&str, &str); 7] = [
     ("", "amazonaws.com"), // also us-gov-
 ];
 
-/// Names that are no general purpose buckets (AWS, "General purpose bucket naming rules"). `amzn-s3-demo-` is reserved
-/// too, but harmless: documentation uses it.
+/// Prefixes that general purpose buckets must not have (AWS, "General purpose bucket naming rules"). `amzn-s3-demo-` is
+/// reserved too, but harmless: documentation uses it.
 const RESERVED_PREFIXES: [&str; 2] = ["xn--", "sthree-"];
 const RESERVED_SUFFIXES: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
 
@@ -57,8 +57,8 @@ impl Bucket {
         })
     }
 
-    /// A bucket at another S3, addressed by path. `endpoint` is `http://` or `https://`, a host and perhaps a port;
-    /// the region is whatever that S3 calls itself.
+    /// A bucket at another S3 server, with path-style URLs. `endpoint` is `http://` or `https://`, a host and an
+    /// optional port; the region is the name that the server uses.
     pub fn at_endpoint(name: &str, region: &str, endpoint: &str) -> Result<Self, SigningError> {
         let region = Region::new(region)?;
         check_bucket_name(name)?;
@@ -87,7 +87,7 @@ impl Bucket {
     }
 
     /// The URL that forms are posted to. It is regional: S3's global host answers with a redirect that breaks CORS
-    /// (boto3 #1982). A name with dots goes into the path, because AWS's certificates cover one label only.
+    /// (boto3 #1982). A bucket name with dots goes into the path, because AWS's certificates cover one label only.
     pub fn url(&self) -> String {
         let Self {
             name,
@@ -106,7 +106,7 @@ impl Bucket {
 }
 
 impl Bucket {
-    /// The origin to ask, the value of `Host` that browsers send there, and the path under which the objects lie.
+    /// The origin, the `Host` header that browsers send to it, and the path prefix of the objects.
     pub(crate) fn address(&self) -> (String, String, String) {
         let url = self.url();
         let (scheme, rest) = url.split_once("://").unwrap_or(("https", &url));
@@ -123,7 +123,7 @@ impl Bucket {
 }
 
 impl Region {
-    /// Checks the characters, not whether AWS has such a region: other S3 servers have names of their own.
+    /// Checks the characters, not whether AWS has such a region: other S3 servers use their own names.
     pub fn new(region: &str) -> Result<Self, SigningError> {
         let refuse = |rule| {
             Err(SigningError::Region {
@@ -131,7 +131,7 @@ impl Region {
                 rule,
             })
         };
-        // The region becomes a label of the host's name (RFC 1035 §2.3.4) and a part of the credential's scope.
+        // The region becomes a label of the host name (RFC 1035 §2.3.4) and a part of the credential scope.
         if !(1..=63).contains(&region.len()) {
             return refuse(Rule::Length { min: 1, max: 63 });
         }
@@ -227,7 +227,7 @@ fn check_bucket_name(name: &str) -> Result<(), SigningError> {
         .map_or(Ok(()), |part| refuse(Rule::Reserved(part)))
 }
 
-/// Scheme, host and perhaps port; no user, path, query or fragment.
+/// Whether a text is a scheme, a host and an optional port, without user, path, query or fragment.
 fn is_origin(text: &str) -> bool {
     let Some(authority) = text
         .strip_prefix("https://")

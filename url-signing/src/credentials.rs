@@ -1,5 +1,5 @@
-//! AWS credentials as the caller resolved them. Every signer takes them by reference; this module never fetches,
-//! refreshes or prints them.
+//! AWS credentials, resolved by the caller. Every signer takes them by reference; this module never fetches, refreshes
+//! or prints them.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,30 +12,30 @@ use crate::bucket::Region;
 use crate::error::{Rule, SigningError};
 use crate::sigv4::{self, SigningKey};
 
-/// What AWS issued: a pair of keys and, for a role's session, a token and an end.
+/// AWS credentials: a key pair and, for a role's session, a token and an expiry.
 ///
 /// Signers check the parts before they use them. `Debug` shows the access key id and the expiry, nothing else.
 #[derive(Clone)]
 pub struct Credentials {
-    /// Such as `AKIAIOSFODNN7EXAMPLE`. Not secret: every signed form names it.
+    /// For example `AKIAIOSFODNN7EXAMPLE`. Not secret: every signed form contains it.
     pub access_key_id: String,
     /// The secret that signing keys are derived from.
     pub secret_access_key: Secret,
-    /// The token of a session. Without it S3 does not know a session's access key.
+    /// The session token. Without it S3 does not accept a session's access key.
     pub session_token: Option<Secret>,
-    /// When the credentials stop working, if they do: with them ends all that they signed.
+    /// When the credentials expire, if they do. Everything that they signed expires with them.
     pub expires_at: Option<Timestamp>,
 }
 
-/// A text that nobody is to see. It is overwritten when it is dropped, shows nothing, and cannot be compared.
+/// A secret string: zeroized on drop, redacted in `Debug`, no `PartialEq`.
 ///
-/// Copies share what was derived of it last, so keep one for as long as its credentials work.
+/// Clones share the cached signing key, so keep one for as long as its credentials are valid.
 #[derive(Clone)]
 pub struct Secret(Arc<Inner>);
 
 struct Inner {
     text: Zeroizing<String>,
-    /// The signing key of a day and a region. It is the same all day, and deriving it takes four HMACs.
+    /// The signing key of a day and a region, cached: deriving it takes four HMACs.
     derived: Mutex<Option<(Date, Region, SigningKey)>>,
 }
 
@@ -85,7 +85,7 @@ impl fmt::Debug for Secret {
 impl Credentials {
     pub(crate) fn check(&self) -> Result<(), SigningError> {
         let id = &self.access_key_id;
-        // The id stands before the first slash of the credential field: one inside it would shift the scope.
+        // The id precedes the first slash of the credential field: a slash inside it would shift the scope.
         match check_part("access key id", id) {
             Ok(())
                 if !id
@@ -115,7 +115,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// A stray line break from a file or a variable is the usual mistake, and S3 names it only as a wrong signature.
+/// A stray line break from a file or a variable is the usual mistake, and S3 reports it only as a wrong signature.
 fn check_part(part: &'static str, value: &str) -> Result<(), SigningError> {
     if value.is_empty() {
         return Err(malformed(part, Rule::Empty));

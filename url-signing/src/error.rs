@@ -1,39 +1,39 @@
-//! Every reason not to sign, as one table. All other modules return these values; callers match on them, or answer
-//! with [`SigningError::status`] and [`SigningError::public_message`]. No variant ever holds a secret or a token.
+//! The table of all reasons why signing fails. All other modules return these values. Callers match on them, or answer
+//! with [`SigningError::status`] and [`SigningError::public_message`]. No variant contains a secret or a token.
 
 use jiff::Timestamp;
 use thiserror::Error;
 
 /// Why nothing was signed.
 ///
-/// `Display` is for the log: it names the value and the limit.
-/// [`public_message`](Self::public_message) is for the person outside.
+/// `Display` is for the log: it contains the value and the limit. [`public_message`](Self::public_message) is for end
+/// users.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SigningError {
-    /// The bucket has a name that no general purpose bucket can have.
+    /// The name is not valid for a general purpose bucket.
     #[error("bucket name {name:?} {rule}")]
     BucketName {
         /// The name as given.
         name: String,
-        /// What is wrong with it.
+        /// The violated rule.
         rule: Rule,
     },
-    /// The text is no range of IPv4 addresses.
-    #[error("{text:?} is no range of IPv4 addresses such as 192.0.2.0/24")]
+    /// The text is not an IPv4 address range.
+    #[error("{text:?} is not an IPv4 address range such as 192.0.2.0/24")]
     AddressRange {
         /// The range as given.
         text: String,
     },
-    /// An attribute of a cookie would be read as something else.
+    /// The attribute would change the meaning of the cookie.
     #[error("the cookies' {name} {rule}")]
     CookieAttribute {
         /// The attribute's name.
         name: &'static str,
-        /// What is wrong with its value.
+        /// The rule that its value violates.
         rule: Rule,
     },
-    /// A moment of a policy is none that `CloudFront` reads: it counts seconds since 1970 in 31 bits.
+    /// A policy's time is out of range for `CloudFront`, which counts seconds since 1970 in 31 bits.
     #[error(
         "{moment} is not a time that CloudFront reads, which are those from 1970-01-01 to 2038-01-19T03:14:07Z"
     )]
@@ -47,7 +47,7 @@ pub enum SigningError {
         /// The content type as given.
         value: String,
     },
-    /// The credentials no longer work.
+    /// The credentials have expired.
     #[error("the credentials expired at {expires_at}, it is {now}")]
     CredentialsExpired {
         /// When they expired.
@@ -55,26 +55,26 @@ pub enum SigningError {
         /// The time of signing.
         now: Timestamp,
     },
-    /// A part of the credentials cannot be what AWS issued. The value is withheld.
+    /// A part of the credentials is malformed. The value is withheld.
     #[error("the credentials' {part} {rule}")]
     CredentialsMalformed {
-        /// Which part, in words.
+        /// The part, in words.
         part: &'static str,
-        /// What is wrong with it.
+        /// The violated rule.
         rule: Rule,
     },
-    /// A form field was set twice. S3 takes each field once; names differ in more than case.
+    /// A form field was set twice. S3 accepts each field once, and compares names case-insensitively.
     #[error("field {name:?} is set twice")]
     DuplicateField {
         /// The field's name.
         name: String,
     },
-    /// The endpoint is not an origin: a scheme, a host and perhaps a port.
+    /// The endpoint is not an origin: a scheme, a host and an optional port.
     #[error("endpoint {url:?} {rule}")]
     Endpoint {
         /// The URL as given.
         url: String,
-        /// What is wrong with it.
+        /// The violated rule.
         rule: Rule,
     },
     /// The form would be expired from the start.
@@ -85,7 +85,7 @@ pub enum SigningError {
         /// The time of signing in whole seconds.
         now: Timestamp,
     },
-    /// The form would promise more time than its credentials have. See [`crate::Expiry::clamp_to_credentials`].
+    /// The form would outlive its credentials. See [`crate::Expiry::clamp_to_credentials`].
     #[error("the expiry {expires_at} is after that of the credentials, {credentials_expire_at}")]
     ExpiryPastCredentials {
         /// The expiry in whole seconds.
@@ -93,27 +93,27 @@ pub enum SigningError {
         /// When the credentials expire.
         credentials_expire_at: Timestamp,
     },
-    /// The form would outlive its signing key, which S3 takes for seven days.
-    #[error("the expiry is after {latest}, the latest that a signature of this time can have")]
+    /// The form would outlive its signing key, which S3 accepts for seven days.
+    #[error("the expiry is after {latest}, the latest possible for a signature of this time")]
     ExpiryTooLate {
         /// Seven days after the time of signing.
         latest: Timestamp,
     },
-    /// The policy has no condition for a field, and S3 would answer "Extra input fields".
+    /// The policy has no condition for the field, and S3 would answer "Extra input fields".
     #[error("the form does not leave field {name:?} open")]
     FieldNotOpen {
         /// The field's name.
         name: String,
     },
-    /// A field has a value that would not survive the way through a form and S3.
+    /// A field has a value that a form or S3 would change.
     #[error("the value of field {name:?} {rule}")]
     FieldValue {
         /// The field's name.
         name: String,
-        /// What is wrong with its value.
+        /// The rule that its value violates.
         rule: Rule,
     },
-    /// The form without its file is larger than S3 reads.
+    /// The form without its file is larger than S3 accepts.
     #[error("the form takes about {bytes} bytes without its file, more than {max}")]
     FormTooLarge {
         /// The estimated size.
@@ -121,20 +121,20 @@ pub enum SigningError {
         /// S3's limit.
         max: usize,
     },
-    /// The object key cannot be posted.
+    /// The object key cannot be used in a form.
     #[error("object key {key:?} {rule}")]
     Key {
         /// The key as given.
         key: String,
-        /// What is wrong with it.
+        /// The violated rule.
         rule: Rule,
     },
-    /// The id of a key pair is none that `CloudFront` gives.
+    /// The id is not one that `CloudFront` assigns.
     #[error("key pair id {id:?} {rule}")]
     KeyPairId {
         /// The id as given.
         id: String,
-        /// What is wrong with it.
+        /// The violated rule.
         rule: Rule,
     },
     /// The name of a metadata entry cannot be part of a header's name.
@@ -142,10 +142,10 @@ pub enum SigningError {
     MetadataName {
         /// The name as given.
         name: String,
-        /// What is wrong with it.
+        /// The violated rule.
         rule: Rule,
     },
-    /// The metadata together is larger than S3 stores.
+    /// The metadata of all fields is larger than S3 stores.
     #[error("the metadata takes {bytes} bytes, more than {max}")]
     MetadataTooLarge {
         /// The bytes of all names (without `x-amz-meta-`) and values.
@@ -153,43 +153,43 @@ pub enum SigningError {
         /// S3's limit.
         max: usize,
     },
-    /// The private key cannot sign for `CloudFront`. Nothing of it is shown.
+    /// The private key cannot sign for `CloudFront`. No part of it is shown.
     #[error("the private key cannot be used: {reason}")]
     PrivateKey {
-        /// Why not.
+        /// The reason.
         reason: &'static str,
     },
-    /// The region is not one that a signature can be scoped to.
+    /// The region cannot be part of a signature's scope.
     #[error("region {region:?} {rule}")]
     Region {
         /// The region as given.
         region: String,
-        /// What is wrong with it.
+        /// The violated rule.
         rule: Rule,
     },
-    /// No size lies in the range.
-    #[error("no size lies between {min} and {max} bytes")]
+    /// The size range is empty.
+    #[error("the size range from {min} to {max} bytes is empty")]
     SizeRangeEmpty {
-        /// The smallest size asked for.
+        /// The requested minimum.
         min: u64,
-        /// The largest size asked for.
+        /// The requested maximum.
         max: u64,
     },
-    /// The largest size is more than S3 takes in one POST.
-    #[error("{max} bytes are more than the {limit} that S3 takes in one POST")]
+    /// The maximum size exceeds what S3 accepts in one POST.
+    #[error("{max} bytes are more than the {limit} that S3 accepts in one POST")]
     SizeTooLarge {
-        /// The largest size asked for.
+        /// The requested maximum.
         max: u64,
         /// S3's limit.
         limit: u64,
     },
-    /// The tags are not such as S3 takes.
+    /// S3 would not accept the tags.
     #[error("the list of tags, or one of them, {rule}")]
     Tags {
-        /// What is wrong with them.
+        /// The violated rule.
         rule: Rule,
     },
-    /// What was signed is longer than `CloudFront` or browsers take.
+    /// The signed text is longer than `CloudFront` or browsers accept.
     #[error("the {what} takes {bytes} bytes, more than {max}; sign a shorter URL or pattern")]
     TooLong {
         /// Which part.
@@ -204,14 +204,14 @@ pub enum SigningError {
     Url(Rule),
 }
 
-/// What is wrong with a piece of text. `Display` continues a sentence that names the text.
+/// A rule that a text violates. `Display` continues a sentence that names the text.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rule {
     /// Two periods follow each other.
     #[error("contains two adjacent periods")]
     AdjacentPeriods,
-    /// A character is outside the set that the position allows.
+    /// A character is not allowed at this position.
     #[error("may contain only {0}")]
     Characters(&'static str),
     /// The scheme's own port: browsers leave it out.
@@ -223,13 +223,13 @@ pub enum Rule {
     /// A dollar sign: S3 expands `${filename}` and fails conditions on `$$`.
     #[error("contains a dollar sign, which S3 would expand or fail to match")]
     Dollar,
-    /// A segment `.` or `..`: browsers resolve it and ask for another path.
+    /// A segment `.` or `..`: browsers resolve it and request another path.
     #[error("has a segment . or .., which browsers resolve")]
     DotSegment,
-    /// It begins or ends with the wrong character.
+    /// It begins or ends with a character that is not allowed there.
     #[error("must begin and end with {0}")]
     Edges(&'static str),
-    /// There is nothing.
+    /// It is empty.
     #[error("is empty")]
     Empty,
     /// The policy does not cover it.
@@ -238,25 +238,25 @@ pub enum Rule {
     /// The host that the policy is about is not within it.
     #[error("does not cover the policy's host; name the host itself or a domain above it")]
     NotHost,
-    /// It is no absolute path.
+    /// It is not an absolute path.
     #[error("does not begin with a slash")]
     NotPath,
-    /// It carries a parameter that carries a signature.
-    #[error("has a parameter {0} already, as signed URLs do")]
+    /// It already has a parameter of a signed URL.
+    #[error("already has a parameter {0}, as signed URLs do")]
     ReservedParameter(&'static str),
-    /// It holds what a policy reads as a wildcard.
-    #[error("holds * or a second ?, which are wildcards; write %2A or %3F")]
+    /// It contains a wildcard of policies.
+    #[error("contains * or a second ?, which are wildcards; write %2A or %3F")]
     Wildcard,
-    /// It is none of the values that there are.
-    #[error("is none of {0}")]
+    /// It is not one of the allowed values.
+    #[error("is not one of {0}")]
     OneOf(&'static str),
-    /// It does not begin with what the policy asks for.
-    #[error("does not begin with the prefix that the policy asks for")]
+    /// It does not begin with the prefix that the policy requires.
+    #[error("does not begin with the prefix that the policy requires")]
     OutsidePrefix,
-    /// It is a prefix of more than one folder.
-    #[error("must end in a slash, and hold more than that")]
+    /// It is not the prefix of exactly one folder.
+    #[error("must end in a slash, after at least one other character")]
     NotFolder,
-    /// It is no URL with a host and a path.
+    /// It is not a URL with a host and a path.
     #[error("is not of the form https://host/path, the host in lower case")]
     NotUrl,
     /// It looks like an IP address.
@@ -276,7 +276,7 @@ pub enum Rule {
     /// AWS has no region of this form.
     #[error("is not of the form of an AWS region, such as eu-central-1")]
     NotAwsRegion,
-    /// It is not a URL of scheme, host and perhaps port.
+    /// It is not a URL of scheme, host and optional port.
     #[error("is not of the form http(s)://HOST[:PORT]")]
     NotOrigin,
     /// The port is not a number as browsers write it.
@@ -285,12 +285,12 @@ pub enum Rule {
     /// It begins with the prefix that is put before it.
     #[error("already begins with {0}, which is put before it")]
     Prefixed(&'static str),
-    /// AWS keeps such names for other things.
+    /// AWS reserves such names.
     #[error("has the reserved prefix or suffix {0}")]
     Reserved(&'static str),
 }
 
-/// Rules on their own are about URLs; other texts are named beside theirs.
+/// A bare rule is about a URL; for other texts the error also contains the text.
 impl From<Rule> for SigningError {
     fn from(rule: Rule) -> Self {
         Self::Url(rule)
@@ -303,12 +303,12 @@ impl SigningError {
         self.row().0
     }
 
-    /// The HTTP status that fits: 400 when the request asked for it, 503 when waiting helps, otherwise 500.
+    /// The HTTP status: 400 if the request caused it, 503 if waiting helps, otherwise 500.
     pub fn status(&self) -> u16 {
         self.row().1
     }
 
-    /// A sentence for the person outside. It names no bucket, key or credential.
+    /// A sentence for end users. It contains no bucket, key or credential.
     pub fn public_message(&self) -> &'static str {
         self.row().2
     }
@@ -319,7 +319,7 @@ impl SigningError {
         const SETUP: &str = "Uploads are not set up correctly here.";
         const SOON: &str = "Uploads are not available right now. Try again in a moment.";
         match self {
-            Self::AddressRange { .. } => ("address_range", 400, "It is no range of IPv4 addresses."),
+            Self::AddressRange { .. } => ("address_range", 400, "It is not a range of IPv4 addresses."),
             Self::BucketName { .. } => ("bucket_name", 500, SETUP),
             Self::CloudFrontTime { .. } => ("cloudfront_time", 400, "It would expire at a time that cannot be signed."),
             Self::ContentType { .. } => ("content_type", 400, "The content type is not valid."),

@@ -1,20 +1,19 @@
-//! When a signed thing stops working. Every signer resolves an [`Expiry`] against the time and the credentials; this
-//! module owns the two limits that AWS sets on it and never reads a clock.
+//! The expiry of signed forms and URLs. Every signer resolves an [`Expiry`] against the time and the credentials. This
+//! module owns AWS's two limits on it and never reads a clock.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::credentials::Credentials;
 use crate::error::SigningError;
 
-/// S3 takes a Signature Version 4 signing key for seven days (AWS, "Amazon S3 Signature Version 4 authentication
+/// S3 accepts a Signature Version 4 signing key for seven days (AWS, "Amazon S3 Signature Version 4 authentication
 /// specific policy keys", `s3:signatureAge`).
 pub const MAX_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// When what is signed stops working: after a while, or at a moment.
+/// When a signature expires: after a lifetime, or at a moment.
 ///
-/// S3 reads whole seconds; fractions are cut off, so that nothing works longer than asked.
-/// An expiry past that of the credentials is an error unless [`clamp_to_credentials`](Self::clamp_to_credentials)
-/// allows to shorten it.
+/// S3 reads whole seconds; fractions are truncated, so that nothing lasts longer than requested. An expiry past that of
+/// the credentials is an error, unless [`clamp_to_credentials`](Self::clamp_to_credentials) allows shortening it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expiry {
     end: End,
@@ -28,7 +27,7 @@ enum End {
 }
 
 impl Expiry {
-    /// So long after the time of signing.
+    /// This long after the time of signing.
     pub const fn within(lifetime: SignedDuration) -> Self {
         Self {
             end: End::Within(lifetime),
@@ -44,8 +43,8 @@ impl Expiry {
         }
     }
 
-    /// Where the credentials end earlier, end with them instead of failing.
-    /// The result's `expires_at` then says the shorter truth.
+    /// Shortens the expiry to that of the credentials instead of failing. The result's `expires_at` is then the
+    /// shortened one.
     #[must_use]
     pub const fn clamp_to_credentials(self) -> Self {
         Self {
@@ -61,7 +60,7 @@ impl Expiry {
         credentials: &Credentials,
     ) -> Result<Timestamp, SigningError> {
         let signed_at = whole_seconds(now);
-        // Seven days before the end of time there is no later moment than that end.
+        // Saturates at `Timestamp::MAX`.
         let latest = signed_at
             .checked_add(MAX_LIFETIME)
             .unwrap_or(Timestamp::MAX);
@@ -69,7 +68,7 @@ impl Expiry {
             End::Within(lifetime) => now.checked_add(lifetime).ok(),
             End::At(moment) => Some(moment),
         };
-        // Out of the clock's range: far beyond the one limit, or before the other.
+        // Out of range for a timestamp: far beyond the upper limit, or before the lower one.
         let expires_at = match (wanted, self.end) {
             (Some(wanted), _) => whole_seconds(wanted),
             (None, End::Within(lifetime)) if lifetime.is_negative() => Timestamp::MIN,
@@ -101,7 +100,7 @@ impl Expiry {
 
 /// The moment without its fraction of a second.
 pub(crate) fn whole_seconds(moment: Timestamp) -> Timestamp {
-    // Cannot fail: the seconds of a timestamp are within the range of timestamps.
+    // This cannot fail: the seconds of a timestamp are within the range of timestamps.
     Timestamp::from_second(moment.as_second()).unwrap_or(moment)
 }
 

@@ -1,5 +1,5 @@
-//! What may stand in a form field: the fields that S3 knows beside those that [`crate::PostPolicy`] sets itself, and the
-//! rules on names and values. Only `post_policy` calls the checks; nothing here writes a form or a policy.
+//! The contents of form fields: the fields of S3 besides those that [`crate::PostPolicy`] sets itself, and the rules on
+//! names and values. Only `post_policy` calls the checks; nothing here writes a form or a policy.
 //!
 //! Sources: AWS, "POST Object" (the fields), "POST Policy" (matching and escaping), "Working with object metadata".
 
@@ -17,7 +17,7 @@ const MAX_TAGS: usize = 10;
 
 pub(crate) const METADATA_PREFIX: &str = "x-amz-meta-";
 
-/// A field that S3 knows and that nothing else sets. The value goes into the form and, exactly so, into the policy.
+/// A field of S3 that nothing else sets. The value goes into the form and, as an exact condition, into the policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FormField {
@@ -25,11 +25,11 @@ pub enum FormField {
     Acl,
     /// `Cache-Control`, stored with the object.
     CacheControl,
-    /// `Content-Disposition`, stored with the object. Write other than ASCII names as RFC 8187 says (`filename*=`).
+    /// `Content-Disposition`, stored with the object. Write non-ASCII names as in RFC 8187 (`filename*=`).
     ContentDisposition,
     /// `Content-Encoding`, stored with the object.
     ContentEncoding,
-    /// `Expires`, stored with the object: an HTTP date for caches, not the end of the form.
+    /// `Expires`, stored with the object: an HTTP date for caches, not the expiry of the form.
     Expires,
     /// `x-amz-server-side-encryption`: `AES256`, `aws:kms` or `aws:kms:dsse`.
     ServerSideEncryption,
@@ -48,8 +48,8 @@ pub enum FormField {
     WebsiteRedirectLocation,
 }
 
-/// A field that the sender may fill in, because S3 takes a `starts-with` condition for it (AWS, "POST Policy"). For all
-/// others, those of checksums, encryption and signatures among them, it takes exact conditions only.
+/// A field that the sender may fill in, because S3 supports a `starts-with` condition for it (AWS, "POST Policy"). For
+/// all other fields, including those of checksums, encryption and signatures, it accepts only exact conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PrefixField<'a> {
@@ -61,13 +61,13 @@ pub enum PrefixField<'a> {
     ContentDisposition,
     /// `Content-Encoding`
     ContentEncoding,
-    /// `Content-Type`. `image/` lets `image/svg+xml` in, which runs scripts where it is opened.
+    /// `Content-Type`. The prefix `image/` allows `image/svg+xml`, which runs scripts when it is opened.
     ContentType,
     /// `Expires`
     Expires,
     /// A metadata entry, by its name without `x-amz-meta-`.
     Metadata(&'a str),
-    /// `success_action_redirect`; the prefix holds a whole origin and its slash.
+    /// `success_action_redirect`; the prefix must contain a whole origin and its slash.
     SuccessActionRedirect,
 }
 
@@ -83,18 +83,18 @@ pub enum Checksum {
     Md5([u8; 16]),
     /// SHA-1.
     Sha1([u8; 20]),
-    /// SHA-256: the one that nobody can forge.
+    /// SHA-256: the only one that resists forgery.
     Sha256([u8; 32]),
 }
 
-/// What S3 answers when the object is stored.
+/// S3's answer once the object is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SuccessStatus {
     /// 200 without a body.
     Ok,
     /// 201 with an XML document: location, bucket, key and `ETag`.
     Created,
-    /// 204 without a body, as S3 does when nothing is said.
+    /// 204 without a body, S3's default.
     NoContent,
 }
 
@@ -121,7 +121,7 @@ impl FormField {
 }
 
 impl FormField {
-    /// Whether S3 could make something of a value; without this it says so only to the browser, at upload.
+    /// Checks that S3 could accept a value. Otherwise only the browser would see S3's error, at upload.
     pub(crate) fn check(self, value: &str) -> Result<(), SigningError> {
         let all = |is_allowed: fn(&u8) -> bool| value.as_bytes().iter().all(is_allowed);
         let rule = match self {
@@ -140,7 +140,7 @@ impl FormField {
             Self::StorageClass if !all(|byte| byte.is_ascii_uppercase() || *byte == b'_') => {
                 Rule::Characters("the capitals and underscores of a storage class")
             }
-            // S3 passes over a relative one, and answers 204.
+            // S3 ignores a relative URL, and answers 204.
             Self::SuccessActionRedirect if !is_below_origin(value) => Rule::NotUrl,
             _ => return Ok(()),
         };
@@ -163,7 +163,7 @@ impl Checksum {
         }
     }
 
-    /// The field that carries it.
+    /// The name and value of its field.
     pub(crate) fn field(self) -> (&'static str, String) {
         match self {
             Self::Crc32(sum) => ("x-amz-checksum-crc32", BASE64.encode(&sum.to_be_bytes())),
@@ -192,7 +192,7 @@ impl PrefixField<'_> {
         })
     }
 
-    /// A prefix may be empty, except where the sender would then say where browsers go.
+    /// Checks a prefix. It may be empty, unless the sender could then choose where browsers are redirected.
     pub(crate) fn check_prefix(self, name: &str, prefix: &str) -> Result<(), SigningError> {
         let rule = match self {
             Self::SuccessActionRedirect if !is_below_origin(prefix) => Some(Rule::NotUrl),
@@ -213,7 +213,7 @@ impl PrefixField<'_> {
 /// Values of `x-amz-server-side-encryption`.
 const ENCRYPTIONS: [&str; 3] = ["AES256", "aws:kms", "aws:kms:dsse"];
 
-/// `https://host/` and what may follow: with the slash nobody can go on with `.evil.example`.
+/// Whether a URL begins with `https://host/`: the slash prevents a continuation such as `.evil.example`.
 fn is_below_origin(url: &str) -> bool {
     ["https://", "http://"].iter().any(|scheme| {
         url.strip_prefix(scheme)
@@ -222,7 +222,7 @@ fn is_below_origin(url: &str) -> bool {
     })
 }
 
-/// The XML document of the `tagging` field, which is not the query string that the header has.
+/// The XML document of the `tagging` field; the header uses a query string instead.
 pub(crate) fn tagging(tags: &[(&str, &str)]) -> Result<String, SigningError> {
     let refuse = |rule| Err(SigningError::Tags { rule });
     if tags.is_empty() || tags.len() > MAX_TAGS {
@@ -254,7 +254,7 @@ pub(crate) fn tagging(tags: &[(&str, &str)]) -> Result<String, SigningError> {
                 name: (*name).to_owned(),
             });
         }
-        // None of these characters means anything in XML.
+        // None of these characters needs escaping in XML.
         xml.push_str("<Tag><Key>");
         xml.push_str(name);
         xml.push_str("</Key><Value>");
@@ -265,7 +265,7 @@ pub(crate) fn tagging(tags: &[(&str, &str)]) -> Result<String, SigningError> {
     Ok(xml)
 }
 
-/// The metadata of all fields together, names without `x-amz-meta-` (AWS, "Working with object metadata").
+/// Checks the metadata of all fields together, with names without `x-amz-meta-` (AWS, "Working with object metadata").
 pub(crate) fn check_metadata_size(
     fields: &[(Cow<'static, str>, String)],
 ) -> Result<(), SigningError> {
@@ -292,12 +292,12 @@ impl SuccessStatus {
     }
 }
 
-/// What holds for every text in a form, the key included.
+/// The rules for every text in a form, including the key.
 pub(crate) fn check_text(text: &str) -> Result<(), Rule> {
     if text.is_empty() {
         return Err(Rule::Empty);
     }
-    // Nearly always there is nothing to look at more closely.
+    // Fast path: nearly all texts consist of these bytes.
     if all_bytes(text, |byte| matches!(byte, b' '..=b'#' | b'%'..=b'~')) {
         return Ok(());
     }
@@ -305,20 +305,20 @@ pub(crate) fn check_text(text: &str) -> Result<(), Rule> {
     if text.chars().any(char::is_control) {
         return Err(Rule::ControlCharacter);
     }
-    // S3 expands `${filename}` before it matches, fails on `$$` (boto3 #4514), and wants `$` escaped in a way that JSON
-    // has no room for ("POST Policy", Character Escaping; aws-sdk-js-v3 #3312).
+    // S3 expands `${filename}` before it matches, and fails on `$$` (boto3 #4514). It requires `$` to be escaped in a
+    // form that JSON does not have ("POST Policy", Character Escaping; aws-sdk-js-v3 #3312).
     if text.contains('$') {
         return Err(Rule::Dollar);
     }
     Ok(())
 }
 
-/// Whether all bytes are such; without a way out of the loop, so that many are looked at at once.
+/// Whether all bytes satisfy a predicate. The loop has no early exit, so that it can be vectorised.
 pub(crate) fn all_bytes(text: &str, is_such: impl Fn(u8) -> bool) -> bool {
     text.bytes().fold(true, |all, byte| all & is_such(byte))
 }
 
-/// What holds for a value that S3 stores as, or compares with, an HTTP header.
+/// The rules for a value that S3 stores as an HTTP header, or compares with one.
 pub(crate) fn check_value(name: &str, value: &str) -> Result<(), SigningError> {
     check_header(name, value)?;
     check_text(value).map_err(|rule| SigningError::FieldValue {
@@ -327,7 +327,7 @@ pub(crate) fn check_value(name: &str, value: &str) -> Result<(), SigningError> {
     })
 }
 
-/// What holds for the value of an HTTP header.
+/// The rules for the value of an HTTP header.
 pub(crate) fn check_header(name: &str, value: &str) -> Result<(), SigningError> {
     let is_plain = all_bytes(value, |byte| matches!(byte, b' '..=b'~'));
     let rule = if value.is_empty() {
@@ -337,7 +337,8 @@ pub(crate) fn check_header(name: &str, value: &str) -> Result<(), SigningError> 
     } else if !is_plain && !value.is_ascii() {
         Rule::NotAscii
     } else if value.starts_with(' ') || value.ends_with(' ') {
-        // A header's value has no space at its ends (RFC 9110 §5.5): what was signed would not be what is stored.
+        // A header's value has no surrounding spaces (RFC 9110 §5.5): the stored value would differ from the signed
+        // one.
         Rule::Edges("a visible character")
     } else {
         return Ok(());
@@ -348,7 +349,7 @@ pub(crate) fn check_header(name: &str, value: &str) -> Result<(), SigningError> 
     })
 }
 
-/// The name of a metadata entry, without `x-amz-meta-`.
+/// The rules for the name of a metadata entry, without `x-amz-meta-`.
 pub(crate) fn check_metadata_name(name: &str) -> Result<(), SigningError> {
     let refuse = |rule| {
         Err(SigningError::MetadataName {
@@ -373,7 +374,7 @@ pub(crate) fn check_metadata_name(name: &str) -> Result<(), SigningError> {
     Ok(())
 }
 
-/// `type/subtype`, perhaps with parameters (RFC 9110 §8.3.1).
+/// Checks for `type/subtype`, optionally with parameters (RFC 9110 §8.3.1).
 pub(crate) fn check_content_type(value: &str) -> Result<(), SigningError> {
     let essence = value
         .split_once(';')

@@ -1,5 +1,5 @@
-//! The signed form, ready for a browser. [`crate::PostPolicy::sign`] makes it; services hand it out as JSON.
-//! It never holds the secret key, but whoever holds the form can upload: do not log its fields.
+//! The signed form, ready for a browser. [`crate::PostPolicy::sign`] makes it; services return it as JSON. It never
+//! contains the secret key, but it is a bearer token for an upload: do not log its fields.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,31 +11,31 @@ use crate::error::{Rule, SigningError};
 use crate::field;
 use crate::post_policy::check_key;
 
-/// S3 reads 20 KB of a form before its file (AWS, "POST Object"; beyond that `MaxPostPreDataLengthExceeded`).
+/// S3 reads 20 KB of a form before its file (AWS, "POST Object"; above that `MaxPostPreDataLengthExceeded`).
 pub const MAX_FORM_BYTES: usize = 20 * 1024;
 
-/// What `multipart/form-data` puts around each field: a boundary of up to 70 characters (RFC 2046 §5.1.1) with its
+/// The overhead of `multipart/form-data` per field: a boundary of up to 70 characters (RFC 2046 §5.1.1) with its
 /// hyphens, `Content-Disposition: form-data; name=""`, and four line breaks.
 const OVERHEAD_PER_FIELD: usize = 2 + 70 + 39 + 8;
 
-/// Where to post, and what.
+/// A signed form: the URL to post to, and the fields.
 ///
-/// As JSON it is `{"url":"…","fields":{"key":"…",…},"expires_at":"2026-11-23T12:05:00Z"}`, the fields in their order;
-/// with `"open":{"Content-Type":"image/"}` where the sender has to fill something in.
-/// `Debug` shows the fields' names only.
+/// As JSON it is `{"url":"…","fields":{"key":"…",…},"expires_at":"2026-11-23T12:05:00Z"}`, with the fields in order,
+/// and with `"open":{"Content-Type":"image/"}` if the sender must fill in a field. `Debug` shows only the names of the
+/// fields.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[must_use]
 pub struct SignedForm {
     /// The form's action.
     pub url: String,
-    /// Names and values in the order to send them: the key first, policy and signature last. The sender appends the
-    /// file after them, under the name `file`: S3 ignores what follows it.
+    /// Names and values in the order of sending: the key first, policy and signature last. The sender appends the file
+    /// after them, under the name `file`: S3 ignores all fields after it.
     #[serde(serialize_with = "as_object")]
     pub fields: Vec<(Cow<'static, str>, String)>,
-    /// The fields that the sender has to fill in.
+    /// The fields that the sender must fill in.
     #[serde(serialize_with = "as_prefixes", skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<OpenField>,
-    /// When S3 stops taking the form, in whole seconds.
+    /// When S3 stops accepting the form, in whole seconds.
     pub expires_at: Timestamp,
 }
 
@@ -44,7 +44,7 @@ pub struct SignedForm {
 pub struct OpenField {
     /// Its name.
     pub name: String,
-    /// What its value has to begin with.
+    /// The required prefix of its value.
     pub prefix: String,
 }
 
@@ -60,8 +60,8 @@ impl OpenField {
 impl SignedForm {
     /// Fills in a field that the policy leaves open, for senders that do not do it themselves.
     ///
-    /// Fails with [`SigningError::FieldNotOpen`] where S3 would refuse the field, with [`SigningError::FieldValue`]
-    /// ([`Rule::OutsidePrefix`] among others), and with what the policy's methods fail with.
+    /// Fails with [`SigningError::FieldNotOpen`] if S3 would refuse the field, with [`SigningError::FieldValue`]
+    /// ([`Rule::OutsidePrefix`] among others), and with the errors of the policy's methods.
     pub fn fill(mut self, name: &str, value: &str) -> Result<Self, SigningError> {
         let is_it = |open: &OpenField| open.name.eq_ignore_ascii_case(name);
         let Some(idx) = self.open.iter().position(is_it) else {
@@ -81,7 +81,7 @@ impl SignedForm {
                 rule: Rule::OutsidePrefix,
             });
         }
-        // The key first, and everything before the signature.
+        // The key comes first, and all fields before the signature.
         self.fields.insert(0, (name.into(), value.to_owned()));
         self.fields.sort_by_key(|(name, _)| name != "key");
         field::check_metadata_size(&self.fields)?;
@@ -89,7 +89,7 @@ impl SignedForm {
         Ok(self)
     }
 
-    /// The value of a field, by its name without regard to case, as S3 reads it.
+    /// The value of a field, by its case-insensitive name, as in S3.
     pub fn field(&self, name: &str) -> Option<&str> {
         let found = self
             .fields
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_keeps_the_order_and_debug_the_values() {
+    fn json_keeps_the_order_and_debug_hides_the_values() {
         let form = SignedForm {
             url: "https://example.com/".to_owned(),
             fields: vec![

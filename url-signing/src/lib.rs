@@ -1,8 +1,9 @@
-//! Signed S3 upload forms and URLs, and `CloudFront`'s signed URLs and cookies. The crate owns how AWS's signatures are made and which requests it would refuse;
-//! `signing-api` and the command line call it. It never does I/O and never reads a clock or the environment:
-//! time and credentials are arguments.
+//! Signed S3 upload forms and URLs, and `CloudFront`'s signed URLs and cookies. The crate owns the making of AWS's
+//! signatures and the knowledge of requests that AWS would refuse. `signing-api` and the command line call it. It never
+//! does I/O and never reads a clock or the environment: time and credentials are arguments.
 //!
-//! Start at [`PostPolicy`] or [`PresignedGet`]. [`sigv4`] is the layer below, for those who bring their own policy document.
+//! Start at [`PostPolicy`] or [`PresignedGet`]. [`sigv4`] is the layer below, for callers with their own policy
+//! document.
 //!
 #![doc = include_str!("../README.md")]
 

@@ -1,5 +1,6 @@
-//! The POST policy: what one upload may be, collected and checked part by part, then signed into a form. `signing-api`
-//! and the command line call it. Every field of the form has a condition: exact, unless a method of its own leaves it open.
+//! The POST policy: the rules for one upload, collected and checked part by part, then signed into a form.
+//! `signing-api` and the command line call it. Every field of the form has an exact condition, unless it is explicitly
+//! left open.
 //!
 //! Source: AWS, "POST Policy" and "Authenticating Requests: Browser-Based Uploads Using POST (AWS Signature Version 4)".
 
@@ -17,13 +18,13 @@ use crate::field::{self, Checksum, FormField, METADATA_PREFIX, PrefixField, Succ
 use crate::form::{OpenField, SignedForm};
 use crate::sigv4;
 
-/// S3 takes keys of up to 1024 bytes in UTF-8.
+/// S3 accepts keys of up to 1024 bytes in UTF-8.
 pub const MAX_KEY_BYTES: usize = 1024;
 
-/// S3 takes 5 GiB in one request; more needs a multipart upload.
+/// S3 accepts 5 GiB in one request; more requires a multipart upload.
 pub const MAX_POST_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 
-/// One upload: this key, sizes in this range, until then, and the fields added to it.
+/// One upload: its key, its size range, its expiry, and the added fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct PostPolicy {
@@ -37,7 +38,7 @@ pub struct PostPolicy {
 }
 
 impl PostPolicy {
-    /// A policy for one object. `size` is in bytes, both ends included.
+    /// A policy for one object. `size` is an inclusive range in bytes.
     ///
     /// Fails with [`SigningError::Key`], [`SigningError::SizeRangeEmpty`] or [`SigningError::SizeTooLarge`].
     pub fn new(
@@ -58,11 +59,11 @@ impl PostPolicy {
         })
     }
 
-    /// A policy for any one object whose key begins with `folder`, which ends in a slash: without it `merchants/1234`
-    /// would be open to whoever may write below `merchants/123`. The sender fills the key in ([`SignedForm::fill`]),
-    /// and may replace whatever lies there. Prefer [`PostPolicy::new`] with a key that the server made.
+    /// A policy for one object with any key below `folder`, which must end in a slash: without it a form for
+    /// `merchants/123` would also allow `merchants/1234`. The sender fills in the key ([`SignedForm::fill`]), and may
+    /// overwrite any object there. Prefer [`PostPolicy::new`] with a key that the server made.
     ///
-    /// Fails as [`PostPolicy::new`] does, with [`Rule::NotFolder`] where there is no slash at the end.
+    /// Fails like [`PostPolicy::new`], and with [`Rule::NotFolder`] without a slash at the end.
     pub fn below(
         bucket: &Bucket,
         folder: &str,
@@ -86,7 +87,7 @@ impl PostPolicy {
         })
     }
 
-    /// The content type that the browser declares and S3 stores. Without it the form takes none, and S3 stores
+    /// The content type that the browser declares and S3 stores. Without it the form accepts none, and S3 stores
     /// `binary/octet-stream`. S3 never compares it with the bytes.
     ///
     /// Fails with [`SigningError::ContentType`] or [`SigningError::FieldValue`].
@@ -95,8 +96,9 @@ impl PostPolicy {
         self.with("Content-Type", content_type)
     }
 
-    /// A metadata entry: `("owner", "k5x")` is stored as `x-amz-meta-owner: k5x`. The user sees it and cannot change
-    /// it. Names are stored in lower case. Values are visible US-ASCII and inner spaces; percent-encode anything else.
+    /// A metadata entry: `("owner", "k5x")` is stored as `x-amz-meta-owner: k5x`. The user can see it but not change
+    /// it. Names are stored in lower case. Values consist of visible US-ASCII and inner spaces; percent-encode anything
+    /// else.
     ///
     /// Fails with [`SigningError::MetadataName`], [`SigningError::MetadataTooLarge`] or [`SigningError::FieldValue`].
     pub fn metadata(self, name: &str, value: &str) -> Result<Self, SigningError> {
@@ -107,15 +109,15 @@ impl PostPolicy {
         Ok(policy)
     }
 
-    /// Pins the bytes: S3 computes their SHA-256 and refuses any others, so the form is of no use for another file.
+    /// Pins the bytes: S3 computes their SHA-256 and refuses any others, so the form is useless for another file.
     pub fn sha256(self, digest: [u8; 32]) -> Result<Self, SigningError> {
         self.checksum(Checksum::Sha256(digest))
     }
 
-    /// Pins the bytes by another checksum. One that is not cryptographic only finds accidents: whoever wants to can
-    /// make other bytes that have it.
+    /// Pins the bytes by another checksum. A non-cryptographic checksum detects only accidents: an attacker can make
+    /// other bytes with the same one.
     ///
-    /// Fails with [`SigningError::DuplicateField`]: S3 takes one algorithm.
+    /// Fails with [`SigningError::DuplicateField`]: S3 accepts one algorithm.
     pub fn checksum(self, checksum: Checksum) -> Result<Self, SigningError> {
         let (name, value) = checksum.field();
         match checksum.algorithm() {
@@ -132,8 +134,8 @@ impl PostPolicy {
         self.with("tagging", &field::tagging(tags)?)
     }
 
-    /// Leaves a field open: the sender fills it in with whatever begins with `prefix`, which may be empty. He has to:
-    /// S3 refuses a form that lacks it ([`SignedForm::fill`]).
+    /// Leaves a field open: the sender fills it in with any value that begins with `prefix`, which may be empty. The
+    /// field is required: S3 refuses a form without it ([`SignedForm::fill`]).
     ///
     /// Fails with [`SigningError::FieldValue`], [`SigningError::MetadataName`] or [`SigningError::DuplicateField`].
     pub fn starts_with(
@@ -148,12 +150,12 @@ impl PostPolicy {
         Ok(self)
     }
 
-    /// What S3 answers on success.
+    /// S3's answer on success.
     pub fn success_action_status(self, status: SuccessStatus) -> Result<Self, SigningError> {
         self.with("success_action_status", status.value())
     }
 
-    /// Another field that S3 knows, with exactly this value.
+    /// Another field of S3, with exactly this value.
     ///
     /// Fails with [`SigningError::FieldValue`] or [`SigningError::DuplicateField`].
     pub fn field(self, field: FormField, value: &str) -> Result<Self, SigningError> {
@@ -163,7 +165,7 @@ impl PostPolicy {
 
     /// Signs the form as of `now`.
     ///
-    /// Fails when the expiry does not fit the time or the credentials, when the credentials are malformed, or with
+    /// Fails if the expiry does not fit the time or the credentials, if the credentials are malformed, or with
     /// [`SigningError::FormTooLarge`].
     pub fn sign(
         &self,
@@ -205,7 +207,7 @@ impl PostPolicy {
     }
 
     /// The policy document: the bucket, every field, the size. S3 refuses fields without a condition ("Extra input
-    /// fields") and conditions without a field, so both come from one list.
+    /// fields") and conditions without a field, so both are made from one list.
     fn document(&self, expires_at: Timestamp, fields: &[(Cow<'static, str>, String)]) -> String {
         let texts = fields.iter().map(|(name, value)| name.len() + value.len());
         let mut document = String::with_capacity(256 + texts.sum::<usize>() + 8 * fields.len());
@@ -224,7 +226,7 @@ impl PostPolicy {
         }
         for OpenField { name, prefix } in &self.open {
             document.push_str(r#"["starts-with","$"#);
-            // A field's name is of characters that stand for themselves.
+            // The characters of a field's name need no escaping.
             document.push_str(name);
             document.push_str("\",");
             push_json(&mut document, prefix);
@@ -287,11 +289,11 @@ pub(crate) fn check_key(key: &str) -> Result<(), SigningError> {
     })
 }
 
-/// Writes a JSON string. Characters outside US-ASCII become `\uXXXX`, which AWS asks for ("POST Policy", Character
+/// Writes a JSON string. Characters outside US-ASCII become `\uXXXX`, as AWS requires ("POST Policy", Character
 /// Escaping).
 fn push_json(json: &mut String, text: &str) {
     json.push('"');
-    // Nearly always all of it stands for itself.
+    // Fast path: nearly all texts need no escaping.
     if field::all_bytes(
         text,
         |byte| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~'),

@@ -1,5 +1,5 @@
-//! The presigned GET: a URL that reads one object until it expires, made as S3 checks it. `signing-api` and the command
-//! line call it. It also makes URLs that caches can use: the same for everybody who asks within a while.
+//! The presigned GET: a URL that reads one object until it expires, built as S3 verifies it. `signing-api` and the
+//! command line call it. It also makes cacheable URLs: the same for all callers within a window.
 //!
 //! Source: AWS, "Authenticating Requests: Using Query Parameters (AWS Signature Version 4)".
 
@@ -19,7 +19,7 @@ use crate::field;
 use crate::post_policy::MAX_KEY_BYTES;
 use crate::sigv4;
 
-/// Reading one object, for at least so long.
+/// A request for one object, with a minimum lifetime.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct PresignedGet {
@@ -28,18 +28,18 @@ pub struct PresignedGet {
     lifetime: SignedDuration,
     window: SignedDuration,
     clamped: bool,
-    /// Parameters of the request beside those of the signature.
+    /// Query parameters besides those of the signature.
     parameters: Vec<(&'static str, String)>,
 }
 
-/// A header that S3 answers with instead of the one that it stored.
+/// A header that S3 overrides in its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResponseHeader {
     /// `Cache-Control`
     CacheControl,
-    /// `Content-Disposition`: `attachment` makes browsers save a file instead of showing it. Write other than ASCII
-    /// names as RFC 8187 says (`filename*=`).
+    /// `Content-Disposition`: `attachment` makes browsers save a file instead of showing it. Write non-ASCII names as
+    /// in RFC 8187 (`filename*=`).
     ContentDisposition,
     /// `Content-Encoding`
     ContentEncoding,
@@ -51,23 +51,23 @@ pub enum ResponseHeader {
     Expires,
 }
 
-/// A URL that works by itself. Whoever has it can read the object: `Debug` does not show it, logs should not either.
+/// A presigned URL. It is a bearer token for the object: `Debug` does not show it, and logs must not either.
 ///
 /// As JSON it is `{"url":"…","expires_at":"2026-11-23T12:15:00Z"}`.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[must_use]
 pub struct PresignedUrl {
-    /// To be fetched as it is.
+    /// The URL, to be fetched unchanged.
     pub url: String,
-    /// When S3 stops answering it, in whole seconds.
+    /// When it expires at S3, in whole seconds.
     pub expires_at: Timestamp,
 }
 
 impl PresignedGet {
-    /// Reading an object for `lifetime`, in whole seconds, at most seven days.
+    /// A request for an object with this lifetime, in whole seconds, at most seven days.
     ///
-    /// Fails with [`SigningError::Key`]: S3 has no such key, or browsers would ask for another one, because it has a
-    /// segment `.` or `..`.
+    /// Fails with [`SigningError::Key`] if S3 cannot have such a key, or if browsers would request another one, because
+    /// it has a segment `.` or `..`.
     pub fn new(bucket: &Bucket, key: &str, lifetime: SignedDuration) -> Result<Self, SigningError> {
         let rule = match key.len() {
             0 => Some(Rule::Empty),
@@ -96,24 +96,23 @@ impl PresignedGet {
         }
     }
 
-    /// Makes one URL for everybody who asks within the same `window`, so that browsers and proxies find in their caches
-    /// what they fetched with it before.
+    /// Makes one URL for all callers within the same `window`, so that browsers and proxies can reuse their caches.
     ///
-    /// Windows begin at whole multiples since 1970. The URL is signed as of the beginning of its window and for the window
-    /// longer: asked for in the last second, it still works for the lifetime. It is the same as long as the credentials
-    /// are; those of a session change with it.
+    /// Windows begin at whole multiples since 1970. The URL is signed as of the beginning of its window, and its
+    /// lifetime includes the window: made in the last second, it still works for the lifetime. It stays the same as
+    /// long as the credentials do; those of a session change with it.
     pub fn shared_within(mut self, window: SignedDuration) -> Self {
         self.window = window;
         self
     }
 
-    /// Where the credentials end earlier, end with them instead of failing.
+    /// Shortens the lifetime to that of the credentials instead of failing.
     pub fn clamp_to_credentials(mut self) -> Self {
         self.clamped = true;
         self
     }
 
-    /// What S3 answers instead of a header that it stored.
+    /// A response header that S3 sends instead of the stored one.
     ///
     /// Fails with [`SigningError::FieldValue`] or [`SigningError::DuplicateField`].
     pub fn response_header(
@@ -125,7 +124,7 @@ impl PresignedGet {
         self.with(header.parameter(), value)
     }
 
-    /// Reads this version of the object, of a bucket that keeps versions.
+    /// Reads this version of the object, in a bucket with versioning.
     ///
     /// Fails with [`SigningError::FieldValue`] or [`SigningError::DuplicateField`].
     pub fn version_id(self, version_id: &str) -> Result<Self, SigningError> {
@@ -133,9 +132,9 @@ impl PresignedGet {
         self.with("versionId", version_id)
     }
 
-    /// Signs the URL as of `now`, or of the window that `now` is in.
+    /// Signs the URL as of `now`, or of the window that contains `now`.
     ///
-    /// Fails when the lifetime does not fit the time or the credentials, or when the credentials are malformed.
+    /// Fails if the lifetime does not fit the time or the credentials, or if the credentials are malformed.
     pub fn sign(
         &self,
         now: Timestamp,
@@ -173,7 +172,7 @@ impl PresignedGet {
         Ok(PresignedUrl { url, expires_at })
     }
 
-    /// For how many seconds the signature is good, and until when.
+    /// The lifetime of the signature in seconds, and its expiry.
     fn resolve(
         &self,
         now: Timestamp,
@@ -209,7 +208,7 @@ impl PresignedGet {
 }
 
 impl ResponseHeader {
-    /// The query's parameter that asks for it.
+    /// The query parameter for it.
     pub const fn parameter(self) -> &'static str {
         match self {
             Self::CacheControl => "response-cache-control",
@@ -235,11 +234,11 @@ impl fmt::Debug for PresignedUrl {
 pub fn window_start(now: Timestamp, window: SignedDuration) -> Timestamp {
     let window = window.as_secs().max(1);
     let second = now.as_second();
-    // Not before the first moment that there is.
+    // Saturates at `Timestamp::MIN`.
     Timestamp::from_second(second - second.rem_euclid(window)).unwrap_or(Timestamp::MIN)
 }
 
-/// The query with which a host answers a path, the signature last.
+/// The signed query for a host and a path, with the signature last.
 fn signed_query(
     (host, path): (&str, &str),
     parameters: &[(&'static str, String)],
@@ -263,7 +262,7 @@ fn signed_query(
     if let Some(token) = &credentials.session_token {
         query.push(("X-Amz-Security-Token", token.reveal().to_owned()));
     }
-    // Names are all of characters that stay as they are, and no two are the same.
+    // The names need no encoding, and are unique.
     query.sort_unstable();
     let query: Vec<_> = query
         .iter()
@@ -286,7 +285,7 @@ fn signed_query(
     format!("{query}&X-Amz-Signature={signature}")
 }
 
-/// All but letters, digits, `-`, `_`, `.`, `~` and the spared ones as `%XX` (RFC 3986 §2.3).
+/// Percent-encodes everything but letters, digits, `-`, `_`, `.`, `~` and the spared characters (RFC 3986 §2.3).
 fn percent_encoded(text: &str, spared: &[u8]) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {

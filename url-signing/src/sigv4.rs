@@ -1,5 +1,5 @@
 //! AWS Signature Version 4 for S3: scope, signing key, signature. [`crate::PostPolicy`] builds on it; call it directly
-//! to sign a policy document of your own. It knows nothing of what the document says, and checks nothing in it.
+//! to sign your own policy document. It does not read or check the document.
 //!
 //! Source: AWS, "Authenticating Requests: Browser-Based Uploads Using POST (AWS Signature Version 4)".
 
@@ -21,11 +21,11 @@ pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const SERVICE: &str = "s3";
 const TERMINATOR: &str = "aws4_request";
 
-/// A key that signs for one day, one region and S3. It is overwritten when it is dropped; `Debug` does not show it.
+/// A key that signs for one day, one region and S3. It is zeroized on drop; `Debug` does not show it.
 #[derive(Clone)]
 pub struct SigningKey(Zeroizing<[u8; 32]>);
 
-/// A policy document in the form that S3 receives it.
+/// A signed policy document, as S3 receives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedDocument {
     /// The document in base64: the form's `policy` field, and the string that was signed.
@@ -57,12 +57,12 @@ pub fn credential(access_key_id: &str, date: Date, region: &Region) -> String {
     format!("{access_key_id}/{}", scope(date, region))
 }
 
-/// The day, the region and the service that a signature is good for: `20151229/us-east-1/s3/aws4_request`.
+/// The credential scope of a signature: day, region and service, as in `20151229/us-east-1/s3/aws4_request`.
 pub fn scope(date: Date, region: &Region) -> String {
     format!("{}/{region}/{SERVICE}/{TERMINATOR}", short_date(date))
 }
 
-/// The value of `x-amz-date`: `20151229T000000Z`. Fractions of a second are cut off.
+/// The value of `x-amz-date`: `20151229T000000Z`. Fractions of a second are truncated.
 pub fn amz_date(moment: Timestamp) -> String {
     let utc = Offset::UTC.to_datetime(moment);
     let date = short_date(utc.date());
@@ -75,7 +75,7 @@ pub fn amz_date(moment: Timestamp) -> String {
     text
 }
 
-/// The UTC day that a signature of this moment is scoped to.
+/// The UTC day in the scope of a signature of this moment.
 pub fn signing_date(moment: Timestamp) -> Date {
     Offset::UTC.to_datetime(moment).date()
 }
@@ -86,7 +86,7 @@ impl SigningKey {
         HEXLOWER.encode(&*hmac_sha256(&*self.0, string_to_sign))
     }
 
-    /// The key itself, for those who store or compare it. Handle it like the secret that it came from.
+    /// The key itself, for callers that store or compare it. Handle it like the secret that it came from.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_key() {
+    fn debug_does_not_show_the_key() {
         assert_eq!(
             format!("{:?}", SigningKey(Zeroizing::new([7; 32]))),
             "SigningKey { .. }"

@@ -1,4 +1,4 @@
-//! Signed cookies, and the `Set-Cookie` lines that hand them to a browser without opening more than was meant.
+//! Signed cookies, and the `Set-Cookie` lines that give them to a browser with the narrowest possible scope.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::error::{Rule, SigningError};
 
-/// All cookies that a signed policy may have.
+/// The names of all cookies that a signed policy may need.
 const NAMES: [&str; 5] = [
     "CloudFront-Expires",
     "CloudFront-Policy",
@@ -21,34 +21,34 @@ const MAX_COOKIE_BYTES: usize = 4096;
 /// Where a browser sends the cookies. All are `Secure` and `HttpOnly`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CookieAttributes {
-    /// The path below which they are sent; `None` is the folder that the policy is about, so that the cookies of two
-    /// policies do not overwrite each other.
+    /// The path of the cookies; by default the folder of the policy, so that the cookies of two policies do not
+    /// overwrite each other.
     pub path: Option<String>,
-    /// The domain whose hosts they are sent to, such as `example.com`; `None` is the host that sets them, alone.
+    /// The domain whose hosts receive them, such as `example.com`; `None` means only the host that sets them.
     pub domain: Option<String>,
-    /// Whether other sites' pages make the browser send them.
+    /// Whether browsers send them with requests from other sites' pages.
     pub same_site: SameSite,
 }
 
-/// What a browser sends along when another site makes the request (RFC 6265bis §5.6.7).
+/// Whether cookies are sent with cross-site requests (RFC 6265bis §5.6.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SameSite {
-    /// Only when a person goes to a page: not for images in other sites' pages.
+    /// Only for top-level navigation: not for images in other sites' pages.
     #[default]
     Lax,
-    /// Whatever makes the request: for pages of another site that show what lies here.
+    /// With every request: for pages of another site that embed these resources.
     None,
     /// Never.
     Strict,
 }
 
-/// Cookies that let a browser fetch what their policy covers. `Debug` does not show them.
+/// Cookies that let a browser fetch everything that their policy covers. `Debug` does not show them.
 #[derive(Clone, PartialEq, Eq)]
 #[must_use]
 pub struct SignedCookies {
     /// Names and values.
     pub cookies: Vec<(&'static str, String)>,
-    /// When `CloudFront` stops taking them, in whole seconds.
+    /// When `CloudFront` stops accepting them, in whole seconds.
     pub expires_at: Timestamp,
     suffix: String,
 }
@@ -84,8 +84,8 @@ impl SignedCookies {
         self.cookies.iter().map(line).collect()
     }
 
-    /// The values of the `Set-Cookie` headers that take all such cookies away from a browser again. `path` and the
-    /// attributes' domain are those that they were set with.
+    /// The values of the `Set-Cookie` headers that delete all such cookies from a browser. `path` and the attributes'
+    /// domain must be those with which they were set.
     ///
     /// Fails with [`SigningError::CookieAttribute`].
     pub fn removal(path: &str, attributes: &CookieAttributes) -> Result<Vec<String>, SigningError> {
@@ -102,7 +102,7 @@ fn suffix(path: &str, attributes: &CookieAttributes, max_age: i64) -> Result<Str
     if !path.starts_with('/') {
         return refuse("Path", Rule::NotPath);
     }
-    // A semicolon would begin another attribute.
+    // A semicolon would start another attribute.
     let is_allowed = |byte: u8| byte.is_ascii_graphic() && byte != b';';
     if !path.bytes().all(is_allowed) {
         return refuse("Path", Rule::Characters("visible US-ASCII without ;"));

@@ -1,5 +1,5 @@
-//! The private key of a pair whose public half `CloudFront` knows. It is read from PEM, kept in memory that is
-//! overwritten when it is dropped, and never shown.
+//! The private key of a key pair whose public half is registered at `CloudFront`. It is parsed from PEM, zeroized on
+//! drop, and never shown.
 
 use std::fmt;
 
@@ -16,10 +16,10 @@ use zeroize::Zeroize as _;
 use super::pem;
 use crate::error::{Rule, SigningError};
 
-/// 2048 bits: the only size that `CloudFront` takes.
+/// 2048 bits: the only size that `CloudFront` accepts.
 const RSA_BYTES: usize = 256;
 
-/// A private key and the id that `CloudFront` gave its public half.
+/// A private key and the id of its public half at `CloudFront`.
 pub struct KeyPair {
     id: String,
     key: PrivateKey,
@@ -27,16 +27,16 @@ pub struct KeyPair {
 
 enum PrivateKey {
     Rsa(Box<RsaKeyPair>),
-    // RFC 6979: no random number that could be bad, and the same signature each time.
+    // RFC 6979: deterministic, so no bad random number can leak the key, and the signature is the same each time.
     P256(Box<SigningKey>),
 }
 
 impl KeyPair {
-    /// Reads a key: RSA of 2048 bits or ECDSA on P-256, in PEM, as PKCS#8, PKCS#1 or SEC1, not encrypted. `id` is that
-    /// of the public key at `CloudFront`, such as `K2JCJMDEHXQW5F`.
+    /// Parses a key: RSA of 2048 bits or ECDSA on P-256, in PEM, as PKCS#8, PKCS#1 or SEC1, not encrypted. `id` is the
+    /// id of the public key at `CloudFront`, such as `K2JCJMDEHXQW5F`.
     ///
-    /// `pem` may be as an environment variable or an editor hands it over: with a byte order mark, in quotation marks,
-    /// indented, or with line breaks written as `\n`.
+    /// `pem` may have the form that environment variables and editors produce: with a byte order mark, in quotation
+    /// marks, indented, or with line breaks written as `\n`.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl KeyPair {
         &self.id
     }
 
-    /// The signature of a policy, over SHA-256: PKCS#1 v1.5 of RSA, or DER of ECDSA.
+    /// The signature of a policy with SHA-256: PKCS#1 v1.5 for RSA, DER for ECDSA.
     pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
         match &self.key {
             PrivateKey::Rsa(key) => {
@@ -77,7 +77,7 @@ impl KeyPair {
                     &mut signature,
                 )
                 .map_err(|_| SigningError::PrivateKey {
-                    reason: "it does not sign",
+                    reason: "it cannot sign",
                 })?;
                 Ok(signature)
             }

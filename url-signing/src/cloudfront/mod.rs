@@ -1,10 +1,11 @@
-//! `CloudFront`'s signed URLs and cookies: what a viewer may fetch, until when, and from where, signed with a key of the
-//! distribution's key group. `signing-api` and the command line call it.
+//! `CloudFront`'s signed URLs and cookies: which resources a viewer may fetch, until when, and from which addresses,
+//! signed with a key of the distribution's key group. `signing-api` and the command line call it.
 //!
-//! Start at [`Policy`]. One signature serves any number of URLs that the policy covers, and as cookies all of them.
+//! Start at [`Policy`]. One signature serves any number of URLs that the policy covers; as cookies it serves all of
+//! them.
 //!
-//! Signatures are over SHA-256, which `CloudFront` takes since 2026-04-01 and is told of by `Hash-Algorithm=SHA256`; SHA-1
-//! is not offered. RSA and ECDSA signatures are deterministic, so that the same policy makes the same URL.
+//! Signatures use SHA-256, which `CloudFront` accepts since 2026-04-01 with `Hash-Algorithm=SHA256`; SHA-1 is not
+//! offered. RSA and ECDSA signatures are deterministic, so the same policy makes the same URL.
 //!
 //! Source: AWS, "Serve private content with signed URLs and signed cookies".
 
@@ -21,7 +22,7 @@ pub use policy::{AddressRange, Policy, SignedPolicy};
 
 use data_encoding::BASE64;
 
-/// Base64 with the three characters replaced that mean something in a query: not the alphabet of base64url.
+/// Base64 with its three URL-reserved characters replaced; this is not the base64url alphabet.
 fn encode(bytes: &[u8]) -> String {
     let mut text = BASE64.encode(bytes);
     // Each is replaced by one ASCII character.
@@ -33,7 +34,7 @@ fn encode(bytes: &[u8]) -> String {
 mod tests {
     #[test]
     fn cloudfronts_alphabet() {
-        // 0xfb 0xef 0xbf is +++/ in base64, less the padding.
+        // 0xfb 0xef 0xbf is +++/ in base64, without the padding.
         assert_eq!(super::encode(&[0xfb, 0xef, 0xbf, 0xff]), "---~~w__");
         assert_eq!(super::encode(&[0xff, 0xff, 0xff]), "~~~~");
         assert_eq!(super::encode(b"a"), "YQ__");

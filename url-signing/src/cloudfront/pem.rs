@@ -1,8 +1,9 @@
-//! The text of a private key in PEM (RFC 7468), made canonical. What the key is good for is not looked at here.
+//! Converts the text of a private key in PEM (RFC 7468) to its canonical form. Whether the key is suitable is not
+//! checked here.
 //!
-//! `.env` files, CI systems and editors change such a text on its way: they put a byte order mark before it, quotation
-//! marks around it, spaces before its lines, or write each line break as `\n`. None of that can be part of PEM, so
-//! everything outside of the BEGIN and END lines is left out, and every line break between them.
+//! `.env` files, CI systems and editors change such a text: they put a byte order mark before it, quotation marks
+//! around it, spaces before its lines, or write each line break as `\n`. None of that can be part of PEM. Everything
+//! outside the BEGIN and END lines is therefore dropped, and so is every line break between them.
 
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -20,12 +21,12 @@ pub(super) const UTF_16: &str = "it is in UTF-16; save it as UTF-8";
 const BEGIN: &str = "-----BEGIN ";
 const DASHES: &str = "-----";
 
-/// Reads the private keys of a text in PEM as PKCS#8, PKCS#1 or SEC1, however a variable or an editor hands it over. There
-/// is at least one.
+/// Parses the private keys of a PEM text as PKCS#8, PKCS#1 or SEC1, in any form that variables and editors produce. The
+/// result has at least one key.
 ///
 /// # Errors
 ///
-/// A sentence about the text, without anything of a key.
+/// A sentence about the text that contains no part of a key.
 pub fn private_keys_der(text: &[u8]) -> Result<Vec<PrivateKeyDer<'static>>, &'static str> {
     let pem = canonical(text)?;
     let keys = PrivateKeyDer::pem_slice_iter(pem.as_bytes());
@@ -35,18 +36,18 @@ pub fn private_keys_der(text: &[u8]) -> Result<Vec<PrivateKeyDer<'static>>, &'st
         .ok_or("it is not valid PEM of PKCS#8, PKCS#1 or SEC1")
 }
 
-/// Reads the first private key of a text, as [`private_keys_der`] does.
+/// Parses the first private key of a text, like [`private_keys_der`].
 ///
 /// # Errors
 ///
-/// As [`private_keys_der`].
+/// The same as for [`private_keys_der`].
 pub fn private_key_der(text: &[u8]) -> Result<PrivateKeyDer<'static>, &'static str> {
     private_keys_der(text).map(|mut keys| keys.swap_remove(0))
 }
 
-/// The sections of a text, with one line break after each BEGIN line, each body and each END line, and no others.
+/// The sections of a text, with a line break after each BEGIN line, each body and each END line, and no others.
 fn canonical(text: &[u8]) -> Result<Zeroizing<String>, &'static str> {
-    // A sequence of DER that is longer than 127 bytes, as every key is.
+    // A DER sequence longer than 127 bytes, as every key is.
     if text.starts_with(&[0x30, 0x81]) || text.starts_with(&[0x30, 0x82]) {
         return Err(DER);
     }
@@ -55,14 +56,15 @@ fn canonical(text: &[u8]) -> Result<Zeroizing<String>, &'static str> {
         return Err(UTF_16);
     }
     let mut rest = str::from_utf8(text).map_err(|_| NOT_UTF_8)?;
-    // A section has at least 30 bytes and grows by 3: nothing is reallocated, so no copy stays in memory.
+    // A section has at least 30 bytes and grows by 3. The buffer is therefore never reallocated, which would leave a
+    // copy of the key in memory.
     let mut pem = Zeroizing::new(String::with_capacity(2 * rest.len()));
     let mut has_private_key = false;
     while let Some((_, section)) = rest.split_once(BEGIN) {
         let (label, section) = section.split_once(DASHES).ok_or(NO_PRIVATE_KEY)?;
         let end = format!("-----END {label}-----");
         let (body, after) = section.split_once(&end).ok_or(CUT_OFF)?;
-        // PKCS#8 says so in its label, PKCS#1 and SEC1 in a header: Proc-Type: 4,ENCRYPTED.
+        // PKCS#8 marks this in its label, PKCS#1 and SEC1 in a header: Proc-Type: 4,ENCRYPTED.
         if label.starts_with("ENCRYPTED") || body.contains("ENCRYPTED") {
             return Err(ENCRYPTED);
         }
@@ -79,7 +81,7 @@ fn canonical(text: &[u8]) -> Result<Zeroizing<String>, &'static str> {
     }
 }
 
-/// Appends a body without ASCII white space, and without `\n` and `\r` as two characters, escaped once or more.
+/// Appends a body without ASCII white space, and without `\n` and `\r` written as two characters, escaped once or more.
 fn push_without_breaks(pem: &mut String, body: &str) {
     let mut characters = body.chars().peekable();
     while let Some(character) = characters.next() {
@@ -105,7 +107,7 @@ mod tests {
     const CANONICAL: &str = "-----BEGIN PRIVATE KEY-----\nMIIn+/r=\n-----END PRIVATE KEY-----\n";
 
     #[test]
-    fn what_carries_a_key_changes_nothing_of_it() {
+    fn a_key_is_parsed_from_every_transport_form() {
         for text in [
             CANONICAL,
             "-----BEGIN PRIVATE KEY-----\nMIIn\n+/r=\n-----END PRIVATE KEY-----",
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused_each_in_its_own_words() {
+    fn each_other_text_gets_its_own_message() {
         let utf_16 = |order: fn(u16) -> [u8; 2]| CANONICAL.encode_utf16().flat_map(order);
         let little: Vec<u8> = utf_16(u16::to_le_bytes).collect();
         let big: Vec<u8> = utf_16(u16::to_be_bytes).collect();

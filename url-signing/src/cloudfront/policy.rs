@@ -1,6 +1,5 @@
-//! The policy of a signed URL or of signed cookies: the resource, the time, the addresses; and the same once it is
-//! signed. A policy that is about one URL and only about its end is canned: `CloudFront` writes it itself, and the URL is
-//! shorter.
+//! The policy of a signed URL or of signed cookies: the resource, the time, the addresses; and its signed form. A
+//! policy with one exact URL and only an expiry is canned: `CloudFront` reconstructs it, and the URL is shorter.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -21,7 +20,7 @@ const MAX_EPOCH_TIME: i64 = i32::MAX as i64;
 /// The longest URL that `CloudFront` takes (AWS, "Quotas"). A policy is a part of it, or of a cookie.
 const MAX_URL_BYTES: usize = 8192;
 
-/// What may be fetched, and for how long at least.
+/// The resource that may be fetched, and how long it stays valid at least.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Policy {
@@ -33,20 +32,21 @@ pub struct Policy {
     addresses: Option<AddressRange>,
 }
 
-/// A range of IPv4 addresses, such as `192.0.2.0/24`. `CloudFront` has no policies for IPv6: a viewer who comes by it is
-/// refused, so a distribution with such policies should not have it switched on.
+/// A range of IPv4 addresses, such as `192.0.2.0/24`. `CloudFront` policies do not support IPv6: viewers that connect
+/// over IPv6 are refused, so disable it on a distribution with such policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressRange {
     address: Ipv4Addr,
     bits: u8,
 }
 
-/// A signed policy: makes URLs and cookies. Whoever has one of these may fetch what it covers, so `Debug` shows none.
+/// A signed policy: makes URLs and cookies. These are bearer tokens for everything that it covers, so `Debug` does not
+/// show it.
 #[derive(Clone, PartialEq, Eq)]
 #[must_use]
 pub struct SignedPolicy {
     policy: Policy,
-    /// Name and value of the query's parameter; the cookie's name begins with `CloudFront-`.
+    /// Name and value of the query parameter; the cookie's name has the prefix `CloudFront-`.
     statement: (&'static str, String),
     key_pair_id: String,
     signature: String,
@@ -56,7 +56,7 @@ pub struct SignedPolicy {
 
 impl Policy {
     /// One URL, as browsers will send it: `https://d111111abcdef8.cloudfront.net/media/k5x/640.webp?v=1`. It may have a
-    /// query; it may not have wildcards or be signed.
+    /// query; it must not have wildcards or a signature.
     ///
     /// Fails with [`SigningError::Url`].
     pub fn for_url(url: &str, lifetime: SignedDuration) -> Result<Self, SigningError> {
@@ -64,7 +64,7 @@ impl Policy {
         Ok(Self::new(url.to_owned(), false, lifetime))
     }
 
-    /// All below a folder, which ends in a slash: without it `/media/k5x` would open `/media/k5xy`, too.
+    /// Everything below a folder, which must end in a slash: without it `/media/k5x` would also match `/media/k5xy`.
     ///
     /// Fails with [`SigningError::Url`].
     pub fn below(folder: &str, lifetime: SignedDuration) -> Result<Self, SigningError> {
@@ -75,8 +75,8 @@ impl Policy {
         Ok(Self::new(format!("{folder}*"), true, lifetime))
     }
 
-    /// A pattern: `*` stands for any characters, slashes and the query included, `?` for one. Scheme and host are
-    /// spelled out. Prefer [`Policy::below`].
+    /// A pattern: `*` matches any characters, including slashes and the query, `?` matches one. Scheme and host must be
+    /// literal. Prefer [`Policy::below`].
     ///
     /// Fails with [`SigningError::Url`].
     pub fn matching(pattern: &str, lifetime: SignedDuration) -> Result<Self, SigningError> {
@@ -95,29 +95,29 @@ impl Policy {
         }
     }
 
-    /// Makes one signature for everybody who asks within the same `window`, so that browsers find in their caches what
-    /// they fetched before.
+    /// Makes one signature for all callers within the same `window`, so that browsers can reuse their caches.
     ///
-    /// Windows begin at whole multiples since 1970. The policy ends a lifetime after the end of its window: asked for
-    /// in the last second, it still works for the lifetime.
+    /// Windows begin at whole multiples since 1970. The policy expires one lifetime after the end of its window, so a
+    /// URL made in the last second still works for the lifetime.
     pub fn shared_within(mut self, window: SignedDuration) -> Self {
         self.window = window;
         self
     }
 
-    /// Not before this moment, in whole seconds. The lifetime begins there, where that is later than the time of signing.
+    /// Not valid before this moment, in whole seconds. The lifetime begins there if that is later than the time of
+    /// signing.
     pub fn not_before(mut self, moment: Timestamp) -> Self {
         self.not_before = Some(moment);
         self
     }
 
-    /// Only for viewers with such an address.
+    /// Valid only for viewers with such an address.
     pub fn only_from(mut self, addresses: AddressRange) -> Self {
         self.addresses = Some(addresses);
         self
     }
 
-    /// Signs it as of `now`, or of the window that `now` is in.
+    /// Signs it as of `now`, or of the window that contains `now`.
     ///
     /// Fails when the time does not fit, with [`SigningError::TooLong`], or with [`SigningError::PrivateKey`].
     pub fn sign(&self, now: Timestamp, key: &KeyPair) -> Result<SignedPolicy, SigningError> {
@@ -163,9 +163,9 @@ impl Policy {
         Ok(expires_at)
     }
 
-    /// The policy as it is signed: no white space, and for a canned one exactly the text that `CloudFront` writes.
+    /// The policy as signed: no white space; for a canned policy exactly the text that `CloudFront` reconstructs.
     fn document(&self, expires_at: Timestamp) -> String {
-        // A resource is of characters that stand for themselves in JSON.
+        // The characters of a resource need no escaping in JSON.
         let mut document = format!(
             r#"{{"Statement":[{{"Resource":"{}","Condition":{{"DateLessThan":{{"AWS:EpochTime":{}}}"#,
             self.resource,
@@ -214,7 +214,7 @@ impl SignedPolicy {
         })
     }
 
-    /// The same as cookies, for the folder that the policy is about.
+    /// The same as cookies, for the folder of the policy.
     ///
     /// Fails with [`SigningError::CookieAttribute`], also where the domain does not cover the policy's host, or with
     /// [`SigningError::TooLong`].
@@ -248,7 +248,7 @@ impl SignedPolicy {
         )
     }
 
-    /// When `CloudFront` stops answering, in whole seconds.
+    /// When `CloudFront` stops accepting it, in whole seconds.
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
     }
@@ -295,7 +295,7 @@ impl fmt::Debug for SignedPolicy {
 impl FromStr for AddressRange {
     type Err = SigningError;
 
-    /// Reads `192.0.2.0/24`, or one address. Fails with [`SigningError::AddressRange`].
+    /// Parses `192.0.2.0/24`, or one address. Fails with [`SigningError::AddressRange`].
     fn from_str(text: &str) -> Result<Self, SigningError> {
         let refuse = || SigningError::AddressRange {
             text: text.to_owned(),
@@ -304,7 +304,7 @@ impl FromStr for AddressRange {
         let address: Ipv4Addr = address.parse().map_err(|_| refuse())?;
         let is_number = bits.len() <= 2 && bits.bytes().all(|byte| byte.is_ascii_digit());
         let bits: u8 = bits.parse().map_err(|_| refuse())?;
-        // Bits outside the mask are a typing error: 192.0.2.7/24 is not what it looks like.
+        // Bits outside the mask are a mistake: 192.0.2.7/24 is not what it looks like.
         let outside = u64::from(u32::MAX) >> bits.min(32);
         if !is_number || bits > 32 || u64::from(u32::from(address)) & outside != 0 {
             return Err(refuse());

@@ -1,13 +1,13 @@
-//! What a policy is about: a URL as browsers will send it, or a pattern of such. Nothing here signs.
+//! The resource of a policy: a URL as browsers will send it, or a pattern of such URLs. Nothing here signs.
 //!
-//! `CloudFront` compares the policy's text with the request's URL, character by character. So what browsers would
-//! rewrite is refused here, where it can still be seen, and not by `CloudFront`, which only says "Access denied".
+//! `CloudFront` compares the policy's text with the request's URL, character by character. URLs that browsers would
+//! rewrite are therefore refused here, with a reason. `CloudFront` would only say "Access denied".
 
 use std::borrow::Cow;
 
 use crate::error::Rule;
 
-/// Parameters that carry a signature. `CloudFront` takes them off a request.
+/// Parameters that carry a signature. `CloudFront` removes them from a request.
 const RESERVED: [&str; 5] = [
     "Expires",
     "Hash-Algorithm",
@@ -16,7 +16,7 @@ const RESERVED: [&str; 5] = [
     "Signature",
 ];
 
-/// Scheme and host of a URL, and the rest from its first slash.
+/// Splits a URL into scheme and host, and the rest from its first slash.
 pub(super) fn split(url: &str) -> Result<(&str, &str), Rule> {
     let host_at = ["https://", "http://"]
         .iter()
@@ -32,7 +32,7 @@ pub(super) fn split(url: &str) -> Result<(&str, &str), Rule> {
         Some((name, port)) => (name, Some(port)),
         None => (host, None),
     };
-    // Browsers send a host in lower case, whatever a page says.
+    // Browsers send the host in lower case, however a page spells it.
     let is_name =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
     if name.is_empty() || !name.bytes().all(is_name) {
@@ -64,7 +64,7 @@ pub(super) fn check_url(url: &str) -> Result<(), Rule> {
     }
     check_rest(rest)?;
     let query = rest.split_once('?').map_or("", |(_, query)| query);
-    // A second one stays as it is in browsers, and is a wildcard in a policy.
+    // Browsers keep a second question mark, but in a policy it is a wildcard.
     if query.contains('?') {
         return Err(Rule::Wildcard);
     }
@@ -79,12 +79,12 @@ pub(super) fn check_url(url: &str) -> Result<(), Rule> {
     Ok(())
 }
 
-/// Checks a pattern: `*` for any characters, `?` for one, in path and query only.
+/// Checks a pattern: `*` matches any characters, `?` matches one, in path and query only.
 pub(super) fn check_pattern(pattern: &str) -> Result<(), Rule> {
     check_rest(split(pattern)?.1)
 }
 
-/// The characters of RFC 3986, and none that browsers rewrite: quotes in a query, and segments of dots.
+/// Checks the characters of RFC 3986, without those that browsers rewrite: quotes in a query, and dot segments.
 fn check_rest(rest: &str) -> Result<(), Rule> {
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
     let is_allowed =
@@ -93,7 +93,7 @@ fn check_rest(rest: &str) -> Result<(), Rule> {
         || !query.bytes().all(|byte| is_allowed(byte) || byte == b'?')
     {
         return Err(Rule::Characters(
-            "what RFC 3986 allows in a path and a query; percent-encode the rest",
+            "the characters of RFC 3986 for a path and a query; percent-encode the rest",
         ));
     }
     let is_octet = |digits: &str| {
@@ -101,7 +101,7 @@ fn check_rest(rest: &str) -> Result<(), Rule> {
         digits.len() >= 2 && digits[..2].iter().all(u8::is_ascii_hexdigit)
     };
     if !rest.split('%').skip(1).all(is_octet) {
-        return Err(Rule::Characters("a % that two hexadecimal digits follow"));
+        return Err(Rule::Characters("a % before two hexadecimal digits"));
     }
     if path
         .split('/')
@@ -112,7 +112,7 @@ fn check_rest(rest: &str) -> Result<(), Rule> {
     Ok(())
 }
 
-/// A text without its percent-encodings, as far as they are ASCII.
+/// Decodes the percent-encodings of ASCII characters.
 fn decoded(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return Cow::Borrowed(text);
@@ -131,11 +131,11 @@ fn decoded(text: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// Whether a pattern covers a URL, as `CloudFront` matches: `*` for any number of characters, `?` for one.
+/// Whether a pattern covers a URL, by `CloudFront`'s rules: `*` matches any number of characters, `?` matches one.
 pub(super) fn covers(pattern: &str, url: &str) -> bool {
     let (pattern, url) = (pattern.as_bytes(), url.as_bytes());
     let (mut p, mut u) = (0, 0);
-    // Where to go on when a star has to take one character more.
+    // Where to continue when a star must match one more character.
     let mut star: Option<(usize, usize)> = None;
     while u < url.len() {
         match pattern.get(p) {

@@ -1,4 +1,4 @@
-//! The URLs that buckets lead to, and the names, regions and endpoints that lead nowhere.
+//! The URLs of buckets, and the names, regions and endpoints that are refused.
 
 use url_signing::{Bucket, Rule, SigningError};
 

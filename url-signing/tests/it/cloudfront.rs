@@ -1,5 +1,5 @@
-//! `CloudFront`'s signed URLs and cookies, verified with OpenSSL's idea of the public keys, and all that is refused.
-//! That the SDK for JavaScript signs the same bytes is shown in `peers`.
+//! `CloudFront`'s signed URLs and cookies, verified with public keys that OpenSSL derived, and every refusal. `peers`
+//! shows that the SDK for JavaScript signs the same bytes.
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
@@ -97,7 +97,7 @@ fn one_url_has_a_canned_policy() {
                 &text,
                 parameter(&signed.url, "Signature").unwrap(),
             );
-            // Deterministic: caches know it.
+            // Deterministic, so caches can reuse it.
             let again = policy.sign(now(), &key).unwrap().url(url).unwrap();
             assert_eq!(signed, again);
         }
@@ -126,7 +126,7 @@ fn everything_else_has_a_custom_policy() {
         parameter(&url.url, "Signature").unwrap(),
     );
 
-    // One signature for all that it covers, and for nothing else.
+    // One signature for everything that it covers, and for nothing else.
     let other = signed.url(&format!("{FOLDER}a/b.webp?v=2")).unwrap();
     assert_eq!(
         parameter(&other.url, "Signature"),
@@ -149,7 +149,7 @@ fn everything_else_has_a_custom_policy() {
 }
 
 #[test]
-fn a_window_is_shared_and_its_end_keeps_the_promise() {
+fn a_window_shares_one_url_that_lasts_the_lifetime() {
     let policy = Policy::for_url(URL, QUARTER)
         .unwrap()
         .shared_within(SignedDuration::from_mins(5));
@@ -235,10 +235,11 @@ fn cookies_are_safe_by_default() {
 }
 
 #[test]
-fn urls_that_would_not_arrive_as_they_were_signed_are_refused() {
-    let characters =
-        Rule::Characters("what RFC 3986 allows in a path and a query; percent-encode the rest");
-    let octet = Rule::Characters("a % that two hexadecimal digits follow");
+fn urls_that_browsers_would_change_are_refused() {
+    let characters = Rule::Characters(
+        "the characters of RFC 3986 for a path and a query; percent-encode the rest",
+    );
+    let octet = Rule::Characters("a % before two hexadecimal digits");
     for (url, rule) in [
         ("d111.cloudfront.net/a", Rule::NotUrl),
         ("https://d111.cloudfront.net", Rule::NotUrl),
@@ -311,7 +312,7 @@ fn urls_that_would_not_arrive_as_they_were_signed_are_refused() {
 }
 
 #[test]
-fn a_key_signs_the_same_however_its_text_was_handed_over() {
+fn a_key_signs_the_same_in_every_transport_form() {
     let signature = |key: &KeyPair| {
         let policy = Policy::for_url(URL, QUARTER).unwrap();
         policy.sign(now(), key).unwrap().url(URL).unwrap().url
@@ -392,7 +393,7 @@ fn keys_and_times_and_addresses_refused() {
             Err(SigningError::ExpiryNotInFuture { .. })
         ));
     }
-    // The lifetime is that of whoever waits until then.
+    // The lifetime starts at the not-before moment.
     let later = Policy::for_url(URL, QUARTER)
         .unwrap()
         .not_before(at("2026-11-26T12:00:00Z"));

@@ -1,4 +1,4 @@
-//! Everything through the public interface.
+//! All tests use the public interface.
 #![expect(
     clippy::unwrap_used,
     reason = "tests; clippy.toml covers only functions marked #[test]"

@@ -1,4 +1,4 @@
-//! Fields that the sender fills in, tags, and what S3 would refuse of the rest.
+//! Fields that the sender fills in, tags, and values that S3 would refuse.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -263,7 +263,7 @@ fn tags() {
 }
 
 #[test]
-fn values_that_s3_would_refuse() {
+fn values_that_s3_would_refuse_are_refused() {
     for (field, good, bad) in [
         (FormField::Acl, "bucket-owner-full-control", "Public Read"),
         (FormField::ServerSideEncryption, "aws:kms", "AES128"),

@@ -1,4 +1,4 @@
-//! The whole way through the public interface: a form and its policy, and every refusal on the way there.
+//! Tests the public interface from end to end: a form and its policy, and every refusal.
 
 use std::ops::RangeInclusive;
 
@@ -83,7 +83,7 @@ fn full_form() {
         })
     );
 
-    // The fields are the conditions, in their order, and then what signs them.
+    // The fields match the conditions in order, followed by the signature's fields.
     let key = sigv4::signing_key(
         "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
         sigv4::signing_date(now()),
@@ -149,7 +149,7 @@ fn keys_in_unicode_are_escaped_in_the_policy_only() {
 }
 
 #[test]
-fn clamped_form_tells_the_truth() {
+fn a_clamped_form_reports_its_real_expiry() {
     let session = Credentials {
         expires_at: Some("2026-11-23T12:01:00.9Z".parse().unwrap()),
         ..credentials()

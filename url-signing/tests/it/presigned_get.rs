@@ -1,4 +1,4 @@
-//! Signed URLs as their users meet them.
+//! Presigned URLs, through the public interface.
 
 use jiff::{SignedDuration, Timestamp};
 use url_signing::{Bucket, Credentials, PresignedGet, ResponseHeader, SigningError};
@@ -51,7 +51,7 @@ fn the_url_names_the_object_as_s3_reads_it() {
             "x",
             "http://127.0.0.1:9000/example-media/x?",
         ),
-        // Browsers leave the usual port out of `Host`.
+        // Browsers omit the default port from `Host`.
         (
             endpoint("https://S3.example.com:443"),
             "x",
@@ -68,7 +68,7 @@ fn the_url_names_the_object_as_s3_reads_it() {
 }
 
 #[test]
-fn one_url_for_all_of_a_window_that_works_for_the_lifetime_at_its_end() {
+fn a_window_shares_one_url_that_lasts_the_lifetime() {
     let window = 5 * MINUTE;
     let shared = get("x").shared_within(window);
     let first = shared
@@ -89,17 +89,17 @@ fn one_url_for_all_of_a_window_that_works_for_the_lifetime_at_its_end() {
         .unwrap();
     assert_ne!(next.url, first.url);
     assert_eq!(next.expires_at - first.expires_at, window);
-    // A window over midnight is scoped to the day on which it began.
+    // A window across midnight is scoped to the day on which it began.
     let late = get("x").shared_within(SignedDuration::from_hours(7));
     let late = late.sign(at("1970-01-02T00:30:00Z"), &credentials(None));
     assert!(late.unwrap().url.contains("19700101%2Feu-central-1"));
 }
 
 #[test]
-fn it_never_promises_more_than_the_credentials_have() {
+fn a_url_never_outlives_its_credentials() {
     let now = at("2026-11-24T12:00:00Z");
     let ending = |end| credentials(Some(("token/+=", end)));
-    // The window may go on beyond them; what was asked for may not.
+    // The window may extend beyond them; the requested lifetime must not.
     let shared = get("x").shared_within(5 * MINUTE);
     let signed = shared.sign(now, &ending("2026-11-24T12:16:00Z")).unwrap();
     assert_eq!(signed.expires_at, at("2026-11-24T12:16:00Z"));
@@ -120,7 +120,7 @@ fn it_never_promises_more_than_the_credentials_have() {
 }
 
 #[test]
-fn what_s3_answers_can_be_chosen() {
+fn response_headers_can_be_overridden() {
     let signed = get("x")
         .response_header(
             ResponseHeader::ContentDisposition,
@@ -143,7 +143,7 @@ fn what_s3_answers_can_be_chosen() {
     assert!(
         query.contains("response-content-disposition=attachment%3B%20filename%3D%22a%20b.webp%22&")
     );
-    // A link to be kept for a day, and its text never in a log.
+    // A link can be stored for a day, but its text must never be logged.
     assert_eq!(
         format!("{signed:?}"),
         "PresignedUrl { expires_at: 2026-11-24T12:15:00Z, .. }"
@@ -151,7 +151,7 @@ fn what_s3_answers_can_be_chosen() {
 }
 
 #[test]
-fn what_cannot_work_is_refused() {
+fn invalid_requests_are_refused() {
     let now = at("2026-11-24T12:00:00Z");
     for key in ["", "a/../b", ".", "a/.", &"x".repeat(1025)] {
         let refused = PresignedGet::new(&bucket(), key, MINUTE);

@@ -1,4 +1,4 @@
-//! Published signatures. Whoever changes `sigv4` must still meet them.
+//! Published signatures. Every change to `sigv4` must keep them.
 
 use data_encoding::{BASE64, HEXLOWER};
 use jiff::civil::date;
@@ -14,8 +14,8 @@ fn key() -> sigv4::SigningKey {
     )
 }
 
-/// AWS, "Example: Browser-Based Upload using HTTP POST (Using AWS Signature Version 4)". The page asks for CRLF line
-/// ends; the signing key is not on it, it was computed with Python's hmac.
+/// AWS, "Example: Browser-Based Upload using HTTP POST (Using AWS Signature Version 4)". The page requires CRLF line
+/// ends. The signing key is not on the page; it was computed with Python's `hmac`.
 #[test]
 fn aws_example() {
     let document = r#"{ "expiration": "2015-12-30T12:00:00.000Z",
