@@ -1,8 +1,8 @@
 //! The manifest: one JSON file per upload that says how the upload ended.
 //!
-//! The manifest is the commit point. It is written conditionally, so of several writers one succeeds, and nobody
-//! deletes it: a deletion replaces it with a tombstone. Its shape is a contract (`docs/contracts.md`) that pages and
-//! scripts read.
+//! The manifest is the commit point. It is written conditionally (optimistic concurrency), so exactly one of several
+//! writers succeeds. It is never deleted: a deletion replaces it with a tombstone. Its shape is a contract
+//! (`docs/contracts.md`) that pages and scripts read.
 //!
 //! ```text
 //! (absent) ──▶ ready | rejected ──▶ deleted
@@ -40,23 +40,23 @@ pub enum Status {
     Ready {
         /// The upload itself.
         source: Source,
-        /// The files made of it, largest first.
+        /// The files made from it, largest first.
         renditions: Vec<Rendition>,
         /// A `ThumbHash` in base64, shown until a rendition is loaded.
         placeholder: String,
         /// When the manifest was written.
         created_at: Timestamp,
     },
-    /// The upload is not a picture that is accepted. Final.
+    /// The upload is not an accepted picture. Final.
     Rejected {
-        /// Why.
+        /// The reason.
         reason: Reason,
         /// When the manifest was written.
         created_at: Timestamp,
     },
-    /// Processing was given up after the last retry. A redriven message, or a sweep, tries again.
+    /// Processing failed on the last retry. A redriven message, or a sweep, tries again.
     Failed {
-        /// Why.
+        /// The reason.
         reason: Reason,
         /// When the manifest was written.
         created_at: Timestamp,
@@ -78,13 +78,13 @@ pub struct Source {
     pub width: u32,
     /// In pixels, after orientation.
     pub height: u32,
-    /// Its length.
+    /// The size in bytes.
     pub bytes: u64,
     /// SHA-256 of its bytes, in hexadecimal.
     pub sha256: String,
 }
 
-/// A file made of an upload.
+/// A file made from an upload.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Rendition {
     /// The path that viewers request: `/` and the object key.
@@ -96,7 +96,7 @@ pub struct Rendition {
     pub width: u32,
     /// In pixels.
     pub height: u32,
-    /// Its length.
+    /// The size in bytes.
     pub bytes: u64,
 }
 
@@ -139,7 +139,7 @@ impl Manifest {
 }
 
 impl Status {
-    /// The status as the manifest has it.
+    /// The status in its JSON form.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Ready { .. } => "ready",
@@ -149,7 +149,7 @@ impl Status {
         }
     }
 
-    /// Why there are no renditions, where there is a reason.
+    /// The reason for a rejection or a failure.
     pub fn reason(&self) -> Option<&Reason> {
         match self {
             Self::Rejected { reason, .. } | Self::Failed { reason, .. } => Some(reason),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tombstone_says_when_and_nothing_of_the_picture() {
+    fn a_tombstone_has_a_time_and_no_data_of_the_picture() {
         let now: Timestamp = "2026-11-27T12:00:00.25Z".parse().unwrap();
         let tombstone = Manifest::tombstone(&upload(), now);
         assert_eq!(

@@ -1,7 +1,7 @@
-//! Upload ids: 26 characters that name an upload, tell when its form was made, and sort newest first.
+//! Upload ids: 26 characters that identify an upload, contain the time when its form was made, and sort newest first.
 //!
-//! A ULID has 48 bits of milliseconds and 80 random bits, in Crockford's base32. S3 lists keys in ascending order
-//! only, so ours holds its time inverted: the newest media come first in a listing.
+//! A ULID has 48 bits of milliseconds and 80 random bits, in Crockford's base32. S3 lists keys in ascending order only.
+//! The time is therefore inverted here, so that the newest media come first in a listing.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ impl UploadId {
         Self((u128::from(MAX_MILLIS - millis) << 80) | u128::from_be_bytes(low))
     }
 
-    /// Reads an id: exactly the text that one has, or nothing.
+    /// Parses an id. Only its canonical form is accepted.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() != LENGTH {
             return None;
@@ -36,7 +36,7 @@ impl UploadId {
         let mut value: u128 = 0;
         for (idx, byte) in text.bytes().enumerate() {
             let digit = ALPHABET.iter().position(|&symbol| symbol == byte)?;
-            // 26 characters hold 130 bits; the first stands for three.
+            // 26 characters hold 130 bits; the first character has only three.
             if idx == 0 && digit > 7 {
                 return None;
             }
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_read_as_it_was_written() {
+    fn an_id_is_parsed_from_its_text() {
         for random in [0, 1, 127, 255] {
             let id = id(1_763_900_000_123, random);
             let text = id.to_string();

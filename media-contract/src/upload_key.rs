@@ -1,4 +1,4 @@
-//! Where an upload and everything made of it are kept.
+//! The object keys of an upload and of everything made from it.
 
 use crate::UploadId;
 
@@ -12,20 +12,20 @@ const OWNER_LENGTH: usize = 26;
 /// The owner and the id of an upload; all its object keys follow from them.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct UploadKey {
-    /// Whose upload it is: 26 characters of base32 in lower case.
+    /// The owner: 26 characters of base32 in lower case.
     pub owner: String,
     /// The upload's id.
     pub id: UploadId,
 }
 
 impl UploadKey {
-    /// Reads an object key of the form `uploads/{owner}/{id}`; `None` for any other key.
+    /// Parses an object key of the form `uploads/{owner}/{id}`; `None` for any other key.
     pub fn parse(key: &str) -> Option<Self> {
         let (owner, id) = key.strip_prefix(UPLOAD_PREFIX)?.split_once('/')?;
         Self::from_parts(owner, id)
     }
 
-    /// Reads an object key of the form `media/{owner}/{id}/{name}`; `None` for any other key.
+    /// Parses an object key of the form `media/{owner}/{id}/{name}`; `None` for any other key.
     pub fn parse_media_key(key: &str) -> Option<(Self, &str)> {
         let (owner, rest) = key.strip_prefix(MEDIA_PREFIX)?.split_once('/')?;
         let (id, name) = rest.split_once('/')?;
@@ -51,7 +51,7 @@ impl UploadKey {
         format!("{UPLOAD_PREFIX}{}/{}", self.owner, self.id)
     }
 
-    /// Whether an object key is that of a rendition of this upload: roles may delete nothing else here.
+    /// Whether an object key is that of a rendition of this upload: roles may delete no other object here.
     pub fn is_rendition(&self, key: &str) -> bool {
         key.strip_prefix(&self.media_prefix()).is_some_and(|name| {
             let stem = name.strip_suffix(".webp").or(name.strip_suffix(".jpg"));
@@ -88,7 +88,7 @@ mod tests {
             format!("other/{OWNER}/{ID}"),
             format!("uploads/../{ID}"),
             format!("uploads/{}/{ID}", "A".repeat(26)),
-            // 26 characters, and not an id: i, l, o and u are not digits of Crockford's base32.
+            // 26 characters, but not an id: i, l, o and u are not digits of Crockford's base32.
             format!("uploads/{OWNER}/{}", "i".repeat(26)),
             // More than 128 bits.
             format!("uploads/{OWNER}/{}", "z".repeat(26)),
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_of_an_upload_leads_back_to_it() {
+    fn media_keys_lead_back_to_their_upload() {
         let upload = UploadKey::parse(&format!("uploads/{OWNER}/{ID}")).unwrap();
         for name in ["manifest.json", "0123456789abcdef-640.webp"] {
             let key = format!("media/{OWNER}/{ID}/{name}");
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn only_renditions_are_renditions() {
+    fn only_rendition_keys_are_renditions() {
         let upload = UploadKey::parse(&format!("uploads/{OWNER}/{ID}")).unwrap();
         for (name, is_rendition) in [
             ("0123456789abcdef-640.webp", true),

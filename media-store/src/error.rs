@@ -1,33 +1,33 @@
-//! What S3 answered instead.
+//! Failed S3 calls.
 
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use thiserror::Error;
 
-/// An S3 call that did not succeed. Repeating the whole operation is always safe.
+/// An S3 call that did not succeed. Every operation is idempotent, so repeating it is always safe.
 #[derive(Clone, Debug, Error, PartialEq)]
 #[error("{action}: {reason}")]
 pub struct StoreError {
-    /// What was attempted, such as `reading media/…/manifest.json`.
+    /// The attempted action, such as `reading media/…/manifest.json`.
     pub action: String,
-    /// What S3 or the connection answered, for the log.
+    /// The answer of S3 or the connection, for the log.
     pub reason: String,
-    /// Whether S3 could not be reached or answered 5xx: the object itself is not to blame.
+    /// Whether S3 was unreachable or answered 5xx: the object itself is not the cause.
     pub is_outage: bool,
 }
 
 impl StoreError {
-    /// From an error of the SDK.
+    /// Converts an error of the SDK.
     pub fn new<E>(action: impl Into<String>, error: SdkError<E>) -> Self
     where
         E: std::error::Error + ProvideErrorMetadata + 'static,
     {
         let is_outage = match &error {
             SdkError::TimeoutError(_) => true,
-            // Missing credentials are a dispatch failure, too, and do not come back by waiting.
+            // Missing credentials are a dispatch failure, too, but waiting does not help.
             SdkError::DispatchFailure(failure) => failure.is_io() || failure.is_timeout(),
-            // An answer that broke off.
+            // A truncated answer.
             SdkError::ResponseError(response) => response.raw().status().is_success(),
-            // Not 501: what is not implemented will not be.
+            // Not 501: an unimplemented operation stays unimplemented.
             _ => matches!(status(&error), Some(429 | 500 | 502..=504)),
         };
         Self {
@@ -37,7 +37,7 @@ impl StoreError {
         }
     }
 
-    /// From anything else that went wrong with an answer.
+    /// Any other fault of an answer.
     pub fn other(action: impl Into<String>, reason: &impl ToString) -> Self {
         Self {
             action: action.into(),
@@ -46,7 +46,7 @@ impl StoreError {
         }
     }
 
-    /// A body that broke off.
+    /// A truncated body.
     pub fn body(action: impl Into<String>, reason: &impl ToString) -> Self {
         Self {
             is_outage: true,
@@ -55,7 +55,8 @@ impl StoreError {
     }
 }
 
-/// Whether S3 says that an object, or a version of it, does not exist. A missing bucket is a 404, too, and does not count.
+/// Whether S3 says that an object, or a version of it, does not exist. A missing bucket is also a 404, but does not
+/// count.
 pub fn is_missing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     let code = error
         .as_service_error()

@@ -1,9 +1,9 @@
 //! The S3 operations that the API and the upload processor share.
 //!
-//! The manifest is the commit point. Every write to its key is conditional on what was read there, and nobody deletes
-//! it: a deletion writes a tombstone. What remains beside a tombstone is removed afterwards, the original last. As long
-//! as the original exists, its event or a sweep finds the tombstone and repeats the removal, so an interrupted deletion
-//! is completed.
+//! The manifest is the commit point. Every write to its key is conditional on what was read there (optimistic
+//! concurrency). It is never deleted: a deletion writes a tombstone. The objects beside a tombstone are removed
+//! afterwards, the original last. As long as the original exists, its event or a sweep finds the tombstone and repeats
+//! the removal, so an interrupted deletion is completed.
 
 mod error;
 
@@ -20,23 +20,23 @@ pub use error::{StoreError, is_missing, status};
 
 /// A manifest has a few kilobytes. A larger object at its key was not written by this software.
 const MAX_MANIFEST_BYTES: i64 = 256 * 1024;
-/// The most keys that S3 deletes in one call.
+/// The maximum number of keys that S3 deletes in one call.
 const MAX_KEYS_PER_DELETE: usize = 1000;
-/// S3 answers 409 while another conditional write of the same key is in progress; so often a write is repeated.
+/// S3 answers 409 while another conditional write of the same key is in progress. A write is repeated this many times.
 const MAX_CONFLICTS: u32 = 5;
 /// The pause before a write is repeated, times the number of conflicts so far.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(40);
-/// How often a tombstone is tried while other writers change the manifest: there are only a few states before it.
+/// How many times a tombstone is attempted while other writers change the manifest: only a few states precede it.
 const MAX_TOMBSTONE_ATTEMPTS: u32 = 10;
-/// The tag by which the bucket's lifecycle recognises a tombstone, as the PUT's header has it.
+/// The tag by which the bucket's lifecycle rule recognises a tombstone, in the form of the PUT's header.
 const TOMBSTONE_TAG: &str = "gatepost=deleted";
 
-/// The bucket of the uploads and the bucket of what is made of them.
+/// The bucket of the uploads and the bucket of the renditions.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Buckets {
     /// The bucket that forms post to.
     pub uploads: String,
-    /// Manifests and renditions.
+    /// The bucket of manifests and renditions.
     pub media: String,
 }
 
@@ -49,7 +49,7 @@ pub struct MediaStore {
     pub buckets: Buckets,
 }
 
-/// A manifest as it was read.
+/// A manifest and its `ETag`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FoundManifest {
     /// The manifest.
@@ -58,24 +58,24 @@ pub struct FoundManifest {
     pub etag: String,
 }
 
-/// What came of a conditional write.
+/// The result of a conditional write.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 pub enum Write {
     /// The object was written.
     Done,
-    /// The object is not, or no longer, what the write was conditional on. It may also be this very write, if its
-    /// answer was lost and the SDK repeated it: read again.
+    /// The condition was false. The cause may be this write itself, if its answer was lost and the SDK repeated it:
+    /// read again.
     Conflict,
 }
 
 impl MediaStore {
-    /// The store in these buckets.
+    /// A store with these buckets.
     pub fn new(s3: Client, buckets: Buckets) -> Self {
         Self { s3, buckets }
     }
 
-    /// Reads an upload's manifest; `None` while there is none.
+    /// Reads an upload's manifest; `None` if it does not exist.
     pub async fn manifest(&self, upload: &UploadKey) -> Result<Option<FoundManifest>, StoreError> {
         let Some((data, etag)) = self.manifest_file(upload).await? else {
             return Ok(None);
@@ -96,7 +96,7 @@ impl MediaStore {
         let request = self.s3.get_object().bucket(&self.buckets.media).key(&key);
         let object = match request.send().await {
             Ok(object) => object,
-            // A missing bucket is a 404, too, and must not pass for a missing manifest.
+            // A missing bucket is also a 404, and must not count as a missing manifest.
             Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(StoreError::new(action, error)),
         };
@@ -110,7 +110,7 @@ impl MediaStore {
         }
     }
 
-    /// Writes a manifest where there is none (`expected` is `None`), or in the place of the one with this `ETag`.
+    /// Writes a manifest if none exists (`expected` is `None`), or replaces the one with this `ETag`.
     pub async fn write_manifest(
         &self,
         upload: &UploadKey,
@@ -140,12 +140,12 @@ impl MediaStore {
             };
             match status(&error) {
                 Some(412) => return Ok(Write::Conflict),
-                // The object that was to be replaced is gone. A missing bucket is a 404, too.
+                // The object to be replaced no longer exists. A missing bucket is also a 404.
                 Some(404) if expected.is_some() && is_missing(&error) => {
                     return Ok(Write::Conflict);
                 }
                 Some(409) if n_conflicts < MAX_CONFLICTS => {
-                    // At once the first time: most such writes are over by then.
+                    // Immediately the first time: most such writes are over by then.
                     tokio::time::sleep(CONFLICT_PAUSE * n_conflicts).await;
                     n_conflicts += 1;
                 }
@@ -154,7 +154,7 @@ impl MediaStore {
         }
     }
 
-    /// Makes an upload deleted: from then on nobody publishes it. What is already published is still there; see
+    /// Marks an upload as deleted: from then on no worker publishes it. Published objects still exist; see
     /// [`Self::remove_media`] and [`Self::remove_original`].
     pub async fn write_tombstone(
         &self,
@@ -165,7 +165,7 @@ impl MediaStore {
         for _ in 0..MAX_TOMBSTONE_ATTEMPTS {
             let found = self.manifest_file(upload).await?;
             let expected = match &found {
-                // One that cannot be read is replaced, too.
+                // An unreadable manifest is replaced, too.
                 Some((data, etag)) => match serde_json::from_slice::<Manifest>(data) {
                     Ok(found) if matches!(found.status, Status::Deleted { .. }) => return Ok(()),
                     _ => Some(etag.as_str()),
@@ -180,7 +180,7 @@ impl MediaStore {
         Err(StoreError::other(action, &"the manifest keeps changing"))
     }
 
-    /// Removes the renditions that the manifest does not name: leftovers of another attempt, or, beside a tombstone, all
+    /// Removes the renditions that the manifest does not name: leftovers of another attempt or, beside a tombstone, all
     /// of them.
     pub async fn remove_unnamed(
         &self,
@@ -212,15 +212,15 @@ impl MediaStore {
             if upload.is_rendition(&key) {
                 unnamed.push((key, None));
             } else {
-                // No role may delete it, and it must not keep the rest from being deleted.
-                tracing::warn!(key, "an object that is not a rendition is left where it is");
+                // No role may delete it, and it must not prevent the deletion of the rest.
+                tracing::warn!(key, "an object that is not a rendition is not deleted");
             }
         }
         self.delete(&self.buckets.media, unnamed).await
     }
 
-    /// Removes the upload itself, in all its versions. It goes last: see the head of this module. The version `null` is
-    /// named as well: without it a bucket whose versioning was switched on later would keep that content.
+    /// Removes the upload itself, in all its versions. It is removed last: see the module documentation. The version
+    /// `null` is named as well: otherwise a bucket whose versioning was enabled later would keep that content.
     pub async fn remove_original(&self, upload: &UploadKey) -> Result<(), StoreError> {
         let key = upload.original();
         let bucket = &self.buckets.uploads;
@@ -260,7 +260,7 @@ impl MediaStore {
         self.remove_original(upload).await
     }
 
-    /// The objects whose keys begin with `prefix`, in the order of their keys.
+    /// The objects whose keys begin with `prefix`, in key order.
     pub fn listing(&self, bucket: &str, prefix: &str) -> Listing {
         Listing {
             request: self.s3.list_objects_v2().bucket(bucket).prefix(prefix),
@@ -269,7 +269,7 @@ impl MediaStore {
         }
     }
 
-    /// Deletes keys, each with or without a version. S3 answers 200 also where single keys failed.
+    /// Deletes keys, each with or without a version. S3 answers 200 even if single keys failed.
     async fn delete(
         &self,
         bucket: &str,
@@ -315,7 +315,7 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// Leaves out the keys up to this one, which need not exist.
+    /// Skips the keys up to and including this one, which need not exist.
     #[must_use]
     pub fn after(mut self, key: String) -> Self {
         self.request = self.request.start_after(key);
