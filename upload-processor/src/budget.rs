@@ -1,30 +1,30 @@
-//! Memory, shared out among the images that are worked on at a time: who does not fit waits.
+//! Admission control: bounds the memory of concurrently processed images; callers wait until theirs fits.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What is counted. A semaphore counts in whole units, and requests in 32 bits.
+/// The unit of accounting. The semaphore's requests are 32-bit counts of whole units.
 const UNIT: u64 = 64 * 1024;
 
-/// The memory that images may take together.
+/// The memory that all images together may take.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget {
     units: Arc<Semaphore>,
     total: u32,
-    /// Held by who asks for more than once: with two who each have a part and wait for the rest, nobody would go on.
+    /// Serialises callers that acquire in two steps; two of them, each holding half, would deadlock.
     door: Arc<Semaphore>,
 }
 
-/// A place before the door: whoever has it may ask, and ask again.
+/// Permission to acquire memory, in one or more steps.
 pub(crate) struct Turn {
     budget: Budget,
     _door: OwnedSemaphorePermit,
 }
 
-/// Memory that was given, until it is dropped.
+/// Acquired memory, released on drop.
 pub(crate) struct Share(
-    #[expect(dead_code, reason = "it is given back when it is dropped")] OwnedSemaphorePermit,
+    #[expect(dead_code, reason = "it is released on drop")] OwnedSemaphorePermit,
 );
 
 impl Budget {
@@ -37,7 +37,7 @@ impl Budget {
         }
     }
 
-    /// Waits for one's turn to ask.
+    /// Waits for permission to acquire.
     pub(crate) async fn turn(&self) -> Option<Turn> {
         let door = self.door.clone().acquire_owned().await.ok()?;
         Some(Turn {
@@ -48,19 +48,19 @@ impl Budget {
 }
 
 impl Turn {
-    /// How much there is in all, in bytes.
+    /// The whole budget in bytes.
     pub(crate) fn total(&self) -> u64 {
         u64::from(self.budget.total) * UNIT
     }
 
-    /// Waits for so much memory. Who wants more than there is gets all of it, alone.
+    /// Waits for this much memory. A request above the whole budget gets all of it, alone.
     pub(crate) async fn take(&self, bytes: u64) -> Option<Share> {
         let wanted = units(bytes).min(self.budget.total);
         let units = self.budget.units.clone();
         units.acquire_many_owned(wanted).await.ok().map(Share)
     }
 
-    /// The same for memory of which a part is held already: together no more than there is.
+    /// The same for a caller that already holds `held` bytes: both parts together are capped at the whole budget.
     pub(crate) async fn take_besides(&self, held: u64, bytes: u64) -> Option<Share> {
         let left = self.budget.total.saturating_sub(units(held));
         let wanted = units(bytes).min(left);
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_does_not_fit_waits_and_nobody_for_ever() {
+    async fn two_step_acquisitions_stay_within_the_budget_and_do_not_deadlock() {
         let budget = Budget::new(100 * UNIT);
         let (most, held) = (
             Arc::new(Semaphore::new(0)),

@@ -1,8 +1,8 @@
-//! From an upload to thumbnails: S3 tells a queue, the queue invokes this crate, and each upload ends with exactly one
-//! manifest: of its renditions, of the reason why there are none, or of its deletion.
+//! Turns uploads into thumbnails. S3 notifies a queue, and the queue invokes this crate. Each upload ends with exactly
+//! one manifest: of its renditions, of the reason for its rejection or failure, or of its deletion.
 //!
-//! [`Processor`] is the Lambda: SQS batches in, partial-batch answers out. What becomes of one image is decided in
-//! [`thumbnailer`].
+//! [`Processor`] is the Lambda: SQS batches in, partial-batch responses out. [`thumbnailer`] decides what becomes of a
+//! single image.
 
 mod budget;
 pub mod event;

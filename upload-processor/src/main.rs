@@ -1,4 +1,4 @@
-//! The Lambda's `bootstrap`: reads what it was given, connects to S3, and polls for batches.
+//! The Lambda's `bootstrap`: reads its settings, connects to S3, and polls for batches.
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -6,7 +6,7 @@ use lambda_runtime::{LambdaEvent, run, service_fn};
 use thumbnailer::settings::Settings;
 use upload_processor::{Buckets, Processor};
 
-/// Memory that is not for images: the process itself, connections, and the files of renditions while they are written.
+/// Memory that is not for images: the process itself, connections, and the files of renditions during writing.
 const RESERVED_BYTES: u64 = 64 * 1024 * 1024;
 
 #[tokio::main(flavor = "multi_thread")]
@@ -46,7 +46,9 @@ async fn main() -> anyhow::Result<()> {
     match std::env::var("GATEPOST_MALWARE_SCAN").as_deref() {
         Ok("guardduty") => processor = processor.with_malware_scan(),
         Ok(other) if !other.is_empty() => {
-            anyhow::bail!("GATEPOST_MALWARE_SCAN is {other:?}, and can only be guardduty")
+            anyhow::bail!(
+                "GATEPOST_MALWARE_SCAN is {other:?}, which is not a known scanner; the only value is guardduty"
+            )
         }
         _ => {}
     }
@@ -54,7 +56,7 @@ async fn main() -> anyhow::Result<()> {
     run(handler).await.map_err(|error| anyhow::anyhow!(error))
 }
 
-/// What `gatepost package` put beside this program.
+/// The settings file that `gatepost package` put beside this program.
 fn read_settings() -> anyhow::Result<Settings> {
     let folder = std::env::var_os("LAMBDA_TASK_ROOT").unwrap_or_else(|| ".".into());
     let file = std::path::Path::new(&folder).join("settings.json");

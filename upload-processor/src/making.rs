@@ -98,7 +98,7 @@ fn render(
     let admit = |memory| {
         let (needed, max) = (size.saturating_add(memory), turn.total());
         if needed > max {
-            // The system would end the process, and with it whatever else is being worked on.
+            // The system would kill the process, and with it all other work in progress.
             return Err(Rejection::TooComplex(Complexity::Memory { needed, max }));
         }
         let waiting = Instant::now();

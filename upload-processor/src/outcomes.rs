@@ -1,7 +1,7 @@
-//! Tells a queue how uploads ended, for whoever wants to know without asking.
+//! Publishes the outcome of each upload to a queue, so that consumers need not poll.
 //!
-//! At least once: a message is sent after the manifest is written, and if that fails, or the process dies in between, the
-//! upload's own message comes again and finds the manifest. Whoever reads the queue knows an upload by its id.
+//! Delivery is at-least-once. A message is sent after the manifest is written. If sending fails, or the process dies in
+//! between, the upload's own message is redelivered and finds the manifest. Consumers deduplicate by the upload's id.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub(crate) struct Outcomes {
     pub(crate) queue_url: String,
 }
 
-/// How long the steps took. A message about what was finished before has none.
+/// How long the steps took. A message about an upload that was finished before has none.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(crate) struct Timings {
     /// Waiting for a core and for memory.
@@ -45,7 +45,7 @@ impl Timings {
     }
 }
 
-/// A message. The names of its fields are a contract.
+/// A message. The names of its fields are part of the contract.
 #[derive(Serialize)]
 struct Message<'a> {
     version: u32,
@@ -57,7 +57,7 @@ struct Message<'a> {
     timings: Option<Timings>,
 }
 
-/// SQS requires this end of a FIFO queue's name.
+/// SQS requires this suffix in a FIFO queue's name.
 fn is_fifo(queue_url: &str) -> bool {
     queue_url.strip_suffix(".fifo").is_some()
 }

@@ -1,9 +1,9 @@
-//! One upload, from its event to its manifest.
+//! Processes one upload, from its event to its manifest.
 //!
-//! Renditions are written first, under names derived from their content, and the manifest last, conditional on what was
-//! read at its key. So of several workers on one upload, with one content or with several, one publishes. The others
-//! find the condition false, read what is there, and remove what it does not name. A tombstone is such a manifest: it
-//! names nothing.
+//! Renditions are written first, under names derived from their content. The manifest is written last, conditional on
+//! what was read at its key (optimistic concurrency); it is the commit point. Of several workers on one upload, with
+//! the same content or not, exactly one publishes. The others find the condition false, read the manifest, and remove
+//! the renditions that it does not name. A tombstone is such a manifest: it names none.
 
 use std::time::{Duration, Instant};
 
@@ -22,14 +22,14 @@ use crate::published;
 use crate::retry::{Cause, Retry};
 use crate::storage::{self, Scan};
 
-/// How many renditions are written at a time.
+/// How many renditions are written concurrently.
 const CONCURRENT_WRITES: usize = 4;
-/// An upload whose form is older is not published any more: a tombstone expires 30 days after the deletion, and what was
-/// deleted must not come back afterwards.
+/// The maximum age of an upload's form for publishing. A tombstone expires 30 days after the deletion, and a deleted
+/// upload must not come back afterwards.
 pub(crate) const MAX_AGE: SignedDuration = SignedDuration::from_hours(28 * 24);
-/// How far ahead of this clock the one may be that made an id. An id from further ahead would outlive its tombstone.
+/// The maximum clock skew of the clock that made an id. An id from further in the future would outlive its tombstone.
 const MAX_CLOCK_DIFFERENCE: SignedDuration = SignedDuration::from_hours(24);
-/// How often a manifest is tried: there are only a few states before a final one.
+/// How many times writing a manifest is attempted: only a few states precede a final one.
 const MAX_PUBLISH_ATTEMPTS: u32 = 5;
 /// Why nothing is done about an object that its event no longer describes.
 const GONE: &str = "the object was overwritten or deleted since";
@@ -55,18 +55,18 @@ struct Prepared {
     made: Made,
 }
 
-/// What came of an attempt to publish.
+/// The result of an attempt to publish.
 enum Published {
-    /// The manifest is there now.
+    /// This call wrote the manifest.
     Now,
-    /// Another one was there before.
+    /// Another manifest already existed.
     Before(Manifest),
     /// The upload is deleted.
     Deleted,
 }
 
 impl Processor {
-    /// Processes the upload that an event is about.
+    /// Processes the upload of an event.
     pub(crate) async fn process_object(
         &self,
         object: &CreatedObject,
@@ -142,7 +142,7 @@ impl Processor {
         let failed = match self.store.manifest(upload).await? {
             None => None,
             Some(found) => match found.manifest.status {
-                // It was given up before. What is made now replaces it.
+                // It failed before; the new result replaces that manifest.
                 Status::Failed { .. } => Some(found),
                 Status::Deleted { .. } => return Ok(Found::Deleted),
                 Status::Ready { .. } | Status::Rejected { .. } => {
@@ -155,7 +155,7 @@ impl Processor {
         let scan = if self.wants_scan {
             storage::scan(&self.store.s3, &mut object).await?
         } else if object.is_threat {
-            // Nobody asked for scans, and still one has found something.
+            // Scans are not configured, but one has found a threat.
             Some(Scan::Threat)
         } else {
             Some(Scan::Clean)
@@ -179,8 +179,8 @@ impl Processor {
         })))
     }
 
-    /// An object that is not an upload is ignored. Where it may be one after all, the configuration is wrong: its message
-    /// must fail, or uploads vanish without a trace.
+    /// Ignores an object that is not an upload. If it could be one, the configuration is wrong: its message must fail,
+    /// or uploads would vanish without a trace.
     fn not_an_upload(&self, object: &CreatedObject) -> Result<Outcome, Retry> {
         let CreatedObject { bucket, key, .. } = object;
         let uploads = &self.store.buckets.uploads;
@@ -199,7 +199,7 @@ impl Processor {
         ))
     }
 
-    /// The upload that an object is, if it is in the bucket of the uploads.
+    /// The upload of an object, if the object is in the upload bucket.
     pub(crate) fn upload_of(&self, object: &CreatedObject) -> Option<UploadKey> {
         if object.bucket != self.store.buckets.uploads {
             return None;
@@ -207,7 +207,7 @@ impl Processor {
         UploadKey::parse(&object.key)
     }
 
-    /// Records that processing was given up, unless the upload has a manifest.
+    /// Records that processing has failed for good, unless the upload has a manifest.
     pub(crate) async fn write_failed(
         &self,
         upload: &UploadKey,
@@ -236,7 +236,7 @@ impl Processor {
                 .await?
                 .map(|found| found.manifest),
         };
-        // Also where it failed before, or where the answer to this very write was lost: outcomes are told at least once.
+        // Also sent if it failed before, or if the response to this write was lost: outcomes are at-least-once.
         if let (Some(outcomes), Some(manifest)) = (&self.outcomes, found)
             && matches!(manifest.status, Status::Failed { .. })
         {
@@ -265,7 +265,7 @@ impl Processor {
         Ok(())
     }
 
-    /// Writes the manifest where there is none, or in the place of one that says that the upload failed.
+    /// Writes the manifest if it does not exist, or if the existing one has the status `failed`.
     async fn publish(
         &self,
         upload: &UploadKey,
@@ -282,7 +282,7 @@ impl Processor {
                 return Ok(Published::Now);
             }
             match self.store.manifest(upload).await? {
-                // The answer to this very write was lost, and the SDK repeated it.
+                // The response to this same write was lost, and the SDK repeated it.
                 Some(found) if found.manifest == *manifest => return Ok(Published::Now),
                 Some(found) => match found.manifest.status {
                     Status::Failed { .. } => failed = Some(found),
@@ -297,7 +297,7 @@ impl Processor {
         Err(Retry::new("the manifest", &"it keeps changing"))
     }
 
-    /// The end of an upload that has its manifest. Nobody knows whether its outcome was sent, so it is sent again.
+    /// Handles an upload that already has its manifest. Its outcome may not have been sent, so it is sent again.
     async fn finished_before(
         &self,
         object: &CreatedObject,
@@ -318,8 +318,8 @@ impl Processor {
         Ok(Outcome::AlreadyFinished(manifest))
     }
 
-    /// The end of an upload that was deleted: everything beside its tombstone is removed, what this worker wrote and what
-    /// was uploaded since.
+    /// Handles a deleted upload: removes everything beside its tombstone, both this worker's renditions and later
+    /// uploads.
     async fn clean_up(&self, upload: &UploadKey) -> Result<Outcome, Retry> {
         self.store.clean_up(upload).await?;
         tracing::info!(owner = upload.owner, id = %upload.id, "the upload is deleted");

@@ -1,10 +1,11 @@
-//! The Lambda itself: it takes a batch of messages and answers which of them failed. It also takes events that come
-//! without a queue, and sweeps.
+//! The Lambda handler: takes a batch of messages and answers which of them failed. It also takes events without a
+//! queue, and sweeps.
 //!
-//! A message ends in one of two ways. What will never succeed is finished: an upload that is not a picture has its
-//! manifest. What may succeed later fails alone, and the queue delivers it again. The manifest is the commit point, so a
-//! message that comes twice, late or after a crash ends in the same state. What cannot be understood fails as well: it
-//! reaches the dead-letter queue, whose alarm an operator sees.
+//! A message ends in one of two ways. If it can never succeed it is finished: an upload that is not a picture gets its
+//! manifest. If it may succeed later it fails alone, and the queue delivers it again. Processing is idempotent, because
+//! the manifest is the commit point: a message that is duplicated, late or repeated after a crash ends in the same
+//! state. A message that cannot be understood fails as well: it reaches the dead-letter queue, whose alarm an operator
+//! sees.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,10 +28,10 @@ use crate::event::{CreatedObject, Invocation, Message, Notice, Record, batch_res
 use crate::outcomes::Outcomes;
 use crate::retry::{Cause, Retry, retry_delay};
 
-/// How many messages of a batch are worked on at a time: enough to read one while another is decoded.
+/// How many messages of a batch are processed concurrently: enough to read one while another is decoded.
 const CONCURRENT_MESSAGES: usize = 4;
 
-/// Tells the time.
+/// Returns the current time.
 pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Processes uploads. Made once, then shared.
@@ -39,7 +40,7 @@ pub struct Processor {
     pub(crate) store: MediaStore,
     pub(crate) settings: Arc<Settings>,
     pub(crate) clock: Clock,
-    /// One image a core: they are all arithmetic.
+    /// One image per core: processing is CPU-bound.
     pub(crate) cores: Arc<Semaphore>,
     pub(crate) memory: Budget,
     pub(crate) outcomes: Option<Outcomes>,
@@ -59,25 +60,25 @@ pub struct UploadQueue {
     pub url: String,
 }
 
-/// What became of one record of a message.
+/// The outcome of one record of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// The upload has its manifest, made now.
+    /// The upload's manifest was written now.
     Finished(Manifest),
-    /// The upload has its manifest, made before.
+    /// The upload already had its manifest.
     AlreadyFinished(Manifest),
     /// The upload was deleted. Everything beside its tombstone is removed.
     Deleted(UploadKey),
-    /// There was nothing to do, and why.
+    /// The record needed no action, for this reason.
     Ignored(String),
 }
 
-/// Which attempt at a message this is.
+/// The number of an attempt at a message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attempt {
-    /// How often the message was received; `None` without a queue.
+    /// How many times the message was received; `None` without a queue.
     receive_count: Option<u32>,
-    /// Whether the message becomes a dead letter if it fails.
+    /// Whether the message becomes a dead letter if this attempt fails.
     is_last: bool,
 }
 
@@ -91,13 +92,13 @@ enum Work {
 }
 
 impl Attempt {
-    /// Whether the message will come again, and was not tried before.
+    /// Whether this is the first attempt, and another can follow.
     pub(crate) fn is_first(self) -> bool {
         self.receive_count == Some(1) && !self.is_last
     }
 }
 
-/// What became of a batch, message by message.
+/// The outcomes of a batch, by message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchReport {
     /// Each message's id and its records' outcomes, in the order of the batch.
@@ -105,7 +106,7 @@ pub struct BatchReport {
 }
 
 impl Processor {
-    /// A processor on as many cores as the machine has, each with room for the largest image.
+    /// A processor that uses all cores of the machine, with memory for the largest image on each.
     pub fn new(
         s3: Client,
         buckets: Buckets,
@@ -129,16 +130,16 @@ impl Processor {
         }
     }
 
-    /// Hides failed messages of this queue for as long as [`retry_delay`] says, rather than for the queue's own
-    /// visibility timeout, and sends what a sweep finds to it.
+    /// Hides failed messages of this queue for the time of [`retry_delay`], rather than the queue's own visibility
+    /// timeout, and sends the uploads that a sweep finds to it.
     #[must_use]
     pub fn with_queue(mut self, sqs: aws_sdk_sqs::Client, url: String) -> Self {
         self.queue = Some(UploadQueue { sqs, url });
         self
     }
 
-    /// Writes a manifest with the status `failed` when a message fails that was received so often: it becomes a dead
-    /// letter.
+    /// Writes a manifest with the status `failed` when a message fails on its `max_receives`-th receive: it then
+    /// becomes a dead letter.
     #[must_use]
     pub fn with_max_receives(mut self, max_receives: u32) -> Self {
         self.max_receives = Some(max_receives);
@@ -152,43 +153,43 @@ impl Processor {
         self
     }
 
-    /// Images together take no more than this, in bytes, their files included; one that needs more is rejected.
+    /// Limits the memory of all images together, in bytes, including their files; an image that needs more is rejected.
     #[must_use]
     pub fn with_memory(mut self, bytes: u64) -> Self {
         if bytes < self.settings.max_memory() {
             tracing::warn!(
                 bytes,
                 largest_image = self.settings.max_memory(),
-                "the largest image that is allowed may need more memory than there is, and is then rejected"
+                "the largest image that is allowed may need more memory than is available, and is then rejected"
             );
         }
         self.memory = Budget::new(bytes);
         self
     }
 
-    /// Gives each image this much processor time, rather than [`TIME_PER_IMAGE`].
+    /// Sets the processor time of each image, [`TIME_PER_IMAGE`] by default.
     #[must_use]
     pub fn with_time_per_image(mut self, time: Duration) -> Self {
         self.time_per_image = time;
         self
     }
 
-    /// Sends a message to a queue for each upload that ends.
+    /// Sends a message to a queue for each finished upload.
     #[must_use]
     pub fn with_outcomes(mut self, sqs: aws_sdk_sqs::Client, queue_url: String) -> Self {
         self.outcomes = Some(Outcomes { sqs, queue_url });
         self
     }
 
-    /// Works on nothing that `GuardDuty` has not tagged as clean, and rejects what it has tagged as a threat.
+    /// Processes only uploads that `GuardDuty` tagged as clean, and rejects those that it tagged as threats.
     #[must_use]
     pub fn with_malware_scan(mut self) -> Self {
         self.wants_scan = true;
         self
     }
 
-    /// The Lambda handler. A batch never fails as a whole: that would deliver the good messages again, too. An event
-    /// without a queue fails if anything in it must be tried again, so that its sender repeats it.
+    /// The Lambda handler. A batch never fails as a whole, because that would redeliver the successful messages, too.
+    /// An event without a queue fails if any part of it must be retried, so that its sender repeats it.
     pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, lambda_runtime::Error> {
         let bodies = match Invocation::parse(&event.payload) {
             Ok(Invocation::Batch(messages)) => {
@@ -196,14 +197,14 @@ impl Processor {
                 return Ok(serde_json::to_value(response)?);
             }
             Ok(Invocation::Sweep(request)) => {
-                // Boxed: the future is nested more deeply than rustc computes layouts for.
+                // Boxed: the future is too deeply nested for rustc's layout computation.
                 let sweep = Box::pin(self.sweep(&request, deadline(&event.context)));
                 return Ok(sweep.await?);
             }
             Ok(Invocation::Direct(bodies)) => bodies,
             Err(reason) => return Err(reason.into()),
         };
-        // Nobody counts how often such an event comes, so no attempt is known to be the last.
+        // Receives of such an event are not counted, so no attempt is known to be the last.
         let attempt = Attempt {
             receive_count: None,
             is_last: false,
@@ -217,7 +218,7 @@ impl Processor {
         Ok(json!({"outcomes": shown.collect::<Vec<_>>()}))
     }
 
-    /// Processes a batch and tells what became of each message.
+    /// Processes a batch and returns the outcome of each message.
     pub async fn process_batch(&self, messages: Vec<Message>) -> BatchReport {
         let messages = stream::iter(messages)
             .map(|message| async move {
@@ -245,8 +246,8 @@ impl Processor {
         BatchReport { messages }
     }
 
-    /// Has a failed message delivered again when [`retry_delay`] says. Without it the queue waits for its visibility
-    /// timeout, which is correct, only slow.
+    /// Makes the queue redeliver a failed message after [`retry_delay`]. Without this the message waits for the queue's
+    /// visibility timeout, which is correct but slow.
     async fn hide(&self, message: &Message) {
         let (Some(queue), Some(receipt)) = (&self.queue, &message.receipt_handle) else {
             return;
@@ -337,13 +338,13 @@ impl Processor {
     }
 }
 
-/// When Lambda ends the process; `None` where nobody does.
+/// When Lambda ends the process; `None` outside Lambda.
 fn deadline(context: &Context) -> Option<Timestamp> {
     let milliseconds = i64::try_from(context.deadline).ok()?;
     (milliseconds > 0).then(|| Timestamp::from_millisecond(milliseconds).ok())?
 }
 
-/// All results, or all that failed as one error. It is an outage only if all of them are.
+/// All results, or all failures combined into one error. It is an outage only if all of them are.
 fn all<T>(results: Vec<Result<T, Retry>>) -> Result<Vec<T>, Retry> {
     let (mut values, mut errors) = (Vec::with_capacity(results.len()), Vec::new());
     for result in results {
@@ -364,7 +365,7 @@ fn all<T>(results: Vec<Result<T, Retry>>) -> Result<Vec<T>, Retry> {
 }
 
 impl Outcome {
-    /// In a few words, for a direct invocation.
+    /// A short form, for the answer to a direct invocation.
     fn shown(&self) -> Value {
         match self {
             Self::Finished(manifest) | Self::AlreadyFinished(manifest) => {
@@ -379,7 +380,7 @@ impl Outcome {
 }
 
 impl BatchReport {
-    /// The partial-batch answer: SQS keeps these messages and deletes the others.
+    /// The partial-batch response: SQS keeps these messages and deletes the others.
     pub fn response(&self) -> SqsBatchResponse {
         let failed = self.messages.iter().filter(|(_, result)| result.is_err());
         batch_response(failed.map(|(message_id, _)| message_id))

@@ -1,4 +1,4 @@
-//! From rendered thumbnails to what is published: the names of the files, and the manifest's status.
+//! Maps rendered thumbnails to published ones: the names of the files, and the manifest's status.
 
 use data_encoding::{BASE64, HEXLOWER};
 use jiff::Timestamp;
@@ -15,8 +15,8 @@ const NAMED_DIGEST_BYTES: usize = 8;
 /// The file name of a published rendition: 16 hexadecimal digits of the SHA-256 of its own bytes, its width and its
 /// type, such as `9f86d081884c7d65-640.webp`.
 ///
-/// This is what fences off late writers. A PUT that S3 carries out after its sender died can only write the bytes that
-/// its name stands for, so it never changes what a manifest names, whichever worker, upload or settings it comes from.
+/// The name fences off late writers. A PUT that S3 completes after its sender died can only write the bytes that its
+/// name identifies. It therefore never changes what a manifest names, for any worker, upload or settings.
 pub fn file_name(rendition: &render::Rendition) -> String {
     let digest = Sha256::digest(&rendition.data);
     let digest = HEXLOWER.encode(&digest[..NAMED_DIGEST_BYTES]);

@@ -1,4 +1,4 @@
-//! Failures that may go away: why a message is tried again, and when.
+//! Transient failures: why a message is retried, and when.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,16 +6,16 @@ use std::time::Duration;
 use media_contract::Reason;
 use media_store::StoreError;
 
-/// How often a message is received before it becomes a dead letter. With the delays of [`retry_delay`] the last attempt
-/// comes 31 minutes after the first.
+/// How many times a message is received before it becomes a dead letter. With the delays of [`retry_delay`] the last
+/// attempt is 31 minutes after the first.
 pub const MAX_RECEIVES: u32 = 9;
 
 /// How long a message is hidden after its n-th receive failed.
 ///
 /// Most failures are over in seconds, and a person is waiting for the picture. A longer outage must not use up the
-/// receives. The queue's own visibility timeout is not a delay for retries: it must be six times the function's timeout,
-/// and with a timeout of 300 s the attempts would go on for hours after the API has answered `failed`. It counts only
-/// where a worker was killed before it could hide its message.
+/// receives. The queue's own visibility timeout is not suitable as a retry delay: it must be six times the function's
+/// timeout. With a timeout of 300 s the attempts would go on for hours after the API has answered `failed`. It applies
+/// only if a worker was killed before it could hide its message.
 pub fn retry_delay(receive_count: u32) -> Duration {
     match receive_count {
         0 | 1 => Duration::from_secs(2),
@@ -25,10 +25,10 @@ pub fn retry_delay(receive_count: u32) -> Duration {
     }
 }
 
-/// Why a message is tried again.
+/// Why a message is retried.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Retry {
-    /// What failed, for the log.
+    /// The failure, for the log.
     pub reason: String,
     /// The kind of failure.
     pub cause: Cause,
@@ -37,9 +37,9 @@ pub struct Retry {
 /// The kinds of failures.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Cause {
-    /// S3 or a queue did not answer, or answered 5xx. The message is not to blame.
+    /// S3 or a queue did not answer, or answered 5xx. The message is not the cause.
     Outage,
-    /// The malware scan has no result yet, or none that can be used.
+    /// The malware scan has no usable result yet.
     Unscanned,
     /// The message cannot be understood.
     NotUnderstood,
@@ -62,7 +62,7 @@ impl Retry {
         }
     }
 
-    /// What the uploader is told when the last attempt failed. It says nothing of how this system works.
+    /// The text for the uploader when the last attempt failed. It does not reveal how this system works.
     pub(crate) fn public(&self) -> Reason {
         let (code, message) = match self.cause {
             Cause::Outage => (
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_tried_for_half_an_hour_and_soon_at_first() {
+    fn a_message_is_retried_for_half_an_hour_and_soon_at_first() {
         let mut at = Duration::ZERO;
         let mut attempts = vec![at];
         for receive_count in 1..MAX_RECEIVES {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn receives_and_the_longest_delay_are_those_of_terraform() {
+    fn receives_and_the_longest_delay_agree_with_terraform() {
         let queue = include_str!("../../infra/queue.tf");
         let value = |name: &str| {
             queue.lines().find_map(|line| {
@@ -148,7 +148,7 @@ mod tests {
                 "6 * max(var.processor.timeout_seconds, {})",
                 longest / 6
             )),
-            "the longest delay of retry_delay in upload-processor/src/retry.rs and the least `visibility_seconds` in \
+            "the longest delay of retry_delay in upload-processor/src/retry.rs and the minimum of `visibility_seconds` in \
              infra/queue.tf must agree"
         );
     }

@@ -1,4 +1,4 @@
-//! S3 as the processor alone uses it: reads that are pinned to the object of an event, tags, and renditions.
+//! The S3 calls that only the processor makes: reads pinned to the object of an event, tags, and renditions.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use media_store::{StoreError, is_missing, status};
 use crate::event::CreatedObject;
 use crate::retry::{Cause, Retry};
 
-/// An upload as it is stored in the bucket.
+/// An upload as stored in the bucket.
 pub(crate) struct Upload {
     pub(crate) content_type: Option<String>,
-    /// `x-amz-meta-sha256`: the digest that the form was pinned to. A text that is not a digest pins nothing.
+    /// `x-amz-meta-sha256`: the digest that the form was pinned to. A value that is not a digest pins nothing.
     pub(crate) sha256: Option<[u8; 32]>,
     pub(crate) bytes: u64,
     body: ByteStream,
 }
 
-/// Opens exactly the object that an event is about; `None` when it is no longer there or was overwritten since.
+/// Opens exactly the object of an event; `None` if it was deleted or overwritten since.
 pub(crate) async fn open(s3: &Client, object: &CreatedObject) -> Result<Option<Upload>, Retry> {
     let request = s3
         .get_object()
@@ -62,33 +62,34 @@ impl Upload {
     }
 }
 
-/// The tag in which `GuardDuty` says what its scan of an object came to.
+/// The tag with `GuardDuty`'s scan result for an object.
 const SCAN_TAG: &str = "GuardDutyMalwareScanStatus";
-/// How often the tag is looked for: nothing guarantees that it can be read as soon as `GuardDuty` announces its scan.
+/// How many times the tag is read: it is not guaranteed to be readable as soon as `GuardDuty` announces its scan.
 const SCAN_LOOKS: u32 = 5;
-/// The pause between two looks.
+/// The pause between two reads of the tag.
 const SCAN_PAUSE: Duration = Duration::from_secs(1);
 
-/// What a malware scan came to.
+/// The result of a malware scan.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Scan {
     Clean,
     Threat,
-    /// `GuardDuty` cannot examine such a file, and says the same the next time.
+    /// `GuardDuty` cannot examine such a file; another scan would give the same result.
     Unsupported,
 }
 
-/// What the scan of an object found; an error while no result is known. `None` when the object is gone or was
-/// overwritten since.
+/// The scan result of an object; an error while no result is known. `None` if the object was deleted or overwritten
+/// since.
 ///
-/// The tag is read before the object is opened, and opening fails if the object was overwritten in between, so the tag
-/// is that of what is opened. An event that does not say which content it means is pinned to the current one first.
+/// The tag is read before the object is opened, and opening fails if the object was overwritten in between. The tag
+/// therefore belongs to the content that is opened (no TOCTOU race). An event that does not identify its content is
+/// pinned to the current content first.
 pub(crate) async fn scan(s3: &Client, object: &mut CreatedObject) -> Result<Option<Scan>, Retry> {
     if !pin(s3, object).await? {
         return Ok(None);
     }
     if object.is_threat {
-        // Whatever the tag says: it may be of another content of the same key.
+        // Regardless of the tag: it may belong to other content of the same key.
         return Ok(Some(Scan::Threat));
     }
     let mut looks = 1;
@@ -101,7 +102,7 @@ pub(crate) async fn scan(s3: &Client, object: &mut CreatedObject) -> Result<Opti
             Some("NO_THREATS_FOUND") => return Ok(Some(Scan::Clean)),
             Some("THREATS_FOUND") => return Ok(Some(Scan::Threat)),
             Some("UNSUPPORTED") => return Ok(Some(Scan::Unsupported)),
-            // ACCESS_DENIED, FAILED: an operator has to look at it.
+            // ACCESS_DENIED, FAILED: an operator has to investigate.
             Some(other) => {
                 return Err(Retry {
                     reason: format!("the malware scan ended with {other}"),
@@ -120,7 +121,8 @@ pub(crate) async fn scan(s3: &Client, object: &mut CreatedObject) -> Result<Opti
     }
 }
 
-/// Checks that the object is still the one that its event is about; if the event does not say, notes which one it is.
+/// Checks that the object is still the one of its event. If the event does not identify the content, pins the current
+/// one.
 async fn pin(s3: &Client, object: &mut CreatedObject) -> Result<bool, Retry> {
     let request = s3
         .head_object()
@@ -140,7 +142,7 @@ async fn pin(s3: &Client, object: &mut CreatedObject) -> Result<bool, Retry> {
     }
 }
 
-/// An object's tags; `None` when it is no longer there.
+/// An object's tags; `None` if the object was deleted.
 async fn tags_of(s3: &Client, object: &CreatedObject) -> Result<Option<Vec<Tag>>, Retry> {
     let request = s3
         .get_object_tagging()
@@ -154,7 +156,7 @@ async fn tags_of(s3: &Client, object: &CreatedObject) -> Result<Option<Vec<Tag>>
     }
 }
 
-/// The tag of a rejected original, by which the bucket's lifecycle finds it.
+/// The tag of a rejected original, which the bucket's lifecycle rule matches.
 const STATUS_TAG: (&str, &str) = ("gatepost", "rejected");
 
 /// Tags an original as rejected. This is housekeeping: a failure does not change the result.
@@ -172,7 +174,7 @@ pub(crate) async fn tag_as_rejected(s3: &Client, object: &CreatedObject) {
         .tagging(tagging);
     match request.send().await {
         Ok(_) => {}
-        // It was deleted meanwhile, or this S3 has no tags, like the embedded one.
+        // It was deleted meanwhile, or this S3 does not support tags, like the embedded one.
         Err(error) if matches!(status(&error), Some(404 | 501)) => {}
         Err(error) => tracing::warn!(
             key = object.key,
@@ -182,7 +184,7 @@ pub(crate) async fn tag_as_rejected(s3: &Client, object: &CreatedObject) {
     }
 }
 
-/// Writes a rendition. Its name is derived from its content, so writing it twice is the same as once.
+/// Writes a rendition. Its name is derived from its content, so the write is idempotent.
 pub(crate) async fn write_rendition(
     s3: &Client,
     bucket: &str,

@@ -1,9 +1,9 @@
-//! Finds what nobody works on: uploads without a manifest whose message was lost, and deletions that were interrupted.
+//! Finds unfinished work: uploads without a manifest whose message was lost, and deletions that were interrupted.
 //!
-//! S3 delivers events at least once, says its documentation; in practice a queue policy, a wrong filter or an expired
-//! message can lose one. The buckets themselves tell what is unfinished. Both are listed in the order of their keys and
-//! merged, so memory stays constant and ready uploads cost no request of their own. A pass that ends early, at its
-//! deadline or by a fault, says up to which upload it got, and another one can go on there.
+//! S3's documentation promises at-least-once delivery; in practice a queue policy, a wrong filter or an expired message
+//! can lose an event. The buckets themselves show what is unfinished. Both are listed in key order and merged, so
+//! memory stays constant and ready uploads cost no request of their own. A pass that ends early, at its deadline or on
+//! a fault, reports how far it got, and another can continue there.
 
 use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
@@ -17,54 +17,54 @@ use crate::event::SweepRequest;
 use crate::pipeline;
 use crate::processor::{Clock, Processor, UploadQueue};
 
-/// No older upload is announced: after four days in the queue and fourteen among the dead letters its message would come
-/// too late to be published.
+/// Older uploads are not announced: after four days in the queue and fourteen among the dead letters, the message would
+/// come too late for publishing.
 const MAX_AGE: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// Tombstones, failures and most rejections are smaller. Only manifests of at most this size are read.
 const SMALL_MANIFEST_BYTES: i64 = 512;
-/// How old an upload must be to count as forgotten where its message may still be in the queue.
+/// How old an upload must be to count as lost, if its message may still be in the queue.
 pub const SETTLING_TIME: SignedDuration = MAX_PROCESSING;
-/// How many messages SQS takes in one call.
+/// How many messages SQS accepts in one call.
 const MAX_BATCH: usize = 10;
-/// How long before Lambda's deadline a sweep ends: enough for the requests of one more upload, and of one batch.
+/// How long before Lambda's deadline a sweep ends: enough for the requests of one more upload and one more batch.
 const RESERVE: SignedDuration = SignedDuration::from_secs(10);
-/// How old renditions must be so that no worker can still be about to publish them.
+/// How old renditions must be so that no worker can still publish them.
 const ABANDONED: SignedDuration = SignedDuration::from_hours(24);
 
-/// What to look for.
+/// The scope of a sweep.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Only uploads that arrived within this time are announced; `None` for all up to 14 days.
+    /// Only uploads that arrived within this time are announced; `None` means all up to 14 days.
     pub since: Option<SignedDuration>,
-    /// Whether uploads are announced again whose processing failed for the last time.
+    /// Whether uploads with a `failed` manifest are announced again.
     pub failed: bool,
-    /// Only uploads that arrived longer ago are announced.
+    /// Only uploads that arrived longer ago than this are announced.
     pub settling_time: SignedDuration,
 }
 
-/// An upload that must be announced.
+/// A lost upload that must be announced.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forgotten {
     /// The upload.
     pub upload: UploadKey,
-    /// In bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// Without quotation marks; `None` where the listing does not say.
+    /// The `ETag` without quotation marks; `None` if the listing does not have it.
     pub etag: Option<String>,
 }
 
-/// What a sweep found.
+/// The result of a sweep.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Report {
-    /// Uploads that are in the bucket.
+    /// The number of uploads in the bucket.
     pub n_uploads: u64,
-    /// Uploads that were announced.
+    /// The number of announced uploads.
     pub n_announced: u64,
-    /// Deletions that were completed, and renditions of dead workers that were removed.
+    /// The number of completed deletions, and of removals of dead workers' renditions.
     pub n_cleaned: u64,
-    /// Uploads that could not be dealt with. Each is logged, and the next sweep tries again.
+    /// The number of uploads that could not be handled. Each is logged, and the next sweep retries it.
     pub n_faults: u64,
-    /// Whether both buckets were looked through to their end.
+    /// Whether both buckets were listed to their end.
     pub is_complete: bool,
 }
 
@@ -85,7 +85,7 @@ struct Object {
     modified: Timestamp,
 }
 
-/// What must be done about an upload.
+/// The work that an upload needs.
 enum Task {
     Nothing,
     Announce(Forgotten),
@@ -94,8 +94,8 @@ enum Task {
     RemoveUnnamed(FoundManifest),
 }
 
-/// A pass over both buckets. It cleans up by itself, and yields the uploads that must be announced. An upload that cannot
-/// be dealt with is logged and does not end the pass; a bucket that cannot be listed does.
+/// A pass over both buckets. It cleans up by itself, and yields the uploads that must be announced. An upload that
+/// cannot be handled is logged and does not end the pass; a bucket that cannot be listed does.
 pub struct Sweep {
     store: MediaStore,
     now: Timestamp,
@@ -122,7 +122,7 @@ impl Sweep {
         }
     }
 
-    /// Leaves out the uploads up to this one, in the order of their keys.
+    /// Skips the uploads up to and including this one, in key order.
     #[must_use]
     pub fn after(mut self, upload: Option<UploadKey>) -> Self {
         self.groups = Groups::new(&self.store, upload.as_ref());
@@ -131,18 +131,18 @@ impl Sweep {
         self
     }
 
-    /// Ends the pass at this time.
+    /// Sets the deadline of the pass.
     #[must_use]
     pub(crate) fn until(mut self, deadline: Timestamp, clock: Clock) -> Self {
         self.deadline = Some((deadline, clock));
         self
     }
 
-    /// Announces everything to a queue, several uploads at a time. `told` hears of each that is announced.
+    /// Announces everything to a queue, several uploads concurrently. `told` is called for each announced upload.
     ///
     /// # Errors
     ///
-    /// A bucket cannot be listed. What was found until then is announced, and another pass can go on after
+    /// A bucket cannot be listed. The uploads found before that are announced, and another pass can continue after
     /// [`Self::dealt_with`].
     pub async fn announce_all(
         &mut self,
@@ -182,8 +182,8 @@ impl Sweep {
         Ok(())
     }
 
-    /// The next upload to be announced; `None` at the end of the pass. Say afterwards whether it was announced:
-    /// [`Self::announced`], [`Self::failed`].
+    /// The next upload to announce; `None` at the end of the pass. The caller must then report whether it was
+    /// announced: [`Self::announced`], [`Self::failed`].
     pub async fn next(&mut self) -> Result<Option<Forgotten>, StoreError> {
         loop {
             if let Some((deadline, clock)) = &self.deadline
@@ -215,12 +215,12 @@ impl Sweep {
         }
     }
 
-    /// An upload was announced.
+    /// Records that an upload was announced.
     pub fn announced(&mut self) {
         self.report.n_announced += 1;
     }
 
-    /// An upload could not be announced.
+    /// Records that an upload could not be announced.
     pub fn failed(&mut self, upload: &UploadKey, reason: &dyn std::fmt::Display) {
         self.report.n_faults += 1;
         tracing::warn!(
@@ -231,13 +231,13 @@ impl Sweep {
         );
     }
 
-    /// The upload up to which everything was dealt with, also by an earlier pass; `None` where nothing was. It is before
-    /// the first that could not be dealt with, so a pass that goes on there leaves nothing out.
+    /// The last upload up to which everything was handled, including by an earlier pass; `None` if there is not one. It
+    /// precedes the first upload that could not be handled, so a pass that continues there skips nothing.
     pub fn dealt_with(&self) -> Option<&UploadKey> {
         self.dealt_with.as_ref()
     }
 
-    /// What was found so far.
+    /// The result so far.
     pub fn report(&self) -> Report {
         self.report
     }
@@ -253,19 +253,19 @@ impl Sweep {
         let are_abandoned = rendered_at.is_some_and(|at| self.now.duration_since(at) > ABANDONED);
         let Some(manifest) = manifest else {
             return Ok(match original {
-                // Nobody may publish them any more. They may be of a deletion that was broken off, and whose tombstone
-                // has expired. Whether the original was deleted is not known then, so it is kept.
+                // Nobody may publish them any more. They may belong to an interrupted deletion whose tombstone has
+                // expired. It is unknown whether the original was deleted, so the original is kept.
                 Some(_) if self.is_too_old(&upload) && !renditions.is_empty() => {
                     Task::RemoveRenditions
                 }
                 Some(original) => self.announce(upload, original),
-                // The original is gone.
+                // The original was deleted.
                 None if are_abandoned => Task::CleanUp,
                 None => Task::Nothing,
             });
         };
-        // Renditions are written before their manifest. A later one may be of a worker that did not publish. S3 counts
-        // in seconds.
+        // Renditions are written before their manifest. A later one may come from a worker that did not publish. S3's
+        // times have a resolution of one second.
         let has_late_rendition = rendered_at.is_some_and(|at| at >= manifest.modified);
         let may_be_unfinished =
             manifest.size <= SMALL_MANIFEST_BYTES && (original.is_some() || !renditions.is_empty());
@@ -283,15 +283,15 @@ impl Sweep {
             (Status::Failed { .. }, Some(original)) if self.options.failed => {
                 self.announce(upload, original)
             }
-            // It is not final: a worker may publish what is beside it at any time. That worker removes the rest, or the
-            // deletion does.
+            // The manifest is not final: a worker may publish the renditions beside it at any time. That worker, or the
+            // deletion, removes the rest.
             (Status::Failed { .. }, _) => Task::Nothing,
             _ if has_unnamed => Task::RemoveUnnamed(found),
             _ => Task::Nothing,
         })
     }
 
-    /// Whether no worker publishes the upload any more.
+    /// Whether the upload is too old for any worker to publish it.
     fn is_too_old(&self, upload: &UploadKey) -> bool {
         self.now.duration_since(upload.id.made_at()) > pipeline::MAX_AGE + ABANDONED
     }
@@ -318,7 +318,7 @@ struct Groups {
     media: Side,
 }
 
-/// One of the listings, read up to the object that comes next.
+/// One of the listings, with the next object prefetched.
 struct Side {
     listing: Listing,
     parse: fn(&str) -> Option<UploadKey>,
@@ -326,7 +326,7 @@ struct Side {
 }
 
 impl Groups {
-    /// All uploads behind `after`.
+    /// All uploads after `after`.
     fn new(store: &MediaStore, after: Option<&UploadKey>) -> Self {
         let side = |bucket, prefix, after: Option<String>, parse| {
             let listing = store.listing(bucket, prefix);
@@ -347,7 +347,7 @@ impl Groups {
                 after.map(UploadKey::original),
                 UploadKey::parse,
             ),
-            // `0` follows `/`, so this is behind all that is beside the upload, and before the next one.
+            // `0` follows `/` in ASCII, so this key is after everything beside the upload, and before the next upload.
             media: side(
                 media,
                 MEDIA_PREFIX,
@@ -381,14 +381,14 @@ impl Groups {
 }
 
 impl Side {
-    /// The upload whose object comes next.
+    /// The upload of the next object.
     async fn peek(&mut self) -> Result<Option<UploadKey>, StoreError> {
         while self.next.is_none() {
             let Some(object) = self.listing.next().await? else {
                 return Ok(None);
             };
             let key = object.key.unwrap_or_default();
-            // Other objects are not ours to judge.
+            // Other objects are ignored.
             let Some(upload) = (self.parse)(&key) else {
                 continue;
             };
@@ -406,7 +406,7 @@ impl Side {
         Ok(self.next.as_ref().map(|(upload, _)| upload.clone()))
     }
 
-    /// The next object, if it is of this upload.
+    /// The next object, if it belongs to this upload.
     async fn take(&mut self, upload: &UploadKey) -> Result<Option<Object>, StoreError> {
         if self.peek().await?.as_ref() != Some(upload) {
             return Ok(None);
@@ -416,7 +416,8 @@ impl Side {
 }
 
 impl Forgotten {
-    /// The notification that S3 should have sent, as far as the processor reads it. These keys need no encoding.
+    /// The notification that S3 should have sent, with the members that the processor reads. These keys need no
+    /// encoding.
     pub fn notification(&self, bucket: &str) -> Value {
         let object = json!({"key": self.upload.original(), "size": self.size, "eTag": self.etag});
         json!({"Records": [{
@@ -429,7 +430,7 @@ impl Forgotten {
 }
 
 impl Processor {
-    /// Sweeps when the function is invoked directly to do so, and ends by itself before Lambda ends it.
+    /// Runs a sweep that a direct invocation requested, and ends before Lambda's deadline.
     pub(crate) async fn sweep(
         &self,
         request: &SweepRequest,
@@ -457,7 +458,7 @@ impl Processor {
             is_complete,
         } = sweep.report();
         tracing::info!(n_uploads, n_announced, n_cleaned, n_faults, "a sweep ended");
-        // The invocation fails, so that its alarm rings. What could be done is done.
+        // The invocation fails so that its alarm goes off. Everything possible has been done.
         let mut reasons: Vec<String> = listed
             .err()
             .map(|error| error.to_string())
@@ -465,7 +466,7 @@ impl Processor {
             .collect();
         if n_faults > 0 {
             reasons.push(format!(
-                "{n_faults} uploads could not be dealt with; the log names them"
+                "{n_faults} uploads could not be handled; the log names them"
             ));
         }
         if !is_complete {
@@ -474,7 +475,7 @@ impl Processor {
                 ..request.clone()
             };
             reasons.push(format!(
-                "not all uploads were looked at; a sweep with {} goes on there",
+                "not all uploads were examined; continue with the payload {}",
                 next.payload()
             ));
         }
@@ -485,13 +486,13 @@ impl Processor {
     }
 }
 
-/// Sends notifications of at most [`MAX_BATCH`] uploads to a queue; a result for each.
+/// Sends notifications for at most [`MAX_BATCH`] uploads to a queue; one result for each.
 async fn send(queue: &UploadQueue, bucket: &str, batch: &[Forgotten]) -> Vec<Result<(), String>> {
     if batch.is_empty() {
         return Vec::new();
     }
     let entries = batch.iter().enumerate().filter_map(|(index, forgotten)| {
-        // It has the two members that it needs. If not, the answer will not name it.
+        // Both required members are set. If they were not, the response would omit this entry.
         SendMessageBatchRequestEntry::builder()
             .id(index.to_string())
             .message_body(forgotten.notification(bucket).to_string())
@@ -510,7 +511,7 @@ async fn send(queue: &UploadQueue, bucket: &str, batch: &[Forgotten]) -> Vec<Res
             return vec![Err(reason); batch.len()];
         }
     };
-    // SQS answers 200 also where single messages failed.
+    // SQS answers 200 even if single messages failed.
     let result = |index: usize| {
         let id = index.to_string();
         if answer.successful().iter().any(|entry| entry.id() == id) {
@@ -518,7 +519,7 @@ async fn send(queue: &UploadQueue, bucket: &str, batch: &[Forgotten]) -> Vec<Res
         }
         let failed = answer.failed().iter().find(|entry| entry.id() == id);
         Err(failed.map_or_else(
-            || "announcing an upload: the queue did not say what became of it".to_owned(),
+            || "announcing an upload: the queue's response does not mention it".to_owned(),
             |entry| {
                 let message = entry.message().unwrap_or_default();
                 format!("announcing an upload: {}: {message}", entry.code())
@@ -533,7 +534,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_least_that_a_scheduled_sweep_looks_back_is_that_of_terraform() {
+    fn the_minimum_of_a_scheduled_sweep_agrees_with_terraform() {
         let variables = include_str!("../../infra/variables.tf");
         let seconds = SETTLING_TIME.as_secs();
         assert!(

@@ -1,4 +1,4 @@
-//! What the Lambda handler answers to events: messages that are not understood fail, and every record is worked on.
+//! The handler's answers to events: messages that are not understood fail, and every record is processed.
 //!
 //! The S3 of these tests knows two uploads by their ids: one fails on every request, the other does not exist.
 
@@ -22,7 +22,7 @@ const OWNER: &str = "mvbss32xiycek3hlzhe6yejbn4";
 const FAILING: &str = "7ybqtx5rqd7pcfe8gn11wj6j98";
 const MISSING: &str = "7ybqtx5rqd7pcfe8gn11wj6j99";
 
-/// A processor, and the first lines of the requests that it has sent to S3.
+/// A processor, and the first lines of its requests to S3.
 struct Scene {
     processor: Processor,
     requests: Arc<Mutex<Vec<String>>>,
@@ -36,7 +36,7 @@ impl Scene {
         let seen = requests.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                // A client that gives up is not of interest.
+                // A client that disconnects is ignored.
                 let _ = answer(stream.unwrap(), &seen);
             }
         });
@@ -56,7 +56,7 @@ impl Scene {
             aws_sdk_s3::Client::from_conf(s3),
             buckets,
             Settings::default(),
-            // A minute after the form of the upload was made.
+            // One minute after the form of the upload was made.
             || {
                 let id = UploadId::parse(MISSING).unwrap();
                 id.made_at() + SignedDuration::from_mins(1)
@@ -133,7 +133,7 @@ fn event(source: &str, kind: &str, detail: &Value) -> String {
     json!({"source": source, "detail-type": kind, "detail": detail}).to_string()
 }
 
-/// Messages that name an upload in a way that is not understood: acknowledged, they would lose it.
+/// Messages that name an upload in a form that is not understood: acknowledging them would lose it.
 fn hidden_uploads() -> Vec<(&'static str, String)> {
     let upload = format!("uploads/{OWNER}/{MISSING}");
     let of_uploads = json!({"Records": [created("uploads", MISSING)]});
@@ -254,7 +254,7 @@ async fn messages_that_are_not_understood_fail_alone() {
     let messages = understood.iter().chain(&not_understood).cloned();
     let answer = scene.handle(batch(messages)).await;
     assert_eq!(answer, Ok(json!({"batchItemFailures": failures})));
-    // Without a queue the caller is told.
+    // Without a queue the caller gets the error.
     let in_topic =
         |body: &str| json!({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": body}}]});
     for (id, body) in understood {
@@ -271,7 +271,7 @@ async fn messages_that_are_not_understood_fail_alone() {
 }
 
 #[tokio::test]
-async fn every_record_is_worked_on_before_its_message_fails() {
+async fn every_record_is_processed_before_its_message_fails() {
     let missing = created("uploads", MISSING);
     for bad in [
         created("uploads", FAILING),
@@ -324,9 +324,9 @@ async fn a_sweep_needs_a_queue() {
     assert_eq!(answer, Err(reason.to_owned()));
 }
 
-/// Mutated events and arbitrary bytes: reading them never panics, and what is read is never nothing.
+/// Mutated events and arbitrary bytes: parsing never panics, and never yields an empty result.
 #[test]
-fn no_event_makes_reading_panic() {
+fn parsing_an_event_never_panics() {
     let seeds = seeds();
     let mut rng = SeededRng(0x5eed);
     let (mut n_understood, mut n_refused) = (0, 0);
@@ -440,7 +440,7 @@ fn mutate(bytes: &mut Vec<u8>, rng: &mut SeededRng, seeds: &[Vec<u8>]) {
     }
 }
 
-/// Whether something of the body is understood.
+/// Whether any part of the body is understood.
 fn check_body(body: &str) -> bool {
     let records = match Notice::parse(body) {
         Ok(Notice::Test) => return true,
@@ -492,7 +492,7 @@ fn check_payload(payload: &Value) {
     }
 }
 
-/// `SplitMix64`: the same numbers in every run.
+/// `SplitMix64`: deterministic pseudo-random numbers.
 struct SeededRng(u64);
 
 impl SeededRng {

@@ -1,9 +1,9 @@
-//! Opens what events are wrapped in: batches of SQS, notifications of SNS, events of `EventBridge`, lists of its pipes,
+//! Opens event envelopes: SQS batches, SNS notifications, `EventBridge` events, lists from `EventBridge` pipes, and
 //! JSON within JSON.
 //!
 //! The envelopes are those of `aws_lambda_events`, with one exception. Its `SnsMessage` requires `Signature`,
-//! `SignatureVersion` and `SigningCertURL`, which SNS leaves out in FIFO topics, so SNS's envelope is read leniently here.
-//! Nothing that cannot be opened is passed over: it is an error, or an unreadable record where it is one of several.
+//! `SignatureVersion` and `SigningCertURL`, which SNS omits in FIFO topics, so SNS's envelope is parsed leniently here.
+//! Content that cannot be opened is never skipped: it is an error, or an unreadable record if it is one of several.
 
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsMessage};
@@ -13,17 +13,17 @@ use serde_json::{Map, Value};
 use super::sweep::SweepRequest;
 use super::{Invocation, Message, Notice, Record, guardduty, s3};
 
-/// How deep envelopes are opened, where lists and texts that hold JSON count, too. A pipe's list of queue messages that
-/// hold doubly encoded notifications of SNS takes nine.
+/// The maximum nesting depth of envelopes, where lists and strings that contain JSON count, too. A pipe's list of queue
+/// messages with doubly encoded SNS notifications takes nine.
 const MAX_DEPTH: u32 = 16;
-/// How much of a reason is kept, in characters: it may quote what was sent.
+/// The maximum length of a reason in characters: it may quote the input.
 const MAX_REASON: usize = 300;
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 const NESTED_TOPIC: &str =
     "it is an SNS notification within another; subscribe the queue to the first topic";
 
-/// The partial-batch answer: SQS keeps the messages with these ids and deletes the others.
+/// The partial-batch response: SQS keeps the messages with these ids and deletes the others.
 ///
 /// The mapping must have `ReportBatchItemFailures`:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>.
@@ -37,12 +37,12 @@ where
     response
 }
 
-/// Reads the payload of an invocation.
+/// Parses the payload of an invocation.
 pub(super) fn open_invocation(payload: &Value) -> Result<Invocation, String> {
     if let Some(request) = SweepRequest::parse(payload) {
         return request.map(Invocation::Sweep).map_err(shortened);
     }
-    // A pipe's batch is the list alone.
+    // A pipe's batch is a bare list.
     let records = payload.as_array().or_else(|| payload["Records"].as_array());
     let records = records.map(Vec::as_slice).unwrap_or_default();
     let is_message = |record: &Value| record["eventSource"] == "aws:sqs";
@@ -60,7 +60,7 @@ pub(super) fn open_invocation(payload: &Value) -> Result<Invocation, String> {
     ))
 }
 
-/// Reads a body: what was sent to a queue or a topic, or an event without either.
+/// Parses a body: the content of a queue or topic message, or an event without either.
 pub(super) fn open_body(body: &str) -> Result<Notice, String> {
     open_text(body, Within::default()).map_err(shortened)
 }
@@ -72,7 +72,7 @@ struct Within {
     topic: bool,
 }
 
-/// A message is read member by member: one that is malformed fails alone, and not its batch.
+/// Parses a message member by member: a malformed one fails alone, without its batch.
 fn read_message(record: &Value) -> Result<Message, String> {
     const MEMBERS: [&str; 4] = ["messageId", "receiptHandle", "body", "attributes"];
     let record = record
@@ -86,13 +86,13 @@ fn read_message(record: &Value) -> Result<Message, String> {
         .collect();
     for value in needed.values_mut() {
         match value {
-            // The attributes of the message, which are texts.
+            // The attributes of the message, which are strings.
             Value::Object(attributes) => attributes.retain(|_, value| value.is_string()),
             Value::String(_) => {}
             _ => *value = Value::Null,
         }
     }
-    // The input template of a pipe can make a body of JSON of the text that it was.
+    // The input template of a pipe can turn a string body into a JSON body.
     if let Some(body @ (Value::Object(_) | Value::Array(_))) = record.get("body") {
         needed.insert("body".to_owned(), Value::String(body.to_string()));
     }
@@ -104,7 +104,7 @@ fn read_message(record: &Value) -> Result<Message, String> {
         .and_then(|count| count.parse().ok())
         .unwrap_or(1);
     Ok(Message {
-        // The answer can name no message without it.
+        // The response cannot name a message without it.
         id: message
             .message_id
             .filter(|id| !id.is_empty())
@@ -125,7 +125,7 @@ fn topic_body(record: &Value) -> Option<String> {
         depth: 0,
         topic: true,
     };
-    // Without its envelope a notification within it would look like the first.
+    // Without its envelope, the nested notification would look like the first.
     let is_nested = open_text(message, within).is_err_and(|reason| reason == NESTED_TOPIC);
     Some(if is_nested {
         record.to_string()
@@ -161,9 +161,9 @@ fn open_value(value: Value, within: Within) -> Result<Notice, String> {
     }
 }
 
-/// Every item by itself: one that is not understood does not keep the others from being worked on.
+/// Opens each item separately: one that is not understood does not prevent the others from being processed.
 fn open_list(items: Vec<Value>, within: Within) -> Result<Notice, String> {
-    // S3 never sends an empty list, so something on the way has removed its records, and one may be an upload.
+    // S3 never sends an empty list. An intermediary has removed the records, and one of them may be an upload.
     if items.is_empty() {
         return Err("its list of records is empty, so its objects are unknown".to_owned());
     }
@@ -187,7 +187,7 @@ fn open_object(mut members: Map<String, Value>, within: Within) -> Result<Notice
         return match kind {
             "Notification" => open_topic(members, within),
             _ => Err(format!(
-                "it is an SNS message of type {kind:?}, which is about no object"
+                "it is an SNS message of type {kind:?}, which does not name an object"
             )),
         };
     }
@@ -246,7 +246,7 @@ fn open_event(members: Map<String, Value>) -> Result<Notice, String> {
         ("aws.s3", kind) if s3::OTHER_KINDS.contains(&kind) => {
             Ok(Record::Other(format!("aws.s3 {kind}")))
         }
-        // Sent on under another name, or with a record of S3 in it.
+        // Forwarded under another name, or with a record of S3 in it.
         (source, kind) if s3::names_object(&event.detail) || mentions_upload(&event.detail) => {
             Err(format!(
                 "it is about an object, and comes from {source:?} as {kind:?}, which is not understood"
@@ -258,7 +258,7 @@ fn open_event(members: Map<String, Value>) -> Result<Notice, String> {
     Ok(Notice::Records(vec![record]))
 }
 
-/// Whether the key of an upload is anywhere in it, as a text or within one.
+/// Whether an upload's key occurs anywhere in the value, as a string or within one.
 pub(super) fn mentions_upload(value: &Value) -> bool {
     let text = value.to_string().to_ascii_lowercase();
     text.contains(UPLOAD_PREFIX) || text.contains(&UPLOAD_PREFIX.replace('/', "%2f"))

@@ -1,14 +1,14 @@
-//! What `GuardDuty` says through `EventBridge` of an object that it has scanned.
+//! Parses the `EventBridge` events of `GuardDuty` about scanned objects.
 //!
-//! The result is in the object's tag as well. Only the tag is believed that an object is clean; either is believed that
-//! it is a threat. The types are our own and lenient: `aws_lambda_events` has none for these events.
+//! The result is also in the object's tag. Only the tag can establish that an object is clean; either one can establish
+//! a threat. The types are Gatepost's own and lenient: `aws_lambda_events` has none for these events.
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{CreatedObject, Record};
 
-/// The `detail-type` of a scan's result.
+/// The `detail-type` of a scan result.
 pub(super) const SCAN_RESULT: &str = "GuardDuty Malware Protection Object Scan Result";
 
 #[derive(Deserialize)]
@@ -33,7 +33,7 @@ struct RawResult {
     scan_result_status: Option<String>,
 }
 
-/// Reads the detail of a scan's result; the error is a sentence about it.
+/// Parses the detail of a scan result; the error is a sentence about it.
 pub(super) fn read_detail(detail: Value) -> Result<Record, String> {
     let scan: RawScan = serde_json::from_value(detail)
         .map_err(|error| format!("its detail does not describe a scan of GuardDuty: {error}"))?;
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_threat_is_known_by_its_event() {
+    fn a_threat_is_recognised_by_its_event() {
         for (details, is_threat) in [
             (json!({"scanResultStatus": "THREATS_FOUND"}), true),
             (json!({"scanResultStatus": "NO_THREATS_FOUND"}), false),
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scan_of_no_object_is_not_understood() {
+    fn a_scan_result_without_an_object_is_not_understood() {
         for detail in [
             Value::Null,
             json!({}),

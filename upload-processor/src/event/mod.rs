@@ -1,8 +1,8 @@
-//! What an event says: which objects were created.
+//! Parses events into the objects that were created.
 //!
 //! S3 reports through a queue, a topic or `EventBridge`, each with its own envelope, or invokes the function directly.
-//! `envelope` opens envelopes, with the types of `aws_lambda_events`; `s3` and `guardduty` read what is in them, with
-//! lenient types of our own, and say why. `sweep` reads the only request that is not about an object.
+//! `envelope` opens the envelopes, with the types of `aws_lambda_events`. `s3` and `guardduty` parse the contents, with
+//! Gatepost's own lenient types, and explain why. `sweep` parses the only request that is not about an object.
 //!
 //! The processor, `gatepost replay` and the local stack call this module. It does no I/O. A body that is not understood
 //! is an error: its message must fail and reach the dead-letter queue, because it may be about an upload.
@@ -17,36 +17,36 @@ use serde_json::Value;
 pub use envelope::batch_response;
 pub use sweep::{SweepRequest, parse_since};
 
-/// What the function was invoked with.
+/// The payload of an invocation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Invocation {
-    /// A batch of a queue's messages: the answer names those that have failed.
+    /// A batch of queue messages: the response names those that failed.
     Batch(Vec<Message>),
-    /// An event without a queue, from S3, SNS or `EventBridge`: the bodies in it succeed or fail as one.
+    /// An event without a queue, from S3, SNS or `EventBridge`: its bodies succeed or fail together.
     Direct(Vec<String>),
-    /// A request to look for uploads that no event told of.
+    /// A request to find uploads whose event was lost.
     Sweep(SweepRequest),
 }
 
-/// A queue's message.
+/// A message of a queue.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Message {
-    /// The id by which the answer names it, if it fails.
+    /// The id by which the response names it, if it fails.
     pub id: String,
-    /// What was sent.
+    /// The content.
     pub body: String,
-    /// How often it was received, this time included; 1 where that is unknown.
+    /// How many times it was received, including this time; 1 if unknown.
     pub receive_count: u32,
-    /// The handle with which its visibility can be changed, in a message of SQS.
+    /// The receipt handle, for changing the visibility timeout of an SQS message.
     pub receipt_handle: Option<String>,
 }
 
-/// A message's body, understood.
+/// The parsed body of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Notice {
-    /// S3 was given a new notification configuration and tries it out.
+    /// The test event that S3 sends when it gets a new notification configuration.
     Test,
-    /// Objects were created, or something else happened to them. There is at least one record.
+    /// Records of created objects or of other events. There is at least one record.
     Records(Vec<Record>),
 }
 
@@ -55,9 +55,9 @@ pub enum Notice {
 pub enum Record {
     /// An object was created.
     Created(CreatedObject),
-    /// Something else happened: the event's name.
+    /// Another event: its name.
     Other(String),
-    /// It is not understood, and may be about an upload: a sentence about it. Its message must fail.
+    /// A record that is not understood and may be about an upload: a sentence about it. Its message must fail.
     Unreadable(String),
 }
 
@@ -68,7 +68,7 @@ pub struct CreatedObject {
     pub bucket: String,
     /// The key, decoded.
     pub key: String,
-    /// The version, in a bucket that keeps them.
+    /// The version id, in a bucket with versioning.
     pub version_id: Option<String>,
     /// Whether it is `GuardDuty` that tells of it: then uploads pass its scan before they are worked on.
     pub is_from_scan: bool,
@@ -79,32 +79,32 @@ pub struct CreatedObject {
 }
 
 impl Invocation {
-    /// Reads the payload of an invocation.
+    /// Parses the payload of an invocation.
     ///
     /// # Errors
     ///
-    /// A sentence about a batch whose messages cannot be told apart, or about a malformed [`SweepRequest`]. Any other
-    /// payload is [`Invocation::Direct`], and [`Notice::parse`] says whether it is understood.
+    /// A sentence about a batch whose messages cannot be separated, or about a malformed [`SweepRequest`]. Any other
+    /// payload is [`Invocation::Direct`]; [`Notice::parse`] then says whether it is understood.
     pub fn parse(payload: &Value) -> Result<Self, String> {
         envelope::open_invocation(payload)
     }
 }
 
 impl Notice {
-    /// Reads a message's body: a notification of S3 or an event of `EventBridge`, alone or in a list, as it is or within
-    /// an SNS notification, a message of SQS or a text that holds JSON, after a byte order mark or not.
+    /// Parses a message body: an S3 notification or an `EventBridge` event, alone or in a list. It may be wrapped in an
+    /// SNS notification, an SQS message or a string that contains JSON, and may begin with a byte order mark.
     ///
     /// # Errors
     ///
-    /// A sentence about a body of which nothing is understood. A body with several records is understood if one of them
-    /// may be: the others are [`Record::Unreadable`].
+    /// A sentence about a body of which nothing is understood. A body with several records is an error only if none of
+    /// them is understood; otherwise the others are [`Record::Unreadable`].
     pub fn parse(body: &str) -> Result<Self, String> {
         envelope::open_body(body)
     }
 }
 
 impl CreatedObject {
-    /// The object that an event names; the error is a sentence about a name that is empty.
+    /// The object that an event names; the error is a sentence about an empty name.
     fn new(
         bucket: String,
         key: String,
@@ -125,7 +125,7 @@ impl CreatedObject {
         })
     }
 
-    /// The condition, for `If-Match`, under which it is this content that is read; `None` where the version says so.
+    /// The condition for `If-Match` that pins the read to this content; `None` if the version already does.
     pub(crate) fn if_match(&self) -> Option<String> {
         match (&self.version_id, &self.etag) {
             (None, Some(etag)) => Some(format!("\"{etag}\"")),
@@ -134,8 +134,8 @@ impl CreatedObject {
     }
 }
 
-/// A version that can be asked for. `null` is that of an object in a bucket without versions: asking for it by name would
-/// need a permission that the role does not have otherwise.
+/// A version id to request. `null` is the version of an object in a bucket without versioning: requesting it by name
+/// would need a permission that the role does not have otherwise.
 fn version(id: Option<String>) -> Option<String> {
     id.filter(|id| !id.is_empty() && id != "null")
 }
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_version_is_asked_for_that_does_not_exist() {
+    fn a_null_version_is_not_requested() {
         for (named, version) in [
             (json!(""), None),
             (json!("null"), None),

@@ -1,8 +1,8 @@
-//! What S3 says of an object: the records of its notifications, and its `EventBridge` events.
+//! Parses what S3 reports about an object: the records of its notifications, and its `EventBridge` events.
 //!
-//! The types are our own. Those of `aws_lambda_events` require `userIdentity`, `requestParameters` and `eventTime`,
-//! which S3-compatible stores leave out and we do not need, and they do not decode keys. Unknown and missing members are
-//! ignored, so newer event versions still parse.
+//! The types are Gatepost's own. Those of `aws_lambda_events` do not decode keys. They also require `userIdentity`,
+//! `requestParameters` and `eventTime`, which S3-compatible stores omit and which are not needed here. Unknown and
+//! missing members are ignored, so newer event versions still parse.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::envelope::mentions_upload;
 use super::{CreatedObject, Record};
 
-/// The `detail-type` of a created object's `EventBridge` event.
+/// The `detail-type` of the `EventBridge` event for a created object.
 pub(super) const OBJECT_CREATED: &str = "Object Created";
 
 /// The other events of S3, by their `detail-type`.
@@ -39,7 +39,7 @@ const OTHER_FAMILIES: [&str; 9] = [
     "Replication",
 ];
 
-/// The major version of the notifications that are understood. S3 raises it for incompatible changes only:
+/// The supported major version of notifications. S3 raises it only for incompatible changes:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>.
 const MAJOR_VERSION: &str = "2";
 
@@ -48,7 +48,7 @@ const MAJOR_VERSION: &str = "2";
 struct RawRecord {
     event_version: Option<String>,
     event_name: String,
-    /// Read only where an object was created: other events describe other things.
+    /// Parsed only for created objects: other events describe other things.
     #[serde(default)]
     s3: Value,
 }
@@ -72,7 +72,7 @@ struct RawObject {
     version_id: Option<String>,
 }
 
-/// The detail of an `EventBridge` event, whose members have other names, and whose key is not encoded.
+/// The detail of an `EventBridge` event: its members have other names, and its key is not encoded.
 #[derive(Deserialize)]
 struct RawDetail {
     bucket: RawBucket,
@@ -87,7 +87,7 @@ struct RawDetailObject {
     version_id: Option<String>,
 }
 
-/// Reads a record whose `eventSource` is `aws:s3`; the error is a sentence about it.
+/// Parses a record whose `eventSource` is `aws:s3`; the error is a sentence about it.
 pub(super) fn read_record(record: Value) -> Result<Record, String> {
     let record: RawRecord = serde_json::from_value(record)
         .map_err(|error| format!("it is not a record of S3: {error}"))?;
@@ -98,7 +98,7 @@ pub(super) fn read_record(record: Value) -> Result<Record, String> {
             "its eventVersion is {version:?}; only versions {MAJOR_VERSION}.x are understood"
         ));
     }
-    // The names of the bucket's configuration have the prefix, and some S3-compatible stores send it.
+    // The bucket's configuration uses the prefix in event names, and some S3-compatible stores send it.
     let name = record.event_name.strip_prefix("s3:");
     let name = name.unwrap_or(&record.event_name);
     if name.is_empty() {
@@ -119,19 +119,19 @@ pub(super) fn read_record(record: Value) -> Result<Record, String> {
     CreatedObject::new(bucket.name, key, object.version_id, object.e_tag).map(Record::Created)
 }
 
-/// Reads the detail of an `Object Created` event; the error is a sentence about it.
+/// Parses the detail of an `Object Created` event; the error is a sentence about it.
 pub(super) fn read_detail(detail: Value) -> Result<Record, String> {
     let RawDetail { bucket, object } = serde_json::from_value(detail)
         .map_err(|error| format!("its detail does not describe an object of S3: {error}"))?;
     CreatedObject::new(bucket.name, object.key, object.version_id, object.etag).map(Record::Created)
 }
 
-/// Whether an event's detail names an object as S3's do.
+/// Whether an event's detail names an object in the form of S3's events.
 pub(super) fn names_object(detail: &Value) -> bool {
     detail["bucket"]["name"].is_string() && detail["object"]["key"].is_string()
 }
 
-/// Undoes the form encoding of keys in notifications: `+` is a space, `%XX` an octet.
+/// Decodes the form encoding of keys in notifications: `+` is a space, `%XX` an octet.
 fn decode_form(text: &str) -> Option<String> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

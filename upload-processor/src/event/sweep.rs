@@ -1,27 +1,27 @@
-//! A request to look for uploads that no event told of.
+//! Parses a request for a sweep: a search for uploads whose event was lost.
 //!
-//! An operator or a schedule invokes the function with it. It is accepted as the whole payload of a direct invocation
-//! only: people who can send a message to a queue or a topic must not be able to start a sweep.
+//! An operator or a schedule invokes the function with it. It is accepted only as the whole payload of a direct
+//! invocation: people who can send a message to a queue or a topic must not be able to start a sweep.
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 use media_contract::{MAX_PROCESSING, UploadKey};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-/// The member of the payload that makes it a sweep.
+/// The member of the payload that identifies a sweep.
 const MEMBER: &str = "sweep";
 
-/// Longer than any bucket has existed, and short enough to be subtracted from any current time.
+/// Longer than any bucket has existed, and short enough to subtract from any current time.
 const MAX_SINCE: SignedDuration = SignedDuration::from_hours(100 * 365 * 24);
 
-/// What a sweep looks for.
+/// The scope of a sweep.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SweepRequest {
-    /// Only uploads that arrived within this time, which is longer than an hour; without it, uploads of up to 14 days.
+    /// Only uploads that arrived within this time, which must exceed an hour; by default, uploads of up to 14 days.
     pub since: Option<SignedDuration>,
-    /// Uploads that have failed are worked on again, too.
+    /// Whether uploads that failed are processed again, too.
     pub failed: bool,
-    /// Only uploads behind this one, in the order of their keys: where an earlier sweep ended early.
+    /// Only uploads after this one, in key order: the position where an earlier sweep ended early.
     pub after: Option<UploadKey>,
 }
 
@@ -35,21 +35,21 @@ struct RawSweep {
 }
 
 impl SweepRequest {
-    /// Reads the payload of an invocation, such as `{"sweep": {"since": "2h", "failed": false}}`.
+    /// Parses the payload of an invocation, such as `{"sweep": {"since": "2h", "failed": false}}`.
     ///
-    /// `None` is any other event. The error is a sentence about a payload that asks for a sweep, and is malformed.
+    /// `None` means any other event. The error is a sentence about a malformed sweep request.
     pub(super) fn parse(payload: &Value) -> Option<Result<Self, String>> {
         let members = payload.as_object()?;
         let request = members.get(MEMBER)?;
         if let Some(unknown) = members.keys().find(|name| *name != MEMBER) {
             return Some(Err(format!(
-                "a payload with {MEMBER:?} has no other member; remove {unknown:?}"
+                "a payload with {MEMBER:?} must not have other members; remove {unknown:?}"
             )));
         }
         Some(Self::read(request))
     }
 
-    /// The payload of an invocation that asks for it.
+    /// The payload of an invocation with this request.
     pub(crate) fn payload(&self) -> Value {
         let mut members = Map::new();
         if let Some(since) = self.since {
@@ -65,7 +65,7 @@ impl SweepRequest {
     }
 
     fn read(request: &Value) -> Result<Self, String> {
-        // A list would be taken for a structure's members in their order.
+        // Serde would accept a list as the structure's members in order.
         if !request.is_object() {
             return Err(format!(
                 "{MEMBER:?} is not an object; write for example {{\"since\": \"2h\"}}"
@@ -87,11 +87,12 @@ impl SweepRequest {
     }
 }
 
-/// Reads how far back a sweep looks: a duration such as `90m`, `2h` or `1d 12h`, where a day has 24 hours.
+/// Parses how far back a sweep looks: a duration such as `90m`, `2h` or `1d 12h`, where a day has 24 hours.
 ///
 /// # Errors
 ///
-/// A sentence. Uploads of the last hour are left to the queue, so within an hour there is nothing to find.
+/// A sentence about a text that is not such a duration, or not more than an hour: uploads of the last hour are left to
+/// the queue.
 pub fn parse_since(text: &str) -> Result<SignedDuration, String> {
     let duration = text
         .trim()

@@ -1,4 +1,4 @@
-//! The processor's way of one image, again and again: what `cargo xtask bench images` times.
+//! Runs the processor's pipeline on one image repeatedly; `cargo xtask bench images` times it.
 //!
 //!     thumbnails SOURCE webp|jpeg fast|balanced QUALITY OUT REPEAT WIDTH…
 

@@ -1,8 +1,8 @@
-//! Colour conversion to sRGB, which browsers assume of a picture without colour information.
+//! Colour conversion to sRGB, which browsers assume for a picture without colour information.
 //!
 //! A file describes its colours by a profile (ICC.1) or by numbers: PNG's cICP, gAMA and cHRM. `render` converts small
-//! pictures, and `png` rows of 16 bits. HDR (PQ and HLG, ITU-R BT.2100) is tone-mapped to the range of sRGB. A malformed
-//! profile is ignored; it never makes a picture a bad one.
+//! pictures, and `png` converts rows of 16 bits. HDR (PQ and HLG, ITU-R BT.2100) is tone-mapped to the range of sRGB. A
+//! malformed profile is ignored; it is never a reason to reject a picture.
 
 use moxcms::{
     ColorProfile, DataColorSpace, Layout, ParsingOptions, RenderingIntent, ToneReprCurve,
@@ -17,7 +17,7 @@ use self::matrix::{Matrix, between};
 
 mod matrix;
 
-/// A profile of more bytes is not read. The largest for printing have some two million.
+/// The maximum size of a profile that is parsed. The largest printing profiles have about two million bytes.
 pub(crate) const MAX_PROFILE_BYTES: usize = 4 << 20;
 
 /// Every profile begins with a header of this size (ICC.1 §7.2).
@@ -26,38 +26,39 @@ const HEADER_BYTES: usize = 128;
 /// The colour information of a file.
 #[derive(Clone, Debug)]
 pub(crate) enum Colours {
-    /// A profile (ICC.1), unread.
+    /// An unparsed profile (ICC.1).
     Profile(Arc<[u8]>),
     Described(Described),
 }
 
-/// Colours in numbers.
+/// Colours described by numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Described {
-    /// To linear sRGB.
+    /// The conversion to linear sRGB.
     matrix: Matrix,
     curve: Curve,
-    /// Black is 16 and white 235 of 255.
+    /// Whether black is 16 and white is 235 of 255.
     is_narrow: bool,
-    /// The brightest pixel, in candelas a square metre.
+    /// The brightest pixel, in candelas per square metre.
     peak: Option<f32>,
 }
 
-/// How samples become light (ITU-T H.273, table 3), as browsers show it: logarithmic curves and BT.1361 are unknown to them.
+/// The transfer function from samples to light (ITU-T H.273, table 3), as browsers apply it: they do not support
+/// logarithmic curves and BT.1361.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Curve {
     Srgb,
     Power(f64),
     Smpte240,
-    /// Of digital cinema, whose white is 48 candelas a square metre.
+    /// Digital cinema, whose white is 48 candelas per square metre.
     Smpte428,
-    /// SMPTE ST 2084: absolute, up to 10,000 candelas a square metre.
+    /// SMPTE ST 2084: absolute, up to 10,000 candelas per square metre.
     Pq,
     /// Scene light; the display's OOTF is applied afterwards.
     Hlg,
 }
 
-/// A way to sRGB.
+/// A conversion to sRGB.
 #[derive(Clone)]
 pub(crate) struct ToSrgb {
     way: Way,
@@ -77,25 +78,25 @@ enum Way {
     Light(Light),
 }
 
-/// What a picture's samples are.
+/// The kind of a picture's samples.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Space {
     Grey,
     Rgb,
-    /// Of ink: 255 is all of it.
+    /// Amounts of ink: 255 is the maximum.
     Cmyk,
 }
 
-/// Samples to light, and light to sRGB.
+/// A conversion from samples to light, and from light to sRGB.
 #[derive(Clone)]
 struct Light {
-    /// Of each sample, in 8 bits or in 16, for red, green and blue; 1 is white.
+    /// A table per channel (red, green, blue) with the light of each 8-bit or 16-bit sample; 1 is white.
     tables: [Arc<[f32]>; 3],
     matrix: [[f32; 3]; 3],
     range: Option<Range>,
 }
 
-/// HDR: light may exceed reference white.
+/// HDR parameters: light may exceed reference white.
 #[derive(Clone, Copy)]
 struct Range {
     /// The brightest light, as a multiple of reference white.
@@ -104,14 +105,14 @@ struct Range {
 }
 
 impl Colours {
-    /// A profile of a file, unless it is too long to be read.
+    /// The profile of a file, unless it is too long to be parsed.
     pub(crate) fn of_profile(profile: &[u8]) -> Option<Self> {
         let is_worth_it = (HEADER_BYTES..=MAX_PROFILE_BYTES).contains(&profile.len());
         is_worth_it.then(|| Self::Profile(profile.into()))
     }
 
-    /// An upper bound of the memory that it takes to keep it and to obey it, in bytes: the profile, what is read of it
-    /// (tables in 32 bits for 8 or 16), and tables for 16 bits a sample.
+    /// An upper bound of the memory for keeping and applying it, in bytes: the profile, its parsed form (tables in 32
+    /// bits for 8 or 16), and tables for 16-bit samples.
     pub(crate) fn memory(&self) -> u64 {
         match self {
             Self::Profile(profile) => 8 * profile.len() as u64 + (2 << 20),
@@ -121,8 +122,8 @@ impl Colours {
 }
 
 impl Described {
-    /// From a cICP chunk (PNG §11.3.2.6): primaries, curve, matrix, range. `None` if a value is reserved in H.273 or not
-    /// allowed in PNG.
+    /// Colours from a cICP chunk (PNG §11.3.2.6): primaries, curve, matrix, range. `None` if a value is reserved in
+    /// H.273 or not allowed in PNG.
     pub(crate) fn of_cicp(cicp: [u8; 4], peak: Option<f32>) -> Option<Self> {
         let [primaries, curve, 0, range @ (0 | 1)] = cicp else {
             return None;
@@ -135,8 +136,8 @@ impl Described {
         })
     }
 
-    /// From gAMA and cHRM (§11.3.2.2, §11.3.2.1), in units of 1/100,000: the inverse of the exponent; x and y of white, red,
-    /// green and blue.
+    /// Colours from gAMA and cHRM (§11.3.2.2, §11.3.2.1), in units of 1/100,000: the inverse of the exponent; x and y
+    /// of white, red, green and blue.
     pub(crate) fn of_gamma(gamma: Option<u32>, chromaticities: Option<[u32; 8]>) -> Option<Self> {
         // Browsers ignore chromaticities without a gamma.
         let gamma = gamma.filter(|gamma| (1_000..1_000_000).contains(gamma))?;
@@ -157,7 +158,7 @@ impl Described {
     }
 }
 
-/// White, red, green and blue of H.273, table 2.
+/// The chromaticities of white, red, green and blue (H.273, table 2).
 fn primaries_of(code: u8) -> Option<[f64; 8]> {
     const D65: [f64; 2] = [0.3127, 0.3290];
     const C: [f64; 2] = [0.310, 0.316];
@@ -179,7 +180,7 @@ fn primaries_of(code: u8) -> Option<[f64; 8]> {
 
 fn curve_of(code: u8) -> Option<Curve> {
     Some(match code {
-        // What a camera of BT.709, BT.601 or BT.2020 records is meant for a display of 2.4 (BT.1886).
+        // Recordings from BT.709, BT.601 or BT.2020 cameras are intended for a display gamma of 2.4 (BT.1886).
         1 | 6 | 11 | 14 | 15 => Curve::Power(2.4),
         4 => Curve::Power(2.2),
         5 => Curve::Power(2.8),
@@ -194,7 +195,7 @@ fn curve_of(code: u8) -> Option<Curve> {
 }
 
 impl Curve {
-    /// Light of a sample from 0 to 1; 1 is white, and of HLG the brightest of the scene.
+    /// The light of a sample from 0 to 1. The result 1 is white; for HLG it is the brightest light of the scene.
     fn light(self, value: f64) -> f64 {
         match self {
             Self::Srgb if value <= 0.040_45 => value / 12.92,
@@ -209,7 +210,7 @@ impl Curve {
     }
 }
 
-/// Candelas a square metre of a sample (BT.2100, table 4).
+/// The light of a PQ sample in candelas per square metre (BT.2100, table 4).
 fn pq(value: f64) -> f64 {
     let (m1, m2) = (2610.0 / 16_384.0, 2523.0 / 4096.0 * 128.0);
     let (c1, c2, c3) = (
@@ -221,7 +222,7 @@ fn pq(value: f64) -> f64 {
     10_000.0 * ((power - c1).max(0.0) / (c2 - c3 * power)).powf(1.0 / m1)
 }
 
-/// Light of the scene of a sample (BT.2100, table 5).
+/// The scene light of an HLG sample (BT.2100, table 5).
 fn hlg(value: f64) -> f64 {
     let (a, b, c) = (0.178_832_77, 0.284_668_92, 0.559_910_73);
     if value <= 0.5 {
@@ -231,19 +232,19 @@ fn hlg(value: f64) -> f64 {
     }
 }
 
-/// HDR reference white, in candelas a square metre (ITU-R BT.2408).
+/// HDR reference white, in candelas per square metre (ITU-R BT.2408).
 const WHITE: f32 = 203.0;
-/// The assumed peak of a file that does not name one, in candelas a square metre: that of common HDR screens.
+/// The assumed peak of a file that does not name one, in candelas per square metre: that of common HDR screens.
 const PEAK: f32 = 1000.0;
 
 impl ToSrgb {
-    /// The way from what a file says, for samples of this kind in 8 bits. `None` where nothing is to be done: it says
-    /// sRGB, or is about other samples, or makes no sense.
+    /// The conversion for a file's 8-bit samples of this kind. `None` if no conversion is needed or possible: the
+    /// colours are sRGB, describe other samples, or are invalid.
     pub(crate) fn new(colours: &Colours, space: Space) -> Option<Self> {
         Self::with_depth(colours, space, Depth::Eight)
     }
 
-    /// The same for samples of 16 bits.
+    /// The same for 16-bit samples.
     pub(crate) fn new_deep(colours: &Colours, space: Space) -> Option<Self> {
         Self::new(colours, space)?;
         Self::with_depth(colours, space, Depth::Sixteen)
@@ -251,7 +252,7 @@ impl ToSrgb {
 
     fn with_depth(colours: &Colours, space: Space, depth: Depth) -> Option<Self> {
         let way = match colours {
-            // Numbers describe light; no format has them for ink.
+            // Numbers describe light; no format uses them for ink.
             Colours::Described(_) if space == Space::Cmyk => return None,
             Colours::Described(described) => {
                 let curve = described.curve;
@@ -271,7 +272,7 @@ impl ToSrgb {
         (depth == Depth::Sixteen || !to_srgb.changes_nothing()).then_some(to_srgb)
     }
 
-    /// Whether colours all over the space stay as they are, to a rounding: most profiles are sRGB in other words.
+    /// Whether colours from the whole space stay the same up to rounding: most profiles describe sRGB.
     fn changes_nothing(&self) -> bool {
         let steps = || (0..=255_u8).step_by(51);
         let (samples, same): (Vec<u8>, Vec<u8>) = match self.space {
@@ -291,7 +292,7 @@ impl ToSrgb {
             .is_some_and(|seen| seen.iter().zip(&same).all(|(a, b)| a.abs_diff(*b) <= 2))
     }
 
-    /// RGB of samples. Black ink and light of one kind become three channels.
+    /// Converts samples to RGB. CMYK and grey both become three channels.
     pub(crate) fn run(&self, samples: &[u8]) -> Option<Vec<u8>> {
         let channels = match self.space {
             Space::Grey => 1,
@@ -317,7 +318,8 @@ impl ToSrgb {
         Some(rgb)
     }
 
-    /// Converts samples of 16 bits, of one channel or of three, to as many of 8. `false` if this way is for other samples.
+    /// Converts 16-bit samples of one or three channels to as many 8-bit ones. Returns `false` if the conversion is for
+    /// other samples.
     pub(crate) fn run_deep(&self, samples: &[u16], to: &mut Vec<u8>) -> bool {
         match (&self.way, self.space) {
             (Way::Profile(_), _) | (_, Space::Cmyk) => return false,
@@ -341,7 +343,7 @@ impl ToSrgb {
         true
     }
 
-    /// Converts RGB or RGBA in place; where the samples are grey, their first channel is it.
+    /// Converts RGB or RGBA in place; for grey pictures only the first channel counts.
     pub(crate) fn convert(&self, pixels: &mut Pixels) {
         let channels = if pixels.alpha { 4 } else { 3 };
         let used = if self.space == Space::Grey { 1 } else { 3 };
@@ -373,14 +375,14 @@ impl Curve {
     fn range(self, peak: Option<f32>) -> Option<Range> {
         let is_hlg = self == Self::Hlg;
         (is_hlg || self == Self::Pq).then(|| Range {
-            // The nominal HLG display has 1000 candelas.
+            // The nominal HLG display has 1000 candelas per square metre.
             peak: peak.filter(|_| !is_hlg).unwrap_or(PEAK) / WHITE,
             is_hlg,
         })
     }
 }
 
-/// The way that a profile describes.
+/// The conversion that a profile describes.
 fn way_of_profile(profile: &[u8], space: Space, depth: Depth) -> Option<Way> {
     let options = ParsingOptions {
         // The bound is exclusive.
@@ -391,7 +393,7 @@ fn way_of_profile(profile: &[u8], space: Space, depth: Depth) -> Option<Way> {
     let (expected, layout) = match space {
         Space::Grey => (DataColorSpace::Gray, Layout::Gray),
         Space::Rgb => (DataColorSpace::Rgb, Layout::Rgb),
-        // moxcms has four channels as one layout.
+        // moxcms uses one layout for all four-channel samples.
         Space::Cmyk => (DataColorSpace::Cmyk, Layout::Rgba),
     };
     if source.color_space != expected {
@@ -403,7 +405,7 @@ fn way_of_profile(profile: &[u8], space: Space, depth: Depth) -> Option<Way> {
     if let Some(light) = light {
         return Some(Way::Light(light));
     }
-    // A profile of tables may have them for one intent only.
+    // A profile with tables may have them for only one intent.
     [
         RenderingIntent::RelativeColorimetric,
         RenderingIntent::Perceptual,
@@ -430,8 +432,8 @@ fn way_of_profile(profile: &[u8], space: Space, depth: Depth) -> Option<Way> {
     })
 }
 
-/// PQ and HLG in a profile, recognised by its cicp tag or by the shape of its curve. Such a profile maps 10,000 candelas to
-/// white, so without tone mapping pictures come out nearly black.
+/// PQ or HLG in a profile, recognised by its cicp tag or by the shape of its curve. Such a profile maps 10,000 candelas
+/// to white, so without tone mapping pictures come out nearly black.
 fn high_range(source: &ColorProfile, space: Space, depth: Depth) -> Option<Light> {
     let trc = match space {
         Space::Grey => &source.gray_trc,
@@ -490,7 +492,7 @@ fn high_range(source: &ColorProfile, space: Space, depth: Depth) -> Option<Light
     ))
 }
 
-/// A profile that only has lookup tables has no colorants.
+/// Whether a profile has colorants; one with only lookup tables has none.
 fn has_colorants(profile: &ColorProfile) -> bool {
     [
         profile.red_colorant,
@@ -518,8 +520,8 @@ fn lightness(source: &ColorProfile, depth: Depth) -> Option<Light> {
     Some(Light::new(light, &matrix::IDENTITY, None, depth, false))
 }
 
-/// A profile of three curves and a matrix, for 16 bits. moxcms computes linear light in 13 bits, which is too coarse for
-/// dark colours.
+/// A profile with three curves and a matrix, for 16 bits. moxcms computes linear light in 13 bits, which is too coarse
+/// for dark colours.
 fn curves_and_matrix(source: &ColorProfile, space: Space, depth: Depth) -> Option<Light> {
     let has_tables =
         source.lut_a_to_b_colorimetric.is_some() || source.lut_a_to_b_perceptual.is_some();
@@ -589,9 +591,9 @@ impl Light {
 }
 
 impl Range {
-    /// Tone-maps as Chromium does, with the reference white tone mapping of SMPTE ST 2094-50: linear up to reference white,
-    /// which becomes half of the screen's light, then a quadratic curve that brings the peak to white. One factor for all
-    /// three channels keeps the hue.
+    /// Tone-maps as Chromium does, with the reference white tone mapping of SMPTE ST 2094-50. It is linear up to
+    /// reference white, which becomes half of the screen's light. Above that, a quadratic curve brings the peak to
+    /// white. One factor for all three channels preserves the hue.
     fn shown(self, mut light: [f32; 3]) -> [f32; 3] {
         if self.is_hlg {
             // The OOTF of a 1000-candela display has a gamma of 1.2 (BT.2100, table 5).
@@ -604,18 +606,18 @@ impl Range {
         if self.peak <= 1.0 || brightest <= 0.0 {
             return light;
         }
-        // Less is given up for pictures whose peak is below that of common screens.
+        // Pictures whose peak is below that of common screens are darkened less.
         let white = 1.0 - 0.5 * (self.peak.log2() / (PEAK / WHITE).log2()).min(1.0);
         let shown = if brightest <= 1.0 {
             white * brightest
         } else if brightest >= self.peak {
             1.0
         } else {
-            // A Bézier curve from reference white to the peak, whose middle point continues the line.
+            // A Bézier curve from reference white to the peak; its middle point continues the line.
             let middle = (0.35 + 0.65 / white, 0.35 * white + 0.65);
             let (a, b) = (1.0 - 2.0 * middle.0 + self.peak, middle.0 - 1.0);
             let c = 1.0 - brightest;
-            // The root between 0 and 1, in the form that stays exact where a is small.
+            // The root between 0 and 1, in the form that stays exact if a is small.
             let t = -c / (b + (b * b - a * c).max(0.0).sqrt());
             let rest = 1.0 - t;
             rest * rest * white + 2.0 * t * rest * middle.1 + t * t
@@ -624,10 +626,10 @@ impl Range {
     }
 }
 
-/// A sample of sRGB.
+/// An sRGB sample.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn encode(light: f32) -> u8 {
-    /// One step is at most a fifth of a step in sRGB, near black.
+    /// One step is at most a fifth of an sRGB step, near black.
     const STEPS: u16 = 16_384;
     static TABLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let samples = (0..=STEPS).map(|step| {

@@ -1,10 +1,10 @@
-//! Turns an inspected upload into samples of 8 bits: RGB, or RGBA where something is transparent. A JPEG, a lossy WebP and a
-//! grey PNG give the planes that they are made of.
+//! Turns an inspected upload into 8-bit samples: RGB, or RGBA if any pixel is transparent. A JPEG, a lossy WebP and a
+//! grey PNG yield their own planes.
 //!
-//! One decoder a format, memory-safe Rust all of them, chosen by what inspection found: our own for JPEG and PNG,
-//! `image-webp` and `image` for WebP and GIF. Those get the file's essence, never its metadata. Pixels stay as stored:
-//! turning them upright and converting their colours costs less once they are few, so `render` does it. Samples of 16 bits
-//! are the exception: their colours are converted while they are that fine.
+//! Each format has one decoder in memory-safe Rust, chosen by what inspection found: Gatepost's own for JPEG and PNG,
+//! `image-webp` and `image` for WebP and GIF. The latter get the file's essence, never its metadata. Pixels stay as
+//! stored: orientation and colour conversion cost less on the small pictures in `render`. Samples of 16 bits are the
+//! exception: their colours are converted at full precision.
 
 use std::io::Cursor;
 
@@ -22,25 +22,25 @@ use crate::render::{averages_by_light, of_source, plan};
 use crate::settings::{ImageType, Settings};
 use crate::window::mirrored;
 
-/// A picture that was decoded in full.
+/// A fully decoded picture.
 #[derive(Clone, Debug)]
 pub struct Decoded {
     pub(crate) picture: Picture,
     pub(crate) orientation: Orientation,
-    /// What its colour information asks for, and is not done yet.
+    /// The colour conversion that is still to be done, if any.
     pub(crate) to_srgb: Option<ToSrgb>,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) enum Picture {
     Pixels(Pixels),
-    /// As narrow as the renditions already.
+    /// Already as narrow as the renditions.
     Planes(Planes),
-    /// Of full size.
+    /// At full size.
     Whole(Whole),
 }
 
-/// Planes of full size: brightness, and of colours, if there are any, both at half of it, rounded up.
+/// Planes at full size: luma, and two chroma planes, if any, at half of it, rounded up.
 #[derive(Clone, Debug)]
 pub(crate) struct Whole {
     pub(crate) width: u32,
@@ -54,19 +54,19 @@ pub(crate) struct Whole {
 pub(crate) struct Pixels {
     pub(crate) width: u32,
     pub(crate) height: u32,
-    /// RGBA, not premultiplied; else RGB.
+    /// RGBA without premultiplication if true; otherwise RGB.
     pub(crate) alpha: bool,
-    /// The three colours were one.
+    /// Whether the three channels were one grey channel.
     pub(crate) grey: bool,
     pub(crate) data: Vec<u8>,
 }
 
-/// Decodes all of it for the renditions that the settings ask for, or says why not.
+/// Decodes the whole picture for the renditions in the settings.
 pub fn decode(inspected: &Inspected<'_>, settings: &Settings) -> Result<Decoded, Rejection> {
     decode_while(inspected, settings, &mut |_| Ok(()))
 }
 
-/// The same, asking `go_on` now and then.
+/// The same, calling `go_on` from time to time.
 pub(crate) fn decode_while(
     inspected: &Inspected<'_>,
     settings: &Settings,
@@ -109,7 +109,7 @@ pub(crate) fn decode_while(
                 }
                 ImageType::WebP => Picture::Pixels(decode_webp(&file, inspected)?),
                 ImageType::Gif => Picture::Pixels(decode_gif(&file, inspected)?),
-                // Its essence is another.
+                // PNG has another kind of essence.
                 ImageType::Png => return Err(parsers_disagree()),
             }
         }
@@ -122,7 +122,7 @@ pub(crate) fn decode_while(
         Picture::Whole(whole) => {
             read_colours(whole.coding.space());
         }
-        // Known to the decoder already.
+        // Already passed to the decoder.
         Picture::Planes(_) => {}
     }
     Ok(Decoded {
@@ -133,7 +133,7 @@ pub(crate) fn decode_while(
 }
 
 impl Decoded {
-    /// Width and height as seen, after orientation.
+    /// Width and height after orientation.
     pub fn size(&self) -> (u32, u32) {
         let (width, height) = match &self.picture {
             Picture::Pixels(pixels) => (pixels.width, pixels.height),
@@ -143,13 +143,13 @@ impl Decoded {
         upright((width, height), self.orientation)
     }
 
-    /// Whether some pixel is transparent.
+    /// Whether any pixel is transparent.
     pub fn has_alpha(&self) -> bool {
         matches!(&self.picture, Picture::Pixels(pixels) if pixels.alpha)
     }
 }
 
-/// A stored picture's size once it is turned upright, and the other way round.
+/// A stored picture's size after orientation, and the reverse.
 pub(crate) fn upright((width, height): (u32, u32), orientation: Orientation) -> (u32, u32) {
     if swaps_sides(orientation) {
         (height, width)
@@ -158,7 +158,7 @@ pub(crate) fn upright((width, height): (u32, u32), orientation: Orientation) -> 
     }
 }
 
-/// Whether turning upright makes width of height.
+/// Whether the orientation swaps width and height.
 fn swaps_sides(orientation: Orientation) -> bool {
     matches!(
         orientation,
@@ -169,7 +169,7 @@ fn swaps_sides(orientation: Orientation) -> bool {
     )
 }
 
-/// Grey as a plane, the rest as pixels, without an alpha that hides nothing.
+/// Grey as a plane, everything else as pixels, without an opaque alpha channel.
 fn of_samples(samples: Samples, stored: &Stored<'_>) -> Picture {
     let (width, height) = (stored.header.width, stored.header.height);
     let Samples {
@@ -197,7 +197,7 @@ fn of_samples(samples: Samples, stored: &Stored<'_>) -> Picture {
     })
 }
 
-/// The planes of a lossy WebP, in the range that JPEG's have.
+/// The planes of a lossy WebP, widened to the range of JPEG's.
 fn decode_vp8(bitstream: &[u8], inspected: &Inspected<'_>) -> Result<Whole, Rejection> {
     let frame = Vp8Decoder::decode_frame(Cursor::new(bitstream))
         .map_err(|error| Rejection::corrupt(error.to_string()))?;
@@ -205,7 +205,7 @@ fn decode_vp8(bitstream: &[u8], inspected: &Inspected<'_>) -> Result<Whole, Reje
     if (u32::from(frame.width), u32::from(frame.height)) != (width, height) {
         return Err(parsers_disagree());
     }
-    // Whole macroblocks, of 16 pixels and 8 colours each way.
+    // Whole macroblocks, of 16 luma and 8 chroma samples in each direction.
     let (across, down) = (width.div_ceil(16), height.div_ceil(16));
     let plane = |mut samples: Vec<u8>, side: u32, (width, height): (u32, u32)| {
         let (stride, rows) = (across * side, down * side);
@@ -239,7 +239,7 @@ fn decode_vp8(bitstream: &[u8], inspected: &Inspected<'_>) -> Result<Whole, Reje
     })
 }
 
-/// From the range of television (RFC 6386 §9.2) to all of a byte, rounded: `SPAN` steps become 255, and `FROM` becomes `TO`.
+/// Widens the limited range (RFC 6386 §9.2) to a full byte, rounded: `SPAN` steps become 255, and `FROM` becomes `TO`.
 fn widen<const FROM: i32, const SPAN: i32, const TO: i32>(samples: &mut [u8]) {
     for sample in samples {
         let doubled = (i32::from(*sample) - FROM) * 510 + SPAN + TO * 2 * SPAN;
@@ -278,7 +278,7 @@ fn read(decoder: impl ImageDecoder, size: (u32, u32)) -> Result<Pixels, Rejectio
         return Err(parsers_disagree());
     }
     let colour = decoder.color_type();
-    // At most 4 bytes for each of the pixels that inspection has checked.
+    // At most 4 bytes for each pixel that inspection has checked.
     let length = usize::try_from(decoder.total_bytes()).map_err(|_| parsers_disagree())?;
     let mut data = vec![0; length];
     decoder
@@ -288,7 +288,7 @@ fn read(decoder: impl ImageDecoder, size: (u32, u32)) -> Result<Pixels, Rejectio
 }
 
 impl Pixels {
-    /// Takes what a decoder gave, without an alpha that hides nothing.
+    /// Takes a decoder's output, without an opaque alpha channel.
     fn new(
         (width, height): (u32, u32),
         colour: ColorType,
@@ -318,7 +318,7 @@ impl Pixels {
 }
 
 impl Pixels {
-    /// The same on a larger, transparent picture, of which inspection has seen that it holds it.
+    /// Places it on a larger, transparent canvas; inspection has checked that it fits.
     fn on_canvas(&self, (width, height): (u32, u32), (x, y): (u32, u32)) -> Self {
         let channels = if self.alpha { 4 } else { 3 };
         let (across, left, top) = (width as usize, x as usize, y as usize);
@@ -345,13 +345,14 @@ impl Pixels {
     }
 }
 
-/// Screenshots come as RGBA with nothing transparent: a quarter less to resize and to encode.
+/// Whether every pixel is opaque. Screenshots are often RGBA and opaque: dropping alpha saves a quarter of resizing and
+/// encoding.
 fn is_opaque(rgba: &[u8]) -> bool {
     let pixels = rgba.as_chunks::<4>().0;
     pixels.iter().all(|pixel| pixel[3] == u8::MAX)
 }
 
-/// Keeps the first channels of each of four, in place.
+/// Keeps the first of each four channels, in place.
 fn keep_channels(data: &mut Vec<u8>, channels: usize) {
     let n_pixels = data.len() / 4;
     for pixel in 0..n_pixels {
@@ -361,7 +362,7 @@ fn keep_channels(data: &mut Vec<u8>, channels: usize) {
     data.shrink_to_fit();
 }
 
-/// Inspection saw another picture than the decoder: such a file is made to deceive one of them.
+/// Inspection and decoder saw different pictures: such a file is made to deceive one of them.
 fn parsers_disagree() -> Rejection {
     Rejection::corrupt("inspection and decoder disagree on the picture")
 }
@@ -378,8 +379,8 @@ mod tests {
     use super::*;
     use crate::inspect::{Declared, inspect};
 
-    /// Pixels of `PngSuite` as minipng has them, which is another's work altogether, and of its interlaced pictures as
-    /// those of their twins that are not.
+    /// Compares the pixels of `PngSuite` with minipng, an independent implementation. Interlaced pictures are compared
+    /// with their non-interlaced twins.
     #[test]
     fn png_suite_shows_what_another_decoder_sees() {
         let folder = png_suite();
@@ -390,11 +391,11 @@ mod tests {
             let Essence::Png(stored) = inspected.essence() else {
                 panic!("{name}: no PNG");
             };
-            // As stored: most of them have a gAMA that minipng does not obey.
+            // As stored: most of them have a gAMA, which minipng ignores.
             let samples = png::decode(stored, None, &mut |_| Ok(())).unwrap();
             match of_samples(samples, stored) {
                 Picture::Pixels(pixels) => pixels,
-                // Grey, of one plane.
+                // Grey, in one plane.
                 Picture::Whole(whole) => Pixels {
                     width: whole.width,
                     height: whole.height,
@@ -410,13 +411,13 @@ mod tests {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             let is_png = path.extension().is_some_and(|kind| kind == "png");
-            // Those that begin with an x are broken.
+            // Names that begin with an x are broken files.
             if !is_png || name.starts_with('x') || name == "PngSuite.png" {
                 continue;
             }
             let ours = pixels(&name);
             if name.as_bytes()[3] == b'i' {
-                // Where the backgrounds are tried, the twin is among the basic pictures.
+                // For the background tests, the twin is among the basic pictures.
                 let twin = match name.strip_prefix("bgai") {
                     Some(rest) => format!("basn{rest}"),
                     None => format!("{}n{}", &name[..3], &name[4..]),
@@ -447,7 +448,7 @@ mod tests {
                     .iter()
                     .chain([&alpha])
                     .zip(theirs)
-                    // Of 16 bits minipng takes the upper eight, where we round.
+                    // minipng truncates 16 bits to the upper eight; this decoder rounds.
                     .all(|(ours, theirs)| ours.abs_diff(*theirs) <= u8::from(name.contains("16.")));
                 assert!(same, "{name}, pixel {at}: {ours:?}, {theirs:?}");
             }
@@ -456,7 +457,7 @@ mod tests {
         assert_eq!((n_compared, n_twins), (118, 35));
     }
 
-    /// Where Cargo keeps the package that holds the suite.
+    /// Cargo's folder of the package that contains the suite.
     fn png_suite() -> PathBuf {
         let cargo = |arguments: &[&str]| {
             let output = Command::new(env!("CARGO"))
@@ -483,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn alpha_that_hides_nothing_is_dropped() {
+    fn an_opaque_alpha_channel_is_dropped() {
         for (data, alpha, expected) in [
             (
                 vec![1, 2, 3, 255, 4, 5, 6, 255],
@@ -503,7 +504,7 @@ mod tests {
     }
 
     #[test]
-    fn the_range_of_television_becomes_all_of_a_byte() {
+    fn the_limited_range_is_widened_to_a_full_byte() {
         let mut luma = [0, 16, 17, 125, 126, 235, 255];
         widen::<16, 219, 0>(&mut luma);
         assert_eq!(luma, [0, 0, 1, 127, 128, 255, 255]);

@@ -1,8 +1,8 @@
-//! From the bytes of an untrusted image to thumbnails, or to the reason why there are none. No store, no network, and no
-//! clock but a deadline.
+//! Turns the bytes of an untrusted image into thumbnails, or into the reason for its rejection. It uses no store, no
+//! network, and no clock except for the deadline.
 //!
-//! [`thumbnail`](thumbnail::thumbnail) is the whole way: [`inspect`] looks at the bytes before anything is allocated for
-//! them, [`decode`] is strict, [`render`] makes every size from one decode.
+//! [`thumbnail`](thumbnail::thumbnail) is the whole pipeline: [`inspect`] checks the bytes before anything is allocated
+//! for them, [`decode`] is strict, and [`render`] makes every size from one decode.
 
 mod colour;
 pub mod decode;

@@ -1,8 +1,8 @@
 //! Decodes a PNG whose chunks `inspect` has found (PNG third edition, §7 to §10), a row at a time.
 //!
-//! Our own decoder around `fdeflate`, for three things that `image`'s does not do. It converts and narrows samples of 16
-//! bits row by row, so the whole picture never exists in 16 bits. It keeps grey as one plane. It checks the Adler-32 over
-//! all rows, so a picture whose rows and checksum are there is whole, even if the container's last bytes are missing.
+//! This decoder around `fdeflate` does three things that `image`'s does not. It converts and narrows 16-bit samples row
+//! by row, so the whole picture never exists in 16 bits. It keeps grey as one plane. It checks the Adler-32 over all
+//! rows, so a picture with its rows and checksum is complete, even if the container's last bytes are missing.
 
 use fdeflate::{DecompressionError, Decompressor};
 
@@ -10,7 +10,7 @@ use crate::colour::{Space, ToSrgb};
 use crate::inspect::png_chunk as chunk;
 use crate::rejection::Rejection;
 
-/// What says whether the work may go on, after each piece of data.
+/// A checkpoint that can stop the work, called after each piece of data.
 type GoOn<'a> = &'a mut dyn FnMut(&'static str) -> Result<(), Rejection>;
 
 /// IHDR (§11.2.1).
@@ -18,23 +18,23 @@ type GoOn<'a> = &'a mut dyn FnMut(&'static str) -> Result<(), Rejection>;
 pub(crate) struct Header {
     pub(crate) width: u32,
     pub(crate) height: u32,
-    /// Bits of a sample.
+    /// Bits per sample.
     pub(crate) depth: u8,
     pub(crate) colour: u8,
     pub(crate) interlaced: bool,
 }
 
-/// A picture as its file holds it.
+/// A picture as stored in its file.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored<'a> {
     pub(crate) header: Header,
-    /// Three bytes a colour; empty without a palette.
+    /// Three bytes per colour; empty without a palette.
     pub(crate) palette: &'a [u8],
-    /// tRNS, of the length that the colour type asks for.
+    /// tRNS, with the length that the colour type requires.
     pub(crate) transparency: Option<&'a [u8]>,
-    /// The checksums of header and palette are right.
+    /// Whether the checksums of header and palette are right.
     pub(crate) is_intact: bool,
-    /// The file from its first IDAT on.
+    /// The file from its first IDAT.
     pub(crate) data: &'a [u8],
 }
 
@@ -43,12 +43,12 @@ pub(crate) struct Samples {
     /// 1, 3, or 4 with alpha.
     pub(crate) channels: usize,
     pub(crate) data: Vec<u8>,
-    /// They are in sRGB already.
+    /// Whether they are already in sRGB.
     pub(crate) converted: bool,
 }
 
 impl Header {
-    /// Whether PNG has this combination of colour type and depth.
+    /// Whether PNG defines this combination of colour type and depth.
     pub(crate) fn is_defined(&self) -> bool {
         let depths: &[u8] = match self.colour {
             GREY => &[1, 2, 4, 8, 16],
@@ -67,7 +67,7 @@ impl Header {
         matches!(self.colour, GREY | GREY_ALPHA)
     }
 
-    /// How long a tRNS must be that names one transparent colour.
+    /// The length of a tRNS that names one transparent colour.
     pub(crate) fn transparency_bytes(&self) -> Option<usize> {
         match self.colour {
             GREY => Some(2),
@@ -76,7 +76,7 @@ impl Header {
         }
     }
 
-    /// Samples of a pixel as they are stored.
+    /// The number of stored samples per pixel.
     fn samples(&self) -> usize {
         match self.colour {
             GREY_ALPHA => 2,
@@ -86,19 +86,19 @@ impl Header {
         }
     }
 
-    /// Bytes of a row of so many pixels, without its filter's.
+    /// The bytes of a row of this many pixels, without the filter byte.
     fn row_bytes(&self, width: u32) -> usize {
         (width as usize * self.samples() * usize::from(self.depth)).div_ceil(8)
     }
 }
 
 impl Stored<'_> {
-    /// Whether there can be anything transparent.
+    /// Whether any pixel can be transparent.
     pub(crate) fn has_alpha(&self) -> bool {
         matches!(self.header.colour, GREY_ALPHA | RGB_ALPHA) || self.transparency.is_some()
     }
 
-    /// Channels of what is decoded.
+    /// The number of decoded channels.
     fn channels(&self) -> usize {
         match (self.has_alpha(), self.header.is_grey()) {
             (true, _) => 4,
@@ -107,13 +107,13 @@ impl Stored<'_> {
         }
     }
 
-    /// Bytes of what is decoded.
+    /// The number of decoded bytes.
     pub(crate) fn decoded(&self, pixels: u64) -> u64 {
         pixels * self.channels() as u64
     }
 
-    /// An upper bound of what decoding takes, in bytes: the samples, the row and the one above it, one of 16 bits before
-    /// and after its conversion, and the window of inflate.
+    /// An upper bound of the memory for decoding, in bytes: the samples, the current and the previous row, one row of
+    /// 16 bits before and after its conversion, and the window of inflate.
     pub(crate) fn memory(&self, pixels: u64) -> u64 {
         let row = self.header.row_bytes(self.header.width) as u64;
         let wide = u64::from(self.header.width) * 16;
@@ -122,8 +122,8 @@ impl Stored<'_> {
     }
 }
 
-/// Decodes all of it, or says what is missing. `to_srgb` applies to samples of 16 bits only, because narrowing them first
-/// loses dark colours.
+/// Decodes the whole picture, or reports what is missing. `to_srgb` applies to 16-bit samples only, because narrowing
+/// them first loses dark colours.
 pub(crate) fn decode(
     stored: &Stored<'_>,
     to_srgb: Option<&ToSrgb>,
@@ -176,7 +176,7 @@ pub(crate) fn decode(
     })
 }
 
-/// One of the seven pictures of an interlaced one (§8).
+/// One of the seven passes of an interlaced picture (§8).
 #[derive(Clone, Copy)]
 struct Pass {
     x: u32,
@@ -209,10 +209,10 @@ impl Pass {
     }
 }
 
-/// Gives rows without their filters.
+/// Yields rows without their filters.
 struct Rows<'a> {
     inflate: Inflate<'a>,
-    /// Bytes from a sample to the one to its left.
+    /// The distance in bytes between a sample and the one to its left.
     step: usize,
     row: Vec<u8>,
     above: Vec<u8>,
@@ -229,7 +229,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Begins a picture, or a pass, whose rows have so many bytes.
+    /// Starts a picture or a pass, with rows of this many bytes.
     fn begin(&mut self, row_bytes: usize) {
         for row in [&mut self.row, &mut self.above] {
             row.clear();
@@ -246,13 +246,13 @@ impl<'a> Rows<'a> {
         Ok(&self.row)
     }
 
-    /// Reads on to the Adler-32 after the last row.
+    /// Reads to the Adler-32 after the last row.
     fn finish(mut self) -> Result<(), Rejection> {
         self.inflate.finish()
     }
 }
 
-/// Takes a row's filter back (§9.2).
+/// Reverses a row's filter (§9.2).
 fn unfilter(filter: u8, step: usize, above: &[u8], row: &mut [u8]) -> Result<(), Rejection> {
     match filter {
         0 => {}
@@ -273,7 +273,7 @@ fn unfilter(filter: u8, step: usize, above: &[u8], row: &mut [u8]) -> Result<(),
     Ok(())
 }
 
-/// The filters that want the pixel to the left; rows are made of whole pixels of `N` bytes.
+/// The filters that use the pixel to the left; rows consist of whole pixels of `N` bytes.
 fn unfilter_from_left<const N: usize>(filter: u8, above: &[u8], row: &mut [u8]) {
     let pixels = row.as_chunks_mut::<N>().0.iter_mut();
     let above = above.as_chunks::<N>().0;
@@ -308,7 +308,7 @@ fn unfilter_from_left<const N: usize>(filter: u8, above: &[u8], row: &mut [u8]) 
     }
 }
 
-/// The neighbour that is nearest to left + above − corner (§9.4); the first of them where two are.
+/// The neighbour nearest to left + above − corner (§9.4); the first one in a tie.
 fn paeth(left: u8, above: u8, corner: u8) -> u8 {
     let [a, b, c] = [left, above, corner].map(i16::from);
     let (to_left, to_above) = ((b - c).abs(), (a - c).abs());
@@ -326,12 +326,12 @@ fn paeth(left: u8, above: u8, corner: u8) -> u8 {
 struct Inflate<'a> {
     file: &'a [u8],
     at: usize,
-    /// What is left of a chunk.
+    /// The rest of the current chunk.
     piece: &'a [u8],
     state: Box<Decompressor>,
-    /// The last 32 KB, to which back-references may point, and room for more.
+    /// The last 32 KB, which back-references may use, and room for more.
     window: Vec<u8>,
-    /// The unread part of the window.
+    /// The start of the unread part of the window.
     from: usize,
     to: usize,
     read: u64,
@@ -356,7 +356,7 @@ impl<'a> Inflate<'a> {
     fn read(&mut self, mut to: &mut [u8]) -> Result<(), Rejection> {
         while !to.is_empty() {
             if self.from == self.to && !self.more()? {
-                // The stream is complete and its checksum right, so it was written like this.
+                // The stream is complete and its checksum right, so the file was written like this.
                 return Err(Rejection::corrupt("PNG has too few rows"));
             }
             let length = to.len().min(self.to - self.from);
@@ -369,7 +369,7 @@ impl<'a> Inflate<'a> {
         Ok(())
     }
 
-    /// Reads on to the Adler-32. Some encoders write surplus data before it.
+    /// Reads to the Adler-32. Some encoders write surplus data before it.
     fn finish(&mut self) -> Result<(), Rejection> {
         let mut surplus = (self.to - self.from) as u64;
         while self.more()? {
@@ -383,7 +383,7 @@ impl<'a> Inflate<'a> {
         Ok(())
     }
 
-    /// Fills the window, once all of it was read. `false` at the end of the data, whose checksum was right.
+    /// Refills the window after all of it was read. Returns `false` at the end of the data, if its checksum was right.
     fn more(&mut self) -> Result<bool, Rejection> {
         (self.go_on)("decode")?;
         if self.window.len() - self.to < LOOK_BACK {
@@ -419,7 +419,7 @@ impl<'a> Inflate<'a> {
         Ok(self.to > self.from)
     }
 
-    /// The data of the next IDAT chunk, whose checksum was right, or of the last as far as it goes.
+    /// The data of the next IDAT chunk, if its checksum was right. The last chunk may be truncated.
     fn next_piece(&mut self) -> Result<Option<&'a [u8]>, Rejection> {
         loop {
             let rest = self.file.get(self.at..).unwrap_or_default();
@@ -427,7 +427,7 @@ impl<'a> Inflate<'a> {
                 return Ok(None);
             };
             let Ok(whole) = chunk(self.file, self.at) else {
-                // The chunk is truncated, by its CRC at least. The Adler-32 decides whether the data is complete.
+                // The chunk lacks at least its CRC. The Adler-32 decides whether the data is complete.
                 self.at = self.file.len();
                 let length = u32::from_be_bytes(*length) as usize;
                 return Ok(Some(&rest[8..rest.len().min(8 + length)]));
@@ -441,13 +441,13 @@ impl<'a> Inflate<'a> {
     }
 }
 
-/// Makes 8 bits a channel of a row as it is stored.
+/// Converts a stored row to 8 bits per channel.
 struct Convert<'a> {
     header: Header,
     channels: usize,
-    /// Of a palette.
+    /// The palette.
     colours: Vec<[u8; 4]>,
-    /// The colour that is transparent, in the depth of the samples.
+    /// The transparent colour, in the depth of the samples.
     transparent: Option<[u16; 3]>,
     to_srgb: Option<&'a ToSrgb>,
     /// A row of 16 bits, and its RGB.
@@ -514,7 +514,7 @@ impl<'a> Convert<'a> {
                     *pixel = [r, g, b, alpha];
                 }
             }
-            // RGB and RGBA, as they are.
+            // RGB and RGBA, unchanged.
             _ => to.copy_from_slice(row),
         }
     }
@@ -560,7 +560,7 @@ impl<'a> Convert<'a> {
         }
     }
 
-    /// Samples of 16 bits, whose colours are converted first.
+    /// Converts the colours of 16-bit samples before narrowing them.
     fn run_wide(&mut self, row: &[u8], to: &mut [u8]) {
         let Self {
             wide, narrow: rgb, ..
@@ -582,7 +582,7 @@ impl<'a> Convert<'a> {
             Some(to_srgb) if to_srgb.run_deep(wide, rgb) => {}
             _ => rgb.extend(wide.iter().map(|value| narrow(*value))),
         }
-        // Converted grey comes as it went: one channel.
+        // Converted grey still has one channel.
         let transparent = self.transparent;
         for ((to, pixel), rgb) in to
             .chunks_exact_mut(self.channels)
@@ -607,7 +607,7 @@ impl<'a> Convert<'a> {
 }
 
 impl Stored<'_> {
-    /// What the samples are, for a profile.
+    /// The colour space of the samples, for a profile.
     pub(crate) fn space(&self) -> Space {
         if self.header.is_grey() {
             Space::Grey
@@ -630,7 +630,7 @@ pub(crate) fn narrow(value: u16) -> u8 {
     }
 }
 
-/// Samples of 1, 2, 4 or 8 bits, the first in a byte's upper ones; at the end of the row some that are not its own.
+/// Unpacks samples of 1, 2, 4 or 8 bits, highest bits first; the last byte may contain padding.
 fn unpack<'a>(row: &'a [u8], depth: u8, room: &'a mut Vec<u8>) -> &'a [u8] {
     if depth == 8 {
         return row;
@@ -648,9 +648,9 @@ fn unpack<'a>(row: &'a [u8], depth: u8, room: &'a mut Vec<u8>) -> &'a [u8] {
 /// The largest distance of a back-reference (§10.1).
 const LOOK_BACK: usize = 32 * 1024;
 const WINDOW: usize = 4 * LOOK_BACK;
-/// The window, and what `fdeflate` keeps: some 30 KB of tables.
+/// The window, and the roughly 30 KB of tables in `fdeflate`.
 const FIXED: u64 = 256 * 1024;
-/// Surplus data is only inflated for its checksum, so it is bounded: by the size of the rows, and this.
+/// Surplus data is inflated only for its checksum, so it is bounded: by the size of the rows, and this.
 const MAX_SURPLUS: u64 = 1 << 20;
 
 const GREY: u8 = 0;

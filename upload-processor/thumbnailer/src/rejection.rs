@@ -1,12 +1,11 @@
-//! Why an upload is turned away: the one table of reasons.
+//! The table of reasons for rejecting an upload.
 //!
-//! Every check of this crate answers with a [`Rejection`], and the manifest carries its
-//! [`code`](Rejection::code) and its [`message`](Rejection::message). A rejection is final: the same bytes
-//! are refused again tomorrow, so nobody retries it. Failures that may heal (the store is away, the queue is
-//! slow) are not in this table.
+//! Every check of this crate answers with a [`Rejection`], and the manifest carries its [`code`](Rejection::code) and
+//! its [`message`](Rejection::message). A rejection is final: the same bytes would be rejected again, so it is never
+//! retried. Transient failures (the store is unavailable, the queue is slow) are not in this table.
 //!
-//! Three texts, three readers: the code is for programs, the message for the person who uploaded, and
-//! `Display` is the line in the operator's log, with the numbers and the technical detail.
+//! There are three texts for three readers. The code is for programs, the message for the uploader, and `Display` is
+//! the line in the operator's log, with the numbers and the technical detail.
 
 use std::borrow::Cow;
 
@@ -14,31 +13,31 @@ use data_encoding::HEXLOWER;
 
 use crate::settings::ImageType;
 
-/// The outcome of a check that failed, with what was expected and what was found.
+/// A failed check, with the expected and the actual value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
     /// More than one frame. A thumbnail of the first one would misrepresent the upload.
     #[error("animated {0}")]
     Animated(ImageType),
-    /// The bytes are not those whose SHA-256 the browser announced.
+    /// The bytes do not match the SHA-256 that the browser announced.
     #[error("SHA-256 is {}, expected {}", HEXLOWER.encode(found), HEXLOWER.encode(expected))]
     ChecksumMismatch {
         /// The digest that was pinned when the form was signed.
         expected: [u8; 32],
-        /// The digest of the bytes at hand.
+        /// The digest of the received bytes.
         found: [u8; 32],
     },
-    /// The file breaks its format's rules, or a decoder gave up on it.
+    /// The file violates its format, or its decoder failed.
     #[error("corrupt: {0}")]
     Corrupt(Cow<'static, str>),
-    /// A scanner found something harmful in it.
+    /// A malware scanner found a threat.
     #[error("malware")]
     Malware,
     /// The malware scanner could not examine it, so it may be harmful.
     #[error("the malware scanner could not examine it")]
     NotScanned,
-    /// The processor time is used up; holds the step that was not begun.
+    /// The processor time is used up; contains the step that was not started.
     #[error("time used up before {0}")]
     Timeout(&'static str),
     /// Decoding would take more work or memory than its pixels justify.
@@ -52,7 +51,7 @@ pub enum Rejection {
         /// The settings' `max_bytes`.
         max: u64,
     },
-    /// More pixels than the settings allow, as the header claims them.
+    /// More pixels in the header than the settings allow.
     #[error("{width}×{height} pixels, at most {max} allowed")]
     TooManyPixels {
         /// Width in the header.
@@ -65,27 +64,27 @@ pub enum Rejection {
     /// No bytes at all.
     #[error("empty upload")]
     TooSmall,
-    /// The file ends before its picture does; holds what is missing.
+    /// The file is truncated; contains what is missing.
     #[error("truncated: {0}")]
     Truncated(&'static str),
-    /// The bytes are an image, but not of the type that was declared.
+    /// The bytes are an image of another type than the declared one.
     #[error("declared {declared:?}, found {found}")]
     TypeMismatch {
-        /// The declared content type, as it came.
+        /// The declared content type, as received.
         declared: String,
-        /// What the bytes are.
+        /// The actual type of the bytes.
         found: ImageType,
     },
-    /// The bytes are of no type that is accepted here.
+    /// The bytes are not of an accepted type.
     #[error("unsupported type: {0}")]
     UnsupportedType(Unsupported),
 }
 
-/// What was too much, in [`Rejection::TooComplex`].
+/// The exceeded limit, in [`Rejection::TooComplex`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Complexity {
-    /// The encoder of a rendition found no memory.
+    /// The encoder of a rendition ran out of memory.
     #[error("a rendition of {width}×{height} could not be encoded")]
     Encoding {
         /// Width of the rendition.
@@ -101,23 +100,24 @@ pub enum Complexity {
         /// The budget that follows from the settings.
         max: u64,
     },
-    /// A progressive JPEG of very many scans: each costs a pass over the whole picture, and 100 bytes suffice for one.
+    /// A progressive JPEG with very many scans: each costs a pass over the whole picture, and 100 bytes suffice for
+    /// one.
     #[error("more than {max} scans")]
     Scans {
-        /// How many are accepted.
+        /// The maximum number.
         max: usize,
     },
-    /// Scans times blocks: few scans over a huge picture cost as much as many over a small one.
+    /// Scans times blocks: a few scans over a huge picture cost as much as many over a small one.
     #[error("scans visit {blocks} blocks, at most {max} allowed")]
     Work {
         /// Blocks visited by all scans so far.
         blocks: u64,
-        /// How many are accepted.
+        /// The maximum number.
         max: u64,
     },
 }
 
-/// What the bytes turned out to be, in [`Rejection::UnsupportedType`].
+/// The actual kind of the bytes, in [`Rejection::UnsupportedType`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unsupported {
@@ -125,19 +125,19 @@ pub enum Unsupported {
     Avif,
     /// Windows bitmap.
     Bmp,
-    /// HEIC or another HEIF of an unknown camera.
+    /// HEIC or another HEIF from an unknown camera.
     Heic,
-    /// HEIC of an iPhone, whose cameras use it by default.
+    /// HEIC from an iPhone, whose cameras use it by default.
     HeicOfApple,
-    /// HEIC of a Samsung phone, whose setting is called "high efficiency pictures".
+    /// HEIC from a Samsung phone, whose setting is called "high efficiency pictures".
     HeicOfSamsung,
     /// JPEG with arithmetic coding.
     JpegArithmetic,
-    /// JPEG with more than 8 bits a sample.
+    /// JPEG with more than 8 bits per sample.
     JpegDeep,
     /// JPEG with hierarchical (differential) frames.
     JpegHierarchical,
-    /// JPEG whose components lie in a way that the decoder does not know.
+    /// JPEG with a component layout that the decoder does not support.
     JpegLayout,
     /// Lossless JPEG (SOF3), found in raw and medical files.
     JpegLossless,
@@ -145,17 +145,17 @@ pub enum Unsupported {
     Jpeg2000,
     /// JPEG XL.
     Jxl,
-    /// A type that we can read, but that the settings do not list.
+    /// A supported type that the settings do not list.
     NotAllowed(ImageType),
     /// PDF document.
     Pdf,
-    /// `CgBI`: PNG as Xcode rewrites it for resources of an app. Other decoders cannot read it.
+    /// `CgBI`: PNG as Xcode rewrites it for app resources. Other decoders cannot read it.
     PngCgbi,
     /// Raw sensor data in a camera maker's own format.
     Raw,
     /// SVG or other XML: documents with scripts, never accepted as images.
     Svg,
-    /// TIFF, and those raw formats that cannot be told from it.
+    /// TIFF, and raw formats that are indistinguishable from it.
     Tiff,
     /// None of the above.
     Unknown,
@@ -164,7 +164,7 @@ pub enum Unsupported {
 }
 
 impl Rejection {
-    /// A rule of the format that the file breaks.
+    /// A violation of the format's rules.
     pub fn corrupt(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::Corrupt(detail.into())
     }
@@ -188,7 +188,7 @@ impl Rejection {
         }
     }
 
-    /// A sentence or two for the person who uploaded: what is wrong, and what to do about it.
+    /// A sentence or two for the uploader: what is wrong, and what to do about it.
     pub fn message(&self) -> String {
         match self {
             Self::Animated(found) => format!(
@@ -229,7 +229,7 @@ impl Rejection {
             }
             Self::TypeMismatch { declared, found } => format!(
                 "This file was sent as {}, but it is a {}. Please give it the right file extension and upload it again.",
-                // The text comes from outside and goes back into somebody's page: keep it short and plain.
+                // The text is untrusted and ends up on somebody's page: keep it short and plain.
                 declared
                     .chars()
                     .filter(|character| character.is_ascii_alphanumeric() || "/.+-".contains(*character))

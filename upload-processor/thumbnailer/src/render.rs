@@ -1,15 +1,16 @@
 //! Makes the renditions and the placeholder of a decoded picture.
 //!
-//! Sizes are planned first, then made from large to small, each from the smallest picture at hand that is at
-//! least twice as wide: a Lanczos filter over twice its pixels loses nothing that can be seen, while a smaller
-//! step would soften what the step before has softened already. Those without such a picture come from the
-//! source. Resizing is Lanczos3 over gamma-encoded values, as sharp and imgproxy do it, with premultiplied alpha.
+//! Sizes are planned first, then made from large to small. Each is made from the smallest existing picture that is at
+//! least twice as wide. A Lanczos filter over twice the pixels loses nothing visible, while a smaller step would soften
+//! the picture a second time. Sizes without such a picture are made from the source. Resizing is Lanczos3 over
+//! gamma-encoded values with premultiplied alpha, as in sharp and imgproxy.
 //!
-//! A JPEG's planes stay planes: brightness and colour are resized as they are (across by the decoder, down here) and
-//! encoded as they are, for WebP and JPEG have the same planes. Nothing is converted to RGB and back, and half of the samples are not touched at
-//! all. Where a colour profile says that RGB is needed, or WebP is made with balanced effort, it is made of the small planes.
+//! A JPEG's planes stay planes: luma and chroma are resized as they are (across by the decoder, down here) and encoded
+//! as they are, because WebP and JPEG have the same planes. Nothing is converted to RGB and back, and half of the
+//! samples are never touched. RGB is made from the small planes only if a colour profile requires it, or for WebP with
+//! balanced effort.
 //!
-//! Output carries no metadata: no place, no camera, no profile.
+//! The output carries no metadata: no location, no camera, no profile.
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{Filter, FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
@@ -24,12 +25,12 @@ use crate::rejection::{Complexity, Rejection};
 use crate::settings::{Effort, MAX_SIDE, OutputFormat, Settings};
 use crate::window::{Span, Window, lanczos, mirrored};
 
-/// All that is made of one picture.
+/// Everything that is made from one picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
     /// Largest first.
     pub renditions: Vec<Rendition>,
-    /// The picture as a `ThumbHash`, some 25 bytes that browsers can show as a blur.
+    /// The picture as a `ThumbHash`, about 25 bytes that browsers can show as a blur.
     pub placeholder: Vec<u8>,
 }
 
@@ -48,7 +49,7 @@ pub struct Rendition {
     pub data: Vec<u8>,
 }
 
-/// Brightness at full size, colour at half, rounded up; full range, the matrix of BT.601.
+/// Luma at full size, chroma at half, rounded up; full range, the matrix of BT.601.
 #[derive(Clone, Debug)]
 pub(crate) struct YCbCr {
     pub(crate) width: u32,
@@ -69,7 +70,7 @@ pub fn render(decoded: Decoded, settings: &Settings) -> Result<Rendered, Rejecti
     render_while(decoded, settings, &mut |_| Ok(()))
 }
 
-/// Makes everything, asking `go_on` now and then.
+/// Makes everything, calling `go_on` from time to time.
 pub(crate) fn render_while(
     mut decoded: Decoded,
     settings: &Settings,
@@ -77,7 +78,7 @@ pub(crate) fn render_while(
 ) -> Result<Rendered, Rejection> {
     let sizes = plan(decoded.size(), &settings.widths);
     let made = resize_all(&mut decoded, &sizes, go_on)?;
-    // Encoding needs the room.
+    // Encoding needs the memory.
     drop(decoded);
     let mut renditions = Vec::new();
     for small in &made {
@@ -87,7 +88,7 @@ pub(crate) fn render_while(
         }
     }
     go_on("placeholder")?;
-    // `plan` gives one size at least.
+    // `plan` returns at least one size.
     let placeholder = made.last().map(placeholder).unwrap_or_default();
     Ok(Rendered {
         renditions,
@@ -114,12 +115,12 @@ fn resize_all(
     Ok(made)
 }
 
-/// Which of the sizes made so far one is made of: the smallest that is at least twice as wide.
+/// The size so far that this one is made from: the smallest that is at least twice as wide.
 fn earlier(made: &[(u32, u32)], size: (u32, u32)) -> Option<usize> {
     made.iter().rposition(|made| made.0 / 2 >= size.0)
 }
 
-/// Those of planned sizes that are made of the source.
+/// The planned sizes that are made from the source.
 pub(crate) fn of_source(sizes: &[(u32, u32)]) -> Vec<(u32, u32)> {
     let is_of_source =
         |(idx, size): &(usize, &(u32, u32))| earlier(&sizes[..*idx], **size).is_none();
@@ -127,9 +128,9 @@ pub(crate) fn of_source(sizes: &[(u32, u32)]) -> Vec<(u32, u32)> {
     of_source.map(|(_, size)| *size).collect()
 }
 
-/// The sizes to make, largest first: every width up to the source's, or the source's own where all are larger.
+/// The sizes to make, largest first: every width up to the source's, or the source's own if all are larger.
 ///
-/// A picture too tall for its format is made narrower than asked until it fits.
+/// A picture too tall for its format is made narrower than requested until it fits.
 pub(crate) fn plan((width, height): (u32, u32), widths: &[u32]) -> Vec<(u32, u32)> {
     let mut widths: Vec<u32> = widths
         .iter()
@@ -156,7 +157,7 @@ pub(crate) fn plan((width, height): (u32, u32), widths: &[u32]) -> Vec<(u32, u32
     sizes
 }
 
-/// `side × to / from`, rounded, at least 1. Saturates, though no side that a decoder gives reaches that.
+/// `side × to / from`, rounded, at least 1. Saturates, though no decoded side reaches that.
 fn scale(side: u32, to: u32, from: u32) -> u32 {
     let (side, to, from) = (u64::from(side), u64::from(to), u64::from(from));
     u32::try_from((side * to + from / 2) / from)
@@ -164,10 +165,10 @@ fn scale(side: u32, to: u32, from: u32) -> u32 {
         .max(1)
 }
 
-/// Whether colours are decoded at full size, so that libwebp averages them by their light.
+/// Whether chroma is decoded at full size, so that libwebp averages colours by their light.
 ///
-/// That pays where there are colours and where WebP is made: JPEG takes planes in any case. In tiny pictures a sample of
-/// colour is much of the picture, and planes keep it as it is.
+/// This pays off only for coloured pictures that become WebP: JPEG uses the planes in any case. In a tiny picture one
+/// chroma sample covers much of the picture, so it keeps its planes.
 pub(crate) fn averages_by_light(
     coding: Coding,
     (width, height): (u32, u32),
@@ -180,7 +181,7 @@ pub(crate) fn averages_by_light(
 }
 
 impl Coding {
-    /// What its samples are.
+    /// The kind of its samples.
     pub(crate) fn space(self) -> Space {
         match self {
             Self::Grey => Space::Grey,
@@ -206,7 +207,7 @@ impl Small {
     }
 }
 
-/// Resizes, and keeps what can be used again.
+/// Resizes, and reuses its buffers.
 struct Scaler(Resizer);
 
 impl Scaler {
@@ -234,7 +235,7 @@ impl Scaler {
         }
     }
 
-    /// Resizes the source, turns the result and converts its colours: few pixels take less time than many.
+    /// Resizes the source, then orients the result and converts its colours: fewer pixels take less time.
     fn resize_source(&mut self, decoded: &mut Decoded, (width, height): (u32, u32)) -> Small {
         let size = upright((width, height), decoded.orientation);
         let planes = match &mut decoded.picture {
@@ -255,7 +256,7 @@ impl Scaler {
             }
             Picture::Planes(planes) => planes,
         };
-        // The decoder was told the same sizes. Each plane is freed once it is small.
+        // The decoder was given the same sizes. Each plane is freed once it is small.
         let narrowed = planes
             .narrowed
             .iter()
@@ -271,7 +272,7 @@ impl Scaler {
             let mut samples = samples.into_iter();
             let mut plane = |size: (u32, u32)| match samples.next() {
                 Some(plane) => turn(plane, size, decoded.orientation),
-                // Grey has no colours.
+                // Grey has no chroma.
                 None => vec![128; size.0 as usize * size.1 as usize],
             };
             return Small::YCbCr(YCbCr {
@@ -289,7 +290,7 @@ impl Scaler {
         Small::Pixels(turn_pixels(pixels, decoded.orientation))
     }
 
-    /// The same of planes of full size; `size` is the stored one.
+    /// The same for planes of full size; `size` is the stored one.
     fn resize_whole(
         &mut self,
         whole: &Whole,
@@ -299,7 +300,7 @@ impl Scaler {
     ) -> Small {
         let full = (whole.width, whole.height);
         let extent = (f64::from(full.0) / 2.0, f64::from(full.1) / 2.0);
-        // Of the first plane and of the others: their size, what is shown of them, and the size that they get.
+        // For the first plane and for the others: their size, the visible part, and the size that they get.
         let all = Window::of((f64::from(full.0), f64::from(full.1)));
         let (colour, colour_size) = match to_srgb {
             None => (
@@ -319,7 +320,7 @@ impl Scaler {
         if to_srgb.is_none() {
             let mut plane = |size: (u32, u32)| match planes.next() {
                 Some(plane) => turn(plane, size, orientation),
-                // Grey has no colours.
+                // Grey has no chroma.
                 None => vec![128; size.0 as usize * size.1 as usize],
             };
             return Small::YCbCr(YCbCr {
@@ -338,7 +339,7 @@ impl Scaler {
         Small::Pixels(turn_pixels(pixels, orientation))
     }
 
-    /// Makes a plane as high as it is wanted.
+    /// Reduces a plane to its wanted height.
     fn shorten(&mut self, plane: &Plane) -> Vec<u8> {
         let window = Window {
             across: Span::of(plane.width.into()),
@@ -377,7 +378,7 @@ impl Scaler {
         self.convolve(from, from_size, None, size, pixel_type)
     }
 
-    /// Resizes what of a plane the window shows.
+    /// Resizes the part of a plane that the window shows.
     fn run_window(
         &mut self,
         from: &[u8],
@@ -419,7 +420,7 @@ impl Scaler {
         (width, height): (u32, u32),
         pixel_type: PixelType,
     ) -> Vec<u8> {
-        // The same as the resizer's own, which asks the C library for sines.
+        // The same as the resizer's own filter, which calls the C library's sine.
         let filter =
             Filter::new("Lanczos3", lanczos, 3.0).map_or(FilterType::Lanczos3, FilterType::Custom);
         let mut options = ResizeOptions::new()
@@ -429,8 +430,8 @@ impl Scaler {
             options = options.crop(across.from, down.from, across.length, down.length);
         }
         let mut to = Image::new(width, height, pixel_type);
-        // Neither fails for a buffer of the size that its owner promises, a crop within it, and two images of one
-        // type; were one to, the panic would be caught like a decoder's.
+        // Neither call can fail: the buffer has the size that its owner promises, the crop is within it, and both
+        // images have the same type. If one did, the panic would be caught like a decoder's.
         #[allow(clippy::expect_used)]
         {
             let view = ImageRef::new(from_width, from_height, from, pixel_type)
@@ -444,20 +445,20 @@ impl Scaler {
 }
 
 impl YCbCr {
-    /// The size of its colour planes.
+    /// The size of its chroma planes.
     pub(crate) fn chroma_size(&self) -> (u32, u32) {
         halved((self.width, self.height))
     }
 
-    /// How many samples of its colour planes lie across the picture, and down.
+    /// The extent of the picture in chroma samples, across and down.
     fn colour_extent(&self) -> (f64, f64) {
         (f64::from(self.width) / 2.0, f64::from(self.height) / 2.0)
     }
 
-    /// The same in the range of television, which is VP8's (RFC 6386 §9.2).
+    /// The same in limited range, which VP8 uses (RFC 6386 §9.2).
     fn with_limited_range(&self) -> Self {
-        // `zero` is what black becomes, or what becomes of the colour −128, times 255. Both are rounded; 128 stays, and
-        // what lies on either side is rounded alike. Arithmetic in 16 bits, of which the compiler makes vectors.
+        // `zero` is the image of black, or of the chroma value −128, times 255. Both are rounded; 128 stays, and values
+        // on either side are rounded alike. The arithmetic has 16 bits, which the compiler vectorises.
         let through = |zero: u16, range: u16, plane: &[u8]| -> Vec<u8> {
             let value = |value: &u8| (zero + range * u16::from(*value)) / 255;
             // At most 240.
@@ -473,13 +474,13 @@ impl YCbCr {
         }
     }
 
-    /// Of pixels, over white where they are transparent.
+    /// Converts pixels, over white where they are transparent.
     fn of_pixels(pixels: &Pixels) -> Self {
         let channels = if pixels.alpha { 4 } else { 3 };
         let (width, height) = (pixels.width as usize, pixels.height as usize);
         let (across, down) = halved((pixels.width, pixels.height));
         let mut y = Vec::with_capacity(width * height);
-        // Sums of the up to four pixels that share a colour, and how many they are.
+        // The sums of the up to four pixels that share a chroma sample, and their number.
         let mut sums = vec![([0_u32; 2], 0_u32); across as usize * down as usize];
         for (row, line) in pixels.data.chunks_exact(channels * width).enumerate() {
             for (column, pixel) in line.chunks_exact(channels).enumerate() {
@@ -487,7 +488,7 @@ impl YCbCr {
                 let over_white =
                     |value: u8| (u32::from(value) * opaque + 255 * (255 - opaque) + 127) / 255;
                 let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(over_white);
-                // BT.601 in 16 bits behind the point; colour is 128 more than it is.
+                // BT.601 in fixed point with 16 fraction bits; chroma has an offset of 128.
                 let luma = (19_595 * r + 38_470 * g + 7_471 * b + 32_768) >> 16;
                 let cb = (8_388_608 + 32_768 * b - 11_059 * r - 21_709 * g) >> 8;
                 let cr = (8_388_608 + 32_768 * r - 27_439 * g - 5_329 * b) >> 8;
@@ -515,7 +516,7 @@ impl YCbCr {
     }
 }
 
-/// Makes RGB of planes of one size; of ink and of grey by the profile, if there is one.
+/// Converts planes of one size to RGB; CMYK and grey use the profile, if there is one.
 fn rgb_of_planes(
     coding: Coding,
     samples: &[Vec<u8>],
@@ -531,13 +532,13 @@ fn rgb_of_planes(
         ),
         (Coding::Ycck, [luma, cb, cr, black]) => {
             let cmyk = interleave([luma, cb, cr, black], |[luma, cb, cr, black]| {
-                // CMY is 255 less the RGB of this YCC; as it is inverted too, the ink is that RGB.
+                // CMY is 255 minus the RGB of this YCC; since it is also inverted, the ink equals that RGB.
                 let [red, green, blue] = rgb_of_ycbcr([luma, cb, cr]);
                 [red, green, blue, 255 - black]
             });
             rgb_of_ink(&cmyk, to_srgb)
         }
-        // Grey, of one plane.
+        // Grey, in one plane.
         (_, [grey, ..]) => to_srgb
             .and_then(|to_srgb| to_srgb.run(grey))
             .unwrap_or_else(|| interleave([grey], |[grey]| [grey; 3])),
@@ -552,12 +553,12 @@ fn rgb_of_planes(
     }
 }
 
-/// Half a size, rounded up.
+/// Half of each side, rounded up.
 fn halved((width, height): (u32, u32)) -> (u32, u32) {
     (width.div_ceil(2), height.div_ceil(2))
 }
 
-/// Makes pixels of planes of one size.
+/// Interleaves planes of one size into pixels.
 fn interleave<const N: usize, const M: usize>(
     planes: [&Vec<u8>; N],
     pixel: impl Fn([u8; N]) -> [u8; M],
@@ -565,7 +566,7 @@ fn interleave<const N: usize, const M: usize>(
     let n = planes[0].len();
     let planes = planes.map(|plane| &plane[..n]);
     let mut pixels = vec![0; n * M];
-    // In this shape the compiler makes vectors of it.
+    // In this shape the compiler vectorises it.
     for (at, to) in pixels.as_chunks_mut::<M>().0.iter_mut().enumerate() {
         *to = pixel(planes.map(|plane| plane[at]));
     }
@@ -585,12 +586,12 @@ fn rgb_of_ycbcr([y, cb, cr]: [u8; 3]) -> [u8; 3] {
     .map(|value| ((value + 32_768) >> 16).clamp(0, 255) as u8)
 }
 
-/// RGB of CMYK, 255 being all of an ink.
+/// Converts CMYK to RGB, 255 being the maximum of an ink.
 fn rgb_of_ink(cmyk: &[u8], to_srgb: Option<&ToSrgb>) -> Vec<u8> {
     if let Some(rgb) = to_srgb.and_then(|to_srgb| to_srgb.run(cmyk)) {
         return rgb;
     }
-    // Without a profile: each ink takes its light, black that of all.
+    // Without a profile: each ink removes its own light, and black removes all.
     let light = |ink: u8, black: u8| {
         let light = (255 - u32::from(ink)) * (255 - u32::from(black));
         // At most 255.
@@ -611,7 +612,7 @@ fn turn(plane: Vec<u8>, (width, height): (u32, u32), orientation: Orientation) -
     if orientation == Orientation::NoTransforms {
         return plane;
     }
-    // The constructor takes a buffer of the size that the caller made.
+    // The buffer has the size that the constructor expects.
     let mut image =
         DynamicImage::ImageLuma8(GrayImage::from_raw(width, height, plane).unwrap_or_default());
     image.apply_orientation(orientation);
@@ -630,7 +631,7 @@ fn turn_pixels(pixels: Pixels, orientation: Orientation) -> Pixels {
         grey,
         data,
     } = pixels;
-    // Each constructor takes a buffer of the size that `Pixels` promises.
+    // Each buffer has the size that `Pixels` promises.
     let image = if alpha {
         RgbaImage::from_raw(width, height, data).map(DynamicImage::ImageRgba8)
     } else {
@@ -696,21 +697,21 @@ fn encode_webp(small: &Small, quality: u8, go_on: GoOn<'_>) -> Result<Vec<u8>, R
         stopped.is_ok()
     });
     stopped?;
-    // The sides fit and the buffers are right, so what is left is memory.
+    // The sides fit and the buffers are right, so the only remaining cause is memory.
     file.map_err(|_| Rejection::TooComplex(Complexity::Encoding { width, height }))
 }
 
-/// libwebp's balance of time and size, 0 to 6. 4, its own, takes twice the time for some 3 % of the bytes.
+/// libwebp's trade-off of time and size, 0 to 6. Its default, 4, takes twice the time for about 3 % of the bytes.
 const WEBP_METHOD: u8 = 2;
-/// So few pixels keep their planes.
+/// Pictures of at most this many pixels keep their planes.
 const TINY: u64 = 16 * 16;
-/// So few pixels take no time, so they get libwebp's own balance.
+/// Up to this many pixels encode quickly in any case, so they get libwebp's default.
 const WEBP_FEW_PIXELS: u32 = 128 * 128;
 const WEBP_METHOD_OF_FEW: u8 = 4;
-/// With method 2, 90 makes up for a part of that; see `docs/images.md`.
+/// With method 2, a value of 90 makes up for a part of that; see `docs/images.md`.
 const WEBP_NOISE_SHAPING: u8 = 90;
 
-/// The `ThumbHash` of the picture at 100 pixels.
+/// The `ThumbHash` of the picture, reduced to 100 pixels.
 fn placeholder(small: &Small) -> Vec<u8> {
     let longest = small.width().max(small.height());
     let side = |side| scale(side, longest.min(PLACEHOLDER_SIDE), longest);
@@ -744,16 +745,16 @@ fn placeholder(small: &Small) -> Vec<u8> {
     thumbhash::rgba_to_thumb_hash(size.0 as usize, size.1 as usize, &rgba)
 }
 
-/// The largest side that `ThumbHash` takes.
+/// The largest side that `ThumbHash` accepts.
 const PLACEHOLDER_SIDE: u32 = 100;
 
 #[cfg(test)]
-// Pictures are drawn with small numbers.
+// Test pictures are computed with small numbers.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 mod tests {
     use super::*;
 
-    /// A wave of colour and brightness whose ends are level, so that every orientation shows the same one.
+    /// A wave of colour and brightness with level ends, so that every orientation shows the same one.
     fn wave((x, y): (f64, f64), (width, height): (f64, f64)) -> f64 {
         let waves = |at: f64, side: f64| (std::f64::consts::TAU * 4.0 * at / side).cos();
         128.0 + 50.0 * (waves(x, width) + waves(y, height))
@@ -774,7 +775,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_stay_where_brightness_is_from_size_to_size() {
+    fn chroma_stays_aligned_with_luma_at_every_size() {
         for source in [(480, 360), (479, 361), (478, 359), (401, 400)] {
             let plane = |(width, height): (u32, u32), pixels: f64| {
                 let size = (f64::from(source.0), f64::from(source.1));
@@ -827,7 +828,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_come_of_the_source_or_of_one_twice_as_wide() {
+    fn sizes_are_made_from_the_source_or_from_one_twice_as_wide() {
         let sizes = |widths: &[u32]| {
             of_source(&plan((4000, 3000), widths))
                 .into_iter()
@@ -851,12 +852,12 @@ mod tests {
             ((1000, 500), &[320, 640, 1280], &[(640, 320), (320, 160)]),
             // Exactly a width.
             ((640, 480), &[640, 320], &[(640, 480), (320, 240)]),
-            // Narrower than all: its own.
+            // Narrower than all widths: its own width.
             ((200, 100), &[320, 640], &[(200, 100)]),
             ((1, 1), &[320], &[(1, 1)]),
             // A line stays a line.
             ((4000, 1), &[320], &[(320, 1)]),
-            // Too tall for WebP: narrower, and both widths meet.
+            // Too tall for WebP: made narrower, and both widths coincide.
             ((640, 64_000), &[640, 320], &[(164, 16_383)]),
             ((1, 50_000), &[320], &[(1, 16_383)]),
             ((60_000, 2), &[100_000], &[(16_383, 1)]),

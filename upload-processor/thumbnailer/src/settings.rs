@@ -1,8 +1,8 @@
-//! What the processor accepts and what it makes: the `[uploads]` and `[renditions]` of `gatepost.toml`, resolved.
+//! The processor's settings: the resolved `[uploads]` and `[renditions]` of `gatepost.toml`.
 //!
-//! The configuration's owner parses the file, fills a [`Settings`] and reports [`Settings::faults`] together
-//! with all other faults; `gatepost package` bakes the result into the bootstrap's zip as JSON. Here sizes are
-//! plain numbers; "25 MiB" and "50 MP" are the file's spelling. Nothing here reads a file or the environment.
+//! The configuration's owner parses the file, fills a [`Settings`] and reports [`Settings::faults`] together with all
+//! other faults. `gatepost package` bakes the result into the bootstrap's zip as JSON. Sizes here are plain numbers;
+//! "25 MiB" and "50 MP" are the file's notation. This module does not read files or the environment.
 
 use std::fmt;
 
@@ -11,31 +11,31 @@ use serde::{Deserialize, Serialize};
 /// The largest side that a WebP file can have (14 bits in its header).
 pub const MAX_SIDE: u32 = 16_383;
 
-/// What is accepted, and what is made of it.
+/// The accepted uploads, and their renditions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The allow-list. Bytes of any other type are refused before anything reads them.
+    /// The allow-list. Bytes of any other type are refused before they are parsed.
     pub types: Vec<ImageType>,
     /// The largest upload, in bytes.
     pub max_bytes: u64,
-    /// What becomes of animated pictures.
+    /// The handling of animated pictures.
     #[serde(default)]
     pub animated: Animated,
-    /// The largest picture, in pixels (width × height). Memory follows from it: see [`Settings::max_memory`].
+    /// The largest picture, in pixels (width × height). It determines the memory: see [`Settings::max_memory`].
     pub max_pixels: u64,
-    /// The widths of the renditions, in pixels, in any order. None is made wider than its source.
+    /// The widths of the renditions, in pixels, in any order. A rendition is never wider than its source.
     pub widths: Vec<u32>,
-    /// The formats in which each width is made.
+    /// The formats of each width.
     pub formats: Vec<OutputFormat>,
     /// The encoder's quality, 1 to 100.
     pub quality: u8,
-    /// How much work WebP renditions get.
+    /// The effort for WebP renditions.
     #[serde(default)]
     pub effort: Effort,
 }
 
-/// An image type that we can read.
+/// A supported image type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ImageType {
     /// `image/jpeg`
@@ -52,51 +52,51 @@ pub enum ImageType {
     Gif,
 }
 
-/// What becomes of animated pictures.
+/// The handling of animated pictures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Animated {
     /// They are refused: a thumbnail of the first frame would misrepresent them.
     #[default]
     Reject,
-    /// Their first frame is all that is seen of them.
+    /// Only their first frame is shown.
     FirstFrame,
 }
 
-/// How much work WebP renditions get. JPEG takes the same at each.
+/// The effort for WebP renditions. JPEG takes the same at each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effort {
     /// A JPEG's planes are encoded as they are. Large renditions are slightly worse at equal bytes.
     Fast,
-    /// A JPEG's colours are decoded at full size and averaged by their light.
+    /// A JPEG's chroma is decoded at full size and averaged by its light.
     #[default]
     Balanced,
 }
 
-/// An image format that we write.
+/// An image format for renditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum OutputFormat {
     /// Lossy WebP.
     #[serde(rename = "webp")]
     WebP,
-    /// Baseline JPEG, for programs that do not read WebP. What is transparent becomes white.
+    /// Baseline JPEG, for programs that do not support WebP. Transparent pixels become white.
     #[serde(rename = "jpeg")]
     Jpeg,
 }
 
-/// A setting that cannot be used, with the key to look at.
+/// An invalid setting, with its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The field's name in [`Settings`], which is its name in `gatepost.toml`.
     pub key: &'static str,
-    /// What is wrong and what would be right.
+    /// The fault and the expected value.
     pub message: String,
 }
 
 impl Settings {
-    /// All that is wrong with these settings, not only the first fault.
+    /// All faults of these settings, not only the first.
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut fault = |key, message: String| faults.push(Fault { key, message });
@@ -151,11 +151,11 @@ impl Settings {
         faults
     }
 
-    /// The most memory, in bytes, that one image may take beside the upload itself.
+    /// The maximum memory, in bytes, that one image may take, excluding the upload itself.
     ///
-    /// Sixteen bytes a pixel suffice for nearly every picture of [`max_pixels`](Self::max_pixels), however it is
-    /// encoded; most take 3 to 8. A Lambda's memory can thus be sized once. The bytes are for the upload's copy
-    /// without metadata, which is what decoders get.
+    /// Sixteen bytes per pixel suffice for nearly every picture of [`max_pixels`](Self::max_pixels), in any encoding;
+    /// most take 3 to 8. A Lambda's memory can thus be sized once. The bytes include the upload's copy without metadata
+    /// that decoders get.
     pub fn max_memory(&self) -> u64 {
         self.max_pixels
             .saturating_mul(16)
@@ -163,7 +163,7 @@ impl Settings {
     }
 }
 
-/// The values of `gatepost.toml` where it says nothing.
+/// The defaults of `gatepost.toml`.
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -180,7 +180,7 @@ impl Default for Settings {
 }
 
 impl ImageType {
-    /// The type as HTTP writes it.
+    /// The media type.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Jpeg => "image/jpeg",
@@ -190,7 +190,7 @@ impl ImageType {
         }
     }
 
-    /// The type as people say it.
+    /// The common name of the type.
     pub fn name(self) -> &'static str {
         match self {
             Self::Jpeg => "JPEG",
@@ -208,7 +208,7 @@ impl fmt::Display for ImageType {
 }
 
 impl OutputFormat {
-    /// The type as HTTP writes it.
+    /// The media type.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::WebP => "image/webp",
@@ -216,7 +216,7 @@ impl OutputFormat {
         }
     }
 
-    /// The end of a file's name, without the dot.
+    /// The file name extension, without the dot.
     pub fn extension(self) -> &'static str {
         match self {
             Self::WebP => "webp",
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_packed_without_effort_is_balanced() {
+    fn settings_packed_without_effort_are_balanced() {
         let with = |effort: &str| {
             let json = format!(
                 r#"{{"types":["image/png"],"max_bytes":1,"max_pixels":1,"widths":[1],"formats":["webp"],"quality":80{effort}}}"#

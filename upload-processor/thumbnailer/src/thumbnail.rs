@@ -1,8 +1,8 @@
-//! The whole way of one image: bytes in, renditions or a [`Rejection`] out.
+//! The whole pipeline of one image: bytes in, renditions or a [`Rejection`] out.
 //!
-//! The handler calls this for each upload, `gatepost thumbnail` for each file. It knows no store, and no clock but the
-//! processor time of its thread. It is the panic boundary: decoders of untrusted bytes may panic ("many decoders will
-//! panic on malicious input", `image`'s own changelog), which here costs the upload, not the process.
+//! The handler calls this for each upload, and `gatepost thumbnail` for each file. It uses no store, and no clock
+//! except the processor time of its thread. It is the panic boundary. Decoders of untrusted bytes may panic ("many
+//! decoders will panic on malicious input", `image`'s own changelog); here that fails the upload, not the process.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
@@ -15,13 +15,13 @@ use crate::rejection::Rejection;
 use crate::render::{Rendition, render_while};
 use crate::settings::{ImageType, Settings};
 
-/// How much processor time one image may take. The queue's visibility timeout is far longer.
+/// The maximum processor time for one image. The queue's visibility timeout is far longer.
 ///
-/// Wall-clock time would refuse good pictures on a busy machine, or when a Lambda is frozen between two events. All work is
-/// done on the caller's thread, so that thread's clock counts all of it.
+/// A wall-clock limit would refuse good pictures on a busy machine, or when a Lambda is frozen between two events. All
+/// work is done on the caller's thread, so that thread's clock counts all of it.
 pub const TIME_PER_IMAGE: Duration = Duration::from_secs(30);
 
-/// All that the manifest says about a picture, and the files themselves.
+/// Everything that the manifest says about a picture, and the files themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Thumbnailed {
     /// The upload.
@@ -32,14 +32,14 @@ pub struct Thumbnailed {
     pub placeholder: Vec<u8>,
 }
 
-/// What the upload was.
+/// The description of the upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source {
     /// Type of the bytes.
     pub image_type: ImageType,
-    /// Width as seen, after orientation.
+    /// Width after orientation.
     pub width: u32,
-    /// Height as seen, after orientation.
+    /// Height after orientation.
     pub height: u32,
     /// Size of the upload.
     pub bytes: u64,
@@ -47,10 +47,11 @@ pub struct Source {
     pub sha256: [u8; 32],
 }
 
-/// Validates `bytes` and makes their renditions, in no more processor time than `time`, if there is a limit.
+/// Validates `bytes` and makes their renditions within the processor time `time`, if there is a limit.
 ///
-/// The clock is looked at before each step (inspect, decode, each resize, each encode), before each row of a JPEG's
-/// blocks and each piece of a PNG's data, and while WebP is encoded. The pixel budget bounds the work between two looks.
+/// The clock is checked before each step (inspect, decode, each resize, each encode), before each row of a JPEG's
+/// blocks and each piece of a PNG's data, and during WebP encoding. The pixel budget bounds the work between two
+/// checks.
 pub fn thumbnail(
     bytes: &[u8],
     declared: &Declared,
@@ -66,8 +67,8 @@ pub fn thumbnail(
     })
 }
 
-/// The same, with a while between inspection and decoding: `admit` is told how much memory the rest will take, and what
-/// it answers with is held until that is done, unless it rejects. The time runs from then on.
+/// The same, with admission control between inspection and decoding. `admit` receives the memory that the rest will
+/// take, and may reject. Its answer is held until the work is done. The time limit starts after it.
 pub fn thumbnail_once_admitted<T>(
     bytes: &[u8],
     declared: &Declared,
@@ -145,7 +146,7 @@ fn caught(
     n_bytes: usize,
     steps: impl FnOnce() -> Result<Thumbnailed, Rejection>,
 ) -> Result<Thumbnailed, Rejection> {
-    // Nothing outlives the closure but its result: there is no state that a panic could leave half changed.
+    // Only the result outlives the closure: a panic cannot leave any state half changed.
     panic::catch_unwind(AssertUnwindSafe(steps)).unwrap_or_else(|payload| {
         let reason = payload
             .downcast_ref::<&str>()
@@ -166,7 +167,7 @@ mod tests {
         let limit = Limit::from_now(Duration::from_millis(50));
         std::thread::sleep(Duration::from_millis(100));
         assert_eq!(limit.check("decode"), Ok(()));
-        // The test ends, for work makes the clock go on.
+        // The test ends, because the work advances the clock.
         while limit.check("decode").is_ok() {
             std::hint::black_box(processor_time());
         }

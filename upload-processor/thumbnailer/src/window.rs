@@ -1,16 +1,16 @@
-//! Which part of a plane a rendition shows: what the decoder and `render` have to agree on.
+//! The part of a plane that a rendition shows: decoder and `render` must agree on it.
 
 use image::metadata::Orientation;
 
-/// What of a plane a resized one shows, in samples. It may reach beyond the plane, whose outermost samples are
-/// repeated there.
+/// The part of a plane that a resized one shows, in samples. It may extend beyond the plane, whose outermost samples
+/// are then repeated.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
     pub(crate) across: Span,
     pub(crate) down: Span,
 }
 
-/// A window's side.
+/// One dimension of a window.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Span {
     pub(crate) from: f64,
@@ -25,11 +25,11 @@ impl Window {
         }
     }
 
-    /// What the colours of a rendition of this size show, of a plane that covers the picture with `extent`.
+    /// The visible part of the chroma planes for a rendition of this size, if a plane covers the picture with `extent`.
     ///
-    /// Two pixels share a colour, so those of an odd side cover a pixel more than the picture. That pixel is at
-    /// the right and at the bottom once the picture is upright: in a mirrored direction it is before the first one.
-    /// Without it the colours would be squeezed into the picture, displaced by up to a pixel.
+    /// Two pixels share a chroma sample, so with an odd side the samples cover one pixel more than the picture. That
+    /// pixel is at the right and at the bottom of the upright picture; in a mirrored direction it is before the first
+    /// one. Without it the colours would be squeezed into the picture, displaced by up to a pixel.
     pub(crate) fn of_colour(
         extent: (f64, f64),
         (width, height): (u32, u32),
@@ -50,27 +50,27 @@ impl Window {
 }
 
 impl Span {
-    /// All of a side.
+    /// The whole side.
     pub(crate) fn of(length: f64) -> Self {
         Self { from: 0.0, length }
     }
 
-    /// How many samples have to be added before and behind a plane's `side`, and the same span with them.
+    /// How many samples must be added before and after a plane's `side`, and the span including them.
     pub(crate) fn within(self, side: u32) -> ([usize; 2], Self) {
         let side = f64::from(side);
         let end = self.from + self.length;
-        // A rounded last bit does not make it another sample.
+        // A rounding error in the last bit must not add a sample.
         let samples = |beyond: f64| (beyond - 1e-6).ceil().max(0.0);
         let (before, behind) = (samples(-self.from), samples(end - side));
         let from = (self.from + before).max(0.0);
         let length = self.length.min(before + side + behind - from);
-        // No more than a plane's side.
+        // At most a plane's side.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         ([before as usize, behind as usize], Self { from, length })
     }
 }
 
-/// In which of its stored directions, across and down, a picture is seen from the other end.
+/// The stored directions, across and down, in which a picture is mirrored.
 pub(crate) fn mirrored(orientation: Orientation) -> (bool, bool) {
     match orientation {
         Orientation::NoTransforms | Orientation::Rotate90FlipH => (false, false),
@@ -95,8 +95,8 @@ pub(crate) fn lanczos(distance: f64) -> f64 {
     }
 }
 
-/// The sine of an angle between −π and π, from its series: the error is below 3e-8. Faster than the C library's, which
-/// took 3 % of the time, and the same on every machine.
+/// The sine of an angle between −π and π, from its series; the error is below 3e-8. The C library's took 3 % of the
+/// time; this one is faster, and the same on every machine.
 fn sine(angle: f64) -> f64 {
     let square = angle * angle;
     let factors =

@@ -1,8 +1,8 @@
-//! libwebp's encoder: the one piece of C in the processor, which sees our own pixels only, never an upload's bytes.
+//! libwebp's encoder: the one piece of C in the processor. It receives only rendered pixels, never an upload's bytes.
 //!
-//! A crate of its own so that all others forbid unsafe code. What holds for it here: the buffers that libwebp reads
-//! have the sizes that it is told, checked before, and are borrowed for the call; it writes into a `Vec` through a
-//! pointer that lives as long.
+//! This is a separate crate so that all others can forbid unsafe code. Its invariants: the buffers that libwebp reads
+//! have the sizes that it is given, which are checked first, and are borrowed for the call. It writes into a `Vec`
+//! through a pointer that lives as long as the call.
 
 use std::ffi::{c_int, c_void};
 use std::fmt;
@@ -13,37 +13,37 @@ use libwebp_sys::{
     WebPPictureImportRGBA,
 };
 
-/// What is encoded: rows without gaps.
+/// The pixels to encode: rows without gaps.
 #[derive(Clone, Copy, Debug)]
 pub enum Picture<'a> {
-    /// Three bytes a pixel.
+    /// Three bytes per pixel.
     Rgb(&'a [u8]),
-    /// Four bytes a pixel, colours not premultiplied.
+    /// Four bytes per pixel, with colours not premultiplied.
     Rgba(&'a [u8]),
-    /// Luma of full size, Cb and Cr of half, rounded up; of limited range (RFC 6386 §9.2): luma from 16 to 235, colour
-    /// from 16 to 240.
+    /// Luma of full size, Cb and Cr of half, rounded up. The range is limited (RFC 6386 §9.2): luma from 16 to 235,
+    /// colour from 16 to 240.
     Yuv(&'a [u8], &'a [u8], &'a [u8]),
 }
 
-/// How it is encoded.
+/// The settings of the encoder.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// 0 to 100.
     pub quality: u8,
-    /// 0 is fast, 6 makes small files.
+    /// 0 is fastest, 6 makes the smallest files.
     pub method: u8,
-    /// How much the bits follow what is hard to see, 0 to 100 (`-sns`; 50 is libwebp's own).
+    /// How strongly bits are moved away from detail that is hard to see, 0 to 100 (`-sns`; libwebp's default is 50).
     pub noise_shaping: u8,
 }
 
-/// Why there is no file.
+/// Why encoding failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Failure {
-    /// `go_on` said no.
+    /// `go_on` returned false.
     Stopped,
-    /// The buffers have not the size of the picture, or it is wider or higher than 16383.
+    /// The buffers do not match the picture's size, or a side exceeds 16383.
     Size,
-    /// libwebp's own: memory, or more than the format can hold.
+    /// An error of libwebp: out of memory, or more than the format can hold.
     Encoder(WebPEncodingError),
 }
 
@@ -51,7 +51,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stopped => f.write_str("it was stopped"),
-            Self::Size => f.write_str("the picture has not the size that it should have"),
+            Self::Size => f.write_str("the picture does not have the expected size"),
             Self::Encoder(error) => write!(f, "libwebp: {error:?}"),
         }
     }
@@ -59,7 +59,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Encodes a picture lossily. `go_on` is asked now and then.
+/// Encodes a picture lossily. `go_on` is called from time to time, and can cancel.
 pub fn encode(
     picture: Picture<'_>,
     (width, height): (u32, u32),
@@ -87,8 +87,8 @@ pub fn encode(
         Picture::Rgba(data) => target.import(WebPPictureImportRGBA, data, 4)?,
         Picture::Yuv(y, u, v) => target.lend(y, u, v)?,
     }
-    // SAFETY: `config` and the picture are initialised; its planes are its own, or lent by `picture` and long enough;
-    // `sink` outlives the call, within which alone the callbacks run.
+    // SAFETY: `config` and the picture are initialised. The picture's planes are its own, or lent by `picture` and long
+    // enough. `sink` outlives the call, and the callbacks run only within it.
     let is_done = unsafe { WebPEncode(&raw const config, &raw mut target.0) != 0 };
     match target.0.error_code {
         _ if is_done => Ok(sink.file),
@@ -97,13 +97,13 @@ pub fn encode(
     }
 }
 
-/// What libwebp's callbacks need.
+/// The state for libwebp's callbacks.
 struct Sink<'a> {
     file: Vec<u8>,
     go_on: &'a mut dyn FnMut() -> bool,
 }
 
-/// A picture of libwebp's, freed when it is dropped.
+/// A picture allocated by libwebp, freed on drop.
 struct Target(WebPPicture);
 
 impl Drop for Target {
@@ -129,7 +129,7 @@ impl Target {
         Ok(())
     }
 
-    /// Lets libwebp read planes. It writes to none of a picture without alpha, whatever the pointers' type.
+    /// Lends planes to libwebp. It does not write to a picture without alpha, although its pointers are mutable.
     fn lend(&mut self, y: &[u8], u: &[u8], v: &[u8]) -> Result<(), Failure> {
         let chroma = |side: c_int| (side + 1) / 2;
         let (width, height) = (self.0.width, self.0.height);
@@ -154,7 +154,7 @@ fn check(data: &[u8], stride: c_int, rows: c_int) -> Result<(), Failure> {
     }
 }
 
-/// A side that WebP can have (14 bits), so that no product of sides overflows.
+/// A side that WebP supports (14 bits), so that products of sides cannot overflow.
 fn side(side: u32) -> Result<c_int, Failure> {
     match c_int::try_from(side) {
         Ok(side @ 1..=16_383) => Ok(side),
@@ -162,10 +162,10 @@ fn side(side: u32) -> Result<c_int, Failure> {
     }
 }
 
-/// Takes a piece of the file.
+/// Receives a piece of the file.
 extern "C" fn write(data: *const u8, size: usize, picture: *const WebPPicture) -> c_int {
     if size > 0 {
-        // SAFETY: libwebp gives the picture that it was given, whose `custom_ptr` is the sink, and `size` bytes.
+        // SAFETY: libwebp passes the same picture, whose `custom_ptr` is the sink, and `size` bytes.
         unsafe {
             let sink = &mut *(*picture).custom_ptr.cast::<Sink<'_>>();
             sink.file
@@ -175,11 +175,11 @@ extern "C" fn write(data: *const u8, size: usize, picture: *const WebPPicture) -
     1
 }
 
-/// Asks whether to go on.
+/// Asks whether to continue.
 extern "C" fn progress(_percent: c_int, picture: *const WebPPicture) -> c_int {
     // SAFETY: as in `write`.
     let sink = unsafe { &mut *(*picture).custom_ptr.cast::<Sink<'_>>() };
-    // A panic must not cross C: it counts as no.
+    // A panic must not unwind into C: it counts as a cancellation.
     let go_on = std::panic::catch_unwind(AssertUnwindSafe(|| (sink.go_on)()));
     c_int::from(go_on.unwrap_or(false))
 }
@@ -195,7 +195,7 @@ mod tests {
     };
 
     #[test]
-    fn buffers_have_the_size_of_the_picture() {
+    fn buffers_of_another_size_are_refused() {
         let encode = |picture, size| encode(picture, size, OPTIONS, &mut || true);
         let (luma, chroma) = (&[99; 15][..], &[128; 6][..]);
         for (picture, size, is_right) in [
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn it_can_be_stopped() {
+    fn encoding_can_be_cancelled() {
         let data = vec![9; 3 * 256 * 256];
         let mut asked = 0;
         let stopped = encode(Picture::Rgb(&data), (256, 256), OPTIONS, &mut || {

@@ -1,11 +1,11 @@
-//! Tables of envelopes: what is in them, or why they are not opened.
+//! Tables of envelopes: their contents, or the reason why they cannot be opened.
 
 use serde_json::json;
 
 use super::*;
 use crate::event::CreatedObject;
 
-/// A record of S3's about an object that was created.
+/// A record of S3's for a created object.
 fn put(key: &str) -> Value {
     json!({
         "eventVersion": "2.6", "eventSource": "aws:s3", "eventName": "ObjectCreated:Post",
@@ -150,7 +150,7 @@ fn other_events_are_acknowledged() {
 fn other_shapes_are_errors() {
     for (body, reason) in [
         (json!({}), "it is not a notification"),
-        // An input transformer's own shape.
+        // The custom shape of an input transformer.
         (
             json!({"bucket": "b", "key": "k"}),
             "it is not a notification",
@@ -193,7 +193,7 @@ fn other_shapes_are_errors() {
             json!({"eventSource": "aws:kinesis"}),
             "its event source is \"aws:kinesis\"",
         ),
-        // S3-compatible stores have sources of their own, and it is unknown what else is different.
+        // S3-compatible stores have their own sources, and their other differences are unknown.
         (
             json!({"eventSource": "minio:s3", "s3": put("k")["s3"]}),
             "its event source is \"minio:s3\"",
@@ -259,7 +259,7 @@ fn nesting_is_bounded() {
 }
 
 #[test]
-fn an_unreadable_record_spoils_no_other() {
+fn an_unreadable_record_fails_alone() {
     let body = json!({"Records": [
         {},
         put("a"),
@@ -319,7 +319,7 @@ fn an_invocation_is_a_batch_or_an_event_by_itself() {
     let messages = r#"[{"eventSource":"aws:sqs","messageId":"1","body":"x"},{"eventSource":"aws:sqs","messageId":"2"}]"#;
     let batch = Ok(Invocation::Batch(vec![message("1", "x"), message("2", "")]));
     assert_eq!(parse(&format!(r#"{{"Records":{messages}}}"#)), batch);
-    // A pipe's.
+    // The list of a pipe.
     assert_eq!(parse(messages), batch);
     let topic = parse(
         r#"{"Records":[{"EventSource":"aws:sns","Sns":{"Message":"x"}},{"EventSource":"aws:sns","Sns":{"Message":"y"}}]}"#,

@@ -1,9 +1,9 @@
-//! From one set of primaries to sRGB's, by way of XYZ; whites are adapted with Bradford's matrix.
+//! Matrices from one set of primaries to sRGB's, through XYZ; white points are adapted with Bradford's matrix.
 
-/// Rows of three.
+/// A matrix as three rows.
 pub(super) type Matrix = [[f64; 3]; 3];
 
-/// Changes nothing.
+/// The identity.
 pub(super) const IDENTITY: Matrix = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
 
 /// sRGB's white, red, green, blue (IEC 61966-2-1).
@@ -15,8 +15,8 @@ const BRADFORD: Matrix = [
     [0.0389, -0.0685, 1.0296],
 ];
 
-/// From linear light of these chromaticities (x and y of white, red, green, blue) to linear sRGB. `None` where they span
-/// no colours.
+/// The matrix from linear light of these chromaticities (x and y of white, red, green, blue) to linear sRGB. `None` if
+/// they do not span a colour space.
 pub(super) fn between(from: [f64; 8]) -> Option<Matrix> {
     let to_xyz = to_xyz(from)?;
     let from_xyz = inverse(&self::to_xyz(SRGB)?)?;
@@ -28,7 +28,7 @@ pub(super) fn between(from: [f64; 8]) -> Option<Matrix> {
     matrix.iter().flatten().all(is_usable).then_some(matrix)
 }
 
-/// XYZ of linear light, by the white that all of it makes.
+/// The matrix from linear light to XYZ, scaled so that all channels together give white.
 fn to_xyz(from: [f64; 8]) -> Option<Matrix> {
     let [_, _, rx, ry, gx, gy, bx, by] = from;
     let primaries = [
@@ -61,7 +61,7 @@ fn product(a: &Matrix, b: &Matrix) -> Matrix {
     a.map(|row| std::array::from_fn(|column| (0..3).map(|idx| row[idx] * b[idx][column]).sum()))
 }
 
-/// By cofactors.
+/// The inverse, by cofactors.
 fn inverse(matrix: &Matrix) -> Option<Matrix> {
     let cofactor = |row: usize, column: usize| {
         let at = |r: usize, c: usize| matrix[(row + r) % 3][(column + c) % 3];

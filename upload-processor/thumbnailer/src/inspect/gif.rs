@@ -1,8 +1,8 @@
-//! Walks a GIF's blocks up to its trailer (`GIF89a`), or to where the file ends.
+//! Walks a GIF's blocks up to its trailer (`GIF89a`), or to the end of the file.
 //!
-//! Reads the canvas from the logical screen and counts pictures: the second one makes an animation. The decoder gets
-//! everything up to the end of the first, without comments and application data, on a canvas that holds it and closed with
-//! a trailer. The decoder finds out whether the codes are enough for all pixels.
+//! Reads the canvas from the logical screen and counts pictures: a second one makes an animation. The decoder gets
+//! everything up to the end of the first picture, without comments and application data. Its canvas is large enough for
+//! the picture, and it is closed with a trailer. The decoder checks whether the codes suffice for all pixels.
 
 use std::borrow::Cow;
 
@@ -32,7 +32,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
         match bytes.get(at) {
             None if picture.is_some() => break,
             None => return Err(missing()),
-            // An extension: of those only the graphic control says something of pixels.
+            // An extension: only the graphic control affects pixels.
             Some(0x21) => {
                 let end = bytes.get(at + 1).and_then(|_| after_blocks(bytes, at + 2));
                 let Some(end) = end else {
@@ -58,10 +58,10 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
                     .and_then(|rest| rest.first_chunk::<9>())
                     .ok_or_else(missing)?;
                 picture = Some(*place);
-                // The colours, and the size of codes.
+                // The colours, and the code size.
                 let codes = at + 10 + colours(packed) + 1;
                 kept.push(Cow::Borrowed(bytes.get(start..codes).ok_or_else(missing)?));
-                // All of the codes, or as many as there are: the decoder finds out whether they are enough.
+                // All of the codes, or as many as there are: the decoder checks whether they suffice.
                 if let Some(end) = after_blocks(bytes, codes) {
                     at = end;
                     kept.push(Cow::Borrowed(&bytes[codes..at]));
@@ -72,7 +72,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
                 }
             }
             Some(0x3b) => break,
-            // Some encoders end their blocks twice.
+            // Some encoders terminate their blocks twice.
             Some(0) => at += 1,
             // Bytes after the picture do not belong to it.
             Some(_) if picture.is_some() => break,
@@ -86,7 +86,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
     if picture_width == 0 || picture_height == 0 {
         return Err(Rejection::corrupt("GIF has no width or no height"));
     }
-    // A canvas that is too small for its picture, or that has no size, grows: browsers show all of the picture.
+    // A canvas that is too small for its picture, or has no size, grows: browsers show the whole picture.
     let grown = |canvas: u32, start: [u8; 2], side: u32| canvas.max(number(start) + side);
     let width = grown(number([w0, w1]), [x0, x1], picture_width);
     let height = grown(number([h0, h1]), [y0, y1], picture_height);
@@ -99,7 +99,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
     kept.insert(0, Cow::Owned([&bytes[..6], &screen].concat()));
     kept.push(Cow::Borrowed(&[0x3b]));
 
-    // All of it put together, and what was made here.
+    // All pieces joined, including those written here.
     let essence_bytes: u64 = kept
         .iter()
         .map(|piece| piece.len() as u64 * if matches!(piece, Cow::Owned(_)) { 2 } else { 1 })
@@ -107,7 +107,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
     let memory = check_memory(
         (width, height),
         Orientation::NoTransforms,
-        // The frame as it is decoded, and RGBA.
+        // The decoded frame, and RGBA.
         pixels * 8 + essence_bytes,
         pixels * 4,
         true,
@@ -125,14 +125,14 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
     })
 }
 
-/// A chain of blocks that the file's end cuts off, closed.
+/// A block chain that is truncated by the end of the file, closed.
 fn closed(blocks: &[u8]) -> Vec<u8> {
     let mut closed = Vec::with_capacity(blocks.len() + 1);
     let mut at = 0;
     while let Some(length) = blocks.get(at).filter(|length| **length > 0) {
         let block = &blocks[at + 1..blocks.len().min(at + 1 + usize::from(*length))];
         if !block.is_empty() {
-            // No longer than a byte says.
+            // At most what a byte can hold.
             #[allow(clippy::cast_possible_truncation)]
             closed.push(block.len() as u8);
             closed.extend(block);
@@ -143,7 +143,7 @@ fn closed(blocks: &[u8]) -> Vec<u8> {
     closed
 }
 
-/// Bytes of a colour table, by the field that announces it.
+/// The bytes of a colour table, from the field that announces it.
 fn colours(packed: u8) -> usize {
     if packed & 0x80 == 0 {
         0
@@ -152,7 +152,7 @@ fn colours(packed: u8) -> usize {
     }
 }
 
-/// Where a chain of blocks ends: each has its length before it, the last has none.
+/// The end of a block chain: each block is preceded by its length, and the last is empty.
 fn after_blocks(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         let length = usize::from(*bytes.get(at)?);

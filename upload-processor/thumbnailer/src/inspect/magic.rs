@@ -1,12 +1,12 @@
-//! What kind of file the first bytes announce.
+//! Identifies the kind of a file from its first bytes.
 //!
-//! Called by `inspect` alone. The types that we do not read are told apart only so that the refusal can say
-//! something useful; nothing is parsed beyond the signature.
+//! Called only by `inspect`. Unsupported types are distinguished only so that the refusal can be helpful; nothing
+//! beyond the signature is parsed.
 
 use crate::rejection::Unsupported;
 use crate::settings::ImageType;
 
-/// What the first bytes announce.
+/// The kind of a file by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A type with a decoder, allowed or not.
@@ -15,7 +15,7 @@ pub(super) enum Kind {
     Other(Unsupported),
 }
 
-/// Tells a file's kind from its signature.
+/// Identifies a file's kind by its signature.
 pub(super) fn kind(bytes: &[u8]) -> Kind {
     let begins = |signature: &[u8]| bytes.starts_with(signature);
     let follows = |at: usize, signature: &[u8]| {
@@ -55,9 +55,10 @@ pub(super) fn kind(bytes: &[u8]) -> Kind {
     }
 }
 
-/// The makers' own containers, and those that are a TIFF and say so behind its header.
+/// Whether it is a raw photo: either the maker's own container, or a TIFF with a mark after its header.
 fn is_raw(bytes: &[u8]) -> bool {
-    // Canon's CRW and CR2, Olympus's ORF in three ways, Panasonic's RW2, Fujifilm's RAF, Sigma's X3F, Minolta's MRW.
+    // Canon's CRW and CR2, three variants of Olympus's ORF, Panasonic's RW2, Fujifilm's RAF, Sigma's X3F, Minolta's
+    // MRW.
     const SIGNATURES: [&[u8]; 8] = [
         b"II\x1a\0\0\0HEAPCCDR",
         b"IIRO",
@@ -74,9 +75,10 @@ fn is_raw(bytes: &[u8]) -> bool {
         || bytes.starts_with(b"II*\0") && bytes.get(8..10) == Some(b"CR")
 }
 
-/// ISO/IEC 14496-12 files name their brands in a first box: length, `ftyp`, major brand, version, others.
+/// The kind of an ISO/IEC 14496-12 file, which lists its brands in the first box: length, `ftyp`, major brand, version,
+/// others.
 ///
-/// Many kinds of files share this container. Only known brands of video count as video.
+/// Many kinds of files share this container. Only known video brands count as video.
 fn iso_media(bytes: &[u8]) -> Unsupported {
     let length = super::be_u32(bytes, 0).map_or(0, |length| length as usize);
     let brands = bytes
@@ -102,8 +104,8 @@ fn iso_media(bytes: &[u8]) -> Unsupported {
     }
 }
 
-/// ISO/IEC 23008-12: pictures and bursts in HEVC, AVC, VVC, EVC, JPEG and JPEG 2000, and the container alone, which says
-/// nothing of the codec.
+/// ISO/IEC 23008-12: pictures and bursts in HEVC, AVC, VVC, EVC, JPEG and JPEG 2000, and the container alone, which
+/// does not name the codec.
 const HEIF: [&[u8; 4]; 25] = [
     b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"avci", b"avcs",
     b"vvic", b"vvis", b"evbi", b"evbs", b"evmi", b"evms", b"jpeg", b"jpgs", b"j2ki", b"j2is",
@@ -115,7 +117,7 @@ const FILMS: [&[u8; 4]; 20] = [
     b"avc1", b"hvc1", b"M4V ", b"M4VP", b"3gp4", b"3gp5", b"3gp6", b"3g2a", b"MSNV", b"dash",
 ];
 
-/// Tells the maker from the EXIF data, or from brands that only Apple writes.
+/// Identifies the maker from the EXIF data, or from brands that only Apple writes.
 fn heic(bytes: &[u8], has_brands_of_apple: bool) -> Unsupported {
     let start = &bytes[..bytes.len().min(MAKER_WITHIN)];
     let says = |name: &[u8]| memchr::memmem::find(start, name).is_some();
@@ -128,13 +130,13 @@ fn heic(bytes: &[u8], has_brands_of_apple: bool) -> Unsupported {
     }
 }
 
-/// EXIF data may be anywhere in the file; beyond this it is not searched for.
+/// EXIF data may be anywhere in the file; the search stops here.
 const MAKER_WITHIN: usize = 32 << 20;
 
-/// Whether a box of this type is among the file's outermost.
+/// Whether a top-level box of this type exists.
 fn has_box(bytes: &[u8], wanted: &[u8]) -> bool {
     let mut at = 0_usize;
-    // Films have three or four.
+    // Videos have three or four.
     for _ in 0..64 {
         let (Some(size), Some(kind)) = (super::be_u32(bytes, at), bytes.get(at + 4..at + 8)) else {
             return false;
@@ -185,7 +187,7 @@ mod tests {
                 Other(Unsupported::Avif),
             ),
             (b"\0\0\0\x14ftypmif1\0\0\0\0", Other(Unsupported::Heic)),
-            // Advice for iPhones is for files of iPhones only.
+            // Advice for iPhones is only for files from iPhones.
             (
                 b"\0\0\0\x18ftypheix\0\0\0\0mif1heix....samsung\0",
                 Other(Unsupported::HeicOfSamsung),
@@ -214,7 +216,7 @@ mod tests {
                 b"\0\0\0\x10ftypnew \0\0\0\0\0\0\0\x08moov",
                 Other(Unsupported::Video),
             ),
-            // Sound, and unknown brands.
+            // Audio, and unknown brands.
             (
                 b"\0\0\0\x14ftypM4A \0\0\0\0M4A ",
                 Other(Unsupported::Unknown),

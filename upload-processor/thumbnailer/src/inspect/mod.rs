@@ -1,15 +1,16 @@
-//! Looks at an upload's bytes before any decoder does: what are they, may they be here, are they all there?
+//! Checks an upload's bytes before any decoder reads them: their type, whether it is allowed, and whether they are
+//! complete.
 //!
-//! [`inspect`] is the way from untrusted bytes to an [`Inspected`], which only it can make. It compares size,
-//! SHA-256, type by magic number and declared type; then one small parser per format walks the headers and
-//! refuses what is animated, truncated, or too much to decode, from the numbers alone. Bytes decide, not
-//! claims: the declared type picks no code path (CVE-2026-66066 was a claim that picked a decoder).
+//! [`inspect`] turns untrusted bytes into an [`Inspected`], which no other function can make. It checks the size,
+//! SHA-256, the type by magic number and the declared type. Then one small parser per format walks the headers. It
+//! refuses animated, truncated and too expensive pictures from the numbers alone. The bytes decide, not the claims: the
+//! declared type never selects a code path (in CVE-2026-66066 a claim selected a decoder).
 //!
-//! The parsers never index without a check, allocate nothing that the file's claims could size (a progressive
-//! JPEG's one bit per coefficient comes after the budget check), and read each byte a bounded number of times.
-//! They also note which parts of the file the pixels need: decoders get these and nothing else, so that no
-//! metadata parser but the EXIF orientation's ever sees an upload. Where only decoding can tell whether all pixels
-//! are there (PNG, GIF), that is left to the decoder.
+//! The parsers bounds-check every index and read each byte a bounded number of times. They allocate nothing whose size
+//! the file controls; a progressive JPEG's one bit per coefficient comes after the budget check. They also record which
+//! parts of the file the pixels need: decoders get only these, so the EXIF orientation parser is the only metadata
+//! parser that sees an upload. For PNG and GIF only decoding can tell whether all pixels are there, so the decoder
+//! checks that.
 
 mod gif;
 mod magic;
@@ -34,7 +35,7 @@ pub(crate) use self::png::chunk as png_chunk;
 
 use self::magic::Kind;
 
-/// What the uploader said about the bytes when the form was signed.
+/// The uploader's claims about the bytes when the form was signed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Declared {
     /// The object's content type. `None`, empty and the `octet-stream` types declare nothing.
@@ -43,8 +44,8 @@ pub struct Declared {
     pub sha256: Option<[u8; 32]>,
 }
 
-/// An upload that may be decoded: of an allowed type, within every budget, not animated. A JPEG and a WebP are complete; of
-/// a PNG and a GIF the decoder decides.
+/// An upload that may be decoded: of an allowed type, within every budget, not animated. JPEG and WebP files are
+/// complete; for PNG and GIF the decoder checks that.
 #[derive(Debug)]
 pub struct Inspected<'a> {
     image_type: ImageType,
@@ -53,7 +54,7 @@ pub struct Inspected<'a> {
     outline: Outline<'a>,
 }
 
-/// A frame of an animation, which need not cover all of the canvas.
+/// A frame of an animation, which may cover only part of the canvas.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame {
     pub(crate) x: u32,
@@ -62,19 +63,19 @@ pub(crate) struct Frame {
     pub(crate) height: u32,
 }
 
-/// What a format's parser learned.
+/// The result of a format's parser.
 #[derive(Debug)]
 struct Outline<'a> {
     width: u32,
     height: u32,
     orientation: Orientation,
-    /// Estimated peak of decoding and rendering, in bytes, beside the upload.
+    /// The estimated peak of decoding and rendering, in bytes, excluding the upload.
     memory: u64,
-    /// What the file says of its colours.
+    /// The colour information of the file.
     colours: Option<Colours>,
-    /// Where on the picture the essence lies, if it does not fill it.
+    /// The position of the essence in the picture, if it does not fill it.
     frame: Option<Frame>,
-    /// The file ends before the essence does; all pixels may still be there.
+    /// Whether the file ends before the essence does; all pixels may still be there.
     is_cut: bool,
     essence: Essence<'a>,
 }
@@ -82,8 +83,8 @@ struct Outline<'a> {
 /// The parts of a file that the pixels need, and nothing else.
 #[derive(Debug)]
 pub(crate) enum Essence<'a> {
-    /// Laid end to end, a file of the same pixels and no metadata; of a JPEG the file itself, whose decoder reads nothing
-    /// else.
+    /// Concatenated, they form a file with the same pixels and no metadata. For JPEG this is the file itself, because
+    /// its decoder reads nothing else.
     File(Vec<Cow<'a, [u8]>>),
     Png(Stored<'a>),
     /// The bitstream of a lossy WebP without alpha.
@@ -91,7 +92,7 @@ pub(crate) enum Essence<'a> {
 }
 
 impl Essence<'_> {
-    /// Pieces of a file put together.
+    /// Concatenates the pieces of a file.
     pub(crate) fn joined<'b>(pieces: &'b [Cow<'_, [u8]>]) -> Cow<'b, [u8]> {
         match pieces {
             [whole] => Cow::Borrowed(whole),
@@ -100,10 +101,10 @@ impl Essence<'_> {
     }
 }
 
-/// Checks everything that can be checked without decoding pixels.
+/// Checks everything that does not require decoding pixels.
 ///
-/// The order is that of usefulness to the person who uploaded: bytes that changed on the way are reported as
-/// such, not as the corrupt image that they may have become.
+/// The checks run in the order of usefulness to the uploader: bytes that changed in transit are reported as such, not
+/// as the corrupt image that they may have become.
 pub fn inspect<'a>(
     bytes: &'a [u8],
     declared: &Declared,
@@ -183,7 +184,7 @@ impl Inspected<'_> {
         self.image_type
     }
 
-    /// Size of the whole upload, in bytes.
+    /// The size of the whole upload, in bytes.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -198,17 +199,17 @@ impl Inspected<'_> {
         (self.outline.width, self.outline.height)
     }
 
-    /// How the stored picture must be turned to be seen upright.
+    /// The rotation that makes the stored picture upright.
     pub fn orientation(&self) -> Orientation {
         self.outline.orientation
     }
 
-    /// The estimated peak of decoding and rendering, in bytes, beside the upload itself.
+    /// The estimated peak of decoding and rendering, in bytes, excluding the upload itself.
     pub fn memory(&self) -> u64 {
         self.outline.memory
     }
 
-    /// Where on the picture the essence lies, if it does not fill it.
+    /// The position of the essence in the picture, if it does not fill it.
     pub(crate) fn frame(&self) -> Option<Frame> {
         self.outline.frame
     }
@@ -218,7 +219,7 @@ impl Inspected<'_> {
         self.outline.is_cut
     }
 
-    /// The colour profile (ICC.1) that counts for this file, unread.
+    /// The colour profile (ICC.1) that applies to this file, unparsed.
     pub fn profile(&self) -> Option<&[u8]> {
         match &self.outline.colours {
             Some(Colours::Profile(profile)) => Some(profile),
@@ -226,7 +227,7 @@ impl Inspected<'_> {
         }
     }
 
-    /// What the file says of its colours.
+    /// The colour information of the file.
     pub(crate) fn colours(&self) -> Option<&Colours> {
         self.outline.colours.as_ref()
     }
@@ -236,7 +237,7 @@ impl Inspected<'_> {
     }
 }
 
-/// Whether a declared type speaks of the type that was found.
+/// Whether a declared type matches the type that was found.
 fn agrees(declared: &str, found: ImageType) -> bool {
     let declared = declared
         .split(';')
@@ -245,15 +246,15 @@ fn agrees(declared: &str, found: ImageType) -> bool {
         .trim()
         .to_ascii_lowercase();
     match declared.as_str() {
-        // Browsers that do not know a file's type, and S3 when nobody told it.
+        // Sent by browsers that do not know a file's type, and by S3 when no type was given.
         "" | "application/octet-stream" | "binary/octet-stream" => true,
-        // Never registered, but what some programs send.
+        // Never registered, but some programs send it.
         "image/jpg" | "image/pjpeg" => found == ImageType::Jpeg,
         declared => declared == found.content_type(),
     }
 }
 
-/// The pixel budget, from the header's claim.
+/// Checks the pixel budget, from the size in the header.
 pub(crate) fn check_pixels(width: u32, height: u32, settings: &Settings) -> Result<u64, Rejection> {
     let pixels = u64::from(width) * u64::from(height);
     if pixels > settings.max_pixels {
@@ -266,10 +267,10 @@ pub(crate) fn check_pixels(width: u32, height: u32, settings: &Settings) -> Resu
     Ok(pixels)
 }
 
-/// The memory budget, from a format's estimate for decoding, what is left of that to make renditions from, and the
-/// common estimate for those; JPEG has its own.
+/// Checks the memory budget. It adds a format's estimate for decoding, the part of it that renditions are made from,
+/// and the common estimate for renditions. JPEG has its own check.
 ///
-/// An upper bound, which `tests/it/memory.rs` measures for every kind of file.
+/// The estimate is an upper bound, which `tests/it/memory.rs` measures for every kind of file.
 pub(crate) fn check_memory(
     stored: (u32, u32),
     orientation: Orientation,
@@ -280,18 +281,18 @@ pub(crate) fn check_memory(
 ) -> Result<u64, Rejection> {
     let channels = if alpha { 4 } else { 3 };
     let area = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
-    // The orientation decides which side becomes the width, and so how large the renditions of a panorama are.
+    // The orientation decides which side becomes the width, and with it the size of a panorama's renditions.
     let sizes = plan(upright(stored, orientation), &settings.widths);
     let largest = sizes.first().copied().unwrap_or_default();
     let made: u64 = sizes.iter().map(|size| channels * area(*size)).sum();
-    // The resizer keeps the source, and a premultiplied copy of it where there is alpha.
+    // The resizer keeps the source, and a premultiplied copy of it if there is alpha.
     let source = decoded + if alpha { 4 * area(stored) } else { 0 };
-    // Between its two passes the resizer has the new width and the old height. Turning a picture and converting its
-    // colours copy it.
+    // Between its two passes the resizer has the new width and the old height. Orientation and colour conversion each
+    // make a copy.
     let between = channels * area((upright(largest, orientation).0, stored.1));
     let copies = 2 * channels * area(largest);
-    // The resizer keeps six weights for each sample of a row and of a column: little for a photo, gigabytes for a single row
-    // of 50 megapixels.
+    // The resizer keeps six weights for each sample of a row and of a column: little for a photo, but gigabytes for a
+    // single row of 50 megapixels.
     let weights = WEIGHTS * (u64::from(stored.0) + u64::from(stored.1));
     let resizing = source + between + made + copies + weights;
     let encoder = if alpha { ALPHA_ENCODER } else { ENCODER };
@@ -299,11 +300,11 @@ pub(crate) fn check_memory(
     within_budget(decoding.max(resizing).max(encoding), settings)
 }
 
-/// Bytes of six weights, in 64 bits and again in 16.
+/// The bytes of six weights, in 64 bits and again in 16.
 const WEIGHTS: u64 = 64;
-/// Bytes a pixel that an encoder takes, libwebp's and ours.
+/// The bytes per pixel that an encoder takes, both libwebp's and Gatepost's.
 const ENCODER: u64 = 14;
-/// libwebp packs alpha like a lossless picture.
+/// libwebp compresses alpha like a lossless picture.
 const ALPHA_ENCODER: u64 = 36;
 
 fn within_budget(needed: u64, settings: &Settings) -> Result<u64, Rejection> {
@@ -314,7 +315,8 @@ fn within_budget(needed: u64, settings: &Settings) -> Result<u64, Rejection> {
     Ok(needed)
 }
 
-/// The orientation in an EXIF block, which may begin with the `Exif\0\0` of JPEG; `None` if it has none of the eight.
+/// The orientation in an EXIF block, which may begin with JPEG's `Exif\0\0`; `None` if the value is not one of the
+/// eight.
 pub(crate) fn orientation_tag(exif: &[u8]) -> Option<Orientation> {
     let tiff = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
     Orientation::from_exif_chunk(tiff)
@@ -346,7 +348,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_declared_type_agrees_or_not() {
+    fn a_declared_type_matches_or_not() {
         use ImageType::{Jpeg, Png, WebP};
         for (declared, found, expected) in [
             ("image/jpeg", Jpeg, true),
@@ -365,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_in_exif_is_no_orientation() {
+    fn malformed_exif_has_no_orientation() {
         let little = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0";
         let turned = Some(Orientation::Rotate90);
         assert_eq!(orientation_tag(little), turned);

@@ -1,9 +1,9 @@
 //! Walks a PNG's chunks (PNG third edition, §5 and §11) as far as the picture needs.
 //!
-//! Reads IHDR, the palette, transparency, orientation and colour information, counts the frames of an APNG, and notes where
-//! the image data begins. Chunks after the image data hold no pixels: browsers show a picture whose IEND is missing or whose
-//! last chunk is truncated, so it is accepted. `png::decode` finds out whether the image data itself is whole: it counts
-//! rows and checks the Adler-32.
+//! Reads IHDR, the palette, transparency, orientation and colour information, counts the frames of an APNG, and records
+//! where the image data begins. Chunks after the image data contain no pixels. Browsers show a picture whose IEND is
+//! missing or whose last chunk is truncated, so it is accepted. `png::decode` checks whether the image data itself is
+//! complete: it counts rows and checks the Adler-32.
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -24,20 +24,20 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
     let first = chunk(bytes, SIGNATURE)?;
     match &first.kind {
         b"IHDR" => {}
-        // Xcode's own format for resources of an app: no zlib header, blue before red.
+        // Xcode's own format for app resources: no zlib header, blue before red.
         b"CgBI" => return Err(Rejection::UnsupportedType(Unsupported::PngCgbi)),
         _ => return Err(Rejection::corrupt("PNG does not begin with IHDR")),
     }
     let header = parse_header(first.data)?;
     let pixels = check_pixels(header.width, header.height, settings)?;
-    // The decoder refuses wrong checksums, as it does those of the image data.
+    // The decoder refuses wrong checksums here, as it does for the image data.
     let mut is_intact = first.check_crc().is_ok();
 
     let mut found = Found::default();
     let mut at = first.end;
     let data = loop {
         let rest = &bytes[at..];
-        // A truncated chunk may still hold the whole picture.
+        // A truncated chunk may still contain the whole picture.
         if rest.get(4..8) == Some(b"IDAT") {
             break rest;
         }
@@ -45,7 +45,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
         match &chunk.kind {
             b"IHDR" => return Err(Rejection::corrupt("PNG has two IHDR chunks")),
             b"IEND" => return Err(Rejection::Truncated("PNG has no image data")),
-            // Two palettes are one too many, and libpng refuses them.
+            // A second palette is an error, as in libpng.
             b"PLTE" if found.palette.is_some() => {
                 return Err(Rejection::corrupt("PNG has two palettes"));
             }
@@ -53,7 +53,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
                 is_intact &= chunk.check_crc().is_ok();
                 found.palette = Some(chunk.data);
             }
-            // §5.4: an upper-case first letter marks a chunk without which the picture cannot be read.
+            // §5.4: an upper-case first letter marks a critical chunk, without which the picture cannot be decoded.
             unknown if unknown[0].is_ascii_uppercase() => {
                 return Err(Rejection::corrupt("PNG has an unknown critical chunk"));
             }
@@ -106,13 +106,13 @@ struct Found<'a> {
     palette: Option<&'a [u8]>,
     transparency: Option<&'a [u8]>,
     orientation: Option<Orientation>,
-    /// acTL's number of frames.
+    /// The number of frames in acTL.
     frames_announced: Option<u32>,
-    /// fcTL chunks.
+    /// The number of fcTL chunks.
     n_frames: u32,
-    /// One of them is before the image data.
+    /// Whether one of them is before the image data.
     is_first_frame: bool,
-    /// There is an IEND.
+    /// Whether there is an IEND.
     has_end: bool,
     profile: Option<&'a [u8]>,
     cicp: Option<[u8; 4]>,
@@ -123,8 +123,8 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    /// Takes what an ancillary chunk says; the first of its kind counts. One with a wrong checksum says nothing, as in
-    /// libpng, and one with a wrong length neither. Orientation is the exception: a photo on its side helps nobody.
+    /// Records an ancillary chunk; the first of its kind counts. A chunk with a wrong checksum or a wrong length is
+    /// ignored, as in libpng. Orientation is the exception: a sideways photo is worse.
     fn note(&mut self, chunk: &Chunk<'a>, header: &Header) {
         if chunk.kind != *b"eXIf" && chunk.check_crc().is_err() {
             return;
@@ -157,9 +157,9 @@ impl<'a> Found<'a> {
                     be_u32(data, 4 * idx).unwrap_or_default()
                 }));
             }
-            // §11.3.2.8: the brightest pixel, in ten-thousandths of a candela a square metre.
+            // §11.3.2.8: the brightest pixel, in ten-thousandths of a candela per square metre.
             b"cLLI" if self.peak.is_none() => self.peak = be_u32(data, 0).and_then(nits),
-            // §11.3.2.7: the brightest that the mastering screen could show, after eight chromaticities.
+            // §11.3.2.7: the peak of the mastering screen, after eight chromaticities.
             b"mDCV" if self.peak.is_none() => self.peak = be_u32(data, 16).and_then(nits),
             _ => {}
         }
@@ -184,8 +184,8 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// Whether it is animated. Frames are counted, because encoders also write acTL for a single frame. Without IEND the
-    /// count is not reliable, and acTL is believed.
+    /// Whether it is animated. Frames are counted, because encoders also write acTL for a single frame. Without IEND
+    /// the count is not reliable, and acTL is trusted.
     fn is_animated(&self) -> bool {
         let Some(announced) = self.frames_announced else {
             return false;
@@ -195,12 +195,12 @@ impl<'a> Found<'a> {
         } else {
             self.n_frames.max(announced)
         };
-        // Without an fcTL before it the image data does not belong to the animation: then a single frame is a second
+        // Without a preceding fcTL the image data does not belong to the animation: a single frame is then a second
         // picture.
         n_frames > u32::from(self.is_first_frame)
     }
 
-    /// The colour information that counts. §4.3: cICP comes before iCCP, that before sRGB, that before gAMA and cHRM.
+    /// The colour information that applies. §4.3: cICP takes precedence over iCCP, then sRGB, then gAMA and cHRM.
     fn colours(&self) -> Option<Colours> {
         if let Some(described) = self
             .cicp
@@ -218,7 +218,7 @@ impl<'a> Found<'a> {
     }
 }
 
-/// Candelas a square metre; 0 says that it is not known.
+/// Candelas per square metre; 0 means unknown.
 #[allow(clippy::cast_precision_loss)]
 fn nits(value: u32) -> Option<f32> {
     (value > 0).then(|| value as f32 / 10_000.0)
@@ -249,11 +249,11 @@ fn check_palette(palette: &[u8]) -> Result<&[u8], Rejection> {
     Ok(palette)
 }
 
-/// A chunk that is there to its last byte.
+/// A complete chunk.
 pub(crate) struct Chunk<'a> {
     pub(crate) kind: [u8; 4],
     pub(crate) data: &'a [u8],
-    /// Where the next begins.
+    /// The offset of the next chunk.
     pub(crate) end: usize,
     /// Its type and its data.
     covered: &'a [u8],
@@ -261,7 +261,7 @@ pub(crate) struct Chunk<'a> {
 }
 
 impl Chunk<'_> {
-    /// §5.5: the CRC is over the type and the data.
+    /// §5.5: the CRC covers the type and the data.
     pub(crate) fn check_crc(&self) -> Result<(), Rejection> {
         let mut crc = Crc::new();
         crc.update(self.covered);

@@ -1,14 +1,14 @@
-//! Walks a lossless WebP's bitstream (RFC 9649 §3) up to its pixels, to know what their prefix codes take.
+//! Walks a lossless WebP's bitstream (RFC 9649 §3) up to its pixels, to bound the memory of its prefix codes.
 //!
-//! A picture may name 65,536 groups of five codes each, however small it is: a file of 16 MB that makes a decoder
-//! allocate gigabytes. image-webp has no limit of its own (its issue 21), so the codes are counted here, with the sizes
-//! that its version 0.2.4 gives them. Where decoders read the format in more than one way, this reads it as image-webp
-//! does: the count must hold for the decoder that comes next.
+//! A picture of any size may name 65,536 groups of five codes each: a file of 16 MB then makes a decoder allocate
+//! gigabytes (denial of service). image-webp has no limit of its own (its issue 21), so the codes are counted here,
+//! with the sizes that its version 0.2.4 gives them. Where decoders interpret the format differently, this follows
+//! image-webp: the count must hold for the decoder that comes next.
 
 use crate::rejection::{Complexity, Rejection};
 
-/// What decoding takes beside the picture itself: subsampled images of the transforms, and prefix codes. `data` begins
-/// with the transforms; more than `max` is refused as soon as it is seen.
+/// The memory for decoding beside the picture itself: subsampled images of the transforms, and prefix codes. `data`
+/// begins with the transforms. More than `max` is refused as soon as it is detected.
 pub(super) fn memory(
     data: &[u8],
     (mut width, height): (u32, u32),
@@ -35,7 +35,7 @@ pub(super) fn memory(
             INDEXING => {
                 let n_colours = walk.bits.read(8)? + 1;
                 walk.image((n_colours, 1))?;
-                // Of two, four or sixteen colours several pixels are packed into one.
+                // With two, four or sixteen colours, several pixels are packed into one.
                 let packed = match n_colours {
                     0..=2 => 3,
                     3..=4 => 2,
@@ -68,13 +68,13 @@ const PREDICTOR: usize = 0;
 const COLOUR: usize = 1;
 const INDEXING: usize = 3;
 
-/// Five codes of image-webp: what they take before any of their tables.
+/// The fixed size of a group of five codes in image-webp, without their tables.
 const GROUP_BYTES: u64 = 400;
 
 /// Green with lengths and a cache of 2^11 colours.
 const LARGEST_ALPHABET: usize = 256 + 24 + 2048;
 
-/// Symbols of the five codes: green, lengths and the cache's colours; red; blue; alpha; distances.
+/// The number of symbols of the five codes: green, lengths and the cache's colours; red; blue; alpha; distances.
 fn alphabets(cache: usize) -> [usize; 5] {
     [256 + 24 + cache, 256, 256, 256, 40]
 }
@@ -87,7 +87,7 @@ struct Walk<'a> {
     bits: Bits<'a>,
     memory: u64,
     max: u64,
-    /// Of the code that was read last.
+    /// The code lengths that were read last.
     lengths: [u8; LARGEST_ALPHABET],
 }
 
@@ -103,26 +103,28 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// The size of an image that says one thing for each square of the picture.
+    /// The size of an image with one value for each square block of the picture.
     fn subsampled(&mut self, (width, height): (u32, u32)) -> Result<(u32, u32), Rejection> {
         let side = 1 << (self.bits.read(3)? + 2);
         Ok((width.div_ceil(side), height.div_ceil(side)))
     }
 
-    /// How many colours the cache holds.
+    /// The size of the colour cache.
     fn colour_cache(&mut self) -> Result<usize, Rejection> {
         if self.bits.read(1)? == 0 {
             return Ok(0);
         }
         match self.bits.read(4)? {
             bits @ 1..=11 => Ok(1 << bits),
-            _ => Err(Rejection::corrupt("VP8L has a colour cache of no size")),
+            _ => Err(Rejection::corrupt(
+                "VP8L has a colour cache of an invalid size",
+            )),
         }
     }
 
-    /// Walks an image of one group of codes. Answers with the largest number that red and green make of a pixel.
+    /// Walks an image with one group of codes. Answers with the largest number that red and green make in any pixel.
     ///
-    /// No pixel is kept: what is copied, or taken from the cache, was a literal before, or zero.
+    /// No pixel is stored: a copied or cached pixel was a literal before, or zero.
     fn image(&mut self, size: (u32, u32)) -> Result<u32, Rejection> {
         let cache = self.colour_cache()?;
         let mut codes = Vec::with_capacity(5);
@@ -159,7 +161,7 @@ impl Walk<'_> {
         Ok(largest)
     }
 
-    /// Reads a code's symbols, or the lengths of its codes (§3.7.2.1).
+    /// Reads the symbols of a code, or the lengths of its codes (§3.7.2.1).
     fn read_code(&mut self, alphabet: usize) -> Result<Code, Rejection> {
         let bits = &mut self.bits;
         let known = |symbol: u32| {
@@ -230,13 +232,13 @@ const LENGTH_ORDER: [u8; 19] = [
     17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
 ];
 
-/// How a prefix code was written.
+/// The representation of a prefix code.
 enum Code {
-    /// Always this symbol, without a bit.
+    /// Always this symbol, in zero bits.
     One(u32),
-    /// A bit says which.
+    /// One of two symbols, in one bit.
     Two(u32, u32),
-    /// By the lengths that were read.
+    /// Defined by the lengths that were read.
     Lengths,
 }
 
@@ -244,8 +246,8 @@ enum Code {
 const TABLE_BITS: usize = 10;
 
 impl Code {
-    /// What image-webp keeps of it: four bytes for each entry of a table, and two nodes of 16 bytes for each code that is
-    /// longer.
+    /// The memory of image-webp for it: four bytes for each table entry, and two nodes of 16 bytes for each longer
+    /// code.
     fn bytes(&self, lengths: &[u8]) -> u64 {
         match self {
             Self::One(_) => 0,
@@ -264,7 +266,7 @@ impl Code {
         }
     }
 
-    /// For lookup: canonical codes, highest bit first (§3.7.2).
+    /// The lookup table: canonical codes, highest bit first (§3.7.2).
     fn table(&self, lengths: &[u8]) -> Result<Table, Rejection> {
         match self {
             Self::One(symbol) => return Ok(Table(vec![Entry::new(*symbol as usize, 0)])),
@@ -314,16 +316,16 @@ impl Code {
     }
 }
 
-/// By the next bits, as many as the longest code has.
+/// Indexed by the next bits, as many as the longest code has.
 struct Table(Vec<Entry>);
 
-/// A symbol of up to twelve bits above the length of its code in four.
+/// The length of a code in the low four bits, with its symbol of up to twelve bits above.
 #[derive(Clone, Copy)]
 struct Entry(u16);
 
 impl Entry {
     fn new(symbol: usize, length: usize) -> Self {
-        // Symbols are fewer than `LARGEST_ALPHABET`, lengths 15 at most.
+        // Symbols are below `LARGEST_ALPHABET`, lengths at most 15.
         #[allow(clippy::cast_possible_truncation)]
         Self((symbol << 4 | length) as u16)
     }
@@ -332,7 +334,7 @@ impl Entry {
 impl Table {
     fn read(&self, bits: &mut Bits<'_>) -> Result<u32, Rejection> {
         bits.fill();
-        // A table has two to the fifteenth entries at most.
+        // A table has at most 2^15 entries.
         #[allow(clippy::cast_possible_truncation)]
         let Entry(entry) = self.0[bits.held as usize & (self.0.len() - 1)];
         bits.read(u32::from(entry & 15))?;
@@ -340,7 +342,7 @@ impl Table {
     }
 }
 
-/// Bits of bytes, lowest first.
+/// Reads bits from bytes, lowest bit first.
 struct Bits<'a> {
     left: &'a [u8],
     held: u64,
@@ -356,7 +358,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Holds 32 bits at least, if there are as many.
+    /// Fills up to at least 32 bits, if that many are left.
     fn fill(&mut self) {
         while self.n_held < 32
             && let [byte, left @ ..] = self.left
@@ -376,12 +378,12 @@ impl<'a> Bits<'a> {
         let value = self.held & ((1 << count) - 1);
         self.held >>= count;
         self.n_held -= count;
-        // As many bits as were asked for.
+        // At most the requested number of bits.
         #[allow(clippy::cast_possible_truncation)]
         Ok(value as u32)
     }
 
-    /// A length or a distance by its prefix (§3.6.2.2).
+    /// Reads a length or a distance by its prefix (§3.6.2.2).
     fn read_length(&mut self, prefix: u32) -> Result<u32, Rejection> {
         if prefix < 4 {
             return Ok(prefix + 1);

@@ -1,7 +1,8 @@
 //! Walks a WebP's RIFF chunks (RFC 9649).
 //!
-//! Reads the size from the bitstream's own header (the canvas must agree), the EXIF chunk, and the flags;
-//! refuses what has more frames than one, or takes the first. The decoder gets the bitstream alone, or with its alpha in a container written anew.
+//! Reads the size from the bitstream's own header (the canvas must agree), the EXIF chunk, and the flags. Refuses a
+//! picture with more than one frame, or takes the first. The decoder gets the bitstream alone, or the bitstream and its
+//! alpha in a newly written container.
 
 use std::borrow::Cow;
 
@@ -17,8 +18,8 @@ use super::{Essence, Frame, Outline, check_memory, check_pixels, le_u32, vp8l};
 pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outline<'a>, Rejection> {
     let missing = Rejection::Truncated("WebP ends before its RIFF size");
     let end = le_u32(bytes, 4).map_or(0, |size| size as usize + 8);
-    // Bytes after the RIFF do not belong to the picture. Browsers and libwebp refuse a truncated RIFF, even if only metadata
-    // is missing, and so do we.
+    // Bytes after the RIFF do not belong to the picture. A truncated RIFF is refused even if only metadata is missing,
+    // as in browsers and libwebp.
     let Some(riff) = bytes.get(..end) else {
         return Err(missing);
     };
@@ -42,7 +43,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
                 frame.x + frame.width <= canvas.width && frame.y + frame.height <= canvas.height;
             if (frame.width, frame.height) != (width, height) || !is_within {
                 return Err(Rejection::corrupt(
-                    "WebP frame has not the place that it says",
+                    "WebP frame does not match its declared size or exceeds its canvas",
                 ));
             }
             (canvas.width, canvas.height)
@@ -54,7 +55,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
         _ => (width, height),
     };
     let frame = frame.filter(|_| size != (width, height));
-    // An ALPH chunk counts only in the extended format, and only with its flag: libwebp reads it the same way.
+    // An ALPH chunk counts only in the extended format and with its flag, as in libwebp.
     let alpha = alpha.filter(|_| {
         !bitstream.lossless
             && canvas
@@ -62,7 +63,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
                 .is_some_and(|canvas| canvas.flags & ALPHA != 0)
     });
     let has_alpha = alpha.is_some() || bitstream.lossless && bitstream.alpha;
-    // The planes of a picture that fills its canvas are all that is wanted of it.
+    // For a picture that fills its canvas, only the planes are needed.
     let is_planes = !bitstream.lossless && !has_alpha && frame.is_none();
     let essence = if is_planes {
         Essence::Vp8(bitstream.data)
@@ -90,7 +91,7 @@ pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outlin
     })
 }
 
-/// What the chunks hold.
+/// The content of the chunks.
 #[derive(Default)]
 struct Found<'a> {
     canvas: Option<Canvas>,
@@ -147,11 +148,11 @@ impl<'a> Found<'a> {
     }
 }
 
-/// Bytes that decoding takes beside the file and the codes, and bytes of what is decoded; `canvas` is what a frame is put
-/// on.
+/// The bytes for decoding beside the file and the codes, and the bytes of the decoded picture. `canvas` is the size of
+/// the canvas for a frame.
 fn memory(bitstream: &Bitstream<'_>, alpha: bool, canvas: Option<(u32, u32)>) -> (u64, u64) {
     let pixels = u64::from(bitstream.width) * u64::from(bitstream.height);
-    // The decoder of VP8 reads partitions into buffers, and these into others.
+    // The VP8 decoder copies partitions into buffers, and those into others.
     let partitions = 3 * bitstream.data.len() as u64;
     let (decoding, decoded) = match (bitstream.lossless, alpha) {
         // ARGB, from which RGB is taken.
@@ -161,25 +162,25 @@ fn memory(bitstream: &Bitstream<'_>, alpha: bool, canvas: Option<(u32, u32)>) ->
             let planes = planes_memory(bitstream.width, bitstream.height);
             (planes + planes / 4 + partitions, planes)
         }
-        // Planes beside RGBA, and alpha as the lossless picture that carries it.
+        // Planes beside RGBA, and alpha as a lossless picture.
         (false, true) => (pixels * 21 / 2 + partitions, pixels * 4),
     };
     let Some((width, height)) = canvas else {
         return (decoding, decoded);
     };
     let canvas = 4 * u64::from(width) * u64::from(height);
-    // Beside the frame's pixels, which of a lossy one are more than its planes.
+    // In addition to the frame's pixels, which for a lossy frame take more than its planes.
     let rgb = if bitstream.lossless { 0 } else { 3 * pixels };
     (decoding + rgb + canvas, canvas)
 }
 
-/// Bytes of a lossy picture's planes, which are whole macroblocks.
+/// The bytes of a lossy picture's planes, which consist of whole macroblocks.
 fn planes_memory(width: u32, height: u32) -> u64 {
     let whole = |side: u32| u64::from(side.next_multiple_of(16));
     whole(width) * whole(height) * 3 / 2
 }
 
-/// Memory for prefix codes: what is lossless, picture or alpha, says only in its bitstream how many it has.
+/// The memory for prefix codes: only the bitstream of a lossless picture or alpha tells how many it has.
 fn codes(
     bitstream: &Bitstream<'_>,
     alpha: Option<&[u8]>,
@@ -196,7 +197,7 @@ fn codes(
     })
 }
 
-/// The chunk at `at`: its type, its data, and where the next begins.
+/// The chunk at `at`: its type, its data, and the offset of the next one.
 fn chunk(riff: &[u8], at: usize) -> Result<(&[u8; 4], &[u8], usize), Rejection> {
     let (Some(kind), Some(size)) = (
         riff.get(at..).and_then(|rest| rest.first_chunk()),
@@ -208,7 +209,7 @@ fn chunk(riff: &[u8], at: usize) -> Result<(&[u8; 4], &[u8], usize), Rejection> 
     let Some(data) = riff.get(at + 8..at + 8 + size) else {
         return Err(Rejection::Truncated("WebP chunk is longer than its file"));
     };
-    // Chunks are padded to even sizes. Some writers leave out the last one's byte.
+    // Chunks are padded to even sizes. Some writers omit the last one's padding byte.
     Ok((kind, data, at + 8 + size + size % 2))
 }
 
@@ -219,7 +220,7 @@ struct Canvas {
 }
 
 impl Canvas {
-    /// RFC 9649 §2.7.1: flags, three reserved bytes, width and height less one in 24 bits each.
+    /// RFC 9649 §2.7.1: flags, three reserved bytes, width minus one and height minus one in 24 bits each.
     fn parse(data: &[u8]) -> Result<Self, Rejection> {
         let &[flags, _, _, _, w0, w1, w2, h0, h1, h2, ..] = data else {
             return Err(Rejection::corrupt("VP8X is too short"));
@@ -341,7 +342,7 @@ impl<'a> Bitstream<'a> {
         })
     }
 
-    /// RFC 9649 §3.4: signature, width and height less one in 14 bits each, alpha hint, version.
+    /// RFC 9649 §3.4: signature, width minus one and height minus one in 14 bits each, alpha hint, version.
     fn lossless(data: &'a [u8]) -> Result<Self, Rejection> {
         let (Some(0x2f), Some(header)) = (data.first(), le_u32(data, 1)) else {
             return Err(Rejection::corrupt("VP8L has no header"));
@@ -361,7 +362,7 @@ impl<'a> Bitstream<'a> {
     }
 }
 
-/// A WebP of the bitstream and its alpha alone.
+/// A WebP with only the bitstream and its alpha.
 fn container<'a>(bitstream: &Bitstream<'a>, alpha: Option<&'a [u8]>) -> Vec<Cow<'a, [u8]>> {
     let mut pieces = Vec::new();
     let mut add = |kind: &[u8; 4], data: Cow<'a, [u8]>| {
@@ -402,5 +403,5 @@ const ALPHA: u8 = 0x10;
 
 /// Signature, sizes, alpha hint and version.
 const LOSSLESS_HEADER: usize = 5;
-/// How an ALPH chunk is compressed (RFC 9649 §2.7.1.2).
+/// The compression of an ALPH chunk (RFC 9649 §2.7.1.2).
 const LOSSLESS_ALPHA: u8 = 1;

@@ -1,14 +1,15 @@
-//! Writes a baseline JPEG of planes: 4:2:0, Huffman codes made for the picture (ITU-T T.81, Annexes F and K).
+//! Writes a baseline JPEG from planes: 4:2:0, with Huffman codes optimised for the picture (ITU-T T.81, Annexes F and
+//! K).
 //!
-//! The quantisation tables are the standard's, scaled by quality as libjpeg scales them, so that a quality means what
-//! people expect of it.
+//! The quantisation tables are the standard's, scaled by quality like libjpeg's, so that a quality has its familiar
+//! meaning.
 
 use crate::render::YCbCr;
 
 use super::idct::{BASIS, add};
 use super::scan::ZIGZAG;
 
-/// Encodes a picture, whose sides a JPEG can have. Quality is libjpeg's, 1 to 100.
+/// Encodes a picture whose sides fit into a JPEG. Quality is libjpeg's, 1 to 100.
 pub(crate) fn encode(picture: &YCbCr, quality: u8) -> Vec<u8> {
     let quant = [LUMA, CHROMA].map(|table| scaled(&table, quality));
     let Tokens { rows, counts } = Tokens::new(picture, &quant);
@@ -54,7 +55,7 @@ pub(crate) fn encode(picture: &YCbCr, quality: u8) -> Vec<u8> {
 }
 
 fn segment(file: &mut Vec<u8>, marker: u8, data: &[u8]) {
-    // The longest is a code's, of 275 bytes.
+    // The longest is a Huffman code's, with 275 bytes.
     #[allow(clippy::cast_possible_truncation)]
     let length = (data.len() as u16 + 2).to_be_bytes();
     file.extend([0xff, marker]);
@@ -62,15 +63,15 @@ fn segment(file: &mut Vec<u8>, marker: u8, data: &[u8]) {
     file.extend(data);
 }
 
-/// What is to be written: codes cannot be made before all symbols are counted.
+/// The symbols to write, buffered because codes cannot be made before all symbols are counted.
 struct Tokens {
-    /// By row of MCUs: the bits after a code in the lowest two bytes, the symbol, and whose table it is in.
+    /// By row of MCUs: the bits after a code in the lowest two bytes, the symbol, and the index of its table.
     rows: Vec<Box<[u32]>>,
-    /// How often each symbol occurs, by table.
+    /// The frequency of each symbol, by table.
     counts: [[u32; 256]; 4],
 }
 
-/// Coefficients that are not zero, in zigzag order, and where they are: a bit each.
+/// Nonzero coefficients in zigzag order, and a bit mask of their positions.
 struct Block {
     coefficients: [i16; 64],
     nonzero: u64,
@@ -111,7 +112,7 @@ impl Tokens {
                     put(&Block::new(&samples, &reciprocal[1]), 1, component);
                 }
             }
-            // Of the right size, for there are many of them.
+            // Exactly sized, because there are many of them.
             Box::from(&row[..])
         });
         let rows = rows.collect();
@@ -120,14 +121,14 @@ impl Tokens {
 }
 
 impl Block {
-    /// Calls for each code: its table's class (0 for DC, 1 for AC), the symbol, and the bits after it, whose number is in
-    /// the symbol (§F.1.2).
+    /// Calls a closure for each code: its table's class (0 for DC, 1 for AC), the symbol, and the bits after it. The
+    /// symbol contains the number of bits (§F.1.2).
     #[inline]
     fn for_each(&self, last_dc: &mut i32, mut call: impl FnMut(usize, u8, u16)) {
         let dc = i32::from(self.coefficients[0]);
         let (value, size) = bits_of(dc - *last_dc);
         *last_dc = dc;
-        // A size is 11 at most, a run 15 after those of sixteen.
+        // A size is at most 11, and a run at most 15 after those of sixteen.
         #[allow(clippy::cast_possible_truncation)]
         call(0, size as u8, value);
         let mut left = self.nonzero & !1;
@@ -151,16 +152,16 @@ impl Block {
     }
 }
 
-/// A value's bits and their number (table F.1): negative ones less one.
+/// A value's bits and their number (table F.1): negative values minus one.
 fn bits_of(value: i32) -> (u16, u32) {
     let size = 32 - value.unsigned_abs().leading_zeros();
     let bits = if value < 0 { value - 1 } else { value };
-    // The lowest `size` of them.
+    // The lowest `size` bits.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     (bits as u16 & ((1_u32 << size) - 1) as u16, size)
 }
 
-/// A block's samples less 128; the last row and column go on beyond the picture.
+/// A block's samples minus 128; the last row and column are repeated beyond the picture.
 #[inline]
 fn samples(plane: &[u8], (width, height): (usize, usize), x: usize, y: usize) -> [[f32; 8]; 8] {
     let centred = |value: u8| f32::from(value) - 128.0;
@@ -186,9 +187,9 @@ fn samples(plane: &[u8], (width, height): (usize, usize), x: usize, y: usize) ->
 impl Block {
     /// The DCT (§A.3.3), divided and rounded.
     fn new(samples: &[[f32; 8]; 8], reciprocal: &[f32; 64]) -> Self {
-        // Added to a float, this leaves no room for a fraction: the lowest bits are the whole number, negative ones too.
+        // Adding this to a float removes its fraction: the lowest bits are the integer, also for negative values.
         const WHOLE: f32 = 12_582_912.0;
-        // Even frequencies see rows `y` and `7 - y` as one, odd ones see their difference.
+        // Even frequencies use the sum of rows `y` and `7 - y`, odd ones use their difference.
         let (mut sums, mut differences) = ([[0.0; 8]; 4], [[0.0; 8]; 4]);
         for y in 0..4 {
             for x in 0..8 {
@@ -214,14 +215,14 @@ impl Block {
         Self::of_whole(&whole, WHOLE.to_bits())
     }
 
-    /// Puts numbers, which are that much too large, in zigzag order.
+    /// Stores integers, which are offset by `zero`, in zigzag order.
     fn of_whole(whole: &[[u32; 8]; 8], zero: u32) -> Self {
         let mut block = Self {
             coefficients: [0; 64],
             nonzero: 0,
         };
         for (row, places) in whole.iter().zip(PLACES.as_chunks::<8>().0) {
-            // Most rows became zeros. To look at all eight at once is faster than at one after the other.
+            // Most rows are all zeros. Testing all eight values at once is faster than one after the other.
             if row.iter().fold(0, |any, bits| any | (bits ^ zero)) == 0 {
                 continue;
             }
@@ -235,7 +236,7 @@ impl Block {
     }
 }
 
-/// Where a coefficient is in zigzag order, row by row.
+/// The zigzag position of a coefficient, row by row.
 const PLACES: [u8; 64] = {
     let mut places = [0; 64];
     let mut at = 0_u8;
@@ -271,24 +272,24 @@ fn scaled(table: &[u8; 64], quality: u8) -> [u8; 64] {
 
 /// A Huffman code.
 struct Code {
-    /// How many codes there are of each length from 1 to 16.
+    /// The number of codes of each length from 1 to 16.
     counts: [u8; 16],
-    /// Shortest first.
+    /// Shortest code first.
     symbols: Vec<u8>,
     by_symbol: [(u16, u32); 256],
 }
 
 impl Code {
-    /// The shortest code for these counts of which none is longer than 16 bits (§K.2).
+    /// The shortest code for these counts with a maximum length of 16 bits (§K.2).
     fn new(counts: &[u32; 256]) -> Self {
         let mut lengths = code_lengths(counts);
-        // Room for a code of all ones, which no symbol may have, is made by a symbol that never comes.
+        // A symbol that never occurs reserves the code of all ones, which no symbol may have.
         let mut by_length = [0_usize; 33];
         for length in lengths {
             by_length[length] += 1;
         }
         by_length[0] = 0;
-        // §K.2, figure K.3: two codes that are too long give way to one, and a shorter one to two.
+        // §K.2, figure K.3: two codes that are too long are replaced by one, and a shorter one by two.
         for length in (17..=32).rev() {
             while by_length[length] > 0 {
                 let shorter = (1..length - 1)
@@ -301,7 +302,7 @@ impl Code {
                 by_length[shorter] -= 1;
             }
         }
-        // The symbol that never comes has one of the longest.
+        // The symbol that never occurs has one of the longest codes.
         if let Some(longest) = (1..=16).rev().find(|length| by_length[*length] > 0) {
             by_length[longest] -= 1;
         }
@@ -313,7 +314,7 @@ impl Code {
 
         let mut by_symbol = [(0, 0); 256];
         let (mut code, mut next) = (0_u32, symbols.iter());
-        // At most 256 codes, of 16 bits.
+        // At most 256 codes of 16 bits.
         #[allow(clippy::cast_possible_truncation)]
         for (length, count) in by_length.iter().enumerate().take(17).skip(1) {
             for symbol in next.by_ref().take(*count) {
@@ -331,10 +332,10 @@ impl Code {
     }
 }
 
-/// The index of a symbol that never comes.
+/// The index of a symbol that never occurs.
 const NEVER: usize = 256;
 
-/// The lengths of Huffman's code for these counts and for one symbol more; 0 for those that do not occur.
+/// The code lengths of Huffman's algorithm for these counts and one extra symbol; 0 for absent symbols.
 fn code_lengths(counts: &[u32; 256]) -> [usize; 257] {
     let mut counts: Vec<u64> = counts
         .iter()
@@ -342,10 +343,10 @@ fn code_lengths(counts: &[u32; 256]) -> [usize; 257] {
         .chain([1])
         .collect();
     let mut lengths = [0; 257];
-    // Symbols whose codes begin alike.
+    // Symbols whose codes share a prefix.
     let mut groups: Vec<Vec<usize>> = (0..257).map(|symbol| vec![symbol]).collect();
     loop {
-        // The two rarest, of equals the later one first.
+        // The two rarest; among equals the later one first.
         let mut rarest: Vec<usize> = (0..257).filter(|symbol| counts[*symbol] > 0).collect();
         rarest.sort_by_key(|symbol| (counts[*symbol], std::cmp::Reverse(*symbol)));
         let &[one, other, ..] = &rarest[..] else {
@@ -359,10 +360,10 @@ fn code_lengths(counts: &[u32; 256]) -> [usize; 257] {
     }
 }
 
-/// Bits, highest first, with a zero after each byte of ones (§F.1.2.3).
+/// Writes bits, highest first, with a zero after each byte of ones (§F.1.2.3).
 struct BitWriter {
     file: Vec<u8>,
-    /// The lowest `n_held` are still to be written.
+    /// The lowest `n_held` bits are still to be written.
     held: u64,
     n_held: u32,
 }
@@ -375,7 +376,7 @@ impl BitWriter {
         self.n_held += count;
         if self.n_held >= 32 {
             self.n_held -= 32;
-            // The four bytes at this place.
+            // The four bytes at this position.
             #[allow(clippy::cast_possible_truncation)]
             let word = (self.held >> self.n_held) as u32;
             self.push(&word.to_be_bytes());
@@ -396,7 +397,7 @@ impl BitWriter {
         }
     }
 
-    /// Fills up the last byte with ones.
+    /// Pads the last byte with ones.
     fn finish(mut self) -> Vec<u8> {
         let missing = (8 - self.n_held % 8) % 8;
         self.write((1 << missing) - 1, missing);
@@ -426,7 +427,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_short_and_none_is_all_ones() {
+    fn codes_are_short_and_never_all_ones() {
         let mut fibonacci = [0; 256];
         let (mut a, mut b) = (1, 1);
         for count in &mut fibonacci[..40] {
@@ -440,7 +441,7 @@ mod tests {
             assert_eq!(code.symbols.len(), n_symbols);
             let n_counted: usize = code.counts.iter().map(|count| usize::from(*count)).sum();
             assert_eq!(n_counted, n_symbols);
-            // Kraft's sum leaves room for one code of 16 bits at least: the one that is all ones.
+            // Kraft's sum leaves room for at least one code of 16 bits: the one of all ones.
             let room: u32 = (1..=16)
                 .map(|length| u32::from(code.counts[length - 1]) << (16 - length))
                 .sum();

@@ -1,4 +1,4 @@
-//! A JPEG's frame header (ITU-T T.81 §B.2.2): the size, the components, and what they mean.
+//! Parses a JPEG's frame header (ITU-T T.81 §B.2.2): the size, the components, and their meaning.
 
 use image::metadata::Orientation;
 
@@ -10,7 +10,7 @@ use crate::window::Window;
 
 use super::{Coding, Wanted};
 
-/// The picture as the frame header (SOF) describes it.
+/// The picture as its frame header (SOF) describes it.
 pub(super) struct Frame {
     pub(super) progressive: bool,
     pub(super) width: u32,
@@ -21,18 +21,18 @@ pub(super) struct Frame {
     pub(super) tallest: u32,
 }
 
-/// Bytes for each pixel that an encoder takes at most: libwebp about 12 and its planes.
+/// The maximum bytes per pixel that an encoder takes: about 12 for libwebp, plus its planes.
 const ENCODING: u64 = 14;
 
-/// How a component is drawn.
+/// The scaling of a component.
 pub(super) struct Layout {
-    /// With how many samples each block is drawn, across and down.
+    /// The number of samples per block when scaled, across and down.
     pub(super) block_size: (usize, usize),
     /// How many samples of whole blocks the picture shows.
     pub(super) shown: (usize, usize),
-    /// The same, of blocks as they are drawn.
+    /// The same, for scaled blocks.
     pub(super) scaled: (usize, usize),
-    /// For each of the wanted sizes what it shows of the scaled samples, and how many samples it makes of that.
+    /// For each wanted size, the visible part of the scaled samples, and the number of samples that it becomes.
     pub(super) windows: Vec<(Window, (u32, u32))>,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Component {
     pub(super) id: u8,
     pub(super) horizontal: u32,
     pub(super) vertical: u32,
-    /// Which quantisation table.
+    /// The index of the quantisation table.
     pub(super) quant: usize,
 }
 
@@ -68,7 +68,7 @@ impl Frame {
         if width == 0 {
             return Err(Rejection::corrupt("JPEG has no width"));
         }
-        // No height here means that a DNL after the first scan tells it.
+        // A height of 0 means that a DNL after the first scan gives it.
         if height == 0 || !matches!(n_components, 1 | 3 | 4) {
             return unsupported(Unsupported::JpegLayout);
         }
@@ -88,7 +88,7 @@ impl Frame {
                 _ => return Err(Rejection::corrupt("JPEG has an impossible sampling factor")),
             }
         }
-        // With one component there is nothing to sample against; T.81 §A.2.2 lays its blocks out plainly.
+        // A single component has no other to be sampled against; T.81 §A.2.2 does not interleave its blocks.
         if let [only] = &mut components[..] {
             (only.horizontal, only.vertical) = (1, 1);
         }
@@ -112,7 +112,7 @@ impl Frame {
         })
     }
 
-    /// How many MCUs lie side by side, and how many below one another (T.81 §A.2).
+    /// The number of MCUs across and down (T.81 §A.2).
     pub(super) fn mcus(&self) -> (u32, u32) {
         (
             self.width.div_ceil(8 * self.widest),
@@ -120,7 +120,7 @@ impl Frame {
         )
     }
 
-    /// How many blocks of a component carry pixels, across and down: those that a scan of it alone holds.
+    /// The number of blocks of a component that carry pixels, across and down: those in a scan of it alone.
     pub(super) fn blocks(&self, component: &Component) -> (u32, u32) {
         (
             (self.width * component.horizontal).div_ceil(8 * self.widest),
@@ -128,7 +128,7 @@ impl Frame {
         )
     }
 
-    /// How each component is drawn for the wanted sizes.
+    /// The scaling of each component for the wanted sizes.
     pub(super) fn layouts(&self, wanted: &Wanted<'_>, halved: bool) -> Vec<Layout> {
         let largest = wanted.sizes.iter().copied().max().unwrap_or((1, 1));
         let layout = |(index, component): (usize, &Component)| {
@@ -139,7 +139,7 @@ impl Frame {
                 share(self.width, component.horizontal, self.widest),
                 share(self.height, component.vertical, self.tallest),
             );
-            // Of colours that keep half the size of brightness, half is wanted.
+            // Chroma that stays at half the size of luma needs half the samples.
             let halved = halved && index > 0;
             let size = |(width, height): (u32, u32)| {
                 if halved {
@@ -162,7 +162,7 @@ impl Frame {
                 };
                 (window, size(*wanted_size))
             });
-            // The sides of what fits into the pixel budget.
+            // The sides are within the pixel budget.
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             let up = |(across, down): (f64, f64)| (across.ceil() as usize, down.ceil() as usize);
             Layout {
@@ -175,7 +175,7 @@ impl Frame {
         self.components.iter().enumerate().map(layout).collect()
     }
 
-    /// What decoding and rendering will take: at most so much, whether colours stay halved or become RGB.
+    /// Checks an upper bound of the memory for decoding and rendering, whether chroma stays halved or becomes RGB.
     pub(super) fn check_memory(
         &self,
         settings: &Settings,
@@ -197,7 +197,7 @@ impl Frame {
         };
         let layouts = self.layouts(&wanted, false);
         let (across, down) = self.mcus();
-        // The coefficients of a progressive picture until its last scan is read, else the blocks of a row of MCUs.
+        // The coefficients of a progressive picture until its last scan is read; otherwise the blocks of a row of MCUs.
         let n_blocks = |component: &Component| {
             u64::from(across) * u64::from(component.horizontal * component.vertical)
         };
@@ -212,12 +212,12 @@ impl Frame {
             .iter()
             .flat_map(|layout| layout.windows.iter().map(move |window| (layout, window)))
             .map(|(layout, (_, (width, _)))| {
-                // And the filter: six taps in twelve bytes for each sample of a row, and what is kept by its result.
+                // The filter: six taps of twelve bytes for each sample of a row, and the buffers of its result.
                 let filter = 6 * 12 * layout.scaled.0 as u64 + 128 * u64::from(*width);
                 u64::from(*width) * layout.scaled.1 as u64 + filter
             })
             .sum();
-        // RGB of all sizes; of the largest the planes that it is made of, while it is made, or what encoders need.
+        // RGB of all sizes. For the largest, also the planes during its conversion, or the encoder's memory.
         let largest = area(sizes.first().copied().unwrap_or_default());
         let made: u64 = sizes.iter().map(|size| 3 * area(*size)).sum();
         let making = (self.components.len() as u64 + 4) * largest;
@@ -231,9 +231,10 @@ impl Frame {
         Ok(needed)
     }
 
-    /// What the components mean, as libjpeg finds it: by JFIF's and Adobe's segments, else by the components' names.
+    /// The meaning of the components, by libjpeg's rules: from JFIF's and Adobe's segments, otherwise from the
+    /// components' names.
     ///
-    /// Of Adobe's transforms only 0, 1 and 2 are defined. libjpeg takes any other for the usual one.
+    /// Only 0, 1 and 2 of Adobe's transforms are defined. libjpeg treats any other as the usual one.
     pub(super) fn coding(&self, jfif: bool, adobe: Option<u8>) -> Coding {
         let ids = self.components.iter().map(|component| component.id);
         match (self.components.len(), adobe) {
@@ -248,7 +249,7 @@ impl Frame {
     }
 }
 
-/// With how many samples of its side a block must be drawn, for a plane of which `shown` samples are to become `wanted`.
+/// The number of samples per block side when a plane with `shown` visible samples is to become `wanted`.
 fn block_size(shown: f64, wanted: u32) -> usize {
     let least = MARGIN * 8.0 * f64::from(wanted);
     (1..8_u8)
@@ -257,8 +258,8 @@ fn block_size(shown: f64, wanted: u32) -> usize {
         .into()
 }
 
-/// How much larger than wanted a plane must be drawn at least. At 1.4 SSIMULACRA2 sees no difference to all samples (0.02
-/// on the mean of eleven photos), at 1 it is 0.35 and up to 1.7.
+/// The minimum factor by which a plane must be larger than wanted. At 1.4 SSIMULACRA2 sees no difference from all
+/// samples (0.02 on the mean of eleven photos); at 1 it is 0.35 and up to 1.7.
 const MARGIN: f64 = 1.4;
 
 pub(super) fn unsupported<T>(found: Unsupported) -> Result<T, Rejection> {

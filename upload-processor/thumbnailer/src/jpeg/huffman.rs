@@ -1,11 +1,11 @@
 //! Huffman tables, and the bits of an entropy-coded segment (ITU-T T.81, Annexes C and F).
 //!
-//! Used by `scan` alone. A code is read in one step with the bits that follow it: every byte of every JPEG goes
-//! through this.
+//! Used only by `scan`. A code is read in one step with the bits that follow it, because every byte of every JPEG goes
+//! through this code.
 
 use crate::rejection::Rejection;
 
-/// The tables in force, by class and destination.
+/// The current tables, by class and destination.
 #[derive(Default)]
 pub(super) struct Tables {
     pub(super) dc: [Option<Table>; 4],
@@ -13,7 +13,7 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// Reads the data of a DHT segment (§B.2.4.2), which may hold several tables.
+    /// Parses the data of a DHT segment (§B.2.4.2), which may contain several tables.
     pub(super) fn define(&mut self, mut data: &[u8]) -> Result<(), Rejection> {
         while let [class_and_destination, rest @ ..] = data {
             let Some((counts, rest)) = rest.split_first_chunk::<16>() else {
@@ -43,8 +43,8 @@ impl Tables {
         Ok(())
     }
 
-    /// Puts the standard's tables (§K.3.3) where none was defined, as libjpeg does: the frames of motion JPEG, which
-    /// webcams save as files, come without.
+    /// Installs the standard's tables (§K.3.3) where none was defined, as libjpeg does. Motion JPEG frames, which
+    /// webcams save as files, come without tables.
     pub(super) fn supply_standard(&mut self) {
         for (tables, standard) in [(&mut self.dc, STANDARD_DC), (&mut self.ac, STANDARD_AC)] {
             for (table, (counts, symbols)) in tables.iter_mut().zip(standard) {
@@ -56,19 +56,21 @@ impl Tables {
     }
 }
 
-/// A code: for the next bits of a stream, the symbol that they begin with.
+/// Maps the next bits of a stream to the symbol that they begin with.
 pub(super) struct Table {
-    /// By the next `LOOK` bits: in the high byte the length of the code and of the bits after it, in the low byte the
-    /// symbol. 0 where the code is longer.
+    /// Indexed by the next `LOOK` bits. The high byte is the length of the code and of the bits after it; the low byte
+    /// is the symbol. 0 if the code is longer.
     short: Box<[u16; 1 << LOOK]>,
-    /// By length: one more than its last code, shifted left to 16 bits, and what makes a symbol's index of a code.
+    /// By length: one more than its last code, shifted left to 16 bits, and the offset from a code to its symbol's
+    /// index.
     limits: [u32; 17],
     offsets: [i32; 17],
     symbols: Vec<u8>,
 }
 
 impl Table {
-    /// Annex C. Refuses what libjpeg and zune-jpeg refuse: more codes than bits allow, or a code all of ones.
+    /// Builds the table (Annex C). Refuses what libjpeg and zune-jpeg refuse: more codes than bits allow, or a code of
+    /// all ones.
     fn new(counts: &[u8; 16], symbols: &[u8]) -> Result<Self, Rejection> {
         let mut table = Self {
             short: Box::new([0; 1 << LOOK]),
@@ -107,7 +109,7 @@ impl Table {
         Ok(table)
     }
 
-    /// Length and symbol of the long code that `bits` (16 of them) begin with.
+    /// The length and symbol of the long code that `bits` (16 of them) begin with.
     fn lookup(&self, bits: u64) -> Option<(u32, u8)> {
         let length = (LOOK + 1..=16).find(|length| bits < u64::from(self.limits[*length]))?;
         #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
@@ -123,20 +125,20 @@ impl Table {
 pub(super) enum Fault {
     /// The segment has no more bits.
     Exhausted,
-    /// The bits are no code of the table.
+    /// The bits are not a code of the table.
     NoCode,
 }
 
 /// Reads the bits of entropy-coded data up to the next marker.
 ///
-/// A small value: the loops of `scan` work on a copy, which the compiler can keep in registers. The paths that are
-/// rarely taken pass it by value for the same reason.
+/// It is a small value: the loops of `scan` work on a copy, which the compiler can keep in registers. The rarely taken
+/// paths pass it by value for the same reason.
 #[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
     data: &'a [u8],
     /// The next byte to read.
     at: usize,
-    /// Bits read and not yet used: the highest `n_held`.
+    /// Bits that were read but not used yet: the highest `n_held`.
     held: u64,
     n_held: u32,
 }
@@ -151,7 +153,8 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Reads a symbol and the coefficient that follows it, of as many bits as the symbol's low four say (§F.2.2.1).
+    /// Reads a symbol and the coefficient that follows it; the symbol's low four bits are the coefficient's length
+    /// (§F.2.2.1).
     #[allow(clippy::inline_always)] // The hot loop is this function, twice the speed inlined.
     #[inline(always)]
     pub(super) fn coefficient(&mut self, table: &Table) -> Result<(u8, i32), Fault> {
@@ -204,17 +207,17 @@ impl<'a> Bits<'a> {
         Ok(bit)
     }
 
-    /// Whether less than a byte is left before the next marker, all ones, with which encoders fill it up (§F.1.2.3).
+    /// Whether less than a byte is left before the next marker, all ones: encoders' padding (§F.1.2.3).
     pub(super) fn is_padding(mut self) -> bool {
         self.refill();
         self.n_held < 8 && self.held.leading_ones() >= self.n_held
     }
 
-    /// Where the bits used so far end, in bytes.
+    /// The byte offset of the end of the used bits.
     pub(super) fn position(&self) -> usize {
         let mut at = self.at;
         for _ in 0..self.n_held / 8 {
-            // A stuffed zero goes with the FF before it, and with the fill bytes before that.
+            // A stuffed zero belongs to the FF before it, and to the fill bytes before that.
             if at >= 2 && self.data[at - 1] == 0 && self.data[at - 2] == 0xff {
                 at -= 2;
                 while at > 0 && self.data[at - 1] == 0xff {
@@ -227,7 +230,7 @@ impl<'a> Bits<'a> {
         at
     }
 
-    /// Goes on to the next marker, dropping what lies before it: its code, and where it begins.
+    /// Advances to the next marker and drops the bytes before it. Answers with its code and offset.
     pub(super) fn marker(&mut self) -> Option<(u8, usize)> {
         (self.held, self.n_held) = (0, 0);
         loop {
@@ -246,7 +249,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Passes the marker that [`marker`](Self::marker) found.
+    /// Advances past the marker that [`marker`](Self::marker) found.
     pub(super) fn pass_marker(&mut self) {
         while self.data.get(self.at) == Some(&0xff) {
             self.at += 1;
@@ -297,7 +300,7 @@ impl<'a> Bits<'a> {
             };
             let mut next = self.at + 1;
             if *byte == 0xff {
-                // Any number of FF and then a zero stand for one FF; a marker ends the segment.
+                // Any number of FF followed by a zero is one FF; a marker ends the segment.
                 while self.data.get(next) == Some(&0xff) {
                     next += 1;
                 }
@@ -314,7 +317,7 @@ impl<'a> Bits<'a> {
     }
 }
 
-/// The value of a coefficient's `size` bits, the highest of `bits`: those that begin with 0 are negative (table F.1).
+/// The value of a coefficient's `size` bits, the highest of `bits`: values that begin with 0 are negative (table F.1).
 #[allow(clippy::inline_always)]
 #[inline(always)]
 fn extended(bits: u64, size: u32) -> i32 {
@@ -330,10 +333,10 @@ fn extended(bits: u64, size: u32) -> i32 {
 /// Codes of this length are found in one step. Longer ones are rare by construction.
 const LOOK: usize = 10;
 
-/// How many codes there are of each length, and the symbols.
+/// The number of codes of each length, and the symbols.
 type Definition = (&'static [u8; 16], &'static [u8]);
 
-/// Tables K.3 and K.4, for brightness and for colour.
+/// Tables K.3 and K.4, for luma and chroma.
 const STANDARD_DC: [Definition; 2] = [
     (
         &[0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0],
@@ -412,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_told_from_damage() {
+    fn the_end_is_distinguished_from_damage() {
         assert_eq!(
             Bits::new(&[0xff, 0xd9]).coefficient(&table()),
             Err(Fault::Exhausted)
@@ -449,7 +452,7 @@ mod tests {
             counts[length - 1] = count;
             Table::new(&counts, &vec![0; usize::from(count)]).is_err()
         };
-        // All of ones is no code: two codes of one bit are one too many.
+        // A code of all ones is not allowed: two codes of one bit are one too many.
         assert!(!full(1, 1) && full(1, 2) && !full(8, 255) && full(7, 128));
         let mut tables = Tables::default();
         assert!(tables.define(&[0; 16]).is_err(), "cut");

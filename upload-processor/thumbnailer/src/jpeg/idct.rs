@@ -1,13 +1,13 @@
 //! The inverse DCT (ITU-T T.81, §A.3.3), in floating point: exact to the rounding of a sample.
 //!
-//! Written so that the compiler makes vectors of it. Most blocks have few coefficients, near the top left: rows and
-//! columns without any are left out.
+//! The loops are shaped for vectorisation. Most blocks have few coefficients, near the top left: rows and columns
+//! without any are skipped.
 //!
-//! A block can be drawn with fewer samples, too: its lowest frequencies are those of a smaller block ([`Scale`]).
+//! A block can also be decoded at fewer samples: its lowest frequencies are those of a smaller block ([`Scale`]).
 
 use super::narrow::Columns;
 
-/// `BASIS[k][x]`: what the coefficient of frequency `k` adds at `x`.
+/// `BASIS[k][x]`: the contribution of the coefficient of frequency `k` at `x`.
 pub(super) const BASIS: [[f32; 8]; 8] = {
     // cos(n π / 16) / 2 for n = 0 to 8; frequency 0 is scaled by 1/√2, which is cos(4 π / 16).
     const HALF_COSINE: [f32; 9] = [
@@ -41,7 +41,7 @@ pub(super) const BASIS: [[f32; 8]; 8] = {
     basis
 };
 
-/// A block of dequantised coefficients, column by column, and which of them are not zero: a bit each.
+/// A block of dequantised coefficients, column by column, and a bit mask of the nonzero ones.
 pub(super) struct Block {
     pub(super) coefficients: [f32; 64],
     pub(super) nonzero: u64,
@@ -57,12 +57,12 @@ impl Block {
     #[inline]
     pub(super) fn draw(&self, columns: &mut Columns) {
         if self.nonzero <= 1 {
-            // DC alone, as half of a photo's chroma has it.
+            // DC only, as in half of a photo's chroma blocks.
             columns.fill([limited(self.coefficients[0] / 8.0 + 128.0); 8]);
             return;
         }
         let frequencies = self.coefficients.as_chunks().0;
-        // Loops whose length the compiler knows are twice as fast.
+        // Loops of compile-time length are twice as fast.
         let (most_across, most_down) = self.highest();
         let halfway = match most_across {
             4.. => across::<8>(frequencies),
@@ -76,7 +76,7 @@ impl Block {
         }
     }
 
-    /// The highest frequencies, across and down, that have coefficients, of which there must be some.
+    /// The highest frequencies with nonzero coefficients, across and down. There must be at least one.
     #[inline]
     fn highest(&self) -> (u32, u32) {
         let down = self.nonzero | self.nonzero >> 32;
@@ -86,12 +86,12 @@ impl Block {
     }
 }
 
-/// With how many samples a block is drawn, and the basis for that.
+/// The number of samples per block, and the basis for it.
 pub(super) struct Scale {
-    /// Samples of a block, side by side and below one another: 1 to 8.
+    /// Samples per block across and down: 1 to 8.
     pub(super) across: usize,
     pub(super) down: usize,
-    /// The highest frequencies that they show.
+    /// The highest frequencies that they can represent.
     highest: (u32, u32),
     bases: [[[f32; 8]; 8]; 2],
 }
@@ -113,8 +113,8 @@ impl Scale {
     }
 }
 
-/// `BASIS` for `n` samples: what the coefficient of frequency `k` adds at `x`. The frequencies that `n` samples
-/// cannot show add nothing; those left have the amplitude that they had.
+/// `BASIS` for `n` samples: the contribution of the coefficient of frequency `k` at `x`. Frequencies that `n` samples
+/// cannot represent contribute nothing; the others keep their amplitude.
 fn smaller_basis(n: usize) -> [[f32; 8]; 8] {
     let mut basis = [[0.0; 8]; 8];
     for (k, row) in basis.iter_mut().enumerate().take(n) {
@@ -133,7 +133,7 @@ fn smaller_basis(n: usize) -> [[f32; 8]; 8] {
 }
 
 impl Block {
-    /// Writes a smaller picture of the block: fewer columns, of which fewer samples count.
+    /// Writes a smaller version of the block: fewer columns, of which fewer samples count.
     #[inline]
     pub(super) fn draw_smaller(&self, columns: &mut Columns, scale: &Scale) {
         if self.nonzero <= 1 || (scale.across, scale.down) == (1, 1) {
@@ -143,7 +143,7 @@ impl Block {
         let frequencies = self.coefficients.as_chunks().0;
         let [bases_across, bases_down] = &scale.bases;
         let (most_across, most_down) = self.highest();
-        // What is beyond the samples' own frequencies is zero in the bases, so it may be left out or not.
+        // Frequencies beyond the samples' own are zero in the bases, so they may be included or not.
         let halfway = match most_across.min(scale.highest.0) {
             4.. => smaller::<8>(frequencies, bases_across, scale.across),
             2 | 3 => smaller::<4>(frequencies, bases_across, scale.across),
@@ -156,8 +156,8 @@ impl Block {
         }
     }
 
-    /// The same block, with its last shown column and row going on to its end: what encoders put there must not
-    /// mix with what is shown when samples are fewer.
+    /// The same block, with its last visible column and row repeated to its end. Encoders fill the rest arbitrarily,
+    /// and it must not mix with visible samples when scaled down.
     pub(super) fn with_repeated_edges(&self, n_columns: usize, n_rows: usize) -> Self {
         let mut columns = [[0.0; 8]; 8];
         self.draw(&mut columns);
@@ -193,7 +193,7 @@ impl Block {
     }
 }
 
-/// The transform of rows to a few samples, of which `N` frequencies have coefficients.
+/// The transform of rows to a few samples, where `N` frequencies have coefficients.
 #[inline]
 fn smaller<const N: usize>(
     frequencies: &[[f32; 8]],
@@ -209,12 +209,12 @@ fn smaller<const N: usize>(
     halfway
 }
 
-/// The transform of rows, of which `N` frequencies have coefficients.
+/// The transform of rows, where `N` frequencies have coefficients.
 #[inline]
 fn across<const N: usize>(frequencies: &[[f32; 8]]) -> [[f32; 8]; 8] {
     let mut halfway = [[0.0; 8]; 8];
     for x in 0..4 {
-        // Even frequencies are the same at `x` and `7 - x`, odd ones have the other sign.
+        // Even frequencies are equal at `x` and `7 - x`, odd ones have the opposite sign.
         let (mut even, mut odd) = ([0.0; 8], [0.0; 8]);
         for k in 0..N / 2 {
             add(&mut even, BASIS[2 * k][x], &frequencies[2 * k]);
@@ -228,7 +228,7 @@ fn across<const N: usize>(frequencies: &[[f32; 8]]) -> [[f32; 8]; 8] {
     halfway
 }
 
-/// The transform of columns, of which `N` frequencies have coefficients.
+/// The transform of columns, where `N` frequencies have coefficients.
 #[inline]
 fn down<const N: usize>(halfway: &[[f32; 8]; 8], basis: &[[f32; 8]; 8], columns: &mut Columns) {
     for (column, halfway) in columns.iter_mut().zip(halfway) {
@@ -248,7 +248,7 @@ pub(super) fn add(sum: &mut [f32; 8], scale: f32, row: &[f32; 8]) {
     }
 }
 
-/// A value in a sample's range.
+/// A value clamped to a sample's range.
 #[allow(clippy::inline_always)]
 #[inline(always)]
 fn limited(value: f32) -> f32 {
@@ -259,8 +259,8 @@ fn limited(value: f32) -> f32 {
 #[allow(clippy::inline_always)]
 #[inline(always)]
 pub(super) fn sample(value: f32) -> u8 {
-    // A float of this size has no room for a fraction: the lowest bits are the whole number, and a conversion that
-    // asks whether there is one is spared.
+    // A float of this size has no fraction bits: the lowest bits are the integer. This is faster than a checked
+    // conversion.
     const WHOLE: f32 = 8_388_608.0;
     let [low, ..] = (limited(value) + WHOLE).to_bits().to_le_bytes();
     low
@@ -272,7 +272,7 @@ pub(super) fn sample(value: f32) -> u8 {
 mod tests {
     use super::*;
 
-    /// §A.3.3 to the letter.
+    /// §A.3.3 literally.
     fn reference(coefficients: &[f32; 64], x: usize, y: usize) -> f64 {
         let scale = |k: usize| if k == 0 { 0.5_f64.sqrt() } else { 1.0 };
         let wave = |k: usize, x: usize| {
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_are_those_of_the_standard() {
+    fn samples_match_the_standard_formula() {
         let mut seed = 1_u32;
         let mut random = |limit: u16| {
             seed = seed.wrapping_mul(1_103_515_245).wrapping_add(12_345);
@@ -314,7 +314,7 @@ mod tests {
         }
     }
 
-    /// A wave that fewer samples can show is the same wave in them, and flat stays flat.
+    /// A wave that fewer samples can represent keeps its shape, and flat blocks stay flat.
     #[test]
     fn smaller_blocks_show_the_same_waves() {
         for (across, down) in (1..=8).flat_map(|across| (1..=8).map(move |down| (across, down))) {
@@ -341,8 +341,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_the_picture_does_not_mix_in() {
-        // Five columns and three rows are shown; the rest is black.
+    fn samples_beyond_the_picture_do_not_mix_in() {
+        // Five columns and three rows are visible; the rest is black.
         let mut block = Block::EMPTY;
         block.nonzero = !0;
         for k in 0..8 {

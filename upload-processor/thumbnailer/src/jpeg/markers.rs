@@ -1,7 +1,7 @@
-//! Walks a JPEG's markers from SOI to EOI (ITU-T T.81, Annex B), and keeps what they set for the scans.
+//! Walks a JPEG's markers from SOI to EOI (ITU-T T.81, Annex B), and keeps their settings for the scans.
 //!
-//! Used by `Header::parse` and `decode`, which see the same scans in the same order. It is strict about what pixels
-//! depend on (frame, tables, scans) and as lenient as libjpeg about everything else: browsers show such files in full,
+//! Used by `Header::parse` and `decode`, which see the same scans in the same order. It is strict about everything that
+//! pixels depend on (frame, tables, scans) and as lenient as libjpeg about the rest: browsers show such files in full,
 //! so refusing them would be wrong. A file without an EOI is accepted only if its scans have sent every coefficient.
 
 use image::metadata::Orientation;
@@ -17,7 +17,7 @@ use super::huffman::Tables;
 use super::scan::{BY_COLUMN, Progress, ScanHeader};
 use super::{Coding, QuantTable};
 
-/// What the markers so far have set for the next scan.
+/// The settings that the markers so far define for the next scan.
 #[derive(Default)]
 pub(super) struct InForce {
     pub(super) huffman: Tables,
@@ -29,21 +29,21 @@ pub(super) struct InForce {
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// What the frame's claim is held against.
+    /// The settings that the frame header is checked against.
     settings: Option<&'a Settings>,
     pub(super) frame: Option<Frame>,
     pub(super) in_force: InForce,
-    /// What the scans so far have announced.
+    /// The coefficients that the scans so far have announced.
     progress: Option<Progress>,
     jfif: bool,
     /// The colour transform of Adobe's segment.
     adobe: Option<u8>,
     orientation: Option<Orientation>,
-    /// The pieces of the colour profile, by number, and of how many.
+    /// The pieces of the colour profile: number, total, data.
     profile: Vec<(u8, u8, &'a [u8])>,
 }
 
-/// Where the markers lead to.
+/// The result of walking the markers.
 enum Next {
     Scan(ScanHeader),
     Eoi,
@@ -67,10 +67,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Goes on to the data of the next scan. `None` at the end of a whole picture; an error if it is not whole.
+    /// Advances to the data of the next scan. `None` at the end of a complete picture; an error if it is incomplete.
     pub(super) fn next_scan(&mut self) -> Result<Option<ScanHeader>, Rejection> {
         let next = match self.next() {
-            // Nothing that follows the last block changes a pixel.
+            // Data after the last block does not change a pixel.
             Err(_) if self.is_whole() => Next::Eoi,
             next => next?,
         };
@@ -93,23 +93,23 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// How the picture must be turned.
+    /// The orientation of the picture.
     pub(super) fn upright(&self) -> Orientation {
         self.orientation.unwrap_or(Orientation::NoTransforms)
     }
 
-    /// What the components mean, by the segments so far.
+    /// The meaning of the components, by the segments so far.
     pub(super) fn coding(&self) -> Option<Coding> {
         let frame = self.frame.as_ref()?;
         Some(frame.coding(self.jfif, self.adobe))
     }
 
-    /// The data from where the reader is.
+    /// The data from the reader's position.
     pub(super) fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.at..).unwrap_or_default()
     }
 
-    /// Passes so many bytes of a scan's data.
+    /// Skips this many bytes of a scan's data.
     pub(super) fn pass(&mut self, n_bytes: usize) {
         self.at += n_bytes;
     }
@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
             };
             match marker {
                 EOI => return Ok(Next::Eoi),
-                // Neither has a length (§B.1.1.3).
+                // These have no length field (§B.1.1.3).
                 TEM | RST0..=RST7 => {
                     self.at = start + 2;
                     continue;
@@ -160,13 +160,13 @@ impl<'a> Reader<'a> {
                     };
                     return ScanHeader::parse(frame, data).map(Next::Scan);
                 }
-                // The lengths are those that libjpeg asks for; shorter segments are somebody else's.
+                // The minimum lengths are libjpeg's; shorter segments have another meaning.
                 APP0 if data.starts_with(b"JFIF\0") && data.len() >= 14 => self.jfif = true,
                 APP1 if self.orientation.is_none() && data.starts_with(b"Exif\0\0") => {
                     self.orientation = orientation_tag(data);
                 }
                 APP2 if data.starts_with(ICC) => {
-                    // A byte numbers them, and some programs write them twice.
+                    // One byte numbers them, and some programs write them twice.
                     if let [number, of, piece @ ..] = &data[ICC.len()..]
                         && self.profile.len() < 512
                     {
@@ -178,7 +178,7 @@ impl<'a> Reader<'a> {
                 }
                 SOF3 => return unsupported(Unsupported::JpegLossless),
                 SOF5..=SOF7 | DHP => return unsupported(Unsupported::JpegHierarchical),
-                // Conditions the arithmetic coder, which SOF names and not this.
+                // DAC sets up the arithmetic coder, but only SOF selects it.
                 DAC => {}
                 SOF9..=SOF15 => return unsupported(Unsupported::JpegArithmetic),
                 DNL => {
@@ -201,13 +201,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Passes a scan's data without reading it: up to a marker that is no restart.
+    /// Skips a scan's data without decoding it, up to a marker that is not a restart marker.
     pub(super) fn pass_scan(&mut self) {
         while let Some(rest) = self.bytes.get(self.at..) {
             let Some(ff) = memchr(0xff, rest) else { break };
             match rest.get(ff + 1) {
                 Some(0 | 0xd0..=0xd7) => self.at += ff + 2,
-                // Any number of FF may stand before a marker.
+                // Any number of FF may precede a marker.
                 Some(0xff) => {
                     let fill = rest[ff..].iter().take_while(|byte| **byte == 0xff);
                     self.at += ff + fill.count() - 1;
@@ -220,7 +220,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads the data of a DQT segment (§B.2.4.1), which may hold several tables.
+    /// Parses the data of a DQT segment (§B.2.4.1), which may contain several tables.
     fn define_quant(&mut self, mut data: &[u8]) -> Result<(), Rejection> {
         while let [precision_and_destination, rest @ ..] = data {
             let is_wide = precision_and_destination >> 4 == 1;
@@ -247,9 +247,9 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The pieces put together (ICC.1, annex B.4), unless one is missing: a profile never makes a picture a bad one.
+    /// The pieces joined (ICC.1, annex B.4), unless one is missing: a profile is never a reason to reject a picture.
     ///
-    /// Some programs embed their profile twice. As in Skia, the first whole set counts.
+    /// Some programs embed their profile twice. As in Skia, the first complete set counts.
     pub(super) fn profile(&self) -> Option<Vec<u8>> {
         let of = self.profile.first()?.1;
         let mut pieces = vec![None; usize::from(of)];
@@ -265,7 +265,7 @@ impl<'a> Reader<'a> {
                     *slot = Some(*piece);
                     n_missing -= 1;
                 }
-                // Two pieces claim one place, and nothing tells which is right.
+                // Two pieces have the same number, and nothing tells which is right.
                 Some(Some(other)) if other != piece => return None,
                 _ => {}
             }
@@ -279,10 +279,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The next marker from `at` on: its code, and where its last FF is.
+/// The next marker from `at`: its code, and the offset of its last FF.
 ///
-/// Any number of FF may precede it (§B.1.1.2). Other bytes may not, but some phones write segments with a wrong
-/// marker or length; like libjpeg, this looks for the next marker then.
+/// Any number of FF may precede it (§B.1.1.2). Other bytes may not, but some phones write segments with a wrong marker
+/// or length. In that case this searches for the next marker, like libjpeg.
 fn next_marker(bytes: &[u8], mut at: usize) -> Option<(u8, usize)> {
     loop {
         let rest = bytes.get(at..)?;
@@ -295,12 +295,12 @@ fn next_marker(bytes: &[u8], mut at: usize) -> Option<(u8, usize)> {
     }
 }
 
-/// The segment whose length is at `at`: its data, and where it ends.
+/// The segment whose length field is at `at`: its data, and its end.
 fn segment(bytes: &[u8], at: usize, marker: u8) -> Result<(&[u8], usize), Rejection> {
     let missing = Rejection::Truncated("JPEG ends inside a segment");
     let length = match be_u16(bytes, at) {
         None => return Err(missing),
-        // Counts itself, so this is too little. Where nothing depends on the data, libjpeg takes it for none.
+        // The length includes itself, so this is too small. If nothing depends on the data, libjpeg treats it as empty.
         Some(0 | 1) if matches!(marker, APP0..=APP15 | COM | DAC | DNL) => 2,
         Some(0 | 1) => return Err(Rejection::corrupt("JPEG has a segment without length")),
         Some(length) => usize::from(length),
@@ -312,7 +312,7 @@ fn segment(bytes: &[u8], at: usize, marker: u8) -> Result<(&[u8], usize), Reject
         .ok_or(missing)
 }
 
-/// What a colour profile's segments begin with.
+/// The prefix of a colour profile's segments.
 const ICC: &[u8] = b"ICC_PROFILE\0";
 
 // Marker codes, T.81 table B.1.

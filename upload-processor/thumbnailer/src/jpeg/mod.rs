@@ -1,14 +1,16 @@
-//! JPEG: reads the headers, and decodes the picture to the planes that it is made of (ITU-T T.81).
+//! JPEG: parses the headers, and decodes the picture into its own planes (ITU-T T.81).
 //!
-//! A decoder of our own, for three things that none of the safe ones does: it refuses whatever is not whole (`image`
-//! shows a truncated scan half grey, and even zune-jpeg's strict mode fills in what is missing once an EOI follows);
-//! it gives the planes as they are, brightness at its size and colour at its own, as narrow as `render` needs them,
-//! before anything is converted; and it takes every layout. `markers` walks the segments, `frame` knows the picture's
-//! layout, `huffman` reads codes, `scan` blocks, `idct` draws them, and `narrow` resizes their rows. What follows the EOI is not
-//! looked at: MPO, Ultra HDR and motion photos keep more pictures or a film there.
+//! Gatepost has its own decoder for three properties that none of the safe ones has. First, it refuses every incomplete
+//! picture: `image` shows a truncated scan half grey, and even zune-jpeg's strict mode fills in missing data if an EOI
+//! follows. Second, it yields the planes unconverted, luma and chroma each at its own size, as narrow as `render` needs
+//! them. Third, it accepts every sampling layout.
 //!
-//! Nothing here indexes without a check, or allocates what the frame header's claim alone could size before
-//! [`Header::parse`] has held it against the budget.
+//! `markers` walks the segments, `frame` computes the picture's layout, `huffman` reads codes, `scan` reads blocks,
+//! `idct` transforms them, and `narrow` resizes their rows. Data after the EOI is ignored: MPO, Ultra HDR and motion
+//! photos keep more pictures or a video there.
+//!
+//! Every index here is bounds-checked. Nothing that the frame header alone could size is allocated before
+//! [`Header::parse`] has checked it against the budget.
 
 mod encode;
 mod frame;
@@ -29,31 +31,31 @@ pub(crate) use self::encode::encode;
 use self::markers::Reader;
 use self::scan::Picture;
 
-/// What says whether the work may go on, before each row of blocks.
+/// A checkpoint that can stop the work, called before each row of blocks.
 pub(crate) type GoOn<'a> = &'a mut dyn FnMut(&'static str) -> Result<(), Rejection>;
 
 /// A quantisation table, row by row.
 type QuantTable = [f32; 64];
 
-/// What a JPEG says of itself outside its scans' data.
+/// The information in a JPEG outside its scans' data.
 #[derive(Debug)]
 pub(crate) struct Header {
     pub(crate) width: u32,
     pub(crate) height: u32,
     pub(crate) orientation: Orientation,
-    /// The colour profile (ICC.1), if there is a whole one.
+    /// The colour profile (ICC.1), if it is complete.
     pub(crate) profile: Option<Vec<u8>>,
-    /// Estimated peak of decoding and rendering, in bytes, beside the upload.
+    /// The estimated peak of decoding and rendering, in bytes, excluding the upload.
     pub(crate) memory: u64,
 }
 
-/// What is to be made of a picture.
+/// The wanted result of decoding.
 pub(crate) struct Wanted<'a> {
-    /// The sizes, as stored, that are made of the source; one at least.
+    /// The wanted sizes, in stored orientation; at least one.
     pub(crate) sizes: &'a [(u32, u32)],
-    /// In which stored directions the picture is seen from the other end.
+    /// The stored directions in which the picture is mirrored.
     pub(crate) mirrored: (bool, bool),
-    /// Whether RGB will be made of components that mean this.
+    /// Whether components with this meaning will be converted to RGB.
     pub(crate) becomes_rgb: &'a mut dyn FnMut(Coding) -> bool,
 }
 
@@ -63,12 +65,12 @@ pub(crate) struct Planes {
     pub(crate) width: u32,
     pub(crate) height: u32,
     pub(crate) coding: Coding,
-    /// The planes of colour have half the size of that of brightness.
+    /// Whether the chroma planes have half the size of luma.
     pub(crate) halved: bool,
     pub(crate) narrowed: Vec<Narrowed>,
 }
 
-/// A plane for each component, as narrow as a wanted size and still too high.
+/// A plane for each component, as narrow as a wanted size but not yet reduced in height.
 #[derive(Clone, Debug)]
 pub(crate) struct Narrowed {
     /// The wanted size.
@@ -82,26 +84,27 @@ pub(crate) struct Plane {
     pub(crate) samples: Vec<u8>,
     pub(crate) width: u32,
     pub(crate) rows: u32,
-    /// What of the rows becomes the plane, and how many rows are made of it.
+    /// The part of the rows that becomes the plane, and the resulting number of rows.
     pub(crate) down: Span,
     pub(crate) height: u32,
 }
 
-/// What the components mean.
+/// The meaning of the components.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Coding {
     Grey,
     /// JFIF's: full range, the matrix of BT.601.
     YCbCr,
     Rgb,
-    /// Inverted: as much light as ink is missing. Adobe's segment says so, and without it browsers and Pillow assume it.
+    /// Inverted: the amount of light instead of ink. Adobe's segment says so, and without it browsers and Pillow assume
+    /// it.
     Cmyk,
-    /// CMYK whose first three are as in YCbCr.
+    /// CMYK whose first three components are coded as in YCbCr.
     Ycck,
 }
 
 impl Header {
-    /// Reads all that stands outside the scans' data, up to EOI. `bytes` begins with SOI.
+    /// Reads everything outside the scans' data, up to EOI. `bytes` begins with SOI.
     pub(crate) fn parse(bytes: &[u8], settings: &Settings) -> Result<Self, Rejection> {
         let mut reader = Reader::new(bytes, Some(settings));
         while reader.next_scan()?.is_some() {
@@ -121,10 +124,10 @@ impl Header {
     }
 }
 
-/// Decodes all of a picture whose [`Header`] was parsed, or says what is missing.
+/// Decodes a picture whose [`Header`] was parsed, or reports what is missing.
 ///
-/// Planes are made as narrow as each wanted size while they are decoded. Blocks are drawn with fewer samples where
-/// enough are left for the resizer's filter.
+/// Planes are narrowed to each wanted size during decoding. Blocks are decoded at fewer samples if enough remain for
+/// the resizer's filter.
 pub(crate) fn decode(
     bytes: &[u8],
     wanted: &mut Wanted<'_>,
@@ -136,7 +139,7 @@ pub(crate) fn decode(
         let (Some(frame), Some(coding)) = (&reader.frame, reader.coding()) else {
             break;
         };
-        // What the components mean is told before the first scan.
+        // The meaning of the components is known before the first scan.
         let (_, _, _, picture) = match &mut begun {
             Some(begun) => begun,
             none => {
@@ -164,7 +167,7 @@ pub(crate) fn decode(
     let narrowed = wanted.sizes.iter().enumerate().map(|(idx, size)| {
         let planes = planes.iter_mut().zip(&layouts).map(|(plane, layout)| {
             let (window, (width, height)) = layout.windows[idx];
-            // The height of what fits into the pixel budget.
+            // The height is within the pixel budget.
             #[allow(clippy::cast_possible_truncation)]
             Plane {
                 samples: std::mem::take(&mut plane.narrowed[idx].samples),
@@ -193,15 +196,15 @@ mod tests {
     use super::frame::{Component, Frame};
     use super::*;
 
-    /// Brightness as zune-jpeg has it, which is another's work altogether.
+    /// Compares luma with zune-jpeg, an independent implementation.
     #[test]
-    fn brightness_is_that_of_another_decoder() {
+    fn luma_matches_an_independent_decoder() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/fixtures");
         let mut n_compared = 0;
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            // zune-jpeg 0.5.15 reads neither of the first two, and other colours have no brightness of their own.
+            // zune-jpeg 0.5.15 supports neither of the first two, and the other colour spaces have no luma plane.
             let is_left_out = ["scans-backwards", "420-scans", "arithmetic", "cmyk", "rgb"]
                 .iter()
                 .any(|kind| name.contains(kind));
@@ -224,7 +227,7 @@ mod tests {
                 let [r, g, b] = [r, g, b].map(|value| f64::from(*value));
                 let expected = 0.299 * r + 0.587 * g + 0.114 * b;
                 let found = f64::from(luma.samples[(y * luma.width + x) as usize]);
-                // Where red, green or blue lies beyond its range, theirs was cut off.
+                // Where red, green or blue is out of range, zune-jpeg has clamped it.
                 let is_cut = [r, g, b].iter().any(|value| *value < 3.0 || *value > 252.0);
                 let difference = (found - expected).abs();
                 assert!(
@@ -241,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn components_mean_what_libjpeg_takes_them_for() {
+    fn components_have_the_meaning_that_libjpeg_gives_them() {
         let frame = |ids: &[u8]| Frame {
             progressive: false,
             width: 8,

@@ -1,28 +1,28 @@
-//! Makes rows narrower while they are decoded, eight at a time.
+//! Narrows rows during decoding, eight at a time.
 //!
-//! The first half of resizing with Lanczos' filter (three lobes), of which `render` does the second one. Here it finds
-//! the samples in the processor's cache, as floats and in columns of eight, of which the compiler makes vectors; and the
-//! planes of full width are never in memory.
+//! This is the first half of resizing with Lanczos' filter (three lobes); `render` does the second half. Here the
+//! samples are still in the processor's cache, as floats in columns of eight, which the compiler vectorises. The planes
+//! of full width are never in memory.
 
 use crate::window::{Span, lanczos};
 
 use super::idct::{add, sample};
 
-/// Eight rows of a plane: each column's samples.
+/// Eight rows of a plane, stored as columns.
 pub(super) type Columns = [[f32; 8]];
 
-/// The filter from a row of one width to one of another.
+/// The filter from rows of one width to rows of another.
 pub(super) struct Narrow {
-    /// By sample: where the samples that it is made of begin.
+    /// For each output sample, the index of its first input sample.
     starts: Vec<usize>,
-    /// So many for each sample.
+    /// The weights, a fixed number per output sample.
     weights: Vec<f32>,
     n_taps: usize,
     lanes: Vec<[u8; 8]>,
 }
 
 impl Narrow {
-    /// For rows of `shown` samples, of which the span becomes `width` samples.
+    /// Maps rows of `shown` samples, of which the span becomes `width` samples.
     pub(super) fn new(span: Span, shown: usize, width: usize) -> Self {
         let mut starts = Vec::with_capacity(width);
         let mut rows: Vec<Vec<f64>> = Vec::with_capacity(width);
@@ -40,7 +40,8 @@ impl Narrow {
         let n_taps = rows.iter().map(Vec::len).max().unwrap_or(1);
         let mut weights = Vec::with_capacity(width * n_taps);
         for (start, row) in starts.iter_mut().zip(rows) {
-            // All read as many samples: what is missing before the end of the row are zeros before the others.
+            // All outputs read the same number of samples. At the end of the row the window moves back, with zeros in
+            // front.
             let before = (*start + n_taps).saturating_sub(shown);
             *start -= before;
             weights.extend(std::iter::repeat_n(0.0, before));
@@ -82,8 +83,8 @@ impl Narrow {
     }
 }
 
-/// The weights of a sample around `centre`, and where the first of them is. What is beyond the row's ends repeats the
-/// outermost samples.
+/// The weights of an output sample around `centre`, and the index of its first input. Beyond the row's ends the
+/// outermost samples are repeated.
 fn weights(centre: f64, stretch: f64, shown: usize) -> (usize, Vec<f64>) {
     let reach = 3.0 * stretch;
     // Within a few samples of a plane.
@@ -105,7 +106,7 @@ fn weights(centre: f64, stretch: f64, shown: usize) -> (usize, Vec<f64>) {
         weights[inside(at) - start] += lanczos(distance);
     }
     let sum: f64 = weights.iter().sum();
-    // Zeros at the ends, of which a plane that keeps its width has many, need not be read.
+    // Zeros at the ends need not be read; a plane that keeps its width has many.
     let is_some = |weight: &f64| (weight / sum).abs() > 1e-6;
     let zeros = weights.iter().take_while(|weight| !is_some(weight)).count();
     let end = weights.iter().rposition(is_some).map_or(zeros, |at| at + 1);
@@ -136,14 +137,14 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_its_width_keeps_its_samples() {
+    fn rows_of_unchanged_width_keep_their_samples() {
         let samples = [0.0, 255.0, 7.0, 90.0, 91.0, 255.0, 0.0];
         assert_eq!(
             narrowed(&samples, Span::of(7.0), 7),
             samples.map(|value| value as u8)
         );
         assert_eq!(narrowed(&[9.0], Span::of(1.0), 1), [9]);
-        // A window beyond both ends repeats them.
+        // A window beyond both ends repeats the outermost samples.
         let window = Span {
             from: -2.0,
             length: 10.0,

@@ -1,10 +1,10 @@
-//! Reads the blocks of a scan (ITU-T T.81, Annexes F and G), and finds what is missing.
+//! Reads the blocks of a scan (ITU-T T.81, Annexes F and G), and detects missing data.
 //!
-//! Decoders are lenient, for a browser had better show half a picture than none. This one is not. It finds data that
-//! ends too early, before an EOI or a restart marker too; codes that are none; runs past a block's end; restart
-//! intervals that are missing or out of order; scans that refine what was never sent; and, at the end, pictures
-//! whose last scans are missing. It does not find a flipped bit that leaves the count of blocks intact: JPEG has no
-//! checksum. The form's pinned SHA-256 is the guard against that.
+//! Most decoders are lenient, because a browser should rather show half a picture than none. This one is strict. It
+//! detects data that ends too early, even before an EOI or a restart marker; invalid codes; runs past a block's end;
+//! restart intervals that are missing or out of order; scans that refine coefficients that were never sent; and
+//! pictures whose last scans are missing. It cannot detect a flipped bit that leaves the number of blocks intact,
+//! because JPEG has no checksum. The form's pinned SHA-256 guards against that.
 
 use crate::rejection::{Complexity, Rejection};
 
@@ -18,7 +18,7 @@ use super::{GoOn, QuantTable};
 /// A scan's parameters (§B.2.3).
 pub(super) struct ScanHeader {
     pub(super) components: Vec<ScanComponent>,
-    /// First and last coefficient, in zigzag order.
+    /// The first and last coefficient, in zigzag order.
     first: u8,
     last: u8,
     /// The bit position before and after this scan; before is 0 for a first scan.
@@ -33,7 +33,7 @@ pub(super) struct ScanComponent {
     ac: usize,
 }
 
-/// What the scans so far have announced.
+/// The coefficients that the scans so far have announced.
 pub(super) struct Progress {
     /// By component and coefficient: the lowest bit position that has been sent.
     low: Vec<[Option<u8>; 64]>,
@@ -41,17 +41,17 @@ pub(super) struct Progress {
     blocks_visited: u64,
 }
 
-/// What the scans so far have brought.
+/// The picture as decoded by the scans so far.
 pub(super) struct Picture {
     progressive: bool,
     pub(super) planes: Vec<Plane>,
 }
 
-/// A component: what of it has been drawn, and made narrower.
+/// A component's decoded and narrowed samples.
 pub(super) struct Plane {
-    /// Blocks side by side.
+    /// The number of blocks across.
     across: usize,
-    /// How many samples of all blocks the picture shows, across and down, before they are scaled.
+    /// How many samples of all blocks the picture shows, across and down, before scaling.
     shown: (usize, usize),
     /// The same, scaled.
     scaled: (usize, usize),
@@ -60,20 +60,20 @@ pub(super) struct Plane {
     strips: Vec<[f32; 8]>,
     n_strips: usize,
     pub(super) narrowed: Vec<Narrowed>,
-    /// Of a progressive picture, column by column, until all scans are read.
+    /// The coefficients of a progressive picture, column by column, until all scans are read.
     coefficients: Vec<[i16; 64]>,
-    /// The quantisation table, as it was when the component's first scan began.
+    /// The quantisation table that was current when the component's first scan began.
     quant: Option<QuantTable>,
 }
 
-/// A plane as narrow as one of the sizes that are wanted.
+/// A plane narrowed to one of the wanted sizes.
 pub(super) struct Narrowed {
     narrow: Narrow,
     pub(super) samples: Vec<u8>,
 }
 
 impl ScanHeader {
-    /// Reads the data of an SOS segment.
+    /// Parses the data of an SOS segment.
     pub(super) fn parse(frame: &Frame, data: &[u8]) -> Result<Self, Rejection> {
         let Some((&n_components, rest)) = data.split_first() else {
             return Err(Rejection::corrupt("SOS is empty"));
@@ -85,7 +85,7 @@ impl ScanHeader {
         };
         let mut components: Vec<ScanComponent> = Vec::new();
         for spec in specs.chunks_exact(2) {
-            // Some writers give one name to several components; they are told apart by their order, as in libjpeg.
+            // Some writers give several components the same name; they are distinguished by their order, as in libjpeg.
             let index = frame
                 .components
                 .iter()
@@ -95,7 +95,7 @@ impl ScanHeader {
                 });
             let Some(index) = index else {
                 return Err(Rejection::corrupt(
-                    "SOS names a component that the frame has not, or one too often",
+                    "SOS names a component that the frame does not have, or repeats one",
                 ));
             };
             components.push(ScanComponent {
@@ -113,7 +113,7 @@ impl ScanHeader {
             };
             band && low <= 13 && (high == 0 || high == low + 1)
         } else {
-            // Some writers put nonsense into the fields that sequential scans do not use; libjpeg only warns.
+            // Some writers put garbage into the fields that sequential scans do not use; libjpeg only warns.
             true
         };
         if !possible || components.is_empty() {
@@ -129,8 +129,8 @@ impl ScanHeader {
     }
 }
 
-/// Reads a scan's data, which begins where `data` does, to its last block. Answers with where the next marker begins:
-/// stray bytes may lie between.
+/// Reads a scan's data, which begins at the start of `data`, to its last block. Answers with the offset of the next
+/// marker: stray bytes may precede it.
 pub(super) fn read(
     frame: &Frame,
     header: &ScanHeader,
@@ -144,7 +144,7 @@ pub(super) fn read(
     for component in &header.components {
         coders.push(Coder::new(frame, header, &in_force.huffman, component)?);
     }
-    // §A.2: the blocks of a lone component lie in its own rows, without the padding of whole MCUs.
+    // §A.2: the blocks of a single component are in its own rows, without the padding of whole MCUs.
     let (across, down) = if let ([coder], [only]) = (&mut coders[..], &header.components[..]) {
         (coder.across, coder.down) = (1, 1);
         frame.blocks(&frame.components[only.index])
@@ -161,7 +161,7 @@ pub(super) fn read(
     loop {
         let until = mcu + interval.min(n_mcus - mcu);
         while mcu < until {
-            // A row of MCUs, or what of it belongs to this interval.
+            // A row of MCUs, or the part of it that belongs to this interval.
             let row = mcu / across;
             let stop = until.min((row + 1) * across);
             go_on("decode")?;
@@ -191,8 +191,7 @@ pub(super) fn read(
         pass_restart(&mut bits, code, (mcu / interval - 1) % 8)?;
         coders.iter_mut().for_each(Coder::restart);
     }
-    // What follows may be a restart marker, with or without an interval that has no place: the reader of markers passes
-    // both, as libjpeg does.
+    // A restart marker may follow, with or without a surplus interval: the marker reader skips both, as libjpeg does.
     let end = pass_stray(&mut coders, &mut bits, data, &picture.planes)?;
     Ok(end.map_or(data.len(), |(_, at)| at))
 }
@@ -227,8 +226,8 @@ impl Progress {
         }
     }
 
-    /// Notes what a scan is about to bring, and refuses one that does not go on from what is there (§G.1.1.1), or with
-    /// which there are too many.
+    /// Records the coefficients of a scan. Refuses a scan that does not continue the previous ones (§G.1.1.1), or that
+    /// exceeds the limit on scans.
     pub(super) fn add(&mut self, frame: &Frame, header: &ScanHeader) -> Result<(), Rejection> {
         self.n_scans += 1;
         if self.n_scans > MOST_SCANS {
@@ -245,7 +244,7 @@ impl Progress {
                 let expected = (high > 0).then_some(high);
                 if *coefficient != expected {
                     return Err(Rejection::corrupt(
-                        "JPEG scan does not go on from the one before",
+                        "JPEG scan does not continue the previous ones",
                     ));
                 }
                 *coefficient = Some(low);
@@ -265,10 +264,10 @@ impl Progress {
         self.low.as_flattened().iter().all(|low| *low == Some(0))
     }
 
-    /// Whether the scans add up to a whole picture, of which only zeros were left out.
+    /// Whether the scans add up to a complete picture, of which only zeros were omitted.
     ///
-    /// Of colour, whole bands of coefficients may be left out (an optimiser may drop a band of zeros), but no
-    /// band may be left half sent. Brightness must be complete: all scan scripts end with its last bits.
+    /// Whole bands of chroma coefficients may be missing (an optimiser may drop a band of zeros), but a band must not
+    /// be partly sent. Luma must be complete: all scan scripts end with its last bits.
     pub(super) fn check_complete(&self) -> Result<(), Rejection> {
         for (index, low) in self.low.iter().enumerate() {
             let all = low.iter().all(|low| *low == Some(0));
@@ -317,7 +316,7 @@ impl Picture {
         }
     }
 
-    /// Keeps the quantisation tables that are in force when a component's first scan begins (§B.2.4.1).
+    /// Keeps the quantisation tables that are current when a component's first scan begins (§B.2.4.1).
     fn begin(
         &mut self,
         frame: &Frame,
@@ -336,7 +335,7 @@ impl Picture {
         Ok(())
     }
 
-    /// Draws what had to wait for the last scan.
+    /// Transforms the blocks that had to wait for the last scan.
     pub(super) fn finish(mut self, go_on: GoOn<'_>) -> Result<Vec<Plane>, Rejection> {
         for plane in &mut self.planes {
             let coefficients = std::mem::take(&mut plane.coefficients);
@@ -364,11 +363,11 @@ impl Picture {
 }
 
 impl Plane {
-    /// Where the columns of a row of blocks begin among the strips, and how many there are.
+    /// The start of a row of blocks among the strips, and its number of columns.
     #[inline]
     fn strip(&self, y: usize) -> (usize, usize) {
         let stride = self.across * self.scale.across;
-        // A division for each block would be felt.
+        // A division for each block would be measurable.
         let strip = if self.n_strips.is_power_of_two() {
             y & (self.n_strips - 1)
         } else {
@@ -397,7 +396,7 @@ impl Plane {
         }
     }
 
-    /// Makes a row of blocks narrower, once all of them are drawn.
+    /// Narrows a row of blocks, once all of them are transformed.
     fn narrow(&mut self, y: usize) {
         let (start, stride) = self.strip(y);
         let strip = &self.strips[start..][..stride];
@@ -417,15 +416,15 @@ struct Coder<'a> {
     kind: Kind<'a>,
     /// The component's index in the frame.
     component: usize,
-    /// Blocks in an MCU, side by side and below one another.
+    /// Blocks in an MCU, across and down.
     across: usize,
     down: usize,
     first: usize,
     last: usize,
     low: u8,
-    /// The last block's DC.
+    /// The DC of the previous block.
     dc: i32,
-    /// How many blocks are still to come that have ended already (§G.1.2.2).
+    /// The number of upcoming blocks that have already ended (§G.1.2.2).
     ended: u32,
 }
 
@@ -483,7 +482,7 @@ impl<'a> Coder<'a> {
         })
     }
 
-    /// §E.2.4: what is carried from block to block begins anew.
+    /// §E.2.4: resets the state that is carried from block to block.
     fn restart(&mut self) {
         (self.dc, self.ended) = (0, 0);
     }
@@ -492,7 +491,7 @@ impl<'a> Coder<'a> {
         matches!(self.kind, Kind::DcRefine | Kind::AcRefine { .. })
     }
 
-    /// Reads a block that has no place.
+    /// Reads and discards a block outside the picture.
     fn skip_block(&mut self, bits: &mut Bits<'_>, plane: &Plane) -> Result<(), Fault> {
         match self.kind {
             Kind::Sequential { dc, ac } => {
@@ -507,7 +506,7 @@ impl<'a> Coder<'a> {
         Ok(())
     }
 
-    /// Reads the block at this place of the plane.
+    /// Reads the block at this position of the plane.
     #[inline]
     fn read_block(
         &mut self,
@@ -539,7 +538,7 @@ impl<'a> Coder<'a> {
         Ok(())
     }
 
-    /// §G.1.2.2. A run of ended blocks may reach over many of them.
+    /// §G.1.2.2. A run of ended blocks may span many blocks.
     fn read_ac_first(
         &mut self,
         ac: &Table,
@@ -573,7 +572,7 @@ impl<'a> Coder<'a> {
         Ok(())
     }
 
-    /// §G.1.2.3: one correction bit for each coefficient that is not zero already, wherever a run passes it.
+    /// §G.1.2.3: one correction bit for each coefficient that is already nonzero, wherever a run passes it.
     fn read_ac_refine(
         &mut self,
         ac: &Table,
@@ -589,7 +588,7 @@ impl<'a> Coder<'a> {
                 self.ended = (1 << run) + reader.value(u32::from(run))?;
                 break;
             }
-            // A new coefficient can only be 1 or -1 at this bit position: its sign is all that follows.
+            // A new coefficient can only be 1 or -1 at this bit position: only its sign follows.
             if size > 1 {
                 return Err(Fault::NoCode);
             }
@@ -624,7 +623,7 @@ impl<'a> Coder<'a> {
     }
 }
 
-/// §F.2.2: a block of a sequential scan, dequantised. Answers with its DC.
+/// §F.2.2: a dequantised block of a sequential scan. Answers with its DC.
 #[allow(clippy::inline_always)]
 #[inline(always)]
 fn read_sequential(
@@ -648,7 +647,7 @@ fn read_sequential(
                 return Err(Fault::NoCode);
             };
             let at = usize::from(at & 63);
-            // A coefficient has 15 bits at most, of which a float loses none.
+            // A coefficient has at most 15 bits, which a float holds exactly.
             #[allow(clippy::cast_precision_loss)]
             {
                 block.coefficients[at] = value as f32 * quant[at];
@@ -668,7 +667,7 @@ fn read_sequential(
     Ok(this_dc)
 }
 
-/// One more bit of a coefficient, away from zero.
+/// Adds one more bit to a coefficient, away from zero.
 #[inline]
 fn correct(bits: &mut Bits<'_>, coefficient: &mut i16, low: u8) -> Result<(), Fault> {
     if bits.bit()? {
@@ -678,7 +677,7 @@ fn correct(bits: &mut Bits<'_>, coefficient: &mut i16, low: u8) -> Result<(), Fa
     Ok(())
 }
 
-/// A coefficient as it is kept. Only nonsense is larger.
+/// A coefficient as stored. Only invalid values are larger.
 fn narrowed(value: i32) -> i16 {
     // Within the bounds just set.
     #[allow(clippy::cast_possible_truncation)]
@@ -687,10 +686,10 @@ fn narrowed(value: i32) -> i16 {
     }
 }
 
-/// What a fault means, which depends on what follows the data.
+/// The meaning of a fault, which depends on what follows the data.
 fn explain(fault: Fault, bits: &mut Bits<'_>) -> Rejection {
     match (fault, bits.marker()) {
-        (Fault::NoCode, _) => Rejection::corrupt("JPEG scan has bits that mean nothing"),
+        (Fault::NoCode, _) => Rejection::corrupt("JPEG scan has an invalid code"),
         (Fault::Exhausted, Some((0xd0..=0xd7, _))) => {
             Rejection::corrupt("JPEG restart interval lacks blocks")
         }
@@ -698,7 +697,7 @@ fn explain(fault: Fault, bits: &mut Bits<'_>) -> Rejection {
     }
 }
 
-/// Passes the restart marker that must come here (§E.1.4).
+/// Reads the restart marker that must come here (§E.1.4).
 fn pass_restart(bits: &mut Bits<'_>, code: u8, number: u32) -> Result<(), Rejection> {
     match code {
         code if u32::from(code) == 0xd0 + number => {
@@ -710,11 +709,12 @@ fn pass_restart(bits: &mut Bits<'_>, code: u8, number: u32) -> Result<(), Reject
     }
 }
 
-/// Goes on from an interval's or a scan's last block to the next marker, if there is one: its code, and where it begins.
+/// Advances from the last block of an interval or scan to the next marker, if there is one. Answers with its code and
+/// offset.
 ///
-/// Cameras leave padding, leftovers of buffers and texts there, libjpeg's "extraneous bytes before marker". The picture
-/// is whole, so they are dropped. Blocks without a place are another matter: damage made few blocks of many, or
-/// the frame's height is wrong. Such bytes are many, or can be read as blocks up to their end, which others cannot but
+/// Cameras leave padding, old buffer contents and text there, libjpeg's "extraneous bytes before marker". The picture
+/// is complete, so they are dropped. Surplus blocks are different: either damage turned many blocks into few, or the
+/// frame's height is wrong. Surplus blocks are long, or they decode as blocks up to their end; other bytes do so only
 /// by chance.
 fn pass_stray(
     coders: &mut [Coder<'_>],
@@ -731,14 +731,16 @@ fn pass_stray(
         && (stray.len() > MOST_STRAY && !is_text(stray)
             || is_blocks(coders, at_last_block, stray, planes))
     {
-        return Err(Rejection::corrupt("JPEG scan goes on after its last block"));
+        return Err(Rejection::corrupt(
+            "JPEG scan continues after its last block",
+        ));
     }
     Ok(marker)
 }
 
 /// Whether the bits up to the next marker are whole MCUs of this scan.
 fn is_blocks(coders: &mut [Coder<'_>], mut bits: Bits<'_>, stray: &[u8], planes: &[Plane]) -> bool {
-    // Nearly any bits mean something to a scan that refines; but a text is no such data.
+    // To a refining scan nearly any bits are valid; but text is not scan data.
     if coders.iter().any(Coder::refines) {
         return !is_text(stray);
     }
@@ -761,10 +763,10 @@ fn is_text(bytes: &[u8]) -> bool {
     bytes.iter().all(is_printed)
 }
 
-/// So few bytes are dropped without a look: as blocks they would be a corner of the picture.
+/// Up to this many bytes are dropped unchecked: as blocks they would be a corner of the picture.
 const FEW_STRAY: usize = 64;
 
-/// So many are dropped, if they are neither blocks nor text: a hole in a file usually leaves more.
+/// Up to this many bytes are dropped if they are neither blocks nor text: a hole in a file usually leaves more.
 const MOST_STRAY: usize = 512;
 
 /// jpegtran's and mozjpeg's scripts have 10 to 20 scans. A few KB can announce thousands.
@@ -777,14 +779,14 @@ const MOST_BLOCKS: u64 = 32_000_000;
 /// Sixteen zeros and no coefficient after them (ZRL).
 const ZERO_RUN: u8 = 0xf0;
 
-/// Where the coefficients of a block stand, in the order in which they are sent (figure A.6).
+/// The positions of a block's coefficients, in the order of transmission (figure A.6).
 pub(super) const ZIGZAG: [u8; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20,
     13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59,
     52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
-/// The same, with blocks kept column by column.
+/// The same, for blocks stored column by column.
 pub(super) const BY_COLUMN: [u8; 64] = {
     let mut by_column = [0; 64];
     let mut k = 0;

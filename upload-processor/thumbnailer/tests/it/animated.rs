@@ -1,4 +1,4 @@
-//! Animations: refused, or seen as their first frame.
+//! Animations: refused, or represented by their first frame.
 
 use image::codecs::gif::GifEncoder;
 use image::{Delay, Frame, Rgba, RgbaImage};
@@ -51,7 +51,7 @@ fn gif_is_read_where_it_is_allowed() {
     assert_eq!((made.source.width, made.source.height), (40, 24));
     let [r, g, b, a] = middle(&made);
     assert!(r > 180 && g < 60 && b < 70 && a == 255, "{r} {g} {b} {a}");
-    // What comes behind the trailer does not matter.
+    // Data after the trailer is ignored.
     let followed = [&still[..], b"and more"].concat();
     assert_eq!(
         with(&followed, Animated::Reject).unwrap().renditions,
@@ -60,7 +60,7 @@ fn gif_is_read_where_it_is_allowed() {
 }
 
 #[test]
-fn the_first_frame_stands_for_all_or_none_does() {
+fn an_animation_is_its_first_frame_or_refused() {
     let moving = gif(&[[30, 200, 40, 255], [0, 0, 255, 255], [9, 9, 9, 255]]);
     for (name, file) in [
         ("gif", moving.clone()),
@@ -77,7 +77,7 @@ fn the_first_frame_stands_for_all_or_none_does() {
 }
 
 #[test]
-fn a_frame_has_its_place_on_the_canvas() {
+fn a_frame_keeps_its_position_on_the_canvas() {
     // A canvas of 40 by 24 whose first frame is 8 by 8, opaque, at 4, 2.
     let frame = image::RgbImage::from_pixel(8, 8, image::Rgb([250, 10, 10]));
     let still = webp_lossless(frame);
@@ -112,7 +112,7 @@ fn a_frame_has_its_place_on_the_canvas() {
         assert_eq!(picture.get_pixel(x, y)[3] > 128, opaque, "{x} {y}");
     }
 
-    // A frame that reaches beyond its canvas.
+    // A frame that extends beyond its canvas.
     let mut beyond = file.clone();
     let at = beyond.windows(4).position(|kind| kind == b"ANMF").unwrap();
     beyond[at + 8] = 17;

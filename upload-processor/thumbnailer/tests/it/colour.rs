@@ -1,4 +1,4 @@
-//! Colours come out as they were meant, whatever profile they were written with.
+//! Colours come out as intended, with every kind of profile.
 
 use image::codecs::{jpeg::JpegEncoder, png::PngEncoder, webp::WebPEncoder};
 use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage};
@@ -37,7 +37,7 @@ fn write(mut encoder: impl ImageEncoder, pixels: &[u8], profile: Option<Vec<u8>>
         .unwrap();
 }
 
-/// The colour in the middle of what is made of a file.
+/// The colour in the middle of a file's rendition.
 fn seen(file: &[u8], format: OutputFormat) -> [u8; 3] {
     let settings = Settings {
         quality: 100,
@@ -54,7 +54,7 @@ fn assert_near(found: [u8; 3], expected: [u8; 3], what: &str) {
     assert!(is_near, "{what}: {found:?}, expected {expected:?}");
 }
 
-/// sRGB of a colour of another space, by the textbook: its curve, the two spaces' matrix, sRGB's curve.
+/// Converts a colour of another space to sRGB by the textbook: its curve, the matrix between the spaces, sRGB's curve.
 fn by_the_textbook(colour: [u8; 3], to_light: fn(f64) -> f64, matrix: [[f64; 3]; 3]) -> [u8; 3] {
     let light = colour.map(|value| to_light(f64::from(value) / 255.0));
     matrix.map(|row| {
@@ -80,7 +80,7 @@ fn srgb_curve(value: f64) -> f64 {
     }
 }
 
-/// Linear Display P3 to linear sRGB; both have the white of D65.
+/// Linear Display P3 to linear sRGB; both have the white point D65.
 const P3: [[f64; 3]; 3] = [
     [1.224_94, -0.224_94, 0.0],
     [-0.042_06, 1.042_06, 0.0],
@@ -119,7 +119,7 @@ fn wide_gamuts_become_srgb() {
     }
 }
 
-/// A lossy WebP, which stays in planes, with a profile.
+/// A lossy WebP with a profile, whose planes stay planes.
 #[test]
 fn planes_of_a_webp_have_profiles_too() {
     let p3 = ColorProfile::new_display_p3().encode().unwrap();
@@ -143,7 +143,7 @@ fn planes_of_a_webp_have_profiles_too() {
 }
 
 #[test]
-fn what_is_srgb_or_makes_no_sense_stays() {
+fn srgb_and_invalid_profiles_change_nothing() {
     let colour = [200, 100, 60];
     let srgb = ColorProfile::new_srgb().encode().unwrap();
     let grey = ColorProfile::new_gray_with_gamma(1.0).encode().unwrap();
@@ -158,14 +158,14 @@ fn what_is_srgb_or_makes_no_sense_stays() {
             assert_near(seen(&file, OutputFormat::WebP), colour, kind);
         }
     }
-    // The same bytes, to the last: nothing went through RGB.
+    // Byte for byte the same: nothing was converted to RGB.
     let alone = run(&flat("jpeg", colour, None)).unwrap();
     let with_profile = run(&flat("jpeg", colour, Some(srgb))).unwrap();
     assert_eq!(alone.renditions, with_profile.renditions);
 }
 
 #[test]
-fn grey_has_profiles_of_its_own() {
+fn grey_profiles_are_applied() {
     let profile = ColorProfile::new_gray_with_gamma(1.0).encode().unwrap();
     let grey = image::GrayImage::from_pixel(SIZE, SIZE, image::Luma([55]));
     let mut file = Vec::new();
@@ -174,17 +174,17 @@ fn grey_has_profiles_of_its_own() {
     encoder
         .write_image(grey.as_raw(), SIZE, SIZE, ExtendedColorType::L8)
         .unwrap();
-    // Light of 55/255 is 128 in sRGB.
+    // Linear light of 55/255 is 128 in sRGB.
     assert_near(seen(&file, OutputFormat::WebP), [128; 3], "linear grey");
 }
 
-/// A JPEG of one colour in ink, 255 is all of it, stored inverted; with Adobe's segment or without.
+/// A JPEG of one CMYK colour, with 255 as the maximum of an ink, stored inverted; with or without Adobe's segment.
 fn flat_cmyk(ink: [u8; 4], adobe: bool, profile: &[u8]) -> Vec<u8> {
     flat_four(ink.map(|ink| 255 - ink), adobe.then_some(0), profile)
 }
 
-/// A JPEG of four components, each of one value, with Adobe's segment for a transform or without. Each block is its DC
-/// coefficient and nothing else.
+/// A JPEG of four constant components, with Adobe's segment for a transform or without. Each block has only its DC
+/// coefficient.
 fn flat_four(samples: [u8; 4], adobe: Option<u8>, profile: &[u8]) -> Vec<u8> {
     let mut file = vec![0xff, 0xd8];
     let mut segment = |marker: u8, data: &[u8]| {
@@ -198,13 +198,13 @@ fn flat_four(samples: [u8; 4], adobe: Option<u8>, profile: &[u8]) -> Vec<u8> {
     if !profile.is_empty() {
         segment(0xe2, &[b"ICC_PROFILE\0\x01\x01", profile].concat());
     }
-    // A step of 8 makes a DC coefficient of one the difference of one in a sample.
+    // With a quantisation step of 8, one unit of DC changes a sample by one.
     segment(0xdb, &[&[0][..], &[8; 64]].concat());
     let frame = [
         8, 0, SIZE as u8, 0, SIZE as u8, 4, 1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0, 4, 0x11, 0,
     ];
     segment(0xc0, &frame);
-    // DC: nine codes of four bits, for as many sizes. AC: "0", the end of the block.
+    // DC: nine codes of four bits, one for each size. AC: "0", the end of the block.
     let counts = [0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     segment(
         0xc4,
@@ -218,7 +218,7 @@ fn flat_four(samples: [u8; 4], adobe: Option<u8>, profile: &[u8]) -> Vec<u8> {
     for block in 0..SIZE / 8 * (SIZE / 8) {
         for sample in samples {
             let sample = i32::from(sample);
-            // After the first block nothing changes.
+            // After the first block the difference is zero.
             let difference = if block == 0 { sample - 128 } else { 0 };
             let size = 32 - difference.unsigned_abs().leading_zeros();
             let value = if difference < 0 {
@@ -243,8 +243,8 @@ fn flat_four(samples: [u8; 4], adobe: Option<u8>, profile: &[u8]) -> Vec<u8> {
     file
 }
 
-/// A printer's profile (ICC.1 10.10, lut8Type) that knows paper, four inks, and that any two make black. Colours are
-/// Lab, in bytes as ICC.1 has them.
+/// A printer's profile (ICC.1 10.10, lut8Type) that defines paper and four inks, any two of which make black. Colours
+/// are Lab, in ICC.1's byte encoding.
 fn printer(inks: [[u8; 3]; 4]) -> Vec<u8> {
     const PAPER: [u8; 3] = [255, 128, 128];
     const BLACK: [u8; 3] = [0, 128, 128];
@@ -268,7 +268,7 @@ fn printer(inks: [[u8; 3]; 4]) -> Vec<u8> {
     profile[8..12].copy_from_slice(&[2, 0x40, 0, 0]);
     profile[12..24].copy_from_slice(b"prtrCMYKLab ");
     profile[36..40].copy_from_slice(b"acsp");
-    // The white of D50, in sixteenths of sixteen bits.
+    // The white point D50, in 16.16 fixed point.
     for (at, value) in (68..).step_by(4).zip([0xf6d6_u32, 0x1_0000, 0xd32d]) {
         profile[at..at + 4].copy_from_slice(&value.to_be_bytes());
     }
@@ -283,8 +283,8 @@ fn printer(inks: [[u8; 3]; 4]) -> Vec<u8> {
 }
 
 #[test]
-fn ink_is_what_its_profile_says() {
-    // L*a*b* of 60, -20, -20; 50, 40, 0; 80, 0, 50; 10, 0, 0; and what these are in sRGB, from D50 by Bradford's matrix.
+fn cmyk_follows_its_profile() {
+    // L*a*b* of 60, -20, -20; 50, 40, 0; 80, 0, 50; 10, 0, 0; and their sRGB values, from D50 by Bradford's matrix.
     let profile = printer([
         [153, 108, 108],
         [128, 168, 128],
@@ -308,7 +308,7 @@ fn ink_is_what_its_profile_says() {
 }
 
 #[test]
-fn ink_without_a_profile_is_multiplied_out() {
+fn cmyk_without_a_profile_is_multiplied_out() {
     for (ink, expected) in [
         ([0, 0, 0, 0], [255, 255, 255]),
         ([255, 0, 0, 0], [0, 255, 255]),
@@ -325,7 +325,7 @@ fn ink_without_a_profile_is_multiplied_out() {
 
 #[test]
 fn an_unknown_transform_of_four_components_is_ycck() {
-    // Two values of grey are two of all three inks; black is stored inverted, too.
+    // Two values of grey as two values of all three inks; black is stored inverted, too.
     for (transform, expected) in [
         (None, [200, 128, 128]),
         (Some(0), [200, 128, 128]),
@@ -371,7 +371,7 @@ fn no_rendition_carries_metadata() {
 }
 
 #[test]
-fn what_is_transparent_is_white_in_jpeg() {
+fn transparent_pixels_are_white_in_jpeg() {
     let picture = image::RgbaImage::from_pixel(SIZE, SIZE, image::Rgba([0, 0, 0, 0]));
     assert_near(seen(&png(picture), OutputFormat::Jpeg), [255; 3], "nothing");
     let picture = image::RgbaImage::from_pixel(SIZE, SIZE, image::Rgba([255, 0, 0, 128]));
@@ -382,7 +382,7 @@ fn what_is_transparent_is_white_in_jpeg() {
     );
 }
 
-/// A PNG of 64 by 64 pixels of one colour, in 8 bits or in 16, with chunks before its data.
+/// A PNG of 64 by 64 pixels of one colour, in 8 or 16 bits, with chunks before its data.
 fn flat_png(colour: [f64; 3], depth: u8, chunks: &[PngChunk]) -> Vec<u8> {
     let pixel: Vec<u8> = colour
         .iter()
@@ -421,7 +421,7 @@ const CHRM_OF_SRGB: [f64; 8] = [0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06]
 const NO_MATRIX: [[f64; 3]; 3] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
 
 #[test]
-fn numbers_in_a_png_are_obeyed() {
+fn colour_numbers_in_a_png_are_applied() {
     type Curve = fn(f64) -> f64;
     type Case<'a> = (&'a str, &'a [PngChunk], Curve, [[f64; 3]; 3]);
     let cases: [Case<'_>; 11] = [
@@ -491,7 +491,7 @@ fn numbers_in_a_png_are_obeyed() {
 }
 
 #[test]
-fn the_best_description_of_a_png_wins() {
+fn the_colour_description_of_highest_precedence_applies() {
     let adobe = ColorProfile::new_adobe_rgb().encode().unwrap();
     let p3 = |colour| by_the_textbook(colour, srgb_curve, P3);
     let colour = [200, 100, 60];
@@ -519,7 +519,7 @@ fn the_best_description_of_a_png_wins() {
             vec![gama(100_000), chrm(CHRM_OF_SRGB)],
             of_gamma,
         ),
-        // What says nothing that can be understood is passed over.
+        // A malformed description is skipped.
         (
             "reserved primaries",
             vec![iccp(&adobe), cicp(3, 13, 1)],
@@ -556,7 +556,7 @@ fn the_best_description_of_a_png_wins() {
         let file = flat_png(colour.map(|value| f64::from(value) / 255.0), 8, &chunks);
         assert_near(seen(&file, OutputFormat::WebP), expected, what);
     }
-    // One whose checksum is wrong says nothing.
+    // A chunk with a wrong checksum is ignored.
     let mut file = flat_png([0.5; 3], 8, &[gama(100_000)]);
     let at = file.windows(4).position(|kind| kind == b"gAMA").unwrap() + 8;
     file[at] ^= 1;
@@ -567,9 +567,10 @@ fn the_best_description_of_a_png_wins() {
     );
 }
 
-/// Samples of sRGB's 256 steps, one a column, in linear light of 16 bits: cut to 8 first, the darkest twelve would be one.
+/// The 256 steps of sRGB, one per column, in 16-bit linear light. Truncated to 8 bits first, the darkest twelve would
+/// be one.
 #[test]
-fn sixteen_bits_keep_the_dark_apart() {
+fn sixteen_bits_preserve_dark_colours() {
     let linear = ColorProfile::new_gray_with_gamma(1.0).encode().unwrap();
     let ramp = |samples: usize| {
         let row: Vec<u8> = (0..=255_u8)
@@ -605,7 +606,7 @@ fn sixteen_bits_keep_the_dark_apart() {
         let seen = best(&file).to_rgb8();
         for step in 0..256 {
             let found = seen.get_pixel(step, 8).0;
-            // Lossy WebP has 220 steps of brightness.
+            // Lossy WebP has 220 luma levels.
             assert!(
                 found.iter().all(|value| value.abs_diff(step as u8) <= 3),
                 "{what}: {step} is {found:?}"
@@ -614,13 +615,13 @@ fn sixteen_bits_keep_the_dark_apart() {
     }
 }
 
-/// PQ of so many candelas (SMPTE ST 2084).
+/// The PQ value of this many candelas per square metre (SMPTE ST 2084).
 fn pq_of(nits: f64) -> f64 {
     let power = (nits / 10_000.0).powf(0.159_301_757_812_5);
     ((0.835_937_5 + 18.851_562_5 * power) / (1.0 + 18.6875 * power)).powf(78.84375)
 }
 
-/// HLG of light of the scene (ARIB STD-B67).
+/// The HLG value of scene light (ARIB STD-B67).
 fn hlg_of(light: f64) -> f64 {
     if light <= 1.0 / 12.0 {
         (3.0 * light).sqrt()
@@ -629,8 +630,9 @@ fn hlg_of(light: f64) -> f64 {
     }
 }
 
-/// What is shown of grey of so many candelas where 203 are reference white (SMPTE ST 2094-50): the Bézier curve is sampled
-/// instead of solved. Chromium 148 shows 29, 98, 187, 232 and 255 for 5, 50, 203, 500 and 1000, and 226 for 1000 of 4000.
+/// The result for grey of this many candelas, with 203 as reference white (SMPTE ST 2094-50). The Bézier curve is
+/// sampled instead of solved. Chromium 148 shows 29, 98, 187, 232 and 255 for 5, 50, 203, 500 and 1000, and 226 for
+/// 1000 with a peak of 4000.
 fn tone(nits: f64, peak: f64) -> u8 {
     let (light, peak) = (nits / 203.0, peak / 203.0);
     let shown = if light <= 1.0 {
@@ -655,7 +657,7 @@ fn tone(nits: f64, peak: f64) -> u8 {
 }
 
 #[test]
-fn tones_are_those_of_chromium() {
+fn tones_match_chromium() {
     for (nits, peak, expected) in [
         (5.0, 1000.0, 29),
         (50.0, 1000.0, 98),
@@ -668,7 +670,7 @@ fn tones_are_those_of_chromium() {
     }
 }
 
-/// A profile of RGB whose cicp tag, if it keeps one, is that of moxcms, and whose curve is it anyhow.
+/// An RGB profile with the curve of a moxcms profile, and with or without that profile's cicp tag.
 fn high_range(profile: &ColorProfile, with_cicp: bool) -> Vec<u8> {
     let mut profile = profile.clone();
     if !with_cicp {
@@ -678,13 +680,13 @@ fn high_range(profile: &ColorProfile, with_cicp: bool) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_brighter_than_white_is_brought_into_range() {
+fn light_brighter_than_white_is_tone_mapped() {
     let pq = ColorProfile::new_bt2020_pq();
     let hlg = ColorProfile::new_bt2020_hlg();
     for nits in [0.5, 5.0, 50.0, 203.0, 500.0, 1000.0] {
         let expected = [tone(nits, 1000.0); 3];
         let of_pq = [pq_of(nits); 3];
-        // A screen of 1000 candelas raises the light of the scene to the power of 1.2.
+        // A display of 1000 candelas raises scene light to the power of 1.2.
         let of_hlg = [hlg_of((nits / 1000.0).powf(1.0 / 1.2)); 3];
         let mut files = Vec::new();
         for depth in [8, 16] {
@@ -711,7 +713,7 @@ fn what_is_brighter_than_white_is_brought_into_range() {
         }
         for (what, file) in files {
             let found = seen(&file, OutputFormat::WebP);
-            // A step of PQ in 8 bits is up to five of sRGB.
+            // A step of PQ in 8 bits is up to five steps of sRGB.
             let is_near = found.iter().zip(expected).all(|(a, b)| a.abs_diff(b) <= 6);
             assert!(
                 is_near,
@@ -719,7 +721,7 @@ fn what_is_brighter_than_white_is_brought_into_range() {
             );
         }
     }
-    // The file's own brightest.
+    // The peak that the file itself names.
     let brightest = (
         *b"cLLI",
         [4_000_u32 * 10_000, 0].map(u32::to_be_bytes).concat(),
@@ -736,7 +738,7 @@ fn what_is_brighter_than_white_is_brought_into_range() {
         [tone(1000.0, 4000.0); 3],
         "and the rest is not",
     );
-    // Colours keep their hue: red of BT.2020 is red.
+    // The hue is preserved: red of BT.2020 stays red.
     let [r, g, b] = seen(
         &flat_png([pq_of(203.0), 0.0, 0.0], 16, &[cicp(9, 16, 1)]),
         OutputFormat::WebP,
@@ -744,7 +746,7 @@ fn what_is_brighter_than_white_is_brought_into_range() {
     assert!(r > 150 && g < 20 && b < 20, "{r} {g} {b}");
 }
 
-/// A profile of grey (ICC.1 F.2) with a curve of one gamma, to XYZ or to Lab.
+/// A grey profile (ICC.1 F.2) with a single gamma curve, to XYZ or to Lab.
 fn grey_profile(pcs: &[u8], gamma: f64) -> Vec<u8> {
     let curve = [
         &b"curv\0\0\0\0\0\0\0\x01"[..],
@@ -771,7 +773,7 @@ fn grey_profile(pcs: &[u8], gamma: f64) -> Vec<u8> {
 }
 
 #[test]
-fn grey_may_be_lightness() {
+fn a_grey_curve_to_lab_gives_lightness() {
     for gamma in [1.0, 1.5] {
         for grey in [0_u8, 10, 60, 128, 200, 255] {
             let lightness = 100.0 * (f64::from(grey) / 255.0).powf(gamma);
@@ -817,7 +819,7 @@ fn grey_may_be_lightness() {
             }
         }
     }
-    // To XYZ it is light.
+    // To XYZ the curve gives light.
     let file = png_of(&[
         header(SIZE, SIZE, 8, 0, 0),
         iccp(&grey_profile(b"XYZ ", 1.0)),

@@ -1,5 +1,5 @@
-//! JPEGs whose container breaks rules that no pixel depends on: libjpeg and browsers show all of them. Each must come out
-//! exactly like its well-formed twin. Beside them their neighbours, of which pixels are missing.
+//! JPEGs whose container breaks rules that no pixel depends on: libjpeg and browsers show all of them. Each must give
+//! exactly the same renditions as its well-formed twin. Their neighbours, with missing pixels, must be refused.
 
 use thumbnailer::inspect::{Declared, inspect};
 use thumbnailer::settings::Settings;
@@ -10,7 +10,7 @@ use super::samples::*;
 const FRAMES: [u8; 2] = [0xc0, 0xc2];
 const SCAN: u8 = 0xda;
 
-/// Whether a file comes out like its twin.
+/// Asserts that a file gives the same renditions as its twin.
 fn assert_same(file: &[u8], twin: &[u8], what: &str) {
     let expected = run(twin).unwrap().renditions;
     match run(file) {
@@ -19,7 +19,7 @@ fn assert_same(file: &[u8], twin: &[u8], what: &str) {
     }
 }
 
-/// The fixtures of each kind that matters here.
+/// The fixtures of each relevant kind.
 fn kinds() -> Vec<(&'static str, Vec<u8>)> {
     let mut kinds = vec![("jpeg of image", jpeg(&photo(40, 24)))];
     kinds.extend(
@@ -40,7 +40,7 @@ fn position(segments: &[Segment], markers: &[u8]) -> usize {
     segments.iter().position(is_found).unwrap()
 }
 
-/// The file with bytes before each of its segments and its EOI, one place after the other.
+/// Copies of the file with bytes inserted before each of its segments and its EOI, one position at a time.
 fn with_bytes_between(file: &[u8], bytes: &[u8]) -> Vec<Vec<u8>> {
     let whole = segments(file);
     (0..=whole.len())
@@ -52,15 +52,15 @@ fn with_bytes_between(file: &[u8], bytes: &[u8]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Bytes without a pattern, and without a marker.
+/// Bytes without a pattern and without a marker.
 fn noise(length: usize, seed: u64) -> Vec<u8> {
     let mut random = Random(seed);
     (0..length).map(|_| random.below(255) as u8).collect()
 }
 
 #[test]
-fn motion_jpeg_has_the_tables_of_the_standard() {
-    // `image` writes exactly those, one a segment.
+fn motion_jpeg_uses_the_standard_tables() {
+    // `image` writes exactly those, one per segment.
     for file in [jpeg(&photo(40, 24)), jpeg(&photo(61, 45))] {
         let whole = segments(&file);
         let tables: Vec<usize> = (0..whole.len())
@@ -73,14 +73,14 @@ fn motion_jpeg_has_the_tables_of_the_standard() {
             assert_same(&join(&kept), &file, &format!("without {left_out:?}"));
         }
     }
-    // Of a progressive file they are no default.
+    // For a progressive file they are not the default.
     let mut whole = segments(&fixture("progressive-420.jpg"));
     whole.retain(|segment| segment.marker != 0xc4);
     assert_eq!(verdict(&join(&whole)), "corrupt");
 }
 
 #[test]
-fn an_eoi_is_missed_only_where_pixels_may_be() {
+fn a_missing_eoi_matters_only_if_pixels_may_be_missing() {
     for (name, file) in kinds() {
         let open = &file[..file.len() - 2];
         for end in [
@@ -97,7 +97,7 @@ fn an_eoi_is_missed_only_where_pixels_may_be() {
                 &format!("{name}, {}", end.escape_ascii()),
             );
         }
-        // Something of another picture, or of nothing.
+        // Data of another picture, or garbage.
         for end in [
             &b"\xff\xd8\xff\xe0"[..],
             b"\xff\x02\0\0",
@@ -111,7 +111,7 @@ fn an_eoi_is_missed_only_where_pixels_may_be() {
             );
         }
     }
-    // An optimiser may leave out colours that are zero; an interrupted upload leaves them out, too.
+    // An optimiser may omit chroma that is zero; an interrupted upload omits it, too.
     let whole = segments(&fixture("progressive-420.jpg"));
     let without_colours: Vec<_> = whole
         .into_iter()
@@ -126,7 +126,7 @@ fn an_eoi_is_missed_only_where_pixels_may_be() {
 }
 
 #[test]
-fn what_is_not_a_segment_is_passed_over() {
+fn bytes_between_segments_are_skipped() {
     for (name, file) in kinds() {
         for bytes in [
             &b"\xff\xd0"[..],
@@ -146,18 +146,18 @@ fn what_is_not_a_segment_is_passed_over() {
 fn segments_that_no_pixel_depends_on_may_be_malformed() {
     for (name, file) in kinds() {
         for bytes in [
-            // Comments and others of length 0 and 1, which count themselves.
+            // Comments and application segments of length 0 and 1, which include the length field.
             &b"\xff\xfe\0\0"[..],
             b"\xff\xfe\0\x01",
             b"\xff\xe0\0\0",
             b"\xff\xe1\0\x01",
             b"\xff\xee\0\0",
-            // The arithmetic coder's conditioning: whole, empty, and of a length that it cannot have.
+            // The arithmetic coder's conditioning: complete, empty, and of an invalid length.
             b"\xff\xcc\0\x04\0\x10",
             b"\xff\xcc\0\x02",
             b"\xff\xcc\0\0",
             b"\xff\xcc\0\x05\0\x10\0",
-            // A segment of another kind whose marker became DNL's; no picture is lower than 0 lines.
+            // A segment of another kind with DNL's marker; no picture has fewer than 0 lines.
             b"\xff\xdc\0\x10\0\0JFIF\0\x01\x01\0\0\x01\0\x01",
             b"\xff\xdc\0\x02",
         ] {
@@ -170,7 +170,7 @@ fn segments_that_no_pixel_depends_on_may_be_malformed() {
 }
 
 #[test]
-fn lines_may_be_told_again_but_not_more_of_them() {
+fn a_dnl_may_repeat_the_height_but_not_exceed_it() {
     for (name, file) in kinds() {
         let mut whole = segments(&file);
         let frame = position(&whole, &FRAMES);
@@ -190,7 +190,7 @@ fn lines_may_be_told_again_but_not_more_of_them() {
                 assert_eq!(verdict(&odd), expected, "{name}");
             }
         }
-        // Without lines in the frame browsers show nothing either.
+        // Without a height in the frame browsers show nothing either.
         whole[frame].data[1..3].fill(0);
         whole.insert(first_scan + 1, Segment::new(0xdc, lines.to_be_bytes()));
         assert_eq!(verdict(&join(&whole)), "unsupported_type", "{name}");
@@ -198,13 +198,13 @@ fn lines_may_be_told_again_but_not_more_of_them() {
 }
 
 #[test]
-fn strays_before_a_marker_are_told_from_blocks() {
+fn stray_bytes_before_a_marker_are_distinguished_from_blocks() {
     let text = b"camera 0001234 firmware 1.02 mode auto temperature 21 checksum 77f0 ....................... ";
     let strays: Vec<Vec<u8>> = [20, 64, 94, 113, 300, 1000, 5000]
         .into_iter()
         .flat_map(|length| {
             let text: Vec<u8> = text.iter().copied().cycle().take(length).collect();
-            // Numbers of a maker's own, in four bytes each.
+            // A camera maker's numbers, in four bytes each.
             let numbers: Vec<u8> = (0..length.min(500) as u32 / 4)
                 .flat_map(|at| (at * at * 7).to_le_bytes().map(|byte| byte.min(0xfe)))
                 .collect();
@@ -217,14 +217,14 @@ fn strays_before_a_marker_are_told_from_blocks() {
             .iter()
             .filter(|segment| segment.marker == SCAN)
             .count();
-        // Before the EOI and, where there are some, before each restart marker of the last scan.
+        // Before the EOI and before each restart marker of the last scan, if there are any.
         let (last, head) = whole.split_last().unwrap();
         let data = &last.scan;
         let is_restart =
             |at: &usize| data[*at] == 0xff && matches!(data.get(*at + 1), Some(0xd0..=0xd7));
         for at in (0..data.len()).filter(is_restart).chain([data.len()]) {
             let mut random = Vec::new();
-            // Nearly any bits mean something to a scan that refines, and many to one of a lone component.
+            // Nearly any bits are valid in a refining scan, and many in a scan of one component.
             if n_scans == 1 {
                 random = [70, 94, 113, 200, 500]
                     .map(|length| noise(length, length as u64))
@@ -249,8 +249,8 @@ fn strays_before_a_marker_are_told_from_blocks() {
 }
 
 #[test]
-fn blocks_without_a_place_are_not_strays() {
-    // The height says that there are fewer rows of blocks than there are.
+fn surplus_blocks_are_not_stray_bytes() {
+    // The height announces fewer rows of blocks than there are.
     for (name, file) in [
         ("4:4:4", jpeg(&photo(160, 120))),
         (
@@ -272,7 +272,7 @@ fn blocks_without_a_place_are_not_strays() {
 }
 
 #[test]
-fn restart_intervals_may_be_left_over() {
+fn surplus_restart_intervals_are_ignored() {
     let file = fixture("baseline-420-restart.jpg");
     let mut whole = segments(&file);
     let scan = position(&whole, &[SCAN]);
@@ -285,7 +285,7 @@ fn restart_intervals_may_be_left_over() {
         whole[scan].scan = [&data[..], &[0xff, next], more].concat();
         assert_same(&join(&whole), &file, &format!("{} bytes more", more.len()));
     }
-    // One too few is another matter, and so is one out of order.
+    // A missing interval is different, and so is one out of order.
     whole[scan].scan = data[..markers[markers.len() - 1]].to_vec();
     assert_eq!(verdict(&join(&whole)), "truncated");
     whole[scan].scan = data.clone();
@@ -294,7 +294,7 @@ fn restart_intervals_may_be_left_over() {
 }
 
 #[test]
-fn components_of_one_name_are_told_apart_by_their_order() {
+fn components_of_one_name_are_distinguished_by_order() {
     for file in [fixture("baseline-420.jpg"), fixture("baseline-cmyk.jpg")] {
         let mut whole = segments(&file);
         let (frame, scan) = (position(&whole, &FRAMES), position(&whole, &[SCAN]));
@@ -306,7 +306,7 @@ fn components_of_one_name_are_told_apart_by_their_order() {
             }
             assert_same(&join(&whole), &file, &format!("{ids:?}"));
         }
-        // One that the frame has only twice.
+        // One name that occurs only twice in the frame.
         whole[scan].data[1..4].copy_from_slice(&[7, 0, 7]);
         whole[scan].data[5] = 7;
         assert_eq!(verdict(&join(&whole)), "corrupt");
@@ -314,7 +314,7 @@ fn components_of_one_name_are_told_apart_by_their_order() {
 }
 
 #[test]
-fn a_profile_may_be_there_twice() {
+fn a_repeated_profile_is_accepted() {
     let profile = moxcms::ColorProfile::new_display_p3().encode().unwrap();
     let piece = |number: u8, of: u8, data: &[u8]| {
         Segment::new(0xe2, [b"ICC_PROFILE\0", &[number, of][..], data].concat())

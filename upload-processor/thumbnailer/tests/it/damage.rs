@@ -1,11 +1,11 @@
-//! Damaged files: nothing panics, and nothing that lacks a part of its picture is accepted.
+//! Damaged files: no panic, and no file with missing pixels is accepted.
 
 use thumbnailer::rejection::Rejection;
 
 use super::samples::*;
 
-/// Every file cut at every byte, as an interrupted upload would be: it is refused, or gives the same renditions as the whole
-/// file, because no pixel is missing.
+/// Every file truncated at every byte, as by an interrupted upload. It is refused, or gives the same renditions as the
+/// whole file because no pixel is missing.
 #[test]
 fn cut_anywhere() {
     let mut accepted_anyway = Vec::new();
@@ -14,7 +14,7 @@ fn cut_anywhere() {
         for length in 0..file.len() {
             match run(&file[..length]) {
                 Err(Rejection::Truncated(_)) => {}
-                // Too short to tell what it was.
+                // Too short to identify.
                 Err(Rejection::UnsupportedType(_) | Rejection::TooSmall) if length < 12 => {}
                 Ok(made)
                     if length >= end_of_pixels(&file) && made.renditions == whole.renditions => {}
@@ -32,8 +32,8 @@ fn cut_anywhere() {
     assert_eq!(accepted_anyway, []);
 }
 
-/// Where the last byte is that browsers need: of a PNG the Adler-32 behind its rows, of a JPEG what is before its EOI, of the
-/// others the end.
+/// The end of the data that browsers need: for a PNG the Adler-32 after its rows, for a JPEG the byte before its EOI,
+/// for others the end.
 fn end_of_pixels(file: &[u8]) -> usize {
     if file.starts_with(b"\xff\xd8") {
         return file.len() - 2;
@@ -50,7 +50,7 @@ fn end_of_pixels(file: &[u8]) -> usize {
     8 + data - 4
 }
 
-/// JPEG cut and closed with an EOI, as a careless repair would do. Strict zune-jpeg accepts almost all of these.
+/// A truncated JPEG closed with an EOI, as by a careless repair. Strict zune-jpeg accepts almost all of these.
 #[test]
 fn jpeg_cut_and_closed() {
     let mut accepted_anyway = Vec::new();
@@ -68,8 +68,8 @@ fn jpeg_cut_and_closed() {
     assert_eq!(accepted_anyway, []);
 }
 
-/// JPEG with a sector of its data zeroed, as a hole in a file would be. JPEG has no checksum: a hole shows only where
-/// the blocks no longer count up.
+/// A JPEG with a zeroed sector, like a hole in a file. JPEG has no checksum: a hole shows only if the number of blocks
+/// no longer matches.
 #[test]
 fn jpeg_with_a_hole() {
     let file = jpeg(&photo(640, 480));
@@ -85,7 +85,7 @@ fn jpeg_with_a_hole() {
     assert!(refused >= 99, "{refused} of 100");
 }
 
-/// PNG whose image data stops early, in chunks that are well-formed.
+/// A PNG whose image data stops early, in well-formed chunks.
 #[test]
 fn png_with_missing_rows() {
     for picture in [
@@ -95,7 +95,7 @@ fn png_with_missing_rows() {
         let chunks = chunks_of_png(&png(picture));
         let (kind, data) = &chunks[1];
         assert_eq!(kind, b"IDAT");
-        // The last four are the Adler-32.
+        // The last four bytes are the Adler-32.
         for kept in 0..data.len() {
             let cut = png_of(&[
                 chunks[0].clone(),
@@ -105,7 +105,7 @@ fn png_with_missing_rows() {
             assert_eq!(verdict(&cut), "truncated", "{kept} of {}", data.len());
         }
     }
-    // Rows that stop early in data that is well-formed: an honest checksum of too little.
+    // Rows that stop early in well-formed data, with a valid checksum.
     for kept in [0, 1, 23] {
         let rows = vec![0; kept * 121];
         let cut = png_of(&[header(40, 24, 8, 2, 0), (*b"IDAT", zlib(&rows)), END]);
@@ -113,8 +113,8 @@ fn png_with_missing_rows() {
     }
 }
 
-/// PNG whose bytes are overwritten and whose CRCs are right nevertheless: the decoder sees them. Nothing panics, and rows
-/// that changed are found by the Adler-32.
+/// An overwritten PNG with valid CRCs, so that the decoder sees the damage. It never panics, and the Adler-32 detects
+/// changed rows.
 #[test]
 fn png_overwritten_with_right_crcs() {
     let mut random = Random(0x0bad_5eed);
@@ -150,7 +150,7 @@ fn png_overwritten_with_right_crcs() {
     assert!(n_refused > 1000, "{n_refused}");
 }
 
-/// WebP whose chunks stop early, with sizes that say so.
+/// A WebP whose chunks stop early, with matching sizes.
 #[test]
 fn webp_with_a_short_bitstream() {
     for (name, file) in [
@@ -178,7 +178,7 @@ fn webp_with_a_short_bitstream() {
     }
 }
 
-/// Thousands of flipped bits and overwritten bytes. Many leave a picture that is only wrong; none may panic.
+/// Thousands of flipped bits and overwritten bytes. Many leave a wrong but decodable picture; none may panic.
 #[test]
 fn flipped_anywhere() {
     let mut random = Random(0x6a7e_9057);

@@ -1,4 +1,4 @@
-//! Each kind of file comes out as the picture that went in.
+//! Each kind of file gives the picture that it contains.
 
 use super::samples::*;
 
@@ -8,7 +8,7 @@ fn every_fixture_shows_the_photo() {
     for name in ACCEPTED {
         let seen = best(&fixture(name));
         let expected = match name {
-            // Its EXIF says: quarter turn.
+            // Its EXIF orientation is a quarter turn.
             "lossy.webp" => image::imageops::rotate90(&photo(61, 45)),
             _ => photo(61, 45),
         };
@@ -17,7 +17,7 @@ fn every_fixture_shows_the_photo() {
             let expected = image::DynamicImage::from(grey).to_rgb8();
             difference(&seen.to_rgb8(), &expected)
         } else if name.starts_with("alpha") {
-            // Colour means nothing where nothing is seen: the lower half is mostly opaque.
+            // The colour of transparent pixels does not matter: the lower half is mostly opaque.
             let half = |picture: &image::RgbImage| {
                 image::imageops::crop_imm(picture, 0, 23, 61, 22).to_image()
             };
@@ -68,7 +68,7 @@ fn deep_and_grey_png() {
 }
 
 #[test]
-fn alpha_is_kept_where_something_is_transparent() {
+fn alpha_is_kept_if_a_pixel_is_transparent() {
     let seen = best(&png(translucent(61, 45))).to_rgba8();
     assert_eq!(seen.get_pixel(30, 0)[3], 0);
     assert!(seen.get_pixel(30, 44)[3] > 240);
@@ -80,7 +80,7 @@ fn alpha_is_kept_where_something_is_transparent() {
 
 #[test]
 fn transparent_pixels_do_not_bleed() {
-    // White where nothing is seen, black beside it: the edge must stay black after resizing.
+    // White under transparent pixels, black beside them: the edge must stay black after resizing.
     let picture = image::RgbaImage::from_fn(640, 64, |x, _| {
         image::Rgba(if x < 320 {
             [255, 255, 255, 0]
@@ -99,7 +99,7 @@ fn transparent_pixels_do_not_bleed() {
 }
 
 #[test]
-fn what_follows_the_picture_does_not_matter() {
+fn data_after_the_picture_is_ignored() {
     for (name, mut file) in accepted() {
         let alone = run(&file).unwrap();
         file.extend(b"ftypmp42 a film of the moment before, \xff\xd8\xff and a second picture");
@@ -109,8 +109,8 @@ fn what_follows_the_picture_does_not_matter() {
 }
 
 #[test]
-fn metadata_never_decides() {
-    // A segment of each kind that decoders like to parse, all nonsense, behind SOI.
+fn malformed_metadata_is_ignored() {
+    // A garbage segment of each kind that decoders usually parse, after SOI.
     let mut file = fixture("baseline-420.jpg");
     let alone = run(&file).unwrap();
     for (marker, text) in [
@@ -142,7 +142,7 @@ fn stray_bytes_are_dropped() {
     ] {
         let file = fixture(name);
         let alone = run(&file).unwrap();
-        // Before the EOI, and behind the first segment.
+        // Before the EOI, and after the first segment.
         let end = file.len() - 2;
         for (at, stray) in [
             (end, &[0; 5000][..]),

@@ -1,5 +1,5 @@
-//! What the renditions of every fixture looked like when somebody last looked at them: size, bytes, and the mean colour
-//! of each of sixteen tiles. `GATEPOST_GOLDEN=write cargo test -p thumbnailer golden` writes it anew.
+//! The recorded appearance of every fixture's renditions: size, bytes, and the mean colour of each of sixteen tiles.
+//! `GATEPOST_GOLDEN=write cargo test -p thumbnailer golden` records it again.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ use super::samples::*;
 
 const ACROSS: u32 = 4;
 
-/// How a rendition looks.
+/// The appearance of a rendition.
 #[derive(Debug, PartialEq)]
 struct Look {
     bytes: usize,
@@ -33,7 +33,7 @@ impl Look {
             let mut sums = [0; 4];
             for (x, y) in (left..right).flat_map(|x| (top..bottom).map(move |y| (x, y))) {
                 let Rgba([colours @ .., alpha]) = *picture.get_pixel(x, y);
-                // Colour counts as far as it is seen.
+                // Colours are weighted by their opacity.
                 for (sum, colour) in sums.iter_mut().zip(colours) {
                     *sum += u32::from(colour) * u32::from(alpha) / 255;
                 }
@@ -67,7 +67,7 @@ impl Look {
         text
     }
 
-    /// The same but for what another processor's vector instructions may round otherwise.
+    /// Whether they are equal, up to the rounding of another processor's vector instructions.
     fn is_like(&self, other: &Self) -> bool {
         self.bytes.abs_diff(other.bytes) * 50 <= self.bytes
             && std::iter::zip(self.tiles.as_flattened(), other.tiles.as_flattened())
@@ -119,7 +119,7 @@ fn golden() {
         .collect();
     assert!(
         golden.keys().eq(looks.keys()),
-        "other renditions than golden.txt has: {:?}",
+        "renditions differ from golden.txt: {:?}",
         looks.keys()
     );
     for (name, look) in &looks {

@@ -1,4 +1,4 @@
-//! Files made to lie, to explode, or simply of the wrong kind.
+//! Files with false claims, decompression bombs, and files of the wrong kind.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use thumbnailer::settings::{ImageType, Settings};
 use super::jpegs::{Component, Segment, join, segments, write};
 use super::samples::*;
 
-/// Far longer than it takes on any machine to look at a file, and far shorter than to do what these files ask for.
+/// Far longer than inspecting a file takes on any machine, and far shorter than the work that these files demand.
 const SOON: Duration = Duration::from_mins(1);
 
 fn rejection(bytes: &[u8], declared: &Declared) -> Rejection {
@@ -34,12 +34,12 @@ fn a_file_of_nothing_but_adobe_segments_is_read_once() {
     let started = Instant::now();
     let rejection = rejection(&bytes, &Declared::default());
     assert_eq!(rejection.code(), "truncated");
-    // To put each in its place on its own took minutes.
+    // Inserting each piece at its position separately took minutes.
     assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
 }
 
 #[test]
-fn bytes_decide_and_the_claim_is_compared() {
+fn bytes_decide_and_a_false_claim_is_refused() {
     let png = png(photo(8, 8));
     for (claim, bytes, expected) in [
         (
@@ -81,7 +81,7 @@ fn bytes_decide_and_the_claim_is_compared() {
 }
 
 #[test]
-fn heic_says_what_to_do() {
+fn the_message_for_heic_says_what_to_do() {
     let heic = b"\0\0\0\x24ftypheic\0\0\0\0mif1MiHEmiafMiHBheic\0\0\x0f\x2ameta";
     let rejection = rejection(heic, &declared("image/heic"));
     assert_eq!(rejection.code(), "unsupported_type");
@@ -95,7 +95,7 @@ fn heic_says_what_to_do() {
 }
 
 #[test]
-fn the_allow_list_is_obeyed() {
+fn types_outside_the_allow_list_are_refused() {
     let settings = Settings {
         types: vec![ImageType::Jpeg],
         ..Settings::default()
@@ -109,7 +109,7 @@ fn the_allow_list_is_obeyed() {
 }
 
 #[test]
-fn size_and_checksum() {
+fn a_wrong_size_or_digest_is_refused() {
     let file = png(photo(8, 8));
     let settings = Settings {
         max_bytes: 100,
@@ -151,8 +151,8 @@ fn animations() {
 }
 
 #[test]
-fn kinds_of_jpeg_that_nothing_here_decodes() {
-    // The frame header stands at the same place in all files of `image`'s encoder.
+fn unsupported_kinds_of_jpeg_are_refused() {
+    // The frame header is at the same offset in all files of `image`'s encoder.
     let mut file = jpeg(&photo(16, 16));
     let frame = file
         .windows(2)
@@ -184,7 +184,7 @@ fn kinds_of_jpeg_that_nothing_here_decodes() {
 }
 
 #[test]
-fn bombs_are_defused_from_the_header() {
+fn decompression_bombs_are_refused_by_their_header() {
     let mut png_bomb = png(photo(8, 8));
     png_bomb[16..24].copy_from_slice(&[0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60]);
     let mut png_largest = png(photo(8, 8));
@@ -229,7 +229,7 @@ fn bombs_are_defused_from_the_header() {
 fn scan_bomb(across: u16, down: u16, n_scans: usize) -> Vec<u8> {
     let sizes = [(down * 8).to_be_bytes(), (across * 8).to_be_bytes()].concat();
     let quantisation = [&[0xff, 0xdb, 0, 67, 0], &[1; 64][..]].concat();
-    // One DC code, "0" for no difference; AC codes "0" for a run of 2^14 and more blocks, "10" for one block.
+    // One DC code, "0" for a difference of zero; AC codes "0" for a run of 2^14 or more blocks, "10" for one block.
     let dc = [&[0xff, 0xc4, 0, 20, 0x00, 1], &[0; 15][..], &[0]].concat();
     let ac = [
         &[0xff, 0xc4, 0, 21, 0x10, 1, 1],
@@ -251,7 +251,7 @@ fn scan_bomb(across: u16, down: u16, n_scans: usize) -> Vec<u8> {
     let blocks = usize::from(across) * usize::from(down);
     file.extend(vec![0; blocks.div_ceil(8)]);
     for n in 0..n_scans {
-        // Refine the last coefficient from bit 13 down; then nothing is left to send, and the next one follows.
+        // Refines the last coefficient from bit 13 down, then continues with the next one.
         let (coefficient, bit) = (63 - (n / 14) as u8, 13 - (n % 14) as u8);
         let high = if bit == 13 { 0 } else { bit + 1 };
         file.extend([
@@ -266,7 +266,7 @@ fn scan_bomb(across: u16, down: u16, n_scans: usize) -> Vec<u8> {
             coefficient,
             high << 4 | bit,
         ]);
-        // "0" and fourteen bits of ones: a run of 32767 blocks. Ones follow as padding.
+        // "0" and fourteen one bits: a run of 32767 blocks. Padding of ones follows.
         let mut bits = Vec::new();
         for _ in 0..blocks.div_ceil(32_767) {
             bits.extend([false].into_iter().chain([true; 14]));
@@ -305,7 +305,7 @@ fn a_progressive_jpeg_of_too_many_scans() {
 }
 
 #[test]
-fn the_estimate_of_memory_follows_what_is_made() {
+fn the_memory_estimate_follows_the_renditions() {
     let flat = |_, _| 90.0;
     let colour = [1, 2, 3].map(|id| Component {
         id,
@@ -322,12 +322,12 @@ fn the_estimate_of_memory_follows_what_is_made() {
         let found = inspect(&file, &Declared::default(), &settings).unwrap();
         found.memory() / 1_000_000
     };
-    // 4032 × 3024. Only the header says so: nothing is decoded here.
+    // 4032 × 3024 in the header only: nothing is decoded here.
     whole[1].data[1..5].copy_from_slice(&[0x0b, 0xd0, 0x0f, 0xc0]);
     let [large, small] = [&[1600, 800, 320][..], &[320]].map(|widths| memory(&whole, widths));
     assert!((20..60).contains(&large), "{large} MB");
     assert!((1..4).contains(&small), "{small} MB");
-    // All coefficients of a progressive picture, in 16 bits each, wait for its last scan.
+    // All coefficients of a progressive picture wait for its last scan, in 16 bits each.
     whole[1].marker = 0xc2;
     let scan = whole.len() - 1;
     let band = |component, first, last| Segment::new(0xda, [1, component, 0, first, last, 0]);
@@ -338,7 +338,7 @@ fn the_estimate_of_memory_follows_what_is_made() {
 }
 
 #[test]
-fn a_container_that_contradicts_its_picture() {
+fn a_container_that_contradicts_its_picture_is_refused() {
     let simple = webp_lossless(photo(8, 8));
     let mut file = b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\x08\0\0\x07\0\0".to_vec();
     file.extend(&simple[12..]);
@@ -349,8 +349,8 @@ fn a_container_that_contradicts_its_picture() {
     assert_eq!(verdict(&file), "ready");
 }
 
-/// A lossless WebP of 16 by 16 pixels whose blocks share codes, and that names so many groups of them, of which each
-/// makes a decoder build tables of its own; `in_alpha` as the alpha of a lossy picture.
+/// A lossless WebP of 16 by 16 pixels whose blocks share codes, but which names many groups of them. Each group makes a
+/// decoder build its own tables. With `in_alpha` it is the alpha of a lossy picture.
 fn code_bomb(n_groups: u16, in_alpha: bool) -> Vec<u8> {
     fn put(bits: &mut Vec<bool>, value: u32, count: u32) {
         bits.extend((0..count).map(|bit| value >> bit & 1 == 1));
@@ -364,7 +364,7 @@ fn code_bomb(n_groups: u16, in_alpha: bool) -> Vec<u8> {
         put(&mut bits, 0x2f, 8);
         put(&mut bits, 15 | 15 << 14, 32);
     }
-    // No transform, no cache; blocks of four by four, which all have the last group.
+    // No transform, no cache; blocks of four by four pixels, all of which use the last group.
     put(&mut bits, 0b100, 3);
     put(&mut bits, 0, 3);
     put(&mut bits, 0, 1);
@@ -374,13 +374,13 @@ fn code_bomb(n_groups: u16, in_alpha: bool) -> Vec<u8> {
     }
     let mut code = Vec::new();
     put(&mut code, 0b11110, 5);
-    // Lengths 0 to 15 are written in four bits each, repetitions not at all.
+    // Lengths 0 to 15 are written in four bits each, without repetitions.
     for symbol in [
         17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
     ] {
         put(&mut code, if symbol < 16 { 4 } else { 0 }, 3);
     }
-    // Sixteen symbols: 1, 2, … 14, 15, 15 bits long.
+    // Sixteen symbols, of 1, 2, … 14, 15, 15 bits.
     put(&mut code, 1, 1);
     put(&mut code, 1, 3);
     put(&mut code, 14, 4);
@@ -390,7 +390,7 @@ fn code_bomb(n_groups: u16, in_alpha: bool) -> Vec<u8> {
     for _ in 0..5 * u32::from(n_groups) {
         bits.extend_from_slice(&code);
     }
-    // Pixels: every zero is the shortest code, which is the first symbol's.
+    // Pixels: each zero bit is the shortest code, which is the first symbol's.
     put(&mut bits, 0, 32);
     bits.extend([false; 4 * 256]);
 
@@ -416,7 +416,7 @@ fn code_bomb(n_groups: u16, in_alpha: bool) -> Vec<u8> {
 }
 
 #[test]
-fn a_webp_of_very_many_prefix_codes() {
+fn a_webp_of_too_many_prefix_codes_is_refused() {
     let settings = Settings {
         max_pixels: 1_000_000,
         max_bytes: 1_000_000,
@@ -425,7 +425,7 @@ fn a_webp_of_very_many_prefix_codes() {
     for in_alpha in [false, true] {
         let few = code_bomb(20, in_alpha);
         assert_eq!(verdict(&few), "ready", "{:?}", run(&few));
-        // 65 kB, for 256 pixels, that image-webp would need some 17 MB for.
+        // A file of 65 kB with 256 pixels, for which image-webp would need about 17 MB.
         let bomb = code_bomb(800, in_alpha);
         let found = inspect(&bomb, &Declared::default(), &settings).map(drop);
         let Err(Rejection::TooComplex(Complexity::Memory { needed, max })) = found else {
@@ -433,7 +433,7 @@ fn a_webp_of_very_many_prefix_codes() {
         };
         assert_eq!(max, 17_000_000);
         assert!(needed > max);
-        // Cut off, it is refused for that.
+        // If it is truncated, that is the reason for the refusal.
         let cut = code_bomb(20, in_alpha);
         let cut = riff(&[(b"VP8L", &cut[20..cut.len() / 2])]);
         assert_ne!(verdict(&cut), "ready");

@@ -1,4 +1,4 @@
-//! JPEGs taken apart and put together, for files that no encoder at hand writes.
+//! Splits and joins JPEGs, for files that no available encoder writes.
 
 /// A component to write: its name, its sampling factors, and its samples by position in its own plane.
 pub(crate) struct Component<'a> {
@@ -7,7 +7,7 @@ pub(crate) struct Component<'a> {
     pub(crate) sample: &'a dyn Fn(u32, u32) -> f64,
 }
 
-/// What a file consists of between SOI and EOI: marker, data, and the entropy-coded data behind a scan's header.
+/// A part of a file between SOI and EOI: marker, data, and the entropy-coded data after a scan's header.
 #[derive(Clone, Debug)]
 pub(crate) struct Segment {
     pub(crate) marker: u8,
@@ -25,7 +25,7 @@ impl Segment {
     }
 }
 
-/// Takes a well-formed file apart.
+/// Splits a well-formed file into its segments.
 pub(crate) fn segments(file: &[u8]) -> Vec<Segment> {
     let (mut segments, mut at) = (Vec::new(), 2);
     while file[at + 1] != 0xd9 {
@@ -43,7 +43,7 @@ pub(crate) fn segments(file: &[u8]) -> Vec<Segment> {
     segments
 }
 
-/// Puts a file together.
+/// Joins segments into a file.
 pub(crate) fn join(segments: &[Segment]) -> Vec<u8> {
     let mut file = vec![0xff, 0xd8];
     for segment in segments {
@@ -56,7 +56,7 @@ pub(crate) fn join(segments: &[Segment]) -> Vec<u8> {
     file
 }
 
-/// A baseline file, nearly lossless: every step of quantisation is 1.
+/// A baseline file, nearly lossless: every quantisation step is 1.
 pub(crate) fn write(size: (u32, u32), components: &[Component<'_>]) -> Vec<u8> {
     let most = |factor: fn(&Component<'_>) -> u32| components.iter().map(factor).max().unwrap();
     let (widest, tallest) = (most(|one| one.sampling.0), most(|one| one.sampling.1));
@@ -69,7 +69,7 @@ pub(crate) fn write(size: (u32, u32), components: &[Component<'_>]) -> Vec<u8> {
         scan.extend([*id, 0]);
     }
     scan.extend([0, 63, 0]);
-    // Codes of four bits for DC, of eight for AC: the symbols are their own codes.
+    // DC codes of four bits and AC codes of eight: each symbol is its own code.
     let (mut four, mut eight) = ([0; 16], [0; 16]);
     (four[3], eight[7]) = (12, 251);
     let dc: Vec<u8> = [&[0][..], &four, &(0..12).collect::<Vec<u8>>()].concat();

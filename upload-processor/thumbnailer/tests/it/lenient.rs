@@ -1,4 +1,4 @@
-//! A trailer that is missing is not a picture that is missing: the container is read leniently, pixels are not.
+//! A missing trailer is not a missing picture: the container is read leniently, pixels are not.
 
 use thumbnailer::inspect::Declared;
 use thumbnailer::rejection::{Rejection, Unsupported};
@@ -13,7 +13,7 @@ fn same(file: &[u8], whole: &Thumbnailed, what: &str) {
 }
 
 #[test]
-fn png_without_what_follows_its_rows() {
+fn png_is_accepted_without_the_data_after_its_rows() {
     let file = png(photo(40, 24));
     let whole = run(&file).unwrap();
     let end = file.len();
@@ -29,7 +29,7 @@ fn png_without_what_follows_its_rows() {
     for missing in [17, 20] {
         assert_eq!(verdict(&file[..end - missing]), "truncated", "{missing}");
     }
-    // Chunks after the rows: whole, truncated, and rubbish.
+    // Chunks after the rows: complete, truncated, and garbage.
     let chunks = chunks_of_png(&file);
     let mut followed = chunks.clone();
     let text = (*b"tEXt", b"Comment\0by hand".to_vec());
@@ -69,13 +69,13 @@ fn png_in_many_chunks_is_one_stream() {
             let cut = split.len() - 12 - 12 - 4;
             same(&split[..cut], &whole, "split and cut");
             assert_eq!(verdict(&split[..cut - 1]), "truncated");
-            // A wrong CRC in each of them counts.
+            // A wrong CRC in any of them is an error.
             let mut broken = split.clone();
             let last = broken.len() - 12 - 12 - 1;
             broken[last] ^= 1;
             assert_eq!(verdict(&broken), "corrupt");
         }
-        // Once another chunk came, image data begins no more.
+        // After another chunk, image data must not resume.
         let mut parted = chunks.clone();
         let (first, second) = chunks[at].1.split_at(chunks[at].1.len() / 2);
         parted.splice(
@@ -90,7 +90,7 @@ fn png_in_many_chunks_is_one_stream() {
     }
 }
 
-/// RGB, interlaced, each row unfiltered.
+/// RGB, interlaced, with unfiltered rows.
 fn interlaced(width: u32, height: u32) -> Vec<u8> {
     let picture = photo(width, height);
     let mut rows = Vec::new();
@@ -124,7 +124,7 @@ fn interlaced_png_is_the_same_picture() {
 }
 
 #[test]
-fn checksums_of_png_count() {
+fn wrong_png_checksums_are_refused() {
     for file in [
         png(photo(40, 24)),
         png(translucent(40, 24)),
@@ -157,7 +157,7 @@ fn checksums_of_png_count() {
             broken[at] ^= 1;
             assert_eq!(verdict(&broken), "corrupt", "byte {at}");
         }
-        // And in another's file, whose chunk the Adler-32 is alone in.
+        // And in the file of another writer, whose last chunk contains only the Adler-32.
         let at = chunks.iter().position(|(kind, _)| kind == b"IDAT").unwrap();
         let (rows, mut adler) = {
             let data = &chunks[at].1;
@@ -173,7 +173,7 @@ fn checksums_of_png_count() {
 }
 
 #[test]
-fn more_rows_than_a_png_has_are_left_out() {
+fn surplus_png_rows_are_ignored() {
     let file = png(photo(40, 24));
     let whole = run(&file).unwrap();
     let rows = {
@@ -192,12 +192,12 @@ fn more_rows_than_a_png_has_are_left_out() {
     };
     same(&with(0), &whole, "no surplus");
     same(&with(1000), &whole, "a surplus");
-    // 20 MB, which are 20 kB in the file.
+    // 20 MB, compressed to 20 kB in the file.
     assert_eq!(verdict(&with(20_000_000)), "corrupt");
 }
 
 #[test]
-fn a_transparent_colour_with_a_wrong_checksum_is_no_colour() {
+fn a_transparent_colour_with_a_wrong_checksum_is_ignored() {
     let file = png(photo(40, 24));
     let whole = run(&file).unwrap();
     let with = png_with(&file, &[(*b"tRNS", vec![0; 6])]);
@@ -205,7 +205,7 @@ fn a_transparent_colour_with_a_wrong_checksum_is_no_colour() {
     let at = broken.windows(4).position(|kind| kind == b"tRNS").unwrap() + 10;
     broken[at] ^= 1;
     same(&broken, &whole, "tRNS");
-    // Lengths that the colour type does not have.
+    // Lengths that are invalid for the colour type.
     for length in [0, 2, 5, 7] {
         let with = png_with(&file, &[(*b"tRNS", vec![0; length])]);
         same(&with, &whole, "tRNS");
@@ -285,7 +285,7 @@ fn frames_of_an_apng_are_counted() {
             "the second is cut off",
             vec![actl(2), first.clone(), data.clone()],
         ),
-        // Programs that know APNG show the second picture, the others the first.
+        // Programs that support APNG show the second picture, others the first.
         (
             "a picture beside the only frame",
             vec![actl(1), data.clone(), fctl(0, 40, 24), frame(0), END],
@@ -300,7 +300,7 @@ fn frames_of_an_apng_are_counted() {
     }
 }
 
-/// A WebP with a canvas of 40 by 24 and what follows, whose flags say that it is animated.
+/// A WebP with a canvas of 40 by 24, whose flags say that it is animated, and further chunks.
 fn animated_webp(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
     let canvas = [0x02, 0, 0, 0, 39, 0, 0, 23, 0, 0];
     let all: Vec<(&[u8; 4], &[u8])> = [(b"VP8X", &canvas[..]), (b"ANIM", &[0; 6])]
@@ -352,7 +352,7 @@ fn xcodes_png_is_not_called_damaged() {
     );
 }
 
-/// A GIF of one picture, at its place on a canvas.
+/// A GIF of one picture, at its position on a canvas.
 fn gif(canvas: (u16, u16), place: (u16, u16, u16, u16)) -> Vec<u8> {
     let mut file = b"GIF89a".to_vec();
     file.extend([canvas.0, canvas.1].map(u16::to_le_bytes).concat());
@@ -365,7 +365,7 @@ fn gif(canvas: (u16, u16), place: (u16, u16, u16, u16)) -> Vec<u8> {
             .concat(),
     );
     file.extend([0, 2]);
-    // A code for each pixel, of three bits, cleared often enough to stay that short.
+    // A code for each pixel, of three bits, cleared often enough to keep that length.
     let mut bits = Vec::new();
     let mut put = |code: u8| bits.extend((0..3).map(|bit| code >> bit & 1 == 1));
     for pixel in 0..usize::from(place.2) * usize::from(place.3) {
@@ -403,7 +403,7 @@ fn of_gif(file: &[u8]) -> Result<Thumbnailed, Rejection> {
 }
 
 #[test]
-fn gif_without_its_end() {
+fn gif_is_accepted_without_its_trailer() {
     let file = gif((40, 24), (0, 0, 40, 24));
     let whole = of_gif(&file).unwrap();
     let seen = image::load_from_memory(&whole.renditions[0].data)
@@ -420,13 +420,13 @@ fn gif_without_its_end() {
     for (what, more) in [
         ("a comment", &b"\x21\xfe\x04text\0\x3b"[..]),
         ("half a comment", b"\x21\xfe\x04te"),
-        ("the begin of a comment", b"\x21"),
+        ("the beginning of a comment", b"\x21"),
         ("zeros", &[0, 0, 0, 0x3b]),
         ("rubbish", b"rubbish"),
     ] {
         same(&[&file[..end - 1], more].concat(), what);
     }
-    // Cut in its codes, also where these are closed as if nothing were missing.
+    // Truncated within its codes, even if these are closed as if they were complete.
     let codes = 13 + 6 + 10 + 1;
     for length in 0..end - 4 {
         let cut = of_gif(&file[..length]);
@@ -448,7 +448,7 @@ fn gif_without_its_end() {
 }
 
 #[test]
-fn gif_whose_canvas_is_too_small_or_none() {
+fn gif_with_a_canvas_too_small_or_empty_grows() {
     for (canvas, place, expected) in [
         ((0, 0), (0, 0, 40, 24), (40, 24)),
         ((40, 0), (0, 0, 40, 24), (40, 24)),

@@ -1,6 +1,6 @@
-//! Through the front door: bytes in, renditions or a rejection out.
+//! Tests of the public interface: bytes in, renditions or a rejection out.
 
-// Pictures are drawn with small numbers.
+// Test pictures are computed with small numbers.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

@@ -1,7 +1,7 @@
-//! What inspection estimates is an upper bound: each kind of file is decoded and rendered in a process of its own, whose
-//! peak is held against the estimate.
+//! Inspection's estimate is an upper bound: each kind of file is decoded and rendered in a separate process, whose peak
+//! is compared with the estimate.
 //!
-//! The peak is the kernel's (`VmHWM`), so that it counts what libwebp allocates, too.
+//! The peak is the kernel's (`VmHWM`), so it includes libwebp's allocations.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use thumbnailer::thumbnail::thumbnail;
 
 use super::samples::*;
 
-/// What the process takes anyway, and what its heap rounds up.
+/// The process's own memory, and rounding by its heap.
 const OWN: u64 = 3 << 20;
 const FILE: &str = "GATEPOST_TEST_MEMORY_FILE";
 
@@ -32,7 +32,7 @@ fn settings() -> Settings {
     }
 }
 
-/// Not a test of its own: the process that the others start. It prints the estimate and what was taken.
+/// Not an independent test: the process that the other tests start. It prints the estimate and the measured memory.
 #[test]
 fn child() {
     let Some(file) = std::env::var_os(FILE) else {
@@ -43,7 +43,7 @@ fn child() {
     let estimate = inspect(&bytes, &Declared::default(), &settings)
         .unwrap()
         .memory();
-    // The peak so far counts no longer.
+    // Resets the peak so far.
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let before = peak();
     let made = thumbnail(&bytes, &Declared::default(), &settings, None).unwrap();
@@ -61,7 +61,7 @@ fn peak() -> u64 {
     1024 * kilobytes
 }
 
-/// The estimate, and the peak of a process that does it.
+/// The estimate, and the peak of a process that does the work.
 fn measure(name: &str, bytes: &[u8]) -> (u64, u64) {
     let file: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("memory-{name}"));
     std::fs::File::create(&file)
@@ -76,7 +76,7 @@ fn measure(name: &str, bytes: &[u8]) -> (u64, u64) {
             "--test-threads=1",
         ])
         .env(FILE, &file)
-        // As the processor is run: blocks of this size go back to the kernel.
+        // As in the processor: blocks of this size are returned to the kernel.
         .env("MALLOC_MMAP_THRESHOLD_", "131072")
         .output()
         .unwrap();
@@ -110,7 +110,7 @@ fn assert_bounded(files: impl IntoIterator<Item = (String, Vec<u8>)>) {
     assert_eq!(beyond, []);
 }
 
-/// A PNG of noise in this depth and colour type, about as large as it says.
+/// A PNG of noise with this depth and colour type, whose file is about as large as its pixels.
 fn noise(width: u32, height: u32, depth: u8, colour: u8, interlace: u8) -> Vec<u8> {
     let samples = [1, 0, 3, 1, 2, 0, 4][usize::from(colour)];
     let mut random = Random(7);
@@ -189,7 +189,7 @@ fn png_whose_colours_are_converted() {
             files.push((format!("{what}-{depth}.png"), file));
         }
     }
-    // On its side, with a profile.
+    // A sideways picture with a profile.
     let turned = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0".to_vec();
     for (colour, kind) in [(2, "rgb"), (6, "rgba")] {
         let chunks = [(*b"eXIf", turned.clone()), iccp.clone()];
@@ -255,7 +255,7 @@ fn webp_gif_and_jpeg() {
     ]);
 }
 
-/// A profile of so many bytes whose table nobody needs.
+/// A profile of this many bytes whose table is never used.
 #[test]
 fn profiles_count() {
     let mut profile = moxcms::ColorProfile::new_display_p3().encode().unwrap();
@@ -282,7 +282,7 @@ fn profiles_count() {
     };
     let alone = estimate(&webp(b""));
     assert!(estimate(&webp(&profile)) > alone + (3 << 20));
-    // Too long to be read, it is not even copied.
+    // If it is too long to be parsed, it is not even copied.
     let long = [&profile[..], &vec![0; 20 << 20]].concat();
     assert_eq!(estimate(&webp(&long)), alone);
     assert_bounded([

@@ -1,4 +1,4 @@
-//! Pictures come out upright, whatever EXIF says about how they lie.
+//! Pictures come out upright for every EXIF orientation.
 
 use image::{Rgb, RgbImage, Rgba, RgbaImage};
 
@@ -9,8 +9,8 @@ const GREEN: [u8; 3] = [30, 180, 30];
 const BLUE: [u8; 3] = [40, 40, 220];
 const WHITE: [u8; 3] = [235, 235, 235];
 
-/// Where the stored corners (red, green, blue, white: top left, top right, bottom left, bottom right) are seen:
-/// top left, top right, bottom left, bottom right. From the EXIF specification's table of tag 274.
+/// The visible positions of the stored corners (red, green, blue, white: top left, top right, bottom left, bottom
+/// right), in the same order. From the EXIF specification's table of tag 274.
 const SEEN: [[[u8; 3]; 4]; 8] = [
     [RED, GREEN, BLUE, WHITE],
     [GREEN, RED, WHITE, BLUE],
@@ -55,7 +55,7 @@ fn oriented_jpeg(orientation: u8) -> Vec<u8> {
 fn oriented_png(orientation: u8) -> Vec<u8> {
     let mut file = png(corners(800, 480));
     let exif = exif(orientation);
-    // The checksum is nobody's business: the chunk does not reach the decoder.
+    // The checksum does not matter: the chunk does not reach the decoder.
     file.splice(
         33..33,
         [&[0, 0, 0, exif.len() as u8], &b"eXIf"[..], &exif, &[0; 4]].concat(),
@@ -165,7 +165,7 @@ fn the_first_orientation_of_several_exif_chunks_counts() {
 }
 
 #[test]
-fn nonsense_is_upright() {
+fn an_invalid_orientation_is_upright() {
     for number in [0, 9, 255] {
         let made = run(&oriented_jpeg(number)).unwrap();
         assert_eq!(

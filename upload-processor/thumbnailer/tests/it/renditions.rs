@@ -1,4 +1,4 @@
-//! What is made: sizes, names, formats, the placeholder, and when.
+//! The results: sizes, names, formats, the placeholder, and the deadline.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ fn made(bytes: &[u8]) -> Vec<String> {
 }
 
 #[test]
-fn widths_up_to_the_source() {
+fn renditions_have_every_width_up_to_the_source() {
     for ((width, height), expected) in [
         (
             (1300, 650),
@@ -82,7 +82,7 @@ fn the_placeholder_is_a_small_picture_of_it() {
     );
     let (width, height, rgba) = thumbhash::thumb_hash_to_rgba(&made.placeholder).unwrap();
     assert!(width > height);
-    // Blue grows towards the bottom.
+    // Blue increases towards the bottom.
     let blue = |row: usize| u32::from(rgba[4 * (row * width + width / 2) + 2]);
     assert!(blue(height - 1) > blue(0) + 40);
 }
@@ -95,7 +95,7 @@ fn the_same_bytes_give_the_same_files() {
 
 #[test]
 fn progressive_files_come_out_like_baseline_ones_at_every_size() {
-    // Blocks are drawn with eight samples a side down to one.
+    // Blocks are decoded with eight samples per side down to one.
     for (baseline, progressive) in [
         ("baseline-420.jpg", "progressive-420.jpg"),
         ("baseline-444.jpg", "progressive-444-restart.jpg"),
@@ -118,7 +118,7 @@ fn progressive_files_come_out_like_baseline_ones_at_every_size() {
 }
 
 #[test]
-fn quality_is_obeyed() {
+fn quality_changes_the_size() {
     let file = jpeg(&photo(640, 480));
     let bytes = |quality| {
         let settings = Settings {
@@ -139,7 +139,7 @@ fn within(file: &[u8], time: Duration) -> Result<(), Rejection> {
 }
 
 #[test]
-fn effort_is_obeyed_where_webp_is_made_of_colours() {
+fn effort_applies_only_to_webp_of_coloured_planes() {
     let made = |file: &[u8], effort, formats: &[OutputFormat]| {
         let settings = Settings {
             widths: vec![640],
@@ -175,7 +175,7 @@ fn effort_is_obeyed_where_webp_is_made_of_colours() {
 }
 
 #[test]
-fn nothing_begins_after_the_deadline() {
+fn no_step_starts_after_the_deadline() {
     let file = fixture("baseline-420.jpg");
     assert_eq!(
         within(&file, Duration::ZERO),
@@ -185,8 +185,8 @@ fn nothing_begins_after_the_deadline() {
 }
 
 #[test]
-fn work_is_stopped_in_the_midst() {
-    // Some 50 ms of work, in a hundredth of that.
+fn work_is_stopped_at_the_deadline() {
+    // About 50 ms of work, with a hundredth of that as the limit.
     let file = png(photo(3000, 2000));
     let stopped = within(&file, Duration::from_micros(500));
     assert!(matches!(stopped, Err(Rejection::Timeout(_))), "{stopped:?}");

@@ -1,4 +1,4 @@
-//! Pictures for the other modules: drawn here, encoded here, or read from `fixtures`.
+//! Pictures for the other modules: computed here, encoded here, or read from `fixtures`.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -9,7 +9,7 @@ use thumbnailer::rejection::Rejection;
 use thumbnailer::settings::Settings;
 use thumbnailer::thumbnail::{Thumbnailed, thumbnail};
 
-/// The picture that `fixtures/make.py` draws.
+/// The picture that `fixtures/make.py` also generates.
 pub(crate) fn photo(width: u32, height: u32) -> RgbImage {
     let mut seed: u64 = 1;
     let mut picture = RgbImage::new(width, height);
@@ -69,7 +69,7 @@ pub(crate) fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// One complete file of each kind that is accepted, small enough to be cut at every byte.
+/// One complete file of each accepted kind, small enough to be truncated at every byte.
 pub(crate) fn accepted() -> Vec<(&'static str, Vec<u8>)> {
     let mut all = vec![
         ("jpeg of image", jpeg(&photo(40, 24))),
@@ -81,7 +81,7 @@ pub(crate) fn accepted() -> Vec<(&'static str, Vec<u8>)> {
     all
 }
 
-/// The fixtures that are accepted.
+/// The accepted fixtures.
 pub(crate) const ACCEPTED: [&str; 21] = [
     "alpha-lossless.webp",
     "alpha.webp",
@@ -106,8 +106,8 @@ pub(crate) const ACCEPTED: [&str; 21] = [
     "progressive-grey.jpg",
 ];
 
-/// Default settings and nothing declared. With `GATEPOST_PICTURES=FOLDER` the picture is kept there, named by what it
-/// came to and by its test, for `gatepost thumbnail FOLDER` or another program to try.
+/// Runs the pipeline with default settings and nothing declared. With `GATEPOST_PICTURES=FOLDER` the picture is kept
+/// there, named by its result and its test, for `gatepost thumbnail FOLDER` or another program.
 pub(crate) fn run(bytes: &[u8]) -> Result<Thumbnailed, Rejection> {
     let result = thumbnail(bytes, &Declared::default(), &Settings::default(), None);
     if let Some(folder) = std::env::var_os("GATEPOST_PICTURES") {
@@ -149,7 +149,7 @@ pub(crate) fn best(bytes: &[u8]) -> DynamicImage {
     image::load_from_memory(&made.renditions[0].data).unwrap()
 }
 
-/// Mean difference of two pictures' channels.
+/// The mean difference between the channels of two pictures.
 pub(crate) fn difference(a: &RgbImage, b: &RgbImage) -> f64 {
     assert_eq!(a.dimensions(), b.dimensions());
     let sum: u64 = a
@@ -161,7 +161,7 @@ pub(crate) fn difference(a: &RgbImage, b: &RgbImage) -> f64 {
     sum as f64 / a.as_raw().len() as f64
 }
 
-/// A generator whose sequence never changes: xorshift64.
+/// A deterministic generator: xorshift64.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
@@ -208,7 +208,7 @@ pub(crate) fn chunks_of_png(file: &[u8]) -> Vec<PngChunk> {
     chunks
 }
 
-/// Before the image data.
+/// Inserts chunks before the image data.
 pub(crate) fn png_with(file: &[u8], chunks: &[PngChunk]) -> Vec<u8> {
     let mut all = chunks_of_png(file);
     let at = all.iter().position(|(kind, _)| kind == b"IDAT").unwrap();

@@ -1,5 +1,5 @@
-//! Colours are where brightness is, to a fraction of a pixel: at every row and column, for every sampling, every
-//! orientation and both formats.
+//! Chroma is aligned with luma to a fraction of a pixel: at every row and column, for every sampling, every orientation
+//! and both formats.
 
 use std::f64::consts::TAU;
 
@@ -11,13 +11,13 @@ use super::jpegs::{Component, Segment, join, segments, write};
 
 const N_WAVES: f64 = 5.0;
 
-/// A wave along both sides, whose ends are level: every orientation shows the same one.
+/// A wave along both sides with level ends, so that every orientation shows the same one.
 fn wave(x: f64, y: f64, (width, height): (u32, u32)) -> f64 {
     let wave = |at: f64, side: u32| (TAU * N_WAVES * at / f64::from(side)).cos();
     128.0 + 20.0 * (wave(x, width) + wave(y, height))
 }
 
-/// Grey and red grow and shrink together.
+/// Grey and red rise and fall together.
 fn source(size: (u32, u32), (h, v): (u32, u32), orientation: u8) -> Vec<u8> {
     let luma = |x: u32, y: u32| wave(f64::from(x) + 0.5, f64::from(y) + 0.5, size);
     let (wide, tall) = (f64::from(h), f64::from(v));
@@ -57,7 +57,7 @@ fn source(size: (u32, u32), (h, v): (u32, u32), orientation: u8) -> Vec<u8> {
     join(&[vec![Segment::new(0xe1, exif.concat())], segments(&file)].concat())
 }
 
-/// By how many pixels the second wave lags behind the first, from their phases at `N_WAVES`.
+/// How many pixels the second wave lags behind the first, from their phases at `N_WAVES`.
 fn lag(first: &[f64], second: &[f64]) -> f64 {
     let side = first.len() as f64;
     let phase = |values: &[f64]| {
@@ -73,9 +73,9 @@ fn lag(first: &[f64], second: &[f64]) -> f64 {
 }
 
 #[test]
-fn colour_waves_lie_on_brightness_waves() {
+fn chroma_waves_are_aligned_with_luma_waves() {
     for (sampling, size) in [
-        // So large that blocks are drawn with fewer samples.
+        // Large enough for blocks to be decoded with fewer samples.
         ((2, 2), (611, 449)),
         ((1, 1), (449, 611)),
         ((4, 1), (1601, 1201)),
@@ -126,7 +126,7 @@ fn colour_waves_lie_on_brightness_waves() {
                         let lag = lag(&luma, &red);
                         lags.push(lag);
                     }
-                    // Each is noise of the encoder's, whose mean must not drift from one end to the other.
+                    // Each lag is noise of the encoder, whose mean must not drift from one end to the other.
                     let (rows, columns) = lags.split_at(height as usize);
                     for (side, lags) in [("rows", rows), ("columns", columns)] {
                         assert!(
