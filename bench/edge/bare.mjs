@@ -1,4 +1,4 @@
-// AWS-LC alone, in a process of its own: a contestant that only verifies signatures, with keys that are parsed once.
+// AWS-LC alone, in a separate process: a contestant that only verifies signatures, with keys that are parsed once.
 
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';

@@ -1,4 +1,4 @@
-// The events that are timed: tokens as an identity provider issues them, in requests as a browser sends them.
+// The events that are timed: tokens like an identity provider's, in requests like a browser's.
 
 import { createPrivateKey, randomUUID, sign } from 'node:crypto';
 
@@ -6,12 +6,12 @@ import { AUDIENCE, ISSUER, OWNER_HEADER, ownerOf } from './peers/policy.mjs';
 
 export const HOST = 'media.example.com';
 
-/** What `prepare.mjs` wrote, as keys to sign with, by algorithm. */
+/** The signing keys that `prepare.mjs` wrote, by algorithm. */
 export function signingKeys(keys) {
   return new Map(keys.map(({ alg, jwk }) => [alg, { alg, kid: jwk.kid, key: createPrivateKey({ key: jwk, format: 'jwk' }) }]));
 }
 
-/** A token's claims; `changes` replace them, those that are undefined are left out. */
+/** A token's claims; `changes` replace them, and undefined ones are omitted. */
 export function claims(changes = {}) {
   const now = Math.floor(Date.now() / 1000);
   return {
@@ -94,7 +94,7 @@ export function event(uri, headers = {}, method = 'GET') {
   };
 }
 
-/** This many events, each with a token of its own for a picture of its owner, as JSON. */
+/** This many events as JSON, each with a different token for a picture of its owner. */
 export function ownerEvents(key, count) {
   return Array.from({ length: count }, () => {
     const payload = claims();
@@ -103,12 +103,12 @@ export function ownerEvents(key, count) {
   });
 }
 
-/** Where an owner's picture lies. */
+/** The path of an owner's picture. */
 export function mediaPath(owner) {
   return `/media/${owner}/7ybqtx5rqd7pcfe8gn11wj6j98/1280.webp`;
 }
 
-/** Whether a handler's answer lets the request go on as its owner's. */
+/** Whether a handler's answer forwards the request as its owner's. */
 export function isForwarded(answer) {
   return answer.status === undefined && answer.headers[OWNER_HEADER] !== undefined;
 }

@@ -1,8 +1,8 @@
-// Runs in a process of its own: loads a handler and lets it decide once. `loading.mjs` starts it.
+// Runs in a separate process: loads a handler and lets it decide once. `loading.mjs` starts it.
 //
 //     node first-decision.mjs URL EVENT
 //
-// It imports nothing, so that whatever a handler needs is loaded by the handler, within the time.
+// It imports nothing, so that the handler itself loads every dependency, within the measured time.
 
 const [url, text] = process.argv.slice(2);
 const event = JSON.parse(text);

@@ -1,6 +1,6 @@
-// The gate before the clock: handlers that do not answer alike are not worth comparing.
+// The gate before the clock: handlers with different answers are not worth comparing.
 //
-// Every contestant is held against the same expectations, and a request that goes on is compared as a whole.
+// Every contestant is checked against the same expectations, and a forwarded request is compared as a whole.
 
 import { isDeepStrictEqual } from 'node:util';
 
@@ -66,12 +66,12 @@ function cases(keys) {
     refused('algorithm none', withToken(picture, token(key, claims({ sub: ALICE }), { alg: 'none' })), '401'),
     refused('unknown key', withToken(picture, token({ ...key, kid: 'unknown' }, claims({ sub: ALICE }))), '401'),
     refused('no token at all', event(picture), '401'),
-    refused('a token that is none', withToken(picture, 'garbage'), '401'),
+    refused('a text that is not a token', withToken(picture, 'garbage'), '401'),
     refused("another owner's picture", withToken(mediaPath(ownerOf(ISSUER, BOB)), good), '403'),
-    refused('an owner with more behind', withToken(`/media/${alice}x/1.webp`, good), '403'),
+    refused('an owner with a suffix', withToken(`/media/${alice}x/1.webp`, good), '403'),
     refused('scope not granted', withToken('/admin/report.csv', good), '403'),
     refused('no rule', withToken('/elsewhere', good), '403'),
-    refused('a method to write with', event('/public/logo.svg', {}, 'PUT'), '403'),
+    refused('a writing method', event('/public/logo.svg', {}, 'PUT'), '403'),
   ];
 }
 
@@ -84,7 +84,7 @@ function asJson(answer) {
   return JSON.parse(JSON.stringify(answer));
 }
 
-/** The request of an event as it is to go on. */
+/** The request of an event as it must be forwarded. */
 function forwarded(given, owner, cookie) {
   const { request } = structuredClone(given).Records[0].cf;
   const { headers } = request;
@@ -98,13 +98,13 @@ function forwarded(given, owner, cookie) {
   return { request };
 }
 
-/** What is wrong with an answer, or nothing. */
+/** The difference between an answer and the expected one, if any. */
 function difference(answer, expected) {
   if (expected.request) {
     if (isDeepStrictEqual(answer, expected.request)) return undefined;
-    return `it should go on with ${shown(expected.request.headers)}, the answer is ${shown(answer?.headers)}, status ${answer?.status ?? 'none'}`;
+    return `it should be forwarded with ${shown(expected.request.headers)}, the answer is ${shown(answer?.headers)}, status ${answer?.status ?? 'none'}`;
   }
-  if (answer?.status !== expected.status) return `expected ${expected.status}, found ${answer?.status ?? 'that it goes on'}`;
+  if (answer?.status !== expected.status) return `expected ${expected.status}, found ${answer?.status ?? 'a forwarded request'}`;
   if (answer.headers['cache-control']?.[0].value !== 'no-store') return 'the refusal may be cached';
   if (answer.status === '401' && !answer.headers['www-authenticate']) return 'a 401 without www-authenticate';
   return undefined;
@@ -114,7 +114,7 @@ function shown(headers) {
   return JSON.stringify(headers);
 }
 
-/** Runs a handler whose log is not for this terminal: a refusal is logged to stdout. */
+/** Runs a handler without its log: a refusal is logged to stdout. */
 async function quietly(run) {
   const { write } = process.stdout;
   process.stdout.write = () => true;

@@ -11,7 +11,7 @@ import { summary } from './timing.mjs';
 
 const MIN_ROUNDS = 7;
 
-/** The peer as it would be deployed: one file, minified, its keys in it. */
+/** The peer as it would be deployed: one minified file with its keys. */
 export async function bundle(work) {
   const outfile = join(work, 'bundle', 'index.mjs');
   await build({
@@ -33,10 +33,10 @@ export async function bundle(work) {
   return outfile;
 }
 
-/** Times contestants (`{name, file}`, the first of them ours) in turn until the time is over. */
+/** Times contestants (`{name, file}`, Gatepost first) in turn until the time is over. */
 export function timeFirstDecisions(contestants, text, seconds) {
   const samples = contestants.map(() => []);
-  // The first round brings the files into the system's cache.
+  // The first round brings the files into the system's page cache.
   for (const contestant of contestants) firstDecision(contestant, text);
   const end = performance.now() + seconds * 1000;
   for (let round = 0; round < MIN_ROUNDS || performance.now() < end; round += 1) {
@@ -48,13 +48,13 @@ export function timeFirstDecisions(contestants, text, seconds) {
   return contestants.map(({ name }, idx) => summary(name, samples[idx], samples[0]));
 }
 
-/** Milliseconds. */
+/** The time in milliseconds. */
 function firstDecision({ name, file }, text) {
   const script = fileURLToPath(new URL('first-decision.mjs', import.meta.url));
-  // What the caller's environment says of loading would hold for one kind of file more than for another.
+  // The caller's settings for loading would affect one kind of file more than another.
   const { NODE_OPTIONS, NODE_COMPILE_CACHE, ...env } = process.env;
   const output = execFileSync(process.execPath, [script, pathToFileURL(file).href, text], { env, encoding: 'utf8' });
   const { ms, answer } = JSON.parse(output);
-  if (!isForwarded(answer)) throw new Error(`${name} refused the first request, which it should have let go on`);
+  if (!isForwarded(answer)) throw new Error(`${name} refused the first request, which it should have allowed`);
   return ms;
 }

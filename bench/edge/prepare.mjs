@@ -1,5 +1,5 @@
-// Makes what a run needs: keys, the JWK Set of their public halves, and the configuration that Gatepost is packaged
-// with. Nothing of it is kept in the repository.
+// Makes the inputs of a run: keys, the JWK Set of their public halves, and the configuration for packaging Gatepost.
+// Nothing of it is kept in the repository.
 //
 //     node prepare.mjs --work DIR
 
@@ -54,7 +54,7 @@ write('jwks.json', { keys: pairs.map((pair) => pair.public) });
 write(
   'keys.json',
   {
-    note: 'Private keys made for one run of the benchmark. Nothing trusts them; throw them away after it.',
+    note: 'Private keys made for one run of the benchmark. Nothing trusts them; delete them after the run.',
     keys: pairs.map((pair) => ({ alg: pair.alg, jwk: pair.private })),
   },
   0o600,
@@ -65,6 +65,6 @@ console.error(`written to ${values.work}: gatepost.toml, jwks.json, keys.json`);
 function write(name, content, mode = 0o644) {
   const path = join(values.work, name);
   writeFileSync(path, `${JSON.stringify(content, null, 2)}\n`, { mode });
-  // The mode above is for a new file only.
+  // The mode above applies only to a new file.
   chmodSync(path, mode);
 }

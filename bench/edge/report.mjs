@@ -1,6 +1,6 @@
-// The figures, for people or for programs.
+// Prints the results, for people or for programs.
 
-/** Prints a table a row, or a JSON object a line. */
+/** Prints one table row or one JSON object per line. */
 export function reporter(format) {
   return format === 'json' ? json : table;
 }

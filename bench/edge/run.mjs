@@ -2,8 +2,8 @@
 //
 //     node run.mjs --work DIR --ours DIR --bare FILE [--format table|json] [--seconds N]
 //
-// `--work` is what `prepare.mjs` wrote; `--ours` holds Gatepost's `index.mjs`, packaged with the configuration in it;
-// `--bare` is the program of `edge-auth/examples/bare_verification.rs`.
+// `--work` is the output of `prepare.mjs`; `--ours` contains Gatepost's `index.mjs`, packaged with the same
+// configuration; `--bare` is the program of `edge-auth/examples/bare_verification.rs`.
 
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
@@ -20,15 +20,15 @@ import { createHandler as overFastJwt } from './peers/fast-jwt.mjs';
 import { reporter } from './report.mjs';
 import { timeDecisions } from './timing.mjs';
 
-/** Decisions in a batch: enough for Gatepost to forget a half of what it remembers, which costs time too. */
+/** Decisions per batch: enough to evict a generation of Gatepost's cache, which costs time too. */
 const BATCH = 1024;
 /**
- * New tokens of an algorithm. Rounds take them in order, a batch a round, and begin anew when all were used. Gatepost
- * remembers at most 2000 tokens, those that it saw last: before a token comes again, all others have come, and it is
- * as new as it was at first. The peers of these rows remember none.
+ * The number of new tokens per algorithm. Rounds take them in order, one batch per round, and start again after the
+ * last. Gatepost caches the 2000 most recent tokens at most: before a token comes again, all others have come, so it is
+ * new again. The peers of these rows have no cache.
  */
 const NEW_TOKENS = 5 * BATCH;
-/** More tokens than any contestant of the rows for new tokens remembers. */
+/** More tokens than the cache of any contestant in the rows for new tokens. */
 const FORGOTTEN_AFTER = 4096;
 const SEEN_TOKENS = 50;
 
@@ -41,7 +41,7 @@ try {
 }
 
 async function main({ work, ours: folder, bare: program, format, seconds }) {
-  if (NEW_TOKENS - BATCH < FORGOTTEN_AFTER) throw new Error('there are too few new tokens for them to be new');
+  if (NEW_TOKENS - BATCH < FORGOTTEN_AFTER) throw new Error('NEW_TOKENS is too small: cached tokens would be timed as new ones');
   withoutCacheKeyWarning();
   const jwks = read(work, 'jwks.json');
   const keys = signingKeys(read(work, 'keys.json').keys);
@@ -50,7 +50,7 @@ async function main({ work, ours: folder, bare: program, format, seconds }) {
   const awsJwtVerify = { name: nameOf('aws-jwt-verify'), handler: overAwsJwtVerify(jwks) };
   const fastJwt = { name: nameOf('fast-jwt'), handler: overFastJwt(jwks) };
   const cached = { name: `${fastJwt.name}, cache`, handler: overFastJwt(jwks, { cache: true }) };
-  // What the library's manual advises where memory is not a place that leaks: no hash, the token is the key.
+  // The manual's advice if the cache's memory cannot leak: no hash, the token is the key.
   const keyed = {
     name: `${fastJwt.name}, cache keyed by the token`,
     handler: overFastJwt(jwks, { cache: true, cacheKeyBuilder: (token) => token }),
@@ -68,7 +68,7 @@ async function main({ work, ours: folder, bare: program, format, seconds }) {
     batch: BATCH,
     seconds,
   });
-  // Not before all have answered alike: a process that waits for tokens would keep a run that failed from ending.
+  // Started only after all have given the same answers: a process that waits for tokens would keep a failed run alive.
   const bare = bareVerification(program, join(work, 'jwks.json'));
   for (const [alg, key] of keys) {
     const texts = ownerEvents(key, NEW_TOKENS);
@@ -107,7 +107,7 @@ function readOptions() {
     const seconds = Number(values.seconds);
     if (!work || !ours || !bare) throw new Error('--work, --ours and --bare are needed');
     if (!['table', 'json'].includes(format)) throw new Error(`there is no format ${format}`);
-    if (!(seconds > 0)) throw new Error(`--seconds ${values.seconds} is no time`);
+    if (!(seconds > 0)) throw new Error(`--seconds ${values.seconds} is not a time`);
     return { work: resolve(work), ours: resolve(ours), bare: resolve(bare), format, seconds };
   } catch (error) {
     console.error(`bench/edge: ${error.message}\n${usage}`);
@@ -129,13 +129,13 @@ async function load(file) {
   return module;
 }
 
-/** A library with the version that is installed. */
+/** The name of a library with its installed version. */
 function nameOf(library) {
   const manifest = new URL(`node_modules/${library}/package.json`, import.meta.url);
   return `${library} ${JSON.parse(readFileSync(manifest, 'utf8')).version}`;
 }
 
-/** fast-jwt warns about every cache key of one's own. Ours is the token itself: no two tokens share it. */
+/** fast-jwt warns about every custom cache key. Here it is the token itself, which is unique. */
 function withoutCacheKeyWarning() {
   const listeners = process.listeners('warning');
   process.removeAllListeners('warning');

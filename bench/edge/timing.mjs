@@ -1,26 +1,26 @@
 // The clock for decisions: batches of the contestants in turn, round after round.
 //
-// A machine is not equally fast from one second to the next. What is compared is therefore measured side by side, and
-// a ratio is taken within each round before the median is taken over all.
+// A machine's speed changes from one second to the next. Contestants are therefore measured side by side, and the ratio
+// is taken within each round before the median over all rounds.
 
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 import { isForwarded } from './events.mjs';
 
-/** Rounds that only let the engine compile what it runs. */
+/** Rounds that only warm up the engine's compiler. */
 const WARM_UP_ROUNDS = 4;
-/** However short the time, a median of fewer says little. */
+/** The minimum number of rounds, however short the time: a median of fewer is unreliable. */
 const MIN_ROUNDS = 7;
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc');
 
 /**
- * Times contestants (`{name, handler}`, the first of them ours) until the time is over.
+ * Times contestants (`{name, handler}`, Gatepost first) until the time is over.
  *
- * `textsOf(round)` answers with the events of a round as JSON; every contestant gets the same ones. A contestant with a
- * `time(texts)` in place of a handler holds the clock itself, and answers with microseconds.
+ * `textsOf(round)` returns the events of a round as JSON; every contestant gets the same ones. A contestant with a
+ * `time(texts)` in place of a handler measures itself, and returns microseconds.
  */
 export async function timeDecisions(contestants, textsOf, seconds) {
   const samples = contestants.map(() => []);
@@ -28,7 +28,7 @@ export async function timeDecisions(contestants, textsOf, seconds) {
   for (let round = 0; round < WARM_UP_ROUNDS + MIN_ROUNDS || performance.now() < end; round += 1) {
     if (round === WARM_UP_ROUNDS) end = performance.now() + seconds * 1000;
     const texts = textsOf(round);
-    // Each round begins with another one: nobody always runs after the same neighbour.
+    // Each round starts with a different contestant, so that none always runs after the same neighbour.
     for (let turn = 0; turn < contestants.length; turn += 1) {
       const idx = (round + turn) % contestants.length;
       const contestant = contestants[idx];
@@ -39,24 +39,25 @@ export async function timeDecisions(contestants, textsOf, seconds) {
   return contestants.map(({ name }, idx) => summary(name, samples[idx], samples[0]));
 }
 
-/** Microseconds a decision. */
+/** Microseconds per decision. */
 async function timeBatch({ name, handler }, texts) {
-  // Handlers change the event that they are given, so each call has one of its own, as in Lambda. Making it is
-  // Lambda's work and not timed.
+  // Handlers change their event, so each call gets a fresh one, as in Lambda. Parsing it is Lambda's work and not
+  // timed.
   const events = texts.map((text) => JSON.parse(text));
   const answers = new Array(events.length);
-  // The events and what the others left behind are out of the collector's way before the clock starts: the first time
-  // it moves what is alive, the second time to the old generation. Not a full collection: after one, all are slower for a while.
+  // Moves the events and earlier garbage out of the collector's way before the clock starts: the first call moves live
+  // objects, the second one promotes them to the old generation. Not a full collection: after one, everything is slower
+  // for a while.
   collectGarbage({ type: 'minor' });
   collectGarbage({ type: 'minor' });
   const started = performance.now();
   for (let idx = 0; idx < events.length; idx += 1) answers[idx] = await handler(events[idx]);
   const elapsed = performance.now() - started;
-  if (!answers.every(isForwarded)) throw new Error(`${name} refused a request that it should have let go on`);
+  if (!answers.every(isForwarded)) throw new Error(`${name} refused a request that it should have allowed`);
   return (elapsed * 1000) / events.length;
 }
 
-/** What is reported of a contestant's samples; `ours` are those of the same rounds. */
+/** The reported figures of a contestant's samples; `ours` are Gatepost's in the same rounds. */
 export function summary(name, samples, ours) {
   const ratios = samples.map((sample, round) => sample / ours[round]);
   return {

@@ -1,4 +1,4 @@
-// sharp as its manual has it: one pipeline a size, its defaults otherwise, on one thread.
+// sharp as in its manual: one pipeline per size, otherwise its defaults, on one thread.
 //
 //     node peer.mjs thumbnails SOURCE FORMAT QUALITY OUT REPEAT WIDTH...
 //     node peer.mjs photo SOURCE OUT PIXELS
@@ -25,7 +25,7 @@ async function thumbnails(source, format, quality, out, repeat, ...widths) {
   }
 }
 
-/** A photo with as many pixels, as a phone would have saved it; as PNG and WebP by sharp's defaults, at quality 92. */
+/** A photo with this many pixels, as a phone would save it; as PNG and WebP with sharp's defaults, at quality 92. */
 async function photo(source, out, pixels) {
   const { width, height } = await sharp(source).metadata();
   const scale = Math.sqrt(Number(pixels) / (width * height));

@@ -1,10 +1,10 @@
-"""Thumbnails beside sharp: CPU time, memory, and quality at equal bytes.
+"""Compares thumbnails with sharp's: CPU time, memory, and quality at equal bytes.
 
     python3 run.py --ours PROGRAM --score PROGRAM --photos DIR --work DIR [--rounds N] [--format table|json]
 
-CPU time is that of whole processes, user and system, from the system's own account of them: a process that does the
-work 22 times less one that does it twice, divided by 20, so that starting up does not count. Memory is the peak of a
-process that does it once.
+CPU time is user and system time of whole processes, as the system accounts for it. It is the time of a process that does
+the work 22 times, minus that of one that does it twice, divided by 20, so that startup does not count. Memory is the
+peak of a process that does the work once.
 """
 
 import argparse
@@ -18,11 +18,11 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 WIDTHS = ["1600", "800", "320"]
-# JPEG takes the same at each effort.
+# JPEG output is the same at each effort.
 MADE = [("webp", "balanced"), ("webp", "fast"), ("jpeg", "balanced")]
 SOURCES = ["jpeg", "png", "webp"]
 QUALITY = "80"
-# What is tried to find ours of as many bytes as the peer's.
+# Qualities between which Gatepost's score at the peer's size is interpolated.
 QUALITIES = ["70", "74", "77", "79", "80", "82", "85"]
 PIXELS = "12192768"  # 4032 × 3024
 FEW, MANY = 2, 22
@@ -34,7 +34,7 @@ def main():
     phone = sorted(glob.glob(f"{arguments.photos}/jscanify/package/docs/images/test/test[3-9].[jJ]*"))
     screen = sorted(glob.glob(f"{arguments.photos}/startbootstrap-clean-blog/package/dist/assets/img/*-bg.jpg"))
     if len(phone) + len(screen) < 10:
-        sys.exit(f"bench/images: there are {len(phone) + len(screen)} photos below {arguments.photos}, and ten are needed")
+        sys.exit(f"bench/images: there are {len(phone) + len(screen)} photos below {arguments.photos}, but ten are needed")
     photo_as = {}
     for source in SOURCES:
         photo_as[source] = f"{arguments.work}/photo-12mp.{extension(source)}"
@@ -42,7 +42,7 @@ def main():
             run(["node", f"{HERE}/peer.mjs", "photo", phone[0], photo_as[source], PIXELS])
     photo = photo_as["jpeg"]
     report = {"cpu": cpu_name(), "photo": {"bytes": os.path.getsize(photo), "pixels": int(PIXELS)}, "time": [], "quality": []}
-    # A JPEG to each format, and the other sources to the first.
+    # A JPEG to each format, and the other sources to the first one.
     timed = [("jpeg", each) for each in MADE] + [(each, MADE[0]) for each in SOURCES[1:]]
     for source, made in timed if arguments.rounds > 0 else []:
         row = time(arguments, photo_as[source], *made)
@@ -66,7 +66,7 @@ def parse():
 
 
 def commands(arguments, source, image_format, effort, quality_, prefix, repeat):
-    """Ours and the peer's; the effort is ours alone."""
+    """Gatepost's and the peer's time and memory; the effort applies to Gatepost only."""
     return {
         "gatepost": [arguments.ours, source, image_format, effort, quality_, f"{prefix}-ours", str(repeat), *WIDTHS],
         "sharp": ["node", f"{HERE}/peer.mjs", "thumbnails", source, image_format, quality_, f"{prefix}-sharp", str(repeat), *WIDTHS],
@@ -98,7 +98,7 @@ def time(arguments, photo, image_format, effort):
 
 
 def quality(arguments, photos, image_format, effort):
-    """By width and reference: how much better ours is at the bytes of sharp's, on the median and the mean of the photos."""
+    """By width and reference: Gatepost's advantage at sharp's size, as median and mean over the photos."""
     found = {(width, reference): [] for width in WIDTHS for reference in ("linear", "gamma")}
     for index, photo in enumerate(photos):
         prefix = f"{arguments.work}/{index}"
@@ -141,8 +141,8 @@ def scores(arguments, photo, files):
 
 
 def at_bytes(ours, reference, wanted):
-    """The score that ours would have with so many bytes: between two qualities, over the logarithm of the bytes; beyond
-    the last along the line of the last two."""
+    """Gatepost's interpolated score at this many bytes: between two qualities, over the logarithm of the bytes; outside
+    their range extrapolated from the last two."""
     points = sorted((math.log(each["bytes"]), each[reference]) for each in ours)
     wanted = math.log(wanted)
     pairs = list(zip(points, points[1:]))
@@ -151,7 +151,7 @@ def at_bytes(ours, reference, wanted):
 
 
 def spent(command):
-    """CPU seconds and peak kilobytes of a process."""
+    """The CPU seconds and peak kilobytes of a process."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status != 0:

@@ -1,4 +1,4 @@
-"""Signs what it is told to, with botocore: cases in JSON on stdin, what it made of each on stdout."""
+"""Signs test cases with botocore: cases in JSON on stdin, results on stdout."""
 
 import datetime
 import json
@@ -23,7 +23,7 @@ def client(case):
         aws_session_token=case["session_token"],
         config=Config(
             signature_version="s3v4",
-            # Left to itself it asks the global host, which some regions answer with a redirect.
+            # By default it uses the global host, which some regions answer with a redirect.
             s3={
                 "addressing_style": "path" if "." in case["bucket"] else "virtual",
                 "us_east_1_regional_endpoint": "regional",
@@ -33,7 +33,7 @@ def client(case):
 
 
 def sign(case):
-    # Its clock is asked for in both places.
+    # Its clock is read in both places.
     botocore.auth.get_current_datetime = at(case["now"])
     botocore.signers.get_current_datetime = at(case["now"])
     s3 = client(case)

@@ -1,5 +1,5 @@
-// What CloudFront does with a signed request, written from its manual and with Node's crypto alone: says of each case in
-// JSON on stdin whether it would be let through, and if not, why.
+// CloudFront's verification of a signed request, written from its manual with Node's crypto alone. For each case in
+// JSON on stdin it prints whether the request is allowed, and if not, why.
 //
 // AWS, "Serve private content with signed URLs and signed cookies".
 
@@ -10,7 +10,7 @@ const NAMES = ['Expires', 'Policy', 'Signature', 'Key-Pair-Id', 'Hash-Algorithm'
 const decode = (text) =>
   Buffer.from(text.replaceAll('-', '+').replaceAll('_', '=').replaceAll('~', '/'), 'base64')
 
-// `*` any characters, `?` one; all else is itself.
+// `*` matches any characters, `?` matches one; everything else is literal.
 function covers(pattern, url) {
   const escaped = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&')
   return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`, 's').test(url)
@@ -23,7 +23,7 @@ function isWithin(address, range) {
   return Math.floor(number(address) / size) === Math.floor(number(base) / size)
 }
 
-/** The URL without what carries the signature, and what carried it; cookies count where the URL has none. */
+/** The URL without the signature's parameters, and the signature; cookies count if the URL has none. */
 function read({ url, cookies }) {
   const [base, query = ''] = url.split(/\?(.*)/s)
   const signature = {}
@@ -47,7 +47,7 @@ function judge(one) {
   if (!signature.Signature || !signature['Key-Pair-Id']) return 'no signature'
   const pem = one.keys[signature['Key-Pair-Id']]
   if (pem === undefined) return 'unknown key'
-  // Without the parameter it is SHA-1.
+  // Without the parameter the hash is SHA-1.
   const hash = signature['Hash-Algorithm'] === 'SHA256' ? 'sha256' : 'sha1'
   let text
   if (signature.Policy !== undefined) {

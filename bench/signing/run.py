@@ -1,4 +1,4 @@
-"""One upload form signed: ours, boto3, the AWS SDK for JavaScript; in turns, the median of each."""
+"""Times the signing of one upload form by Gatepost, boto3 and the AWS SDK for JavaScript, in turns; prints the medians."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-// Signs what it is told to, with the AWS SDK for JavaScript: cases in JSON on stdin, what it made of each on stdout.
+// Signs test cases with the AWS SDK for JavaScript: cases in JSON on stdin, results on stdout.
 
 import { getSignedCookies, getSignedUrl } from '@aws-sdk/cloudfront-signer'
 import { S3Client } from '@aws-sdk/client-s3'

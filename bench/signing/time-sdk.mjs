@@ -1,4 +1,4 @@
-// Signs upload forms with the AWS SDK for JavaScript for so many seconds; prints the nanoseconds that one takes.
+// Signs upload forms with the AWS SDK for JavaScript for this many seconds; prints the nanoseconds per form.
 
 import { S3Client } from '@aws-sdk/client-s3'
 import { createPresignedPost } from '@aws-sdk/s3-presigned-post'
@@ -22,7 +22,7 @@ const form = (n) =>
     Expires: 300,
   })
 
-// It sends the bucket, too.
+// It also sends the bucket.
 if (Object.keys((await form(0)).fields).length !== 10) throw new Error('the form has other fields than its peers')
 const started = process.hrtime.bigint()
 const end = started + BigInt(seconds * 1e9)

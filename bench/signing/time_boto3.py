@@ -1,4 +1,4 @@
-"""Signs upload forms with boto3 for so many seconds; prints the nanoseconds that one takes."""
+"""Signs upload forms with boto3 for this many seconds; prints the nanoseconds per form."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-//! An authorizer with one issuer that shares a secret of the fuzzer's, and the one token that it signed.
+//! An authorizer with one issuer that shares a secret with the fuzzer, and the one token that it signed.
 
 use std::sync::OnceLock;
 

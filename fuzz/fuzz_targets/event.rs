@@ -1,5 +1,5 @@
-//! Any event that can be read is answered: without a token only what is public goes on, and every refusal is one that
-//! `CloudFront` takes.
+//! Every parsable event gets an answer. Without a token only public paths are allowed, and every refusal has a form
+//! that `CloudFront` accepts.
 
 #![no_main]
 
@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
         let (uri, other) = (request.uri.clone(), request.other.clone());
         match (authorizer().answer(request, &decision), &decision) {
             (Outcome::Continue(on), Decision::Allow(allowed)) => {
-                // Nobody here has the token.
+                // No request here carries the token.
                 assert!(allowed.owner.is_none() && allowed.path.as_str().starts_with("/public"));
                 assert_eq!((on.uri, on.other), (uri, other));
                 for (name, value) in on.headers.iter() {

@@ -1,5 +1,5 @@
-//! Whatever bytes an upload has, it ends as renditions or as a rejection: no panic, no memory beyond the budget, and what
-//! is made is no larger than what it was made of.
+//! Any bytes end as renditions or as a rejection: no panic, no memory beyond the budget, and no rendition larger than
+//! its source.
 
 #![no_main]
 
@@ -12,7 +12,7 @@ use thumbnailer::thumbnail::thumbnail;
 
 static SETTINGS: LazyLock<Settings> = LazyLock::new(|| Settings {
     max_bytes: 1 << 20,
-    // Small enough for thousands of pictures a second, large enough for every path.
+    // Small enough for thousands of pictures per second, large enough for every path.
     max_pixels: 100_000,
     widths: vec![64, 24],
     formats: vec![OutputFormat::WebP, OutputFormat::Jpeg],

@@ -1,5 +1,4 @@
-//! A path that is accepted has one reading: decoding it a second time, or encoding it and reading it again, changes
-//! nothing.
+//! An accepted path has one reading: decoding it a second time, or encoding and parsing it again, changes nothing.
 
 #![no_main]
 
@@ -16,7 +15,7 @@ fuzz_target!(|raw: &str| {
     for segment in decoded.split('/') {
         assert!(segment != "." && segment != "..", "{decoded:?}");
     }
-    // Encoded anew, the way S3's own clients do it, it is the same path.
+    // Encoded again, as S3's own clients do, it is the same path.
     let encoded: String = decoded
         .bytes()
         .map(|byte| match byte {
@@ -26,7 +25,7 @@ fuzz_target!(|raw: &str| {
         })
         .collect();
     assert_eq!(CanonicalPath::parse(&encoded).as_ref(), Ok(&path), "{encoded}");
-    // Slashes are slashes of the request: none came out of an encoding.
+    // All slashes were in the request: none came from a percent-encoding.
     let slashes = |text: &str| text.bytes().filter(|&byte| byte == b'/').count();
     assert_eq!(slashes(raw), slashes(decoded), "{raw:?}");
 });

@@ -1,8 +1,8 @@
-//! No token that `edge-auth` accepts is refused by `jsonwebtoken` under the equivalent validation.
+//! `jsonwebtoken`, under the equivalent validation, accepts every token that `edge-auth` accepts.
 //!
-//! The fuzzer writes header and payload, which are signed with a secret; the two are separated by a byte 0xff, which no
-//! UTF-8 has. Two things are left out: headers with members that `jsonwebtoken` reads and refuses by their type, and
-//! times within a minute of now, because it reads the system's clock.
+//! The fuzzer writes header and payload, which are then signed with a secret; a byte 0xff, which never occurs in UTF-8,
+//! separates the two. Two kinds of input are skipped: headers with members that `jsonwebtoken` refuses by their type,
+//! and times within a minute of now, because it reads the system's clock.
 
 #![no_main]
 
@@ -18,7 +18,7 @@ use libfuzzer_sys::fuzz_target;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-/// A secret of this target.
+/// The secret of this target.
 const SECRET: &[u8; 32] = b"a secret that everybody may know";
 const ISSUER: &str = "https://login.example.com/";
 
@@ -46,7 +46,7 @@ fuzz_target!(|data: &[u8]| {
         (Some(payload), None) => (br#"{"alg":"HS256"}"#.to_vec(), payload),
         _ => return,
     };
-    // With the claims that every token must have put in, the fuzzer gets far.
+    // The required claims are inserted, so that the fuzzer reaches deeper checks.
     let payload = match serde_json::from_slice::<Value>(payload) {
         Ok(Value::Object(mut claims)) => {
             let second = now.as_second();

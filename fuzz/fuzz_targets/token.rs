@@ -1,5 +1,4 @@
-//! Nothing is believed but the one token that was signed: neither what comes out of nowhere, nor what is made of that
-//! token by a few changes.
+//! Only the one signed token is accepted: neither arbitrary input nor a mutation of that token is.
 
 #![no_main]
 
@@ -16,7 +15,7 @@ fuzz_target!(|data: &[u8]| {
     let text = if mode % 2 == 0 {
         String::from_utf8_lossy(data).into_owned()
     } else {
-        // Each four bytes are a change: where, what, and whether something is replaced, put in or taken out.
+        // Every four bytes are a mutation: position, value, and whether to replace, insert or remove.
         let mut bytes = token().clone().into_bytes();
         for change in data.chunks_exact(4) {
             let at = usize::from(u16::from_le_bytes([change[0], change[1]])) % (bytes.len() + 1);

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: side by side with peers, in one run.
+//! `cargo xtask bench`: compares Gatepost with its peers, side by side in one run.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,15 +11,15 @@ use crate::{cargo, photos};
 const EDGE: &str = "bench/edge";
 /// Keys, configuration and package of the run.
 const EDGE_WORK: &str = "target/bench/edge";
-/// Where the program is built that verifies and does nothing else.
+/// Build folder of the program that only verifies signatures.
 const EDGE_TARGET: &str = "target/bench/edge/bare";
 /// The harness of thumbnails and its peer.
 const IMAGES: &str = "bench/images";
 const IMAGES_WORK: &str = "target/bench/images";
-/// The harness of signing and its peers, which the tests compare with, too.
+/// The harness of signing and its peers; the tests compare with them, too.
 pub(crate) const SIGNING: &str = "bench/signing";
 
-/// Runs one harness, which gets the arguments, or all.
+/// Runs all harnesses, or one with its arguments.
 pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
     match arguments {
         ["edge", rest @ ..] => edge(rest),
@@ -82,7 +82,7 @@ fn images(arguments: &[&str]) -> anyhow::Result<()> {
     photos::fetch(photos::PHONE)?;
     photos::fetch(photos::SCREEN)?;
     let build = ["build", "--release", "--locked", "--quiet"];
-    // For the processor that `gatepost package` builds for.
+    // For the same processor that `gatepost package` builds for.
     let ours_target = format!("{IMAGES_WORK}/ours");
     let ours = [
         "--package",
@@ -132,7 +132,7 @@ fn signing() -> anyhow::Result<()> {
     ]))
 }
 
-/// Installs a harness's packages, unless they are there.
+/// Installs a harness's packages, unless they are installed.
 pub(crate) fn install(folder: &str) -> anyhow::Result<()> {
     if Path::new(folder).join("node_modules").exists() {
         return Ok(());

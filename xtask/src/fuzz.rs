@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: libFuzzer on what reads untrusted text.
+//! `cargo xtask fuzz`: runs libFuzzer on the parsers of untrusted input.
 
 use std::path::Path;
 use std::process::Command;
@@ -40,7 +40,7 @@ fn run_targets(seconds: u32, targets: &[&str]) -> anyhow::Result<()> {
                     "-verbosity=0",
                 ]),
         )
-        .with_context(|| format!("{target} found something, or a nightly compiler is missing"))?;
+        .with_context(|| format!("{target} found a failure, or a nightly compiler is missing"))?;
     }
     Ok(())
 }
@@ -52,7 +52,10 @@ pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
         [seconds, targets @ ..] => (parse(seconds)?, targets),
     };
     if let Some(unknown) = targets.iter().find(|target| !TARGETS.contains(target)) {
-        bail!("{unknown} is no target; there are {}", TARGETS.join(", "));
+        bail!(
+            "{unknown} is not a target; choose from {}",
+            TARGETS.join(", ")
+        );
     }
     run_targets(seconds, targets)
 }
@@ -60,10 +63,10 @@ pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
 fn parse(seconds: &str) -> anyhow::Result<u32> {
     seconds
         .parse()
-        .with_context(|| format!("{seconds:?} is no number of seconds"))
+        .with_context(|| format!("{seconds:?} is not a number of seconds"))
 }
 
-/// The repository's own events and images are where the fuzzer begins.
+/// Seeds the fuzzer with the repository's own events and images.
 fn seed() -> anyhow::Result<()> {
     for (target, folder) in [
         ("event", "test-events/viewer-requests"),

@@ -19,15 +19,15 @@ const USAGE: &str = "usage: cargo xtask test
 
   test    format, lints, documentation, every test of every kind, the events of test-events/
   bench   side by side with peers; arguments go to the harness, such as --format json
-  fuzz    each fuzz target for so many seconds (600); needs a nightly compiler
-  rehearse  infra/ from the first apply to the last destroy, on MiniStack in the place of AWS";
+  fuzz    each fuzz target for SECONDS (default 600); needs a nightly compiler
+  rehearse  infra/ from the first apply to the last destroy, on MiniStack in place of AWS";
 
 fn main() -> ExitCode {
-    // Cargo names this crate's folder; everything here is relative to the one above.
+    // Cargo sets this to this crate's folder; all paths here are relative to its parent.
     if let Ok(folder) = std::env::var("CARGO_MANIFEST_DIR")
         && let Err(error) = std::env::set_current_dir(Path::new(&folder).join(".."))
     {
-        eprintln!("the repository cannot be entered: {error}");
+        eprintln!("cannot change to the repository's folder: {error}");
         return ExitCode::from(2);
     }
     let arguments: Vec<_> = std::env::args().skip(1).collect();

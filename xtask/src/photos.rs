@@ -1,19 +1,19 @@
-//! Real photos for tests and benches: npm packages that happen to hold some, unpacked below `target/photos`.
+//! Real photos for tests and benches: npm packages that contain some, unpacked below `target/photos`.
 
 use std::path::Path;
 use std::process::Command;
 
-/// MIT; photos of documents as phones took them, up to 16 megapixels. 24 MB.
+/// MIT; photos of documents taken with phones, up to 16 megapixels. 24 MB.
 pub(crate) const PHONE: &str = "jscanify@1.4.3";
-/// MIT; four pictures of other kinds in the size of a screen. 12 MB.
+/// MIT; four pictures of other kinds at screen size. 12 MB.
 pub(crate) const SCREEN: &str = "startbootstrap-clean-blog@6.0.9";
 
-/// One of 16 megapixels out of [`PHONE`].
+/// A photo of 16 megapixels from [`PHONE`].
 pub(crate) const REHEARSED: &str = "target/photos/jscanify/package/docs/images/test/test3.jpg";
 
 pub(crate) const FOLDER: &str = "target/photos";
 
-/// Downloads a package, unless it is there: to `target/photos/NAME/package`.
+/// Downloads a package to `target/photos/NAME/package`, unless it exists.
 pub(crate) fn fetch(package: &str) -> anyhow::Result<()> {
     let (name, version) = package.split_once('@').unwrap_or((package, "latest"));
     let folder = format!("{FOLDER}/{name}");
@@ -26,7 +26,7 @@ pub(crate) fn fetch(package: &str) -> anyhow::Result<()> {
             .args(["pack", package, "--silent", "--pack-destination", FOLDER])
             .stdout(std::process::Stdio::null()),
     )?;
-    // Complete or not there.
+    // Renamed when complete, so that a truncated folder is never used.
     let unpacked = format!("{folder}.new");
     std::fs::create_dir_all(&unpacked)?;
     let archive = format!("{FOLDER}/{name}-{version}.tgz");

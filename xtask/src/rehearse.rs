@@ -1,5 +1,5 @@
-//! `cargo xtask rehearse`: the stack of `infra/` from its first apply to its last destroy, on MiniStack in the place of
-//! AWS. What happens on the way is told by `infra/rehearsal/rehearse.py`.
+//! `cargo xtask rehearse`: the stack of `infra/` from its first apply to its last destroy, on MiniStack in place of
+//! AWS. `infra/rehearsal/rehearse.py` defines the steps.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ const SCRIPT: &str = "infra/rehearsal/rehearse.py";
 const OVERRIDE: &str = "infra/rehearsal";
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Plays it through.
+/// Runs the rehearsal.
 pub(crate) fn run() -> anyhow::Result<()> {
     terraform::find()?;
     test::install_python_packages()?;
@@ -33,7 +33,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
             .arg("--stack")
             .arg(&stack)
             .args(["--photo", photos::REHEARSED])
-            // Of the provider, which is told of no other account either.
+            // For the provider, which gets no other account.
             .env("AWS_ENDPOINT_URL", &aws.endpoint)
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -43,7 +43,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     )
 }
 
-/// The stack in a folder of its own, with what MiniStack wants laid over it.
+/// Copies the stack to its own folder, with MiniStack's overrides.
 fn copy_stack() -> anyhow::Result<PathBuf> {
     let stack = std::env::current_dir()?.join(WORK);
     match std::fs::remove_dir_all(&stack) {
@@ -56,7 +56,7 @@ fn copy_stack() -> anyhow::Result<PathBuf> {
             let extension = file.extension().and_then(|extension| extension.to_str());
             let is_part = match extension {
                 Some("tf" | "js" | "hcl") => true,
-                // Those in infra/ are of somebody's own deployment, as is where its state is kept.
+                // Those in infra/ belong to a real deployment, like its state settings.
                 Some("tfvars") => folder == OVERRIDE,
                 _ => false,
             };
@@ -72,7 +72,7 @@ fn copy_stack() -> anyhow::Result<PathBuf> {
 struct MiniStack {
     child: Child,
     endpoint: String,
-    /// Where the functions that it runs find AWS: the script stands there, before it.
+    /// The port where its functions find AWS: the script listens there, as a relay.
     functions_port: u16,
 }
 
@@ -123,7 +123,7 @@ fn free_port() -> std::io::Result<u16> {
 
 impl Drop for MiniStack {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,7 +1,7 @@
-//! `infra/` as far as it can be judged without an account: format, schema, and policies with mocked resources.
+//! Checks `infra/` as far as possible without an account: format, schema, and policies with mocked resources.
 //!
-//! Terraform and its provider are used as they are found; nothing of a registry is asked for while a folder of plugins
-//! lies in one of the usual places.
+//! Terraform and its provider are used as installed. No registry is contacted if one of the usual plugin folders
+//! exists.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,16 +12,16 @@ use crate::test;
 
 /// The root module.
 const INFRA: &str = "infra";
-/// In the place of `.terraform`, which would lie among the sources.
+/// Replaces `.terraform`, which would be among the sources.
 const DATA: &str = "target/terraform";
-/// What a folder of plugins holds where it holds the provider.
+/// The path of the provider within a plugin folder.
 const PROVIDER: &str = "registry.terraform.io/hashicorp/aws";
-/// Of checkov, which wants other versions of AWS's SDK than the rest.
+/// checkov's environment; it needs other versions of AWS's SDK than the rest.
 const CHECKOV_VENV: &str = "target/checkov";
 /// Apache-2.0.
 const CHECKOV: &str = "checkov==3.3.30";
 
-/// Format, schema, and the tests in `infra/tests`.
+/// Checks format and schema, and runs the tests in `infra/tests`.
 pub(crate) fn check() -> anyhow::Result<()> {
     find()?;
     crate::run(terraform().args(["fmt", "-check", "-recursive", "-diff"]))?;
@@ -30,7 +30,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
     crate::run(terraform().arg("test"))
 }
 
-/// What others have found wrong with stacks like this; what it is not to find here is named in `infra/.checkov.yaml`.
+/// Runs checkov's checks for known problems of such stacks; `infra/.checkov.yaml` lists the exceptions.
 pub(crate) fn check_with_checkov() -> anyhow::Result<()> {
     let binary = format!("{CHECKOV_VENV}/bin/checkov");
     if !Path::new(&binary).exists() {
@@ -45,13 +45,13 @@ pub(crate) fn check_with_checkov() -> anyhow::Result<()> {
     crate::run(
         Command::new(binary)
             .args(["--directory", INFRA, "--config-file", "infra/.checkov.yaml"])
-            // It would ask its maker for news.
+            // It would contact its vendor's server.
             .env("BC_SKIP_MAPPING", "TRUE")
             .env("CHECKOV_RUN_SCA_PACKAGE_SCAN_V2", "false"),
     )
 }
 
-/// Whatever needs Terraform begins with this.
+/// Checks that Terraform is available.
 pub(crate) fn find() -> anyhow::Result<()> {
     let version = Command::new("terraform").arg("-version").output();
     if version.is_ok_and(|output| output.status.success()) {
@@ -62,21 +62,21 @@ pub(crate) fn find() -> anyhow::Result<()> {
     ))
 }
 
-/// Terraform in a folder, with its own data below `target/`.
+/// Terraform in a folder, with its data below `target/`.
 pub(crate) fn terraform_in(folder: &Path) -> Command {
     let mut command = Command::new("terraform");
     without_variables(&mut command)
         .arg(format!("-chdir={}", folder.display()))
         .env("TF_IN_AUTOMATION", "1")
         .env("CHECKPOINT_DISABLE", "1");
-    // A configuration that is named and not there makes every command complain.
+    // If the named configuration does not exist, every command reports an error.
     if std::env::var_os("TF_CLI_CONFIG_FILE").is_some_and(|file| !Path::new(&file).exists()) {
         command.env_remove("TF_CLI_CONFIG_FILE");
     }
     command
 }
 
-/// Takes away what the environment says of somebody's own deployment.
+/// Removes environment variables that belong to a real deployment.
 pub(crate) fn without_variables(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
         let is_own = name.to_str().is_some_and(|name| {
@@ -91,7 +91,7 @@ pub(crate) fn without_variables(command: &mut Command) -> &mut Command {
     command
 }
 
-/// Initializes a folder with the provider that is at hand, else with the registry's.
+/// Initializes a folder with the local provider, or else with the registry's.
 pub(crate) fn init(folder: &Path) -> anyhow::Result<()> {
     let mut command = terraform_in(folder);
     command.args(["init", "-backend=false", "-input=false"]);
@@ -127,7 +127,7 @@ fn data() -> anyhow::Result<PathBuf> {
     Ok(std::env::current_dir()?.join(DATA))
 }
 
-/// A folder of plugins with the provider in it: where Terraform looks by itself, and where installers put one.
+/// A plugin folder that contains the provider: where Terraform looks by itself, and where installers put one.
 fn plugins() -> Option<PathBuf> {
     let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".terraform.d/plugins"));
     let usual = [

@@ -1,8 +1,8 @@
 //! `cargo xtask test`.
 //!
-//! It installs what the tests need where it may, runs every check even if one before it failed, and ends with a line
-//! for each. A step that lacks something is skipped and says what it lacks; with `CI=true` it fails. Every runner's own
-//! closing lines (`test result: …`, `# pass …`) are printed as they come.
+//! It installs the tests' dependencies where possible, runs every check even if one before it failed, and prints a line
+//! for each at the end. A step with a missing dependency is skipped and names it; with `CI=true` it fails. The closing
+//! lines of every runner (`test result: …`, `# pass …`) are printed as they arrive.
 
 use std::fmt::{self, Write as _};
 use std::path::Path;
@@ -13,19 +13,19 @@ use anyhow::{Context as _, bail, ensure};
 
 use crate::{cargo, cargo_binary, npm, photos, rehearse, terraform};
 
-/// MIT; speaks S3 with signatures checked, when it is told `AUTH=true`.
+/// MIT; an S3 server that checks signatures with `AUTH=true`.
 const MINISTACK: &str = "ministack==1.5.33";
-/// Apache-2.0; of the version that MiniStack wants of what is under it.
+/// Apache-2.0; the version that fits MiniStack's dependencies.
 const BOTO3: &str = "boto3==1.43.106";
 pub(crate) const VENV: &str = "target/venv";
-/// The Node.js versions that Lambda@Edge runs, as npm packages of the program alone.
+/// The Node.js versions of Lambda@Edge, as npm packages with only the program.
 const NODES: [(&str, &str); 2] = [("22", "22.23.3"), ("24", "24.21.0")];
 /// The test of the processor's package as one process.
 const PACKAGED: &str = "lambda::";
 /// The test of the page in Chromium.
 const BROWSER: &str = "browser::";
 const CHROMIUM: &str = "/usr/bin/chromium";
-/// Where `edge-auth` looks for the published vectors, unless `GATEPOST_VECTORS` names another folder.
+/// The default folder of the published vectors for `edge-auth`; `GATEPOST_VECTORS` overrides it.
 const VECTORS: &str = "../shared/vectors";
 
 type Step = (&'static str, fn() -> anyhow::Result<()>);
@@ -64,11 +64,11 @@ const TEST: &[Step] = &[
                 .env("RUSTDOCFLAGS", "-D warnings"),
         )
     }),
-    // Builds the addon, too, which would otherwise slow down tests that look at the clock.
+    // Builds the addon first, which would otherwise slow down time-sensitive tests.
     ("replay at the edge's face", || {
         replay(&["--face", "node", "test-events/viewer-requests"])
     }),
-    // Builds the processor's package, for minutes: a step of its own.
+    // A separate step, because building the processor's package takes minutes.
     ("a hundred photos through the processor's package", || {
         one_test(PACKAGED)
     }),
@@ -96,7 +96,7 @@ const TEST: &[Step] = &[
     ("Terraform: the rehearsal", rehearse::run),
 ];
 
-/// What became of a step.
+/// The outcome of a step.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Outcome {
     Passed,
@@ -104,7 +104,7 @@ enum Outcome {
     Skipped,
 }
 
-/// Why a step is skipped: what it lacks and how to get it.
+/// Why a step is skipped: the missing dependency and how to get it.
 #[derive(Debug)]
 struct Skipped(String);
 
@@ -116,7 +116,7 @@ impl fmt::Display for Skipped {
 
 impl std::error::Error for Skipped {}
 
-/// The error of a step that lacks something. In CI nothing may be skipped, so there it is a failure like any other.
+/// The error for a missing dependency. In CI no step may be skipped, so there it is an ordinary failure.
 pub(crate) fn missing(advice: &str) -> anyhow::Error {
     if std::env::var_os("CI").is_some() {
         anyhow::anyhow!("{advice}")
@@ -183,7 +183,7 @@ fn summary(results: &[(&str, Outcome, Duration)]) -> String {
     )
 }
 
-/// One of the tests through the front door, with all that it prints.
+/// Runs one end-to-end test, with its whole output.
 fn one_test(name: &str) -> anyhow::Result<()> {
     cargo(&[
         "test",
@@ -198,7 +198,7 @@ fn one_test(name: &str) -> anyhow::Result<()> {
     ])
 }
 
-/// Installs the packages of the page and its tests, as its lock file names them.
+/// Installs the packages of the page and its tests, as in its lock file.
 fn install_node_packages() -> anyhow::Result<()> {
     let version = Command::new("node").arg("--version").output();
     let Ok(version) = version else {
@@ -225,7 +225,7 @@ fn install_node_packages() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Installs the versions of Node.js that Lambda@Edge has, below `target/`.
+/// Installs the Node.js versions of Lambda@Edge below `target/`.
 fn install_edge_nodes() -> anyhow::Result<()> {
     for (major, version) in NODES {
         let folder = format!("target/nodes/{major}");
@@ -256,7 +256,7 @@ fn replay(arguments: &[&str]) -> anyhow::Result<()> {
     cargo(&[&["run", "--quiet", "--locked", "--", "replay"], arguments].concat())
 }
 
-/// Installs Debian's Chromium where there is none and we may.
+/// Installs Debian's Chromium if it is missing and permissions allow it.
 fn install_chromium() -> anyhow::Result<()> {
     let is_root = Command::new("id")
         .arg("-u")
@@ -294,14 +294,14 @@ fn find_chromium() -> anyhow::Result<()> {
     ))
 }
 
-/// The Rust tests have run with them, if they are there.
+/// The Rust tests used them, if they exist.
 fn find_vectors() -> anyhow::Result<()> {
     let folder = std::env::var_os("GATEPOST_VECTORS").unwrap_or_else(|| VECTORS.into());
     if Path::new(&folder).exists() {
         return Ok(());
     }
     Err(missing(
-        "the published vectors were not found; name their folder in GATEPOST_VECTORS",
+        "the published vectors were not found; set GATEPOST_VECTORS to their folder",
     ))
 }
 
@@ -310,7 +310,8 @@ pub(crate) fn python() -> String {
     format!("{VENV}/bin/python")
 }
 
-/// Installs MiniStack, an independent AWS in Python, and AWS's SDK into an environment of its own below `target/`.
+/// Installs MiniStack, an independent AWS emulator in Python, and AWS's SDK into a separate environment below
+/// `target/`.
 pub(crate) fn install_python_packages() -> anyhow::Result<()> {
     let marker = Path::new(VENV).join("installed");
     let wanted = format!("{MINISTACK} {BOTO3}");

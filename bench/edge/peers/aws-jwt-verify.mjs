@@ -1,4 +1,4 @@
-// The handler over aws-jwt-verify. Its keys are given and not fetched, so that it may verify without a promise.
+// The handler over aws-jwt-verify. Its keys are given rather than fetched, so that it can verify synchronously.
 
 import { JwtVerifier } from 'aws-jwt-verify';
 
@@ -10,7 +10,7 @@ export function createHandler(jwks) {
   verifier.cacheJwks(jwks);
   return handlerOver((token) => {
     const claims = verifier.verifySync(token);
-    // The library takes a token without an end of its time for one that never ends.
+    // The library accepts a token without `exp` as one that never expires.
     if (claims.exp === undefined) throw new Error('claim exp is missing');
     return claims;
   });

@@ -1,5 +1,5 @@
-// The handler over fast-jwt. One verifier per key: with a function for a key the library would verify with a promise
-// and read the key's PEM anew for every token.
+// The handler over fast-jwt, with one verifier per key. With a function that returns keys, the library would verify
+// asynchronously and parse the key's PEM for every token.
 
 import { createPublicKey } from 'node:crypto';
 
@@ -7,7 +7,7 @@ import { createVerifier } from 'fast-jwt';
 
 import { AUDIENCE, handlerOver, ISSUER } from './policy.mjs';
 
-/** How many texts of headers are remembered. An issuer's tokens have one per key. */
+/** The maximum number of cached headers. An issuer's tokens have one per key. */
 const MAX_HEADERS = 16;
 
 /**
@@ -17,7 +17,7 @@ const MAX_HEADERS = 16;
  */
 export function createHandler(jwks, caching = {}) {
   const verifiers = new Map(jwks.keys.map((jwk) => [jwk.kid, verifierOf(jwk, caching)]));
-  // All tokens that a key signed begin with the same text: for one that is known nothing has to be decoded twice.
+  // All tokens signed with one key begin with the same text: for a known one nothing must be decoded twice.
   const verifiersByHeader = new Map();
   return handlerOver((token) => {
     const header = token.slice(0, token.indexOf('.'));
@@ -27,7 +27,7 @@ export function createHandler(jwks, caching = {}) {
     const verifier = verifiers.get(kid);
     if (!verifier) throw new Error('no key has this kid');
     const claims = verifier(token);
-    // Remembered only now: nobody without a token can fill the map.
+    // Cached only after verification: requests without a valid token cannot fill the map.
     if (verifiersByHeader.size < MAX_HEADERS) verifiersByHeader.set(header, verifier);
     return claims;
   });
@@ -39,7 +39,7 @@ function verifierOf(jwk, caching) {
     algorithms: [jwk.alg],
     allowedIss: ISSUER,
     allowedAud: AUDIENCE,
-    // Without this a claim that is missing is a claim that is not checked.
+    // Without this a missing claim would not be checked.
     requiredClaims: ['iss', 'aud', 'exp'],
     ...caching,
   });

@@ -1,8 +1,7 @@
-// What every peer does around its library: finds the token, holds the path against the rules, forwards or refuses.
+// The part of every peer around its library: finds the token, checks the path against the rules, forwards or refuses.
 //
-// The peers differ in how they verify a token and in nothing else, so this part is written once. It is written to be
-// fast, and does rather less than Gatepost: it does not refuse paths that can be read in two ways, nor two tokens in
-// one place.
+// The peers differ only in how they verify a token, so this part is written once. It is optimised for speed, and does
+// less than Gatepost: it refuses neither ambiguous paths nor two tokens in one place.
 
 import { hash } from 'node:crypto';
 
@@ -15,7 +14,7 @@ export const ADMIN_SCOPE = 'media:admin';
 const OWN_HEADERS = 'x-gatepost-';
 const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
 
-/** A handler over `verify(token)`, which answers with the claims of a token that holds and throws at any other. */
+/** A handler over `verify(token)`, which returns the claims of a valid token and throws for any other. */
 export const handlerOver = (verify) => async (event) => {
   const { request } = event.Records[0].cf;
   const { headers, method, uri } = request;
@@ -33,7 +32,7 @@ export const handlerOver = (verify) => async (event) => {
     return unauthorized('Bearer error="invalid_token"');
   }
   const { iss, sub } = claims;
-  // A machine's token may have no subject: then it has no owner, and only rules about owners refuse it.
+  // A machine's token may have no subject: it then has no owner, and only owner rules refuse it.
   const hasSubject = sub !== undefined;
   if (hasSubject && (typeof sub !== 'string' || sub === '')) return unauthorized('Bearer error="invalid_token"');
 
@@ -44,8 +43,8 @@ export const handlerOver = (verify) => async (event) => {
 
 /** The first 128 bits of SHA-256(iss, line feed, sub) as 26 characters of lower-case base32. */
 export function ownerOf(issuer, subject) {
-  // Digits and not bytes: Node makes the short text sooner than the Buffer. Five digits are four characters, and three
-  // more zeros make the 32 digits come out even.
+  // Digits rather than bytes: Node makes the short text faster than the Buffer. Five digits are four characters, and
+  // three extra zeros pad the 32 digits.
   const digits = `${hash('sha256', `${issuer}\n${subject}`).slice(0, 32)}000`;
   let owner = '';
   for (let at = 0; at < 35; at += 5) {
@@ -55,7 +54,7 @@ export function ownerOf(issuer, subject) {
   return owner.slice(0, 26);
 }
 
-/** Whether a path is a folder or lies in it: what a pattern that ends in `/**` matches. */
+/** Whether a path is a folder or is in it, as a pattern that ends in `/**` matches. */
 function isWithin(path, folder) {
   return path.startsWith(folder) && (path.length === folder.length || path[folder.length] === '/');
 }
@@ -82,10 +81,10 @@ function isOurs(pair) {
   return pair.slice(0, pair.indexOf('=')).trim() === COOKIE;
 }
 
-/** Lets the request go on, without its token and without anything that claims to come from here. */
+/** Forwards the request without its token and without forged identity headers. */
 function forward(request, owner) {
   const { headers } = request;
-  // Not deleted: that is slower, and JSON leaves out what is undefined.
+  // Not deleted: that is slower, and JSON omits undefined members.
   if (headers.authorization !== undefined) headers.authorization = undefined;
   if (headers.cookie?.some(({ value }) => value.includes(COOKIE))) removeCookie(headers);
   for (const name in headers) {

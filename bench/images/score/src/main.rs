@@ -1,9 +1,11 @@
-//! SSIMULACRA2 of thumbnails against what they should have been.
+//! SSIMULACRA2 scores of thumbnails against a reference.
 //!
 //!     gatepost-score ORIGINAL THUMBNAIL...
 //!
-//! What a thumbnail should have been is the original (upright, decoded by zune-jpeg) at the thumbnail's size, resized
-//! in 32-bit floats with Lanczos3, once over light and once over gamma-encoded values: resizers differ in which of the
+//! The reference is the original (upright, decoded by zune-jpeg) at the thumbnail's size, resized in 32-bit floats with
+//! Lanczos3. There are two references, over linear light and over gamma-encoded values, because resizers differ in
+//! which one they aim for. The output is one JSON object per thumbnail:
+//! `{"file","width","height","bytes","linear","gamma"}`.
 //! two they mean. One JSON object a thumbnail: `{"file","width","height","bytes","linear","gamma"}`.
 
 use std::collections::HashMap;
