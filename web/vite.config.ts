@@ -1,6 +1,6 @@
-// How the page is built: two HTML files, everything else under /assets/ with a content hash in its
-// name, so that a server may let browsers keep it for ever. Called by `npm run build` and by
-// whoever embeds the page with `--outDir`. It never fetches anything and never stamps a time.
+// The build of the page: two HTML files, everything else under /assets/ with a content hash in its name, so that a
+// server may let browsers cache it permanently. Called by `npm run build` and, with `--outDir`, by builds that embed
+// the page. It never fetches anything and never adds a timestamp, so builds are reproducible.
 
 import { defineConfig } from 'vite'
 

@@ -1,6 +1,5 @@
-// Starts the real binary, a relay before its storage and a real browser for the browser tests, and stops them. Used by
-// the tests in this folder. Everything lives in a temporary directory of its own; it never touches a running Gatepost
-// nor anybody's data.
+// Starts and stops the real binary, a relay in front of its storage and a real browser. Used by the tests in this
+// folder. Every file is in a temporary directory; a running Gatepost and its data are never touched.
 
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -16,14 +15,14 @@ import { promisify } from 'node:util'
 import { chromium } from 'playwright-core'
 
 const run = promisify(execFile)
-/** How long anything may take on a busy machine. */
+/** The timeout of any step on a busy machine. */
 export const PATIENCE_MS = 120_000
-/** A connection that has carried more holds an upload, not only what precedes one. */
+/** A connection that has carried more than this holds an upload, not only a preceding request. */
 const LARGE_BYTES = 64 * 1024
-/** What a multipart body ends with (RFC 2046, section 5.1.1). */
+/** The end of a multipart body (RFC 2046, section 5.1.1). */
 const END_OF_FORM = Buffer.from('--\r\n')
 
-/** The value of a variable that the tests can't do without. */
+/** The value of a required environment variable. */
 export function required(name) {
   const value = process.env[name]
   if (!value) throw new Error(`${name} is not set`)
@@ -80,13 +79,13 @@ export async function startGatepost(config) {
 }
 
 /**
- * Stands between the browser and the storage, so that a test decides how far an upload gets, and not the speed of the
- * machine: `{ rules, hold, stop }`. `rules` sends the browser here.
+ * A relay between the browser and the storage, so that a test controls the progress of an upload, independent of the
+ * machine's speed: `{ rules, hold, stop }`. `rules` sends the browser here.
  *
- * `hold('requests')` stops uploads soon after they have begun. `hold('arrivals')` takes all of them in, as a slow line
- * does, and passes them on once it is released, although the browser has hung up by then. `hold('answers')` keeps back
- * what the storage answers. Each gives `{ received, answered, release }`: the promise that an upload has arrived here
- * whole, that of the status of the next answer to one, and the end of the hold.
+ * `hold('requests')` stops uploads soon after they have begun. `hold('arrivals')` receives them in full, like a slow
+ * line, and forwards them once it is released, even if the browser has disconnected. `hold('answers')` holds back the
+ * storage's answers. Each returns `{ received, answered, release }`: a promise that an upload has arrived here in full,
+ * a promise of the status of the next answer to one, and the release of the hold.
  */
 export async function startRelay(gatepost) {
   const storage = await storageOf(gatepost)
@@ -96,7 +95,7 @@ export async function startRelay(gatepost) {
   const server = createServer((browser) => {
     const upstream = connect(storage.port, storage.hostname)
     let nBytes = 0
-    // That of the upload which the connection carries, from its beginning to its answer.
+    // The hold of the upload on this connection, from its beginning to its answer.
     let held
     const { promise: isAnswered, resolve: onAnswer } = withResolvers()
     const there = async function* (chunks) {
@@ -112,7 +111,7 @@ export async function startRelay(gatepost) {
       if (late.length === 0) return
       await held.arrivals
       yield* late
-      // The storage drops a request whose sender hangs up.
+      // The storage drops a request whose sender disconnects.
       await isAnswered
     }
     const back = async function* (chunks) {
@@ -127,7 +126,7 @@ export async function startRelay(gatepost) {
         yield chunk
       }
     }
-    // The storage is told that the browser has hung up only when what it sent is passed on.
+    // The storage sees the disconnection only after the sent data was forwarded.
     const sent = new PassThrough()
     const answers = new PassThrough()
     for (const stream of [sent, answers]) stream.on('error', () => browser.destroy())
@@ -157,7 +156,7 @@ export async function startRelay(gatepost) {
   return { rules: `MAP ${storage.host} 127.0.0.1:${server.address().port}`, hold, stop: () => server.close() }
 }
 
-/** The address that forms are sent to. */
+/** The address that forms are posted to. */
 async function storageOf({ origin, token }) {
   const response = await fetch(`${origin}/api/uploads`, {
     method: 'POST',
@@ -174,7 +173,7 @@ function withResolvers() {
   return { promise, resolve }
 }
 
-/** Chromium, through a relay where there is one. */
+/** Chromium, through a relay if there is one. */
 export function startBrowser(relay) {
   return chromium.launch({
     executablePath: process.env.GATEPOST_CHROMIUM || '/usr/bin/chromium',
@@ -188,16 +187,17 @@ export function startBrowser(relay) {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
-      // A page whose headers a test has changed counts as one from the network, which may not ask loopback.
+      // Chromium treats a page with headers changed by a test as a page from the network, which must not access
+      // loopback.
       '--disable-features=LocalNetworkAccessChecks',
     ],
   })
 }
 
 /**
- * A page in a browser profile of its own whose complaints are kept: `complaints()` lists what its
- * console, its scripts and its content security policy said, but for the lines in which Chromium
- * notes that a request was answered with 401, 403, 404 or 503, where the tests ask for just that.
+ * A page in a separate browser profile that collects problems: `complaints()` lists messages of its console, its
+ * scripts and its content security policy. Chromium's lines about answers with 401, 403, 404 or 503 are left out,
+ * because the tests request them.
  */
 export async function newPage(browser, origin, options = {}) {
   const context = await browser.newContext({ baseURL: origin, viewport: { width: 1280, height: 860 }, ...options })
@@ -207,7 +207,7 @@ export async function newPage(browser, origin, options = {}) {
   page.on('pageerror', (error) => complaints.push(`script: ${error.stack ?? error}`))
   page.on('console', (message) => {
     const text = message.text()
-    // Uppy asks S3's refusals for a header that no S3 shows to browsers.
+    // For S3's refusals, Uppy reads a header that S3 never exposes to browsers.
     if (text === 'Refused to get unsafe header "x-amz-error-code"') return
     if (message.type() !== 'error' && !/content security policy/i.test(text)) return
     const refused = /^Failed to load resource: the server responded with a status of (?:40[134]|503)\b/.test(text)
@@ -224,7 +224,7 @@ export async function newPage(browser, origin, options = {}) {
   return { page, complaints: () => complaints, close: () => context.close() }
 }
 
-/** A screenshot, when somebody wants them. */
+/** Takes a screenshot, if a folder is configured. */
 export async function screenshot(page, name, { animations = 'disabled' } = {}) {
   const folder = process.env.GATEPOST_SCREENSHOTS
   if (!folder) return

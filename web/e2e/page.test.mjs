@@ -1,10 +1,10 @@
-// The whole way as a person goes it: sign in, drop a photo and something that is none, see what
-// becomes of each, look at the gallery, be kept out of somebody else's. Runs against the real binary
-// (GATEPOST_BIN) with a real photo (GATEPOST_PHOTO, a JPEG) in Chromium (GATEPOST_CHROMIUM). With
-// GATEPOST_SCREENSHOTS set, leaves pictures of the page in that folder.
+// The whole journey of a user: sign in, drop a photo and a text file, see the outcome of each, look at the gallery, be
+// refused access to another user's photos. Runs against the real binary (GATEPOST_BIN) with a real photo
+// (GATEPOST_PHOTO, a JPEG) in Chromium (GATEPOST_CHROMIUM). With GATEPOST_SCREENSHOTS set, screenshots go to that
+// folder.
 //
-// Nothing here depends on how fast the machine is: a relay holds uploads where a test wants them. A test whose photos
-// are counted has a person of its own, so that what another one leaves behind changes nothing.
+// The tests do not depend on the machine's speed: a relay holds uploads where a test needs it. A test that counts
+// photos has its own user, so that other tests' photos do not matter.
 
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
@@ -15,7 +15,7 @@ import { newPage, PATIENCE_MS, required, screenshot, startBrowser, startGatepost
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
-/** More than the buffers of all sockets on the way, so that an upload of it can be held midway. */
+/** More than the buffers of all sockets on the path, so that an upload of it can be held midway. */
 const LARGE_BYTES = 16 * 1000 * 1000
 
 describe('the page', { timeout: 30 * MINUTE }, () => {
@@ -26,7 +26,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
 
   before(async () => {
     photo = { name: photoName, mimeType: 'image/jpeg', buffer: await readFile(photoPath) }
-    // What follows a JPEG's end is not looked at.
+    // Data after a JPEG's end is ignored.
     largePhoto = { ...photo, buffer: Buffer.concat([photo.buffer], LARGE_BYTES) }
     gatepost = await startGatepost()
     relay = await startRelay(gatepost)
@@ -41,13 +41,13 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await gatepost?.stop()
   })
 
-  /** Signs somebody in that no page sees, as when it happens in another window. */
+  /** Signs somebody in without the page noticing, as in another window. */
   async function signIn(page, subject) {
     const authorization = `Bearer ${await gatepost.token(subject)}`
     assert.equal((await page.request.post('/api/session', { headers: { authorization } })).status(), 201)
   }
 
-  /** The page of somebody who has no photos, with a clock that can be put forward. */
+  /** The page of a user without photos, with a clock that can be advanced. */
   async function newcomer(subject) {
     const visitor = await newPage(browser, gatepost.origin)
     pages.push(visitor)
@@ -59,7 +59,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     return visitor
   }
 
-  test('somebody unknown is shown the way in', async () => {
+  test('a visitor without a session is offered to sign in', async () => {
     const { page } = alice
     await page.goto('/')
     await page.getByTestId('sign-in').waitFor()
@@ -77,15 +77,15 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     assert.equal(await page.evaluate(() => JSON.stringify({ ...sessionStorage, ...localStorage })), '{}', 'no token is kept')
   })
 
-  test('a photo becomes a thumbnail, a text file called .jpg is refused with a reason', async () => {
+  test('a photo becomes a thumbnail, a text file named .jpg is refused with a reason', async () => {
     const { page } = alice
     const { release } = relay.hold('requests')
     try {
       await page.getByTestId('file-input').setInputFiles([
         largePhoto,
-        { name: 'notes.jpg', mimeType: 'image/jpeg', buffer: Buffer.from('Dear diary, this is no picture.\n'.repeat(64)) },
+        { name: 'notes.jpg', mimeType: 'image/jpeg', buffer: Buffer.from('Dear diary, this is not a picture.\n'.repeat(64)) },
       ])
-      // Real progress: it passes through something between nothing and everything.
+      // Real progress: it passes through values between 0 and 100 %.
       await waitUntilPartlySent(page, photoName)
       assert.equal(await row(page, photoName).getAttribute('data-status'), 'uploading')
       await screenshot(page, '3-uploading', { animations: 'allow' })
@@ -123,7 +123,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     const first = await look(page, path)
     const second = await look(page, path)
     assert.deepEqual([first.status, second.status], [200, 200])
-    assert.notEqual(first.cache, 'Hit from gatepost', 'nobody has asked for the largest one yet')
+    assert.notEqual(first.cache, 'Hit from gatepost', 'the largest one was not requested before')
     assert.equal(second.cache, 'Hit from gatepost')
   })
 
@@ -143,7 +143,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     assert.equal(await focused(page), 'photo')
   })
 
-  test('what can be told at once is told at once, and nothing is sent', async () => {
+  test('a file that the browser can judge is refused at once, and nothing is sent', async () => {
     const { page } = alice
     const asked = []
     const listen = (request) => request.method() === 'POST' && asked.push(request.url())
@@ -167,7 +167,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     assert.equal(await page.getByTestId('upload').count(), 0)
   })
 
-  test('a form that ran out is signed anew on retry', async () => {
+  test('an expired form is signed again on retry', async () => {
     const { page, close } = await newcomer('carol')
     let signed = 0
     const count = (request) => (signed += Number(request.method() === 'POST' && new URL(request.url()).pathname === '/api/uploads'))
@@ -190,7 +190,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await storagePath
     await waitForStatus(page, photoName, 'failed')
     assert.match(await row(page, photoName).getByTestId('reason').innerText(), /run out/)
-    // What is added next is sent, and nothing else.
+    // Only the next added file is sent.
     await page.getByTestId('file-input').setInputFiles([{ ...photo, name: 'next.jpg' }])
     await waitForStatus(page, 'next.jpg', 'failed')
     assert.equal(signed, 2)
@@ -199,7 +199,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await page.unroute(toStorage)
     page.expectedRefusals = []
 
-    // The first try might have arrived, and only its answer been lost.
+    // The first try may have arrived although its answer was lost.
     const deletions = deletionsOf(page)
     await row(page, photoName).getByTestId('retry').click()
     await waitForStatus(page, photoName, 'ready')
@@ -210,7 +210,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await close()
   })
 
-  test('a cancelled upload leaves nothing, and is deleted once', async () => {
+  test('a cancelled upload leaves nothing behind, and is deleted once', async () => {
     const { page, close } = await newcomer('dave')
     const deletions = deletionsOf(page)
     const { release } = relay.hold('requests')
@@ -230,7 +230,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await close()
   })
 
-  test('what had arrived when it was cancelled is deleted', async () => {
+  test('an upload that had arrived when it was cancelled is deleted', async () => {
     const { page, close } = await newcomer('frank')
     const { answered, release } = relay.hold('answers')
     try {
@@ -248,14 +248,14 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await close()
   })
 
-  test('what a slow line delivers after it was cancelled and the page was left is deleted', async () => {
+  test('an upload that arrives after it was cancelled and the page was left is deleted', async () => {
     const { page, close } = await newcomer('grace')
     const deletions = deletionsOf(page)
     const { received, answered, release } = relay.hold('arrivals')
     try {
       const id = await add(page, photo)
       await received
-      // At once: the page lives no longer than it takes to send one request.
+      // Immediately: the page lives only long enough to send one request.
       await page.getByRole('button', { name: `Cancel ${photoName}` }).evaluate((button) => {
         button.click()
         location.reload()
@@ -283,7 +283,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     const isDeletion = (url) => url.pathname.startsWith('/api/media/')
     const fail = (route) => route.fulfill({ status: 503 })
     await page.route(isDeletion, fail)
-    // A toast goes after some seconds, which are soon over when the clock is put forward.
+    // A toast disappears after some seconds; advancing the clock skips them.
     await page.evaluate(() => {
       window.toasts = []
       const keep = (changes) => window.toasts.push(...changes.flatMap(({ addedNodes }) => [...addedNodes].map((node) => node.textContent)))
@@ -320,9 +320,9 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await close()
   })
 
-  test('what is deleted elsewhere while it is processed leaves the list', async () => {
+  test('an upload that is deleted elsewhere during processing leaves the list', async () => {
     const { page, close } = await newcomer('judy')
-    // The page is told nothing until it is deleted.
+    // The page gets no outcome until the upload is deleted.
     let isDeleted
     const deletion = new Promise((resolve) => (isDeleted = resolve))
     await page.route(isStatus, async (route) => {
@@ -347,7 +347,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await close()
   })
 
-  test('what is cancelled while it is checked is deleted', async () => {
+  test('an upload that is cancelled during the check is deleted', async () => {
     const { page, close } = await newcomer('kim')
     // The page is not told that it is ready.
     let isCancelled
@@ -367,7 +367,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await close()
   })
 
-  test('what could not be processed says so, and is replaced when it is tried again', async () => {
+  test('a failed upload says so, and is replaced by another try', async () => {
     const { page, close } = await newcomer('kim')
     const message = 'This file has arrived, but it could not be processed. It is kept, and can be processed later.'
     await page.route(isStatus, (route) => {
@@ -379,7 +379,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     assert.equal(await row(page, photoName).getByTestId('reason').innerText(), message)
     await page.getByRole('status').filter({ hasText: `${photoName} is not in your photos yet. ${message}` }).waitFor()
     await screenshot(page, '17-not-processed')
-    // It is kept: nothing is lost by tidying up, and nothing is deleted unless a new copy has arrived.
+    // The file is kept: removing the row loses nothing, and nothing is deleted unless a new copy has arrived.
     const deletions = deletionsOf(page)
     await page.getByTestId('file-input').setInputFiles([{ ...photo, name: 'other.jpg' }])
     await waitForStatus(page, 'other.jpg', 'failed')
@@ -394,7 +394,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await close()
   })
 
-  test('the gallery passes over pages without a photo, and does not do so endlessly', async () => {
+  test('the gallery skips pages without a photo, up to a limit', async () => {
     const { page, close } = await newcomer('mallory')
     await page.getByTestId('file-input').setInputFiles([photo])
     await waitForStatus(page, photoName, 'ready')
@@ -417,7 +417,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await page.reload()
     await page.getByRole('button', { name: 'Load more' }).waitFor()
     assert.equal(nAsked, 10)
-    assert.equal(await page.getByTestId('gallery-empty').isHidden(), true, 'nobody knows yet whether there are photos')
+    assert.equal(await page.getByTestId('gallery-empty').isHidden(), true, 'it is not known yet whether there are photos')
     await screenshot(page, '18-empty-pages')
     await page.getByTestId('load-more').click()
     await waitForImage(page.getByTestId('photo').locator('img'))
@@ -440,13 +440,13 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await page.waitForFunction(() => document.querySelector('[data-testid="load-more"]')?.getBoundingClientRect().top > innerHeight + 600)
     await page.getByRole('button', { name: 'Load more' }).waitFor()
     const nAtFirst = nAsked
-    assert.ok(nAtFirst < 100, `little more than is in sight: ${nAtFirst}`)
+    assert.ok(nAtFirst < 100, `little more than is visible: ${nAtFirst}`)
     await page.getByTestId('load-more').scrollIntoViewIfNeeded()
     await until(() => nAsked > nAtFirst)
     await close()
   })
 
-  test('drop and paste bring photos in as well', async () => {
+  test('drop and paste add photos as well', async () => {
     const { page } = alice
     const carrying = (name, type) =>
       page.evaluateHandle(([name, type]) => {
@@ -469,7 +469,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await page.getByRole('button', { name: 'Clear finished' }).click()
   })
 
-  test('a link is copied and works for whoever has it; a photo that is deleted is gone', async () => {
+  test('a link is copied and works without a session; a deleted photo is gone', async () => {
     const { page, close } = await newcomer('heidi')
     for (const name of ['first.jpg', 'second.jpg']) {
       await page.getByTestId('file-input').setInputFiles([{ ...photo, name }])
@@ -496,7 +496,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     page.once('dialog', (dialog) => dialog.accept())
     await page.getByTestId('lightbox-remove').click()
     await page.locator(`[data-testid="photo"][data-id="${shown}"]`).waitFor({ state: 'detached' })
-    // Its neighbour is shown in its place.
+    // Its neighbour replaces it.
     await waitForImage(page.getByTestId('lightbox').locator('img'))
     await page.keyboard.press('Escape')
     assert.equal(await page.getByTestId('photo').count(), 1)
@@ -510,11 +510,11 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await close()
   })
 
-  test('a session of the API is a cookie that the browser keeps, sends and forgets', async () => {
+  test('the browser keeps, sends and deletes the session cookie of the API', async () => {
     const visitor = await newPage(browser, gatepost.origin)
     const { page } = visitor
     await page.goto('/')
-    // As the page of an application does that has a token of its identity provider.
+    // Like an application's page that has a token of its identity provider.
     const token = await gatepost.token('alice')
     const path = await largestRendition(alice.page)
     const started = await page.evaluate(async (token) => {
@@ -541,7 +541,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await visitor.close()
   })
 
-  test('it fits a phone and the dark', async () => {
+  test('the page fits a phone and dark mode', async () => {
     const { page } = alice
     await page.emulateMedia({ colorScheme: 'dark' })
     await screenshot(page, '8-dark')
@@ -557,7 +557,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     pages.push(phone)
     await phone.page.goto('/')
     await waitForImage(phone.page.getByTestId('photo').first().locator('img'))
-    assert.ok(await phone.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'nothing sticks out sideways')
+    assert.ok(await phone.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'the page does not scroll sideways')
     await screenshot(phone.page, '9-phone')
     await phone.page.getByTestId('photo').first().tap()
     await waitForImage(phone.page.getByTestId('lightbox').locator('img'))
@@ -565,7 +565,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await phone.close()
   })
 
-  test('bob sees none of it, and somebody unknown is sent to sign in', async () => {
+  test('another user sees none of the photos, and a visitor is sent to sign in', async () => {
     const { page } = alice
     const path = await largestRendition(page)
     await page.getByTestId('sign-out').click()
@@ -580,7 +580,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await page.getByTestId('sign-out').click()
     await page.getByTestId('sign-in').waitFor()
     assert.equal((await look(page, path)).status, 401)
-    // A tab of its own, for what the browser draws around a picture is no business of the page's.
+    // A separate tab, because the browser's own display of a picture must not affect this page.
     const picture = await page.context().newPage()
     await picture.goto(path)
     await picture.getByTestId('sign-in-alice').waitFor()
@@ -593,7 +593,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await screenshot(picture, '14-picture')
     await picture.close()
 
-    // A code that another one asked for signs nobody in.
+    // A code that was requested by another tab signs nobody in.
     await page.goto('/')
     await page.getByTestId('sign-out').click()
     await page.getByTestId('sign-in').waitFor()
@@ -603,7 +603,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     assert.deepEqual(await page.context().cookies(), [])
   })
 
-  test('a session that ends takes nothing away', async () => {
+  test('a session that ends loses no uploads', async () => {
     const { page } = alice
     await page.goto('/')
     await page.getByTestId('sign-in').click()
@@ -633,7 +633,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     assert.equal(await page.getByTestId('photo').count(), nPhotos + 1)
   })
 
-  test('whoever signs in elsewhere gets none of the photos of the one before', async () => {
+  test('a user who signs in elsewhere gets none of the photos of the previous one', async () => {
     const visitor = await newPage(browser, gatepost.origin)
     pages.push(visitor)
     const { page } = visitor
@@ -648,7 +648,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await page.getByTestId('gallery-empty').waitFor()
     assert.deepEqual(sent, ['/api/uploads'])
 
-    // And tabs tell each other.
+    // Tabs notify each other.
     const tab = await page.context().newPage()
     await signIn(page, 'dora')
     await tab.goto('/')
@@ -656,7 +656,7 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await visitor.close()
   })
 
-  test('the browser had nothing to complain about', () => {
+  test('the browser reported no problems', () => {
     assert.deepEqual(pages.flatMap((page) => page.complaints()), [])
   })
 
@@ -670,7 +670,7 @@ function row(page, filename) {
   return page.locator(`[data-testid="upload"][data-filename="${filename}"]`)
 }
 
-/** The test id of what has the focus. */
+/** The test id of the focused element. */
 function focused(page) {
   return page.evaluate(() => document.activeElement?.getAttribute('data-testid'))
 }
@@ -684,7 +684,7 @@ async function waitForStatus(page, filename, status) {
   }
 }
 
-/** Adds a photo, and gives the id of its upload once it has a form. */
+/** Adds a photo, and returns the id of its upload once it has a form. */
 async function add(page, photo) {
   const form = page.waitForResponse((response) => response.request().method() === 'POST' && new URL(response.url()).pathname === '/api/uploads')
   await page.getByTestId('file-input').setInputFiles([photo])
@@ -692,7 +692,7 @@ async function add(page, photo) {
   return id
 }
 
-/** Until something of it is sent, but not all; the relay has to hold it there. */
+/** Waits until a part of it is sent; the relay must hold it there. */
 async function waitUntilPartlySent(page, filename) {
   const bar = row(page, filename).getByRole('progressbar')
   await page.waitForFunction(
@@ -706,7 +706,7 @@ async function cancel(page, filename) {
   await row(page, filename).waitFor({ state: 'detached' })
 }
 
-/** The paths of the deletions that the page asks for from now on. */
+/** The paths of all deletions that the page requests from now on. */
 function deletionsOf(page) {
   const paths = []
   page.on('request', (request) => request.method() === 'DELETE' && paths.push(new URL(request.url()).pathname))
@@ -718,12 +718,12 @@ function idIn(path) {
   return path.slice(path.lastIndexOf('/') + 1)
 }
 
-/** Whether an address is that of the question what became of an upload. */
+/** Whether an address is a request for an upload's status. */
 function isStatus(url) {
   return /^\/api\/uploads\/./.test(url.pathname)
 }
 
-/** What the server says of an upload, past the page. */
+/** The server's status of an upload, without the page. */
 async function statusOf(page, id) {
   return (await (await page.request.get(`/api/uploads/${id}`)).json()).status
 }
@@ -735,22 +735,22 @@ async function until(isSo) {
   }
 }
 
-/** Until it is decoded and has pixels. */
+/** Waits until it is decoded and has pixels. */
 async function waitForImage(locator) {
   await locator.waitFor({ timeout: PATIENCE_MS })
   const handle = await locator.elementHandle()
-  // Chromium gives up decoding when the layout makes it choose another source.
+  // Chromium aborts decoding when the layout makes it choose another source.
   await locator.page().waitForFunction((image) => image.decode().then(() => image.naturalWidth > 0, () => false), handle)
   // The fade from the placeholder.
   await locator.page().waitForFunction((image) => getComputedStyle(image).opacity === '1', handle)
 }
 
-/** The path of the widest rendition of the first photo, from the page itself. */
+/** The path of the widest rendition of the first photo, as the page has it. */
 function largestRendition(page) {
   return page.getByTestId('photo').first().locator('img').evaluate((image) => image.getAttribute('src'))
 }
 
-/** A request as the page makes it, past the browser's own cache. */
+/** A request as the page makes it, without the browser's own cache. */
 function look(page, path) {
   return page.evaluate(async (path) => {
     const response = await fetch(path, { cache: 'no-store', redirect: 'manual' })

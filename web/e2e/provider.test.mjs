@@ -1,6 +1,6 @@
-// Signing in at an identity provider on another site, as a deployed page does: the provider's page, its
-// token from across origins, a session of the real API. The provider is made here; what it hands out is a
-// token that the API trusts. The page's policy is widened as `infra/` does by `web_connects_to`.
+// Signing in at an identity provider on another site, as on a deployed page: the provider's page, a cross-origin token
+// request, a session of the real API. The test runs its own provider, whose token the API trusts. The page's policy is
+// widened in the same way as by `web_connects_to` in `infra/`.
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
@@ -12,7 +12,7 @@ import { newPage, PATIENCE_MS, startBrowser, startGatepost } from './gatepost.mj
 
 describe('another site signs people in', { timeout: 10 * PATIENCE_MS }, () => {
   let gatepost, browser, provider, origin
-  /** What the provider was asked for, and what it answers. */
+  /** The requests to the provider, and its answers. */
   let asked, answers
 
   before(async () => {
@@ -35,7 +35,7 @@ describe('another site signs people in', { timeout: 10 * PATIENCE_MS }, () => {
     if (pathname === '/authorize') {
       asked = searchParams
       const back = new URLSearchParams({ state: searchParams.get('state'), ...answers.authorize })
-      // A page that sends on: where a redirect leads to, the browser's driver changes nothing.
+      // A page that redirects: the browser's driver cannot change the target of an HTTP redirect.
       response.writeHead(200, { 'content-type': 'text/html' })
       return response.end(`<meta http-equiv="refresh" content="0; url=${searchParams.get('redirect_uri')}?${back}">`)
     }
@@ -46,7 +46,7 @@ describe('another site signs people in', { timeout: 10 * PATIENCE_MS }, () => {
     response.end(JSON.stringify(isGood ? answers.token : { error: 'invalid_grant' }))
   }
 
-  /** A page whose settings and policy are those of a deployment with this provider. */
+  /** A page with the settings and the policy of a deployment with this provider. */
   async function visit() {
     const visitor = await newPage(browser, gatepost.origin)
     const settings = {
@@ -68,7 +68,7 @@ describe('another site signs people in', { timeout: 10 * PATIENCE_MS }, () => {
     return visitor
   }
 
-  test('its token becomes a session, and is kept nowhere', async () => {
+  test('its token becomes a session, and is stored nowhere', async () => {
     answers = { authorize: { code: 'a code' }, token: { access_token: await gatepost.token('carol'), token_type: 'Bearer' } }
     const { page, complaints, close } = await visit()
     await page.getByTestId('sign-in').click()
@@ -88,9 +88,9 @@ describe('another site signs people in', { timeout: 10 * PATIENCE_MS }, () => {
   })
 
   for (const [name, given, said] of [
-    ['somebody who changed their mind is told so', { authorize: { error: 'access_denied' } }, /access_denied/],
-    ['a code that is none is told of', { authorize: { code: 'another' } }, /invalid_grant/],
-    ['a token for somebody else is told of', { authorize: { code: 'a code' }, token: { access_token: 'a.b.c' } }, /doesn’t accept/],
+    ['a cancelled sign-in is reported', { authorize: { error: 'access_denied' } }, /access_denied/],
+    ['an invalid code is reported', { authorize: { code: 'another' } }, /invalid_grant/],
+    ['a token for another audience is reported', { authorize: { code: 'a code' }, token: { access_token: 'a.b.c' } }, /doesn’t accept/],
   ]) {
     test(name, async () => {
       answers = given

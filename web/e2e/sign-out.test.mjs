@@ -1,5 +1,5 @@
-// What a browser shows after somebody has signed out: nothing of theirs, also out of its own cache, and nothing of theirs
-// to whoever signs in next. Runs against the real binary in Chromium, as the other files in this folder.
+// After signing out, a browser shows nothing of that person, not even from its own cache, and nothing to the next person
+// who signs in. Runs against the real binary in Chromium, like the other files in this folder.
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
@@ -56,7 +56,7 @@ for (const { keeps, config } of [
       else assert.ok(second.transferred > 0 && second.transferred < second.size, `${second.transferred} bytes for a 304`)
     })
 
-    // Nothing tells the browser to empty its cache here: whoever closes the lid has not signed out.
+    // Nothing tells the browser to empty its cache here: a person who closes the lid has not signed out.
     test(`without a session ${keeps ? 'it is shown for a while' : 'it is refused'}`, async () => {
       const { page } = visitor
       await page.context().clearCookies()

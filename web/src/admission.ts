@@ -1,14 +1,13 @@
-// What is said about a file before anything is sent: its type and its size, as the browser knows
-// them. Called by `uploads` for each file. It never looks into the bytes: what a file really is,
-// the server decides, and it never trusts what was said here.
+// Checks a file before anything is sent: its type and its size, as the browser knows them. Called by `uploads` for each
+// file. It never reads the bytes. The server decides on the real content, and never trusts this check.
 
 import type { Settings } from './settings'
 import { strings } from './strings'
 
-/** What this site takes. */
+/** The limits of this site. */
 export type Limits = Pick<Settings, 'types' | 'max_bytes'>
 
-/** The sentence that turns the file away, or `null` when it may be tried. */
+/** The sentence that refuses the file, or `null` if it may be tried. */
 export function refusalOf(file: { name: string; type: string; size: number }, limits: Limits): string | null {
   if (isHeic(file)) return strings.refusal.heic
   if (!limits.types.includes(file.type)) return strings.refusal.type(limits.types)
@@ -17,7 +16,7 @@ export function refusalOf(file: { name: string; type: string; size: number }, li
   return null
 }
 
-/** Desktop browsers often know no type for HEIC, so the name counts as well. */
+/** Desktop browsers often do not know HEIC's type, so the name counts as well. */
 function isHeic(file: { name: string; type: string }): boolean {
   return /^image\/hei[cf](-sequence)?$/.test(file.type) || (file.type === '' && /\.(heic|heif|hif)$/i.test(file.name))
 }

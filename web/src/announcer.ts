@@ -1,5 +1,5 @@
-// Says what happened, through one polite live region: to screen readers what eyes would notice, and to
-// everybody what nothing else on the page shows. It never moves the focus.
+// Announces events through one polite live region: visible changes to screen readers, and everything that the page does
+// not show otherwise to everybody. It never moves the focus.
 
 import { element } from './element'
 
@@ -9,12 +9,12 @@ export class Announcer {
   #settled = 0
 
   say(sentence: string): void {
-    // One paragraph each, so that two in a row are both read; old ones go, for they are said.
+    // One paragraph each, so that two in a row are both read; old ones are removed once they were read.
     this.#append(element('p', {}, sentence))
   }
 
   #append(line: HTMLElement): void {
-    // Whatever is outside an open dialog is not read, nor what a region comes with.
+    // Screen readers ignore everything outside an open dialog, and the initial content of a region.
     const home = document.querySelector('dialog[open]') ?? this.element
     if (this.#region.parentElement !== home) {
       home.append(this.#region)
@@ -26,7 +26,7 @@ export class Announcer {
     setTimeout(() => line.remove(), 10_000)
   }
 
-  /** For eyes as well, for a while. It is a popover, so that it stands above an open dialog. */
+  /** Shows the sentence as well, for a while. It is a popover, so that it is above an open dialog. */
   tell(sentence: string): void {
     const toast = element('p', { class: 'toast', role: 'status', popover: 'manual', 'data-testid': 'toast' }, sentence)
     const dialog = document.querySelector('dialog[open]')

@@ -1,6 +1,6 @@
-// The signing API's calls, one function each. Called by `uploads`, `outcome`, `deletion` and `gallery`. Every
-// failure leaves here as a `Fault`; a 401 is also told to whoever watches the session. It never
-// talks to S3 and never retries: the callers know whether that makes sense.
+// The calls of the signing API, one function each. Called by `uploads`, `outcome`, `deletion` and `gallery`. Every
+// failure leaves here as a `Fault`; a 401 is also reported to the watcher of the session. It never talks to S3 and
+// never retries: the callers know whether a retry makes sense.
 
 import { sha256Hex } from './digest'
 import { Fault, faultOf } from './fault'
@@ -8,7 +8,7 @@ import type { Manifest } from './manifest'
 
 export type UploadForm = {
   id: string
-  /** The path of the manifest to be. */
+  /** The path of the future manifest. */
   manifest: string
   url: string
   fields: Record<string, string>
@@ -21,7 +21,7 @@ export type UploadStatus =
   | { id: string; status: 'ready'; manifest: Manifest }
   /** This file is not accepted. */
   | { id: string; status: 'rejected'; reason?: Reason }
-  /** Processing was given up. The file is kept, and may be processed later. */
+  /** Processing has failed for good. The file is kept, and may be processed later. */
   | { id: string; status: 'failed'; reason?: Reason }
   | { id: string; status: 'deleted' }
 
@@ -52,17 +52,17 @@ export class Api {
     return this.#call<MediaPage>(`/api/media${query}`)
   }
 
-  /** Deletes an upload and all that was made of it, whether it has arrived or not. The request outlives the page. */
+  /** Deletes an upload and everything made from it, whether it has arrived or not. The request outlives the page. */
   async deleteMedia(id: string): Promise<void> {
     await this.#send(`/api/media/${encodeURIComponent(id)}`, 'DELETE', undefined, { keepalive: true })
   }
 
-  /** A link that works for whoever has it, for so many seconds. */
+  /** A link for this many seconds that works without a session. */
   createLink(path: string, seconds: number): Promise<Link> {
     return this.#call<Link>('/api/links', { path, expires_in: seconds })
   }
 
-  /** Signs out: the browser forgets its cookies. */
+  /** Signs out: the browser deletes its cookies. */
   async endSession(): Promise<void> {
     await this.#send('/api/session', 'DELETE')
   }
@@ -73,7 +73,7 @@ export class Api {
       return (await response.json()) as Answer
     } catch (error) {
       if (options.signal?.aborted) throw error
-      // It broke off, or somebody in between answered.
+      // The answer was truncated, or an intermediary answered.
       throw new Fault('unexpected', { status: response.status })
     }
   }

@@ -1,20 +1,20 @@
-// Signing in at an identity provider: OpenID Connect's code flow with PKCE (RFC 7636), and the state
-// that ties an answer to who asked (RFC 6749, section 10.12). Called by `main`: `begin` leaves the page,
-// `complete` takes up what the provider sent it back with. It never keeps a token and never shows one
-// to anybody: the caller trades it for a session at once.
+// Signing in at an identity provider: OpenID Connect's code flow with PKCE (RFC 7636), and the state that binds an
+// answer to this browser (against login CSRF; RFC 6749, section 10.12). Called by `main`: `begin` leaves the page,
+// `complete` handles the provider's answer. It never stores or shows a token: the caller exchanges it for a session at
+// once.
 
 import { returnPath } from './return-path'
 import type { CodeFlow } from './settings'
 
-/** What is remembered in this tab while the person is at the provider's. */
+/** The data that is stored in this tab while the person is at the provider's page. */
 type Departure = { state: string; verifier: string; returnTo: string }
 
 const DEPARTURE = 'gatepost.sign-in'
 
-/** What came of it: a token, or a reason in the provider's words or ours. */
+/** The result: a token, or a reason from the provider or from here. */
 export type Arrival = { token: string; returnTo: string } | { failed: string }
 
-/** The address to go to, after which `complete` is called in the same tab. */
+/** The address to navigate to. Afterwards `complete` is called in the same tab. */
 export async function begin(flow: CodeFlow, returnTo: string | null): Promise<string> {
   const departure: Departure = { state: random(), verifier: random(), returnTo: returnPath(returnTo) }
   sessionStorage.setItem(DEPARTURE, JSON.stringify(departure))
@@ -32,15 +32,15 @@ export async function begin(flow: CodeFlow, returnTo: string | null): Promise<st
   return address.href
 }
 
-/** Whether the page was opened by a provider that sends somebody back. */
+/** Whether the page was opened by a provider's redirect. */
 export function isArrival(query: URLSearchParams): boolean {
   return query.has('state') && (query.has('code') || query.has('error'))
 }
 
-/** Trades the code that the page was opened with. Whatever comes of it, the code and its verifier are used up. */
+/** Exchanges the code from the page's address. In any case the code and its verifier are used up. */
 export async function complete(flow: CodeFlow, query: URLSearchParams): Promise<Arrival> {
   const departure = takeDeparture()
-  // Somebody else's answer: a link that would sign this person in as another one.
+  // An answer to another browser's request: a link that would sign this person in as somebody else (login CSRF).
   if (departure === null || query.get('state') !== departure.state) return { failed: 'state' }
   const code = query.get('code')
   if (code === null) return { failed: query.get('error') ?? 'code' }
@@ -74,7 +74,7 @@ function takeDeparture(): Departure | null {
   return kept === null ? null : (JSON.parse(kept) as Departure)
 }
 
-/** The one address that the provider has to know. */
+/** The redirect URI to register at the provider. */
 function redirectUri(): string {
   return `${location.origin}/`
 }

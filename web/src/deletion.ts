@@ -1,14 +1,14 @@
 // Deletes uploads that a person no longer wants: cancelled ones, and copies that a later try has replaced. One request
-// is enough, because the server also removes what arrives afterwards. It is repeated only if the request itself fails.
-// Called by `uploads`. It shows nothing, and it ends with the page.
+// is enough, because the server also removes data that arrives afterwards. It is repeated only if the request itself
+// fails. Called by `uploads`. It shows nothing, and it ends with the page.
 
 import type { Api } from './api'
 import { mayPass } from './fault'
 
-/** Before each try but the first: a lost connection has more than five minutes to come back. */
+/** The pauses before each retry: a lost connection has more than five minutes to come back. */
 const PAUSES_MS = [1_000, 4_000, 16_000, 64_000, 256_000]
 
-/** Throws when the server refuses, or when every try has failed. */
+/** Throws if the server refuses, or if every try has failed. */
 export async function deleteUpload(api: Pick<Api, 'deleteMedia'>, id: string): Promise<void> {
   for (const pause of PAUSES_MS) {
     try {

@@ -1,10 +1,10 @@
-// Makes DOM elements. Called by every module that shows something. Text becomes text nodes, so that
-// a file name or a server's sentence can never become markup; it never touches innerHTML.
+// Makes DOM elements. Called by every module that shows something. Text becomes text nodes, so that a file name or a
+// server's sentence can never become markup (XSS); it never touches innerHTML.
 
 type Attributes = Record<string, string | number | boolean | undefined>
 type Child = Node | string | null | undefined
 
-/** An element with attributes (`true` is an empty one, `false` and `undefined` are left out) and children. */
+/** An element with children and attributes: `true` is an empty attribute; `false` and `undefined` are omitted. */
 export function element<Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,
   attributes: Attributes = {},
@@ -19,7 +19,7 @@ export function element<Tag extends keyof HTMLElementTagNameMap>(
   return node
 }
 
-/** A 24 × 24 line icon that says nothing to a screen reader. */
+/** A 24 × 24 line icon that screen readers ignore. */
 export function icon(name: keyof typeof ICONS): SVGSVGElement {
   const svg = document.createElementNS(SVG, 'svg')
   svg.setAttribute('viewBox', '0 0 24 24')

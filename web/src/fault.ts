@@ -1,21 +1,20 @@
-// What can go wrong, as values, and the one sentence that a person reads for each. Thrown by `api`,
-// made from S3's answers by `uploads`, worded by `strings`. It never shows a person a status code
-// alone, XML or a stack trace.
+// All failures as values, and the one sentence that a person reads for each. Thrown by `api`, made from S3's answers by
+// `uploads`, worded by `strings`. A person never sees a bare status code, XML or a stack trace.
 
 import { strings } from './strings'
 
 export type FaultKind =
-  /** The request never reached a server, or no answer came back. */
+  /** The request never reached a server, or no answer arrived. */
   | 'unreachable'
-  /** 401: whoever was signed in is no longer. */
+  /** 401: the session is over. */
   | 'session-over'
   /** The signing API refused and said why. */
   | 'refused'
   /** S3 refused the file. `code` is S3's. */
   | 'storage'
-  /** The file could not be read any more: moved, changed or taken away. */
+  /** The file can no longer be read: it was moved, changed or removed. */
   | 'unreadable'
-  /** Anything else; passing, as far as one can tell. */
+  /** Anything else; probably transient. */
   | 'unexpected'
 
 export class Fault extends Error {
@@ -28,12 +27,12 @@ export class Fault extends Error {
   }
 }
 
-/** A lost connection, a session that ended and a server in trouble all may heal; a plain no does not. */
+/** Whether a retry may help: after a lost connection, an ended session or a server error, but not after a refusal. */
 export function mayPass(error: unknown): boolean {
   return error instanceof Fault && error.kind !== 'refused'
 }
 
-/** A fault for an answer of the API, from its RFC 9457 problem document where it sent one. */
+/** The fault for an answer of the API, from its RFC 9457 problem document if it has one. */
 export async function faultOf(response: Response): Promise<Fault> {
   if (response.status === 401) return new Fault('session-over', { status: 401 })
   const problem = await problemIn(response)
@@ -46,7 +45,7 @@ export async function faultOf(response: Response): Promise<Fault> {
   })
 }
 
-/** A fault for what S3 answered: `<Error><Code>…</Code><Message>…</Message></Error>`. */
+/** The fault for an answer of S3: `<Error><Code>…</Code><Message>…</Message></Error>`. */
 export function storageFault(status: number, xml: string | undefined): Fault {
   if (status === 0) return new Fault('unreachable')
   const code = /<Code>([A-Za-z0-9.]{1,64})<\/Code>/.exec(xml ?? '')?.[1]

@@ -1,6 +1,5 @@
-// One's own photos, newest first, in pages. Owns the list that the lightbox walks through. Called by
-// `main`; new photos come in through `prepend`. It never fetches a picture itself, and an error never
-// empties it.
+// The user's own photos, newest first, in pages. Owns the list that the lightbox navigates. Called by `main`; new
+// photos are added through `prepend`. It never fetches a picture itself, and an error never empties it.
 
 import type { Announcer } from './announcer'
 import type { Api } from './api'
@@ -23,7 +22,7 @@ export class Gallery {
   readonly #empty: HTMLElement
   readonly #fault = element('p', { class: 'gallery-fault', role: 'alert', hidden: true })
   readonly #more = element('button', { type: 'button', class: 'button', 'data-testid': 'load-more', hidden: true }, strings.gallery.more)
-  /** Loads more when the end of the list comes near. */
+  /** Loads more when the end of the list is near. */
   readonly #end = new IntersectionObserver(
     (entries) => {
       if (entries.some((entry) => entry.isIntersecting) && this.#fault.hidden) void this.#loadMore()
@@ -85,7 +84,7 @@ export class Gallery {
     this.#lightbox.open(id)
   }
 
-  /** The session is back: load what failed to. */
+  /** After the session is back: loads what failed to load. */
   recover(): void {
     for (const frame of this.#list.querySelectorAll('.picture[data-state="broken"]')) reload(frame)
     if (!this.#fault.hidden) void this.#loadMore()
@@ -134,7 +133,7 @@ export class Gallery {
     this.#end.disconnect()
     try {
       const added = await this.#loadUntilSomething()
-      // An observer reports changes only. A new observation also reports an end that is still near.
+      // An observer reports only changes. A new observation also reports an end that is still near.
       if (added.length > 0) this.#end.observe(this.#more)
       if (asked) {
         this.announcer.say(strings.announce.loaded(added.length))
@@ -154,13 +153,15 @@ export class Gallery {
     }
   }
 
-  /** A page may be empty and still not be the last: uploads that were deleted or rejected are not listed. */
+  /**
+   * Loads pages until one has a photo. An empty page need not be the last: deleted and rejected uploads are not listed.
+   */
   async #loadUntilSomething(): Promise<HTMLLIElement[]> {
     for (let nEmpty = 0; nEmpty < MAX_EMPTY_PAGES; nEmpty += 1) {
       const page = await this.api.listMedia(this.#cursor)
       this.#begun = true
       this.#cursor = page.cursor
-      // What was uploaded meanwhile stands at the top already.
+      // Uploads that finished meanwhile are already at the top.
       const added = page.items.filter(({ id }) => !this.#tiles.has(id))
       this.#photos.push(...added)
       const tiles = added.map((manifest) => this.#tileOf(manifest))
@@ -198,7 +199,7 @@ export class Gallery {
   }
 }
 
-/** Whether the text is in the clipboard. Safari takes it only from within a click, so that it is promised there. */
+/** Whether the text is in the clipboard. Safari allows writing only within a click, so a promise is passed there. */
 async function copy(text: Promise<string>): Promise<boolean> {
   try {
     const blob = text.then((text) => new Blob([text], { type: 'text/plain' }))

@@ -1,5 +1,5 @@
-// The ways in for photos: the picker, a drop anywhere on the page, and paste. Called by `main`, hands
-// files to whoever takes them. It never judges a file and never sends one.
+// The inputs for photos: the picker, a drop anywhere on the page, and paste. Called by `main`; passes files to its
+// callback. It never checks a file and never sends one.
 
 import { getDroppedFiles } from '@uppy/core/utils'
 
@@ -9,7 +9,7 @@ import { strings } from './strings'
 
 export class Intake {
   readonly element: HTMLElement
-  /** Covers the page while files hover over it. */
+  /** Covers the page while files are dragged over it. */
   readonly overlay: HTMLElement
 
   constructor(
@@ -21,14 +21,14 @@ export class Intake {
       id: 'file-input',
       class: 'visually-hidden',
       'data-testid': 'file-input',
-      // Naming JPEG and not HEIC makes iPhones convert while picking.
+      // A list with JPEG but without HEIC makes iPhones convert photos in the picker.
       accept: limits.types.join(','),
       multiple: true,
       'aria-describedby': 'intake-limits',
     })
     input.addEventListener('change', () => {
       this.#give([...(input.files ?? [])])
-      input.value = '' // so that the same file may be chosen again
+      input.value = '' // otherwise the same file could not be chosen again
     })
 
     this.element = element(
@@ -38,7 +38,7 @@ export class Intake {
       element(
         'div',
         { class: 'intake-words' },
-        // The label draws the button, the input has the focus.
+        // The label draws the button, but the input has the focus.
         element(
           'p',
           { class: 'intake-lead' },
@@ -80,7 +80,7 @@ export class Intake {
 
   #hover(event: DragEvent): void {
     if (!carriesFiles(event) || event.dataTransfer === null) return
-    event.preventDefault() // without it the browser would open the file
+    event.preventDefault() // otherwise the browser would open the file
     event.dataTransfer.dropEffect = 'copy'
     this.overlay.hidden = false
   }
@@ -90,12 +90,12 @@ export class Intake {
   }
 }
 
-/** Text and pictures dragged within the page carry none. */
+/** Whether files are dragged; text and pictures from within the page carry none. */
 function carriesFiles(event: DragEvent): boolean {
   return event.dataTransfer?.types.includes('Files') ?? false
 }
 
-/** Screenshots from the clipboard are all called `image.png`. */
+/** Gives the file a name: screenshots from the clipboard are all called `image.png`. */
 function named(file: File): File {
   if (file.name !== 'image.png') return file
   return new File([file], `${strings.intake.pasted(new Date())}.png`, { type: file.type, lastModified: file.lastModified })

@@ -1,6 +1,6 @@
-// One photo, large, in a modal dialog; arrow keys, buttons and swipes go to its neighbours. Called by
-// `gallery`, whose list it walks and never changes. The browser's `<dialog>` keeps the focus inside
-// and closes on Escape and on Android's back gesture.
+// One large photo in a modal dialog; arrow keys, buttons and swipes go to its neighbours. Called by `gallery`, whose
+// list it navigates and never changes. The browser's `<dialog>` keeps the focus inside and closes on Escape and on
+// Android's back gesture.
 
 import { element, icon } from './element'
 import { bestRenditions, type Manifest, srcset } from './manifest'
@@ -9,13 +9,13 @@ import { strings } from './strings'
 
 export type LightboxOptions = {
   photos: readonly Manifest[]
-  /** Few photos are left to walk to. */
+  /** Only few photos are left in this direction. */
   onNearEnd(): void
-  /** With the id of the photo shown last. */
+  /** With the id of the last photo. */
   onClosed(id: string): void
   onBroken(): void
   onCopyLink(photo: Manifest): Promise<void>
-  /** Says whether the photo is gone. */
+  /** Returns whether the photo was removed. */
   onRemove(photo: Manifest): Promise<boolean>
 }
 
@@ -34,7 +34,7 @@ export class Lightbox {
 
   constructor(private readonly options: LightboxOptions) {
     const close = iconButton('close', strings.lightbox.close, 'lightbox-close')
-    // Or the first button would have the focus, which is the one that deletes.
+    // Otherwise the first button would have the focus, which is the one that deletes.
     close.autofocus = true
     this.#previous = iconButton('left', strings.lightbox.previous, 'lightbox-previous')
     this.#next = iconButton('right', strings.lightbox.next, 'lightbox-next')
@@ -78,12 +78,12 @@ export class Lightbox {
     this.#show(id)
   }
 
-  /** Goes on to a neighbour of what is gone, if there is one. */
+  /** Moves to a neighbour of the removed photo, if there is one. */
   async #remove(): Promise<void> {
     const index = this.#index()
     const photo = this.options.photos[index]
     if (!photo || !confirm(strings.lightbox.removeForGood) || !(await this.options.onRemove(photo))) return
-    // Whoever has walked on meanwhile stays there.
+    // If the person has moved on meanwhile, the view stays there.
     if (this.#id !== photo.id) return
     const neighbour = this.options.photos[index] ?? this.options.photos[index - 1]
     if (neighbour) this.#show(neighbour.id)
@@ -114,7 +114,7 @@ export class Lightbox {
     )
     this.#position.textContent = strings.announce.position(index, this.options.photos.length)
     if (largest) this.#newTab.href = largest.path
-    // `aria-disabled` keeps the focus where a `disabled` button would lose it.
+    // `aria-disabled` keeps the focus; a `disabled` button would lose it.
     this.#previous.setAttribute('aria-disabled', String(index === 0))
     this.#next.setAttribute('aria-disabled', String(index === this.options.photos.length - 1))
 
@@ -151,7 +151,7 @@ export class Lightbox {
   }
 }
 
-/** How wide the photo will be drawn: as wide as the window, or as its height allows. */
+/** The display width of the photo: the window's width, or less if the height limits it. */
 const SIZES = ({ width, height }: { width: number; height: number }) =>
   `min(100vw, calc((100vh - 8rem) * ${(width / height).toFixed(4)}))`
 

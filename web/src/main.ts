@@ -1,6 +1,5 @@
-// Puts the page together: who is signed in decides between the welcome and the gallery, somebody who
-// comes back from an identity provider is taken in, and here the modules are wired to each other. Loaded
-// by index.html. It never holds state of its own.
+// Assembles the page: the session decides between the welcome and the gallery, a person who returns from an identity
+// provider is signed in, and the modules are connected. Loaded by index.html. It never holds state of its own.
 
 import './styles/base.css'
 import './styles/welcome.css'
@@ -28,7 +27,7 @@ import { welcome } from './welcome'
 const page = document.querySelector<HTMLElement>('#page')!
 
 const query = new URLSearchParams(location.search)
-// A code is of use once, and belongs in no history.
+// A code can be used once, and must not stay in the history.
 history.replaceState(null, '', '/')
 void start()
 
@@ -41,7 +40,7 @@ async function start(before?: Arrived): Promise<void> {
     if (session !== null && !isPerson(session)) return showWelcome(settings, strings.signIn.nobody)
     if ('failed' in arrival) return session === null ? showWelcome(settings, arrival.failed) : showApp(settings, session)
     if (session !== null) {
-      // Only now: without a session that would lead here again.
+      // Only now: without a session that page would redirect here again.
       if (arrival.returnTo !== '/') return location.replace(arrival.returnTo)
       return showApp(settings, session, arrival.renewal)
     }
@@ -56,7 +55,7 @@ async function start(before?: Arrived): Promise<void> {
   }
 }
 
-/** What somebody comes with: a session to be, straight from an identity provider, or nothing. */
+/** The result of opening the page: a session from an identity provider, a failure, or neither. */
 type Arrived = { returnTo: string; renewal?: Renewal } | { failed: string }
 
 async function arrive({ sign_in: way }: Settings, query: URLSearchParams): Promise<Arrived> {
@@ -70,7 +69,7 @@ async function arrive({ sign_in: way }: Settings, query: URLSearchParams): Promi
   }
 }
 
-/** Where people sign in, and where they come back to. */
+/** Where people sign in, and where they return to. */
 async function wayOut({ sign_in: way }: Settings, returnTo: string | null): Promise<string | null> {
   if (way === null) return null
   if ('authorize' in way) return begin(way, returnTo)
@@ -86,7 +85,7 @@ function showApp(settings: Settings, session: Person, renewal?: Renewal): void {
   const banner = sessionBanner()
 
   const onSomeoneElse = () => {
-    // They are not his; and nobody is asked whether they may be lost.
+    // The pending uploads belong to the previous user, so they are dropped without asking the current one.
     uploads.stop()
     location.reload()
   }

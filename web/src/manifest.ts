@@ -1,5 +1,5 @@
-// The shape of a published picture, as `media/{owner}/{id}/manifest.json` says it, and what can be
-// read off it. Used by gallery, lightbox and uploads. It never fetches.
+// The shape of a published picture, as in `media/{owner}/{id}/manifest.json`, and values derived from it. Used by
+// gallery, lightbox and uploads. It never fetches.
 
 export type Rendition = { path: string; type: string; width: number; height: number; bytes: number }
 
@@ -14,7 +14,7 @@ export type Manifest = {
   created_at: string
 }
 
-/** The renditions of the best format that every browser we build for can show, smallest first. */
+/** The renditions of the best format that every supported browser can show, smallest first. */
 export function bestRenditions(manifest: Manifest): Rendition[] {
   const best = FORMATS.find((type) => manifest.renditions.some((rendition) => rendition.type === type))
   return manifest.renditions
@@ -27,7 +27,7 @@ export function srcset(renditions: Rendition[]): string {
   return renditions.map(({ path, width }) => `${path} ${width}w`).join(', ')
 }
 
-/** Width over height, kept within what a tile can show without becoming a sliver. */
+/** Width over height, limited to a range in which a tile is not a sliver. */
 export function tileRatio({ source }: Manifest): number {
   const ratio = source.width / source.height
   return Number.isFinite(ratio) && ratio > 0 ? Math.min(2.4, Math.max(0.6, ratio)) : 1

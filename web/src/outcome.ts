@@ -1,6 +1,6 @@
-// Waits for what becomes of an upload. Called by `uploads` once the bytes are in storage. Asks often
-// at first, then less often, and seldom while nobody looks at the tab. It never gives up by itself:
-// every upload that has arrived gets an outcome, and the caller ends the wait with its signal.
+// Waits for the outcome of an upload. Called by `uploads` once the bytes are in storage. Polls often at first, then
+// less often, and seldom in a hidden tab. It has no timeout: every upload that has arrived gets an outcome, and the
+// caller can abort with its signal.
 
 import type { Api, UploadStatus } from './api'
 import { mayPass } from './fault'
@@ -10,7 +10,7 @@ const GROWTH = 1.4
 const MOST_MS = 5_000
 const HIDDEN_MS = 10_000
 
-/** Ready, rejected, failed or deleted. Throws only when the signal ends the wait or the server refuses the question. */
+/** Ready, rejected, failed or deleted. Throws only if the signal aborts the wait or the server refuses the request. */
 export async function outcomeOf(
   api: Pick<Api, 'uploadStatus'>,
   id: string,
@@ -27,7 +27,7 @@ export async function outcomeOf(
   }
 }
 
-/** Milliseconds to wait before the given attempt, the first being 0. */
+/** The pause in milliseconds before the given attempt, counted from 0. */
 export function delayBefore(attempt: number, hidden: boolean): number {
   const delay = Math.min(MOST_MS, FIRST_MS * GROWTH ** attempt)
   return hidden ? Math.max(HIDDEN_MS, delay) : delay
@@ -37,7 +37,7 @@ function isHidden(): boolean {
   return typeof document !== 'undefined' && document.hidden
 }
 
-/** Resolves after the time, or as soon as the tab is looked at again. */
+/** Resolves after the time, or as soon as the tab becomes visible again. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason)

@@ -1,5 +1,5 @@
-// One picture on the page: its placeholder from the thumbhash until the image has come, then the
-// image. Called by gallery and lightbox. It never decides which picture, nor how large its box is.
+// One picture on the page: its placeholder from the thumbhash until the image is loaded, then the image. Called by
+// gallery and lightbox. It never decides which picture is shown, or how large its box is.
 
 import { thumbHashToDataURL } from 'thumbhash'
 
@@ -8,12 +8,12 @@ import { bestRenditions, type Manifest, srcset } from './manifest'
 
 export type PictureOptions = { alt: string; sizes: string; lazy: boolean; onBroken?: () => void }
 
-/** A frame that holds the image; `data-state` is `loading`, `shown` or `broken`. */
+/** A frame that contains the image; `data-state` is `loading`, `shown` or `broken`. */
 export function picture(manifest: Manifest, { alt, sizes, lazy, onBroken }: PictureOptions): HTMLElement {
   const renditions = bestRenditions(manifest)
   const image = element('img', {
     alt,
-    // Before the addresses, or it would start at once.
+    // Set before the addresses; otherwise loading would start at once.
     loading: lazy ? 'lazy' : undefined,
     decoding: 'async',
     draggable: 'false',
@@ -37,7 +37,7 @@ export function picture(manifest: Manifest, { alt, sizes, lazy, onBroken }: Pict
   return frame
 }
 
-/** Loads what broke once more, after a session came back. */
+/** Reloads a broken image, after a session came back. */
 export function reload(frame: Element): void {
   const image = frame.querySelector('img')
   if (!image || frame.getAttribute('data-state') !== 'broken') return

@@ -1,40 +1,41 @@
-// Who is signed in. Owns the two facts the rest of the page needs: the person's name, and the moment
-// at which the session turns out to be over. Called by `main` once at the start and by whoever meets
-// a 401. The session itself is an HttpOnly cookie. A token that somebody has just signed in with is held
-// in memory, to renew the session with, and is nowhere else.
+// The session. Owns the two facts that the rest of the page needs: the person's name, and the moment at which the
+// session is over. Called by `main` once at the start, and on every 401. The session itself is an HttpOnly cookie. The
+// token from signing in is held only in memory, to renew the session.
 
 import { sha256Hex } from './digest'
 import { Fault, faultOf } from './fault'
 
 const WHO = '/api/session'
-/** Opens the page so that it signs in at once; in another tab, too. */
+/** Opens the page so that it signs in at once; also in another tab. */
 export const SIGN_IN = '/?sign_in'
-/** A session that a token prolongs by less than this is not renewed: the token itself ends. */
+/** A session that a token would extend by less than this is not renewed: the token itself is about to expire. */
 const WORTH_RENEWING_MS = 60_000
-/** How soon it is tried again when nobody answers. */
+/** The pause before a retry if there is no answer. */
 const RETRY_MS = 30_000
-/** The longest time that browsers count. */
+/** The longest timer that browsers support. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
-/** Who is signed in. A service's token may name nobody: then there is neither a person nor a folder. */
+/** The signed-in identity. A service's token may have no subject: then it has neither a person nor a folder. */
 export type Session = { sub: string | null; owner: string | null }
 
-/** Somebody with media of their own; `owner` is their folder. */
+/** A person with media; `owner` is their folder. */
 export type Person = { sub: string; owner: string }
 
 export function isPerson(session: Session): session is Person {
   return session.sub !== null && session.owner !== null
 }
 
-/** What a session is renewed with, while the page is open, and how long it lasts until then. */
+/** The token that renews a session while the page is open, and the session's lifetime until then. */
 export type Renewal = { token: string; lastsMs: number }
 
-/** Makes a session of a token of the identity provider's. */
+/** Makes a session from a token of the identity provider. */
 export function startSession(token: string): Promise<Renewal> {
   return alone(() => makeSession(token))
 }
 
-/** One after the other in all tabs: no session comes back that was ended meanwhile, or that another one's replaced. */
+/**
+ * Serialises a call across all tabs. Otherwise a renewal could race with signing out, or with another user's session.
+ */
 function alone<Answer>(act: () => Promise<Answer>): Promise<Answer> {
   return navigator.locks.request('gatepost-session', act)
 }
@@ -49,12 +50,12 @@ async function makeSession(token: string): Promise<Renewal> {
   }
   if (!response.ok) throw await faultOf(response)
   const { expires_at } = (await response.json()) as { expires_at: string }
-  // By the server's clock: the one here may be wrong by more than a session lasts.
+  // By the server's clock: the local one may be wrong by more than a session lasts.
   const now = Date.parse(response.headers.get('date') ?? '') || Date.now()
   return { token, lastsMs: Date.parse(expires_at) - now }
 }
 
-/** The session, or `null` when nobody is signed in. Throws a `Fault` when that cannot be found out. */
+/** The session, or `null` if nobody is signed in. Throws a `Fault` if that cannot be determined. */
 export async function currentSession(): Promise<Session | null> {
   let response: Response
   try {
@@ -69,7 +70,7 @@ export async function currentSession(): Promise<Session | null> {
 
 /** Watches for the end of a session and for its return, which may happen in another tab. */
 export class SessionWatch {
-  /** Tells the other tabs that they had better look. */
+  /** Asks the other tabs to check the session. */
   readonly #tabs = new BroadcastChannel('gatepost-session')
   #over = false
   #asking: Promise<'goes on' | 'ended' | 'unknown'> | undefined
@@ -86,20 +87,20 @@ export class SessionWatch {
     this.#tabs.postMessage('somebody is here')
   }
 
-  /** Ends the session by `end`, when no renewal is under way that would bring it back. */
+  /** Ends the session with `end`, while no renewal is in progress that would bring it back. */
   async signOut(end: () => Promise<void>): Promise<void> {
     await alone(end)
     this.#tabs.postMessage('somebody has left')
   }
 
-  /** Somebody met a 401. */
+  /** A request was answered with 401. */
   over(): void {
     if (this.#over) return
     this.#over = true
     this.listener.onOver()
   }
 
-  /** Something failed that may mean the end of the session, such as a picture that does not load. */
+  /** A failure that may mean the end of the session, such as a picture that does not load. */
   suspect(): void {
     if (!this.#over) void this.#ask()
   }
@@ -114,12 +115,12 @@ export class SessionWatch {
       const renewal = await alone(async () => {
         const state = await this.#look()
         if (state === 'unknown') throw new Fault('unreachable')
-        // Whoever has signed out meanwhile, or in as somebody else, is not signed in again.
+        // A person who signed out meanwhile, or signed in as somebody else, is not signed in again.
         return state === 'ended' ? null : makeSession(token)
       })
       if (renewal) this.#renewInTime(renewal)
     } catch (error) {
-      // The token has ended: the session ends when it ends.
+      // The token has expired: the session ends when it expires.
       if (error instanceof Fault && (error.kind === 'session-over' || error.kind === 'refused')) return
       setTimeout(() => void this.#renew(token), RETRY_MS)
     }
@@ -129,7 +130,7 @@ export class SessionWatch {
     if (!document.hidden) await this.#ask()
   }
 
-  /** Whether the session goes on. Whoever asks while somebody does gets the same answer. */
+  /** Whether the session is still valid. Concurrent callers share one request (single-flight). */
   #ask(): Promise<'goes on' | 'ended' | 'unknown'> {
     this.#asking ??= this.#look().finally(() => (this.#asking = undefined))
     return this.#asking
@@ -140,7 +141,7 @@ export class SessionWatch {
     try {
       now = await currentSession()
     } catch {
-      // Not reachable just now: the next look at the page asks again.
+      // Unreachable at the moment: the next focus of the page checks again.
       return 'unknown'
     }
     if (now === null) {

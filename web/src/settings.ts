@@ -1,5 +1,5 @@
-// What the page is told about where it runs: `/settings.json`, made of gatepost.toml. Fetched by `main`
-// before anything is shown. It never holds a secret: everybody may read it.
+// The page's settings: `/settings.json`, generated from gatepost.toml. Fetched by `main` before anything is shown. It
+// never contains a secret: it is public.
 
 import { Fault, faultOf } from './fault'
 
@@ -12,12 +12,12 @@ export type CodeFlow = {
   uses: 'access_token' | 'id_token'
 }
 
-/** A page of the application's; `{url}` in it becomes the way back. */
+/** A page of the application; `{url}` in it becomes the return address. */
 export type Login = { login: string }
 
 export type Settings = {
   sign_in: CodeFlow | Login | null
-  /** Content types that a photo may have. */
+  /** The accepted content types. */
   types: readonly string[]
   /** The largest photo, in bytes. */
   max_bytes: number

@@ -1,6 +1,6 @@
-// The development sign-in page: it hands on to its form what its own address was opened with, as an
-// identity provider does. Loaded by sign-in.html only; the form is plain HTML and does the signing in.
-// It never keeps anything and never judges: the server does.
+// The development sign-in page: it copies its own query parameters to its form, like an identity provider. Loaded by
+// sign-in.html only; the form is plain HTML and does the signing in. It never stores or checks anything: the server
+// does.
 
 import './styles/base.css'
 import './styles/sign-in.css'

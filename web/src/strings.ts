@@ -1,6 +1,6 @@
-// Every word that the page says, in one place: to localise it, translate this file and set `LOCALE`.
-// Imported by whatever shows text. It holds no logic beyond plurals and the forms of numbers and
-// dates. (The development sign-in page is plain HTML with its own words.)
+// All texts of the page in one place: to localise it, translate this file and set `LOCALE`. Imported by every module
+// that shows text. It has no logic except plurals and the formats of numbers and dates. (The development sign-in page is
+// plain HTML with its own texts.)
 
 const LOCALE = 'en'
 
@@ -149,12 +149,12 @@ export const strings = {
 
 const TYPE_NAMES: Record<string, string> = { 'image/gif': 'GIF', 'image/jpeg': 'JPEG', 'image/png': 'PNG', 'image/webp': 'WebP' }
 
-/** Content types as people call them. */
+/** The common names of content types. */
 function anyOf(types: readonly string[]): string {
   return alternatives.format(types.map((type) => TYPE_NAMES[type] ?? type))
 }
 
-/** Bytes as people write them, in the binary units that the limits are set in. */
+/** Bytes in readable form, in the binary units of the configured limits. */
 function size(bytes: number): string {
   if (bytes < 1000) return `${whole.format(bytes)} B`
   const kib = bytes / 1024

@@ -1,5 +1,5 @@
-// Shows the uploads, one row each, and passes on what people do with them. Called by `main` with what
-// `uploads` reports. It never changes an upload's state itself.
+// Shows the uploads, one row each, and reports what people do with them. Called by `main` with the events of `uploads`.
+// It never changes an upload's state itself.
 
 import type { Announcer } from './announcer'
 import { element, icon } from './element'
@@ -7,7 +7,7 @@ import { bestRenditions, type Manifest } from './manifest'
 import { strings } from './strings'
 import type { Upload, Uploads, UploadState } from './uploads'
 
-/** After this long in processing, the row says that leaving does no harm. */
+/** After this long in processing, the row says that it is safe to leave. */
 const LONG_MS = 20_000
 
 export class UploadList {
@@ -96,7 +96,7 @@ export class UploadList {
   }
 }
 
-/** The focus goes on where something was pressed that is gone: to what can be pressed there, else to the way in. */
+/** Keeps the focus near a button that was removed: on a remaining button there, or else on the file picker. */
 function focusIn(place: Element | null | undefined): void {
   const next = place?.querySelector<HTMLElement>('button:not([hidden])') ?? document.querySelector<HTMLElement>('#file-input')
   next?.focus()
@@ -156,7 +156,7 @@ class Row {
     this.#remove.focus()
   }
 
-  /** Whether the status is another than before. */
+  /** Whether the status has changed. */
   show(state: UploadState): boolean {
     this.#showProgress(state)
     if (state.status === this.#status) return false
@@ -196,7 +196,7 @@ class Row {
     }
   }
 
-  /** `undefined`: under way, nobody knows how far. */
+  /** `undefined` means in progress, by an unknown amount. */
   #setBar(part: number | undefined): void {
     this.#bar.classList.toggle('indefinite', part === undefined)
     if (part === undefined) {
@@ -215,12 +215,12 @@ class Row {
     const image = element('img', { alt: '', src: smallest.path })
     const open = element('button', { type: 'button', class: 'upload-open', 'aria-label': strings.uploads.open(this.#name) }, image)
     open.addEventListener('click', () => this.#onOpen(manifest))
-    // The preview stays until the thumbnail can take its place; one that does not load still opens.
+    // The preview stays until the thumbnail is loaded; a thumbnail that fails to load still opens the photo.
     const show = () => this.#thumb.replaceChildren(open)
     image.decode().then(show, show)
   }
 
-  /** The browser's own picture of the file while it is on its way; what is no picture keeps the icon. */
+  /** The browser's own preview of the file during the upload; a file that is not a picture keeps the icon. */
   #previewOf(file: File): void {
     const url = URL.createObjectURL(file)
     const image = element('img', { alt: '', src: url })

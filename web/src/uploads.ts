@@ -1,7 +1,7 @@
-// The life of each upload: checked, hashed, signed for, sent, then followed until the server says
-// what became of it. Owns the state, which `upload-list` shows; Uppy does the sending, its progress,
-// its queue and its retries of passing failures. Called by `main`. It never touches the page, and it
-// never keeps a signed form: every try that a person starts asks for a fresh one, for they live minutes only.
+// The lifecycle of each upload: checked, hashed, signed, sent, then followed until the server reports its outcome. Owns
+// the state, which `upload-list` shows. Uppy handles sending, progress, the queue and retries of transient failures.
+// Called by `main`. It never touches the page. It never keeps a signed form: every try that a person starts requests a
+// fresh one, because forms live only minutes.
 
 import AwsS3 from '@uppy/aws-s3'
 import Uppy from '@uppy/core'
@@ -20,9 +20,9 @@ export type UploadState =
   | { status: 'uploading'; phase: 'sending'; sent: number }
   | { status: 'processing' }
   | { status: 'ready'; manifest: Manifest }
-  /** Final: this file will not do, whoever said so. */
+  /** Final: this file is refused, by the page or by the server. */
   | { status: 'rejected'; reason: string }
-  /** May be tried again. One that has arrived is kept by the server, which has given up processing it for now. */
+  /** May be tried again. If it has arrived, the server keeps the file, although processing has failed for now. */
   | { status: 'failed'; reason: string; sessionOver: boolean; hasArrived: boolean }
 
 export type Upload = { readonly file: File; readonly name: string; readonly state: UploadState }
@@ -33,15 +33,15 @@ export type UploadsListener = {
   onRemoved(upload: Upload): void
   /** The server says that it is deleted: this happened elsewhere. `onRemoved` follows. */
   onDeleted(upload: Upload): void
-  /** The same file is under way already. */
+  /** The same file is already in progress. */
   onDuplicate(name: string): void
-  /** A copy that was cancelled or replaced may still turn up. */
+  /** A cancelled or replaced copy may still appear. */
   onNotDeleted(name: string): void
-  /** Somebody else is signed in by now; nothing was sent in his name. */
+  /** Somebody else is signed in by now; nothing was sent in their name. */
   onSomeoneElse(): void
 }
 
-/** How many files go at once. */
+/** How many files are sent concurrently. */
 const AT_ONCE = 3
 
 export class Uploads {
@@ -58,13 +58,13 @@ export class Uploads {
     this.#owner = owner
     this.#limits = limits
     this.#listener = listener
-    // Uppy's own messages stay silent: each failure is shown on its row, in our words.
+    // Uppy's own messages are silenced: each failure is shown on its row, with the texts of `strings`.
     const silent = { debug() {}, warn() {}, error() {} }
     this.#uppy = new Uppy({ autoProceed: true, logger: silent })
       .use(AwsS3, {
         limit: AT_ONCE,
         shouldUseMultipart: false,
-        // The server makes the real key; ours only says which file it is that wants a form.
+        // The server makes the real key; this one only identifies the file that needs a form.
         generateObjectKey: (file) => file.id,
         signRequest: (request) => this.#sign(request.key),
       })
@@ -106,21 +106,21 @@ export class Uploads {
     return started
   }
 
-  /** Stops whatever goes on for it and forgets it. One that is being sent is cancelled. */
+  /** Aborts all work on it and removes it. An upload in progress is cancelled. */
   remove(upload: Upload): void {
     const tracked = this.#own(upload)
     if (!tracked) return
     this.#all.delete(tracked)
     tracked.ending.abort()
     this.#leaveUppy(tracked)
-    // The browser may have sent the last byte already, or the answer to an earlier try was lost.
-    // What has arrived is published in a moment, and nobody would be shown it.
+    // The browser may have sent the last byte already, or the answer to an earlier try was lost. An upload that has
+    // arrived is about to be published, and nobody would see it.
     const { status } = tracked.state
     if (status === 'uploading' || status === 'processing') this.#delete(tracked, tracked.ids)
     this.#listener.onRemoved(tracked)
   }
 
-  /** Tries a failed one again, from a fresh form on. */
+  /** Tries a failed upload again, from a fresh form. */
   retry(upload: Upload): void {
     const tracked = this.#own(upload)
     if (tracked?.state.status !== 'failed') return
@@ -128,7 +128,7 @@ export class Uploads {
     this.#send(tracked)
   }
 
-  /** What the end of a session stopped may go on. */
+  /** Continues uploads that the end of a session stopped. */
   retryAfterSignIn(): void {
     for (const upload of this.#all) {
       if (upload.state.status === 'failed' && upload.state.sessionOver) this.retry(upload)
@@ -141,7 +141,7 @@ export class Uploads {
     }
   }
 
-  /** Stops all of them without a word. */
+  /** Stops all of them silently. */
   stop(): void {
     for (const upload of this.#all) {
       this.#all.delete(upload)
@@ -150,14 +150,14 @@ export class Uploads {
     }
   }
 
-  /** Whether leaving the page now would lose something. */
+  /** Whether leaving the page now would lose an upload. */
   isSending(): boolean {
     return [...this.#all].some((upload) => upload.state.status === 'uploading')
   }
 
   #send(upload: Tracked): void {
     const { file } = upload
-    // Uppy tells files apart by name, type, size and path. The path makes every try one of its own.
+    // Uppy distinguishes files by name, type, size and path. The path makes every try unique.
     const meta = { relativePath: String(this.#nextKey++) }
     upload.uppyId = this.#uppy.addFile({ name: upload.name, type: file.type, data: file, meta })
   }
@@ -189,7 +189,7 @@ export class Uploads {
     const id = upload.ids.at(-1)
     if (id === undefined) return
     this.#set(upload, { status: 'processing' })
-    // Not before: a copy that arrived with an earlier try might have been the only one.
+    // Not earlier: a copy that arrived with an earlier try might have been the only one.
     this.#delete(upload, upload.ids.splice(0, upload.ids.length - 1))
     try {
       const outcome = await outcomeOf(this.#api, id, upload.ending.signal)
@@ -217,7 +217,7 @@ export class Uploads {
   }
 
   #fail(upload: Tracked, error: unknown): void {
-    // Uppy sends what failed again with whatever is added next.
+    // Uppy sends failed files again together with the next added one.
     this.#leaveUppy(upload)
     const fault = faultIn(error)
     if (fault instanceof Fault && fault.kind === 'refused') {
@@ -268,17 +268,17 @@ type Tracked = {
   readonly file: File
   readonly name: string
   state: UploadState
-  /** Ends the wait for the outcome. */
+  /** Aborts the wait for the outcome. */
   readonly ending: AbortController
   uppyId?: string
   sha256?: string
-  /** The server's names for it, one for each try; the latest is the last. Those that were deleted are gone. */
+  /** The server's ids for it, one for each try, the latest last. Deleted ones are removed. */
   readonly ids: string[]
 }
 
 const WAITING: UploadState = { status: 'uploading', phase: 'waiting' }
 
-/** Uppy's S3 errors are not exported and lose their names to the minifier: told by their shape. */
+/** Uppy's S3 errors are not exported, and the minifier renames them: they are recognised by their shape. */
 function faultIn(error: unknown): unknown {
   if (error instanceof Fault || typeof error !== 'object' || error === null) return error
   if ('code' in error && error.code === 'NETWORK') return storageFault(0, undefined)

@@ -1,11 +1,11 @@
-// What somebody sees who is not signed in: what this is, the way in, and why it did not lead in. Called by
-// `main`. It never asks the server anything.
+// The page for visitors who are not signed in: a description, the sign-in button, and the reason if signing in failed.
+// Called by `main`. It never makes a request.
 
 import { element, icon } from './element'
 import { SIGN_IN } from './session'
 import { strings } from './strings'
 
-/** Without a way in there is no button, but a word on that. */
+/** Without a sign-in page there is a sentence instead of the button. */
 export function welcome(hasWayIn: boolean, failure?: string): HTMLElement {
   const notice = failure ?? (hasWayIn ? undefined : strings.signIn.none)
   return element(

@@ -1,4 +1,4 @@
-// Which files are turned away before anything is sent, and with which words.
+// Which files are refused before anything is sent, and the sentence for each.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -10,7 +10,7 @@ const MAX_BYTES = 25 * 1024 * 1024
 const LIMITS = { types: ['image/jpeg', 'image/png', 'image/webp'], max_bytes: MAX_BYTES }
 
 const cases = [
-  // name, type, size, what the sentence says (null: let through)
+  // name, type, size, expected sentence (null: accepted)
   ['a.jpg', 'image/jpeg', 1, null],
   ['a.png', 'image/png', 1, null],
   ['a.webp', 'image/webp', MAX_BYTES, null],
@@ -33,7 +33,7 @@ for (const [name, type, size, expected] of cases) {
   })
 }
 
-test('what a site takes is its own', () => {
+test('every site has its own limits', () => {
   const limits = { types: ['image/gif', 'image/tiff'], max_bytes: 10 }
   assert.equal(refusalOf({ name: 'a.gif', type: 'image/gif', size: 10 }, limits), null)
   assert.match(refusalOf({ name: 'a.jpg', type: 'image/jpeg', size: 1 }, limits), /a GIF or image\/tiff image/)

@@ -1,4 +1,4 @@
-// Signing in at an identity provider: what is asked of it, and which of its answers are taken.
+// Signing in at an identity provider: the requests to it, and which of its answers are accepted.
 
 import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
@@ -35,7 +35,7 @@ function answer(status, body) {
   }
 }
 
-/** Leaves the page, and comes back with this in its query in place of the state that it left with. */
+/** Leaves the page, and returns with this query, whose state is replaced with the one sent. */
 async function comeBack(query, flow = FLOW, returnTo = '/media/a/b/640.webp') {
   const address = new URL(await begin(flow, returnTo))
   const state = address.searchParams.get('state')
@@ -65,7 +65,7 @@ test('the provider is asked for a code, and keeps its own parameters', async () 
   }
 })
 
-test('the code is traded with its verifier, once', async () => {
+test('the code is exchanged with its verifier, once', async () => {
   const address = new URL(await begin(FLOW, '/media/a/b/640.webp'))
   const query = new URLSearchParams({ state: address.searchParams.get('state'), code: 'a code' })
   assert.ok(isArrival(query))
@@ -85,17 +85,17 @@ test('the code is traded with its verifier, once', async () => {
   assert.equal(asked.length, 1)
 })
 
-test('the ID token is used where that is configured', async () => {
+test('the ID token is used if configured', async () => {
   assert.deepEqual(await comeBack({ code: 'x' }, { ...FLOW, uses: 'id_token' }), { token: 'another', returnTo: '/media/a/b/640.webp' })
 })
 
-test('somebody else\u2019s answer is not taken, and costs nobody a request', async () => {
+test('an answer with another state is refused without a request', async () => {
   assert.deepEqual(await complete(FLOW, new URLSearchParams({ state: 'x', code: 'y' })), { failed: 'state' })
   assert.deepEqual(await comeBack({ state: 'guessed', code: 'x' }), { failed: 'state' })
   assert.equal(asked.length, 0)
 })
 
-test('what goes wrong is told in the provider\u2019s words', async () => {
+test('a failure is reported with the provider\u2019s error', async () => {
   assert.deepEqual(await comeBack({ error: 'access_denied' }), { failed: 'access_denied' })
   answer(400, { error: 'invalid_grant' })
   assert.deepEqual(await comeBack({ code: 'x' }), { failed: 'invalid_grant' })
@@ -122,7 +122,7 @@ test('the way back stays on the site', async () => {
   }
 })
 
-test('a page that is just opened is no arrival', () => {
+test('a page that is simply opened is not an arrival', () => {
   for (const query of ['', 'sign_in', 'code=1', 'state=1', 'return_to=%2F']) assert.ok(!isArrival(new URLSearchParams(query)), query)
   assert.ok(isArrival(new URLSearchParams('error=access_denied&state=1')))
 })

@@ -1,4 +1,4 @@
-// Deleting what was cancelled: one request is enough, and only a failed one is repeated.
+// Deleting cancelled uploads: one request is enough, and only a failed one is repeated.
 
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, mock, test } from 'node:test'
@@ -24,7 +24,7 @@ async function pass(seconds) {
   await new Promise((resolve) => setImmediate(resolve))
 }
 
-/** An API that answers each deletion with the next of these faults, then with success; it writes down when it was asked. */
+/** An API that answers the deletions with these faults in turn, then with success; it records the time of each. */
 function failing(...faults) {
   const asked = []
   const deleteMedia = async (id) => {
@@ -42,7 +42,7 @@ test('an upload is deleted at once, and once', async () => {
   assert.deepEqual(api.asked, [['x', 0]])
 })
 
-test('a failure that passes is outlasted', async () => {
+test('a transient failure is retried until it is over', async () => {
   const api = failing(new Fault('unreachable'), new Fault('session-over', { status: 401 }), new Fault('unexpected', { status: 503 }))
   const deletion = deleteUpload(api, 'x')
   await pass(600)
@@ -50,7 +50,7 @@ test('a failure that passes is outlasted', async () => {
   assert.deepEqual(api.asked, [0, 1, 5, 21].map((second) => ['x', second]))
 })
 
-test('a failure that stays is thrown in the end', async () => {
+test('a permanent failure is thrown after the last retry', async () => {
   const api = failing(...Array(100).fill(new Fault('unreachable')))
   const rejection = assert.rejects(deleteUpload(api, 'x'), { kind: 'unreachable' })
   await pass(600)
@@ -66,7 +66,7 @@ test('a refusal is thrown and not repeated', async () => {
   assert.equal(api.asked.length, 1)
 })
 
-test('the request outlives the page, and begins before it can be left', () => {
+test('the request outlives the page, and is sent before the page can be left', () => {
   let request
   globalThis.fetch = async (path, init) => {
     request = { path, ...init }

@@ -1,4 +1,4 @@
-// What a person reads for each kind of failure.
+// The sentence that a person reads for each kind of failure.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -10,17 +10,17 @@ const { faultOf, sentenceFor, storageFault } = await source('fault')
 const problem = (status, body) =>
   new Response(JSON.stringify(body), { status, headers: { 'content-type': 'application/problem+json' } })
 
-test('a refusal speaks in the words of its detail', async () => {
+test('a refusal shows the detail of its problem document', async () => {
   const fault = await faultOf(problem(422, { title: 'Too large', detail: 'Photos may have 25 MiB.' }))
   assert.equal(fault.kind, 'refused')
   assert.equal(sentenceFor(fault), 'Photos may have 25 MiB.')
 })
 
-test('401 is the end of the session, whatever its body says', async () => {
+test('a 401 ends the session, with any body', async () => {
   assert.equal((await faultOf(problem(401, { detail: 'expired' }))).kind, 'session-over')
 })
 
-test('a fault of the server does not quote it, but names the reference', async () => {
+test('a server error shows the reference, not the server\u2019s text', async () => {
   const response = problem(500, { title: 'Internal', detail: 'stack' })
   response.headers.set('x-request-id', 'r-1')
   const fault = await faultOf(response)
@@ -29,7 +29,7 @@ test('a fault of the server does not quote it, but names the reference', async (
   assert.doesNotMatch(sentenceFor(fault), /stack/)
 })
 
-test('an answer that is no problem document still gives a sentence', async () => {
+test('an answer that is not a problem document still gives a sentence', async () => {
   assert.match(sentenceFor(await faultOf(new Response('<html>', { status: 404 }))), /try again/)
   assert.match(sentenceFor(await faultOf(new Response('{', { status: 400, headers: { 'content-type': 'application/problem+json' } }))), /try again/)
 })
@@ -46,7 +46,7 @@ for (const [status, xml, expected] of storage) {
   test(`S3 answers ${status} ${xml ?? 'without a body'}`, () => assert.match(sentenceFor(storageFault(status, xml)), expected))
 }
 
-test('anything thrown gives a sentence', () => {
+test('every thrown value gives a sentence', () => {
   assert.match(sentenceFor(new TypeError('x is undefined')), /try again/)
   assert.match(sentenceFor(undefined), /try again/)
 })

@@ -1,4 +1,4 @@
-// What is read off a manifest, where to return to after signing in, and the digest of a body.
+// Values derived from a manifest, the return path after signing in, and the digest of a body.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -11,7 +11,7 @@ const { sha256Hex } = await source('digest')
 
 const rendition = (type, width) => ({ path: `/media/o/i/0123456789abcdef-${width}.${type.slice(6)}`, type, width, height: width, bytes: 1 })
 
-test('of several formats the best one is taken, smallest first', () => {
+test('the best of several formats is chosen, smallest rendition first', () => {
   const renditions = [rendition('image/jpeg', 320), rendition('image/webp', 640), rendition('image/webp', 320)]
   const best = bestRenditions({ renditions })
   assert.equal(srcset(best), '/media/o/i/0123456789abcdef-320.webp 320w, /media/o/i/0123456789abcdef-640.webp 640w')

@@ -1,4 +1,4 @@
-// Waiting for what becomes of an upload: how often it asks, what ends the wait and what does not.
+// Waiting for the outcome of an upload: the polling interval, and which answers end the wait.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -15,7 +15,7 @@ test('it asks after 300 ms, then less often, and seldom in a hidden tab', () => 
   assert.equal(delayBefore(0, true), 10_000)
 })
 
-test('pending goes on, ready ends it', async () => {
+test('pending continues the wait, ready ends it', async () => {
   const answers = [{ status: 'pending' }, { status: 'ready', manifest: { id: 'x' } }]
   const outcome = await outcomeOf({ uploadStatus: async () => answers.shift() }, 'x', never())
   assert.deepEqual(outcome, { status: 'ready', manifest: { id: 'x' } })
@@ -33,21 +33,21 @@ for (const answer of [
   })
 }
 
-test('an answer that breaks off, or is somebody else’s, is asked for again', async () => {
+test('a truncated answer, or one from an intermediary, is requested again', async () => {
   const answers = ['{"id":"x","sta', '<html>Accept our terms</html>', '{"id":"x","status":"rejected"}']
   globalThis.fetch = async () => new Response(answers.shift())
   const outcome = await outcomeOf(new Api(() => assert.fail('no session is over')), 'x', never())
   assert.deepEqual(outcome, { id: 'x', status: 'rejected' })
 })
 
-test('the signal ends the wait at once', async () => {
+test('the signal aborts the wait at once', async () => {
   const ending = new AbortController()
   const wait = outcomeOf({ uploadStatus: async () => assert.fail('asked after the end') }, 'x', ending.signal)
   ending.abort()
   await assert.rejects(wait, { name: 'AbortError' })
 })
 
-test('what is no passing failure is thrown', async () => {
+test('a permanent failure is thrown', async () => {
   const broken = { uploadStatus: async () => Promise.reject(new TypeError('broken')) }
   await assert.rejects(outcomeOf(broken, 'x', never()), TypeError)
 })

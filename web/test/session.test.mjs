@@ -1,4 +1,4 @@
-// A session that is renewed while the page is open, and one that is not renewed any more.
+// A session that is renewed while the page is open, and one that is no longer renewed.
 
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, mock, test } from 'node:test'
@@ -20,7 +20,7 @@ beforeEach(() => {
   asked = []
   told = []
   listeners = {}
-  // In the place of the server's, while there are any.
+  // These replace the server's answers, as long as there are any.
   answers = []
   tabs = []
   globalThis.BroadcastChannel = class {
@@ -46,7 +46,7 @@ beforeEach(() => {
     const answer = answers.length > 1 ? answers.shift() : answers[0]
     if (answer) return answer()
     if (method === 'GET') return who === null ? new Response('', { status: 401 }) : Response.json({ sub: who, owner: who })
-    // Fifteen minutes each, but never past the token's end at 13:00.
+    // Fifteen minutes each, but never beyond the token's expiry at 13:00.
     const end = Math.min(Date.now() + 15 * MINUTE, Date.parse('2026-11-25T13:00:00Z'))
     const date = new Date(Date.now() + clockDifference).toUTCString()
     return Response.json({ expires_at: new Date(end + clockDifference).toISOString() }, { status: 201, headers: { date } })
@@ -68,11 +68,11 @@ const listener = {
 }
 const renewals = () => asked.filter(({ method }) => method === 'POST').length
 
-/** Lets time pass in small steps, so that what waits for an answer goes on in between. */
+/** Advances the clock in small steps, so that pending answers are handled in between. */
 async function pass(minutes) {
   for (let n = 0; n < minutes * 2; n += 1) {
     mock.timers.tick(MINUTE / 2)
-    // A digest is made on another thread.
+    // A digest is computed on another thread.
     for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve))
     await crypto.subtle.digest('SHA-256', new Uint8Array())
   }
@@ -91,7 +91,7 @@ test('a token becomes a session, by a call with the digest of its empty body', a
   ])
 })
 
-test('it is renewed before it ends, until the token ends', async () => {
+test('a session is renewed before it expires, until the token expires', async () => {
   new SessionWatch({ sub: 'alice', owner: 'alice' }, listener, await startSession('a token'))
   await pass(9)
   assert.equal(renewals(), 1)
@@ -101,7 +101,7 @@ test('it is renewed before it ends, until the token ends', async () => {
   assert.deepEqual(told, [])
   const made = renewals()
   assert.ok(made >= 6 && made <= 10, `${made} sessions of a token that lasts an hour`)
-  assert.ok(asked.every(({ method }, idx) => method === 'GET' || idx === 0 || asked[idx - 1].method === 'GET'), 'it looks first')
+  assert.ok(asked.every(({ method }, idx) => method === 'GET' || idx === 0 || asked[idx - 1].method === 'GET'), 'it checks the session first')
 })
 
 for (const [changed, said] of [
@@ -117,7 +117,7 @@ for (const [changed, said] of [
   })
 }
 
-test('a look that is under way counts for whoever asks meanwhile', async () => {
+test('concurrent checks share one request', async () => {
   new SessionWatch({ sub: 'alice', owner: 'alice' }, listener, await startSession('a token'))
   await pass(9)
   who = null
@@ -129,7 +129,7 @@ test('a look that is under way counts for whoever asks meanwhile', async () => {
   assert.equal(renewals(), 1)
 })
 
-test('while nobody answers nothing is renewed, and it is tried again', async () => {
+test('without an answer nothing is renewed, and the check is retried', async () => {
   new SessionWatch({ sub: 'alice', owner: 'alice' }, listener, await startSession('a token'))
   answers = [down]
   await pass(12)
@@ -148,9 +148,9 @@ test('without a token nothing is renewed', async () => {
 
 for (const [what, answer] of [
   ['an error', () => new Response('', { status: 503 })],
-  ['an answer that breaks off', () => new Response('{"expires', { status: 201 })],
+  ['a truncated answer', () => new Response('{"expires', { status: 201 })],
 ]) {
-  test(`after ${what} it is tried again`, async () => {
+  test(`after ${what} the renewal is retried`, async () => {
     new SessionWatch({ sub: 'alice', owner: 'alice' }, listener, await startSession('a token'))
     await pass(9)
     assert.equal(renewals(), 1)
@@ -170,7 +170,7 @@ for (const minutes of [-20, 20]) {
   })
 }
 
-test('signing out waits for a renewal under way in whatever tab, and none comes after it', async () => {
+test('signing out waits for a renewal in progress in any tab, and no renewal follows', async () => {
   new SessionWatch({ sub: 'alice', owner: 'alice' }, listener, await startSession('a token'))
   const elsewhere = new SessionWatch({ sub: 'alice', owner: 'alice' }, { onOver() {} })
   await pass(1)
@@ -195,14 +195,14 @@ test('signing out waits for a renewal under way in whatever tab, and none comes 
   assert.deepEqual(told, ['over'])
 })
 
-test('who could not sign out is renewed as before', async () => {
+test('after a failed sign-out the session is renewed as before', async () => {
   const watch = new SessionWatch({ sub: 'alice', owner: 'alice' }, listener, await startSession('a token'))
   await assert.rejects(watch.signOut(() => Promise.reject(new Error('down'))))
   await pass(11)
   assert.equal(renewals(), 2)
 })
 
-test('a tab that somebody signs in or out in has the others look', async () => {
+test('signing in or out in one tab makes the others check', async () => {
   new SessionWatch({ sub: 'alice', owner: 'alice' }, listener)
   who = 'bob'
   new SessionWatch({ sub: 'bob', owner: 'bob' }, { onSomeoneElse: () => assert.fail('it is bob') })

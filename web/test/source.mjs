@@ -1,11 +1,11 @@
-// Loads modules of the page's TypeScript for the unit tests, through Vite, so that they need no other
-// tool than the build does. Used by every test in this folder.
+// Loads modules of the page's TypeScript for the unit tests, through Vite, so that they need no other tool than the
+// build. Used by every test in this folder.
 
 import { fileURLToPath } from 'node:url'
 
 import { runnerImport } from 'vite'
 
-/** What the modules export; named together, they share their classes. */
+/** The exports of the modules; modules loaded together share their classes. */
 export async function source(...names) {
   const paths = names.map((name) => fileURLToPath(new URL(`../src/${name}.ts`, import.meta.url)))
   const all = {
