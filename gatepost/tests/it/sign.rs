@@ -126,7 +126,7 @@ fn cloudfront_is_signed_for() {
     for (arguments, said) in [
         (
             &["cloudfront-url", "--url=https://a.example/x y", &key, id][..],
-            "gatepost: the URL may contain only what RFC 3986 allows in a path and a query; percent-encode the rest\n",
+            "gatepost: the URL may contain only the characters of RFC 3986 for a path and a query; percent-encode the rest\n",
         ),
         (
             &[

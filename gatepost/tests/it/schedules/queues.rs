@@ -429,7 +429,7 @@ async fn a_sweep_announces_ten_uploads_at_a_time() {
             (None, Ok(answer)) => assert_eq!(answer["announced"], 23),
             (Some(_), Err(error)) => assert_eq!(
                 error.to_string(),
-                "1 uploads could not be dealt with; the log names them"
+                "1 uploads could not be handled; the log names them"
             ),
             (_, answer) => panic!("{answer:?}"),
         }
@@ -476,7 +476,7 @@ async fn a_sweep_whose_time_is_up_says_where_another_one_goes_on() {
                 assert_eq!(
                     error.to_string(),
                     format!(
-                        "not all uploads were looked at; a sweep with {} goes on there",
+                        "not all uploads were examined; continue with the payload {}",
                         match &next {
                             Value::Null => json!({"sweep": {"since": "3h", "failed": true}}),
                             next =>
