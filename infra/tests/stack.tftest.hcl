@@ -148,7 +148,7 @@ run "policies_grant_the_least" {
   }
 }
 
-run "what_the_bucket_signs_lasts_an_hour_at_most" {
+run "bucket_signatures_last_at_most_an_hour" {
   command = apply
 
   assert {
@@ -198,7 +198,7 @@ run "the_edge_decides_before_the_cache" {
   }
 }
 
-run "the_sites_that_are_named_read_what_they_may_fetch" {
+run "named_sites_can_read_what_they_fetch" {
   command = apply
 
   assert {
@@ -274,7 +274,7 @@ run "browsers_keep_what_is_public_or_configured" {
   }
 }
 
-run "nobody_is_told_what_another_one_was_told" {
+run "errors_and_api_answers_are_not_cached" {
   command = apply
 
   assert {
@@ -540,7 +540,7 @@ run "the_next_link_key_is_known_before_it_signs" {
   }
 }
 
-run "a_link_key_is_replaced_and_what_it_signed_goes_on" {
+run "links_of_a_former_key_continue" {
   command = apply
 
   variables {
@@ -598,13 +598,13 @@ run "a_link_key_is_replaced_in_one_apply" {
   assert {
     condition = (length(output.link_key_ids) == 2 && length(setintersection(
       output.link_key_ids,
-      run.a_link_key_is_replaced_and_what_it_signed_goes_on.link_key_ids,
+      run.links_of_a_former_key_continue.link_key_ids,
     )) == 1)
     error_message = "The former key is made anew, and CloudFront refuses to delete the old one."
   }
   assert {
     condition = !contains(
-      run.a_link_key_is_replaced_and_what_it_signed_goes_on.link_key_ids,
+      run.links_of_a_former_key_continue.link_key_ids,
       nonsensitive(aws_lambda_function.api.environment[0].variables["GATEPOST_CLOUDFRONT_KEY_PAIR_ID"]),
     )
     error_message = "The former key signs."
@@ -636,7 +636,7 @@ run "a_link_key_is_the_same_however_its_text_was_handed_over" {
   }
 }
 
-run "private_keys_are_read_where_they_are" {
+run "the_api_may_read_its_private_keys_and_no_others" {
   command = apply
 
   variables {
@@ -672,7 +672,7 @@ run "private_keys_are_read_where_they_are" {
   }
 }
 
-run "private_keys_are_there_once" {
+run "a_private_key_is_given_once" {
   command = plan
 
   variables {
@@ -687,7 +687,7 @@ run "private_keys_are_there_once" {
   expect_failures = [var.link_keys, var.session_key]
 }
 
-run "the_place_of_a_private_key_is_one" {
+run "private_keys_are_named_by_whole_arns" {
   command = plan
 
   variables {
@@ -701,7 +701,7 @@ run "the_place_of_a_private_key_is_one" {
   expect_failures = [var.link_keys, var.session_key]
 }
 
-run "a_link_key_that_is_cut_off_is_refused" {
+run "a_truncated_link_key_is_refused" {
   command = plan
 
   variables {
@@ -714,7 +714,7 @@ run "a_link_key_that_is_cut_off_is_refused" {
   expect_failures = [var.link_keys]
 }
 
-run "a_next_link_key_is_its_public_half" {
+run "a_next_link_key_must_be_public" {
   command = plan
 
   variables {
@@ -743,7 +743,7 @@ run "a_key_group_has_five_keys_at_most" {
   expect_failures = [var.link_keys]
 }
 
-run "a_missing_package_is_one_sentence" {
+run "a_missing_package_is_reported" {
   command = plan
 
   variables {
@@ -801,7 +801,7 @@ run "long_links_are_signed_with_keys" {
   }
 }
 
-run "a_runtime_that_nothing_was_tested_on_is_refused" {
+run "an_untested_runtime_is_refused" {
   command = plan
 
   variables {
@@ -811,7 +811,7 @@ run "a_runtime_that_nothing_was_tested_on_is_refused" {
   expect_failures = [aws_lambda_function.edge]
 }
 
-run "what_is_not_built_is_said" {
+run "unbuilt_delivery_modes_are_refused" {
   command = plan
 
   variables {
@@ -821,7 +821,7 @@ run "what_is_not_built_is_said" {
   expect_failures = [var.delivery]
 }
 
-run "names_and_numbers_are_checked" {
+run "invalid_variables_are_refused" {
   command = plan
 
   variables {

@@ -163,7 +163,7 @@ run "a_rate_is_a_number" {
   expect_failures = [var.sweep]
 }
 
-run "days_are_not_what_the_processor_reads" {
+run "a_sweep_duration_in_days_is_refused" {
   command = plan
 
   variables {
@@ -173,7 +173,7 @@ run "days_are_not_what_the_processor_reads" {
   expect_failures = [var.sweep]
 }
 
-run "a_sweep_of_no_time_is_refused" {
+run "an_empty_sweep_duration_is_refused" {
   command = plan
 
   variables {
