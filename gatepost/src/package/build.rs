@@ -12,7 +12,7 @@ use super::INDEX;
 use crate::progress::Progress;
 
 /// A crate below the repository's root, to know the root by.
-const CRATE: &str = "edge-auth/lambda-edge";
+const CRATE: &str = "edge-auth/node";
 
 /// A program or library that a function is made of.
 pub(super) struct Artifact {
@@ -28,8 +28,8 @@ pub(super) struct Artifact {
 
 /// The native addon of the Lambda@Edge face.
 pub(super) const ADDON: Artifact = Artifact {
-    package: "edge-auth-lambda",
-    file: "libedge_auth_lambda.so",
+    package: "edge-auth-node",
+    file: "libedge_auth_node.so",
     is_tuned: false,
     building: "building the addon (about a minute when nothing is built yet)",
 };

@@ -37,7 +37,7 @@ use rotation::PackedSessionKey;
 use runtime::{EDGE_RUNTIMES, PROVIDED, Runtime};
 
 /// The handler of the Lambda@Edge face.
-const INDEX: &str = include_str!("../../../edge-auth/lambda-edge/index.mjs");
+const INDEX: &str = include_str!("../../../edge-auth/node/index.mjs");
 /// What Lambda@Edge took for a viewer-request function before its limit was raised; some accounts and tools still do.
 const MAX_EDGE_BYTES: usize = 1_500_000;
 /// What we allow ourselves for the processor: Lambda unpacks it before the first event.

@@ -269,7 +269,7 @@ fn what_could_not_be_deployed_is_not_built() {
     std::fs::create_dir_all(folder.path().join("taken/web")).unwrap();
     std::fs::write(folder.path().join("taken/web/main.ts"), "source").unwrap();
     // A checkout of another state.
-    std::fs::create_dir_all(folder.path().join("edge-auth/lambda-edge")).unwrap();
+    std::fs::create_dir_all(folder.path().join("edge-auth/node")).unwrap();
     let issuer = |url: &str| {
         format!(
             "[[issuers]]\nissuer = \"https://login.example.com/\"\naudiences = [\"media\"]\n\

@@ -577,7 +577,7 @@ fn the_handler_fails_closed_and_fetches_keys_on_every_node() {
     for node in nodes() {
         let output = Command::new(&node)
             .args(["--test", "--test-reporter=spec"])
-            .arg(repository("edge-auth/lambda-edge/test/handler.test.mjs"))
+            .arg(repository("edge-auth/node/test/handler.test.mjs"))
             .env("GATEPOST_PACKAGE", package.unpacked())
             .output()
             .unwrap();
@@ -675,7 +675,7 @@ fn a_million_requests_leave_nothing_behind() {
     let node = nodes().pop().unwrap();
     let output = Command::new(&node)
         .args(["--max-old-space-size=64", "--max-semi-space-size=4"])
-        .arg(repository("edge-auth/lambda-edge/test/memory.mjs"))
+        .arg(repository("edge-auth/node/test/memory.mjs"))
         .env("GATEPOST_PACKAGE", package.unpacked())
         .output()
         .unwrap();
