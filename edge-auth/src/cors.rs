@@ -3,11 +3,11 @@
 //! This is the part of the Fetch standard's CORS protocol that an edge needs. A browser sends a preflight without
 //! credentials, so a rule that requires a viewer would always refuse it.
 
-use crate::address::check_origin;
+use crate::authorizer::is_token;
 use crate::config::{Cors, Fault};
-use crate::decide::is_token;
+use crate::http::address::check_origin;
+use crate::http::request::{Lines, Request};
 use crate::refusal::NotGranted;
-use crate::request::{Lines, Request};
 
 /// The checked configuration.
 pub(crate) struct CorsPolicy {

@@ -8,8 +8,8 @@ use data_encoding::BASE32_NOPAD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::claims::ClaimSet;
 use crate::config::Secret;
+use crate::token::claims::ClaimSet;
 
 /// The claim that identifies a person, unless an issuer configures another.
 pub(crate) const SUBJECT: &str = "sub";

@@ -6,7 +6,7 @@
 
 use thiserror::Error;
 
-use crate::path::PathFault;
+use crate::http::path::PathFault;
 
 /// Why a request is refused.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]

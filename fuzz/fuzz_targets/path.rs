@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use edge_auth::path::CanonicalPath;
+use edge_auth::CanonicalPath;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|raw: &str| {

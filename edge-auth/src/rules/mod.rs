@@ -5,12 +5,12 @@
 
 mod pattern;
 
-use crate::claims::{ClaimId, ClaimPath, ClaimPlan, NotRetained};
 use crate::config::{Access, ClaimRequirement, Fault, Rule, RuleIssuers};
+use crate::http::path::CanonicalPath;
 use crate::identity::Viewer;
-use crate::path::CanonicalPath;
 use crate::refusal::Refusal;
-use crate::requirements;
+use crate::token::claims::{ClaimId, ClaimPath, ClaimPlan, NotRetained};
+use crate::token::requirements;
 use crate::verify::IssuerNames;
 
 use pattern::{Pattern, Segment};

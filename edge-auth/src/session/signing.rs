@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{MAX_SESSION_BYTES, NoSession, SESSION_ISSUER, SessionToken, TYP};
-use crate::claims::ClaimPlan;
 use crate::config::{Fault, Session, SessionKey, SessionKeyMaterial};
 use crate::identity::Viewer;
+use crate::token::claims::ClaimPlan;
 
 impl SessionKey {
     /// A key from its private half in DER (PKCS #8 or SEC 1), which signs and verifies. The error is a sentence.

@@ -1,10 +1,10 @@
 //! Strips the token and every `x-gatepost-*` header from an allowed request before it reaches the origin.
 
+use crate::authorizer::{Allowed, Authorizer};
 use crate::config::TokenSource;
-use crate::decide::{Allowed, Authorizer};
+use crate::http::request::{Lines, Request};
 use crate::identity::Owner;
-use crate::request::{Lines, Request};
-use crate::token::is_parameter;
+use crate::token::jws::is_parameter;
 
 /// The reserved header prefix. Headers of this prefix that a viewer sends are always removed.
 pub const OWN_HEADERS: &str = "x-gatepost-";

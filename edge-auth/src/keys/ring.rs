@@ -9,9 +9,9 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::address::check_key_address;
 use crate::config::{Algorithm, PublishedKeys};
-use crate::keys::{KeySet, Material};
+use crate::http::address::check_key_address;
+use crate::keys::jwk_set::{KeySet, Material};
 
 /// The cool-down after a fetch, successful or not.
 pub(crate) const COOL_DOWN_SECONDS: i64 = 30;

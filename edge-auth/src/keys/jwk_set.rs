@@ -15,7 +15,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 
 use crate::config::{Algorithm, TENANT_PLACEHOLDER};
-use crate::roca;
+use crate::keys::roca;
 
 /// The accepted RSA moduli. RFC 7518 §3.3 sets the minimum; verification beyond the maximum takes milliseconds.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;

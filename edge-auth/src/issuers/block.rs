@@ -3,15 +3,15 @@
 //! One issuer may have several blocks, such as Cognito's access and ID tokens. At most one of them can accept a given
 //! token. Configuration checks ensure this, so the order of blocks does not matter.
 
-use crate::claims::{ClaimId, ClaimPath, ClaimPlan, ClaimSet};
 use crate::config::{
     Algorithm, Audiences, ClaimRequirement, Fault, Issuer, Secrets, TENANT_PLACEHOLDER, Tenants,
 };
 use crate::identity::{Owner, OwnerNames, SUBJECT};
-use crate::keys::KeySet;
+use crate::keys::jwk_set::KeySet;
 use crate::refusal::Refusal;
-use crate::requirements;
 use crate::session::{self, SESSION_ISSUER};
+use crate::token::claims::{ClaimId, ClaimPath, ClaimPlan, ClaimSet};
+use crate::token::requirements;
 
 use serde_json::Value;
 

@@ -5,20 +5,21 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::address::check_login;
-use crate::claims::ClaimPlan;
 use crate::config::{Config, Fault, TokenSource};
 use crate::cors::{CorsPolicy, Preflight};
-use crate::forward::{OWN_HEADERS, without_parameters};
+use crate::http::address::check_login;
+use crate::http::path::CanonicalPath;
+use crate::http::request::{Lines, Request};
 use crate::identity::{Owner, Viewer};
-use crate::path::CanonicalPath;
+use crate::lambda_edge::OWN_HEADERS;
+use crate::lambda_edge::forward::without_parameters;
 use crate::refusal::Refusal;
-use crate::request::{Lines, Request};
 use crate::rules::RuleSet;
 use crate::session::SESSION_COOKIE;
 #[cfg(feature = "signing")]
 use crate::session::{NoSession, SessionSigner, SessionToken};
-use crate::token;
+use crate::token::claims::ClaimPlan;
+use crate::token::jws as token;
 use crate::verify::{IssuerNames, NeedKeys, Rejection, Unverified, Verdict, Verifier};
 
 /// The longest address that `CloudFront` accepts: a browser could not follow a longer return address.

@@ -23,12 +23,12 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use crate::claims::{ClaimId, ClaimPlan, ClaimSet};
 use crate::config::{Algorithm, Fault, Issuer, Secrets, Session, SessionKey, SessionKeyMaterial};
 use crate::identity::Owner;
-use crate::keys::{KeySet, Material};
+use crate::keys::jwk_set::{KeySet, Material};
 use crate::refusal::Refusal;
-use crate::token::Header;
+use crate::token::claims::{ClaimId, ClaimPlan, ClaimSet};
+use crate::token::jws::Header;
 
 #[cfg(feature = "signing")]
 pub(crate) use signing::SessionSigner;

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::decide::{Allowed, Authorizer, Decision, Denied};
-use crate::forward::{OWN_HEADERS, OWNER_HEADER};
+use crate::authorizer::{Allowed, Authorizer, Decision, Denied};
+use crate::http::request::Request;
+use crate::lambda_edge::{OWN_HEADERS, OWNER_HEADER};
 use crate::refusal::Refusal;
-use crate::request::Request;
 
 /// An event as Lambda@Edge sends it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -247,7 +247,7 @@ fn refuse(denied: &Denied) -> GeneratedResponse {
         response.headers.append("www-authenticate", challenge);
     }
     if status == 503 {
-        let seconds = crate::key_ring::COOL_DOWN_SECONDS.to_string();
+        let seconds = crate::keys::ring::COOL_DOWN_SECONDS.to_string();
         response.headers.append("retry-after", seconds);
     }
     response

@@ -3,6 +3,8 @@
 //! These are plain values, the same in `gatepost.toml` and in the JSON baked into a deployment package. They are not
 //! checked yet: [`Authorizer::new`](crate::Authorizer::new) checks them and reports every [`Fault`] at once.
 
+mod warnings;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -10,6 +12,8 @@ use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use warnings::warnings;
 
 /// The whole configuration of an authorizer.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

@@ -8,17 +8,17 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::claims::{ClaimId, ClaimPlan, ClaimSet};
 use crate::config::{Algorithm, Config, Fault, Issuer, PublishedKeys};
 use crate::identity::{Owner, OwnerNames, Viewer};
 pub(crate) use crate::issuers::IssuerNames;
 use crate::issuers::{self, IssuerBlock, StandardClaims};
-use crate::key_ring::{KeyRing, RingSettings, Search};
-use crate::keys::KeySet;
+use crate::keys::jwk_set::KeySet;
+use crate::keys::ring::{KeyRing, RingSettings, Search};
 use crate::refusal::Refusal;
 use crate::session::{self, SESSION_ISSUER, Sessions};
-use crate::token::UnverifiedToken;
-use crate::verdicts::VerdictCache;
+use crate::token::cache::VerdictCache;
+use crate::token::claims::{ClaimId, ClaimPlan, ClaimSet};
+use crate::token::jws::UnverifiedToken;
 
 /// Numbers of seconds beyond this (the year 9999) are not valid times.
 const MAX_SECONDS: f64 = 253_402_300_799.0;
@@ -257,7 +257,7 @@ impl Verifier {
         let block = &self.blocks[idx];
         let kid = token.header.kid.as_deref();
         let rejected = |refusal| Err(self.rejected(idx, refusal, token.header.kid.clone()));
-        let verifies = |key: &crate::keys::Material| {
+        let verifies = |key: &crate::keys::jwk_set::Material| {
             key.verifies(token.signing_input.as_bytes(), &token.signature)
         };
         // The configuration chooses the algorithms, never the token (RFC 8725 §3.1): `none` is not a known name.

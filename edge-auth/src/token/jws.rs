@@ -8,11 +8,11 @@ use std::sync::LazyLock;
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 
-use crate::claims::{ClaimId, ClaimPlan, ClaimSet};
 use crate::config::TokenSource;
-use crate::path::decode_octet;
+use crate::http::path::decode_octet;
+use crate::http::request::{Lines, Request};
 use crate::refusal::{Malformed, Refusal};
-use crate::request::{Lines, Request};
+use crate::token::claims::{ClaimId, ClaimPlan, ClaimSet};
 
 /// Tokens longer than this are refused before anything is decoded. `CloudFront` accepts 20 KB per request in all.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;

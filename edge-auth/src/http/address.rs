@@ -1,7 +1,7 @@
 //! Parses an `http` or `https` address from the configuration once. An address that two parsers could read differently
 //! is refused.
 
-use crate::path::CanonicalPath;
+use crate::http::path::CanonicalPath;
 
 /// An absolute address, split into its parts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,0 +1,5 @@
+//! HTTP as the authorizer reads it: requests, paths, addresses. The lowest floor beside the configuration.
+
+pub(crate) mod address;
+pub(crate) mod path;
+pub(crate) mod request;
