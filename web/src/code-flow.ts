@@ -1,7 +1,30 @@
 // Signing in at an identity provider: OpenID Connect's code flow with PKCE (RFC 7636), and the state that binds an
 // answer to this browser (against login CSRF; RFC 6749, section 10.12). Called by `main`: `begin` leaves the page,
 // `complete` handles the provider's answer. It never stores or shows a token: the caller exchanges it for a session at
-// once.
+// once. oauth4webapi makes the secrets, sends the request and checks both answers.
+//
+// Two checks of the protocol are not made here. An issuer in the answer (RFC 9207) tells several providers apart, and
+// this page has one, whose issuer the settings do not contain. There is no nonce, because PKCE already binds the code
+// to this browser (RFC 9700, section 2.1.1).
+
+import {
+  allowInsecureRequests,
+  authorizationCodeGrantRequest,
+  AuthorizationResponseError,
+  type AuthorizationServer,
+  calculatePKCECodeChallenge,
+  type Client,
+  customFetch,
+  generateRandomCodeVerifier,
+  generateRandomState,
+  None,
+  OperationProcessingError,
+  processAuthorizationCodeResponse,
+  ResponseBodyError,
+  UnsupportedOperationError,
+  validateAuthResponse,
+  WWWAuthenticateChallengeError,
+} from 'oauth4webapi'
 
 import { returnPath } from './return-path'
 import type { CodeFlow } from './settings'
@@ -16,7 +39,7 @@ export type Arrival = { token: string; returnTo: string } | { failed: string }
 
 /** The address to navigate to. Afterwards `complete` is called in the same tab. */
 export async function begin(flow: CodeFlow, returnTo: string | null): Promise<string> {
-  const departure: Departure = { state: random(), verifier: random(), returnTo: returnPath(returnTo) }
+  const departure: Departure = { state: generateRandomState(), verifier: generateRandomCodeVerifier(), returnTo: returnPath(returnTo) }
   sessionStorage.setItem(DEPARTURE, JSON.stringify(departure))
   const address = new URL(flow.authorize, location.origin)
   const parameters = {
@@ -25,7 +48,7 @@ export async function begin(flow: CodeFlow, returnTo: string | null): Promise<st
     redirect_uri: redirectUri(),
     scope: flow.scope,
     state: departure.state,
-    code_challenge: await challengeOf(departure.verifier),
+    code_challenge: await calculatePKCECodeChallenge(departure.verifier),
     code_challenge_method: 'S256',
   }
   for (const [name, value] of Object.entries(parameters)) address.searchParams.set(name, value)
@@ -41,31 +64,61 @@ export function isArrival(query: URLSearchParams): boolean {
 export async function complete(flow: CodeFlow, query: URLSearchParams): Promise<Arrival> {
   const departure = takeDeparture()
   // An answer to another browser's request: a link that would sign this person in as somebody else (login CSRF).
-  if (departure === null || query.get('state') !== departure.state) return { failed: 'state' }
-  const code = query.get('code')
-  if (code === null) return { failed: query.get('error') ?? 'code' }
-
-  let answer: Record<string, unknown>
-  try {
-    const response = await fetch(new URL(flow.token, location.origin), {
-      method: 'POST',
-      credentials: 'omit',
-      headers: { accept: 'application/json' },
-      body: new URLSearchParams({
-        grant_type: 'authorization_code',
-        client_id: flow.client_id,
-        redirect_uri: redirectUri(),
-        code,
-        code_verifier: departure.verifier,
-      }),
-    })
-    answer = (await response.json()) as Record<string, unknown>
-    if (!response.ok) return { failed: typeof answer['error'] === 'string' ? answer['error'] : String(response.status) }
-  } catch {
-    return { failed: 'unreachable' }
+  if (departure === null) return { failed: 'state' }
+  const client = { client_id: flow.client_id }
+  const server: AuthorizationServer = {
+    issuer: query.get('iss') || 'the only provider',
+    token_endpoint: new URL(flow.token, location.origin).href,
   }
-  const token = answer[flow.uses]
-  return typeof token === 'string' && token !== '' ? { token, returnTo: departure.returnTo } : { failed: flow.uses }
+  let answer: URLSearchParams
+  try {
+    answer = validateAuthResponse(server, client, query, departure.state)
+  } catch (error) {
+    if (error instanceof AuthorizationResponseError) return { failed: error.error }
+    // A token in the address belongs to another flow, which PKCE does not protect.
+    return { failed: error instanceof UnsupportedOperationError ? 'response_type' : 'state' }
+  }
+
+  try {
+    const response = await authorizationCodeGrantRequest(server, client, None(), answer, redirectUri(), departure.verifier, {
+      // An HTTPS page sends a code over HTTPS only; the local stack has no TLS.
+      [allowInsecureRequests]: location.protocol === 'http:',
+      [customFetch]: (address, request) => fetch(address, { ...request, credentials: 'omit' }),
+    })
+    const token = await tokenIn(response, flow.uses, server, client)
+    return token === null ? { failed: flow.uses } : { token, returnTo: departure.returnTo }
+  } catch (error) {
+    return { failed: reasonOf(error) }
+  }
+}
+
+/**
+ * The token that is used, or `null` if a successful answer lacks it. The library never sees an ID token, because it
+ * would check it by the clock of this machine and by an issuer that the settings do not contain. The API verifies the
+ * token that is used: its signature, issuer, audience and times.
+ */
+async function tokenIn(response: Response, uses: CodeFlow['uses'], server: AuthorizationServer, client: Client): Promise<string | null> {
+  let token: unknown
+  let answer = response
+  if (response.ok) {
+    const { id_token, ...others } = Object(await response.json()) as Record<string, unknown>
+    token = uses === 'id_token' ? id_token : others['access_token']
+    if (typeof token !== 'string' || token === '') return null
+    answer = new Response(JSON.stringify(others), response)
+  }
+  await processAuthorizationCodeResponse(server, client, answer)
+  return token as string
+}
+
+/** The reason why there is no token: the provider's error code, the status of its answer, or a word. */
+function reasonOf(error: unknown): string {
+  if (error instanceof ResponseBodyError) return error.error
+  if (error instanceof WWWAuthenticateChallengeError) return String(error.status)
+  if (error instanceof OperationProcessingError && error.cause instanceof Response) {
+    return error.cause.type === 'opaqueredirect' ? 'redirect' : String(error.cause.status)
+  }
+  if (error instanceof OperationProcessingError || error instanceof UnsupportedOperationError) return 'invalid_response'
+  return 'unreachable'
 }
 
 function takeDeparture(): Departure | null {
@@ -77,20 +130,4 @@ function takeDeparture(): Departure | null {
 /** The redirect URI to register at the provider. */
 function redirectUri(): string {
   return `${location.origin}/`
-}
-
-export async function challengeOf(verifier: string): Promise<string> {
-  return base64url(new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(verifier))))
-}
-
-/** 256 bits, in 43 characters. */
-function random(): string {
-  return base64url(crypto.getRandomValues(new Uint8Array(32)))
-}
-
-function base64url(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes))
-    .replaceAll('+', '-')
-    .replaceAll('/', '_')
-    .replaceAll('=', '')
 }
