@@ -8,7 +8,9 @@ export const HOST = 'media.example.com';
 
 /** The signing keys that `prepare.mjs` wrote, by algorithm. */
 export function signingKeys(keys) {
-  return new Map(keys.map(({ alg, jwk }) => [alg, { alg, kid: jwk.kid, key: createPrivateKey({ key: jwk, format: 'jwk' }) }]));
+  return new Map(
+    keys.map(({ alg, jwk }) => [alg, { alg, kid: jwk.kid, key: createPrivateKey({ key: jwk, format: 'jwk' }) }]),
+  );
 }
 
 /** A token's claims; `changes` replace them, and undefined ones are omitted. */

@@ -104,7 +104,8 @@ function difference(answer, expected) {
     if (isDeepStrictEqual(answer, expected.request)) return undefined;
     return `it should be forwarded with ${shown(expected.request.headers)}, the answer is ${shown(answer?.headers)}, status ${answer?.status ?? 'none'}`;
   }
-  if (answer?.status !== expected.status) return `expected ${expected.status}, found ${answer?.status ?? 'a forwarded request'}`;
+  if (answer?.status !== expected.status)
+    return `expected ${expected.status}, found ${answer?.status ?? 'a forwarded request'}`;
   if (answer.headers['cache-control']?.[0].value !== 'no-store') return 'the refusal may be cached';
   if (answer.status === '401' && !answer.headers['www-authenticate']) return 'a 401 without www-authenticate';
   return undefined;

@@ -41,7 +41,8 @@ try {
 }
 
 async function main({ work, ours: folder, bare: program, format, seconds }) {
-  if (NEW_TOKENS - BATCH < FORGOTTEN_AFTER) throw new Error('NEW_TOKENS is too small: cached tokens would be timed as new ones');
+  if (NEW_TOKENS - BATCH < FORGOTTEN_AFTER)
+    throw new Error('NEW_TOKENS is too small: cached tokens would be timed as new ones');
   withoutCacheKeyWarning();
   const jwks = read(work, 'jwks.json');
   const keys = signingKeys(read(work, 'keys.json').keys);

@@ -19,7 +19,11 @@ async function thumbnails(source, format, quality, out, repeat, ...widths) {
   for (let round = 0; round < Number(repeat); round += 1) {
     const input = await readFile(source);
     for (const width of widths.map(Number)) {
-      const file = await sharp(input).autoOrient().resize(width)[format]({ quality: Number(quality) }).toBuffer();
+      const file = await sharp(input)
+        .autoOrient()
+        .resize(width)
+        [format]({ quality: Number(quality) })
+        .toBuffer();
       await writeFile(`${out}-${width}.${format === 'jpeg' ? 'jpg' : format}`, file);
     }
   }

@@ -7,8 +7,7 @@ import { createPublicKey, verify } from 'node:crypto'
 
 const NAMES = ['Expires', 'Policy', 'Signature', 'Key-Pair-Id', 'Hash-Algorithm']
 
-const decode = (text) =>
-  Buffer.from(text.replaceAll('-', '+').replaceAll('_', '=').replaceAll('~', '/'), 'base64')
+const decode = (text) => Buffer.from(text.replaceAll('-', '+').replaceAll('_', '=').replaceAll('~', '/'), 'base64')
 
 // `*` matches any characters, `?` matches one; everything else is literal.
 function covers(pattern, url) {

@@ -1,7 +1,7 @@
 // Signs test cases with the AWS SDK for JavaScript: cases in JSON on stdin, results on stdout.
 
-import { getSignedCookies, getSignedUrl } from '@aws-sdk/cloudfront-signer'
 import { S3Client } from '@aws-sdk/client-s3'
+import { getSignedCookies, getSignedUrl } from '@aws-sdk/cloudfront-signer'
 import { createPresignedPost } from '@aws-sdk/s3-presigned-post'
 
 let now = 0

@@ -166,7 +166,12 @@ async function fetchAndAccept({ issuer, url }, clock, timeout, isAhead) {
     // about the issuer, and must not start the cool-down.
     if (isAhead) return false;
     addon.keysNotFetched(clock(), url);
-    log({ level: 'warn', message: "an issuer's keys cannot be fetched", issuer, reason: String(error?.message ?? error) });
+    log({
+      level: 'warn',
+      message: "an issuer's keys cannot be fetched",
+      issuer,
+      reason: String(error?.message ?? error),
+    });
     return true;
   }
   try {

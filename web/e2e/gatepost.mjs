@@ -212,7 +212,8 @@ export async function newPage(browser, origin, options = {}) {
     if (message.type() !== 'error' && !/content security policy/i.test(text)) return
     const refused = /^Failed to load resource: the server responded with a status of (?:40[134]|503)\b/.test(text)
     const path = message.location().url ? new URL(message.location().url).pathname : ''
-    if (refused && (path === '/api/session' || path.startsWith('/media/') || page.expectedRefusals?.includes(path))) return
+    if (refused && (path === '/api/session' || path.startsWith('/media/') || page.expectedRefusals?.includes(path)))
+      return
     complaints.push(`console: ${text} (${message.location().url})`)
   })
   await page.exposeFunction('reportViolation', (violation) => complaints.push(`policy: ${violation}`))

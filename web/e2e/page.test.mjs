@@ -74,7 +74,11 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     assert.equal(await page.getByTestId('who').innerText(), 'alice')
     assert.equal(page.url(), `${gatepost.origin}/`, 'no code is left in the address')
     await page.getByTestId('gallery-empty').waitFor()
-    assert.equal(await page.evaluate(() => JSON.stringify({ ...sessionStorage, ...localStorage })), '{}', 'no token is kept')
+    assert.equal(
+      await page.evaluate(() => JSON.stringify({ ...sessionStorage, ...localStorage })),
+      '{}',
+      'no token is kept',
+    )
   })
 
   test('a photo becomes a thumbnail, a text file named .jpg is refused with a reason', async () => {
@@ -83,7 +87,11 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     try {
       await page.getByTestId('file-input').setInputFiles([
         largePhoto,
-        { name: 'notes.jpg', mimeType: 'image/jpeg', buffer: Buffer.from('Dear diary, this is not a picture.\n'.repeat(64)) },
+        {
+          name: 'notes.jpg',
+          mimeType: 'image/jpeg',
+          buffer: Buffer.from('Dear diary, this is not a picture.\n'.repeat(64)),
+        },
       ])
       // Real progress: it passes through values between 0 and 100 %.
       await waitUntilPartlySent(page, photoName)
@@ -170,7 +178,8 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
   test('an expired form is signed again on retry', async () => {
     const { page, close } = await newcomer('carol')
     let signed = 0
-    const count = (request) => (signed += Number(request.method() === 'POST' && new URL(request.url()).pathname === '/api/uploads'))
+    const count = (request) =>
+      (signed += Number(request.method() === 'POST' && new URL(request.url()).pathname === '/api/uploads'))
     page.on('request', count)
     const toStorage = (url) => url.origin !== gatepost.origin
     const storagePath = new Promise((resolve) => {
@@ -286,7 +295,8 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     // A toast disappears after some seconds; advancing the clock skips them.
     await page.evaluate(() => {
       window.toasts = []
-      const keep = (changes) => window.toasts.push(...changes.flatMap(({ addedNodes }) => [...addedNodes].map((node) => node.textContent)))
+      const keep = (changes) =>
+        window.toasts.push(...changes.flatMap(({ addedNodes }) => [...addedNodes].map((node) => node.textContent)))
       new MutationObserver(keep).observe(document.body, { childList: true })
     })
     const cancelOne = async () => {
@@ -335,11 +345,17 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
 
     const tab = await page.context().newPage()
     await tab.goto('/')
-    assert.equal(await tab.evaluate(async (id) => (await fetch(`/api/media/${id}`, { method: 'DELETE' })).status, id), 204)
+    assert.equal(
+      await tab.evaluate(async (id) => (await fetch(`/api/media/${id}`, { method: 'DELETE' })).status, id),
+      204,
+    )
     await tab.close()
     isDeleted()
     await row(page, photoName).waitFor({ state: 'detached' })
-    await page.getByTestId('toast').filter({ hasText: `${photoName} was deleted.` }).waitFor()
+    await page
+      .getByTestId('toast')
+      .filter({ hasText: `${photoName} was deleted.` })
+      .waitFor()
     await screenshot(page, '16-deleted-elsewhere')
     assert.equal(await focused(page), 'file-input')
     await page.reload()
@@ -377,7 +393,10 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     const first = await add(page, photo)
     await waitForStatus(page, photoName, 'failed')
     assert.equal(await row(page, photoName).getByTestId('reason').innerText(), message)
-    await page.getByRole('status').filter({ hasText: `${photoName} is not in your photos yet. ${message}` }).waitFor()
+    await page
+      .getByRole('status')
+      .filter({ hasText: `${photoName} is not in your photos yet. ${message}` })
+      .waitFor()
     await screenshot(page, '17-not-processed')
     // The file is kept: removing the row loses nothing, and nothing is deleted unless a new copy has arrived.
     const deletions = deletionsOf(page)
@@ -417,7 +436,11 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await page.reload()
     await page.getByRole('button', { name: 'Load more' }).waitFor()
     assert.equal(nAsked, 10)
-    assert.equal(await page.getByTestId('gallery-empty').isHidden(), true, 'it is not known yet whether there are photos')
+    assert.equal(
+      await page.getByTestId('gallery-empty').isHidden(),
+      true,
+      'it is not known yet whether there are photos',
+    )
     await screenshot(page, '18-empty-pages')
     await page.getByTestId('load-more').click()
     await waitForImage(page.getByTestId('photo').locator('img'))
@@ -431,13 +454,18 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await waitForStatus(page, photoName, 'ready')
     const { items } = await (await page.request.get('/api/media')).json()
     let nAsked = 0
-    await page.route((url) => url.pathname === '/api/media', (route) => {
-      nAsked += 1
-      const id = String(nAsked).padStart(26, '0')
-      return route.fulfill({ json: { items: [{ ...items[0], id }], ...(nAsked < 1000 ? { cursor: id } : {}) } })
-    })
+    await page.route(
+      (url) => url.pathname === '/api/media',
+      (route) => {
+        nAsked += 1
+        const id = String(nAsked).padStart(26, '0')
+        return route.fulfill({ json: { items: [{ ...items[0], id }], ...(nAsked < 1000 ? { cursor: id } : {}) } })
+      },
+    )
     await page.reload()
-    await page.waitForFunction(() => document.querySelector('[data-testid="load-more"]')?.getBoundingClientRect().top > innerHeight + 600)
+    await page.waitForFunction(
+      () => document.querySelector('[data-testid="load-more"]')?.getBoundingClientRect().top > innerHeight + 600,
+    )
     await page.getByRole('button', { name: 'Load more' }).waitFor()
     const nAtFirst = nAsked
     assert.ok(nAtFirst < 100, `little more than is visible: ${nAtFirst}`)
@@ -449,11 +477,14 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
   test('drop and paste add photos as well', async () => {
     const { page } = alice
     const carrying = (name, type) =>
-      page.evaluateHandle(([name, type]) => {
-        const data = new DataTransfer()
-        data.items.add(new File(['neither'], name, { type }))
-        return data
-      }, [name, type])
+      page.evaluateHandle(
+        ([name, type]) => {
+          const data = new DataTransfer()
+          data.items.add(new File(['neither'], name, { type }))
+          return data
+        },
+        [name, type],
+      )
 
     const dragged = await carrying('dropped.gif', 'image/gif')
     await page.dispatchEvent('body', 'dragenter', { dataTransfer: dragged })
@@ -464,7 +495,10 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await page.getByText('Drop to upload').waitFor({ state: 'hidden' })
 
     const pasted = await carrying('pasted.gif', 'image/gif')
-    await page.evaluate((clipboardData) => window.dispatchEvent(new ClipboardEvent('paste', { clipboardData, cancelable: true })), pasted)
+    await page.evaluate(
+      (clipboardData) => window.dispatchEvent(new ClipboardEvent('paste', { clipboardData, cancelable: true })),
+      pasted,
+    )
     await waitForStatus(page, 'pasted.gif', 'rejected')
     await page.getByRole('button', { name: 'Clear finished' }).click()
   })
@@ -481,7 +515,10 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     await waitForImage(page.getByTestId('lightbox').locator('img'))
     const shown = await page.getByTestId('photo').first().getAttribute('data-id')
     await page.getByTestId('lightbox-copy-link').click()
-    await page.getByTestId('toast').filter({ hasText: /^Link copied/ }).waitFor()
+    await page
+      .getByTestId('toast')
+      .filter({ hasText: /^Link copied/ })
+      .waitFor()
     await screenshot(page, '12-link-copied')
     const link = await page.evaluate(() => navigator.clipboard.readText())
     assert.ok(link.includes(`/${shown}/`) && link.includes('X-Amz-Signature='), link)
@@ -557,7 +594,10 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
     pages.push(phone)
     await phone.page.goto('/')
     await waitForImage(phone.page.getByTestId('photo').first().locator('img'))
-    assert.ok(await phone.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'the page does not scroll sideways')
+    assert.ok(
+      await phone.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth),
+      'the page does not scroll sideways',
+    )
     await screenshot(phone.page, '9-phone')
     await phone.page.getByTestId('photo').first().tap()
     await waitForImage(phone.page.getByTestId('lightbox').locator('img'))
@@ -657,7 +697,10 @@ describe('the page', { timeout: 30 * MINUTE }, () => {
   })
 
   test('the browser reported no problems', () => {
-    assert.deepEqual(pages.flatMap((page) => page.complaints()), [])
+    assert.deepEqual(
+      pages.flatMap((page) => page.complaints()),
+      [],
+    )
   })
 
   test('Ctrl-C stops it cleanly', async () => {
@@ -677,16 +720,22 @@ function focused(page) {
 
 async function waitForStatus(page, filename, status) {
   try {
-    await page.locator(`[data-testid="upload"][data-filename="${filename}"][data-status="${status}"]`).waitFor({ timeout: PATIENCE_MS })
+    await page
+      .locator(`[data-testid="upload"][data-filename="${filename}"][data-status="${status}"]`)
+      .waitFor({ timeout: PATIENCE_MS })
   } catch (error) {
-    const text = await row(page, filename).innerText({ timeout: SECOND }).catch(() => 'no such row')
+    const text = await row(page, filename)
+      .innerText({ timeout: SECOND })
+      .catch(() => 'no such row')
     throw new Error(`${filename} did not become ${status}; its row says: ${text}`, { cause: error })
   }
 }
 
 /** Adds a photo, and returns the id of its upload once it has a form. */
 async function add(page, photo) {
-  const form = page.waitForResponse((response) => response.request().method() === 'POST' && new URL(response.url()).pathname === '/api/uploads')
+  const form = page.waitForResponse(
+    (response) => response.request().method() === 'POST' && new URL(response.url()).pathname === '/api/uploads',
+  )
   await page.getByTestId('file-input').setInputFiles([photo])
   const { id } = await (await form).json()
   return id
@@ -696,7 +745,8 @@ async function add(page, photo) {
 async function waitUntilPartlySent(page, filename) {
   const bar = row(page, filename).getByRole('progressbar')
   await page.waitForFunction(
-    (element) => Number(element.getAttribute('aria-valuenow')) > 0 && Number(element.getAttribute('aria-valuenow')) < 100,
+    (element) =>
+      Number(element.getAttribute('aria-valuenow')) > 0 && Number(element.getAttribute('aria-valuenow')) < 100,
     await bar.elementHandle(),
   )
 }
@@ -740,14 +790,25 @@ async function waitForImage(locator) {
   await locator.waitFor({ timeout: PATIENCE_MS })
   const handle = await locator.elementHandle()
   // Chromium aborts decoding when the layout makes it choose another source.
-  await locator.page().waitForFunction((image) => image.decode().then(() => image.naturalWidth > 0, () => false), handle)
+  await locator.page().waitForFunction(
+    (image) =>
+      image.decode().then(
+        () => image.naturalWidth > 0,
+        () => false,
+      ),
+    handle,
+  )
   // The fade from the placeholder.
   await locator.page().waitForFunction((image) => getComputedStyle(image).opacity === '1', handle)
 }
 
 /** The path of the widest rendition of the first photo, as the page has it. */
 function largestRendition(page) {
-  return page.getByTestId('photo').first().locator('img').evaluate((image) => image.getAttribute('src'))
+  return page
+    .getByTestId('photo')
+    .first()
+    .locator('img')
+    .evaluate((image) => image.getAttribute('src'))
 }
 
 /** A request as the page makes it, without the browser's own cache. */

@@ -40,9 +40,14 @@ describe('another site signs people in', { timeout: 10 * PATIENCE_MS }, () => {
       return response.end(`<meta http-equiv="refresh" content="0; url=${searchParams.get('redirect_uri')}?${back}">`)
     }
     const form = new URLSearchParams(Buffer.concat(await request.toArray()).toString())
-    const challenge = createHash('sha256').update(form.get('code_verifier') ?? '').digest('base64url')
+    const challenge = createHash('sha256')
+      .update(form.get('code_verifier') ?? '')
+      .digest('base64url')
     const isGood = form.get('code') === 'a code' && challenge === asked.get('code_challenge')
-    response.writeHead(isGood ? 200 : 400, { 'content-type': 'application/json', 'access-control-allow-origin': gatepost.origin })
+    response.writeHead(isGood ? 200 : 400, {
+      'content-type': 'application/json',
+      'access-control-allow-origin': gatepost.origin,
+    })
     response.end(JSON.stringify(isGood ? answers.token : { error: 'invalid_grant' }))
   }
 
@@ -50,7 +55,13 @@ describe('another site signs people in', { timeout: 10 * PATIENCE_MS }, () => {
   async function visit() {
     const visitor = await newPage(browser, gatepost.origin)
     const settings = {
-      sign_in: { client_id: 'page', authorize: `${origin}/authorize?audience=media`, token: `${origin}/token`, scope: 'openid', uses: 'access_token' },
+      sign_in: {
+        client_id: 'page',
+        authorize: `${origin}/authorize?audience=media`,
+        token: `${origin}/token`,
+        scope: 'openid',
+        uses: 'access_token',
+      },
       types: ['image/png'],
       max_bytes: 1024,
     }
@@ -69,7 +80,10 @@ describe('another site signs people in', { timeout: 10 * PATIENCE_MS }, () => {
   }
 
   test('its token becomes a session, and is stored nowhere', async () => {
-    answers = { authorize: { code: 'a code' }, token: { access_token: await gatepost.token('carol'), token_type: 'Bearer' } }
+    answers = {
+      authorize: { code: 'a code' },
+      token: { access_token: await gatepost.token('carol'), token_type: 'Bearer' },
+    }
     const { page, complaints, close } = await visit()
     await page.getByTestId('sign-in').click()
     await page.getByTestId('who').waitFor()
@@ -90,7 +104,11 @@ describe('another site signs people in', { timeout: 10 * PATIENCE_MS }, () => {
   for (const [name, given, said] of [
     ['a cancelled sign-in is reported', { authorize: { error: 'access_denied' } }, /access_denied/],
     ['an invalid code is reported', { authorize: { code: 'another' } }, /invalid_grant/],
-    ['a token for another audience is reported', { authorize: { code: 'a code' }, token: { access_token: 'a.b.c' } }, /doesn’t accept/],
+    [
+      'a token for another audience is reported',
+      { authorize: { code: 'a code' }, token: { access_token: 'a.b.c' } },
+      /doesn’t accept/,
+    ],
   ]) {
     test(name, async () => {
       answers = given

@@ -53,7 +53,8 @@ for (const { keeps, config } of [
       assert.equal(second.status, 200)
       assert.ok(second.size > 1000, `a picture of ${second.size} bytes`)
       if (keeps) assert.equal(second.transferred, 0)
-      else assert.ok(second.transferred > 0 && second.transferred < second.size, `${second.transferred} bytes for a 304`)
+      else
+        assert.ok(second.transferred > 0 && second.transferred < second.size, `${second.transferred} bytes for a 304`)
     })
 
     // Nothing tells the browser to empty its cache here: a person who closes the lid has not signed out.
@@ -109,7 +110,11 @@ async function draw(page) {
 async function upload(gatepost, subject, photo) {
   const authorization = `Bearer ${await gatepost.token(subject)}`
   const ask = async (path, body) => {
-    const init = { method: 'POST', body: JSON.stringify(body), headers: { authorization, 'content-type': 'application/json' } }
+    const init = {
+      method: 'POST',
+      body: JSON.stringify(body),
+      headers: { authorization, 'content-type': 'application/json' },
+    }
     const response = await fetch(`${gatepost.origin}${path}`, body ? init : { headers: { authorization } })
     return response.json()
   }

@@ -8,12 +8,12 @@
 // to this browser (RFC 9700, section 2.1.1).
 
 import {
-  allowInsecureRequests,
-  authorizationCodeGrantRequest,
   AuthorizationResponseError,
   type AuthorizationServer,
-  calculatePKCECodeChallenge,
+  allowInsecureRequests,
+  authorizationCodeGrantRequest,
   type Client,
+  calculatePKCECodeChallenge,
   customFetch,
   generateRandomCodeVerifier,
   generateRandomState,
@@ -39,7 +39,11 @@ export type Arrival = { token: string; returnTo: string } | { failed: string }
 
 /** The address to navigate to. Afterwards `complete` is called in the same tab. */
 export async function begin(flow: CodeFlow, returnTo: string | null): Promise<string> {
-  const departure: Departure = { state: generateRandomState(), verifier: generateRandomCodeVerifier(), returnTo: returnPath(returnTo) }
+  const departure: Departure = {
+    state: generateRandomState(),
+    verifier: generateRandomCodeVerifier(),
+    returnTo: returnPath(returnTo),
+  }
   sessionStorage.setItem(DEPARTURE, JSON.stringify(departure))
   const address = new URL(flow.authorize, location.origin)
   const parameters = {
@@ -80,11 +84,19 @@ export async function complete(flow: CodeFlow, query: URLSearchParams): Promise<
   }
 
   try {
-    const response = await authorizationCodeGrantRequest(server, client, None(), answer, redirectUri(), departure.verifier, {
-      // An HTTPS page sends a code over HTTPS only; the local stack has no TLS.
-      [allowInsecureRequests]: location.protocol === 'http:',
-      [customFetch]: (address, request) => fetch(address, { ...request, credentials: 'omit' }),
-    })
+    const response = await authorizationCodeGrantRequest(
+      server,
+      client,
+      None(),
+      answer,
+      redirectUri(),
+      departure.verifier,
+      {
+        // An HTTPS page sends a code over HTTPS only; the local stack has no TLS.
+        [allowInsecureRequests]: location.protocol === 'http:',
+        [customFetch]: (address, request) => fetch(address, { ...request, credentials: 'omit' }),
+      },
+    )
     const token = await tokenIn(response, flow.uses, server, client)
     return token === null ? { failed: flow.uses } : { token, returnTo: departure.returnTo }
   } catch (error) {
@@ -97,7 +109,12 @@ export async function complete(flow: CodeFlow, query: URLSearchParams): Promise<
  * would check it by the clock of this machine and by an issuer that the settings do not contain. The API verifies the
  * token that is used: its signature, issuer, audience and times.
  */
-async function tokenIn(response: Response, uses: CodeFlow['uses'], server: AuthorizationServer, client: Client): Promise<string | null> {
+async function tokenIn(
+  response: Response,
+  uses: CodeFlow['uses'],
+  server: AuthorizationServer,
+  client: Client,
+): Promise<string | null> {
   let token: unknown
   let answer = response
   if (response.ok) {

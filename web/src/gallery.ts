@@ -21,7 +21,11 @@ export class Gallery {
   readonly #list = element('ul', { class: 'tiles', role: 'list' })
   readonly #empty: HTMLElement
   readonly #fault = element('p', { class: 'gallery-fault', role: 'alert', hidden: true })
-  readonly #more = element('button', { type: 'button', class: 'button', 'data-testid': 'load-more', hidden: true }, strings.gallery.more)
+  readonly #more = element(
+    'button',
+    { type: 'button', class: 'button', 'data-testid': 'load-more', hidden: true },
+    strings.gallery.more,
+  )
   /** Loads more when the end of the list is near. */
   readonly #end = new IntersectionObserver(
     (entries) => {
@@ -177,7 +181,12 @@ export class Gallery {
     const open = element(
       'button',
       { type: 'button', class: 'photo', 'data-testid': 'photo', 'data-id': manifest.id, 'aria-haspopup': 'dialog' },
-      picture(manifest, { alt: name, sizes: `auto, ${Math.round(ratio * 280)}px`, lazy: true, onBroken: this.onBroken }),
+      picture(manifest, {
+        alt: name,
+        sizes: `auto, ${Math.round(ratio * 280)}px`,
+        lazy: true,
+        onBroken: this.onBroken,
+      }),
     )
     open.addEventListener('click', () => this.open(manifest.id))
     const tile = element('li', { class: 'tile' }, open)

@@ -46,7 +46,11 @@ export class Intake {
           element('label', { class: 'button primary', for: 'file-input' }, strings.intake.choose),
           element('span', { class: 'intake-ways' }, strings.intake.ways),
         ),
-        element('p', { class: 'intake-limits', id: 'intake-limits' }, strings.intake.limits(limits.types, limits.max_bytes)),
+        element(
+          'p',
+          { class: 'intake-limits', id: 'intake-limits' },
+          strings.intake.limits(limits.types, limits.max_bytes),
+        ),
       ),
     )
 
@@ -98,5 +102,8 @@ function carriesFiles(event: DragEvent): boolean {
 /** Gives the file a name: screenshots from the clipboard are all called `image.png`. */
 function named(file: File): File {
   if (file.name !== 'image.png') return file
-  return new File([file], `${strings.intake.pasted(new Date())}.png`, { type: file.type, lastModified: file.lastModified })
+  return new File([file], `${strings.intake.pasted(new Date())}.png`, {
+    type: file.type,
+    lastModified: file.lastModified,
+  })
 }

@@ -40,7 +40,17 @@ export class Lightbox {
     this.#next = iconButton('right', strings.lightbox.next, 'lightbox-next')
     const copy = iconButton('copy', strings.lightbox.copyLink, 'lightbox-copy-link')
     const remove = iconButton('trash', strings.lightbox.remove, 'lightbox-remove')
-    this.#newTab = element('a', { class: 'icon-button', target: '_blank', rel: 'noopener', 'aria-label': strings.lightbox.open, title: strings.lightbox.open }, icon('open'))
+    this.#newTab = element(
+      'a',
+      {
+        class: 'icon-button',
+        target: '_blank',
+        rel: 'noopener',
+        'aria-label': strings.lightbox.open,
+        title: strings.lightbox.open,
+      },
+      icon('open'),
+    )
     this.element = element(
       'dialog',
       { class: 'lightbox', 'aria-label': strings.lightbox.label, 'data-testid': 'lightbox' },
@@ -103,7 +113,12 @@ export class Lightbox {
     const { source } = photo
     const largest = bestRenditions(photo).at(-1)
 
-    const frame = picture(photo, { alt: strings.gallery.photo(photo.created_at), sizes: SIZES(source), lazy: false, onBroken: this.options.onBroken })
+    const frame = picture(photo, {
+      alt: strings.gallery.photo(photo.created_at),
+      sizes: SIZES(source),
+      lazy: false,
+      onBroken: this.options.onBroken,
+    })
     frame.style.setProperty('--ratio', String(source.width / source.height))
     frame.style.setProperty('--natural', `${largest?.width ?? source.width}px`)
     this.#stage.replaceChildren(frame)
@@ -156,5 +171,9 @@ const SIZES = ({ width, height }: { width: number; height: number }) =>
   `min(100vw, calc((100vh - 8rem) * ${(width / height).toFixed(4)}))`
 
 function iconButton(name: Parameters<typeof icon>[0], label: string, testId: string): HTMLButtonElement {
-  return element('button', { type: 'button', class: 'icon-button', 'aria-label': label, title: label, 'data-testid': testId }, icon(name))
+  return element(
+    'button',
+    { type: 'button', class: 'icon-button', 'aria-label': label, title: label, 'data-testid': testId },
+    icon(name),
+  )
 }

@@ -38,7 +38,8 @@ async function start(before?: Arrived): Promise<void> {
     arrival ??= await arrive(settings, query)
     const session = await currentSession()
     if (session !== null && !isPerson(session)) return showWelcome(settings, strings.signIn.nobody)
-    if ('failed' in arrival) return session === null ? showWelcome(settings, arrival.failed) : showApp(settings, session)
+    if ('failed' in arrival)
+      return session === null ? showWelcome(settings, arrival.failed) : showApp(settings, session)
     if (session !== null) {
       // Only now: without a session that page would redirect here again.
       if (arrival.returnTo !== '/') return location.replace(arrival.returnTo)
@@ -51,7 +52,10 @@ async function start(before?: Arrived): Promise<void> {
   } catch {
     const retry = element('button', { type: 'button', class: 'button' }, strings.session.retry)
     retry.addEventListener('click', () => void start(arrival))
-    page.replaceChildren(header(), element('main', { class: 'unreachable', role: 'alert' }, element('p', {}, strings.session.unreachable), retry))
+    page.replaceChildren(
+      header(),
+      element('main', { class: 'unreachable', role: 'alert' }, element('p', {}, strings.session.unreachable), retry),
+    )
   }
 }
 
@@ -65,7 +69,9 @@ async function arrive({ sign_in: way }: Settings, query: URLSearchParams): Promi
   try {
     return { returnTo: arrival.returnTo, renewal: await startSession(arrival.token) }
   } catch (error) {
-    return { failed: error instanceof Fault && error.kind === 'session-over' ? strings.signIn.refused : sentenceFor(error) }
+    return {
+      failed: error instanceof Fault && error.kind === 'session-over' ? strings.signIn.refused : sentenceFor(error),
+    }
   }
 }
 
@@ -134,7 +140,14 @@ function showApp(settings: Settings, session: Person, renewal?: Renewal): void {
   page.replaceChildren(
     header(session, () => void signOut(watch, api, announcer)),
     banner,
-    element('main', { class: 'app' }, element('h1', { class: 'visually-hidden' }, strings.product), intake.element, list.element, gallery.element),
+    element(
+      'main',
+      { class: 'app' },
+      element('h1', { class: 'visually-hidden' }, strings.product),
+      intake.element,
+      list.element,
+      gallery.element,
+    ),
     intake.overlay,
     announcer.element,
   )
@@ -154,16 +167,29 @@ function header(session?: Person, onSignOut?: () => void): HTMLElement {
   const bar = element(
     'header',
     { class: 'header' },
-    element('a', { class: 'brand', href: '/' }, element('img', { src: mark, alt: '', width: 28, height: 28 }), strings.product),
+    element(
+      'a',
+      { class: 'brand', href: '/' },
+      element('img', { src: mark, alt: '', width: 28, height: 28 }),
+      strings.product,
+    ),
   )
   if (session) {
-    const signOut = element('button', { type: 'button', class: 'button quiet', 'data-testid': 'sign-out' }, strings.header.signOut)
+    const signOut = element(
+      'button',
+      { type: 'button', class: 'button quiet', 'data-testid': 'sign-out' },
+      strings.header.signOut,
+    )
     signOut.addEventListener('click', () => onSignOut?.())
     bar.append(
       element(
         'div',
         { class: 'me' },
-        element('span', { class: 'avatar', 'aria-hidden': 'true', 'data-hue': session.sub.charAt(0) }, session.sub.charAt(0).toUpperCase()),
+        element(
+          'span',
+          { class: 'avatar', 'aria-hidden': 'true', 'data-hue': session.sub.charAt(0) },
+          session.sub.charAt(0).toUpperCase(),
+        ),
         element('span', { class: 'visually-hidden' }, strings.header.signedInAs),
         element('span', { class: 'who', 'data-testid': 'who' }, session.sub),
         signOut,

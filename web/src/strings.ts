@@ -23,8 +23,14 @@ export const strings = {
     lead: 'Drop a photo and see it seconds later, sharp on every screen. Nobody opens it but you.',
     signIn: 'Sign in',
     points: [
-      { title: 'Straight to storage', text: 'Files go from your browser to storage directly. Nothing waits in between.' },
-      { title: 'Checked and resized', text: 'Each photo is verified and made ready for phone, laptop and large screen.' },
+      {
+        title: 'Straight to storage',
+        text: 'Files go from your browser to storage directly. Nothing waits in between.',
+      },
+      {
+        title: 'Checked and resized',
+        text: 'Each photo is verified and made ready for phone, laptop and large screen.',
+      },
       { title: 'Yours alone', text: 'Every single view is authorized at the edge, even when it comes from a cache.' },
     ],
   },
@@ -41,7 +47,8 @@ export const strings = {
     failed: (reason: string) => `Signing in didn’t work (${reason}). Please try again.`,
     refused: 'You were signed in, but this site doesn’t accept what it was told of you.',
     nobody: 'You were signed in, but your account doesn’t say who you are, so no photos can be yours here.',
-    noCookie: 'You were signed in, but your browser didn’t keep the session. Allow cookies for this site and try again.',
+    noCookie:
+      'You were signed in, but your browser didn’t keep the session. Allow cookies for this site and try again.',
   },
 
   intake: {
@@ -69,7 +76,9 @@ export const strings = {
     retryOf: (name: string) => `Try ${name} again`,
     open: (name: string) => `Open ${name}`,
     summary: (done: number, all: number, troubled: number) =>
-      (done === all ? `${whole.format(all)} ${count(all, 'upload', 'uploads')}` : `${whole.format(done)} of ${whole.format(all)} done`) +
+      (done === all
+        ? `${whole.format(all)} ${count(all, 'upload', 'uploads')}`
+        : `${whole.format(done)} of ${whole.format(all)} done`) +
       (troubled > 0 ? ` · ${whole.format(troubled)} ${count(troubled, 'needs', 'need')} a look` : ''),
   },
 
@@ -122,14 +131,16 @@ export const strings = {
     next: 'Next photo',
     open: 'Open in a new tab',
     copyLink: 'Copy a link to share',
-    copied: (expiresAt: string) => `Link copied. Whoever has it can see this photo until ${moment.format(new Date(expiresAt))}.`,
+    copied: (expiresAt: string) =>
+      `Link copied. Whoever has it can see this photo until ${moment.format(new Date(expiresAt))}.`,
     notCopied: 'The link couldn’t be copied. Here it is:',
     remove: 'Delete',
     removeForGood: 'Delete this photo for good?',
     removed: 'The photo was deleted.',
     broken: 'This photo couldn’t be loaded.',
     taken: (createdAt: string) => moment.format(new Date(createdAt)),
-    facts: (width: number, height: number, bytes: number) => `${whole.format(width)} × ${whole.format(height)} · ${size(bytes)}`,
+    facts: (width: number, height: number, bytes: number) =>
+      `${whole.format(width)} × ${whole.format(height)} · ${size(bytes)}`,
   },
 
   announce: {
@@ -140,14 +151,20 @@ export const strings = {
     notProcessed: (name: string, reason: string) => `${name} is not in your photos yet. ${reason}`,
     cancelled: (name: string) => `${name} was cancelled.`,
     deleted: (name: string) => `${name} was deleted.`,
-    notDeleted: (name: string) => `A copy of ${name} couldn’t be deleted. If it appears in your photos, delete it there.`,
+    notDeleted: (name: string) =>
+      `A copy of ${name} couldn’t be deleted. If it appears in your photos, delete it there.`,
     already: (name: string) => `${name} is already being uploaded.`,
     loaded: (n: number) => `${whole.format(n)} more ${count(n, 'photo', 'photos')} loaded.`,
     position: (index: number, all: number) => `Photo ${whole.format(index + 1)} of ${whole.format(all)}`,
   },
 }
 
-const TYPE_NAMES: Record<string, string> = { 'image/gif': 'GIF', 'image/jpeg': 'JPEG', 'image/png': 'PNG', 'image/webp': 'WebP' }
+const TYPE_NAMES: Record<string, string> = {
+  'image/gif': 'GIF',
+  'image/jpeg': 'JPEG',
+  'image/png': 'PNG',
+  'image/webp': 'WebP',
+}
 
 /** The common names of content types. */
 function anyOf(types: readonly string[]): string {

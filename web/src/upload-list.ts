@@ -5,7 +5,7 @@ import type { Announcer } from './announcer'
 import { element, icon } from './element'
 import { bestRenditions, type Manifest } from './manifest'
 import { strings } from './strings'
-import type { Upload, Uploads, UploadState } from './uploads'
+import type { Upload, UploadState, Uploads } from './uploads'
 
 /** After this long in processing, the row says that it is safe to leave. */
 const LONG_MS = 20_000
@@ -98,7 +98,8 @@ export class UploadList {
 
 /** Keeps the focus near a button that was removed: on a remaining button there, or else on the file picker. */
 function focusIn(place: Element | null | undefined): void {
-  const next = place?.querySelector<HTMLElement>('button:not([hidden])') ?? document.querySelector<HTMLElement>('#file-input')
+  const next =
+    place?.querySelector<HTMLElement>('button:not([hidden])') ?? document.querySelector<HTMLElement>('#file-input')
   next?.focus()
 }
 
@@ -123,10 +124,20 @@ class Row {
     this.#onOpen = on.onOpen
     this.#thumb = element('div', { class: 'upload-thumb' }, icon('image'))
     const label = strings.uploads.progressOf(upload.name)
-    this.#bar = element('div', { class: 'bar', role: 'progressbar', 'aria-label': label, 'aria-valuemin': 0, 'aria-valuemax': 100 }, this.#fill)
+    this.#bar = element(
+      'div',
+      { class: 'bar', role: 'progressbar', 'aria-label': label, 'aria-valuemin': 0, 'aria-valuemax': 100 },
+      this.#fill,
+    )
     this.#retry = element(
       'button',
-      { type: 'button', class: 'button small', 'aria-label': strings.uploads.retryOf(upload.name), 'data-testid': 'retry', hidden: true },
+      {
+        type: 'button',
+        class: 'button small',
+        'aria-label': strings.uploads.retryOf(upload.name),
+        'data-testid': 'retry',
+        hidden: true,
+      },
       icon('retry'),
       strings.uploads.retry,
     )
@@ -213,7 +224,11 @@ class Row {
     const smallest = bestRenditions(manifest)[0]
     if (!smallest) return
     const image = element('img', { alt: '', src: smallest.path })
-    const open = element('button', { type: 'button', class: 'upload-open', 'aria-label': strings.uploads.open(this.#name) }, image)
+    const open = element(
+      'button',
+      { type: 'button', class: 'upload-open', 'aria-label': strings.uploads.open(this.#name) },
+      image,
+    )
     open.addEventListener('click', () => this.#onOpen(manifest))
     // The preview stays until the thumbnail is loaded; a thumbnail that fails to load still opens the photo.
     const show = () => this.#thumb.replaceChildren(open)

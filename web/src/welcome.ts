@@ -16,15 +16,30 @@ export function welcome(hasWayIn: boolean, failure?: string): HTMLElement {
       { class: 'welcome-words' },
       element('h1', {}, strings.welcome.title),
       element('p', { class: 'welcome-lead' }, strings.welcome.lead),
-      ...(notice ? [element('p', { class: 'welcome-notice', role: 'alert', 'data-testid': 'sign-in-notice' }, notice)] : []),
-      ...(hasWayIn ? [element('a', { class: 'button primary large', href: SIGN_IN, 'data-testid': 'sign-in' }, strings.welcome.signIn)] : []),
+      ...(notice
+        ? [element('p', { class: 'welcome-notice', role: 'alert', 'data-testid': 'sign-in-notice' }, notice)]
+        : []),
+      ...(hasWayIn
+        ? [
+            element(
+              'a',
+              { class: 'button primary large', href: SIGN_IN, 'data-testid': 'sign-in' },
+              strings.welcome.signIn,
+            ),
+          ]
+        : []),
     ),
     art(),
     element(
       'ul',
       { class: 'welcome-points', role: 'list' },
       ...strings.welcome.points.map(({ title, text }, index) =>
-        element('li', {}, icon(POINT_ICONS[index] ?? 'check'), element('div', {}, element('h2', {}, title), element('p', {}, text))),
+        element(
+          'li',
+          {},
+          icon(POINT_ICONS[index] ?? 'check'),
+          element('div', {}, element('h2', {}, title), element('p', {}, text)),
+        ),
       ),
     ),
   )

@@ -50,7 +50,10 @@ function challengeOf(verifier) {
 }
 
 test('the provider is asked for a code, and keeps its own parameters', async () => {
-  assert.equal(challengeOf('dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk'), 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM')
+  assert.equal(
+    challengeOf('dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk'),
+    'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
+  )
   const address = new URL(await begin(FLOW, '/'))
   assert.equal(address.origin + address.pathname, 'https://login.example.com/authorize')
   const { state, code_challenge, ...others } = Object.fromEntries(address.searchParams)
@@ -75,7 +78,10 @@ test('the code is exchanged with its verifier, once', async () => {
   assert.ok(isArrival(query))
   assert.deepEqual(await complete(FLOW, query), { token: 'a token', returnTo: '/media/a/b/640.webp' })
   const [{ url, method, credentials, redirect, body }] = asked
-  assert.deepEqual([url, method, credentials, redirect], ['https://login.example.com/oauth/token', 'POST', 'omit', 'manual'])
+  assert.deepEqual(
+    [url, method, credentials, redirect],
+    ['https://login.example.com/oauth/token', 'POST', 'omit', 'manual'],
+  )
   const { code_verifier, ...others } = body
   assert.deepEqual(others, {
     grant_type: 'authorization_code',
@@ -101,11 +107,17 @@ test('the token request needs no preflight', async () => {
   await comeBack({ code: 'x' })
   // The browser's own user agent: a header with this name is added outside of browsers only.
   const { 'user-agent': _, ...headers } = asked[0].headers
-  assert.deepEqual(headers, { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded;charset=UTF-8' })
+  assert.deepEqual(headers, {
+    accept: 'application/json',
+    'content-type': 'application/x-www-form-urlencoded;charset=UTF-8',
+  })
 })
 
 test('the ID token is used if configured', async () => {
-  assert.deepEqual(await comeBack({ code: 'x' }, { ...FLOW, uses: 'id_token' }), { token: 'another', returnTo: '/media/a/b/640.webp' })
+  assert.deepEqual(await comeBack({ code: 'x' }, { ...FLOW, uses: 'id_token' }), {
+    token: 'another',
+    returnTo: '/media/a/b/640.webp',
+  })
 })
 
 test('an answer that names its issuer is accepted', async () => {
@@ -176,7 +188,14 @@ test('an answer that is not JSON is refused', async () => {
 })
 
 test('an answer without the token that is used is refused', async () => {
-  for (const body of [{ id_token: 'only', token_type: 'Bearer' }, { ...TOKENS, access_token: '' }, { ...TOKENS, access_token: 1 }, null, 'text', []]) {
+  for (const body of [
+    { id_token: 'only', token_type: 'Bearer' },
+    { ...TOKENS, access_token: '' },
+    { ...TOKENS, access_token: 1 },
+    null,
+    'text',
+    [],
+  ]) {
     answer(200, JSON.stringify(body))
     assert.deepEqual(await comeBack({ code: 'x' }), { failed: 'access_token' }, JSON.stringify(body))
   }
@@ -216,6 +235,7 @@ test('a return path on another site becomes the start page', async () => {
 })
 
 test('a page that is simply opened is not an arrival', () => {
-  for (const query of ['', 'sign_in', 'code=1', 'state=1', 'return_to=%2F']) assert.ok(!isArrival(new URLSearchParams(query)), query)
+  for (const query of ['', 'sign_in', 'code=1', 'state=1', 'return_to=%2F'])
+    assert.ok(!isArrival(new URLSearchParams(query)), query)
   assert.ok(isArrival(new URLSearchParams('error=access_denied&state=1')))
 })

@@ -43,11 +43,18 @@ test('an upload is deleted at once, and once', async () => {
 })
 
 test('a transient failure is retried until it is over', async () => {
-  const api = failing(new Fault('unreachable'), new Fault('session-over', { status: 401 }), new Fault('unexpected', { status: 503 }))
+  const api = failing(
+    new Fault('unreachable'),
+    new Fault('session-over', { status: 401 }),
+    new Fault('unexpected', { status: 503 }),
+  )
   const deletion = deleteUpload(api, 'x')
   await pass(600)
   await deletion
-  assert.deepEqual(api.asked, [0, 1, 5, 21].map((second) => ['x', second]))
+  assert.deepEqual(
+    api.asked,
+    [0, 1, 5, 21].map((second) => ['x', second]),
+  )
 })
 
 test('a permanent failure is thrown after the last retry', async () => {
@@ -55,7 +62,10 @@ test('a permanent failure is thrown after the last retry', async () => {
   const rejection = assert.rejects(deleteUpload(api, 'x'), { kind: 'unreachable' })
   await pass(600)
   await rejection
-  assert.deepEqual(api.asked.map(([, second]) => second), [0, 1, 5, 21, 85, 341])
+  assert.deepEqual(
+    api.asked.map(([, second]) => second),
+    [0, 1, 5, 21, 85, 341],
+  )
 })
 
 test('a refusal is thrown and not repeated', async () => {

@@ -31,7 +31,12 @@ test('a server error shows the reference, not the server\u2019s text', async () 
 
 test('an answer that is not a problem document still gives a sentence', async () => {
   assert.match(sentenceFor(await faultOf(new Response('<html>', { status: 404 }))), /try again/)
-  assert.match(sentenceFor(await faultOf(new Response('{', { status: 400, headers: { 'content-type': 'application/problem+json' } }))), /try again/)
+  assert.match(
+    sentenceFor(
+      await faultOf(new Response('{', { status: 400, headers: { 'content-type': 'application/problem+json' } })),
+    ),
+    /try again/,
+  )
 })
 
 const storage = [
@@ -43,7 +48,8 @@ const storage = [
   [0, undefined, /connection was lost/],
 ]
 for (const [status, xml, expected] of storage) {
-  test(`S3 answers ${status} ${xml ?? 'without a body'}`, () => assert.match(sentenceFor(storageFault(status, xml)), expected))
+  test(`S3 answers ${status} ${xml ?? 'without a body'}`, () =>
+    assert.match(sentenceFor(storageFault(status, xml)), expected))
 }
 
 test('every thrown value gives a sentence', () => {

@@ -9,7 +9,13 @@ const { bestRenditions, srcset, tileRatio } = await source('manifest')
 const { returnPath } = await source('return-path')
 const { sha256Hex } = await source('digest')
 
-const rendition = (type, width) => ({ path: `/media/o/i/0123456789abcdef-${width}.${type.slice(6)}`, type, width, height: width, bytes: 1 })
+const rendition = (type, width) => ({
+  path: `/media/o/i/0123456789abcdef-${width}.${type.slice(6)}`,
+  type,
+  width,
+  height: width,
+  bytes: 1,
+})
 
 test('the best of several formats is chosen, smallest rendition first', () => {
   const renditions = [rendition('image/jpeg', 320), rendition('image/webp', 640), rendition('image/webp', 320)]

@@ -45,11 +45,15 @@ beforeEach(() => {
     asked.push({ method, headers })
     const answer = answers.length > 1 ? answers.shift() : answers[0]
     if (answer) return answer()
-    if (method === 'GET') return who === null ? new Response('', { status: 401 }) : Response.json({ sub: who, owner: who })
+    if (method === 'GET')
+      return who === null ? new Response('', { status: 401 }) : Response.json({ sub: who, owner: who })
     // Fifteen minutes each, but never beyond the token's expiry at 13:00.
     const end = Math.min(Date.now() + 15 * MINUTE, Date.parse('2026-11-25T13:00:00Z'))
     const date = new Date(Date.now() + clockDifference).toUTCString()
-    return Response.json({ expires_at: new Date(end + clockDifference).toISOString() }, { status: 201, headers: { date } })
+    return Response.json(
+      { expires_at: new Date(end + clockDifference).toISOString() },
+      { status: 201, headers: { date } },
+    )
   }
 })
 
@@ -101,7 +105,10 @@ test('a session is renewed before it expires, until the token expires', async ()
   assert.deepEqual(told, [])
   const made = renewals()
   assert.ok(made >= 6 && made <= 10, `${made} sessions of a token that lasts an hour`)
-  assert.ok(asked.every(({ method }, idx) => method === 'GET' || idx === 0 || asked[idx - 1].method === 'GET'), 'it checks the session first')
+  assert.ok(
+    asked.every(({ method }, idx) => method === 'GET' || idx === 0 || asked[idx - 1].method === 'GET'),
+    'it checks the session first',
+  )
 })
 
 for (const [changed, said] of [

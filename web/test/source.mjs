@@ -11,7 +11,8 @@ export async function source(...names) {
   const all = {
     name: 'all',
     resolveId: (id) => (id === 'virtual:all' ? id : undefined),
-    load: (id) => (id === 'virtual:all' ? paths.map((path) => `export * from ${JSON.stringify(path)}`).join('\n') : undefined),
+    load: (id) =>
+      id === 'virtual:all' ? paths.map((path) => `export * from ${JSON.stringify(path)}`).join('\n') : undefined,
   }
   const { module } = await runnerImport('virtual:all', { configFile: false, logLevel: 'error', plugins: [all] })
   return module

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
 
-import { SECRET, config, event, face, hs256, keySet, token, withLog } from './package.mjs';
+import { config, event, face, hs256, keySet, SECRET, token, withLog } from './package.mjs';
 
 const bearer = (text) => ({ authorization: `Bearer ${text}` });
 
@@ -27,7 +27,9 @@ function asJson(answer) {
 test('an allowed request is forwarded as its owner with its token removed', async () => {
   const { handler } = await face(config());
   for (const headers of [bearer(token()), { cookie: `__Host-gatepost=${token()}` }]) {
-    const answer = asJson(await handler(event('/members/x', { ...headers, 'x-gatepost-owner': 'me', 'x-gatepost-admin': '1', dnt: '1' })));
+    const answer = asJson(
+      await handler(event('/members/x', { ...headers, 'x-gatepost-owner': 'me', 'x-gatepost-admin': '1', dnt: '1' })),
+    );
     assert.deepEqual(Object.keys(answer.headers).sort(), ['dnt', 'x-gatepost-owner']);
     assert.match(answer.headers['x-gatepost-owner'][0].value, /^[a-z2-7]{26}$/);
   }
@@ -116,7 +118,12 @@ async function provider(respond) {
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   const provided = {
     requests: 0,
-    published: { url: `http://127.0.0.1:${server.address().port}/jwks.json`, max_age_seconds: 3600, timeout_ms: 2000, max_stale_seconds: 86_400 },
+    published: {
+      url: `http://127.0.0.1:${server.address().port}/jwks.json`,
+      max_age_seconds: 3600,
+      timeout_ms: 2000,
+      max_stale_seconds: 86_400,
+    },
     close: () => {
       server.closeAllConnections();
       server.close();
@@ -165,7 +172,10 @@ test('the previous keys stay in use while the provider fails', async () => {
     ['not JSON', (response) => response.end('<html>')],
     ['not a key set', (response) => response.end('{"keys": {}}')],
     ['too much', (response) => response.end(long)],
-    ['cut off', (response) => response.writeHead(200, { 'content-length': 999 }).write('{"ke') && response.socket.destroy()],
+    [
+      'cut off',
+      (response) => response.writeHead(200, { 'content-length': 999 }).write('{"ke') && response.socket.destroy(),
+    ],
     ['silence', () => {}],
   ]) {
     const served = await provider(respond);

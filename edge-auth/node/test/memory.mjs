@@ -5,7 +5,7 @@
 
 import { readFileSync } from 'node:fs';
 
-import { SECRET, config, event, face, hs256 } from './package.mjs';
+import { config, event, face, hs256, SECRET } from './package.mjs';
 
 const MIB = 1024 * 1024;
 const N_REQUESTS = 1_000_000;

@@ -20,7 +20,11 @@ const write = process.stdout.write.bind(process.stdout);
 let log = [];
 // The handler's log is part of its outcome.
 process.stdout.write = (text) => {
-  log.push(...String(text).split('\n').filter((line) => line !== ''));
+  log.push(
+    ...String(text)
+      .split('\n')
+      .filter((line) => line !== ''),
+  );
   return true;
 };
 
