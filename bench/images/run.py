@@ -34,14 +34,21 @@ def main():
     phone = sorted(glob.glob(f"{arguments.photos}/jscanify/package/docs/images/test/test[3-9].[jJ]*"))
     screen = sorted(glob.glob(f"{arguments.photos}/startbootstrap-clean-blog/package/dist/assets/img/*-bg.jpg"))
     if len(phone) + len(screen) < 10:
-        sys.exit(f"bench/images: there are {len(phone) + len(screen)} photos below {arguments.photos}, but ten are needed")
+        sys.exit(
+            f"bench/images: there are {len(phone) + len(screen)} photos below {arguments.photos}, but ten are needed"
+        )
     photo_as = {}
     for source in SOURCES:
         photo_as[source] = f"{arguments.work}/photo-12mp.{extension(source)}"
         if not os.path.exists(photo_as[source]):
             run(["node", f"{HERE}/peer.mjs", "photo", phone[0], photo_as[source], PIXELS])
     photo = photo_as["jpeg"]
-    report = {"cpu": cpu_name(), "photo": {"bytes": os.path.getsize(photo), "pixels": int(PIXELS)}, "time": [], "quality": []}
+    report = {
+        "cpu": cpu_name(),
+        "photo": {"bytes": os.path.getsize(photo), "pixels": int(PIXELS)},
+        "time": [],
+        "quality": [],
+    }
     # A JPEG to each format, and the other sources to the first one.
     timed = [("jpeg", each) for each in MADE] + [(each, MADE[0]) for each in SOURCES[1:]]
     for source, made in timed if arguments.rounds > 0 else []:
@@ -69,7 +76,17 @@ def commands(arguments, source, image_format, effort, quality_, prefix, repeat):
     """Gatepost's and the peer's time and memory; the effort applies to Gatepost only."""
     return {
         "gatepost": [arguments.ours, source, image_format, effort, quality_, f"{prefix}-ours", str(repeat), *WIDTHS],
-        "sharp": ["node", f"{HERE}/peer.mjs", "thumbnails", source, image_format, quality_, f"{prefix}-sharp", str(repeat), *WIDTHS],
+        "sharp": [
+            "node",
+            f"{HERE}/peer.mjs",
+            "thumbnails",
+            source,
+            image_format,
+            quality_,
+            f"{prefix}-sharp",
+            str(repeat),
+            *WIDTHS,
+        ],
     }
 
 
@@ -79,7 +96,9 @@ def time(arguments, photo, image_format, effort):
     prefix = f"{arguments.work}/timed"
     for _ in range(arguments.rounds):
         for name in seconds:
-            usage = [spent(commands(arguments, photo, image_format, effort, QUALITY, prefix, n)[name]) for n in (FEW, MANY)]
+            usage = [
+                spent(commands(arguments, photo, image_format, effort, QUALITY, prefix, n)[name]) for n in (FEW, MANY)
+            ]
             seconds[name].append((usage[1][0] - usage[0][0]) / (MANY - FEW))
     for name in seconds:
         peak[name] = spent(commands(arguments, photo, image_format, effort, QUALITY, prefix, 1)[name])[1]
@@ -111,11 +130,13 @@ def quality(arguments, photos, image_format, effort):
             sharp, *ours = scores(arguments, photo, files)
             same = next(each for each, value in zip(ours, QUALITIES) if value == QUALITY)
             for reference in ("linear", "gamma"):
-                found[width, reference].append({
-                    "difference": at_bytes(ours, reference, sharp["bytes"]) - sharp[reference],
-                    "sharp": sharp[reference],
-                    "bytes": same["bytes"] / sharp["bytes"],
-                })
+                found[width, reference].append(
+                    {
+                        "difference": at_bytes(ours, reference, sharp["bytes"]) - sharp[reference],
+                        "sharp": sharp[reference],
+                        "bytes": same["bytes"] / sharp["bytes"],
+                    }
+                )
     for reference in ("linear", "gamma"):
         found["all", reference] = [value for width in WIDTHS for value in found[width, reference]]
     for (width, reference), values in found.items():

@@ -22,7 +22,10 @@ took = {name: [] for name in competitors}
 for _ in range(ROUNDS):
     for name, command in competitors.items():
         found = subprocess.run(
-            [*command, SECONDS], check=True, capture_output=True, text=True,
+            [*command, SECONDS],
+            check=True,
+            capture_output=True,
+            text=True,
             env={**os.environ, "NODE_NO_WARNINGS": "1"},
         )
         took[name].append(int(found.stdout))

@@ -76,9 +76,7 @@ def client(name, region=REGION):
 
 
 def terraform(*command, allow=(0,)):
-    run = subprocess.run(
-        ["terraform", f"-chdir={stack}", *command], capture_output=True, text=True
-    )
+    run = subprocess.run(["terraform", f"-chdir={stack}", *command], capture_output=True, text=True)
     if run.returncode not in allow:
         sys.exit(f"terraform {' '.join(command)}\n{run.stdout[-6000:]}\n{run.stderr[-6000:]}")
     return run
@@ -88,7 +86,9 @@ def sign_links_with(public, private, next=None, former=()):
     """Which key signs links from the next apply on, which is to sign after it, and which did before."""
     pem = lambda name: (KEYS / name).read_text()
     keys = {
-        "public": pem(public), "private": pem(private), "next": next and pem(next),
+        "public": pem(public),
+        "private": pem(private),
+        "next": next and pem(next),
         "former": [pem(name) for name in former],
     }
     (stack / "links.auto.tfvars.json").write_text(json.dumps({"link_keys": keys}))
@@ -98,7 +98,10 @@ def apply():
     terraform("apply", "-auto-approve", "-input=false")
     shown = json.loads(terraform("show", "-json").stdout)
     for resource in shown["values"]["root_module"]["resources"]:
-        function = {"aws_iam_role_policy.processor": "gatepost-upload-processor", "aws_iam_role_policy.api": "gatepost-signing-api"}
+        function = {
+            "aws_iam_role_policy.processor": "gatepost-upload-processor",
+            "aws_iam_role_policy.api": "gatepost-signing-api",
+        }
         if resource["address"] in function:
             roles.grant(function[resource["address"]], resource["values"]["policy"])
         if resource["type"] == "aws_s3_bucket_policy":
@@ -136,7 +139,8 @@ def package(widths):
     )
     subprocess.run(
         [options.gatepost, "package", "--config", configuration, "--out", dist],
-        check=True, stdout=subprocess.DEVNULL,
+        check=True,
+        stdout=subprocess.DEVNULL,
     )
     return json.loads((dist / "manifest.json").read_text())
 
@@ -160,20 +164,41 @@ def invoke(function, event, region=REGION):
 
 def call(subject, method, path, body=None):
     """A call as CloudFront makes it, after the function at the edge."""
-    return invoke("gatepost-signing-api", {
-        "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "",
-        "headers": {
-            "host": "api", "content-type": "application/json",
-            "x-gatepost-authorization": f"Bearer {token(subject)}",
-            "x-gatepost-distribution": outputs["distribution_domain"],
+    return invoke(
+        "gatepost-signing-api",
+        {
+            "version": "2.0",
+            "routeKey": "$default",
+            "rawPath": path,
+            "rawQueryString": "",
+            "headers": {
+                "host": "api",
+                "content-type": "application/json",
+                "x-gatepost-authorization": f"Bearer {token(subject)}",
+                "x-gatepost-distribution": outputs["distribution_domain"],
+            },
+            "isBase64Encoded": False,
+            "body": json.dumps(body) if body is not None else None,
+            "requestContext": {
+                "accountId": "anonymous",
+                "apiId": "api",
+                "domainName": "api",
+                "domainPrefix": "api",
+                "requestId": "1",
+                "routeKey": "$default",
+                "stage": "$default",
+                "time": "25/Nov/2026:12:00:00 +0000",
+                "timeEpoch": 1795608000000,
+                "http": {
+                    "method": method,
+                    "path": path,
+                    "protocol": "HTTP/1.1",
+                    "sourceIp": "192.0.2.7",
+                    "userAgent": "rehearsal",
+                },
+            },
         },
-        "isBase64Encoded": False, "body": json.dumps(body) if body is not None else None,
-        "requestContext": {
-            "accountId": "anonymous", "apiId": "api", "domainName": "api", "domainPrefix": "api", "requestId": "1",
-            "routeKey": "$default", "stage": "$default", "time": "25/Nov/2026:12:00:00 +0000", "timeEpoch": 1795608000000,
-            "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.7", "userAgent": "rehearsal"},
-        },
-    })
+    )
 
 
 def api(subject, method, path, body=None):
@@ -183,16 +208,31 @@ def api(subject, method, path, body=None):
 
 def edge(path, headers):
     """A viewer's request at the edge: the response, or the request that goes on."""
-    return invoke("gatepost-edge-auth", {"Records": [{"cf": {
-        "config": {
-            "distributionDomainName": "d111111abcdef8.cloudfront.net", "distributionId": "E123",
-            "eventType": "viewer-request", "requestId": "1",
+    return invoke(
+        "gatepost-edge-auth",
+        {
+            "Records": [
+                {
+                    "cf": {
+                        "config": {
+                            "distributionDomainName": "d111111abcdef8.cloudfront.net",
+                            "distributionId": "E123",
+                            "eventType": "viewer-request",
+                            "requestId": "1",
+                        },
+                        "request": {
+                            "clientIp": "192.0.2.7",
+                            "method": "GET",
+                            "uri": path,
+                            "querystring": "",
+                            "headers": {name: [{"key": name, "value": value}] for name, value in headers.items()},
+                        },
+                    }
+                }
+            ]
         },
-        "request": {
-            "clientIp": "192.0.2.7", "method": "GET", "uri": path, "querystring": "",
-            "headers": {name: [{"key": name, "value": value}] for name, value in headers.items()},
-        },
-    }}]}, "us-east-1")
+        "us-east-1",
+    )
 
 
 def post(form, content):
@@ -223,6 +263,7 @@ def settled(subject, id):
     def ask():
         status, answer = api(subject, "GET", f"/api/uploads/{id}")
         return answer if status == 200 and answer["status"] != "pending" else None
+
     return wait_for("a manifest", ask)
 
 
@@ -247,7 +288,10 @@ check(outputs["config_sha256"] == manifest["config_sha256"], "applied, with the 
 
 settings = s3.get_object(Bucket=outputs["web_bucket"], Key="settings.json")
 told = json.loads(settings["Body"].read())
-check(told["sign_in"]["token"] == f"{ISSUER}oauth/token" and settings["CacheControl"] == "no-cache", "the page is told how people sign in")
+check(
+    told["sign_in"]["token"] == f"{ISSUER}oauth/token" and settings["CacheControl"] == "no-cache",
+    "the page is told how people sign in",
+)
 signed_in = call("alice", "POST", "/api/session")
 check(signed_in["statusCode"] == 201, "alice signs in: her token becomes a session")
 session = signed_in["cookies"][0].split(";")[0]
@@ -263,7 +307,10 @@ check(any(one["id"] == form["id"] and one["status"] == "ready" for one in told),
 
 path = renditions[0]["path"]
 answer = edge(path, {"authorization": f"Bearer {token('alice')}"})
-check(answer.get("uri") == path and "authorization" not in answer["headers"], "the edge lets alice through, without her token")
+check(
+    answer.get("uri") == path and "authorization" not in answer["headers"],
+    "the edge lets alice through, without her token",
+)
 check(edge(path, {"cookie": session}).get("uri") == path, "the edge takes her session as well")
 check(edge(path, {"authorization": f"Bearer {token('bob')}"})["status"] == "403", "the edge refuses bob")
 check(edge(path, {})["status"] == "401", "the edge refuses somebody unknown")
@@ -271,7 +318,10 @@ status, link = api("alice", "POST", "/api/links", {"path": path, "expires_in": 6
 shared = f"https://{outputs['distribution_domain']}/shared{path}?"
 check(status == 201 and link["url"].startswith(shared), "alice shares a link to the distribution")
 first_key = link["url"].partition("Key-Pair-Id=")[2].partition("&")[0]
-check(first_key in known_keys and len(known_keys) == 2, "signed with a key of its key group, which has the next one already")
+check(
+    first_key in known_keys and len(known_keys) == 2,
+    "signed with a key of its key group, which has the next one already",
+)
 check(api("bob", "POST", "/api/links", {"path": path, "expires_in": 60})[0] == 403, "bob does not")
 
 form = upload("alice", photo[: len(photo) // 2])
@@ -296,10 +346,15 @@ check([one["width"] for one in ready["manifest"]["renditions"]] == [200], "and r
 check(set(outputs["link_key_ids"]) == known_keys, "the key group has the same two keys")
 [second_key] = known_keys - {first_key}
 status, link = api("alice", "POST", "/api/links", {"path": path, "expires_in": 60})
-check(status == 201 and f"Key-Pair-Id={second_key}&" in link["url"], "links are signed with the one that was known before")
+check(
+    status == 201 and f"Key-Pair-Id={second_key}&" in link["url"], "links are signed with the one that was known before"
+)
 
 status, gallery = api("alice", "GET", "/api/media")
-check(status == 200 and [item["id"] for item in gallery["items"]] == sorted(item["id"] for item in gallery["items"]), "alice sees her gallery")
+check(
+    status == 200 and [item["id"] for item in gallery["items"]] == sorted(item["id"] for item in gallery["items"]),
+    "alice sees her gallery",
+)
 check(api("alice", "DELETE", f"/api/media/{form['id']}")[0] == 204, "and deletes a photo")
 status, gallery = api("alice", "GET", "/api/media")
 check(form["id"] not in [item["id"] for item in gallery["items"]], "which is gone")
@@ -310,11 +365,19 @@ for function, action in sorted(roles.made):
 planned = terraform("plan", "-detailed-exitcode", "-input=false", "-out=again", allow=(0, 2))
 actions = json.loads(terraform("show", "-json", "again").stdout)
 surprises = sorted(
-    change["address"] for change in actions.get("resource_changes", []) if change["change"]["actions"] not in (["no-op"], ["read"])
+    change["address"]
+    for change in actions.get("resource_changes", [])
+    if change["change"]["actions"] not in (["no-op"], ["read"])
 )
 # MiniStack forgets these resources' fields: see the list in docs/deploying.md.
-forgotten = [name for name in surprises if name.startswith(("aws_cloudfront_response_headers_policy.", "aws_cloudwatch_metric_alarm."))]
-check(surprises == forgotten, f"a second plan has nothing to do ({len(forgotten)} that the emulator forgets): {surprises}")
+forgotten = [
+    name
+    for name in surprises
+    if name.startswith(("aws_cloudfront_response_headers_policy.", "aws_cloudwatch_metric_alarm."))
+]
+check(
+    surprises == forgotten, f"a second plan has nothing to do ({len(forgotten)} that the emulator forgets): {surprises}"
+)
 
 (stack / "links.auto.tfvars.json").unlink()
 outputs = apply()

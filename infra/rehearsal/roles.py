@@ -14,12 +14,18 @@ import xml.etree.ElementTree
 
 # Of S3's calls those that the functions make; any other call is refused. Calls about a version have actions of their own.
 OBJECT_CALLS = {
-    ("GET", ""): "s3:GetObject", ("HEAD", ""): "s3:GetObject", ("PUT", ""): "s3:PutObject", ("DELETE", ""): "s3:DeleteObject",
-    ("GET", "tagging"): "s3:GetObjectTagging", ("PUT", "tagging"): "s3:PutObjectTagging",
+    ("GET", ""): "s3:GetObject",
+    ("HEAD", ""): "s3:GetObject",
+    ("PUT", ""): "s3:PutObject",
+    ("DELETE", ""): "s3:DeleteObject",
+    ("GET", "tagging"): "s3:GetObjectTagging",
+    ("PUT", "tagging"): "s3:PutObjectTagging",
 }
 VERSION_CALLS = {
-    "s3:GetObject": "s3:GetObjectVersion", "s3:DeleteObject": "s3:DeleteObjectVersion",
-    "s3:GetObjectTagging": "s3:GetObjectVersionTagging", "s3:PutObjectTagging": "s3:PutObjectVersionTagging",
+    "s3:GetObject": "s3:GetObjectVersion",
+    "s3:DeleteObject": "s3:DeleteObjectVersion",
+    "s3:GetObjectTagging": "s3:GetObjectVersionTagging",
+    "s3:PutObjectTagging": "s3:PutObjectVersionTagging",
 }
 BUCKET_CALLS = {("GET", "list-type"): "s3:ListBucket", ("GET", "versions"): "s3:ListBucketVersions"}
 
@@ -44,11 +50,16 @@ class Roles:
 
     def may(self, function, action, resource, context):
         denied = any(
-            statement["Effect"] == "Deny" and matches(statement, action, resource) and holds(statement, context, unknown=True)
-            for policy in self.bucket_policies.values() for statement in policy
+            statement["Effect"] == "Deny"
+            and matches(statement, action, resource)
+            and holds(statement, context, unknown=True)
+            for policy in self.bucket_policies.values()
+            for statement in policy
         )
         return not denied and any(
-            statement["Effect"] == "Allow" and matches(statement, action, resource) and holds(statement, context, unknown=False)
+            statement["Effect"] == "Allow"
+            and matches(statement, action, resource)
+            and holds(statement, context, unknown=False)
             for statement in self.policies.get(function, [])
         )
 
@@ -59,7 +70,11 @@ class Roles:
         function = named.group(1) if named else "nobody"
         context = context_of(headers)
         calls = understood(method, path, headers, body)
-        refused = [f"{function} may not {action} {resource}" for action, resource in calls if not self.may(function, action, resource, context)]
+        refused = [
+            f"{function} may not {action} {resource}"
+            for action, resource in calls
+            if not self.may(function, action, resource, context)
+        ]
         if refused:
             self.refused += refused
             return refused[0]
@@ -76,6 +91,7 @@ def matches(statement, action, resource):
 
 def holds(statement, context, unknown):
     """Whether all conditions of a statement hold; one that is not understood is `unknown`."""
+
     def one(operator, key, values):
         found = context.get(key)
         if operator == "Null":
@@ -86,7 +102,8 @@ def holds(statement, context, unknown):
 
     return all(
         one(operator, key, values)
-        for operator, keys in statement.get("Condition", {}).items() for key, values in keys.items()
+        for operator, keys in statement.get("Condition", {}).items()
+        for key, values in keys.items()
     )
 
 
@@ -112,7 +129,15 @@ def understood(method, path, headers, body):
         if not key and method == "POST" and "delete" in query:
             return deletes(arn, body)
         if not key:
-            return [(next((action for (of, name), action in BUCKET_CALLS.items() if of == method and name in query), "s3:Unknown"), arn)]
+            return [
+                (
+                    next(
+                        (action for (of, name), action in BUCKET_CALLS.items() if of == method and name in query),
+                        "s3:Unknown",
+                    ),
+                    arn,
+                )
+            ]
         action = OBJECT_CALLS.get((method, "tagging" if "tagging" in query else ""), "s3:Unknown")
         calls = [(VERSION_CALLS.get(action, "s3:Unknown") if "versionId" in query else action, f"{arn}/{key}")]
         if action == "s3:PutObject" and "x-amz-tagging" in headers:
@@ -121,7 +146,12 @@ def understood(method, path, headers, body):
     if service == "sqs":
         account, queue = json.loads(body)["QueueUrl"].split("/")[-2:]
         # A batch is the same action.
-        return [(f"sqs:{headers['x-amz-target'].split('.')[1].removesuffix('Batch')}", f"arn:aws:sqs:{region}:{account}:{queue}")]
+        return [
+            (
+                f"sqs:{headers['x-amz-target'].split('.')[1].removesuffix('Batch')}",
+                f"arn:aws:sqs:{region}:{account}:{queue}",
+            )
+        ]
     if service == "sts":
         form = urllib.parse.parse_qs(body.decode())
         return [(f"sts:{form['Action'][0]}", form.get("RoleArn", ["*"])[0])]
@@ -134,7 +164,9 @@ def deletes(arn, body):
     for named in xml.etree.ElementTree.fromstring(body).iter():
         if named.tag.rpartition("}")[2] == "Object":
             parts = {part.tag.rpartition("}")[2]: part.text for part in named}
-            calls.append(("s3:DeleteObjectVersion" if parts.get("VersionId") else "s3:DeleteObject", f"{arn}/{parts.get('Key')}"))
+            calls.append(
+                ("s3:DeleteObjectVersion" if parts.get("VersionId") else "s3:DeleteObject", f"{arn}/{parts.get('Key')}")
+            )
     return calls or [("s3:Unknown", arn)]
 
 
@@ -164,7 +196,9 @@ def handler(roles):
             headers = {name.lower(): value for name, value in self.headers.items()}
             refusal = roles.judge(self.command, self.path, headers, body)
             if refusal:
-                return self.answer(403, [], f"<Error><Code>AccessDenied</Code><Message>{refusal}</Message></Error>".encode())
+                return self.answer(
+                    403, [], f"<Error><Code>AccessDenied</Code><Message>{refusal}</Message></Error>".encode()
+                )
             onward = http.client.HTTPConnection(roles.target, timeout=60)
             onward.request(self.command, self.path, body, headers)
             answer = onward.getresponse()
