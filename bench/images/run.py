@@ -9,6 +9,7 @@ peak of a process that does the work once.
 
 import argparse
 import glob
+import itertools
 import json
 import math
 import os
@@ -95,14 +96,14 @@ def time(arguments, photo, image_format, effort):
     peak = {}
     prefix = f"{arguments.work}/timed"
     for _ in range(arguments.rounds):
-        for name in seconds:
+        for name, each in seconds.items():
             usage = [
                 spent(commands(arguments, photo, image_format, effort, QUALITY, prefix, n)[name]) for n in (FEW, MANY)
             ]
-            seconds[name].append((usage[1][0] - usage[0][0]) / (MANY - FEW))
-    for name in seconds:
+            each.append((usage[1][0] - usage[0][0]) / (MANY - FEW))
+    for name in ("gatepost", "sharp"):
         peak[name] = spent(commands(arguments, photo, image_format, effort, QUALITY, prefix, 1)[name])[1]
-    ratios = [sharp / ours for ours, sharp in zip(seconds["gatepost"], seconds["sharp"])]
+    ratios = [sharp / ours for ours, sharp in zip(seconds["gatepost"], seconds["sharp"], strict=True)]
     return {
         "format": image_format,
         "effort": effort,
@@ -128,7 +129,7 @@ def quality(arguments, photos, image_format, effort):
             end = f"{width}.{extension(image_format)}"
             files = [f"{prefix}-sharp-{end}", *(f"{prefix}-q{value}-ours-{end}" for value in QUALITIES)]
             sharp, *ours = scores(arguments, photo, files)
-            same = next(each for each, value in zip(ours, QUALITIES) if value == QUALITY)
+            same = next(each for each, value in zip(ours, QUALITIES, strict=True) if value == QUALITY)
             for reference in ("linear", "gamma"):
                 found[width, reference].append(
                     {
@@ -166,7 +167,7 @@ def at_bytes(ours, reference, wanted):
     their range extrapolated from the last two."""
     points = sorted((math.log(each["bytes"]), each[reference]) for each in ours)
     wanted = math.log(wanted)
-    pairs = list(zip(points, points[1:]))
+    pairs = list(itertools.pairwise(points))
     (x0, y0), (x1, y1) = next((pair for pair in pairs if wanted <= pair[1][0]), pairs[-1])
     return y0 + (y1 - y0) * (wanted - x0) / (x1 - x0)
 

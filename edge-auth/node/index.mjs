@@ -143,8 +143,7 @@ function forward(request, owner) {
 /** Waits for an issuer's keys. Never rejects: without new keys the previous ones stay in use. */
 async function fetchKeys(need, clock) {
   const until = performance.now() + need.timeoutMs;
-  let underWay;
-  while ((underWay = fetches.get(need.url))) {
+  for (let underWay = fetches.get(need.url); underWay; underWay = fetches.get(need.url)) {
     if (await underWay) return;
   }
   await share(need, clock, Math.max(0, Math.ceil(until - performance.now())), false);

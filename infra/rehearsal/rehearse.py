@@ -76,7 +76,7 @@ def client(name, region=REGION):
 
 
 def terraform(*command, allow=(0,)):
-    run = subprocess.run(["terraform", f"-chdir={stack}", *command], capture_output=True, text=True)
+    run = subprocess.run(["terraform", f"-chdir={stack}", *command], check=False, capture_output=True, text=True)
     if run.returncode not in allow:
         sys.exit(f"terraform {' '.join(command)}\n{run.stdout[-6000:]}\n{run.stderr[-6000:]}")
     return run

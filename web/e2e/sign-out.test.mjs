@@ -140,13 +140,13 @@ function look(page, path) {
     const response = await fetch(path)
     const { byteLength: size } = await response.arrayBuffer()
     // The entry is there a moment after the answer.
-    let entry
-    while (!(entry = performance.getEntriesByType('resource').at(-1))) await new Promise(requestAnimationFrame)
+    const find = () => performance.getEntriesByType('resource').at(-1)
+    while (!find()) await new Promise(requestAnimationFrame)
     return {
       status: response.status,
       cacheControl: response.headers.get('cache-control'),
       size,
-      transferred: entry.transferSize,
+      transferred: find().transferSize,
     }
   }, path)
 }

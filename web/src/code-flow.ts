@@ -119,7 +119,7 @@ async function tokenIn(
   let answer = response
   if (response.ok) {
     const { id_token, ...others } = Object(await response.json()) as Record<string, unknown>
-    token = uses === 'id_token' ? id_token : others['access_token']
+    token = uses === 'id_token' ? id_token : others.access_token
     if (typeof token !== 'string' || token === '') return null
     answer = new Response(JSON.stringify(others), response)
   }

@@ -24,7 +24,7 @@ import { UploadList } from './upload-list'
 import { Uploads } from './uploads'
 import { welcome } from './welcome'
 
-const page = document.querySelector<HTMLElement>('#page')!
+const page = document.querySelector<HTMLElement>('#page') ?? document.body
 
 const query = new URLSearchParams(location.search)
 // A code can be used once, and must not stay in the history.

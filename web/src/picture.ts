@@ -28,10 +28,10 @@ export function picture(manifest: Manifest, { alt, sizes, lazy, onBroken }: Pict
   if (placeholder) frame.style.backgroundImage = `url("${placeholder}")`
 
   image.addEventListener('load', () => {
-    frame.dataset['state'] = 'shown'
+    frame.dataset.state = 'shown'
   })
   image.addEventListener('error', () => {
-    frame.dataset['state'] = 'broken'
+    frame.dataset.state = 'broken'
     onBroken?.()
   })
   return frame

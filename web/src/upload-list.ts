@@ -176,7 +176,7 @@ class Row {
 
     const busy = state.status === 'uploading' || state.status === 'processing'
     const label = busy ? strings.uploads.cancel(this.#name) : strings.uploads.dismiss(this.#name)
-    this.element.dataset['status'] = state.status
+    this.element.dataset.status = state.status
     this.#remove.setAttribute('aria-label', label)
     this.#remove.title = label
     this.#bar.hidden = !busy

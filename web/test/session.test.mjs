@@ -41,7 +41,7 @@ beforeEach(() => {
   Object.defineProperty(globalThis, 'navigator', { value: { locks: { request } }, configurable: true })
   globalThis.document = { addEventListener() {}, hidden: false }
   globalThis.window = { addEventListener: (name, listener) => (listeners[name] = listener) }
-  globalThis.fetch = async (path, { method = 'GET', headers } = {}) => {
+  globalThis.fetch = async (_path, { method = 'GET', headers } = {}) => {
     asked.push({ method, headers })
     const answer = answers.length > 1 ? answers.shift() : answers[0]
     if (answer) return answer()

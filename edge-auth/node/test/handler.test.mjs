@@ -111,7 +111,7 @@ test('long strings arrive whole', async () => {
 
 /** A local provider that counts its requests. */
 async function provider(respond) {
-  const server = createServer((request, response) => {
+  const server = createServer((_request, response) => {
     provided.requests += 1;
     respond(response, provided);
   });
