@@ -2,7 +2,8 @@
 // that shows text. It has no logic except plurals and the formats of numbers and dates. (The development sign-in page is
 // plain HTML with its own texts.)
 
-const LOCALE = 'en'
+// British English, like the server's sentences: "JPEG, PNG or WebP".
+const LOCALE = 'en-GB'
 
 const whole = new Intl.NumberFormat(LOCALE)
 const decimal = new Intl.NumberFormat(LOCALE, { minimumFractionDigits: 1, maximumFractionDigits: 1 })
@@ -45,8 +46,8 @@ export const strings = {
   signIn: {
     none: 'Nobody can sign in here yet: this site’s configuration doesn’t say how.',
     failed: (reason: string) => `Signing in didn’t work (${reason}). Please try again.`,
-    refused: 'You were signed in, but this site doesn’t accept what it was told of you.',
-    nobody: 'You were signed in, but your account doesn’t say who you are, so no photos can be yours here.',
+    refused: 'You were signed in, but this site doesn’t accept this sign-in. Please contact its owner.',
+    nobody: 'You were signed in, but your account has no user ID, so you can’t have photos here.',
     noCookie:
       'You were signed in, but your browser didn’t keep the session. Allow cookies for this site and try again.',
   },
@@ -55,7 +56,7 @@ export const strings = {
     title: 'Add photos',
     choose: 'Choose photos',
     ways: 'or drop them anywhere on this page, or paste',
-    limits: (types: readonly string[], maxBytes: number) => `${anyOf(types)}, up to ${size(maxBytes)} each`,
+    limits: (types: readonly string[], maxBytes: number) => `${anyOf(types)}, up to ${size(maxBytes, Math.floor)} each`,
     drop: 'Drop to upload',
     pasted: (at: Date) => `Pasted ${at.toISOString().slice(0, 19).replace('T', ' ').replaceAll(':', '.')}`,
   },
@@ -79,14 +80,16 @@ export const strings = {
       (done === all
         ? `${whole.format(all)} ${count(all, 'upload', 'uploads')}`
         : `${whole.format(done)} of ${whole.format(all)} done`) +
-      (troubled > 0 ? ` · ${whole.format(troubled)} ${count(troubled, 'needs', 'need')} a look` : ''),
+      (troubled > 0 ? ` · ${whole.format(troubled)} ${count(troubled, 'needs', 'need')} attention` : ''),
   },
 
   refusal: {
     heic: 'HEIC photos can’t be shown by most browsers. Please export this photo as JPEG. For new photos, choose Settings › Camera › Formats › Most Compatible on an iPhone, or turn off high efficiency pictures in the camera settings of a Samsung phone.',
     type: (types: readonly string[]) => `This isn’t a photo we can take. Please choose a ${anyOf(types)} image.`,
     empty: 'This file is empty.',
-    size: (bytes: number, maxBytes: number) => `This photo is ${size(bytes)}. The limit is ${size(maxBytes)}.`,
+    // The server's wording. The size is rounded up and the limit down, so that they differ.
+    size: (bytes: number, maxBytes: number) =>
+      `This file has ${size(bytes, Math.ceil)}; the limit is ${size(maxBytes, Math.floor)}. Please upload a smaller version.`,
     unnamed: 'This photo couldn’t be accepted.',
   },
 
@@ -132,7 +135,7 @@ export const strings = {
     open: 'Open in a new tab',
     copyLink: 'Copy a link to share',
     copied: (expiresAt: string) =>
-      `Link copied. Whoever has it can see this photo until ${moment.format(new Date(expiresAt))}.`,
+      `Link copied. Anyone who has it can see this photo until ${moment.format(new Date(expiresAt))}.`,
     notCopied: 'The link couldn’t be copied. Here it is:',
     remove: 'Delete',
     removeForGood: 'Delete this photo for good?',
@@ -171,13 +174,13 @@ function anyOf(types: readonly string[]): string {
   return alternatives.format(types.map((type) => TYPE_NAMES[type] ?? type))
 }
 
-/** Bytes in readable form, in the binary units of the configured limits. */
-function size(bytes: number): string {
+/** Bytes in readable form, in the binary units of the configured limits: 1 MB is 1,048,576 bytes. */
+function size(bytes: number, round = Math.round): string {
   if (bytes < 1000) return `${whole.format(bytes)} B`
   const kib = bytes / 1024
-  if (kib < 1000) return `${whole.format(Math.max(1, Math.round(kib)))} KB`
+  if (kib < 1000) return `${whole.format(Math.max(1, round(kib)))} KB`
   const mib = kib / 1024
-  return `${Number.isInteger(mib) ? whole.format(mib) : decimal.format(mib)} MB`
+  return `${Number.isInteger(mib) ? whole.format(mib) : decimal.format(round(mib * 10) / 10)} MB`
 }
 
 function count(n: number, one: string, other: string): string {

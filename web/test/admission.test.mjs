@@ -15,23 +15,40 @@ const cases = [
   ['a.png', 'image/png', 1, null],
   ['a.webp', 'image/webp', MAX_BYTES, null],
   ['notes.jpg', 'image/jpeg', 20, null],
-  ['a.jpg', 'image/jpeg', MAX_BYTES + 1, /limit is 25 MB/],
+  [
+    'a.jpg',
+    'image/jpeg',
+    MAX_BYTES + 1,
+    /^This file has 25\.1 MB; the limit is 25 MB\. Please upload a smaller version\.$/,
+  ],
   ['a.jpg', 'image/jpeg', 0, /empty/],
   ['IMG_1.HEIC', '', 1, /Most Compatible/],
   ['IMG_1.heic', 'image/heic', 1, /Most Compatible/],
   ['IMG_1', 'image/heif', 1, /Most Compatible/],
-  ['a.gif', 'image/gif', 1, /a JPEG, PNG,? or WebP image/],
-  ['a.svg', 'image/svg+xml', 1, /a JPEG, PNG,? or WebP image/],
-  ['a', '', 1, /a JPEG, PNG,? or WebP image/],
+  ['a.gif', 'image/gif', 1, /a JPEG, PNG or WebP image/],
+  ['a.svg', 'image/svg+xml', 1, /a JPEG, PNG or WebP image/],
+  ['a', '', 1, /a JPEG, PNG or WebP image/],
 ]
 
 for (const [name, type, size, expected] of cases) {
-  test(`${name} of type "${type}" and ${size} bytes`, () => {
+  test(`${name} of type "${type}" and ${size} bytes is ${expected === null ? 'accepted' : 'refused'}`, () => {
     const refusal = refusalOf({ name, type, size }, LIMITS)
     if (expected === null) assert.equal(refusal, null)
     else assert.match(refusal, expected)
   })
 }
+
+test('a size is rounded up and a limit down', () => {
+  const limits = { ...LIMITS, max_bytes: 25_000_000 }
+  assert.match(
+    refusalOf({ name: 'a.jpg', type: 'image/jpeg', size: 25_000_001 }, limits),
+    /23\.9 MB; the limit is 23\.8 MB/,
+  )
+  assert.match(
+    refusalOf({ name: 'a.jpg', type: 'image/jpeg', size: 2049 }, { ...LIMITS, max_bytes: 2048 }),
+    /3 KB; the limit is 2 KB/,
+  )
+})
 
 test('every site has its own limits', () => {
   const limits = { types: ['image/gif', 'image/tiff'], max_bytes: 10 }

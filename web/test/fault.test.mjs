@@ -11,9 +11,9 @@ const problem = (status, body) =>
   new Response(JSON.stringify(body), { status, headers: { 'content-type': 'application/problem+json' } })
 
 test('a refusal shows the detail of its problem document', async () => {
-  const fault = await faultOf(problem(422, { title: 'Too large', detail: 'Photos may have 25 MiB.' }))
+  const fault = await faultOf(problem(422, { title: 'Too large', detail: 'Photos may have 25 MB.' }))
   assert.equal(fault.kind, 'refused')
-  assert.equal(sentenceFor(fault), 'Photos may have 25 MiB.')
+  assert.equal(sentenceFor(fault), 'Photos may have 25 MB.')
 })
 
 test('a 401 ends the session, with any body', async () => {
@@ -48,7 +48,7 @@ const storage = [
   [0, undefined, /connection was lost/],
 ]
 for (const [status, xml, expected] of storage) {
-  test(`S3 answers ${status} ${xml ?? 'without a body'}`, () =>
+  test(`S3’s answer ${status} ${xml ?? 'without a body'} becomes a sentence`, () =>
     assert.match(sentenceFor(storageFault(status, xml)), expected))
 }
 
