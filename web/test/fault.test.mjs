@@ -20,7 +20,7 @@ test('a 401 ends the session, with any body', async () => {
   assert.equal((await faultOf(problem(401, { detail: 'expired' }))).kind, 'session-over')
 })
 
-test('a server error shows the reference, not the server\u2019s text', async () => {
+test('a server error shows the reference, not the server’s text', async () => {
   const response = problem(500, { title: 'Internal', detail: 'stack' })
   response.headers.set('x-request-id', 'r-1')
   const fault = await faultOf(response)

@@ -23,7 +23,7 @@ test('the best of several formats is chosen, smallest rendition first', () => {
   assert.equal(srcset(best), '/media/o/i/0123456789abcdef-320.webp 320w, /media/o/i/0123456789abcdef-640.webp 640w')
 })
 
-test('a tile is never a sliver', () => {
+test('a tile is never extremely narrow', () => {
   const ratio = (width, height) => tileRatio({ source: { width, height } })
   assert.equal(ratio(4, 2), 2)
   assert.equal(ratio(100, 1), 2.4)
@@ -43,10 +43,10 @@ for (const [wanted, path] of [
   ['javascript:alert(1)', '/'],
   ['/#fragment', '/'],
 ]) {
-  test(`return to ${JSON.stringify(wanted)}`, () => assert.equal(returnPath(wanted), path))
+  test(`the return path ${JSON.stringify(wanted)} becomes ${path}`, () => assert.equal(returnPath(wanted), path))
 }
 
-test('SHA-256 of "abc" (FIPS 180-4)', async () => {
+test('the digest of "abc" is that of FIPS 180-4', async () => {
   assert.equal(await sha256Hex('abc'), 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad')
   assert.equal(await sha256Hex(new Blob(['abc'])), await sha256Hex('abc'))
 })

@@ -8,14 +8,14 @@ import { source } from './source.mjs'
 const { Api, delayBefore, outcomeOf } = await source('api', 'outcome')
 const never = () => new AbortController().signal
 
-test('it asks after 300 ms, then less often, and seldom in a hidden tab', () => {
+test('the outcome is requested after 300 ms, then less often, and rarely in a hidden tab', () => {
   assert.equal(delayBefore(0, false), 300)
   assert.ok(delayBefore(1, false) > 300)
   assert.equal(delayBefore(100, false), 5_000)
   assert.equal(delayBefore(0, true), 10_000)
 })
 
-test('pending continues the wait, ready ends it', async () => {
+test('a pending upload continues the wait, a ready one ends it', async () => {
   const answers = [{ status: 'pending' }, { status: 'ready', manifest: { id: 'x' } }]
   const outcome = await outcomeOf({ uploadStatus: async () => answers.shift() }, 'x', never())
   assert.deepEqual(outcome, { status: 'ready', manifest: { id: 'x' } })
@@ -27,7 +27,7 @@ for (const answer of [
   { id: 'x', status: 'failed', reason: { code: 'processing_failed', message: 'It is kept.' } },
   { id: 'x', status: 'deleted' },
 ]) {
-  test(`${answer.status} ends it`, async () => {
+  test(`an upload that is ${answer.status} ends the wait`, async () => {
     const answers = [{ id: 'x', status: 'pending' }, answer]
     assert.deepEqual(await outcomeOf({ uploadStatus: async () => answers.shift() }, 'x', never()), answer)
   })
@@ -40,7 +40,7 @@ test('a truncated answer, or one from an intermediary, is requested again', asyn
   assert.deepEqual(outcome, { id: 'x', status: 'rejected' })
 })
 
-test('the signal aborts the wait at once', async () => {
+test('an abort signal ends the wait at once', async () => {
   const ending = new AbortController()
   const wait = outcomeOf({ uploadStatus: async () => assert.fail('asked after the end') }, 'x', ending.signal)
   ending.abort()
