@@ -20,7 +20,7 @@ use aws_sdk_s3::config::{BehaviorVersion, Builder, Region};
 use jiff::Timestamp;
 
 use crate::local_s3::REGION;
-use crate::printable::printable;
+use crate::terminal::printable::printable;
 
 /// When the credentials in environment variables end, as the AWS CLI and SDKs for other languages read it.
 const EXPIRATION_VARIABLE: &str = "AWS_CREDENTIAL_EXPIRATION";

@@ -5,28 +5,20 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod aws;
-mod cli;
+mod commands;
 mod config;
 mod dev;
-mod dlq;
 mod drain_on_drop;
 mod edge;
 mod issuer;
 mod local_s3;
-mod manual;
-mod output;
 mod package;
-mod printable;
-mod progress;
 mod queue;
 mod replay;
 mod scratch_s3;
-mod sign;
 mod stop;
-mod sweep;
+mod terminal;
 mod text_file;
-mod thumbnail;
-mod token;
 mod web;
 
 use std::process::ExitCode;
@@ -34,8 +26,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
-use cli::{Cli, Command};
-use output::OutputError;
+use commands::cli::{Cli, Command};
+use commands::{dlq, manual, sign, sweep, thumbnail, token};
+use terminal::output::{self, OutputError};
 
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -26,7 +26,7 @@ pub(crate) use sign_in::{SignIn, TokenKind};
 pub(crate) use units::{parse_bytes, parse_duration};
 use units::{parse_duration_or_zero, parse_pixels};
 
-use crate::output;
+use crate::terminal::output;
 
 /// The default name of the file, looked for in the working directory.
 pub(crate) const DEFAULT_FILE: &str = "gatepost.toml";

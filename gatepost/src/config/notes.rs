@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::printable::printable;
+use crate::terminal::printable::printable;
 
 /// Everything wrong with one document, and where each key of it stands.
 pub(crate) struct Notes<'a> {

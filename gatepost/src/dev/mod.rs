@@ -41,9 +41,9 @@ use crate::drain_on_drop::DrainOnDrop;
 use crate::edge::Edge;
 use crate::issuer::DevIssuer;
 use crate::local_s3::{LocalS3, Notifier};
-use crate::output;
 use crate::queue::Queue;
 use crate::stop::Stop;
+use crate::terminal::output;
 use crate::web::Web;
 
 use data_dir::DataDir;

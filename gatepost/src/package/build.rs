@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::INDEX;
-use crate::progress::Progress;
+use crate::terminal::progress::Progress;
 
 /// A crate below the repository's root, to know the root by.
 const CRATE: &str = "edge-auth/node";

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::output;
+use crate::terminal::output;
 
 /// The members of a JWK that say what it verifies (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2), and whose tokens (Entra).
 const MEMBERS: [&str; 11] = [

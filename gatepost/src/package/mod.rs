@@ -22,8 +22,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::config::{Config, SignIn};
-use crate::output;
-use crate::progress::Progress;
+use crate::terminal::output;
+use crate::terminal::progress::Progress;
 use crate::text_file;
 use crate::web::{self, Web, WebFile};
 

@@ -14,8 +14,9 @@ use upload_processor::event::{Invocation, Message, Notice};
 
 use super::template::{self, Templates};
 use super::{message_file, read_json};
-use crate::printable::printable;
-use crate::{output, text_file};
+use crate::terminal::output;
+use crate::terminal::printable::printable;
+use crate::text_file;
 
 /// What the names of files with events end in: one event or a list, and JSON Lines.
 const EXTENSIONS: [&str; 3] = ["json", "jsonl", "ndjson"];

@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::expectation::{Difference, differences};
-use crate::output::{self, Colour};
-use crate::printable::{printable, printable_json};
+use crate::terminal::output::{self, Colour};
+use crate::terminal::printable::{printable, printable_json};
 
 /// One record's result. The names of the fields are a contract.
 #[derive(Debug, Serialize)]

@@ -14,8 +14,8 @@ use super::file::EventFile;
 use crate::aws::{self, Connection};
 use crate::config::Config;
 use crate::dev::{MEDIA_BUCKET, UPLOAD_BUCKET};
-use crate::output;
 use crate::scratch_s3::ScratchS3;
+use crate::terminal::output;
 
 /// The processor of a run, made when the first event needs it.
 pub(super) struct Uploads<'a> {

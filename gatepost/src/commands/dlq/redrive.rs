@@ -14,9 +14,9 @@ use serde::Serialize;
 use super::letter::{DeadLetter, shown_uploads};
 use super::queue::{Move, Queue, Wanted};
 use super::{Format, Interrupted, Place, print_json, report_missing};
-use crate::output;
-use crate::printable::printable;
 use crate::stop::Stop;
+use crate::terminal::output;
+use crate::terminal::printable::printable;
 
 #[derive(Args, Debug)]
 pub(super) struct RedriveArgs {

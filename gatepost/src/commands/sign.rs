@@ -15,7 +15,7 @@ use url_signing::{Bucket, Credentials, Expiry, PostPolicy, PresignedGet, Respons
 
 use crate::aws;
 use crate::config::{parse_bytes, parse_duration};
-use crate::output;
+use crate::terminal::output;
 
 #[derive(Args, Debug)]
 pub(crate) struct SignArgs {

@@ -18,9 +18,9 @@ use thumbnailer::thumbnail::{TIME_PER_IMAGE, Thumbnailed, thumbnail};
 use upload_processor::published;
 
 use crate::config::Config;
-use crate::output::{self, OutputError};
-use crate::printable::printable;
-use crate::progress::Progress;
+use crate::terminal::output::{self, OutputError};
+use crate::terminal::printable::printable;
+use crate::terminal::progress::Progress;
 
 use find::{Found, Input};
 use line::Line;

@@ -4,7 +4,8 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{dev, dlq, manual, package, replay, sign, sweep, thumbnail, token};
+use super::{dlq, manual, sign, sweep, thumbnail, token};
+use crate::{dev, package, replay};
 
 /// Guards an S3 bucket at both ends: signed uploads in, authorized images out.
 #[derive(Parser, Debug)]

@@ -12,8 +12,8 @@ use upload_processor::processor::UploadQueue;
 use upload_processor::sweep::{Options, SETTLING_TIME, Sweep};
 
 use crate::aws;
-use crate::output;
-use crate::progress::Progress;
+use crate::terminal::output;
+use crate::terminal::progress::Progress;
 
 #[derive(Args, Debug)]
 pub(crate) struct SweepArgs {

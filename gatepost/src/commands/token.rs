@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::config::parse_duration;
 use crate::issuer::DevIssuer;
-use crate::output;
+use crate::terminal::output;
 
 #[derive(Args, Debug)]
 pub(crate) struct TokenArgs {

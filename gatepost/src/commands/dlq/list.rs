@@ -12,9 +12,9 @@ use super::examination::{Examiner, redriving, shown_status};
 use super::letter::{DeadLetter, shown_age, shown_uploads, upload_of};
 use super::queue::{Queue, Wanted};
 use super::{Format, ListArgs, print_json, until_stopped};
-use crate::output;
-use crate::printable::printable;
 use crate::stop::Stop;
+use crate::terminal::output;
+use crate::terminal::printable::printable;
 
 /// One dead letter. The names of the fields are a contract.
 #[derive(Debug, Serialize)]

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::output::{self, OutputError};
-use crate::printable::printable;
+use crate::terminal::output::{self, OutputError};
+use crate::terminal::printable::printable;
 
 /// A line that shows progress until it is dropped.
 pub(crate) struct Progress {

@@ -20,9 +20,9 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use crate::output;
-use crate::printable::{printable, printable_json};
 use crate::stop::Stop;
+use crate::terminal::output;
+use crate::terminal::printable::{printable, printable_json};
 
 use letter::DeadLetter;
 use queue::{Queue, Wanted};

@@ -6,8 +6,8 @@ use anyhow::Context as _;
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
-use crate::cli::Cli;
-use crate::output;
+use super::cli::Cli;
+use crate::terminal::output;
 
 #[derive(Args, Debug)]
 pub(crate) struct CompletionsArgs {

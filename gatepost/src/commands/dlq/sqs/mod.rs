@@ -22,9 +22,9 @@ use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use super::Interrupted;
 use super::letter::DeadLetter;
 use super::queue::{Move, Wanted};
-use crate::output;
-use crate::printable::printable;
 use crate::stop::Stop;
+use crate::terminal::output;
+use crate::terminal::printable::printable;
 
 use held::{Held, Received};
 use main_queue::MainQueues;

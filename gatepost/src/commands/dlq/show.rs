@@ -14,10 +14,10 @@ use super::examination::{Examiner, Finding, redriving, shown_status};
 use super::letter::{DeadLetter, shown_age, upload_of};
 use super::queue::Queue;
 use super::{Format, OneArgs, find, print_json, until_stopped};
-use crate::output;
-use crate::printable::printable;
 use crate::replay::{self, Line, Report};
 use crate::stop::Stop;
+use crate::terminal::output;
+use crate::terminal::printable::printable;
 
 /// A dead letter. The names of the fields are a contract; the first four are those of a dead letter's file in the local
 /// stack, and `gatepost replay` reads both.

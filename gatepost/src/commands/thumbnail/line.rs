@@ -5,8 +5,8 @@ use std::path::Path;
 use media_contract::{Reason, Rendition, Source, Status};
 use serde::Serialize;
 
-use crate::output::{self, Colour};
-use crate::printable::printable;
+use crate::terminal::output::{self, Colour};
+use crate::terminal::printable::printable;
 
 /// The status of a file that could not be read; the others are those of manifests.
 const UNREADABLE: &str = "unreadable";

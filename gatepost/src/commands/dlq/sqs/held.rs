@@ -10,7 +10,7 @@ use aws_sdk_sqs::types::{
 };
 use jiff::Timestamp;
 
-use crate::dlq::letter::DeadLetter;
+use crate::commands::dlq::letter::DeadLetter;
 
 /// The most messages whose visibility SQS changes in one call.
 const BATCH: usize = 10;
