@@ -23,7 +23,7 @@ mod web;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use tracing_subscriber::EnvFilter;
 
 use commands::cli::{Cli, Command};
@@ -43,12 +43,18 @@ async fn main() -> ExitCode {
     start_log(&command);
     // Commands whose exit code says how the run ended have another one for a run that could not be.
     let (result, failure) = match command {
-        Command::Completions(args) => (manual::complete(&args).map(|()| ExitCode::SUCCESS), 1),
+        Command::Completions(args) => (
+            manual::complete(&args, &mut Cli::command()).map(|()| ExitCode::SUCCESS),
+            1,
+        ),
         Command::Dev(args) => (dev::run(args).await.map(|()| ExitCode::SUCCESS), 1),
         Command::Dlq(args) => (dlq::run(args).await, 2),
-        Command::Man(args) => (manual::write(&args).map(|()| ExitCode::SUCCESS), 1),
-        Command::Package(args) => (package::run(&args).await, 1),
-        Command::Replay(args) => (replay::run(args).await, 2),
+        Command::Man(args) => (
+            manual::write(&args, Cli::command()).map(|()| ExitCode::SUCCESS),
+            1,
+        ),
+        Command::Package(args) => (commands::package::run(&args).await, 1),
+        Command::Replay(args) => (commands::replay::run(args).await, 2),
         Command::Sign(args) => (sign::run(args).await.map(|()| ExitCode::SUCCESS), 1),
         Command::Sweep(args) => (sweep::run(args).await, 2),
         Command::Thumbnail(args) => (thumbnail::run(&args), 2),

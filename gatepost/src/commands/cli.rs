@@ -4,8 +4,8 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{dlq, manual, sign, sweep, thumbnail, token};
-use crate::{dev, package, replay};
+use super::{dlq, manual, package, replay, sign, sweep, thumbnail, token};
+use crate::dev;
 
 /// Guards an S3 bucket at both ends: signed uploads in, authorized images out.
 #[derive(Parser, Debug)]

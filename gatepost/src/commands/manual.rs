@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::cli::Cli;
 use crate::terminal::output;
 
 #[derive(Args, Debug)]
@@ -23,23 +22,23 @@ pub(crate) struct ManArgs {
 }
 
 /// Prints the script.
-pub(crate) fn complete(args: &CompletionsArgs) -> anyhow::Result<()> {
+pub(crate) fn complete(args: &CompletionsArgs, command: &mut Command) -> anyhow::Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "gatepost", &mut script);
+    clap_complete::generate(args.shell, command, "gatepost", &mut script);
     Ok(output::print_bytes(&script)?)
 }
 
 /// Prints the pages, or writes them.
-pub(crate) fn write(args: &ManArgs) -> anyhow::Result<()> {
+pub(crate) fn write(args: &ManArgs, command: Command) -> anyhow::Result<()> {
     if let Some(folder) = &args.out {
         let shown = folder.display();
         std::fs::create_dir_all(folder)
             .with_context(|| format!("the folder {shown} cannot be made"))?;
-        return clap_mangen::generate_to(Cli::command(), folder)
+        return clap_mangen::generate_to(command, folder)
             .with_context(|| format!("the pages cannot be written to {shown}"));
     }
     let folder = tempfile::tempdir()?;
-    clap_mangen::generate_to(Cli::command(), folder.path())?;
+    clap_mangen::generate_to(command, folder.path())?;
     let mut pages: Vec<PathBuf> = std::fs::read_dir(folder.path())?
         .map(|entry| Ok(entry?.path()))
         .collect::<std::io::Result<_>>()?;

@@ -6,6 +6,8 @@
 pub(crate) mod cli;
 pub(crate) mod dlq;
 pub(crate) mod manual;
+pub(crate) mod package;
+pub(crate) mod replay;
 pub(crate) mod sign;
 pub(crate) mod sweep;
 pub(crate) mod thumbnail;

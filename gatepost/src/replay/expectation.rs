@@ -4,16 +4,16 @@ use serde_json::Value;
 
 /// One place where an outcome is not as expected.
 #[derive(Debug, PartialEq)]
-pub(super) struct Difference<'a> {
+pub(crate) struct Difference<'a> {
     /// Such as `renditions[0].width`; empty for the whole.
-    pub(super) path: String,
-    pub(super) expected: &'a Value,
-    pub(super) found: &'a Value,
+    pub(crate) path: String,
+    pub(crate) expected: &'a Value,
+    pub(crate) found: &'a Value,
 }
 
 /// Every place where something that is expected is not there: members of objects, all elements of arrays, values as they
 /// are. Without one the expectation is met.
-pub(super) fn differences<'a>(expected: &'a Value, found: &'a Value) -> Vec<Difference<'a>> {
+pub(crate) fn differences<'a>(expected: &'a Value, found: &'a Value) -> Vec<Difference<'a>> {
     let mut differences = Vec::new();
     compare(String::new(), expected, found, &mut differences);
     differences

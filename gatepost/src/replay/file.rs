@@ -24,12 +24,12 @@ const EXTENSIONS: [&str; 3] = ["json", "jsonl", "ndjson"];
 const TEMPLATE: &str = "template";
 
 /// An event's file.
-pub(super) struct EventFile {
+pub(crate) struct EventFile {
     path: PathBuf,
 }
 
 /// An event, ready to be played.
-pub(super) enum Event {
+pub(crate) enum Event {
     /// Of Lambda@Edge.
     ViewerRequest(Box<ViewerRequestEvent>),
     /// A batch of SQS, messages that were taken off a queue, or what S3, SNS or `EventBridge` tell without a queue, as a
@@ -43,17 +43,17 @@ pub(super) enum Event {
 /// An object that is there before the event.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct GivenObject {
-    pub(super) key: String,
+pub(crate) struct GivenObject {
+    pub(crate) key: String,
     /// Its content; relative to the event's file.
-    pub(super) file: PathBuf,
-    pub(super) content_type: String,
+    pub(crate) file: PathBuf,
+    pub(crate) content_type: String,
     #[serde(default)]
-    pub(super) metadata: std::collections::HashMap<String, String>,
+    pub(crate) metadata: std::collections::HashMap<String, String>,
 }
 
 /// Every event file among the paths, folders searched to any depth, in order of their names.
-pub(super) fn find(paths: &[PathBuf]) -> anyhow::Result<Vec<EventFile>> {
+pub(crate) fn find(paths: &[PathBuf]) -> anyhow::Result<Vec<EventFile>> {
     let mut found = Vec::new();
     for path in paths {
         if path.is_dir() {
@@ -101,12 +101,12 @@ fn kind_in_name(path: &Path) -> Option<&str> {
 
 impl EventFile {
     /// The path as it was found.
-    pub(super) fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         self.path.display().to_string()
     }
 
     /// Reads the events, and fills in their templates if the file is one of templates, or if all are taken for such.
-    pub(super) fn read(
+    pub(crate) fn read(
         &self,
         templates: &Templates<'_>,
         are_all_templates: bool,
@@ -160,7 +160,7 @@ impl EventFile {
     }
 
     /// What is expected of each record of the event.
-    pub(super) fn expectations(&self, n_records: usize) -> anyhow::Result<Vec<Option<Value>>> {
+    pub(crate) fn expectations(&self, n_records: usize) -> anyhow::Result<Vec<Option<Value>>> {
         let path = self.beside("expected");
         if !path.exists() {
             return Ok(vec![None; n_records]);
@@ -181,7 +181,7 @@ impl EventFile {
     }
 
     /// The objects that are there before the event, with their content.
-    pub(super) fn given(&self) -> anyhow::Result<Vec<(GivenObject, Vec<u8>)>> {
+    pub(crate) fn given(&self) -> anyhow::Result<Vec<(GivenObject, Vec<u8>)>> {
         let path = self.beside("given");
         if !path.exists() {
             return Ok(Vec::new());
@@ -203,12 +203,12 @@ impl EventFile {
 
 impl Event {
     /// Whether the processor works on it.
-    pub(super) fn is_upload(&self) -> bool {
+    pub(crate) fn is_upload(&self) -> bool {
         matches!(self, Self::Upload { .. })
     }
 
     /// The kind as reports name it.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::ViewerRequest(_) => "viewer-request",
             Self::Upload { kind, .. } => kind,

@@ -1,6 +1,7 @@
-//! `gatepost replay`: events through the real handlers, each held against what is expected of it.
+//! Events through the real handlers, each compared with what is expected of it.
 //!
-//! The same files serve operators, who replay what production logged, and tests, which replay `test-events/`.
+//! `gatepost replay` and `gatepost dlq` call it. The same files serve operators, who replay what production logged, and
+//! tests, which replay `test-events/`. Nothing here fetches anything from another machine.
 
 mod expectation;
 mod file;
@@ -11,56 +12,23 @@ mod template;
 mod upload;
 mod viewer;
 
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::path::Path;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
-use edge_auth::OwnerNames;
-use jiff::Timestamp;
+use clap::ValueEnum;
 use serde_json::Value;
 
-use crate::config::Config;
-use crate::issuer::DevIssuer;
 use crate::text_file;
 
-use file::{Event, EventFile};
+pub(crate) use expectation::differences;
+pub(crate) use file::{Event, EventFile, find};
 pub(crate) use report::{Line, Report};
-use template::Templates;
-use upload::Uploads;
-pub(crate) use upload::outcomes;
-use viewer::Viewers;
-
-#[derive(Args, Debug)]
-pub(crate) struct ReplayArgs {
-    /// Event files, or folders with event files at any depth.
-    #[arg(required = true, value_name = "PATH")]
-    paths: Vec<PathBuf>,
-    /// Which face of the authorizer decides on viewer requests.
-    #[arg(long, value_enum, default_value_t = Face::Native)]
-    face: Face,
-    /// The configuration [default: gatepost.toml where there is one].
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// A JWK Set for all issuers of the configuration, in place of theirs.
-    #[arg(long, value_name = "FILE")]
-    jwks: Option<PathBuf>,
-    /// The time at which the events happen [default: now].
-    #[arg(long, value_name = "RFC3339")]
-    at: Option<Timestamp>,
-    /// How results are printed.
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
-    /// Fill in templates in every file, not only in those named NAME.template.json; never use it with recorded events.
-    #[arg(long)]
-    templates: bool,
-    /// An S3 that holds the events' objects; without it an empty one is made for the run.
-    #[arg(long, value_name = "URL")]
-    endpoint_url: Option<String>,
-}
+pub(crate) use template::Templates;
+pub(crate) use upload::{Uploads, outcomes};
+pub(crate) use viewer::Viewers;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Face {
+pub(crate) enum Face {
     /// The Rust library itself.
     Native,
     /// The Lambda@Edge package in Node.js.
@@ -68,7 +36,7 @@ enum Face {
 }
 
 impl Face {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Native => "native",
             Self::Node => "node",
@@ -76,76 +44,13 @@ impl Face {
     }
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    Table,
-    Json,
-}
-
 /// What one record of an event came to.
 pub(crate) struct Played {
     /// As the contract has it for the kind of event.
-    outcome: Value,
-    elapsed: Duration,
+    pub(crate) outcome: Value,
+    pub(crate) elapsed: Duration,
 }
 
-/// Replays; the exit code says whether everything met its expectation.
-pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
-    let now = args.at.unwrap_or_else(Timestamp::now);
-    let jwks = args.jwks.as_deref().map(read_json).transpose()?;
-    let config = Config::load_with_keys(args.config.as_deref(), jwks.as_ref())?;
-    let files = file::find(&args.paths)?;
-
-    let issuer = DevIssuer::ephemeral()?;
-    let owners = OwnerNames::new(config.edge.owner_secret.as_ref());
-    let templates = Templates::new(&issuer, owners, now);
-    let events: Vec<(EventFile, Vec<Event>)> = files
-        .into_iter()
-        .map(|file| {
-            let events = file.read(&templates, args.templates)?;
-            Ok((file, events))
-        })
-        .collect::<anyhow::Result<_>>()?;
-    let mut viewers = Viewers::new(&config, &issuer, args.face, now).await?;
-    let mut uploads = Uploads::new(&config, args.endpoint_url.as_deref(), now);
-
-    let mut report = Report::new(matches!(args.format, Format::Json));
-    for (file, events) in events {
-        if events.iter().any(Event::is_upload) {
-            uploads.give(&file).await?;
-        }
-        let mut played = Vec::new();
-        for event in events {
-            let kind = event.kind();
-            // Uploads have one face: the processor that is deployed is native.
-            let (face, records) = match event {
-                Event::ViewerRequest(event) => (args.face, viewers.play(&event)?),
-                Event::Upload { messages, .. } => (Face::Native, uploads.play(messages).await?),
-            };
-            played.extend(records.into_iter().map(|played| (kind, face, played)));
-        }
-        let expected = file.expectations(played.len())?;
-        for (index, ((kind, face, played), expected)) in
-            played.into_iter().zip(expected).enumerate()
-        {
-            let matches = expected
-                .as_ref()
-                .map(|expected| expectation::differences(expected, &played.outcome).is_empty());
-            report.add(Line {
-                file: file.shown(),
-                index,
-                kind,
-                face: face.name(),
-                outcome: played.outcome,
-                expected,
-                matches,
-                micros: u64::try_from(played.elapsed.as_micros()).unwrap_or(u64::MAX),
-            })?;
-        }
-    }
-    report.finish()
-}
-
-fn read_json(file: &Path) -> anyhow::Result<Value> {
+pub(crate) fn read_json(file: &Path) -> anyhow::Result<Value> {
     text_file::read_json(file).map_err(|reason| anyhow::anyhow!("{}: {reason}", file.display()))
 }

@@ -14,14 +14,14 @@ use serde_json::{Map, Value, json};
 use crate::issuer::{DevIssuer, ISSUER};
 
 /// Fills in templates.
-pub(super) struct Templates<'a> {
+pub(crate) struct Templates<'a> {
     issuer: &'a DevIssuer,
     owners: OwnerNames,
     now: Timestamp,
 }
 
 impl<'a> Templates<'a> {
-    pub(super) fn new(issuer: &'a DevIssuer, owners: OwnerNames, now: Timestamp) -> Self {
+    pub(crate) fn new(issuer: &'a DevIssuer, owners: OwnerNames, now: Timestamp) -> Self {
         Self {
             issuer,
             owners,
@@ -30,7 +30,7 @@ impl<'a> Templates<'a> {
     }
 
     /// Fills in every template in every text of a value.
-    pub(super) fn fill(&self, value: &mut Value) -> anyhow::Result<()> {
+    pub(crate) fn fill(&self, value: &mut Value) -> anyhow::Result<()> {
         match value {
             Value::String(text) => *text = self.fill_text(text)?,
             Value::Array(items) => {
@@ -130,7 +130,7 @@ impl<'a> Templates<'a> {
 }
 
 /// Whether any text of a value holds a template.
-pub(super) fn is_in(value: &Value) -> bool {
+pub(crate) fn is_in(value: &Value) -> bool {
     match value {
         Value::String(text) => text.split("{{").skip(1).any(is_template),
         Value::Array(items) => items.iter().any(is_in),

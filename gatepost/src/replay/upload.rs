@@ -18,7 +18,7 @@ use crate::scratch_s3::ScratchS3;
 use crate::terminal::output;
 
 /// The processor of a run, made when the first event needs it.
-pub(super) struct Uploads<'a> {
+pub(crate) struct Uploads<'a> {
     config: &'a Config,
     endpoint_url: Option<&'a str>,
     now: Timestamp,
@@ -38,7 +38,7 @@ struct Running {
 }
 
 impl<'a> Uploads<'a> {
-    pub(super) fn new(config: &'a Config, endpoint_url: Option<&'a str>, now: Timestamp) -> Self {
+    pub(crate) fn new(config: &'a Config, endpoint_url: Option<&'a str>, now: Timestamp) -> Self {
         Self {
             config,
             endpoint_url,
@@ -51,7 +51,7 @@ impl<'a> Uploads<'a> {
 
     /// Puts the objects that are given with a file into the store. An S3 that somebody named holds what it holds:
     /// nothing is put into it.
-    pub(super) async fn give(&mut self, file: &EventFile) -> anyhow::Result<()> {
+    pub(crate) async fn give(&mut self, file: &EventFile) -> anyhow::Result<()> {
         if self.endpoint_url.is_some() {
             return Ok(());
         }
@@ -85,7 +85,7 @@ impl<'a> Uploads<'a> {
     }
 
     /// Hands messages to the processor.
-    pub(super) async fn play(&mut self, messages: Vec<Message>) -> anyhow::Result<Vec<Played>> {
+    pub(crate) async fn play(&mut self, messages: Vec<Message>) -> anyhow::Result<Vec<Played>> {
         let running = self.running().await?;
         let started = Instant::now();
         let report = running.processor.process_batch(messages).await;

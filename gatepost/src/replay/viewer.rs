@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::issuer::DevIssuer;
 
 /// The authorizer of a run, made when the first event needs it.
-pub(super) struct Viewers {
+pub(crate) struct Viewers {
     config: edge_auth::Config,
     face: Face,
     now: Timestamp,
@@ -33,7 +33,7 @@ enum Running {
 impl Viewers {
     /// The configured authorizer, which also trusts the run's own issuer. Keys that are published come from this machine:
     /// nothing else is asked.
-    pub(super) async fn new(
+    pub(crate) async fn new(
         config: &Config,
         issuer: &DevIssuer,
         face: Face,
@@ -51,7 +51,7 @@ impl Viewers {
     }
 
     /// Decides on an event's request.
-    pub(super) fn play(&mut self, event: &ViewerRequestEvent) -> anyhow::Result<Vec<Played>> {
+    pub(crate) fn play(&mut self, event: &ViewerRequestEvent) -> anyhow::Result<Vec<Played>> {
         let now = self.now;
         let running = match &mut self.running {
             Some(running) => running,

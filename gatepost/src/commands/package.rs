@@ -1,0 +1,60 @@
+//! `gatepost package`: prints what `package` made for a deployment.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::config::Config;
+use crate::package::{self, Architecture, Options};
+use crate::terminal::output;
+
+#[derive(Args, Debug)]
+pub(crate) struct PackageArgs {
+    /// The folder that the packages are written to; it is made if it is missing.
+    #[arg(long, default_value = "dist", value_name = "DIR")]
+    out: PathBuf,
+    /// The configuration that is packed in [default: gatepost.toml where there is one].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// What the API and the processor run on. The authorizer is for Intel and AMD always: the edge has nothing else.
+    #[arg(
+        long,
+        value_enum,
+        default_value = "x86_64",
+        value_name = "ARCHITECTURE"
+    )]
+    arch: Architecture,
+    /// The manifest.json of the package that is deployed, which this one replaces [default: that in --out].
+    #[arg(long, value_name = "FILE")]
+    previous: Option<PathBuf>,
+    /// Pack session keys that the deployed edge does not know and that sign at once: people are signed out until it does.
+    #[arg(long)]
+    rotate_now: bool,
+    /// Fetch no keys: issuers that only name an address are packed without them.
+    #[arg(long)]
+    offline: bool,
+}
+
+/// Makes the package, and prints its files.
+pub(crate) async fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
+    let config = Config::load(args.config.as_deref())?;
+    let options = Options {
+        out: &args.out,
+        architecture: args.arch,
+        previous: args.previous.as_deref(),
+        rotate_now: args.rotate_now,
+        offline: args.offline,
+    };
+    let manifest = package::make(config, &options).await?;
+    for package in manifest.packages() {
+        output::print(format_args!(
+            "{}  {} bytes  sha256 {}",
+            args.out.join(package.file).display(),
+            package.bytes,
+            package.sha256
+        ))?;
+    }
+    output::print(args.out.join("manifest.json").display())?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,105 @@
+//! `gatepost replay`: plays the events of files, and reports each beside its expectation.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use edge_auth::OwnerNames;
+use jiff::Timestamp;
+
+use crate::config::Config;
+use crate::issuer::DevIssuer;
+use crate::replay::{
+    Event, EventFile, Face, Line, Report, Templates, Uploads, Viewers, differences, find, read_json,
+};
+
+#[derive(Args, Debug)]
+pub(crate) struct ReplayArgs {
+    /// Event files, or folders with event files at any depth.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Which face of the authorizer decides on viewer requests.
+    #[arg(long, value_enum, default_value_t = Face::Native)]
+    face: Face,
+    /// The configuration [default: gatepost.toml where there is one].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A JWK Set for all issuers of the configuration, in place of theirs.
+    #[arg(long, value_name = "FILE")]
+    jwks: Option<PathBuf>,
+    /// The time at which the events happen [default: now].
+    #[arg(long, value_name = "RFC3339")]
+    at: Option<Timestamp>,
+    /// How results are printed.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Fill in templates in every file, not only in those named NAME.template.json; never use it with recorded events.
+    #[arg(long)]
+    templates: bool,
+    /// An S3 that holds the events' objects; without it an empty one is made for the run.
+    #[arg(long, value_name = "URL")]
+    endpoint_url: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+/// Replays; the exit code says whether everything met its expectation.
+pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
+    let now = args.at.unwrap_or_else(Timestamp::now);
+    let jwks = args.jwks.as_deref().map(read_json).transpose()?;
+    let config = Config::load_with_keys(args.config.as_deref(), jwks.as_ref())?;
+    let files = find(&args.paths)?;
+
+    let issuer = DevIssuer::ephemeral()?;
+    let owners = OwnerNames::new(config.edge.owner_secret.as_ref());
+    let templates = Templates::new(&issuer, owners, now);
+    let events: Vec<(EventFile, Vec<Event>)> = files
+        .into_iter()
+        .map(|file| {
+            let events = file.read(&templates, args.templates)?;
+            Ok((file, events))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    let mut viewers = Viewers::new(&config, &issuer, args.face, now).await?;
+    let mut uploads = Uploads::new(&config, args.endpoint_url.as_deref(), now);
+
+    let mut report = Report::new(matches!(args.format, Format::Json));
+    for (file, events) in events {
+        if events.iter().any(Event::is_upload) {
+            uploads.give(&file).await?;
+        }
+        let mut played = Vec::new();
+        for event in events {
+            let kind = event.kind();
+            // Uploads have one face: the processor that is deployed is native.
+            let (face, records) = match event {
+                Event::ViewerRequest(event) => (args.face, viewers.play(&event)?),
+                Event::Upload { messages, .. } => (Face::Native, uploads.play(messages).await?),
+            };
+            played.extend(records.into_iter().map(|played| (kind, face, played)));
+        }
+        let expected = file.expectations(played.len())?;
+        for (index, ((kind, face, played), expected)) in
+            played.into_iter().zip(expected).enumerate()
+        {
+            let matches = expected
+                .as_ref()
+                .map(|expected| differences(expected, &played.outcome).is_empty());
+            report.add(Line {
+                file: file.shown(),
+                index,
+                kind,
+                face: face.name(),
+                outcome: played.outcome,
+                expected,
+                matches,
+                micros: u64::try_from(played.elapsed.as_micros()).unwrap_or(u64::MAX),
+            })?;
+        }
+    }
+    report.finish()
+}

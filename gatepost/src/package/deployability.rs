@@ -1,0 +1,141 @@
+//! The demands that a deployment makes of a configuration, beyond those of the local stack.
+//!
+//! [`make`](super::make) calls it before anything is built. It never changes the configuration.
+
+use anyhow::ensure;
+use jiff::tz::Offset;
+use jiff::{SignedDuration, Timestamp};
+use signing_api::{LinkSigner, SESSION_KEY_VARIABLE};
+
+use super::runtime::{self, EDGE_RUNTIMES, PROVIDED};
+use crate::config::Config;
+use crate::terminal::output;
+
+/// What a response that is generated at viewer-request may have, headers and body; beyond it viewers get a 502.
+const MAX_RESPONSE_BYTES: usize = 40_960;
+/// The longest URL that CloudFront takes. Encoded into another it takes three times as much.
+const MAX_URL_BYTES: usize = 8192;
+/// That somebody can sign in, and see something then.
+pub(super) fn check_who_may(config: &edge_auth::Config) -> anyhow::Result<()> {
+    ensure!(
+        !config.issuers.is_empty(),
+        "the configuration names no issuer, so that nobody could sign in; add [[issuers]] (the local stack's own is not packed)"
+    );
+    for issuer in &config.issuers {
+        let Some(published) = &issuer.published else {
+            continue;
+        };
+        ensure!(
+            published.url.starts_with("https://"),
+            "the keys of {} are at {}, and Lambda finds nothing on its own machine; name an https:// address in jwks, or only a file with the keys",
+            issuer.issuer,
+            published.url
+        );
+    }
+    ensure!(
+        !config.rules.is_empty(),
+        "the configuration has no [[rules]], so that nobody may see anything; add one, such as path = \"/media/{{owner}}/**\" with allow = \"owner\""
+    );
+    Ok(())
+}
+
+/// The largest answer of the authorizer's own: to sign in, or to a preflight.
+pub(super) fn check_responses(config: &edge_auth::Config) -> anyhow::Result<()> {
+    let login = config.login.as_ref().map_or(0, String::len) + 3 * MAX_URL_BYTES;
+    let preflight = config.cors.as_ref().map_or(0, |cors| {
+        let names = cors.methods.iter().chain(&cors.headers);
+        names.map(|name| name.len() + 2).sum::<usize>() + MAX_URL_BYTES
+    });
+    for (key, bytes) in [("deny.login", login), ("cors", preflight)] {
+        ensure!(
+            bytes < MAX_RESPONSE_BYTES,
+            "{key} makes answers of up to {bytes} bytes, and CloudFront takes {MAX_RESPONSE_BYTES} from the edge: shorten it"
+        );
+    }
+    Ok(())
+}
+
+/// Says what works and is probably not meant.
+pub(super) fn warn(config: &Config, now: Timestamp) {
+    let today = Offset::UTC.to_datetime(now).date();
+    for warning in runtime::ending(today, &[&EDGE_RUNTIMES, &PROVIDED]) {
+        output::warn(warning);
+    }
+    for warning in too_long_for_a_session(config) {
+        output::warn(warning);
+    }
+    if config.page(LinkSigner::Bucket).sign_in.is_none() {
+        output::warn(
+            "nobody can sign in at the page; say in [sign_in] how, or in deny.login where",
+        );
+    }
+    let session = config.edge.session.iter();
+    let mut keys = session.flat_map(|session| &session.keys);
+    if keys.any(|key| !key.can_sign()) {
+        output::warn(format_args!(
+            "a session key has only its public half here; give the API the private one in {SESSION_KEY_VARIABLE} or {SESSION_KEY_VARIABLE}_SECRET_ARN (session_key in Terraform)"
+        ));
+    }
+}
+
+/// Lifetimes that the signer role's session cannot have. Role chaining limits it to an hour (AWS, "Methods to assume a
+/// role").
+fn too_long_for_a_session(config: &Config) -> Vec<&'static str> {
+    const MAX: SignedDuration = SignedDuration::from_hours(1);
+    let mut warnings = Vec::new();
+    if config.form_lifetime > MAX {
+        warnings.push(
+            "uploads.expires_in is longer than 1h: forms end with the session of the signer role, and Terraform refuses it; shorten it",
+        );
+    }
+    if config.max_link_lifetime > Some(MAX) {
+        warnings.push(
+            "links.max_expires_in is longer than 1h: without link_keys links end with the session of the signer role, and Terraform refuses it; shorten it, or set link_keys",
+        );
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lifetimes_beyond_a_session_are_warned_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("gatepost.toml");
+        for (form, link, warned) in [
+            ("5m", None, [].as_slice()),
+            ("1h", Some("1h"), &[]),
+            ("61m", None, &["uploads.expires_in"]),
+            ("5m", Some("24h"), &["links.max_expires_in"]),
+            (
+                "12h",
+                Some("6d"),
+                &["uploads.expires_in", "links.max_expires_in"],
+            ),
+        ] {
+            let link = link.map_or(String::new(), |link| format!("max_expires_in = \"{link}\""));
+            let text = format!("[uploads]\nexpires_in = \"{form}\"\n[links]\n{link}\n");
+            std::fs::write(&file, &text).unwrap();
+            let config = Config::load(Some(&file)).unwrap();
+            let keys: Vec<_> = too_long_for_a_session(&config)
+                .into_iter()
+                .map(|warning| warning.split(' ').next().unwrap())
+                .collect();
+            assert_eq!(keys, warned, "{text}");
+        }
+    }
+
+    #[test]
+    fn answers_that_cloudfront_would_not_take_are_known_before() {
+        let check = |login: String| {
+            check_responses(&edge_auth::Config {
+                login: Some(login),
+                ..edge_auth::Config::default()
+            })
+        };
+        assert!(check("https://login.example.com/?return_to={url}".to_owned()).is_ok());
+        assert!(check(format!("https://login.example.com/{}", "x".repeat(20_000))).is_err());
+    }
+}
