@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::AutoStream;
 use anstream::ColorChoice;
+use serde::Serialize;
+
+use super::printable::printable_json;
 
 /// Set once by `main`, before a command runs.
 static QUIET: AtomicBool = AtomicBool::new(false);
@@ -55,6 +58,12 @@ pub(crate) fn print_bytes(result: &[u8]) -> Result<(), OutputError> {
     stdout.write_all(result)?;
     stdout.flush()?;
     Ok(())
+}
+
+/// Prints a result as one line of JSON, with control characters escaped.
+pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    let json = serde_json::to_string(value)?;
+    Ok(print(printable_json(&json))?)
 }
 
 /// Says what a command does, on stderr, unless it is to be quiet.

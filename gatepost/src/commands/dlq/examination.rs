@@ -16,9 +16,9 @@ use upload_processor::event::{Notice, Record};
 use upload_processor::retry::Cause;
 use upload_processor::{Buckets, Outcome, Processor, Retry};
 
+use super::args::{Place, Reading};
 use super::letter::{DeadLetter, upload_of};
 use super::snapshot::Snapshot;
-use super::{Place, Reading};
 use crate::aws;
 use crate::config::{Config, DEFAULT_FILE};
 use crate::dev::data_dir::DataDir;

@@ -8,10 +8,12 @@ use media_contract::Status;
 use serde::Serialize;
 use upload_processor::event::{Notice, Record};
 
+use super::args::{Format, ListArgs};
 use super::examination::{Examiner, redriving, shown_status};
+use super::interruption::until_stopped;
 use super::letter::{DeadLetter, shown_age, shown_uploads, upload_of};
-use super::queue::{Queue, Wanted};
-use super::{Format, ListArgs, print_json, until_stopped};
+use super::queue::Queue;
+use super::selection::Wanted;
 use crate::stop::Stop;
 use crate::terminal::output;
 use crate::terminal::printable::printable;
@@ -44,7 +46,7 @@ pub(super) async fn run(args: &ListArgs, stop: &Stop) -> anyhow::Result<ExitCode
             .buffered(examiner.concurrency());
         while let Some(line) = lines.next().await {
             match args.place.format {
-                Format::Json => print_json(&line)?,
+                Format::Json => output::print_json(&line)?,
                 Format::Table => output::print(line.row(width.unwrap_or(0)))?,
             }
         }

@@ -9,9 +9,9 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::Interrupted;
+use super::interruption::Interrupted;
 use super::letter::DeadLetter;
-use super::queue::{Move, Wanted};
+use super::selection::{Move, Wanted};
 use crate::dev::data_dir::DataDir;
 use crate::queue;
 use crate::stop::Stop;

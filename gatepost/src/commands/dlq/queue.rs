@@ -2,33 +2,20 @@
 
 use std::collections::HashSet;
 
-use super::Place;
+use super::args::Place;
 use super::letter::DeadLetter;
 use super::local::LocalQueue;
+use super::selection::{Move, Wanted};
 use super::sqs::SqsQueue;
 use crate::aws;
 use crate::stop::Stop;
+use crate::terminal::output;
+use crate::terminal::printable::printable;
 
 /// A queue of dead letters.
 pub(super) enum Queue {
     Local(LocalQueue),
     Sqs(SqsQueue),
-}
-
-/// The dead letters that a command is about.
-#[derive(Clone, Copy)]
-pub(super) enum Wanted<'a> {
-    All,
-    These(&'a [String]),
-}
-
-/// The result for one dead letter that was to be moved.
-#[derive(Debug, PartialEq)]
-pub(super) enum Move {
-    /// The main queue has it, under this id.
-    Done(String),
-    /// It is still among the dead letters: the reason.
-    Failed(String),
 }
 
 impl Queue {
@@ -88,19 +75,23 @@ impl Queue {
     }
 }
 
-impl Wanted<'_> {
-    pub(super) fn has(self, id: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::These(ids) => ids.iter().any(|wanted| wanted == id),
-        }
+/// The dead letter with an id; `None`, after a sentence about it, where there is none.
+pub(super) async fn find(
+    queue: &Queue,
+    id: &str,
+    stop: &Stop,
+) -> anyhow::Result<Option<DeadLetter>> {
+    let ids = [id.to_owned()];
+    let found = queue.look(Wanted::These(&ids), stop).await?.pop();
+    if found.is_none() {
+        report_missing(id);
     }
+    Ok(found)
+}
 
-    /// Whether all that is wanted is among these.
-    pub(super) fn is_found<'a>(self, mut is_known: impl FnMut(&str) -> bool + 'a) -> bool {
-        match self {
-            Self::All => false,
-            Self::These(ids) => ids.iter().all(|id| is_known(id)),
-        }
-    }
+pub(super) fn report_missing(id: &str) {
+    let id = printable(id);
+    output::error(format_args!(
+        "there is no dead letter {id}; `gatepost dlq list` names those that there are"
+    ));
 }

@@ -11,9 +11,11 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::args::{Format, Place};
+use super::interruption::Interrupted;
 use super::letter::{DeadLetter, shown_uploads};
-use super::queue::{Move, Queue, Wanted};
-use super::{Format, Interrupted, Place, print_json, report_missing};
+use super::queue::{Queue, report_missing};
+use super::selection::{Move, Wanted};
 use crate::stop::Stop;
 use crate::terminal::output;
 use crate::terminal::printable::printable;
@@ -155,7 +157,7 @@ impl Progress {
         };
         if self.unprinted.is_none() {
             let printed = self.bar.suspend(|| match self.format {
-                Format::Json => print_json(&line),
+                Format::Json => output::print_json(&line),
                 Format::Table => Ok(output::print(line.row())?),
             });
             self.unprinted = printed.err();

@@ -10,10 +10,11 @@ use serde::Serialize;
 use serde_json::Value;
 use upload_processor::event::Record;
 
+use super::args::{Format, OneArgs};
 use super::examination::{Examiner, Finding, redriving, shown_status};
+use super::interruption::until_stopped;
 use super::letter::{DeadLetter, shown_age, upload_of};
-use super::queue::Queue;
-use super::{Format, OneArgs, find, print_json, until_stopped};
+use super::queue::{Queue, find};
 use crate::replay::{self, Line, Report};
 use crate::stop::Stop;
 use crate::terminal::output;
@@ -70,7 +71,7 @@ pub(super) async fn run(args: &OneArgs, stop: &Stop) -> anyhow::Result<ExitCode>
     })
     .await?;
     match args.place.format {
-        Format::Json => print_json(&shown)?,
+        Format::Json => output::print_json(&shown)?,
         Format::Table => output::print(shown.text().trim_end())?,
     }
     Ok(ExitCode::SUCCESS)

@@ -19,9 +19,9 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 
-use super::Interrupted;
+use super::interruption::Interrupted;
 use super::letter::DeadLetter;
-use super::queue::{Move, Wanted};
+use super::selection::{Move, Wanted};
 use crate::stop::Stop;
 use crate::terminal::output;
 use crate::terminal::printable::printable;

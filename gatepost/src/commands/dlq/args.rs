@@ -1,0 +1,81 @@
+//! The arguments that the commands of `gatepost dlq` share: where the dead letters are, and how uploads are looked at.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+#[derive(Args, Debug)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    pub(super) place: Place,
+    #[command(flatten)]
+    pub(super) reading: Reading,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct OneArgs {
+    /// The dead letter, as `gatepost dlq list` names it.
+    pub(super) id: String,
+    #[command(flatten)]
+    pub(super) place: Place,
+    #[command(flatten)]
+    pub(super) reading: Reading,
+}
+
+/// The place of the dead letters.
+#[derive(Args, Debug)]
+pub(super) struct Place {
+    /// The dead-letter queue of SQS; without it the dead letters of the local stack are meant.
+    #[arg(long, value_name = "URL")]
+    pub(super) queue_url: Option<String>,
+    /// The data directory of the local stack, which may be running.
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = ".gatepost",
+        conflicts_with = "queue_url"
+    )]
+    pub(super) data_dir: PathBuf,
+    /// SQS and S3 elsewhere than on AWS. Without --queue-url: the S3 that `gatepost dev --endpoint-url` uses.
+    #[arg(long, value_name = "URL")]
+    pub(super) endpoint_url: Option<String>,
+    /// How results are printed.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(super) format: Format,
+}
+
+/// The way in which uploads are looked at.
+#[derive(Args, Debug)]
+pub(super) struct Reading {
+    /// The bucket that forms post to, with --queue-url.
+    #[arg(long, value_name = "NAME", env = "GATEPOST_UPLOAD_BUCKET")]
+    pub(super) upload_bucket: Option<String>,
+    /// The bucket of renditions and manifests, with --queue-url.
+    #[arg(long, value_name = "NAME", env = "GATEPOST_MEDIA_BUCKET")]
+    pub(super) media_bucket: Option<String>,
+    /// The configuration [default: with --queue-url what is packed in dist, if it is there; else gatepost.toml].
+    #[arg(long, value_name = "FILE", conflicts_with = "package")]
+    pub(super) config: Option<PathBuf>,
+    /// The folder with the package that is deployed: its settings are used.
+    #[arg(long, value_name = "DIR")]
+    pub(super) package: Option<PathBuf>,
+    /// The scan that the deployed processor waits for: nothing is looked at that it has not tagged as clean. It is on as
+    /// well for dead letters that come from the scan.
+    #[arg(long, value_name = "guardduty", env = "GATEPOST_MALWARE_SCAN", value_parser = parse_malware_scan)]
+    pub(super) malware_scan: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(super) enum Format {
+    Table,
+    Json,
+}
+
+/// The variable means the same here as where the processor reads it.
+fn parse_malware_scan(text: &str) -> Result<bool, String> {
+    match text {
+        "" => Ok(false),
+        "guardduty" => Ok(true),
+        _ => Err("it can only be guardduty".to_owned()),
+    }
+}
