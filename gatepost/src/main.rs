@@ -37,7 +37,7 @@ async fn main() -> ExitCode {
         Err(error) => return answer(&error),
     };
     if cli.quiet {
-        output::be_quiet();
+        output::set_quiet();
     }
     let command = cli.command.unwrap_or(Command::Dev(cli.dev));
     start_log(&command);
@@ -69,12 +69,12 @@ fn explain(error: &anyhow::Error, failure: u8) -> ExitCode {
     match error.downcast_ref::<OutputError>() {
         Some(OutputError::Closed) => return ExitCode::SUCCESS,
         Some(OutputError::Failed(_)) => {
-            output::error(format_args!("{error:#}"));
+            output::print_error(format_args!("{error:#}"));
             return ExitCode::FAILURE;
         }
         None => {}
     }
-    output::error(format_args!("{error:#}"));
+    output::print_error(format_args!("{error:#}"));
     ExitCode::from(failure)
 }
 

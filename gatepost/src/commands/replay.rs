@@ -90,7 +90,7 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
                 .as_ref()
                 .map(|expected| differences(expected, &played.outcome).is_empty());
             report.add(Line {
-                file: file.shown(),
+                file: file.display_path(),
                 index,
                 kind,
                 face: face.name(),

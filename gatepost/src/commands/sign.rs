@@ -20,11 +20,11 @@ use crate::terminal::output;
 #[derive(Args, Debug)]
 pub(crate) struct SignArgs {
     #[command(subcommand)]
-    what: What,
+    command: SignCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum SignCommand {
     /// A form with which a browser uploads one object: url, fields, `expires_at`
     #[command(after_long_help = "\
 Examples:
@@ -177,25 +177,25 @@ struct GetArgs {
 
 /// Prints what was signed, as JSON.
 pub(crate) async fn run(args: SignArgs) -> anyhow::Result<()> {
-    let signed = match args.what {
-        What::Post(args) => serde_json::to_string(&post(&args).await?)?,
-        What::Get(args) => serde_json::to_string(&get(&args).await?)?,
-        What::CloudfrontUrl(args) => {
+    let signed = match args.command {
+        SignCommand::Post(args) => serde_json::to_string(&post(&args).await?)?,
+        SignCommand::Get(args) => serde_json::to_string(&get(&args).await?)?,
+        SignCommand::CloudfrontUrl(args) => {
             let signed = args.policy.sign(Some(&args.url))?;
             serde_json::to_string(&signed.url(&args.url)?)?
         }
-        What::CloudfrontCookies(args) => serde_json::to_string(&cookies(args)?)?,
+        SignCommand::CloudfrontCookies(args) => serde_json::to_string(&cookies(args)?)?,
     };
     Ok(output::print(signed)?)
 }
 
 async fn post(args: &PostArgs) -> anyhow::Result<url_signing::SignedForm> {
-    let mut lacks = Vec::new();
+    let mut problems = Vec::new();
     let mut metadata = Vec::new();
     for entry in &args.meta {
         match entry.split_once('=') {
             Some(entry) => metadata.push(entry),
-            None => lacks.push(format!("--meta {entry:?} is not of the form NAME=VALUE")),
+            None => problems.push(format!("--meta {entry:?} is not of the form NAME=VALUE")),
         }
     }
     let mut sha256 = None;
@@ -203,10 +203,10 @@ async fn post(args: &PostArgs) -> anyhow::Result<url_signing::SignedForm> {
         let digest = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok();
         sha256 = digest.and_then(|digest| digest.try_into().ok());
         if sha256.is_none() {
-            lacks.push("--sha256 takes 64 hexadecimal digits".to_owned());
+            problems.push("--sha256 takes 64 hexadecimal digits".to_owned());
         }
     }
-    let (bucket, credentials) = args.object.resolve(lacks).await?;
+    let (bucket, credentials) = args.object.resolve(problems).await?;
     let expiry = Expiry::within(args.expires);
     let size = args.min_bytes..=args.max_bytes;
     let mut policy = PostPolicy::new(&bucket, &args.object.key, size, expiry)?;
@@ -297,9 +297,9 @@ impl PolicyArgs {
     }
 
     fn key_pair(&self) -> anyhow::Result<KeyPair> {
-        let mut lacks = Vec::new();
+        let mut problems = Vec::new();
         if self.key_pair_id.is_none() {
-            lacks.push(format!("there is no id of a public key at CloudFront; name it with --key-pair-id, or set {KEY_PAIR_ID_VARIABLE}"));
+            problems.push(format!("there is no id of a public key at CloudFront; name it with --key-pair-id, or set {KEY_PAIR_ID_VARIABLE}"));
         }
         let pem = match &self.private_key {
             Some(file) => std::fs::read(file)
@@ -311,8 +311,8 @@ impl PolicyArgs {
         match (&self.key_pair_id, pem) {
             (Some(id), Ok(pem)) => Ok(KeyPair::from_pem(id, &pem)?),
             (_, pem) => {
-                lacks.extend(pem.err());
-                Err(cannot_sign(&lacks))
+                problems.extend(pem.err());
+                Err(signing_error(&problems))
             }
         }
     }
@@ -323,17 +323,17 @@ impl ObjectArgs {
         self.at.unwrap_or_else(Timestamp::now)
     }
 
-    /// The bucket in its region, and what signs for it. `lacks` is what is wrong already: all of it is said at once.
-    async fn resolve(&self, mut lacks: Vec<String>) -> anyhow::Result<(Bucket, Credentials)> {
+    /// The bucket in its region, and what signs for it. `problems` is what is wrong already: all of it is said at once.
+    async fn resolve(&self, mut problems: Vec<String>) -> anyhow::Result<(Bucket, Credentials)> {
         let region = aws::region().await;
         let mut bucket = None;
         if let Some(region) = &region {
             match self.bucket_in(region.as_ref()) {
                 Ok(found) => bucket = Some(found),
-                Err(error) => lacks.push(error.to_string()),
+                Err(error) => problems.push(error.to_string()),
             }
         } else {
-            lacks.push(
+            problems.push(
                 "there is no AWS region; set AWS_REGION, or `region` in the AWS profile".to_owned(),
             );
         }
@@ -343,13 +343,13 @@ impl ObjectArgs {
         {
             Ok(credentials) => Some(credentials),
             Err(error) => {
-                lacks.push(format!("{error:#}"));
+                problems.push(format!("{error:#}"));
                 None
             }
         };
         match (bucket, credentials) {
-            (Some(bucket), Some(credentials)) if lacks.is_empty() => Ok((bucket, credentials)),
-            _ => Err(cannot_sign(&lacks)),
+            (Some(bucket), Some(credentials)) if problems.is_empty() => Ok((bucket, credentials)),
+            _ => Err(signing_error(&problems)),
         }
     }
 
@@ -372,8 +372,8 @@ fn read(found: &aws_credential_types::Credentials) -> anyhow::Result<Credentials
 }
 
 /// All that a signature lacks, in one error.
-fn cannot_sign(lacks: &[String]) -> anyhow::Error {
-    match lacks {
+fn signing_error(problems: &[String]) -> anyhow::Error {
+    match problems {
         [one] => anyhow!("{one}"),
         several => anyhow!("this cannot be signed:\n  {}", several.join("\n  ")),
     }

@@ -77,7 +77,7 @@ pub(crate) struct Config {
 /// What the page is told: its `/settings.json`.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct PageSettings {
-    pub(crate) sign_in: Option<WayIn>,
+    pub(crate) sign_in: Option<SignInMethod>,
     /// The content types that a photo may have.
     types: Vec<&'static str>,
     /// The largest photo, in bytes.
@@ -89,7 +89,7 @@ pub(crate) struct PageSettings {
 /// How people sign in at the page.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
-pub(crate) enum WayIn {
+pub(crate) enum SignInMethod {
     /// By the page itself.
     Code(SignIn),
     /// At a page of the application's; `{url}` becomes the way back.
@@ -98,7 +98,7 @@ pub(crate) enum WayIn {
 
 /// Why a configuration cannot be used.
 #[derive(Debug, PartialEq)]
-pub(crate) enum ConfigError {
+pub(crate) enum ConfigFault {
     /// The file cannot be read.
     Unreadable { file: PathBuf, reason: String },
     /// What it says is wrong: lines and sentences.
@@ -110,7 +110,7 @@ pub(crate) enum ConfigError {
 
 impl Config {
     /// Reads the file that was asked for; without one the default file, and without that what is built in.
-    pub(crate) fn load(asked: Option<&Path>) -> Result<Self, ConfigError> {
+    pub(crate) fn load(asked: Option<&Path>) -> Result<Self, ConfigFault> {
         Self::load_with_keys(asked, None)
     }
 
@@ -118,14 +118,14 @@ impl Config {
     pub(crate) fn load_with_keys(
         asked: Option<&Path>,
         jwks: Option<&Value>,
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<Self, ConfigFault> {
         let file = asked.unwrap_or(Path::new(DEFAULT_FILE));
         match std::fs::read_to_string(file) {
             Ok(text) => Self::parse(file, &text, jwks),
             Err(error) if asked.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
                 Self::parse(file, BUILT_IN, jwks)
             }
-            Err(error) => Err(ConfigError::Unreadable {
+            Err(error) => Err(ConfigFault::Unreadable {
                 file: file.to_owned(),
                 reason: error.to_string(),
             }),
@@ -138,7 +138,7 @@ impl Config {
         let link_lifetime = self.max_link_lifetime;
         let link_lifetime = link_lifetime.unwrap_or(link_signer.default_lifetime());
         PageSettings {
-            sign_in: self.way_in(),
+            sign_in: self.sign_in_method(),
             types: types.map(|image_type| image_type.content_type()).collect(),
             max_bytes: self.images.max_bytes,
             link_seconds: link_lifetime.as_secs(),
@@ -146,13 +146,13 @@ impl Config {
     }
 
     /// How people sign in at the page: as `[sign_in]` says, else where the edge sends browsers, unless that is the page.
-    fn way_in(&self) -> Option<WayIn> {
+    fn sign_in_method(&self) -> Option<SignInMethod> {
         if let Some(sign_in) = &self.sign_in {
-            return Some(WayIn::Code(sign_in.clone()));
+            return Some(SignInMethod::Code(sign_in.clone()));
         }
         let login = self.edge.login.clone()?;
         let is_the_page = login.split(['?', '#']).next() == Some("/");
-        (!is_the_page).then_some(WayIn::Login { login })
+        (!is_the_page).then_some(SignInMethod::Login { login })
     }
 
     /// What `signing-api` is told of it.
@@ -173,7 +173,7 @@ impl Config {
         }
     }
 
-    fn parse(file: &Path, text: &str, jwks: Option<&Value>) -> Result<Self, ConfigError> {
+    fn parse(file: &Path, text: &str, jwks: Option<&Value>) -> Result<Self, ConfigFault> {
         let (table, errors) = DeTable::parse_recoverable(text);
         let notes = Notes::new(text);
         for error in &errors {
@@ -196,7 +196,7 @@ impl Config {
         let faults = notes.into_faults();
         match config {
             Some(config) if faults.is_empty() => Ok(config),
-            _ => Err(ConfigError::Faulty {
+            _ => Err(ConfigFault::Faulty {
                 file: file.to_owned(),
                 faults,
             }),
@@ -349,7 +349,7 @@ fn parse_name<T: serde::de::DeserializeOwned>(name: &str) -> Option<T> {
     serde_json::from_value(Value::from(name)).ok()
 }
 
-impl fmt::Display for ConfigError {
+impl fmt::Display for ConfigFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable { file, reason } => {
@@ -372,7 +372,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-impl std::error::Error for ConfigError {}
+impl std::error::Error for ConfigFault {}
 
 #[cfg(test)]
 mod providers;

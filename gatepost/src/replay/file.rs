@@ -101,7 +101,7 @@ fn kind_in_name(path: &Path) -> Option<&str> {
 
 impl EventFile {
     /// The path as it was found.
-    pub(crate) fn shown(&self) -> String {
+    pub(crate) fn display_path(&self) -> String {
         self.path.display().to_string()
     }
 
@@ -131,7 +131,7 @@ impl EventFile {
                     "{shown} holds a template, which is not filled in; name the file NAME.{TEMPLATE}.json, or use --templates"
                 ));
             }
-            let event = understand(value)
+            let event = parse_event(value)
                 .with_context(|| format!("{shown} is not an event that can be replayed"))?;
             events.push(event);
         }
@@ -251,7 +251,7 @@ fn events_in(value: Value) -> anyhow::Result<Vec<Value>> {
     })
 }
 
-fn understand(value: Value) -> anyhow::Result<Event> {
+fn parse_event(value: Value) -> anyhow::Result<Event> {
     let records = value["Records"].as_array();
     ensure!(
         records.is_none_or(|records| !records.is_empty()),
@@ -372,7 +372,7 @@ mod tests {
             (json!([]), Some("not a batch of SQS")),
             (json!({"Records": "none"}), Some("not a batch of SQS")),
         ] {
-            let found = understand(event.clone()).map(|event| event.kind());
+            let found = parse_event(event.clone()).map(|event| event.kind());
             match said {
                 None => assert_eq!(found.unwrap(), "viewer-request"),
                 Some(said) => {

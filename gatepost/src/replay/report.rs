@@ -119,7 +119,7 @@ impl Line {
             "{mark}  {:width$}  {:14}  {:>9}  {}",
             self.name(),
             self.kind,
-            shown_time(self.micros),
+            format_time(self.micros),
             printable(&self.summary()),
         ))?;
         let Some(expected) = &self.expected else {
@@ -184,7 +184,7 @@ impl Line {
     }
 }
 
-fn shown_time(micros: u64) -> String {
+fn format_time(micros: u64) -> String {
     match micros {
         0..10_000 => format!("{micros} µs"),
         _ => format!("{} ms", micros / 1000),

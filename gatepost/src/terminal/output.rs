@@ -38,7 +38,7 @@ impl From<std::io::Error> for OutputError {
 }
 
 /// Leaves out notes from now on.
-pub(crate) fn be_quiet() {
+pub(crate) fn set_quiet() {
     QUIET.store(true, Ordering::Relaxed);
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn warn(text: impl Display) {
 }
 
 /// Says on stderr why a command failed.
-pub(crate) fn error(text: impl Display) {
+pub(crate) fn print_error(text: impl Display) {
     write_error(format_args!("gatepost: {text}"));
 }
 

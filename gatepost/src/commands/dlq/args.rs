@@ -7,9 +7,9 @@ use clap::{Args, ValueEnum};
 #[derive(Args, Debug)]
 pub(super) struct ListArgs {
     #[command(flatten)]
-    pub(super) place: Place,
+    pub(super) place: QueueArgs,
     #[command(flatten)]
-    pub(super) reading: Reading,
+    pub(super) reading: InspectionArgs,
 }
 
 #[derive(Args, Debug)]
@@ -17,14 +17,14 @@ pub(super) struct OneArgs {
     /// The dead letter, as `gatepost dlq list` names it.
     pub(super) id: String,
     #[command(flatten)]
-    pub(super) place: Place,
+    pub(super) place: QueueArgs,
     #[command(flatten)]
-    pub(super) reading: Reading,
+    pub(super) reading: InspectionArgs,
 }
 
 /// The place of the dead letters.
 #[derive(Args, Debug)]
-pub(super) struct Place {
+pub(super) struct QueueArgs {
     /// The dead-letter queue of SQS; without it the dead letters of the local stack are meant.
     #[arg(long, value_name = "URL")]
     pub(super) queue_url: Option<String>,
@@ -46,7 +46,7 @@ pub(super) struct Place {
 
 /// The way in which uploads are looked at.
 #[derive(Args, Debug)]
-pub(super) struct Reading {
+pub(super) struct InspectionArgs {
     /// The bucket that forms post to, with --queue-url.
     #[arg(long, value_name = "NAME", env = "GATEPOST_UPLOAD_BUCKET")]
     pub(super) upload_bucket: Option<String>,

@@ -16,7 +16,7 @@ use upload_processor::event::{Notice, Record};
 use upload_processor::retry::Cause;
 use upload_processor::{Buckets, Outcome, Processor, Retry};
 
-use super::args::{Place, Reading};
+use super::args::{InspectionArgs, QueueArgs};
 use super::letter::{DeadLetter, upload_of};
 use super::snapshot::Snapshot;
 use crate::aws;
@@ -51,7 +51,7 @@ pub(super) struct Finding {
 
 impl Examiner {
     /// Connects to where the uploads are. Nothing is looked at yet.
-    pub(super) async fn open(place: &Place, reading: &Reading) -> anyhow::Result<Self> {
+    pub(super) async fn open(place: &QueueArgs, reading: &InspectionArgs) -> anyhow::Result<Self> {
         let is_local = place.queue_url.is_none();
         let (images, settings) = read_settings(reading, is_local)?;
         let buckets = buckets(reading, is_local)?;
@@ -185,18 +185,18 @@ fn unreadable(reason: String) -> Retry {
 }
 
 /// The effect of redriving, as a sentence.
-pub(super) fn redriving(outcome: &Result<Outcome, Retry>) -> String {
+pub(super) fn describe_redriving(outcome: &Result<Outcome, Retry>) -> String {
     match outcome {
         Ok(Outcome::Finished(manifest)) => match &manifest.status {
             Status::Ready { renditions, .. } => match renditions.len() {
                 1 => "redriving publishes 1 rendition".to_owned(),
                 n => format!("redriving publishes {n} renditions"),
             },
-            status => format!("redriving ends as {}", shown_status(status)),
+            status => format!("redriving ends as {}", format_status(status)),
         },
         Ok(Outcome::AlreadyFinished(manifest)) => format!(
             "redriving changes nothing: the upload is {}",
-            shown_status(&manifest.status)
+            format_status(&manifest.status)
         ),
         Ok(Outcome::Deleted(_)) => {
             "redriving publishes nothing: the upload was deleted, and what is left of it is removed"
@@ -208,7 +208,7 @@ pub(super) fn redriving(outcome: &Result<Outcome, Retry>) -> String {
 }
 
 /// A manifest's status with its reason, such as `failed: A sentence. (scan_pending)`.
-pub(super) fn shown_status(status: &Status) -> String {
+pub(super) fn format_status(status: &Status) -> String {
     match status.reason() {
         Some(reason) => format!("{}: {} ({})", status.name(), reason.message, reason.code),
         None => status.name().to_owned(),
@@ -216,7 +216,7 @@ pub(super) fn shown_status(status: &Status) -> String {
 }
 
 /// The settings that the processor has, and their source.
-fn read_settings(reading: &Reading, is_local: bool) -> anyhow::Result<(Settings, String)> {
+fn read_settings(reading: &InspectionArgs, is_local: bool) -> anyhow::Result<(Settings, String)> {
     let default = Path::new(DEFAULT_PACKAGE);
     let package = match &reading.package {
         Some(folder) => Some(folder.as_path()),
@@ -253,7 +253,7 @@ fn packed_settings(zip: &Path) -> anyhow::Result<Settings> {
     Ok(serde_json::from_str(&text)?)
 }
 
-fn buckets(reading: &Reading, is_local: bool) -> anyhow::Result<Buckets> {
+fn buckets(reading: &InspectionArgs, is_local: bool) -> anyhow::Result<Buckets> {
     if is_local {
         return Ok(Buckets {
             uploads: UPLOAD_BUCKET.to_owned(),

@@ -43,7 +43,7 @@ pub(super) fn upload_of(record: &Record) -> Option<UploadKey> {
 }
 
 /// Uploads in one column: the first, and how many there are besides.
-pub(super) fn shown_uploads(uploads: &[String]) -> String {
+pub(super) fn format_uploads(uploads: &[String]) -> String {
     match uploads {
         [] => "-".to_owned(),
         [one] => one.clone(),
@@ -52,7 +52,7 @@ pub(super) fn shown_uploads(uploads: &[String]) -> String {
 }
 
 /// A duration in its two largest units, such as `3d 4h`.
-pub(super) fn shown_age(age: SignedDuration) -> String {
+pub(super) fn format_age(age: SignedDuration) -> String {
     let seconds = age.as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match (days, hours, minutes) {
@@ -83,7 +83,7 @@ mod tests {
             (273_600, "3d 4h"),
             (1_209_600, "14d 0h"),
         ] {
-            assert_eq!(shown_age(SignedDuration::from_secs(seconds)), shown);
+            assert_eq!(format_age(SignedDuration::from_secs(seconds)), shown);
         }
     }
 
@@ -125,7 +125,7 @@ mod tests {
                 receive_count: 9,
             };
             assert_eq!(letter.uploads(), uploads, "{}", letter.body);
-            assert_eq!(shown_uploads(&letter.uploads()), shown);
+            assert_eq!(format_uploads(&letter.uploads()), shown);
         }
     }
 }

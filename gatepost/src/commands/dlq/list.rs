@@ -9,11 +9,11 @@ use serde::Serialize;
 use upload_processor::event::{Notice, Record};
 
 use super::args::{Format, ListArgs};
-use super::examination::{Examiner, redriving, shown_status};
+use super::examination::{Examiner, describe_redriving, format_status};
 use super::interruption::until_stopped;
-use super::letter::{DeadLetter, shown_age, shown_uploads, upload_of};
+use super::letter::{DeadLetter, format_age, format_uploads, upload_of};
 use super::queue::Queue;
-use super::selection::Wanted;
+use super::selection::Selection;
 use crate::stop::Stop;
 use crate::terminal::output;
 use crate::terminal::printable::printable;
@@ -36,7 +36,7 @@ struct Line {
 pub(super) async fn run(args: &ListArgs, stop: &Stop) -> anyhow::Result<ExitCode> {
     let queue = Queue::open(&args.place).await?;
     let examiner = Examiner::open(&args.place, &args.reading).await?;
-    let letters = queue.look(Wanted::All, stop).await?;
+    let letters = queue.look(Selection::All, stop).await?;
     until_stopped(stop, async {
         let now = Timestamp::now();
         let n_letters = letters.len();
@@ -85,27 +85,27 @@ async fn why(examiner: &Examiner, letter: &DeadLetter) -> (Option<&'static str>,
     {
         status = Some(manifest.status.name());
         if let Status::Failed { .. } = &manifest.status {
-            return (status, shown_status(&manifest.status));
+            return (status, format_status(&manifest.status));
         }
     }
     let reasons: Vec<_> = match examiner.examine(letter).await {
         Ok(outcomes) => outcomes
             .into_iter()
-            .map(|outcome| redriving(&Ok(outcome)))
+            .map(|outcome| describe_redriving(&Ok(outcome)))
             .collect(),
-        Err(retry) => vec![redriving(&Err(retry))],
+        Err(retry) => vec![describe_redriving(&Err(retry))],
     };
     (status, reasons.join("; "))
 }
 
 impl Line {
     fn row(&self, width: usize) -> String {
-        let age = shown_age(jiff::SignedDuration::from_secs(self.age_seconds));
+        let age = format_age(jiff::SignedDuration::from_secs(self.age_seconds));
         format!(
             "{:width$}  {age:>7}  {:>3}×  {}  {}",
             printable(&self.message_id),
             self.receive_count,
-            shown_uploads(&self.uploads),
+            format_uploads(&self.uploads),
             printable(&self.why)
         )
     }

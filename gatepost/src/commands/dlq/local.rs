@@ -11,7 +11,7 @@ use anyhow::Context as _;
 
 use super::interruption::Interrupted;
 use super::letter::DeadLetter;
-use super::selection::{Move, Wanted};
+use super::selection::{Move, Selection};
 use crate::dev::data_dir::DataDir;
 use crate::queue;
 use crate::stop::Stop;
@@ -32,14 +32,14 @@ impl LocalQueue {
         self.data_dir.dead_letters().display().to_string()
     }
 
-    /// The dead letters that are wanted.
-    pub(super) fn look(&self, wanted: Wanted<'_>) -> anyhow::Result<Vec<DeadLetter>> {
+    /// The dead letters that are selected.
+    pub(super) fn look(&self, selection: Selection<'_>) -> anyhow::Result<Vec<DeadLetter>> {
         let messages = queue::read_messages(&self.data_dir.dead_letters())
             .with_context(|| format!("{} cannot be read", self.name()))?;
-        let wanted = messages
+        let selected = messages
             .into_iter()
-            .filter(|message| wanted.has(&message.message_id));
-        let letters = wanted.map(|message| DeadLetter {
+            .filter(|message| selection.has(&message.message_id));
+        let letters = selected.map(|message| DeadLetter {
             id: message.message_id,
             body: message.body,
             sent_at: message.sent_at,
@@ -49,18 +49,18 @@ impl LocalQueue {
         Ok(letters.collect())
     }
 
-    /// Moves the dead letters that are wanted. Another process that redrives at the same time is waited for: two would
+    /// Moves the dead letters that are selected. Another process that redrives at the same time is waited for: two would
     /// send each message twice.
     pub(super) fn redrive(
         &self,
-        wanted: Wanted<'_>,
+        selection: Selection<'_>,
         stop: &Stop,
         on_move: &mut dyn FnMut(&DeadLetter, &Move),
     ) -> anyhow::Result<()> {
         let lock = File::open(self.data_dir.dead_letters())
             .and_then(|folder| folder.lock().map(|()| folder))
             .with_context(|| format!("{} cannot be locked", self.name()))?;
-        for letter in self.look(wanted)? {
+        for letter in self.look(selection)? {
             if stop.is_asked() {
                 return Err(Interrupted.into());
             }

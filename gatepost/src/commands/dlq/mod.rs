@@ -75,7 +75,7 @@ pub(crate) async fn run(args: DlqArgs) -> anyhow::Result<ExitCode> {
     };
     match result {
         Err(error) if error.is::<Interrupted>() => {
-            output::error(error);
+            output::print_error(error);
             Ok(ExitCode::from(130))
         }
         result => result,

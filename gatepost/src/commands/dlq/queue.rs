@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::args::Place;
+use super::args::QueueArgs;
 use super::letter::DeadLetter;
 use super::local::LocalQueue;
-use super::selection::{Move, Wanted};
+use super::selection::{Move, Selection};
 use super::sqs::SqsQueue;
 use crate::aws;
 use crate::stop::Stop;
@@ -20,7 +20,7 @@ pub(super) enum Queue {
 
 impl Queue {
     /// The queue that the arguments name. SQS is asked whether it may be looked at.
-    pub(super) async fn open(place: &Place) -> anyhow::Result<Self> {
+    pub(super) async fn open(place: &QueueArgs) -> anyhow::Result<Self> {
         let Some(url) = &place.queue_url else {
             return Ok(Self::Local(LocalQueue::open(&place.data_dir)?));
         };
@@ -37,40 +37,44 @@ impl Queue {
         }
     }
 
-    /// The dead letters that are wanted, the oldest first. They stay where they are.
+    /// The dead letters that are selected, the oldest first. They stay where they are.
     pub(super) async fn look(
         &self,
-        wanted: Wanted<'_>,
+        selection: Selection<'_>,
         stop: &Stop,
     ) -> anyhow::Result<Vec<DeadLetter>> {
         let mut letters = match self {
-            Self::Local(queue) => queue.look(wanted)?,
-            Self::Sqs(queue) => queue.look(wanted, stop).await?,
+            Self::Local(queue) => queue.look(selection)?,
+            Self::Sqs(queue) => queue.look(selection, stop).await?,
         };
         letters.sort_by(|a, b| (a.sent_at, &a.id).cmp(&(b.sent_at, &b.id)));
         Ok(letters)
     }
 
-    /// Moves the dead letters that are wanted to the main queue, which can be named for SQS, and tells of each.
+    /// Moves the dead letters that are selected to the main queue, which can be named for SQS, and tells of each.
     pub(super) async fn redrive(
         &self,
         main_queue_url: Option<&str>,
-        wanted: Wanted<'_>,
+        selection: Selection<'_>,
         stop: &Stop,
         on_move: &mut dyn FnMut(&DeadLetter, &Move),
     ) -> anyhow::Result<()> {
         match self {
-            Self::Local(queue) => queue.redrive(wanted, stop, on_move),
-            Self::Sqs(queue) => queue.redrive(main_queue_url, wanted, stop, on_move).await,
+            Self::Local(queue) => queue.redrive(selection, stop, on_move),
+            Self::Sqs(queue) => {
+                queue
+                    .redrive(main_queue_url, selection, stop, on_move)
+                    .await
+            }
         }
     }
 
-    /// The number of wanted ones, as far as it is known without looking at them.
-    pub(super) fn expected(&self, wanted: Wanted<'_>) -> anyhow::Result<usize> {
-        match (wanted, self) {
-            (Wanted::These(ids), _) => Ok(ids.iter().collect::<HashSet<_>>().len()),
-            (Wanted::All, Self::Local(queue)) => Ok(queue.look(wanted)?.len()),
-            (Wanted::All, Self::Sqs(queue)) => Ok(queue.approximate_number()),
+    /// The number of selected ones, as far as it is known without looking at them.
+    pub(super) fn expected(&self, selection: Selection<'_>) -> anyhow::Result<usize> {
+        match (selection, self) {
+            (Selection::These(ids), _) => Ok(ids.iter().collect::<HashSet<_>>().len()),
+            (Selection::All, Self::Local(queue)) => Ok(queue.look(selection)?.len()),
+            (Selection::All, Self::Sqs(queue)) => Ok(queue.approximate_number()),
         }
     }
 }
@@ -82,7 +86,7 @@ pub(super) async fn find(
     stop: &Stop,
 ) -> anyhow::Result<Option<DeadLetter>> {
     let ids = [id.to_owned()];
-    let found = queue.look(Wanted::These(&ids), stop).await?.pop();
+    let found = queue.look(Selection::These(&ids), stop).await?.pop();
     if found.is_none() {
         report_missing(id);
     }
@@ -91,7 +95,7 @@ pub(super) async fn find(
 
 pub(super) fn report_missing(id: &str) {
     let id = printable(id);
-    output::error(format_args!(
+    output::print_error(format_args!(
         "there is no dead letter {id}; `gatepost dlq list` names those that there are"
     ));
 }

@@ -11,11 +11,11 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::args::{Format, Place};
+use super::args::{Format, QueueArgs};
 use super::interruption::Interrupted;
-use super::letter::{DeadLetter, shown_uploads};
+use super::letter::{DeadLetter, format_uploads};
 use super::queue::{Queue, report_missing};
-use super::selection::{Move, Wanted};
+use super::selection::{Move, Selection};
 use crate::stop::Stop;
 use crate::terminal::output;
 use crate::terminal::printable::printable;
@@ -35,7 +35,7 @@ pub(super) struct RedriveArgs {
     #[arg(long, value_name = "URL")]
     main_queue_url: Option<String>,
     #[command(flatten)]
-    place: Place,
+    place: QueueArgs,
 }
 
 /// One dead letter. The names of the fields are a contract.
@@ -63,23 +63,23 @@ struct Progress {
 
 /// Redrives; the exit code says whether everything was moved that was named.
 pub(super) async fn run(args: &RedriveArgs, stop: &Stop) -> anyhow::Result<ExitCode> {
-    let wanted = if args.all {
-        Wanted::All
+    let selection = if args.all {
+        Selection::All
     } else {
-        Wanted::These(&args.ids)
+        Selection::These(&args.ids)
     };
     if args.main_queue_url.is_some() && args.place.queue_url.is_none() {
         bail!("--main-queue-url is of SQS; name the dead-letter queue with --queue-url as well");
     }
     let queue = Queue::open(&args.place).await?;
-    let mut progress = Progress::new(args.place.format, queue.expected(wanted)?)?;
+    let mut progress = Progress::new(args.place.format, queue.expected(selection)?)?;
     let result = if args.dry_run {
-        let looked = queue.look(wanted, stop).await;
+        let looked = queue.look(selection, stop).await;
         looked.map(|letters| letters.iter().for_each(|letter| progress.plan(letter)))
     } else {
         let mut on_move = |letter: &DeadLetter, moved: &Move| progress.note(letter, moved);
         let main = args.main_queue_url.as_deref();
-        queue.redrive(main, wanted, stop, &mut on_move).await
+        queue.redrive(main, selection, stop, &mut on_move).await
     };
     progress.bar.finish_and_clear();
     if let Err(error) = result {
@@ -89,7 +89,7 @@ pub(super) async fn run(args: &RedriveArgs, stop: &Stop) -> anyhow::Result<ExitC
                 progress.n_moved
             )));
         }
-        output::error(format_args!("{} were moved until then", progress.n_moved));
+        output::print_error(format_args!("{} were moved until then", progress.n_moved));
         return Err(error);
     }
     let mut n_missing = 0;
@@ -193,7 +193,7 @@ impl Progress {
 impl Line<'_> {
     fn row(&self) -> String {
         let id = printable(self.message_id);
-        let uploads = shown_uploads(&self.uploads);
+        let uploads = format_uploads(&self.uploads);
         match (self.new_message_id, self.reason) {
             (Some(new), _) => format!("moved {id} to {}  {uploads}", printable(new)),
             (None, Some(reason)) => format!("failed {id}  {uploads}  {}", printable(reason)),

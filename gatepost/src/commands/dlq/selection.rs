@@ -2,7 +2,7 @@
 
 /// The dead letters that a command is about.
 #[derive(Clone, Copy)]
-pub(super) enum Wanted<'a> {
+pub(super) enum Selection<'a> {
     All,
     These(&'a [String]),
 }
@@ -16,7 +16,7 @@ pub(super) enum Move {
     Failed(String),
 }
 
-impl Wanted<'_> {
+impl Selection<'_> {
     pub(super) fn has(self, id: &str) -> bool {
         match self {
             Self::All => true,
@@ -24,8 +24,8 @@ impl Wanted<'_> {
         }
     }
 
-    /// Whether all that is wanted is among these.
-    pub(super) fn is_found<'a>(self, mut is_known: impl FnMut(&str) -> bool + 'a) -> bool {
+    /// Whether all that is selected is among these.
+    pub(super) fn is_complete<'a>(self, mut is_known: impl FnMut(&str) -> bool + 'a) -> bool {
         match self {
             Self::All => false,
             Self::These(ids) => ids.iter().all(|id| is_known(id)),

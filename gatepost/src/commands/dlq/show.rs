@@ -11,9 +11,9 @@ use serde_json::Value;
 use upload_processor::event::Record;
 
 use super::args::{Format, OneArgs};
-use super::examination::{Examiner, Finding, redriving, shown_status};
+use super::examination::{Examiner, Finding, describe_redriving, format_status};
 use super::interruption::until_stopped;
-use super::letter::{DeadLetter, shown_age, upload_of};
+use super::letter::{DeadLetter, format_age, upload_of};
 use super::queue::{Queue, find};
 use crate::replay::{self, Line, Report};
 use crate::stop::Stop;
@@ -139,7 +139,7 @@ fn shown_record(finding: Finding) -> anyhow::Result<ShownRecord> {
         Some(Err(reason)) => (None, Some(reason)),
         None => (None, None),
     };
-    let redriving = redriving(&finding.outcome);
+    let redriving = describe_redriving(&finding.outcome);
     let outcome = replay::outcomes(finding.outcome.map(|outcome| vec![outcome]))?;
     let (event, object) = match finding.record {
         Record::Created(object) => ("created".to_owned(), Some(object)),
@@ -185,7 +185,7 @@ impl Shown {
         };
         put("message", &self.message_id);
         put("queue", &self.queue);
-        let age = shown_age(jiff::SignedDuration::from_secs(self.age_seconds));
+        let age = format_age(jiff::SignedDuration::from_secs(self.age_seconds));
         put("sent", &format!("{}, {age} ago", self.sent_at));
         let first = self.first_received_at;
         let first = first.map(|at| format!(", first {at}")).unwrap_or_default();
@@ -233,7 +233,7 @@ impl ShownRecord {
         if let Some(at) = self.form_made_at {
             put("form", &format!("made {at}"));
             let manifest = match (&self.manifest, &self.manifest_fault) {
-                (Some(manifest), _) => shown_status(&manifest.status),
+                (Some(manifest), _) => format_status(&manifest.status),
                 (None, Some(reason)) => format!("cannot be read: {reason}"),
                 (None, None) => "none".to_owned(),
             };

@@ -21,7 +21,7 @@ use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 
 use super::interruption::Interrupted;
 use super::letter::DeadLetter;
-use super::selection::{Move, Wanted};
+use super::selection::{Move, Selection};
 use crate::stop::Stop;
 use crate::terminal::output;
 use crate::terminal::printable::printable;
@@ -85,28 +85,28 @@ impl SqsQueue {
         self.n_messages
     }
 
-    /// The dead letters that are wanted; all that were received are visible again.
+    /// The dead letters that are selected; all that were received are visible again.
     pub(super) async fn look(
         &self,
-        wanted: Wanted<'_>,
+        selection: Selection<'_>,
         stop: &Stop,
     ) -> anyhow::Result<Vec<DeadLetter>> {
         let mut held = Held::default();
-        let result = self.receive_wanted(wanted, stop, &mut held).await;
+        let result = self.receive_selected(selection, stop, &mut held).await;
         self.release(&held).await;
         result?;
         let letters = held.into_letters();
-        Ok(letters.filter(|letter| wanted.has(&letter.id)).collect())
+        Ok(letters.filter(|letter| selection.has(&letter.id)).collect())
     }
 
-    async fn receive_wanted(
+    async fn receive_selected(
         &self,
-        wanted: Wanted<'_>,
+        selection: Selection<'_>,
         stop: &Stop,
         held: &mut Held,
     ) -> anyhow::Result<()> {
         let mut n_idle = 0;
-        while n_idle < IDLE_ROUNDS && !wanted.is_found(|id| held.has(id)) {
+        while n_idle < IDLE_ROUNDS && !selection.is_complete(|id| held.has(id)) {
             let mut is_idle = true;
             for received in self.receive(stop).await? {
                 is_idle &= !held.hold(received);
@@ -116,27 +116,27 @@ impl SqsQueue {
         Ok(())
     }
 
-    /// Moves the dead letters that are wanted; all others that were received are visible again.
+    /// Moves the dead letters that are selected; all others that were received are visible again.
     pub(super) async fn redrive(
         &self,
         main_queue_url: Option<&str>,
-        wanted: Wanted<'_>,
+        selection: Selection<'_>,
         stop: &Stop,
         on_move: &mut OnMove<'_>,
     ) -> anyhow::Result<()> {
         let main_queues = MainQueues::of(&self.sqs, &self.url, main_queue_url).await?;
         let mut held = Held::default();
         let result = self
-            .move_wanted(&main_queues, wanted, stop, &mut held, on_move)
+            .move_selected(&main_queues, selection, stop, &mut held, on_move)
             .await;
         self.release(&held).await;
         result
     }
 
-    async fn move_wanted(
+    async fn move_selected(
         &self,
         main_queues: &MainQueues,
-        wanted: Wanted<'_>,
+        selection: Selection<'_>,
         stop: &Stop,
         held: &mut Held,
         on_move: &mut OnMove<'_>,
@@ -145,14 +145,16 @@ impl SqsQueue {
         // A message that fails at once comes back under the id that it has in the main queue.
         let mut sent = HashSet::new();
         let mut n_idle = 0;
-        while n_idle < IDLE_ROUNDS && !wanted.is_found(|id| moved.contains(id) || held.has(id)) {
+        while n_idle < IDLE_ROUNDS
+            && !selection.is_complete(|id| moved.contains(id) || held.has(id))
+        {
             let mut is_idle = true;
             for received in self.receive(stop).await? {
                 let id = received.letter.id.clone();
                 let is_new = !moved.contains(&id) && !held.has(&id);
                 is_idle &= !is_new;
                 held.hold(received);
-                if !is_new || !wanted.has(&id) || sent.contains(&id) || stop.is_asked() {
+                if !is_new || !selection.has(&id) || sent.contains(&id) || stop.is_asked() {
                     continue;
                 }
                 let Some(received) = held.get(&id) else {
