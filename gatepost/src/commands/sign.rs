@@ -270,7 +270,7 @@ fn parse_same_site(text: &str) -> Result<SameSite, String> {
         "lax" => Ok(SameSite::Lax),
         "strict" => Ok(SameSite::Strict),
         "none" => Ok(SameSite::None),
-        _ => Err("it is one of lax, strict and none".to_owned()),
+        _ => Err("write lax, strict or none".to_owned()),
     }
 }
 

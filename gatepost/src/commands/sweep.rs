@@ -80,11 +80,11 @@ pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
     if let Err(error) = listed {
         let go_on = sweep.dealt_with().map_or_else(
             || "run it again".to_owned(),
-            |upload| format!("go on with --after {}", upload.original()),
+            |upload| format!("continue with --after {}", upload.original()),
         );
         let faulty = output::count(sweep.report().n_faults, "upload");
         return Err(anyhow!(error).context(format!(
-            "the sweep was broken off, and until then {faulty} could not be announced or cleaned up; {go_on}"
+            "the sweep stopped early; before that, {faulty} could not be announced or cleaned up; {go_on}"
         )));
     }
     let report = sweep.report();
@@ -106,5 +106,5 @@ pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
 
 fn parse_key(text: &str) -> Result<UploadKey, String> {
     UploadKey::parse(text)
-        .ok_or_else(|| "it is not the key of an upload, uploads/{owner}/{id}".to_owned())
+        .ok_or_else(|| "not the key of an upload; write uploads/{owner}/{id}".to_owned())
 }

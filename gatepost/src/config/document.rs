@@ -42,7 +42,7 @@ impl<'a> Section<'a> {
         for name in unknown {
             let key = section.key(name.get_ref());
             let message = format!(
-                "{key}: there is no such key; known here are {}",
+                "{key}: unknown key; the known keys are {}",
                 known.join(", ")
             );
             notes.note(name.span().start.max(start), &message);
@@ -95,7 +95,10 @@ impl<'a> Section<'a> {
         let value = self.get(name)?;
         let text = value.as_str();
         if text.is_none() {
-            self.fault(name, &format!("a text is wanted, not {}", described(value)));
+            self.fault(
+                name,
+                &format!("expected a string, found {}", described(value)),
+            );
         }
         text.map(str::to_owned)
     }
@@ -103,14 +106,14 @@ impl<'a> Section<'a> {
     /// A text that must be there. After a fault it is empty.
     pub(crate) fn required_text(&self, name: &'static str) -> String {
         if !self.has(name) {
-            self.fault(name, "it is missing");
+            self.fault(name, "is missing");
         }
         self.text(name).unwrap_or_default()
     }
 
     /// A list of texts, if the key is there.
     pub(crate) fn texts(&self, name: &'static str) -> Option<Vec<String>> {
-        self.list(name, "text", |value| {
+        self.list(name, "string", |value| {
             value.as_str().map(str::to_owned).ok_or(None)
         })
     }
@@ -122,7 +125,7 @@ impl<'a> Section<'a> {
         valid: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Option<Vec<T>> {
-        self.list(name, "text", |value| {
+        self.list(name, "string", |value| {
             let text = value.as_str().ok_or(None)?;
             parse(text).ok_or_else(|| Some(format!("{text:?} is not supported; write {valid}")))
         })
@@ -146,7 +149,7 @@ impl<'a> Section<'a> {
     /// Every key of the section as a claim's path, with what the claim must say: a value, a list of which one is enough,
     /// `{ all = […] }` or `{ keys = […] }`.
     fn claim_requirements(&self) -> RequiredClaims {
-        const WANTED: &str = "text, number or truth value";
+        const WANTED: &str = "string, number or boolean";
         let mut claims = RequiredClaims::new();
         if self.table.is_empty() {
             // Whoever writes it means to ask for something, and nothing would be asked.
@@ -175,7 +178,7 @@ impl<'a> Section<'a> {
                 if is_other || table.len() != 1 {
                     let member = table.keys().next().map_or("member", |key| key.get_ref());
                     let message = format!(
-                        "a value, a list, {{ all = [...] }} or {{ keys = [...] }} is wanted; for a member within a claim quote its path: \"/{name}/{member}\""
+                        "expected a value, a list, {{ all = [...] }} or {{ keys = [...] }}; to name a member of a claim, quote its path: \"/{name}/{member}\""
                     );
                     self.fault_at(name, &message);
                 }
@@ -219,7 +222,7 @@ impl<'a> Section<'a> {
     ) -> Option<Vec<T>> {
         let value = self.get(name)?;
         let Some(array) = value.as_array() else {
-            let message = format!("a list of {wanted}s is wanted, not {}", described(value));
+            let message = format!("expected a list of {wanted}s, found {}", described(value));
             self.fault(name, &message);
             return None;
         };
@@ -232,7 +235,7 @@ impl<'a> Section<'a> {
                 }
                 Err(message) => {
                     let other =
-                        || format!("a {wanted} is wanted, not {}", described(item.get_ref()));
+                        || format!("expected a {wanted}, found {}", described(item.get_ref()));
                     self.notes.fault(&key, &message.unwrap_or_else(other));
                 }
             }
@@ -254,7 +257,7 @@ impl<'a> Section<'a> {
         let value = self.get(name)?;
         let truth = value.as_bool();
         if truth.is_none() {
-            let message = format!("true or false is wanted, not {}", described(value));
+            let message = format!("expected true or false, found {}", described(value));
             self.fault(name, &message);
         }
         truth
@@ -267,10 +270,7 @@ impl<'a> Section<'a> {
         if number.is_none() {
             self.fault(
                 name,
-                &format!(
-                    "a whole number from 0 on is wanted, not {}",
-                    described(value)
-                ),
+                &format!("expected a whole number, found {}", described(value)),
             );
         }
         number
@@ -317,7 +317,7 @@ impl<'a> Section<'a> {
         let Some(table) = value.as_table() else {
             self.fault(
                 name,
-                &format!("a table is wanted, not {}", described(value)),
+                &format!("expected a table, found {}", described(value)),
             );
             return None;
         };
@@ -332,9 +332,9 @@ impl<'a> Section<'a> {
         };
         let key = self.key(name);
         let message = if self.path.is_empty() {
-            format!("write [[{name}]] before each of them")
+            format!("write [[{name}]] before each entry")
         } else {
-            format!("a list of tables is wanted: {name} = [{{ … }}], or [[{key}]] before each")
+            format!("expected a list of tables: write {name} = [{{ … }}], or [[{key}]] before each")
         };
         let Some(array) = value.as_array() else {
             self.fault(name, &message);
@@ -374,10 +374,10 @@ fn whole_number(value: &DeValue<'_>) -> Option<u32> {
 
 fn described(value: &DeValue<'_>) -> String {
     match value {
-        DeValue::String(_) => "a text".to_owned(),
+        DeValue::String(_) => "a string".to_owned(),
         DeValue::Integer(number) => format!("the number {}", number.as_str()),
         DeValue::Float(number) => format!("the number {}", number.as_str()),
-        DeValue::Boolean(truth) => format!("{truth}"),
+        DeValue::Boolean(truth) => truth.to_string(),
         DeValue::Datetime(_) => "a date".to_owned(),
         DeValue::Array(_) => "a list".to_owned(),
         DeValue::Table(_) => "a table".to_owned(),
@@ -402,11 +402,11 @@ mod tests {
             [
                 (
                     2,
-                    "lisst: there is no such key; known here are list, names, tables".to_owned()
+                    "lisst: unknown key; the known keys are list, names, tables".to_owned()
                 ),
                 (
                     5,
-                    "tables[0].b: there is no such key; known here are a".to_owned()
+                    "tables[0].b: unknown key; the known keys are a".to_owned()
                 ),
             ]
         );

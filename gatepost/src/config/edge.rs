@@ -220,7 +220,10 @@ fn read_keys(
     let max_stale = keys.parsed("max_stale", parse_seconds);
     for name in ["max_age", "timeout", "max_stale"] {
         if !keys.has("url") && keys.has(name) {
-            keys.fault(name, "is about keys at a `url`, and none is named");
+            keys.fault(
+                name,
+                "applies only to keys at a `url`; add `url`, or remove this key",
+            );
         }
     }
     let published = url.map(|url| {
@@ -235,7 +238,7 @@ fn read_keys(
     let file = keys.text("file");
     let is_named = keys.has("file") || keys.has("url");
     if !is_named && given.is_none() {
-        keys.fault("file", "it is missing; name a `file`, a `url`, or both");
+        keys.fault("file", "is missing; name a `file`, a `url`, or both");
     }
     let jwks = match (given, file) {
         (Some(given), _) => Some(given.clone()),
@@ -292,7 +295,10 @@ fn read_secret(section: &Section<'_>, folder: &Path) -> Option<Vec<u8>> {
             }),
         (None, None) if section.is_faulty("file") || section.is_faulty("env") => None,
         _ => {
-            section.fault("file", "name one place of the secret: a `file` or an `env`");
+            section.fault(
+                "file",
+                "name one source of the secret: a `file` or an `env`",
+            );
             None
         }
     }
@@ -375,7 +381,7 @@ fn read_rule(section: &Section<'_>) -> Rule {
         (Some(other), None) => {
             section.fault(
                 "allow",
-                &format!("{other:?} is none of \"anyone\", \"authenticated\", \"owner\""),
+                &format!("{other:?} is not one of \"anyone\", \"authenticated\", \"owner\""),
             );
             Access::Authenticated
         }
@@ -383,7 +389,7 @@ fn read_rule(section: &Section<'_>) -> Rule {
             if !section.has("allow") && !section.has("scopes") && claims.is_none() {
                 section.fault(
                     "allow",
-                    "it is missing; write \"anyone\", \"authenticated\", \"owner\", or `scopes`, or `claims`",
+                    "is missing; write \"anyone\", \"authenticated\", \"owner\", or `scopes`, or `claims`",
                 );
             }
             Access::Authenticated
@@ -426,5 +432,5 @@ fn parse_seconds(text: &str) -> Result<u32, String> {
     u32::try_from(parse_duration(text)?.as_secs())
         .ok()
         .filter(|seconds| *seconds <= 366 * 24 * 3600)
-        .ok_or_else(|| format!("{text:?} is out of range; a year is the most"))
+        .ok_or_else(|| format!("{text:?} is out of range; the maximum is one year"))
 }

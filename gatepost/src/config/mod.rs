@@ -263,7 +263,7 @@ fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config 
             if bytes < 1024 {
                 section.fault(
                     "max_bytes",
-                    "is less than any photo has; write for example 25 MiB",
+                    "is too small for a photo; write for example 25 MiB",
                 );
             }
         }
@@ -279,10 +279,7 @@ fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config 
         if let Some(lifetime) = section.parsed("expires_in", parse_duration) {
             form_lifetime = lifetime;
             if lifetime > SignedDuration::from_hours(12) {
-                section.fault(
-                    "expires_in",
-                    "a form lives minutes, and never more than 12h",
-                );
+                section.fault("expires_in", "is too long; a form is valid for at most 12h");
             }
         }
     }
@@ -297,13 +294,16 @@ fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config 
         if let Some(lifetime) = section.parsed("max_expires_in", parse_duration) {
             max_link_lifetime = Some(lifetime);
             if lifetime > limit {
-                section.fault("max_expires_in", "a link lives 6 days at most");
+                section.fault(
+                    "max_expires_in",
+                    "is too long; a link is valid for at most 6 days",
+                );
             }
         }
         if let Some(window) = section.parsed("shared_within", parse_duration) {
             links_shared_within = window;
             if window > SignedDuration::from_hours(24) {
-                section.fault("shared_within", "a day is the most");
+                section.fault("shared_within", "is too long; at most one day (24h)");
             }
         }
     }

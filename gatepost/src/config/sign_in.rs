@@ -95,11 +95,11 @@ pub(crate) fn lacking(edge: &edge_auth::Config) -> Option<String> {
     let cookie = place(&TokenSource::Cookie(SESSION_COOKIE.to_owned()));
     match (header, cookie) {
         _ if edge.session.is_none() => {
-            Some("it wants [session]: the page keeps no token".to_owned())
+            Some("[session] is missing; the page keeps a session cookie and no token".to_owned())
         }
         (Some(header), Some(cookie)) if header < cookie => None,
         _ => Some(format!(
-            "it wants \"authorization\" in token.from, and \"cookie:{SESSION_COOKIE}\" after it"
+            "token.from must list \"authorization\", and \"cookie:{SESSION_COOKIE}\" after it"
         )),
     }
 }
@@ -116,7 +116,7 @@ fn read_kind(section: &Section<'_>) -> TokenKind {
 /// RFC 6749, appendix A.1: printable ASCII.
 fn check_client_id(id: &str) -> Result<(), String> {
     if id.is_empty() {
-        return Err("it is empty; write the id that the provider gave the page".to_owned());
+        return Err("is empty; write the id that the provider gave the page".to_owned());
     }
     check_characters(id, "copy the id from the provider")
 }
@@ -125,13 +125,13 @@ fn check_client_id(id: &str) -> Result<(), String> {
 fn check_scope(scope: &str) -> Result<(), String> {
     if scope.trim().is_empty() {
         return Err(format!(
-            "it is empty; leave it out to ask for {DEFAULT_SCOPE:?}"
+            "is empty; leave it out to ask for {DEFAULT_SCOPE:?}"
         ));
     }
     check_characters(scope, "copy the scopes from the provider")?;
     match scope.chars().find(|character| "\"\\".contains(*character)) {
         Some(character) => Err(format!(
-            "it contains {character:?}, which no scope has; separate scopes by a space"
+            "contains {character:?}, which is not allowed in a scope; separate scopes with spaces"
         )),
         None => Ok(()),
     }
@@ -141,30 +141,28 @@ fn check_scope(scope: &str) -> Result<(), String> {
 /// hold anything that means something there, such as `*` or `;`.
 fn check_address(address: &str) -> Result<(), String> {
     let Some(rest) = address.strip_prefix("https://") else {
-        return Err("it is an address, https:// and all".to_owned());
+        return Err("is not a URL; write the whole address, beginning with https://".to_owned());
     };
     let advice = "percent-encode it in a path, and write a host as xn--…";
     check_characters(address, advice)?;
     if address.contains(' ') {
-        return Err("it contains a space; write %20, or remove it".to_owned());
+        return Err("contains a space; write %20, or remove it".to_owned());
     }
     // RFC 6749 §3.1 and §3.2.
     if address.contains('#') {
-        return Err("it has a fragment; remove all from # on".to_owned());
+        return Err("has a fragment; remove \"#\" and everything after it".to_owned());
     }
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
     check_authority(authority)?;
     let Ok(parsed) = address.parse::<http::Uri>() else {
-        return Err(
-            "it is not a valid URL; percent-encode what RFC 3986 does not allow".to_owned(),
-        );
+        return Err("is not a valid URL; percent-encode what RFC 3986 does not allow".to_owned());
     };
     let names = parsed.query().unwrap_or_default().split('&');
     match names
         .filter_map(|parameter| parameter.split('=').next())
         .find(|name| OURS.contains(name))
     {
-        Some(name) => Err(format!("the page sets {name} itself")),
+        Some(name) => Err(format!("the page sets {name} itself; remove it")),
         None => Ok(()),
     }
 }
@@ -172,7 +170,7 @@ fn check_address(address: &str) -> Result<(), String> {
 /// A host and perhaps a port, without a user name.
 fn check_authority(authority: &str) -> Result<(), String> {
     if authority.contains('@') {
-        return Err("it has a user name before the host; remove all up to @".to_owned());
+        return Err("has a user name before the host; remove everything up to \"@\"".to_owned());
     }
     // An IPv6 address has colons, and ends in a bracket.
     let (host, port) = match authority.rsplit_once(':') {
@@ -180,7 +178,7 @@ fn check_authority(authority: &str) -> Result<(), String> {
         _ => (authority, None),
     };
     if host.is_empty() {
-        return Err("it has no host; write one after https://".to_owned());
+        return Err("has no host; write one after https://".to_owned());
     }
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     let is_ipv6 = host
@@ -205,10 +203,10 @@ fn check_characters(text: &str, advice: &str) -> Result<(), String> {
         .find(|&found| found != ' ' && !found.is_ascii_graphic())
     {
         Some(character) if character.is_control() => Err(format!(
-            "it contains the control character {character:?}; remove it"
+            "contains the control character {character:?}; remove it"
         )),
         Some(character) => Err(format!(
-            "it contains {character:?}, which is not ASCII; {advice}"
+            "contains {character:?}, which is not ASCII; {advice}"
         )),
         None => Ok(()),
     }
@@ -244,9 +242,9 @@ mod tests {
 
     #[test]
     fn addresses_are_those_of_providers() {
-        let no_https = Some("it is an address, https:// and all");
-        let no_host = Some("it has no host; write one after https://");
-        let has_user = Some("it has a user name before the host; remove all up to @");
+        let no_https = Some("is not a URL; write the whole address, beginning with https://");
+        let no_host = Some("has no host; write one after https://");
+        let has_user = Some("has a user name before the host; remove everything up to \"@\"");
         for (address, fault) in [
             ("https://login.example.com", None),
             ("https://login.example.com/authorize", None),
@@ -264,27 +262,27 @@ mod tests {
             ("https://?a=1", no_host),
             (
                 "https://login.example.com/a b",
-                Some("it contains a space; write %20, or remove it"),
+                Some("contains a space; write %20, or remove it"),
             ),
             (
                 "https://login.example.com/a\n",
-                Some("it contains the control character '\\n'; remove it"),
+                Some("contains the control character '\\n'; remove it"),
             ),
             (
                 "https://login.example.com/a\u{7f}",
-                Some("it contains the control character '\\u{7f}'; remove it"),
+                Some("contains the control character '\\u{7f}'; remove it"),
             ),
             (
                 "https://bücher.example/",
                 Some(
-                    "it contains 'ü', which is not ASCII; percent-encode it in a path, and write a host as xn--…",
+                    "contains 'ü', which is not ASCII; percent-encode it in a path, and write a host as xn--…",
                 ),
             ),
             ("https://alice@login.example.com/", has_user),
             ("https://alice:secret@login.example.com/", has_user),
             (
                 "https://login.example.com/#x",
-                Some("it has a fragment; remove all from # on"),
+                Some("has a fragment; remove \"#\" and everything after it"),
             ),
             (
                 "https://*.example.com/",
@@ -304,7 +302,7 @@ mod tests {
             ),
             (
                 "https://login.example.com/<x>",
-                Some("it is not a valid URL; percent-encode what RFC 3986 does not allow"),
+                Some("is not a valid URL; percent-encode what RFC 3986 does not allow"),
             ),
             (
                 "https://login.example.com/?scope=openid",
@@ -356,16 +354,16 @@ mod tests {
             ("1example23456789.apps.example.com", None),
             (
                 "",
-                Some("it is empty; write the id that the provider gave the page"),
+                Some("is empty; write the id that the provider gave the page"),
             ),
             (
                 "page\n",
-                Some("it contains the control character '\\n'; remove it"),
+                Some("contains the control character '\\n'; remove it"),
             ),
         ] {
             assert_refused(&check_client_id(id), fault, id);
         }
-        let empty = Some("it is empty; leave it out to ask for \"openid\"");
+        let empty = Some("is empty; leave it out to ask for \"openid\"");
         for (scope, fault) in [
             ("openid", None),
             ("openid profile https://api.example.com/media.read", None),
@@ -373,15 +371,15 @@ mod tests {
             (" ", empty),
             (
                 "openid\tprofile",
-                Some("it contains the control character '\\t'; remove it"),
+                Some("contains the control character '\\t'; remove it"),
             ),
             (
                 "openid médias",
-                Some("it contains 'é', which is not ASCII; copy the scopes from the provider"),
+                Some("contains 'é', which is not ASCII; copy the scopes from the provider"),
             ),
             (
                 "\"openid\"",
-                Some("it contains '\"', which no scope has; separate scopes by a space"),
+                Some("contains '\"', which is not allowed in a scope; separate scopes with spaces"),
             ),
         ] {
             assert_refused(&check_scope(scope), fault, scope);

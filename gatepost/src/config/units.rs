@@ -10,7 +10,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<SignedDuration, String> {
         format!("{text:?} is not a duration; write for example 30s, 5m, 1h or 30d")
     })?;
     if duration < SignedDuration::from_secs(1) {
-        return Err(format!("{text:?} is too short; a second is the least"));
+        return Err(format!("{text:?} is too short; the minimum is 1s"));
     }
     Ok(SignedDuration::from_secs(duration.as_secs()))
 }
@@ -23,7 +23,9 @@ pub(crate) fn parse_duration_or_zero(text: &str) -> Result<Duration, String> {
     let duration = parse_signed(text)
         .ok_or_else(|| format!("{text:?} is not a duration; write for example 15m, 1h or 0"))?;
     if duration > SignedDuration::from_hours(365 * 24) {
-        return Err(format!("{text:?} is too long; a year (365d) is the most"));
+        return Err(format!(
+            "{text:?} is too long; the maximum is one year (365d)"
+        ));
     }
     u64::try_from(duration.as_secs())
         .map(Duration::from_secs)
@@ -78,7 +80,7 @@ pub(crate) fn parse_pixels(text: &str) -> Result<u64, String> {
     // Every photo has more: the unit was forgotten.
     if pixels < 10_000 {
         return Err(format!(
-            "{text:?} is less than any photo has; write for example 50 MP"
+            "{text:?} is too small for a photo; write for example 50 MP"
         ));
     }
     Ok(pixels)

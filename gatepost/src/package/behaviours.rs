@@ -41,7 +41,7 @@ pub(super) fn behaviours(config: &edge_auth::Config, page: &[&str]) -> anyhow::R
     }
     if patterns.len() > MAX_BEHAVIOURS {
         faults.push(format!(
-            "rules: they are about {} folders, and a distribution has {MAX_BEHAVIOURS} behaviours for them; put folders together below another",
+            "rules: they need {} behaviours, and a distribution has room for {MAX_BEHAVIOURS}; put folders together below another",
             patterns.len()
         ));
     }
@@ -130,13 +130,13 @@ fn path_fault(pattern: &str, page: &[&str]) -> Option<String> {
     }
     if pattern.len() > MAX_PATTERN_LENGTH {
         return Some(format!(
-            "CloudFront's path pattern would have {} characters, and {MAX_PATTERN_LENGTH} are the most; shorten what is before the first variable",
+            "CloudFront's path pattern would have {} characters, and the maximum is {MAX_PATTERN_LENGTH}; shorten the part before the first variable",
             pattern.len()
         ));
     }
     if pattern == "/" || is_taken(pattern, page) {
         return Some(
-            "it is about paths of the page, the API or shared links as well; use another folder, such as /media"
+            "it overlaps with paths of the page, the API or shared links; use another folder, such as /media"
                 .to_owned(),
         );
     }
@@ -149,7 +149,7 @@ fn methods_fault(methods: &[String]) -> Option<String> {
     let refused: Vec<_> = methods.iter().filter(is_refused).cloned().collect();
     (!refused.is_empty()).then(|| {
         format!(
-            "CloudFront refuses {} for media before the authorizer is asked; only {} arrive there",
+            "CloudFront refuses {} for media before it calls the authorizer; only {} arrive there",
             refused.join(", "),
             METHODS.join(", ")
         )
@@ -273,13 +273,13 @@ mod tests {
         ]);
         assert_eq!(
             refused.unwrap_err().to_string(),
-            "rules[0].methods: CloudFront refuses PUT, DELETE for media before the authorizer is asked; only GET, HEAD, OPTIONS arrive there\n\
+            "rules[0].methods: CloudFront refuses PUT, DELETE for media before it calls the authorizer; only GET, HEAD, OPTIONS arrive there\n\
              rules[0].path: CloudFront's path patterns cannot contain ' ', '(', ')'; before the first variable use only letters, digits and _-.$/~'@:&\n\
              rules[2].path: CloudFront's path patterns cannot contain 'é', ';', '=', ',', '!', '[', ']'; before the first variable use only letters, digits and _-.$/~'@:&\n\
-             rules[4].methods: CloudFront refuses POST for media before the authorizer is asked; only GET, HEAD, OPTIONS arrive there\n\
-             rules[4].path: CloudFront's path pattern would have 256 characters, and 255 are the most; shorten what is before the first variable\n\
-             rules[5].methods: CloudFront refuses PATCH for media before the authorizer is asked; only GET, HEAD, OPTIONS arrive there\n\
-             rules[5].path: it is about paths of the page, the API or shared links as well; use another folder, such as /media"
+             rules[4].methods: CloudFront refuses POST for media before it calls the authorizer; only GET, HEAD, OPTIONS arrive there\n\
+             rules[4].path: CloudFront's path pattern would have 256 characters, and the maximum is 255; shorten the part before the first variable\n\
+             rules[5].methods: CloudFront refuses PATCH for media before it calls the authorizer; only GET, HEAD, OPTIONS arrive there\n\
+             rules[5].path: it overlaps with paths of the page, the API or shared links; use another folder, such as /media"
         );
     }
 

@@ -106,7 +106,7 @@ impl Architecture {
         );
         ensure!(
             self.is_here() || has_zigbuild() || runs(self.cross_compiler()),
-            "nothing here links for {target}: install cargo-zigbuild with Zig (pip install cargo-zigbuild ziglang), or {}",
+            "no linker for {target} is installed: install cargo-zigbuild with Zig (pip install cargo-zigbuild ziglang), or {}",
             self.cross_compiler()
         );
         Ok(())
@@ -210,7 +210,7 @@ fn checkout(here: &Path) -> anyhow::Result<PathBuf> {
     let handler = std::fs::read(root.join(CRATE).join("index.mjs")).unwrap_or_default();
     ensure!(
         handler == INDEX.as_bytes(),
-        "this gatepost was built from another state of the source than {} holds; use `cargo run -- package` there",
+        "this gatepost was built from other source code than {} contains; use `cargo run -- package` there",
         root.display()
     );
     Ok(root.to_owned())

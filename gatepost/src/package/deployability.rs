@@ -19,7 +19,7 @@ const MAX_URL_BYTES: usize = 8192;
 pub(super) fn check_who_may(config: &edge_auth::Config) -> anyhow::Result<()> {
     ensure!(
         !config.issuers.is_empty(),
-        "the configuration names no issuer, so that nobody could sign in; add [[issuers]] (the local stack's own is not packed)"
+        "the configuration names no issuer, so nobody could sign in; add [[issuers]] (the local stack's own is not packed)"
     );
     for issuer in &config.issuers {
         let Some(published) = &issuer.published else {
@@ -27,14 +27,14 @@ pub(super) fn check_who_may(config: &edge_auth::Config) -> anyhow::Result<()> {
         };
         ensure!(
             published.url.starts_with("https://"),
-            "the keys of {} are at {}, and Lambda finds nothing on its own machine; name an https:// address in jwks, or only a file with the keys",
+            "the keys of {} are at {}, which Lambda cannot reach; name an https:// address in jwks, or only a file with the keys",
             issuer.issuer,
             published.url
         );
     }
     ensure!(
         !config.rules.is_empty(),
-        "the configuration has no [[rules]], so that nobody may see anything; add one, such as path = \"/media/{{owner}}/**\" with allow = \"owner\""
+        "the configuration has no [[rules]], so every request would be denied; add one, such as path = \"/media/{{owner}}/**\" with allow = \"owner\""
     );
     Ok(())
 }
@@ -49,7 +49,7 @@ pub(super) fn check_responses(config: &edge_auth::Config) -> anyhow::Result<()> 
     for (key, bytes) in [("deny.login", login), ("cors", preflight)] {
         ensure!(
             bytes < MAX_RESPONSE_BYTES,
-            "{key} makes answers of up to {bytes} bytes, and CloudFront takes {MAX_RESPONSE_BYTES} from the edge: shorten it"
+            "{key} can make answers of {bytes} bytes, and CloudFront accepts {MAX_RESPONSE_BYTES} from the edge; shorten it"
         );
     }
     Ok(())
@@ -65,9 +65,7 @@ pub(super) fn warn(config: &Config, now: Timestamp) {
         output::warn(warning);
     }
     if config.page(LinkSigner::Bucket).sign_in.is_none() {
-        output::warn(
-            "nobody can sign in at the page; say in [sign_in] how, or in deny.login where",
-        );
+        output::warn("nobody can sign in at the page; configure [sign_in] or deny.login");
     }
     let session = config.edge.session.iter();
     let mut keys = session.flat_map(|session| &session.keys);

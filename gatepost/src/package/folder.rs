@@ -20,7 +20,7 @@ pub(super) fn check(out: &Path) -> anyhow::Result<()> {
     let page = out.join(PAGE);
     ensure!(
         !page.exists() || holds_package(out),
-        "{} is there already, and no manifest.json of ours is beside it; choose another --out",
+        "{} already exists, and `gatepost package` did not write it; choose another --out",
         page.display()
     );
     Ok(())

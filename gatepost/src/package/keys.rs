@@ -92,7 +92,7 @@ async fn fetch(issuer: &Issuer, url: &str, timeout_ms: u32) -> Option<Value> {
         Ok(set) => Some(set),
         Err(error) => {
             output::warn(format_args!(
-                "the keys at {url} cannot be fetched, so none are packed: {error}; until the function has fetched them itself it answers 503 (--offline packs without asking)"
+                "the keys at {url} cannot be fetched, so none are packed: {error}; the function answers 503 until it has fetched them itself (--offline packs without fetching)"
             ));
             None
         }
@@ -115,7 +115,7 @@ fn usable(config: &Config, idx: usize, url: &str, set: &Value) -> Option<Value> 
     if !bad.is_empty() && !good.is_empty() {
         let n_bad = bad.len();
         output::warn(format_args!(
-            "{n_bad} of the keys at {url} are of no use here and are not packed"
+            "{n_bad} of the keys at {url} are unusable here and are not packed"
         ));
     }
     let faults = faults_of(good.clone());

@@ -93,7 +93,7 @@ pub(super) fn check(
     const OVERRIDE: &str = "(--rotate-now packs it as it is, and signs people out)";
     if !keys.is_empty() && keys.iter().all(|key| key.begins() > now) {
         return Err(format!(
-            "no session key signs yet, so nobody could sign in: keep the key that signs now, or let the first one begin at once {OVERRIDE}"
+            "no session key signs yet, so nobody could sign in; keep the key that signs now, or let the first key begin at once {OVERRIDE}"
         ));
     }
     let Some(previous) = previous else {
@@ -104,13 +104,13 @@ pub(super) fn check(
         if n_early <= 1 {
             return Ok(());
         }
-        return Err("which of the session keys the deployed edge has is not known, and more than one signs within 30 minutes: name the manifest.json that is deployed with --previous (--rotate-now packs them as they are)".to_owned());
+        return Err("the session keys of the deployed edge are unknown, and more than one key signs within 30 minutes; name the manifest.json that is deployed with --previous (--rotate-now packs them as they are)".to_owned());
     };
     for key in keys {
         let known_everywhere = key.since.map(|since| since + ROLL_OUT);
         if known_everywhere.is_some_and(|time| time > now && key.begins() < time) {
             return Err(format!(
-                "the session key {:?} would sign before every edge has it: keep the old key, and give the new one from = \"{}\" or later {OVERRIDE}",
+                "the session key {:?} would sign before every edge has it; keep the old key, and give the new one from = \"{}\" or later {OVERRIDE}",
                 key.kid,
                 // Rounded up, as somebody would write it.
                 (now + ROLL_OUT + SignedDuration::from_mins(1)).strftime("%Y-%m-%dT%H:%M:00Z")
@@ -123,7 +123,7 @@ pub(super) fn check(
         let has_signed = gone.begins() <= now;
         if !is_kept && has_signed && last_session_ends.is_ok_and(|end| end > now) {
             return Err(format!(
-                "sessions that the key {:?} signed are still valid: keep it until {} {OVERRIDE}",
+                "sessions that the key {:?} signed are still valid; keep it until {} {OVERRIDE}",
                 gone.kid,
                 last_until(gone, previous, lifetime)
             ));

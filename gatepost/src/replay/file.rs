@@ -60,7 +60,7 @@ pub(crate) fn find(paths: &[PathBuf]) -> anyhow::Result<Vec<EventFile>> {
             let before = found.len();
             search(path, &mut found)?;
             if found.len() == before {
-                bail!("there are no events below {}", path.display());
+                bail!("no events were found in {}", path.display());
             }
         } else if path.exists() {
             found.push(path.clone());
@@ -124,21 +124,18 @@ impl EventFile {
         for mut value in single {
             if is_template {
                 templates.fill(&mut value).with_context(|| {
-                    format!("{shown} holds a template that cannot be filled in")
+                    format!("{shown} contains a template that cannot be expanded")
                 })?;
             } else if template::is_in(&value) {
                 output::note(format_args!(
-                    "{shown} holds a template, which is not filled in; name the file NAME.{TEMPLATE}.json, or use --templates"
+                    "{shown} contains a template that is not expanded; name the file NAME.{TEMPLATE}.json, or use --templates"
                 ));
             }
             let event = parse_event(value)
                 .with_context(|| format!("{shown} is not an event that can be replayed"))?;
             events.push(event);
         }
-        ensure!(
-            !events.is_empty(),
-            "{shown} is an empty list; there is no event in it"
-        );
+        ensure!(!events.is_empty(), "{shown} is an empty list; add an event");
         Ok(events)
     }
 
@@ -171,10 +168,9 @@ impl EventFile {
         };
         if expected.len() != n_records {
             bail!(
-                "{} expects {}, and there {} {n_records}",
+                "{} expects {}, but the event has {n_records}",
                 path.display(),
                 output::count(expected.len(), "record"),
-                if n_records == 1 { "is" } else { "are" }
             );
         }
         Ok(expected.into_iter().map(Some).collect())
@@ -277,9 +273,9 @@ fn parse_event(value: Value) -> anyhow::Result<Event> {
             });
             ("s3", messages.collect::<Vec<_>>())
         }
-        Invocation::Sweep(_) => bail!(
-            "this asks for a sweep, and tells of no upload; `gatepost sweep` does what it asks for"
-        ),
+        Invocation::Sweep(_) => {
+            bail!("this event asks for a sweep and names no upload; run `gatepost sweep` instead")
+        }
     };
     // A queue may hold anything, and what the processor says of it is of interest. A file that is no event is a mistake.
     if kind == "s3" {
@@ -301,12 +297,12 @@ fn viewer_request(value: Value) -> anyhow::Result<Event> {
     if event_type != "viewer-request" {
         let found = match event_type {
             Value::String(event_type) => {
-                format!("of the type {}", printable(event_type))
+                format!("of type {}", printable(event_type))
             }
             _ => "without an eventType".to_owned(),
         };
         bail!(
-            "it is an event of CloudFront {found}; the function at the edge answers viewer-request events, and any other with 503: associate it with viewer requests"
+            "it is a CloudFront event {found}; the function at the edge answers viewer-request events, and every other event with 503; associate it with viewer requests"
         );
     }
     let event: ViewerRequestEvent = serde_json::from_value(value)?;
@@ -357,11 +353,11 @@ mod tests {
             (of(json!({"eventType": "viewer-request"})), None),
             (
                 of(json!({"eventType": "origin-request"})),
-                Some("of the type origin-request"),
+                Some("of type origin-request"),
             ),
             (
                 of(json!({"eventType": "viewer-response"})),
-                Some("of the type viewer-response"),
+                Some("of type viewer-response"),
             ),
             (of(json!({})), Some("without an eventType")),
             (

@@ -85,14 +85,14 @@ impl NodeFace {
     fn read_line<T: DeserializeOwned>(&mut self) -> anyhow::Result<T> {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
-        serde_json::from_str(&line).context("Node.js has ended, or answers with something else")
+        serde_json::from_str(&line).context("Node.js has exited, or its answer is malformed")
     }
 
     /// Answers an event, whose one record is the result's.
     pub(super) fn play(&mut self, event: &ViewerRequestEvent) -> anyhow::Result<Vec<Played>> {
         let line = json!({"event": event, "now": self.now.as_millisecond()});
-        let input = self.input.as_mut().context("Node.js has ended")?;
-        writeln!(input, "{line}").context("Node.js has ended")?;
+        let input = self.input.as_mut().context("Node.js has exited")?;
+        writeln!(input, "{line}").context("Node.js has exited")?;
         let answered: Answered = self.read_line()?;
         Ok(vec![Played {
             outcome: outcome(&answered),

@@ -55,7 +55,7 @@ impl<'a> Templates<'a> {
             filled.push_str(before);
             let (template, after) = after
                 .split_once("}}")
-                .context("a template is opened with {{ and not closed")?;
+                .context("a template begins with {{ and has no closing }}")?;
             filled.push_str(&self.expand(template)?);
             rest = after;
         }

@@ -104,7 +104,7 @@ impl<'a> Uploads<'a> {
         if is_empty && !self.has_noted && played.iter().any(is_missing) {
             self.has_noted = true;
             output::note(
-                "uploads are looked for in an empty S3; name another one with --endpoint-url. For dead letters of the local stack: gatepost dlq replay ID",
+                "this run uses an empty S3, so the uploads are missing; name another S3 with --endpoint-url. For dead letters of the local stack: gatepost dlq replay ID",
             );
         }
         Ok(played)

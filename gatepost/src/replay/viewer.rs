@@ -90,7 +90,7 @@ async fn publish_here(issuers: &mut [Issuer]) -> anyhow::Result<()> {
         let keys = keys.or_else(|| sharing.find_map(|other| other.jwks.clone()));
         anyhow::ensure!(
             keys.is_some() || issuer.published.is_none(),
-            "issuer {} has its keys at a URL alone, and replay fetches nothing: save them and name the file with --jwks",
+            "the keys of issuer {} are only at a URL, and replay fetches nothing; save them and name the file with --jwks",
             issuer.issuer
         );
         let is_new = |url: &String| !addresses.iter().any(|(known, _)| known == url);
@@ -124,7 +124,7 @@ async fn publish_here(issuers: &mut [Issuer]) -> anyhow::Result<()> {
 fn start(config: &edge_auth::Config, face: Face, now: Timestamp) -> anyhow::Result<Running> {
     let authorizer = Authorizer::new(config).map_err(|faults| {
         anyhow::anyhow!(
-            "the configuration does not go with the run's own issuer: {}",
+            "the configuration conflicts with the issuer of this run: {}",
             edge_auth::config::Fault::listed(&faults)
         )
     })?;

@@ -24,7 +24,7 @@ pub(crate) enum OutputError {
     #[error("the reader of the results has closed the pipe")]
     Closed,
     /// Such as a full disk.
-    #[error("the results cannot be written to stdout, and are not complete: {0}")]
+    #[error("the results cannot be written to stdout and are incomplete: {0}")]
     Failed(std::io::Error),
 }
 

@@ -131,24 +131,24 @@ effort = "best"
     let (code, stdout, stderr) = run(&["dev", "--port", "0"], folder.path());
     assert_eq!((code, stdout.as_str()), (Some(1), ""));
     for said in [
-        "gatepost.toml:2: issuers[0].audiences: it is missing",
+        "gatepost.toml:2: issuers[0].audiences: is missing",
         "gatepost.toml:4: issuers[0].algorithms[1]: \"none\" is not supported",
         "gatepost.toml:5: issuers[0].jwks.file: missing.json:",
         "gatepost.toml:6: issuers[0].claims.token_use: name at least one value",
-        "gatepost.toml:6: issuers[0].claims.client: a value, a list, { all = [...] } or { keys = [...] } is wanted; for a member within a claim quote its path: \"/client/a\"",
+        "gatepost.toml:6: issuers[0].claims.client: expected a value, a list, { all = [...] } or { keys = [...] }; to name a member of a claim, quote its path: \"/client/a\"",
         "gatepost.toml:9: token.from[1]: \"heading:x\" is not supported",
-        "gatepost.toml:11: sign_in: it wants [session]",
-        "gatepost.toml:13: sign_in.authorize: it is an address, https:// and all",
+        "gatepost.toml:11: sign_in: [session] is missing",
+        "gatepost.toml:13: sign_in.authorize: is not a URL; write the whole address",
         "gatepost.toml:14: sign_in.token: the page sets state itself",
         "gatepost.toml:15: sign_in.uses: \"refresh_token\" is neither",
         "gatepost.toml:18: rules[0].path: a path begins with a slash",
-        "gatepost.toml:19: rules[0].allow: \"everyone\" is none of",
-        "gatepost.toml:20: rules[1].allow: it is missing",
-        "gatepost.toml:22: rules[1].scope: there is no such key; known here are allow, claims, issuers, methods, path, scopes",
+        "gatepost.toml:19: rules[0].allow: \"everyone\" is not one of",
+        "gatepost.toml:20: rules[1].allow: is missing",
+        "gatepost.toml:22: rules[1].scope: unknown key; the known keys are allow, claims, issuers, methods, path, scopes",
         "gatepost.toml:25: uploads.max_bytes: \"lots\" is not a size",
-        "gatepost.toml:26: uploads.colour: there is no such key",
+        "gatepost.toml:26: uploads.colour: unknown key",
         "gatepost.toml:29: renditions.quality",
-        "gatepost.toml:30: renditions.widths[1]: a whole number is wanted, not a text",
+        "gatepost.toml:30: renditions.widths[1]: expected a whole number, found a string",
         "gatepost.toml:31: renditions.effort: \"best\" is neither \"fast\" nor \"balanced\"",
     ] {
         assert!(stderr.contains(said), "{said}\nis not in\n{stderr}");
@@ -195,26 +195,26 @@ formats = ["avif"]
         .filter_map(|line| line.trim().strip_prefix("gatepost.toml:"))
         .collect();
     let expected = [
-        "1: issuers[0]: write [[issuers]] before each of them",
-        "1: issuers[1].nmae: there is no such key; known here are algorithms, audiences, claims, issuer, jwks, leeway, name, owner_as, secrets, subject, tenants, typ",
-        "1: issuers[1].issuer: it is missing",
-        "1: issuers[1].algorithms[0]: a text is wanted, not the number 1",
+        "1: issuers[0]: write [[issuers]] before each entry",
+        "1: issuers[1].nmae: unknown key; the known keys are algorithms, audiences, claims, issuer, jwks, leeway, name, owner_as, secrets, subject, tenants, typ",
+        "1: issuers[1].issuer: is missing",
+        "1: issuers[1].algorithms[0]: expected a string, found the number 1",
         "1: issuers[1].algorithms[1]: \"none\" is not supported; write RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA (or Ed25519), or HS256",
-        "1: issuers[1].jwks.file: a text is wanted, not the number 1",
+        "1: issuers[1].jwks.file: expected a string, found the number 1",
         "3: token.from[0]: \"cookies:__Host-gatepost\" is not supported; write \"authorization\", \"cookie:NAME\", \"header:NAME\" or \"query:NAME\"",
         "3: token.from[1]: is not a cookie name (RFC 6265 §4.1.1)",
         "5: session.keys[0].file: missing.pem: No such file or directory (os error 2)",
-        "5: session.keys[1].public: a text is wanted, not the number 2",
+        "5: session.keys[1].public: expected a string, found the number 2",
         "11: rules[0].path: a path begins with a slash",
         "12: rules[0].scopes: a scope is one word without spaces",
         "13: rules[0].claims.: a claim's name is empty",
-        "15: rules[0].methods[0]: a text is wanted, not the number 1",
+        "15: rules[0].methods[0]: expected a string, found the number 1",
         "15: rules[0].methods[1]: \"BREW\" is not a method that CloudFront passes on; those are GET, HEAD, OPTIONS, PUT, PATCH, POST, DELETE",
-        "17: owner.secret.file: a text is wanted, not the number 1",
+        "17: owner.secret.file: expected a string, found the number 1",
         "19: uploads.types[0]: \"image/heic\" is not supported; write \"image/jpeg\", \"image/png\", \"image/webp\" or \"image/gif\"",
-        "20: uploads.expires_in: a form lives minutes, and never more than 12h",
+        "20: uploads.expires_in: is too long; a form is valid for at most 12h",
         "24: renditions.quality: is 800, expected 1 to 100",
-        "25: renditions.widths[0]: a whole number is wanted, not a text",
+        "25: renditions.widths[0]: expected a whole number, found a string",
         "26: renditions.formats[0]: \"avif\" is not supported; write \"webp\" or \"jpeg\"",
     ];
     assert_eq!(faults, expected, "{stderr}");
@@ -289,23 +289,23 @@ fn what_could_not_be_deployed_is_not_built() {
         (
             remote.clone() + &rule("/settings.json"),
             "dist",
-            "rules[0].path: it is about paths of the page, the API or shared links as well; use another folder, such as /media\n",
+            "rules[0].path: it overlaps with paths of the page, the API or shared links; use another folder, such as /media\n",
         ),
         (
             remote.clone() + &rule("/media/**") + &rule("/shared/**"),
             "dist",
-            "rules[1].path: it is about paths of the page",
+            "rules[1].path: it overlaps with paths of the page",
         ),
         (
             remote.clone() + &rule("/my photos/**") + &rule("/media/**") + "methods = [\"PUT\"]\n",
             "dist",
             "rules[0].path: CloudFront's path patterns cannot contain ' '; before the first variable use only letters, digits and _-.$/~'@:&\n\
-             rules[1].methods: CloudFront refuses PUT for media before the authorizer is asked; only GET, HEAD, OPTIONS arrive there\n",
+             rules[1].methods: CloudFront refuses PUT for media before it calls the authorizer; only GET, HEAD, OPTIONS arrive there\n",
         ),
         (
             remote.clone() + &rule("/media/**"),
             "taken",
-            "taken/web is there already, and no manifest.json of ours is beside it; choose another --out",
+            "taken/web already exists, and `gatepost package` did not write it; choose another --out",
         ),
         (
             remote.clone() + &rule("/media/**"),

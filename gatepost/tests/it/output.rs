@@ -74,7 +74,7 @@ fn a_full_disk_is_one_sentence() {
         assert_eq!(code, Some(1), "{command:?}: {stderr}");
         assert_eq!(
             stderr,
-            "gatepost: the results cannot be written to stdout, and are not complete: No space left on device (os error 28)\n",
+            "gatepost: the results cannot be written to stdout and are incomplete: No space left on device (os error 28)\n",
             "{command:?}"
         );
     }

@@ -69,7 +69,7 @@ fn the_exit_code_tells_how_it_went() {
             request.to_string(),
             "[]",
             2,
-            "expects 0 records, and there is 1",
+            "expects 0 records, but the event has 1",
         ),
         ("{".to_owned(), "{}", 2, "event.json: it is not JSON"),
         (
@@ -82,7 +82,7 @@ fn the_exit_code_tells_how_it_went() {
             "[]".to_owned(),
             "[]",
             2,
-            "event.json is an empty list; there is no event in it",
+            "event.json is an empty list; add an event",
         ),
         (
             request
@@ -90,7 +90,7 @@ fn the_exit_code_tells_how_it_went() {
                 .replace("viewer-request", "origin-request"),
             "{}",
             2,
-            "it is an event of CloudFront of the type origin-request; the function at the edge answers viewer-request events, and any other with 503",
+            "it is a CloudFront event of type origin-request; the function at the edge answers viewer-request events, and every other event with 503",
         ),
     ] {
         std::fs::write(&event, &content).unwrap();
@@ -173,7 +173,7 @@ fn templates_are_filled_in_only_where_that_is_asked_for() {
     };
     let good = event("{{token sub=alice groups=red}}");
     let bad = event("{{token nonsense}}");
-    let hint = "holds a template, which is not filled in; name the file NAME.template.json, or use --templates";
+    let hint = "contains a template that is not expanded; name the file NAME.template.json, or use --templates";
     for (name, content, arguments, code, said) in [
         ("a.json", &good, &[][..], 0, "deny 401 malformed_token"),
         ("a.json", &good, &[], 0, hint),
@@ -185,7 +185,7 @@ fn templates_are_filled_in_only_where_that_is_asked_for() {
             &bad,
             &[],
             2,
-            "holds a template that cannot be filled in",
+            "contains a template that cannot be expanded",
         ),
     ] {
         let file = folder.path().join(name);

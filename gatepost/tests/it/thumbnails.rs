@@ -73,7 +73,7 @@ fn what_cannot_be_read_is_a_line_and_the_run_goes_on() {
         (
             "photos/below/loop",
             "unreadable",
-            "it is a link to photos, which it is in",
+            "it is a link to photos, which contains it",
         ),
         (
             "photos/dangling",

@@ -76,6 +76,6 @@ fn parse_malware_scan(text: &str) -> Result<bool, String> {
     match text {
         "" => Ok(false),
         "guardduty" => Ok(true),
-        _ => Err("it can only be guardduty".to_owned()),
+        _ => Err("the only value is guardduty".to_owned()),
     }
 }

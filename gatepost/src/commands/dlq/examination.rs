@@ -239,7 +239,7 @@ fn read_settings(reading: &InspectionArgs, is_local: bool) -> anyhow::Result<(Se
     let source = if file.exists() {
         file.display().to_string()
     } else {
-        "the example configuration, for there is no gatepost.toml".to_owned()
+        "the built-in example configuration, because there is no gatepost.toml".to_owned()
     };
     Ok((config.images, source))
 }

@@ -96,6 +96,6 @@ pub(super) async fn find(
 pub(super) fn report_missing(id: &str) {
     let id = printable(id);
     output::print_error(format_args!(
-        "there is no dead letter {id}; `gatepost dlq list` names those that there are"
+        "there is no dead letter {id}; `gatepost dlq list` lists them"
     ));
 }

@@ -69,7 +69,9 @@ pub(super) async fn run(args: &RedriveArgs, stop: &Stop) -> anyhow::Result<ExitC
         Selection::These(&args.ids)
     };
     if args.main_queue_url.is_some() && args.place.queue_url.is_none() {
-        bail!("--main-queue-url is of SQS; name the dead-letter queue with --queue-url as well");
+        bail!(
+            "--main-queue-url applies to SQS; name the dead-letter queue with --queue-url as well"
+        );
     }
     let queue = Queue::open(&args.place).await?;
     let mut progress = Progress::new(args.place.format, queue.expected(selection)?)?;
@@ -85,11 +87,11 @@ pub(super) async fn run(args: &RedriveArgs, stop: &Stop) -> anyhow::Result<ExitC
     if let Err(error) = result {
         if !error.is::<Interrupted>() {
             return Err(error.context(format!(
-                "the redrive was broken off after {} were moved; what is left is among the dead letters",
+                "the redrive stopped after {} were moved; the others are still dead letters",
                 progress.n_moved
             )));
         }
-        output::print_error(format_args!("{} were moved until then", progress.n_moved));
+        output::print_error(format_args!("{} were moved before that", progress.n_moved));
         return Err(error);
     }
     let mut n_missing = 0;

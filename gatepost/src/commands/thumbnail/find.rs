@@ -75,7 +75,7 @@ pub(super) fn find(paths: &[PathBuf], out: &Path) -> anyhow::Result<Vec<Found>> 
             .filter_entry(|entry| !(entry.file_type().is_dir() && is_out(entry.path())));
         found.extend(entries.filter_map(|entry| entry_below(path, entry)));
         if found.len() == before {
-            bail!("there are no files below {}", path.display());
+            bail!("no files were found in {}", path.display());
         }
     }
     check_folders(&found)?;
@@ -90,7 +90,7 @@ fn entry_below(root: &Path, entry: walkdir::Result<DirEntry>) -> Option<Found> {
             let file = error.path().unwrap_or(root);
             let reason = match (error.loop_ancestor(), error.io_error()) {
                 (Some(ancestor), _) => {
-                    format!("it is a link to {}, which it is in", ancestor.display())
+                    format!("it is a link to {}, which contains it", ancestor.display())
                 }
                 (None, Some(io_error)) => link_or(file, io_error),
                 (None, None) => error.to_string(),
@@ -146,7 +146,7 @@ fn check_folders(found: &[Found]) -> anyhow::Result<()> {
             && !folders.insert(folder)
         {
             bail!(
-                "the renditions of two files would be written to {folder}: name them, or their folders, in two runs"
+                "two files would write their renditions to {folder}; name them, or their folders, in two runs"
             );
         }
     }

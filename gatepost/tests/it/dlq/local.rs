@@ -308,7 +308,7 @@ fn what_is_asked_for_wrongly_is_said() {
             &data,
             vec!["list", "--malware-scan", "x"],
             2,
-            "it can only be guardduty",
+            "the only value is guardduty",
         ),
         (&data, vec!["redrive"], 2, "<ID>..."),
         (

@@ -259,7 +259,7 @@ async fn queues_that_must_not_be_looked_at_or_that_nobody_knows_are_refused() {
         (
             vec![],
             vec!["--all"],
-            "name the one that the messages go to with --main-queue-url",
+            "name the destination with --main-queue-url",
         ),
         (
             vec![],

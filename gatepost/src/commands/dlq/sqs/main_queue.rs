@@ -35,7 +35,7 @@ impl MainQueues {
         }
         if sources.is_empty() {
             bail!(
-                "no queue has {url} as its dead-letter queue; name the one that the messages go to with --main-queue-url"
+                "no queue has {url} as its dead-letter queue; name the destination with --main-queue-url"
             );
         }
         Ok(Self(sources))
@@ -59,7 +59,7 @@ impl MainQueues {
         let sent = request
             .send()
             .await
-            .map_err(|error| format!("{url} does not take it: {}", reason(&error)))?;
+            .map_err(|error| format!("{url} refused it: {}", reason(&error)))?;
         Ok(sent.message_id.unwrap_or_default())
     }
 }
@@ -73,7 +73,7 @@ fn choose<'a>(urls: &'a [String], source_arn: Option<&str>) -> Result<&'a str, S
     let named = urls.iter().find(|url| url.rsplit('/').next() == name);
     named.map(String::as_str).ok_or_else(|| {
         format!(
-            "several queues have these dead letters, and SQS does not say which of them it comes from; name one with --main-queue-url: {}",
+            "several queues use this dead-letter queue, and SQS does not say which one the message came from; name one with --main-queue-url: {}",
             urls.join(", ")
         )
     })

@@ -62,7 +62,7 @@ impl SqsQueue {
         let attributes = answer.attributes.unwrap_or_default();
         if let Some(policy) = attributes.get(&QueueAttributeName::RedrivePolicy) {
             bail!(
-                "{url} has a redrive policy itself, so that each look at a message counts as one of its receives; name the dead-letter queue that the policy names: {}",
+                "{url} has a redrive policy itself, so every look at a message counts as a receive; name the dead-letter queue of that policy: {}",
                 printable(policy)
             );
         }
