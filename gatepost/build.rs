@@ -1,7 +1,7 @@
 //! Builds the page in `web/` with npm and embeds it, so that the binary is the whole system.
 //!
-//! Without Node or without its packages the binary is built all the same; it then serves a page that says what is
-//! missing, and the next `cargo run` tries again.
+//! Cargo runs it. Without Node or its packages the build still succeeds; the binary then serves a page that names what
+//! is missing, and the next `cargo run` tries again.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ fn variable(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| panic!("Cargo sets {name}"))
 }
 
-/// Runs npm; the error is a sentence for whoever wants to see the page.
+/// Runs npm; the error is a sentence for the developer.
 fn build_page(web: &Path, built: &Path) -> Result<(), String> {
     let has_node = Command::new("node").arg("--version").output().is_ok();
     if !has_node {
@@ -62,7 +62,7 @@ fn build_page(web: &Path, built: &Path) -> Result<(), String> {
         .map_err(|error| format!("web/package-lock.json: {error}"))?;
     if installed.as_ref() != Some(&locked) {
         npm(web, &["ci", "--no-audit", "--no-fund", "--ignore-scripts"])?;
-        // Without the mark the next build installs again, and that is all.
+        // Without the marker the next build only installs again.
         let _ = fs::write(web.join("node_modules/.gatepost-lock"), &locked);
     }
     let out_dir = built
@@ -100,7 +100,7 @@ fn npm(web: &Path, arguments: &[&str]) -> Result<(), String> {
     Err(format!("npm {} failed: {reason}", arguments[0]))
 }
 
-/// The Rust source of a table of every file below the folder: URL path, content, nothing missing.
+/// The Rust source of a table of every file below the folder: URL path and content.
 fn table_of(built: &Path) -> io::Result<String> {
     let mut files = Vec::new();
     collect(built, &mut files)?;

@@ -1,4 +1,6 @@
-//! The AWS SDK's S3 client, pointed at the embedded S3, at an endpoint that somebody named, or at AWS.
+//! The AWS SDK's clients: for the embedded S3, a named endpoint, or AWS; and the credentials of the environment.
+//!
+//! The commands and `dev` call it. It never asks a metadata service that nobody configured.
 
 use std::time::SystemTime;
 
@@ -22,10 +24,10 @@ use jiff::Timestamp;
 use crate::local_s3::REGION;
 use crate::terminal::printable::printable;
 
-/// When the credentials in environment variables end, as the AWS CLI and SDKs for other languages read it.
+/// The expiry of the credentials in environment variables, as the AWS CLI and the SDKs for other languages read it.
 const EXPIRATION_VARIABLE: &str = "AWS_CREDENTIAL_EXPIRATION";
 
-/// A client and what it signs with.
+/// A client, and the credentials that it signs with.
 #[derive(Clone)]
 pub(crate) struct Connection {
     pub(crate) s3: Client,
@@ -52,9 +54,9 @@ pub(crate) fn connect_embedded(endpoint: &str, credentials: Credentials) -> Conn
     }
 }
 
-/// Who signs, and for which region.
+/// The credentials of the environment.
 pub(crate) struct Identity {
-    /// What the provider gave first: every further call may assume a role anew, or start a program.
+    /// The provider's first answer. Every further call may assume a role again, or start a program.
     pub(crate) found: Credentials,
     credentials: SharedCredentialsProvider,
 }
@@ -68,10 +70,11 @@ pub(crate) async fn region() -> Option<Region> {
         .await
 }
 
-/// The credentials of the first of the SDK's sources that has any, in its order: environment variables, the profile (keys,
-/// roles, SSO, `credential_process`), a web identity, a container. The last is asked only where its variables are set,
-/// and an instance's metadata service only where a profile names it: on a machine elsewhere, any network could answer in
-/// its place.
+/// The credentials of the SDK's first source that has any, in this order: environment variables, the profile (keys,
+/// roles, SSO, `credential_process`), a web identity, a container.
+///
+/// The container is asked only if its variables are set, and an instance's metadata service only if a profile names it:
+/// outside AWS, any machine of the network could answer at that address.
 pub(crate) async fn identify(region: Option<Region>) -> anyhow::Result<Identity> {
     let config = ProviderConfig::default().with_region(region);
     let sources = [
@@ -107,7 +110,7 @@ pub(crate) async fn identify(region: Option<Region>) -> anyhow::Result<Identity>
         match credentials.provide_credentials().await {
             Ok(found) => return Ok(Identity { found, credentials }),
             Err(CredentialsError::CredentialsNotLoaded(_)) if name != "the AWS profile" => {}
-            // A profile that was asked for by name has a reason to be there.
+            // A profile that AWS_PROFILE names must exist.
             Err(CredentialsError::CredentialsNotLoaded(_)) if asked.is_none() => {}
             Err(error) => {
                 let asked = asked.filter(|_| name == "the AWS profile");
@@ -126,13 +129,13 @@ pub(crate) async fn identify(region: Option<Region>) -> anyhow::Result<Identity>
     )
 }
 
-/// An error with those that it comes from, each once and in one line: programs of the profile write what they like.
+/// An error with its causes, each once and on one line: a profile's program may write several lines.
 fn reasons(error: &dyn std::error::Error) -> String {
     let mut reasons: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {
         let reason = printable(error.to_string().trim()).into_owned();
-        // Some repeat what they come from.
+        // Some errors repeat their cause.
         if !reasons.iter().any(|known| known.contains(&reason)) {
             reasons.push(reason);
         }
@@ -141,8 +144,8 @@ fn reasons(error: &dyn std::error::Error) -> String {
     reasons.join(": ")
 }
 
-/// The credentials in environment variables, with their end, which the SDK's own provider passes over: tools that export
-/// a role's session set it, and nothing that is signed may outlive the session.
+/// The credentials in environment variables, with their expiry, which the SDK's own provider ignores. Tools that export
+/// a role's session set it, and no signature may outlive the session.
 #[derive(Debug)]
 struct EnvironmentCredentials;
 
@@ -173,8 +176,8 @@ fn parse_expiration(text: &str) -> Result<SystemTime, CredentialsError> {
     })
 }
 
-/// A region as the SDK wants it, and whether its endpoints of FIPS 140 are meant: `fips-us-east-1` and `us-east-1-fips`
-/// are names of old for that.
+/// A region as the SDK expects it, and whether its FIPS 140 endpoints are meant: `fips-us-east-1` and `us-east-1-fips`
+/// are the old names for that.
 fn without_fips(region: &str) -> (&str, bool) {
     let plain = region
         .strip_prefix("fips-")
@@ -182,7 +185,7 @@ fn without_fips(region: &str) -> (&str, bool) {
     (plain.unwrap_or(region), plain.is_some())
 }
 
-/// The SDK's configuration with the identity of the environment, and the region: the local one, where none is named.
+/// The SDK's configuration with the identity of the environment, and the region: the local one if none is named.
 async fn sdk_config() -> anyhow::Result<(ConfigLoader, SharedCredentialsProvider, String)> {
     let named = region().await.map(|region| region.to_string());
     let named = named.unwrap_or_else(|| REGION.to_owned());
@@ -198,7 +201,7 @@ async fn sdk_config() -> anyhow::Result<(ConfigLoader, SharedCredentialsProvider
     Ok((loader, credentials, plain.to_owned()))
 }
 
-/// Checks that a queue's address is one of AWS where no endpoint is named. The SDK would ask AWS about any other, too.
+/// Without an endpoint, refuses a queue URL that is not at AWS. The SDK would send AWS a request about it anyway.
 pub(crate) fn check_queue_url(url: &str, endpoint: Option<&str>) -> anyhow::Result<()> {
     const AWS: [&str; 3] = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"];
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
@@ -247,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_queue_elsewhere_needs_an_endpoint() {
+    fn a_queue_outside_aws_needs_an_endpoint() {
         for (url, endpoint, is_fine) in [
             ("https://sqs.eu-central-1.amazonaws.com/1/q", None, true),
             ("https://sqs.cn-north-1.amazonaws.com.cn/1/q", None, true),
@@ -261,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn fips_is_not_a_part_of_a_regions_name() {
+    fn fips_is_split_off_a_regions_name() {
         for (region, expected) in [
             ("us-east-1", ("us-east-1", false)),
             ("fips-us-east-1", ("us-east-1", true)),
@@ -272,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_end_at_a_point_in_time() {
+    fn an_expiry_is_a_timestamp() {
         let end = parse_expiration(" 2026-11-23T12:00:00+01:00 ").unwrap();
         let expected: Timestamp = "2026-11-23T11:00:00Z".parse().unwrap();
         assert_eq!(Timestamp::try_from(end).unwrap(), expected);

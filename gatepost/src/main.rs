@@ -1,5 +1,5 @@
-//! The command line. Each command is a module; this file runs the one that is asked for, sets up the log and turns errors into
-//! one sentence on stderr and an exit code.
+//! The command line's entry point: runs the command, sets up the log, and turns an error into one sentence on stderr and
+//! an exit code. The commands are in `commands/`, the local stack in `dev/`.
 
 // Everything is written through `output`.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
@@ -41,7 +41,7 @@ async fn main() -> ExitCode {
     }
     let command = cli.command.unwrap_or(Command::Dev(cli.dev));
     start_log(&command);
-    // Commands whose exit code says how the run ended have another one for a run that could not be.
+    // Commands with a meaningful exit code use 2 for a run that could not take place.
     let (result, failure) = match command {
         Command::Completions(args) => (
             manual::complete(&args, &mut Cli::command()).map(|()| ExitCode::SUCCESS),
@@ -63,7 +63,7 @@ async fn main() -> ExitCode {
     result.unwrap_or_else(|error| explain(&error, failure))
 }
 
-/// Says why a command failed, and with which exit code it ends. A reader of its results that has enough of them is no
+/// Prints why a command failed, and returns its exit code. A reader of the results that closes the pipe early is not a
 /// failure.
 fn explain(error: &anyhow::Error, failure: u8) -> ExitCode {
     match error.downcast_ref::<OutputError>() {
@@ -78,7 +78,7 @@ fn explain(error: &anyhow::Error, failure: u8) -> ExitCode {
     ExitCode::from(failure)
 }
 
-/// Prints what the parser has to say: the help, the version, or what is wrong with the arguments.
+/// Prints the parser's answer: the help, the version, or the fault of the arguments.
 fn answer(error: &clap::Error) -> ExitCode {
     let printed = error.print();
     if error.use_stderr() {
@@ -90,10 +90,10 @@ fn answer(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// Logs to stderr: the running system says what it does, a command only what goes wrong. `RUST_LOG` overrides.
+/// Logs to stderr: the running system logs its work, a command only its failures. `RUST_LOG` overrides.
 fn start_log(command: &Command) {
     let default = match command {
-        // s3s reports every refused request as an error of its own.
+        // s3s logs every refused request as its own error.
         Command::Dev(_) => "gatepost=info,signing_api=info,upload_processor=info,s3s=off,warn",
         Command::Sweep(_) => "upload_processor=warn,error",
         _ => "s3s=off,upload_processor=error,error",
@@ -102,7 +102,7 @@ fn start_log(command: &Command) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        // Nobody can be told that stderr is closed, and the attempt would end the process.
+        // A closed stderr cannot be reported, and the attempt would end the process.
         .log_internal_errors(false)
         .with_target(false)
         .init();

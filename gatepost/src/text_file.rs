@@ -1,5 +1,5 @@
-//! Files that people save with an editor, and the bytes that editors add: byte order marks, a line break at the end,
-//! UTF-16. `config` and `replay` read their files here; what a file means is theirs to say.
+//! Reads files that people save with an editor, and handles the bytes that editors add: byte order marks, a final line
+//! break, UTF-16. `config`, `package` and `replay` call it; they interpret the content.
 
 use std::path::Path;
 
@@ -92,8 +92,8 @@ pub(crate) fn secret_bytes(file: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// What a text is that nobody means to share as a secret: a key of the other kind is easily named in its place, and a
-/// public one is known to everybody.
+/// Why a text is certainly not a secret, if it is not. It is easy to name a key file by mistake, and a public key is known
+/// to everybody.
 pub(crate) fn not_a_secret(bytes: &[u8]) -> Option<&'static str> {
     let text = str::from_utf8(bytes).ok()?.trim();
     if text.contains("-----BEGIN ") {
@@ -108,8 +108,8 @@ fn read(file: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(file).map_err(|error| format!("it cannot be read: {error}"))
 }
 
-/// Whether these bytes are text in UTF-16: by the mark, or because every second byte of ASCII is NUL there. A binary
-/// secret has an even length and a NUL in every second byte by design only.
+/// Whether these bytes are UTF-16 text: they begin with the mark, or every second byte is NUL, as in ASCII text. A random
+/// binary secret does not look like that.
 fn is_utf_16(bytes: &[u8]) -> bool {
     if UTF_16_MARKS.iter().any(|mark| bytes.starts_with(mark)) {
         return true;
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn json_lines_are_one_value_each() {
+    fn json_lines_are_separate_values() {
         for (content, expected) in [
             (&b"{\"a\":1}"[..], Ok(vec![json!({"a": 1})])),
             (b"[1,\n2]\n", Ok(vec![json!([1, 2])])),
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_break_is_taken_off_text_alone() {
+    fn a_final_line_break_is_removed_from_text_only() {
         for (content, secret) in [
             (&b"a secret"[..], &b"a secret"[..]),
             (b"a secret\n", b"a secret"),
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_that_are_not_the_bytes_that_were_meant_are_refused() {
+    fn secrets_with_unintended_bytes_are_refused() {
         let little = utf_16("a secret\r\n", u16::to_le_bytes);
         let big = utf_16("a secret\r\n", u16::to_be_bytes);
         let is_utf_16 = "it is in UTF-16, or begins like it; save it as UTF-8 without a byte order mark, or make another secret";
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_there_is_a_sentence() {
+    fn a_missing_file_is_one_sentence() {
         let nowhere = Path::new("/nowhere/at/all");
         for refused in [
             read_json(nowhere).map(|_| ()),

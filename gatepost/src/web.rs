@@ -1,5 +1,5 @@
-//! The page, embedded in the binary by `build.rs`: which of its files a path names, and with which headers. Beside them
-//! stand its settings, which the configuration makes.
+//! The page, embedded in the binary by `build.rs`: its files by path, their headers, and `/settings.json`, which the
+//! configuration makes. `dev` serves it, `package` deploys it.
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ pub(crate) struct WebFile {
     pub(crate) cache_control: &'static str,
 }
 
-/// What a deployment serves: all but the local stack's own page to sign in, and the page's settings.
+/// The files of a deployment: all but the local stack's sign-in page, and the page's settings.
 pub(crate) fn deployed_files(settings: &PageSettings) -> serde_json::Result<Vec<WebFile>> {
     let file = |name: &'static str, content| WebFile {
         path: name.trim_start_matches('/'),
@@ -40,9 +40,9 @@ pub(crate) fn deployed_files(settings: &PageSettings) -> serde_json::Result<Vec<
     Ok(files)
 }
 
-/// What the page asks for before it shows itself.
+/// The page loads it before it renders.
 const SETTINGS: &str = "/settings.json";
-/// Of the local stack alone.
+/// Only the local stack has it.
 const SIGN_IN_PAGE: &str = "/sign-in.html";
 
 /// Names below /assets/ hold a hash of the content.
@@ -74,17 +74,17 @@ impl Web {
         })
     }
 
-    /// Why there is no page, if there is none.
+    /// The reason why the page was not built, if it was not.
     pub(crate) fn missing() -> Option<&'static str> {
         assets::MISSING
     }
 
-    /// The page that asks who one wants to be.
+    /// The local stack's page that asks for a user name.
     pub(crate) fn sign_in_page(&self) -> Response<Body> {
         self.page(SIGN_IN_PAGE)
     }
 
-    /// What a path of the site names, if it names something of the page.
+    /// The page's file at a path, if there is one.
     pub(crate) fn file(&self, method: &Method, path: &str) -> Option<Response<Body>> {
         if !matches!(*method, Method::GET | Method::HEAD) {
             return None;

@@ -1,6 +1,7 @@
-//! The arguments of the command line: its commands, and the examples at the end of their help.
+//! The command line: its commands, and the examples at the end of their help.
 //!
-//! What a command takes is said in its own module; `gatepost completions` and `gatepost man` are made of the same.
+//! `main` parses it. Each command's module defines its own arguments; `gatepost completions` and `gatepost man` are
+//! generated from the same definitions.
 
 use clap::{Parser, Subcommand};
 
@@ -19,7 +20,7 @@ Examples:
   gatepost
   # A token for scripts, from another terminal
   gatepost token --sub alice
-  # Whether recorded events still come to what is expected of them
+  # Check that recorded events still have the expected outcome
   gatepost replay test-events"
 )]
 pub(crate) struct Cli {
@@ -34,52 +35,52 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Print a script that completes gatepost's arguments in a shell
+    /// Print a completion script for a shell
     #[command(after_long_help = "\
 Examples:
-  # For this session of bash: eval what this prints
+  # For this session of bash: eval the output
   gatepost completions bash
-  # For zsh and fish: into a file of the folder that they read
+  # For zsh and fish: write it to a file in their completions folder
   gatepost completions fish")]
     Completions(manual::CompletionsArgs),
-    /// Run the whole system on this machine (also without a command)
+    /// Run the whole system on this machine (the default command)
     #[command(after_long_help = "\
 Examples:
   # For a front end on its own development server
   gatepost dev --origin http://localhost:5173
   # With your own configuration, on any free port
   gatepost dev --config my.toml --port 0
-  # With the buckets of an S3 that runs elsewhere
+  # With the buckets of another S3 server
   gatepost dev --endpoint-url http://127.0.0.1:9000")]
     Dev(dev::DevArgs),
-    /// List, show, replay and redrive dead letters: uploads that failed for the last time
+    /// List, show, replay and redrive dead letters: messages of uploads that failed too often
     #[command(after_long_help = "\
 Examples:
   # What failed on the local stack, and why
   gatepost dlq list
-  # Once the cause is mended
+  # After the cause is fixed
   gatepost dlq redrive --all")]
     Dlq(dlq::DlqArgs),
     /// Print the manual, or write its pages to a folder
     #[command(after_long_help = "\
 Examples:
-  # Into a folder of man's path, as man1
+  # Into the folder man1 of a folder in man's search path
   gatepost man --out man/man1")]
     Man(manual::ManArgs),
-    /// Make what is deployed: the functions' packages and manifest.json
+    /// Build the deployment: the functions' packages, the page and manifest.json
     #[command(after_long_help = "\
 Examples:
   # In a checkout: the zips, the page and manifest.json into dist/
   gatepost package
-  # The API and the processor for Graviton, held against the deployed package
+  # The API and the processor for Graviton, checked against the deployed package
   gatepost package --arch arm64 --previous deployed/manifest.json")]
     Package(package::PackageArgs),
-    /// Run events through the real handlers and compare with what is expected
+    /// Run events through the real handlers, and compare the outcome with the expected one
     #[command(after_long_help = "\
 Examples:
-  # Every event below a folder, each with its NAME.expected.json
+  # Every event in a folder, each with its NAME.expected.json
   gatepost replay test-events
-  # A logged event, with the issuer's keys of then, at its time
+  # A logged event, with the issuer's keys and the time of that moment
   gatepost replay event.json --jwks jwks.json --at 2026-11-23T12:00:00Z
   # Viewer requests through the package that CloudFront would run
   gatepost replay test-events/viewer-requests --face node")]
@@ -92,20 +93,20 @@ Examples:
   # A URL that reads one object for 15 minutes
   gatepost sign get --bucket example-media --key media/k5x/640.webp")]
     Sign(sign::SignArgs),
-    /// Announce uploads without a manifest again, and complete interrupted deletions
+    /// Send uploads without a manifest to the queue again, and complete interrupted deletions
     #[command(after_long_help = "\
 Examples:
   # With the queue and the buckets of GATEPOST_UPLOAD_QUEUE_URL, GATEPOST_UPLOAD_BUCKET and GATEPOST_MEDIA_BUCKET
   gatepost sweep
-  # What arrived today, and what has failed
+  # Uploads of the last day, failed ones included
   gatepost sweep --since 1d --failed --queue-url https://sqs.eu-central-1.amazonaws.com/123456789012/uploads --upload-bucket example-uploads --media-bucket example-media")]
     Sweep(sweep::SweepArgs),
-    /// Make thumbnails of files on this machine as the processor does of uploads
+    /// Make thumbnails of local files, as the processor does of uploads
     #[command(after_long_help = "\
 Examples:
-  # Every photo below a folder
+  # Every photo in a folder
   gatepost thumbnail photos --out thumbnails
-  # For a script: one JSON object a line, and exit code 1 if one is rejected
+  # For a script: one JSON object per line, and exit code 1 if a file is rejected
   gatepost thumbnail a.jpg b.png --out thumbnails --format json --strict")]
     Thumbnail(thumbnail::ThumbnailArgs),
     /// Print a token of the development issuer
@@ -113,7 +114,7 @@ Examples:
 Examples:
   # For the local stack of this folder
   gatepost token --sub alice
-  # With claims that rules ask for, for ten minutes
+  # With claims that a rule requires, valid for ten minutes
   gatepost token --sub alice --claims '{\"groups\": [\"red\"]}' --expires 10m")]
     Token(token::TokenArgs),
 }
@@ -124,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    /// Every command, with the names that lead to it.
+    /// Every command, with its full name.
     fn commands() -> Vec<(String, clap::Command)> {
         fn collect(name: &str, command: &clap::Command, all: &mut Vec<(String, clap::Command)>) {
             for below in command.get_subcommands() {
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn every_example_is_understood() {
+    fn every_example_is_parsed() {
         for (_, command) in commands() {
             let examples = command.get_after_long_help().map(ToString::to_string);
             for line in examples.unwrap_or_default().lines() {
@@ -174,7 +175,7 @@ mod tests {
                 });
                 let parsed = Cli::try_parse_from(["gatepost"].into_iter().chain(words));
                 if let Err(error) = parsed {
-                    // What only the environment says is not at fault.
+                    // Arguments that come from the environment are missing here.
                     let kind = error.kind();
                     let is_missing = kind == clap::error::ErrorKind::MissingRequiredArgument;
                     assert!(is_missing && line == "  gatepost sweep", "{line}: {error}");

@@ -1,4 +1,5 @@
-//! `gatepost completions` and `gatepost man`: what shells and `man` are told of the arguments, made of their definition.
+//! `gatepost completions` and `gatepost man`: scripts for shells and pages for `man`, generated from the arguments'
+//! definitions.
 
 use std::path::PathBuf;
 
@@ -16,7 +17,7 @@ pub(crate) struct CompletionsArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct ManArgs {
-    /// The folder that a page for each command is written to; without it all are printed.
+    /// Write one page per command to this folder [default: print all of them].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }

@@ -1,4 +1,6 @@
-//! `gatepost sign`: forms, URLs and cookies as the API signs them, for scripts and for looking at.
+//! `gatepost sign`: prints forms, URLs and cookies, signed as the API signs them.
+//!
+//! It does no network I/O of its own; the AWS credentials may come from a provider that does.
 
 use std::path::PathBuf;
 
@@ -34,39 +36,39 @@ Examples:
     /// A URL that reads one object: url, `expires_at`
     #[command(after_long_help = "\
 Examples:
-  # The same URL for all who ask within five minutes
+  # The same URL for every call within five minutes
   gatepost sign get --bucket example-media --key media/k5x/640.webp --expires 15m --shared-within 5m")]
     Get(GetArgs),
-    /// A URL that CloudFront answers: url, `expires_at`
+    /// A URL for CloudFront: url, `expires_at`
     #[command(after_long_help = "\
 Examples:
   # One URL, for an hour
   gatepost sign cloudfront-url --url https://media.example.com/media/k5x/640.webp --key-pair-id K2JCJMDEHXQW5F --private-key cloudfront.pem --expires 1h")]
     CloudfrontUrl(CloudfrontUrlArgs),
-    /// Cookies with which CloudFront answers: cookies, `set_cookie`, `expires_at`
+    /// Cookies for CloudFront: cookies, `set_cookie`, `expires_at`
     #[command(after_long_help = "\
 Examples:
-  # For all below a folder
+  # For everything in a folder
   gatepost sign cloudfront-cookies --below https://media.example.com/media/k5x/ --key-pair-id K2JCJMDEHXQW5F --private-key cloudfront.pem")]
     CloudfrontCookies(CloudfrontCookiesArgs),
 }
 
-/// What CloudFront is to let through.
+/// The policy that CloudFront enforces.
 #[derive(Args, Debug)]
 struct PolicyArgs {
-    /// All below this folder, a URL that ends in a slash.
+    /// Everything in this folder, a URL that ends in a slash.
     #[arg(long, value_name = "URL", conflicts_with = "matching")]
     below: Option<String>,
     /// All URLs of this pattern: * for any characters, ? for one.
     #[arg(long, value_name = "PATTERN")]
     matching: Option<String>,
-    /// How long it works at least.
+    /// How long it is valid at least.
     #[arg(long, default_value = "15m", value_name = "DURATION", value_parser = parse_duration)]
     expires: SignedDuration,
-    /// Make the same signature for all who ask within such a while, so that browsers can use their caches.
+    /// Make the same signature for every call within this time, so that browsers can use their caches.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     shared_within: Option<SignedDuration>,
-    /// Not before this time, and from then on for as long.
+    /// Valid from this time on, for the same duration.
     #[arg(long, value_name = "RFC3339")]
     not_before: Option<Timestamp>,
     /// Only for viewers with these IPv4 addresses, such as 192.0.2.0/24.
@@ -85,7 +87,7 @@ struct PolicyArgs {
 
 #[derive(Args, Debug)]
 struct CloudfrontUrlArgs {
-    /// The URL, as browsers will send it.
+    /// The URL, exactly as browsers will send it.
     #[arg(long)]
     url: String,
     #[command(flatten)]
@@ -94,23 +96,23 @@ struct CloudfrontUrlArgs {
 
 #[derive(Args, Debug)]
 struct CloudfrontCookiesArgs {
-    /// One URL alone, in the place of --below or --matching.
+    /// A single URL, instead of --below or --matching.
     #[arg(long, conflicts_with_all = ["below", "matching"], required_unless_present_any = ["below", "matching"])]
     url: Option<String>,
     #[command(flatten)]
     policy: PolicyArgs,
-    /// The path below which browsers send them [default: the folder that they are about].
+    /// The path prefix for which browsers send the cookies [default: the folder that they allow].
     #[arg(long, value_name = "PATH")]
     cookie_path: Option<String>,
-    /// The domain whose hosts browsers send them to [default: the host that sets them].
+    /// The domain whose hosts receive the cookies [default: the host that sets them].
     #[arg(long, value_name = "DOMAIN")]
     cookie_domain: Option<String>,
-    /// Whether pages of other sites make browsers send them.
+    /// Whether browsers send the cookies with requests of other sites.
     #[arg(long, default_value = "lax", value_parser = parse_same_site, value_name = "lax|strict|none")]
     same_site: SameSite,
 }
 
-/// Where the object lies.
+/// The object, and the S3 that holds it.
 #[derive(Args, Debug)]
 struct ObjectArgs {
     /// The bucket's name.
@@ -119,7 +121,7 @@ struct ObjectArgs {
     /// The object's key, exactly.
     #[arg(long)]
     key: String,
-    /// Another S3 than AWS's, addressed by path.
+    /// Use this S3 endpoint instead of AWS, with path-style addresses.
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<String>,
     /// The time of signing [default: now]. The same time, key and credentials make the same signature.
@@ -134,19 +136,19 @@ struct PostArgs {
     /// The content type that the form must have, such as image/jpeg [default: any].
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
-    /// The least size, such as 1, or 10 KiB.
+    /// The minimum size, such as 1, or 10 KiB.
     #[arg(long, default_value = "1", value_name = "N", value_parser = parse_bytes)]
     min_bytes: u64,
-    /// The largest size, such as 25 MiB.
+    /// The maximum size, such as 25 MiB.
     #[arg(long, default_value = "25 MiB", value_name = "N", value_parser = parse_bytes)]
     max_bytes: u64,
-    /// The only bytes that are taken, by their SHA-256 in hexadecimal.
+    /// Accept only the file with this SHA-256, in hexadecimal.
     #[arg(long, value_name = "HEX")]
     sha256: Option<String>,
     /// Metadata to be stored with the object.
     #[arg(long, value_name = "NAME=VALUE")]
     meta: Vec<String>,
-    /// How long the form works.
+    /// How long the form is valid.
     #[arg(long, default_value = "5m", value_name = "DURATION", value_parser = parse_duration)]
     expires: SignedDuration,
 }
@@ -155,19 +157,19 @@ struct PostArgs {
 struct GetArgs {
     #[command(flatten)]
     object: ObjectArgs,
-    /// How long the URL works at least.
+    /// How long the URL is valid at least.
     #[arg(long, default_value = "15m", value_name = "DURATION", value_parser = parse_duration)]
     expires: SignedDuration,
-    /// Make the same URL for all who ask within such a while, so that caches can use it.
+    /// Make the same URL for every call within this time, so that caches can use it.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     shared_within: Option<SignedDuration>,
-    /// What S3 answers as Content-Disposition, such as attachment.
+    /// The Content-Disposition of S3's answer, such as attachment.
     #[arg(long, value_name = "VALUE")]
     response_content_disposition: Option<String>,
-    /// What S3 answers as Content-Type.
+    /// The Content-Type of S3's answer.
     #[arg(long, value_name = "VALUE")]
     response_content_type: Option<String>,
-    /// What S3 answers as Cache-Control.
+    /// The Cache-Control of S3's answer.
     #[arg(long, value_name = "VALUE")]
     response_cache_control: Option<String>,
     /// A version of the object.
@@ -175,7 +177,7 @@ struct GetArgs {
     version_id: Option<String>,
 }
 
-/// Prints what was signed, as JSON.
+/// Prints the signed form, URL or cookies as JSON.
 pub(crate) async fn run(args: SignArgs) -> anyhow::Result<()> {
     let signed = match args.command {
         SignCommand::Post(args) => serde_json::to_string(&post(&args).await?)?,
@@ -275,7 +277,7 @@ fn parse_same_site(text: &str) -> Result<SameSite, String> {
 }
 
 impl PolicyArgs {
-    /// Signs a policy for a folder or a pattern, else for the URL.
+    /// Signs a policy for the folder or the pattern, otherwise for the URL.
     fn sign(&self, url: Option<&str>) -> anyhow::Result<SignedPolicy> {
         let mut policy = match (&self.below, &self.matching, url) {
             (Some(folder), _, _) => Policy::below(folder, self.expires)?,
@@ -323,7 +325,7 @@ impl ObjectArgs {
         self.at.unwrap_or_else(Timestamp::now)
     }
 
-    /// The bucket in its region, and what signs for it. `problems` is what is wrong already: all of it is said at once.
+    /// The bucket in its region, and the credentials. `problems` are those found so far: all of them are reported at once.
     async fn resolve(&self, mut problems: Vec<String>) -> anyhow::Result<(Bucket, Credentials)> {
         let region = aws::region().await;
         let mut bucket = None;
@@ -371,7 +373,7 @@ fn read(found: &aws_credential_types::Credentials) -> anyhow::Result<Credentials
     })
 }
 
-/// All that a signature lacks, in one error.
+/// Everything that prevents a signature, in one error.
 fn signing_error(problems: &[String]) -> anyhow::Error {
     match problems {
         [one] => anyhow!("{one}"),

@@ -1,4 +1,6 @@
 //! `gatepost sweep`: announces uploads without a manifest to the queue again, and completes interrupted deletions.
+//!
+//! The sweep itself is `upload_processor::sweep`; this file connects it to AWS and reports.
 
 use std::process::ExitCode;
 
@@ -17,30 +19,30 @@ use crate::terminal::progress::Progress;
 
 #[derive(Args, Debug)]
 pub(crate) struct SweepArgs {
-    /// Announce only uploads that arrived within this time, such as 2h, and longer than 1h: uploads of the last hour are left to the queue [default: 14 days, the most].
+    /// Announce only uploads of this period, such as 2h; more than 1h, because the queue still handles the last hour [default: 14 days, the maximum].
     #[arg(long, value_name = "DURATION", value_parser = parse_since)]
     since: Option<SignedDuration>,
-    /// Also announce uploads whose processing failed for the last time.
+    /// Also announce uploads whose manifest says failed.
     #[arg(long)]
     failed: bool,
-    /// Leave out the uploads up to this key, where an earlier sweep ended early.
+    /// Skip the uploads up to this key, to continue an earlier sweep.
     #[arg(long, value_name = "KEY", value_parser = parse_key)]
     after: Option<UploadKey>,
-    /// The queue of the upload processor.
+    /// The upload processor's queue.
     #[arg(long, value_name = "URL", env = "GATEPOST_UPLOAD_QUEUE_URL")]
     queue_url: String,
-    /// The bucket that forms post to.
+    /// The bucket of the uploads.
     #[arg(long, value_name = "NAME", env = "GATEPOST_UPLOAD_BUCKET")]
     upload_bucket: String,
     /// The bucket of renditions and manifests.
     #[arg(long, value_name = "NAME", env = "GATEPOST_MEDIA_BUCKET")]
     media_bucket: String,
-    /// S3 and SQS elsewhere than on AWS.
+    /// Use this endpoint for S3 and SQS instead of AWS.
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<String>,
 }
 
-/// Sweeps; the exit code says whether everything could be dealt with.
+/// Sweeps; the exit code says whether every upload could be handled.
 pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
     aws::check_queue_url(&args.queue_url, args.endpoint_url.as_deref())?;
     let (s3, sqs) = aws::connect_both(args.endpoint_url.as_deref()).await?;
@@ -59,7 +61,7 @@ pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
     };
     let store = MediaStore::new(s3, buckets);
     let mut sweep = Sweep::new(store, Timestamp::now(), options).after(args.after);
-    // A sweep goes on when nobody reads what it prints.
+    // The sweep continues when the reader of its results has closed the pipe.
     let mut printed = Ok(());
     let progress = Progress::open();
     progress.say("looking for uploads without a manifest");

@@ -1,4 +1,4 @@
-//! `gatepost token`: a JWT of the development issuer, for curl and scripts.
+//! `gatepost token`: prints a JWT of the development issuer, for curl and scripts.
 
 use std::path::PathBuf;
 
@@ -12,13 +12,13 @@ use crate::terminal::output;
 
 #[derive(Args, Debug)]
 pub(crate) struct TokenArgs {
-    /// The subject: who the token is for.
+    /// The subject of the token, a user's name.
     #[arg(long)]
     sub: String,
     /// Claims to add or replace, as a JSON object.
     #[arg(long, value_name = "JSON", value_parser = parse_claims)]
     claims: Option<Map<String, Value>>,
-    /// How long it is valid.
+    /// How long the token is valid.
     #[arg(long, default_value = "1h", value_name = "DURATION", value_parser = parse_duration)]
     expires: SignedDuration,
     /// The data directory that holds the issuer's key.
@@ -26,7 +26,7 @@ pub(crate) struct TokenArgs {
     data_dir: PathBuf,
 }
 
-/// Beyond this it is a mistake.
+/// A longer lifetime is a mistake.
 const MAX_LIFETIME: SignedDuration = SignedDuration::from_hours(10 * 366 * 24);
 
 /// Prints the token.
@@ -34,7 +34,7 @@ pub(crate) fn run(args: TokenArgs) -> anyhow::Result<()> {
     anyhow::ensure!(!args.sub.is_empty(), "--sub is empty; name the subject");
     anyhow::ensure!(
         args.expires <= MAX_LIFETIME,
-        "--expires is at most ten years"
+        "--expires must be at most ten years"
     );
     let issuer = DevIssuer::existing(&args.data_dir)?;
     let claims = args.claims.unwrap_or_default();

@@ -1,8 +1,8 @@
-//! Walking a TOML document and noting every fault.
+//! Reads a TOML document and notes every fault.
 //!
-//! `serde` stops at the first mistake; somebody who repairs a configuration wants all of them. So the document is
-//! walked by hand: a [`Section`] gives typed values by key, notes what does not fit and goes on. Which keys it may have
-//! is said when it is opened, before anything of it is read.
+//! `serde` stops at the first mistake, but a person who repairs a configuration wants all of them. So the document is
+//! read by hand: a [`Section`] returns typed values by key, notes what does not fit and continues. Its known keys are
+//! given when it is opened, before any value is read.
 
 use edge_auth::config::{ClaimRequirement, ClaimValue, RequiredClaims};
 use toml::Spanned;
@@ -118,7 +118,7 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// A list of names, each of which stands for something, if the key is there. `valid` tells which names there are.
+    /// A list of names that `parse` knows, if the key is there. `valid` lists them for the message.
     pub(crate) fn names<T>(
         &self,
         name: &'static str,
@@ -146,13 +146,13 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Every key of the section as a claim's path, with what the claim must say: a value, a list of which one is enough,
+    /// Every key of the section as a claim's path, with the claim's requirement: a value, a list of alternatives,
     /// `{ all = […] }` or `{ keys = […] }`.
     fn claim_requirements(&self) -> RequiredClaims {
         const WANTED: &str = "string, number or boolean";
         let mut claims = RequiredClaims::new();
         if self.table.is_empty() {
-            // Whoever writes it means to ask for something, and nothing would be asked.
+            // An empty section looks like a requirement and would require nothing.
             self.notes.fault(
                 &self.path,
                 "names no claim; name one, or leave the section out",
@@ -164,7 +164,7 @@ impl<'a> Section<'a> {
             let requirement = if let Some(value) = value.and_then(claim_value) {
                 Some(ClaimRequirement::Any(vec![value]))
             } else if let Some(table) = value.and_then(DeValue::as_table) {
-                // What else is in it is told of below, with what may have been meant.
+                // Other members are reported below, with the likely intention.
                 let form = Section {
                     notes: self.notes,
                     path: self.key(name),
@@ -187,7 +187,7 @@ impl<'a> Section<'a> {
                 self.list(name, WANTED, |value| claim_value(value).ok_or(None))
                     .map(ClaimRequirement::Any)
             };
-            // After a fault nothing more is to be found in it.
+            // After a fault the value is not checked any further.
             let fallback = || ClaimRequirement::Any(vec![ClaimValue::Bool(true)]);
             claims.insert(name.to_owned(), requirement.unwrap_or_else(fallback));
         }
@@ -212,8 +212,8 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// A list, if the key is there. `read` says what is wrong with an item, or nothing where it is of another type. Items
-    /// that are not read are left out, and where the others are is remembered.
+    /// A list, if the key is there. `read` returns the fault of an item, or `None` if it has another type. Unreadable items
+    /// are left out, and the places of the others are remembered.
     fn list<T>(
         &self,
         name: &str,
@@ -244,7 +244,7 @@ impl<'a> Section<'a> {
         Some(items)
     }
 
-    /// Remembers which items of a list of so many were kept, if that is not all.
+    /// Remembers which of a list's items were kept, unless all were.
     fn keep(&self, name: &str, n_items: usize, places: Vec<usize>) {
         if places.len() < n_items {
             let mut kept = self.notes.kept.borrow_mut();
@@ -276,7 +276,7 @@ impl<'a> Section<'a> {
         number
     }
 
-    /// A text that `parse` understands, if the key is there; `parse` says what is wrong with one it does not.
+    /// A text that `parse` accepts, if the key is there; its error becomes the fault.
     pub(crate) fn parsed<T>(
         &self,
         name: &'static str,
@@ -391,7 +391,7 @@ mod tests {
     const KNOWN: [&str; 3] = ["list", "names", "tables"];
 
     #[test]
-    fn keys_are_known_whether_or_not_they_are_read() {
+    fn an_unknown_key_is_a_fault_even_if_its_section_is_not_read() {
         let text = "list = []\nlisst = []\n[[tables]]\na = 1\nb = 2";
         let document = DeTable::parse(text).unwrap();
         let notes = Notes::new(text);
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_of_a_list_does_not_move_the_rest() {
+    fn a_left_out_item_does_not_move_the_others() {
         let text = "list = [1, \"a\", 2, \"b\"]\nnames = [\"x\", \"y\"]\n\
                     tables = [0, { list = [0, \"c\"] }]";
         let document = DeTable::parse(text).unwrap();

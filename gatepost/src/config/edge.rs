@@ -1,4 +1,6 @@
-//! The part of the file that `edge-auth` is told: issuers and their keys, where tokens stand, rules, denials, CORS.
+//! The part of the file for `edge-auth`: issuers and their keys, token sources, rules, denials, CORS.
+//!
+//! [`Config::load`](super::Config::load) calls it. It reads the files of keys and secrets, and never fetches anything.
 
 use std::path::Path;
 
@@ -17,9 +19,9 @@ use super::document::Section;
 use super::units::{parse_duration, parse_leeway, parse_milliseconds};
 use crate::text_file;
 
-/// How long a session lasts where the file does not say.
+/// The default lifetime of a session.
 const DEFAULT_SESSION_LIFETIME: u32 = 15 * 60;
-/// How long a browser remembers a preflight's answer where the file does not say.
+/// How long a browser caches a preflight's answer by default.
 const DEFAULT_PREFLIGHT_AGE: u32 = 600;
 
 /// The keys of `[[issuers]]`.
@@ -95,7 +97,7 @@ fn read_session(section: &Section<'_>, folder: &Path) -> Session {
             kid: entry.required_text("kid"),
             from: entry.time("from"),
             material: SessionKeyMaterial::HS256 {
-                // After a fault any will do that is no second one.
+                // After a fault a placeholder serves, if no other key has it.
                 secret: secret.unwrap_or_else(|| vec![0; 32]).into(),
             },
         });
@@ -148,7 +150,7 @@ fn read_session(section: &Section<'_>, folder: &Path) -> Session {
     }
 }
 
-/// What a fault of `session.keys[N]` is about in the file: `edge-auth` knows one list, the file has two.
+/// The key in the file for a fault of `session.keys[N]`: `edge-auth` has one list, the file has two.
 pub(super) fn session_key_name(key: &str, session: Option<&Session>) -> String {
     let renamed = || {
         let rest = key.strip_prefix("session.keys[")?;
@@ -203,7 +205,8 @@ fn read_issuer(section: &Section<'_>, folder: &Path, given_jwks: Option<&Value>)
     }
 }
 
-/// `jwks = { file, url, max_age, timeout, max_stale }`: the set in the file, or the one that was given instead, and where newer ones are.
+/// `jwks = { file, url, max_age, timeout, max_stale }`: the set in the file, or the given one instead, and the URL of
+/// newer ones.
 fn read_keys(
     section: &Section<'_>,
     folder: &Path,
@@ -250,7 +253,7 @@ fn read_keys(
     (jwks, published)
 }
 
-/// `secrets = [{ kid, file | env }]`: those that HS256 is verified with.
+/// `secrets = [{ kid, file | env }]`: the secrets that verify HS256.
 fn read_secrets(section: &Section<'_>, folder: &Path) -> Option<Secrets> {
     if !section.has("secrets") {
         return None;
@@ -262,7 +265,7 @@ fn read_secrets(section: &Section<'_>, folder: &Path) -> Option<Secrets> {
         if let Some(kid) = secret.text("kid") {
             key["kid"] = kid.into();
         }
-        // After a fault any will do that is not a second one: the others keep their places.
+        // After a fault a unique placeholder serves, so that the others keep their places.
         let bytes = read_secret(&secret, folder).unwrap_or_else(|| format!("{idx:032}").into());
         key["k"] = BASE64URL_NOPAD.encode(&bytes).into();
         keys.push(key);
@@ -270,7 +273,7 @@ fn read_secrets(section: &Section<'_>, folder: &Path) -> Option<Secrets> {
     Some(Secrets(json!({ "keys": keys })))
 }
 
-/// The secret at the one place that a section names: the content of a `file`, or the text of a variable, `env`.
+/// The secret from the one source that a section names: the content of a `file`, or the text of a variable, `env`.
 fn read_secret(section: &Section<'_>, folder: &Path) -> Option<Vec<u8>> {
     match (section.text("file"), section.text("env")) {
         (Some(file), None) => text_file::secret_bytes(&folder.join(&file))
@@ -304,7 +307,7 @@ fn read_secret(section: &Section<'_>, folder: &Path) -> Option<Vec<u8>> {
     }
 }
 
-/// A list, or the word that stands for everything.
+/// A list, or the word `any`.
 enum TextsOrAny {
     Any,
     Texts(Vec<String>),
@@ -346,7 +349,7 @@ fn read_token_sources(section: &Section<'_>) -> Option<Vec<TokenSource>> {
         None if text == "authorization" => Some(TokenSource::Authorization),
         Some(("cookie", name)) => Some(TokenSource::Cookie(name.to_owned())),
         Some(("query", name)) => Some(TokenSource::Query(name.to_owned())),
-        // Header names know no case (RFC 9110 §5.1).
+        // Header names are case-insensitive (RFC 9110 §5.1).
         Some(("header", name)) => Some(TokenSource::Header(name.to_ascii_lowercase())),
         _ => None,
     })?;

@@ -1,7 +1,7 @@
-//! `gatepost.toml`: one file that configures all, read once, with every fault reported at once.
+//! `gatepost.toml`: the one configuration file, read once, with every fault reported at once.
 //!
-//! The crates own what their settings mean and check it; this module reads the file, hands each its part, and puts
-//! lines to the faults that they find.
+//! The crates own the meaning of their settings and check them; this module reads the file, gives each crate its part,
+//! and adds lines to the faults that they find.
 
 mod document;
 mod edge;
@@ -31,7 +31,7 @@ use crate::terminal::output;
 /// The default name of the file, looked for in the working directory.
 pub(crate) const DEFAULT_FILE: &str = "gatepost.toml";
 
-/// What holds where there is no file: the example of this repository.
+/// The configuration without a file: the example of this repository.
 const BUILT_IN: &str = include_str!("../../../gatepost.toml");
 
 /// The sections of the file.
@@ -68,13 +68,13 @@ pub(crate) struct Config {
     pub(crate) browser_cache: Duration,
     /// How long an upload form is valid.
     pub(crate) form_lifetime: SignedDuration,
-    /// How long a shared link may be asked for; `None` is the default of what signs it.
+    /// The longest lifetime of a shared link; `None` is the signer's default.
     pub(crate) max_link_lifetime: Option<SignedDuration>,
-    /// For how long everybody who asks gets the same link.
+    /// The time window in which every request gets the same link.
     pub(crate) links_shared_within: SignedDuration,
 }
 
-/// What the page is told: its `/settings.json`.
+/// The page's settings: its `/settings.json`.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct PageSettings {
     pub(crate) sign_in: Option<SignInMethod>,
@@ -82,7 +82,7 @@ pub(crate) struct PageSettings {
     types: Vec<&'static str>,
     /// The largest photo, in bytes.
     max_bytes: u64,
-    /// For how long the page asks for a link, in seconds.
+    /// The lifetime of the links that the page asks for, in seconds.
     link_seconds: i64,
 }
 
@@ -90,18 +90,18 @@ pub(crate) struct PageSettings {
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum SignInMethod {
-    /// By the page itself.
+    /// The page runs the code flow itself.
     Code(SignIn),
-    /// At a page of the application's; `{url}` becomes the way back.
+    /// The application's own sign-in page; `{url}` is replaced by the return URL.
     Login { login: String },
 }
 
-/// Why a configuration cannot be used.
+/// The reason why a configuration cannot be used.
 #[derive(Debug, PartialEq)]
 pub(crate) enum ConfigFault {
     /// The file cannot be read.
     Unreadable { file: PathBuf, reason: String },
-    /// What it says is wrong: lines and sentences.
+    /// The file is invalid: faults with their lines.
     Faulty {
         file: PathBuf,
         faults: Vec<(usize, String)>,
@@ -109,7 +109,7 @@ pub(crate) enum ConfigFault {
 }
 
 impl Config {
-    /// Reads the file that was asked for; without one the default file, and without that what is built in.
+    /// Reads the named file, otherwise the default file, otherwise the built-in example.
     pub(crate) fn load(asked: Option<&Path>) -> Result<Self, ConfigFault> {
         Self::load_with_keys(asked, None)
     }
@@ -132,7 +132,7 @@ impl Config {
         }
     }
 
-    /// What the page is told of it, where links are signed by this.
+    /// The page's settings, if links are signed by `link_signer`.
     pub(crate) fn page(&self, link_signer: LinkSigner) -> PageSettings {
         let types = self.images.types.iter();
         let link_lifetime = self.max_link_lifetime;
@@ -145,7 +145,7 @@ impl Config {
         }
     }
 
-    /// How people sign in at the page: as `[sign_in]` says, else where the edge sends browsers, unless that is the page.
+    /// How people sign in at the page: as in `[sign_in]`, otherwise where the edge sends browsers, unless that is the page.
     fn sign_in_method(&self) -> Option<SignInMethod> {
         if let Some(sign_in) = &self.sign_in {
             return Some(SignInMethod::Code(sign_in.clone()));
@@ -155,7 +155,7 @@ impl Config {
         (!is_the_page).then_some(SignInMethod::Login { login })
     }
 
-    /// What `signing-api` is told of it.
+    /// The settings of `signing-api`.
     pub(crate) fn api(&self, edge: &edge_auth::Config) -> PackedSettings {
         // Each was read as a duration of at most some days.
         let seconds =
@@ -204,21 +204,21 @@ impl Config {
     }
 }
 
-/// Notes what the crates find wrong with their part. What was not understood is not there to be checked: one fault a key
-/// is enough, and none that only follows from another.
+/// Notes the faults that the crates find in their part. Unreadable values are absent here, so a fault that only follows
+/// from another one is left out: one fault per key is enough.
 fn check(config: &Config, notes: &Notes<'_>) {
     let known = notes.keys();
     let is_known = |is: &dyn Fn(&str) -> bool| known.iter().any(|faulty| is(faulty));
-    // Keys that could not be read would shift the places of the others.
+    // Unreadable keys would shift the indexes of the others.
     let is_session_faulty = is_known(&|faulty| faulty.starts_with("session."));
-    // A rule may name a block whose name was not understood.
+    // A rule may name a block whose name was unreadable.
     let are_names_faulty = is_known(&|faulty| {
         let of_block = faulty.strip_prefix("issuers");
         of_block.is_some_and(|rest| {
             !rest.contains('.') || rest.ends_with("].issuer") || rest.ends_with("].name")
         })
     });
-    // A part of a rule that was not understood is left out, and what is left may match more than was meant.
+    // An unreadable part of a rule is left out, and the rest may match more than was meant.
     let are_rules_faulty = is_known(&|faulty| faulty.starts_with("rules["));
     let faults = edge_auth::Authorizer::new(&config.edge).err();
     for fault in faults.iter().flatten() {
@@ -259,7 +259,7 @@ fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config 
         }
         if let Some(bytes) = section.parsed("max_bytes", parse_bytes) {
             images.max_bytes = bytes;
-            // Every photo has more: the unit was forgotten.
+            // Every photo is larger: the unit is missing.
             if bytes < 1024 {
                 section.fault(
                     "max_bytes",

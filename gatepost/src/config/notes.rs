@@ -1,4 +1,4 @@
-//! What is wrong with a document: every fault with its line, in the order of the document.
+//! Collects the faults of a document, each with its line, in the order of the document.
 //!
 //! [`Section`](super::document::Section) notes what it cannot read; faults that the crates find later are noted by their
 //! key, which is placed where the document has it.
@@ -9,13 +9,13 @@ use std::ops::Range;
 
 use crate::terminal::printable::printable;
 
-/// Everything wrong with one document, and where each key of it stands.
+/// The faults of one document, and the position of each key.
 pub(crate) struct Notes<'a> {
     text: &'a str,
     faults: RefCell<Vec<(usize, String)>>,
     keys: RefCell<Vec<String>>,
     pub(super) spans: RefCell<BTreeMap<String, Range<usize>>>,
-    /// Lists of which something was left out: the places in the document of those items that were kept.
+    /// Lists with left-out items: the indexes in the document of the items that were kept.
     pub(super) kept: RefCell<BTreeMap<String, Vec<usize>>>,
 }
 
@@ -42,7 +42,7 @@ impl<'a> Notes<'a> {
         self.note(self.place(key), &format!("{key}: {message}"));
     }
 
-    /// Where a key is, or the nearest one that the document has.
+    /// The position of a key, or of the nearest one that the document has.
     fn place(&self, key: &str) -> usize {
         let spans = self.spans.borrow();
         let mut nearest = key;
@@ -78,7 +78,7 @@ impl<'a> Notes<'a> {
         keys.iter().any(|faulty| is_within(faulty, key))
     }
 
-    /// The key as it is written: places in a list of which something was left out are counted in the document.
+    /// The key as in the document: its indexes count the items that were left out.
     pub(crate) fn written(&self, key: &str) -> String {
         let kept = self.kept.borrow();
         let mut written = String::with_capacity(key.len());
@@ -115,7 +115,7 @@ impl<'a> Notes<'a> {
     }
 }
 
-/// Whether a key is another one, or in it.
+/// Whether a key equals another one, or is in it.
 pub(super) fn is_within(key: &str, other: &str) -> bool {
     let rest = key.strip_prefix(other);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))

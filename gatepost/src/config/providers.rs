@@ -1,6 +1,6 @@
-//! A session of any provider's token means what the token means.
+//! Tests that a session is decided on like the provider's token that it came from, for every provider in the docs.
 
-// The tests of `gatepost replay` read more of it.
+// The integration tests use more of the table.
 #[expect(dead_code, reason = "each test uses a part of the table")]
 #[path = "../../tests/it/providers/table.rs"]
 mod table;

@@ -1,7 +1,7 @@
-//! The part of the file that the page is told: how people sign in there.
+//! `[sign_in]`: how people sign in at the page.
 //!
-//! `OpenID Connect`'s code flow with PKCE (RFC 7636), as a public client: there is no secret, for a page can keep none.
-//! The token that comes of it is traded for a session at once.
+//! `OpenID Connect`'s code flow with PKCE (RFC 7636), as a public client: without a secret, because a page cannot keep
+//! one. The page exchanges the resulting token for a session at once.
 
 use edge_auth::SESSION_COOKIE;
 use edge_auth::config::TokenSource;
@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::document::Section;
 use super::parse_name;
 
-/// What an identity provider is asked for where the file does not say.
+/// The default scope of the request to the identity provider.
 const DEFAULT_SCOPE: &str = "openid";
 /// The keys of `[sign_in]`.
 const SECTION: [&str; 5] = ["authorize", "client_id", "scope", "token", "uses"];
-/// What the page puts into the address itself.
+/// The parameters that the page sets itself.
 const OURS: [&str; 7] = [
     "client_id",
     "code_challenge",
@@ -28,17 +28,17 @@ const OURS: [&str; 7] = [
 /// How the page signs people in, as its `settings.json` has it.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub(crate) struct SignIn {
-    /// As the identity provider knows the page.
+    /// The page's id at the identity provider.
     pub(crate) client_id: String,
-    /// Where people sign in; may have a query of its own.
+    /// The authorization endpoint; it may have its own query.
     pub(crate) authorize: String,
-    /// Where the page trades a code for tokens.
+    /// The token endpoint, where the page exchanges a code for tokens.
     pub(crate) token: String,
     pub(crate) scope: String,
     pub(crate) uses: TokenKind,
 }
 
-/// Which of an identity provider's tokens is for Gatepost.
+/// The identity provider's token that the page sends to Gatepost.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum TokenKind {
@@ -48,7 +48,7 @@ pub(crate) enum TokenKind {
 }
 
 impl SignIn {
-    /// The origin that the page fetches tokens from, if that is not its own.
+    /// The origin of the token endpoint, if it is not the page's own.
     pub(crate) fn token_origin(&self) -> Option<String> {
         let address: http::Uri = self.token.parse().ok()?;
         let (scheme, authority) = (address.scheme_str()?, address.authority()?);
@@ -79,7 +79,7 @@ pub(super) fn read(root: &Section<'_>, edge: &edge_auth::Config) -> Option<SignI
             section.fault(name, &message);
         }
     }
-    // Places that were not understood may be those that are lacking.
+    // An unreadable token source may be the missing one.
     let is_known = edge.session.is_none() || !root.is_faulty("token");
     if let Some(message) = lacking(edge).filter(|_| is_known && !root.is_faulty("session")) {
         root.fault("sign_in", &message);
@@ -87,8 +87,8 @@ pub(super) fn read(root: &Section<'_>, edge: &edge_auth::Config) -> Option<SignI
     Some(sign_in)
 }
 
-/// What signing in at the page lacks, if anything: the page sends its token once, before whatever cookie it has, and has
-/// nothing but the cookie afterwards.
+/// The setting that signing in at the page still needs, if any. The page sends its token once, which must be found before
+/// any cookie; afterwards it has only the session cookie.
 pub(crate) fn lacking(edge: &edge_auth::Config) -> Option<String> {
     let place = |wanted: &TokenSource| edge.token_sources.iter().position(|found| found == wanted);
     let header = place(&TokenSource::Authorization);
@@ -137,8 +137,8 @@ fn check_scope(scope: &str) -> Result<(), String> {
     }
 }
 
-/// An address of a provider. Its origin becomes part of the page's Content-Security-Policy, so that the host must not
-/// hold anything that means something there, such as `*` or `;`.
+/// A provider's address. Its origin becomes part of the page's Content-Security-Policy, so the host must not contain a
+/// character with a meaning there, such as `*` or `;`.
 fn check_address(address: &str) -> Result<(), String> {
     let Some(rest) = address.strip_prefix("https://") else {
         return Err("is not a URL; write the whole address, beginning with https://".to_owned());
@@ -196,7 +196,7 @@ fn check_authority(authority: &str) -> Result<(), String> {
     }
 }
 
-/// Refuses what is not printable ASCII: neither a header nor a URL can contain it.
+/// Refuses everything but printable ASCII: neither a header nor a URL can contain more.
 fn check_characters(text: &str, advice: &str) -> Result<(), String> {
     match text
         .chars()
@@ -217,7 +217,7 @@ mod tests {
     use super::super::notes::Notes;
     use super::*;
 
-    /// What signing in at the page needs.
+    /// A configuration that allows signing in at the page.
     fn edge() -> edge_auth::Config {
         edge_auth::Config {
             token_sources: vec![

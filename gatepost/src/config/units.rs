@@ -1,4 +1,6 @@
-//! Durations, sizes and pixel counts as people write them: `5m`, `25 MiB`, `50 MP`.
+//! Parses durations, sizes and pixel counts as people write them: `5m`, `25 MiB`, `50 MP`.
+//!
+//! `config` and the arguments of commands use it.
 
 use std::time::Duration;
 
@@ -39,7 +41,7 @@ pub(crate) fn parse_milliseconds(text: &str) -> Result<u32, String> {
     u32::try_from(duration.as_millis()).map_err(|_| format!("{text:?} is out of range"))
 }
 
-/// A duration as `jiff` reads it, with days of 24 hours: as the upload processor reads that of a sweep.
+/// A duration as `jiff` parses it, with days of 24 hours, like the upload processor's `--since` of a sweep.
 fn parse_signed(text: &str) -> Option<SignedDuration> {
     let span: Span = text.trim().parse().ok()?;
     span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()
@@ -77,7 +79,7 @@ pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
 pub(crate) fn parse_pixels(text: &str) -> Result<u64, String> {
     let pixels = parse_scaled(text, &[("", 1), ("MP", 1_000_000)])
         .ok_or_else(|| format!("{text:?} is not a pixel count; write for example 50 MP"))?;
-    // Every photo has more: the unit was forgotten.
+    // Every photo has more: the unit is missing.
     if pixels < 10_000 {
         return Err(format!(
             "{text:?} is too small for a photo; write for example 50 MP"
@@ -100,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes() {
+    fn a_size_has_a_number_and_a_known_unit() {
         for (text, bytes) in [
             ("25 MiB", Some(26_214_400)),
             ("500kB", Some(500_000)),
@@ -117,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn durations() {
+    fn a_duration_is_at_least_one_second() {
         for (text, seconds) in [
             ("30s", Some(30)),
             ("5m", Some(300)),
@@ -140,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_or_none() {
+    fn a_duration_or_zero_is_at_most_a_year() {
         for (text, seconds) in [
             ("15m", Some(900)),
             ("0", Some(0)),

@@ -1,6 +1,6 @@
-//! What commands write: results to stdout; notes, warnings and errors to stderr.
+//! Writes results to stdout; notes, warnings and errors to stderr.
 //!
-//! Every command prints through this module, so that a closed pipe, a full disk, `--quiet` and `NO_COLOR` mean the same
+//! Every command prints through this module, so a closed pipe, a full disk, `--quiet` and `NO_COLOR` have the same effect
 //! everywhere. `main` turns an [`OutputError`] into an exit code. The log is not written here.
 
 use std::borrow::Cow;
@@ -20,7 +20,7 @@ static QUIET: AtomicBool = AtomicBool::new(false);
 /// Results that could not be written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OutputError {
-    /// The program that reads the results has ended, as `head` does: it wants no more of them.
+    /// The reader of the results, such as `head`, has closed the pipe.
     #[error("the reader of the results has closed the pipe")]
     Closed,
     /// Such as a full disk.
@@ -37,12 +37,12 @@ impl From<std::io::Error> for OutputError {
     }
 }
 
-/// Leaves out notes from now on.
+/// Suppresses notes and progress from now on.
 pub(crate) fn set_quiet() {
     QUIET.store(true, Ordering::Relaxed);
 }
 
-/// Whether notes and progress are left out.
+/// Whether notes and progress are suppressed.
 pub(crate) fn is_quiet() -> bool {
     QUIET.load(Ordering::Relaxed)
 }
@@ -66,24 +66,24 @@ pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(print(printable_json(&json))?)
 }
 
-/// Says what a command does, on stderr, unless it is to be quiet.
+/// Prints a note on stderr, unless the command is quiet.
 pub(crate) fn note(text: impl Display) {
     if !is_quiet() {
         write_error(text);
     }
 }
 
-/// Warns on stderr of what works and is probably not meant.
+/// Prints a warning on stderr: something works, but is probably not meant.
 pub(crate) fn warn(text: impl Display) {
     write_error(format_args!("warning: {text}"));
 }
 
-/// Says on stderr why a command failed.
+/// Prints on stderr why a command failed.
 pub(crate) fn print_error(text: impl Display) {
     write_error(format_args!("gatepost: {text}"));
 }
 
-/// Nobody can be told that stderr is closed.
+/// A closed stderr cannot be reported.
 fn write_error(text: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }

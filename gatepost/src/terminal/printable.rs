@@ -1,7 +1,7 @@
-//! Text from outside, such as a message's body or an object's key, as it may be printed to a terminal.
+//! Makes text from outside, such as a message's body or an object's key, safe to print on a terminal.
 //!
-//! A control character in it could move the cursor, hide lines or begin an escape sequence, and a character of
-//! bidirectional text could show it in another order. Both are printed as escapes.
+//! A control character could move the cursor, hide lines or begin an escape sequence, and a bidirectional character could
+//! change the displayed order. Both are printed as escapes.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     escaped(text, |escaped, c| escaped.extend(c.escape_default()))
 }
 
-/// JSON with escapes such as `\u009b`: it means the same. `serde_json` escapes only what RFC 8259 demands.
+/// JSON with escapes such as `\u009b`, with the same meaning. `serde_json` escapes only what RFC 8259 requires.
 pub(crate) fn printable_json(json: &str) -> Cow<'_, str> {
     escaped(json, |escaped, c| {
         for unit in c.encode_utf16(&mut [0; 2]) {
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_reaches_a_terminal_that_it_would_obey() {
+    fn control_characters_are_escaped() {
         for (text, shown) in [
             ("plain", "plain"),
             ("Übung «1» 写真 🖼", "Übung «1» 写真 🖼"),
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn json_means_the_same_with_escapes() {
+    fn escaped_json_has_the_same_value() {
         let text = "\u{1b}[2J \u{9b} \u{7f} \u{202e} \u{e0041} é";
         let json = Value::from(text).to_string();
         let shown = printable_json(&json);

@@ -1,6 +1,6 @@
-//! How far a long command has come: a line on a terminal's stderr, and nothing where stderr is not a terminal.
+//! The progress of a long command: a line on stderr if that is a terminal, otherwise nothing.
 //!
-//! Results that are printed meanwhile go through [`Progress::print`], which keeps the line below them.
+//! Results printed in the meantime go through [`Progress::print`], which keeps the line below them.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -22,7 +22,7 @@ impl Progress {
         Self::new(Some(n), "{bar:30} {pos}/{len} {wide_msg}")
     }
 
-    /// Progress of something whose end nobody knows.
+    /// Progress of unknown length.
     pub(crate) fn open() -> Self {
         Self::new(None, "{spinner} {elapsed} {wide_msg}")
     }
@@ -35,7 +35,7 @@ impl Progress {
             ProgressDrawTarget::stderr()
         };
         let bar = ProgressBar::with_draw_target(length, target);
-        // A template that is malformed leaves the default.
+        // A malformed template leaves the default.
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
@@ -45,12 +45,12 @@ impl Progress {
         Self { bar }
     }
 
-    /// Says what is worked on now.
+    /// Shows the current item.
     pub(crate) fn say(&self, what: &str) {
         self.bar.set_message(printable(what).into_owned());
     }
 
-    /// Says which step begins; as a note, where there is no terminal.
+    /// Shows the step that begins; without a terminal, as a note.
     pub(crate) fn begin(&self, step: &str) {
         if self.bar.is_hidden() {
             output::note(step);
@@ -58,7 +58,7 @@ impl Progress {
         self.say(step);
     }
 
-    /// One thing more is done.
+    /// Counts one more finished item.
     pub(crate) fn advance(&self) {
         self.bar.inc(1);
     }

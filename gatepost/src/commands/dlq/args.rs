@@ -22,13 +22,13 @@ pub(super) struct OneArgs {
     pub(super) reading: InspectionArgs,
 }
 
-/// The place of the dead letters.
+/// The queue with the dead letters.
 #[derive(Args, Debug)]
 pub(super) struct QueueArgs {
-    /// The dead-letter queue of SQS; without it the dead letters of the local stack are meant.
+    /// The dead-letter queue of SQS [default: the dead letters of the local stack].
     #[arg(long, value_name = "URL")]
     pub(super) queue_url: Option<String>,
-    /// The data directory of the local stack, which may be running.
+    /// The local stack's data directory; the stack may be running.
     #[arg(
         long,
         value_name = "DIR",
@@ -36,7 +36,7 @@ pub(super) struct QueueArgs {
         conflicts_with = "queue_url"
     )]
     pub(super) data_dir: PathBuf,
-    /// SQS and S3 elsewhere than on AWS. Without --queue-url: the S3 that `gatepost dev --endpoint-url` uses.
+    /// Use this endpoint for SQS and S3 instead of AWS. Without --queue-url: the S3 that `gatepost dev --endpoint-url` uses.
     #[arg(long, value_name = "URL")]
     pub(super) endpoint_url: Option<String>,
     /// How results are printed.
@@ -44,23 +44,23 @@ pub(super) struct QueueArgs {
     pub(super) format: Format,
 }
 
-/// The way in which uploads are looked at.
+/// How uploads are examined.
 #[derive(Args, Debug)]
 pub(super) struct InspectionArgs {
-    /// The bucket that forms post to, with --queue-url.
+    /// The bucket of the uploads, with --queue-url.
     #[arg(long, value_name = "NAME", env = "GATEPOST_UPLOAD_BUCKET")]
     pub(super) upload_bucket: Option<String>,
     /// The bucket of renditions and manifests, with --queue-url.
     #[arg(long, value_name = "NAME", env = "GATEPOST_MEDIA_BUCKET")]
     pub(super) media_bucket: Option<String>,
-    /// The configuration [default: with --queue-url what is packed in dist, if it is there; else gatepost.toml].
+    /// The configuration [default: with --queue-url the package in dist, if there is one; otherwise gatepost.toml].
     #[arg(long, value_name = "FILE", conflicts_with = "package")]
     pub(super) config: Option<PathBuf>,
-    /// The folder with the package that is deployed: its settings are used.
+    /// Use the settings of the package in this folder.
     #[arg(long, value_name = "DIR")]
     pub(super) package: Option<PathBuf>,
-    /// The scan that the deployed processor waits for: nothing is looked at that it has not tagged as clean. It is on as
-    /// well for dead letters that come from the scan.
+    /// The malware scan that the deployed processor waits for; an upload is read only after the scan has tagged it as
+    /// clean. Dead letters that come from the scan turn it on, too.
     #[arg(long, value_name = "guardduty", env = "GATEPOST_MALWARE_SCAN", value_parser = parse_malware_scan)]
     pub(super) malware_scan: Option<bool>,
 }
@@ -71,7 +71,7 @@ pub(super) enum Format {
     Json,
 }
 
-/// The variable means the same here as where the processor reads it.
+/// The processor reads the same variable in the same way.
 fn parse_malware_scan(text: &str) -> Result<bool, String> {
     match text {
         "" => Ok(false),

@@ -1,7 +1,7 @@
-//! Finds out the state of a dead letter's uploads, and what redriving it would come to.
+//! Reads the state of a dead letter's uploads, and predicts the outcome of redriving it.
 //!
-//! It asks the processor itself, with the settings that are deployed and its malware gate, for an examination: that
-//! stops before the first write.
+//! It runs the processor's own examination, with the deployed settings and malware gate. An examination stops before
+//! the first write.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -25,16 +25,16 @@ use crate::dev::data_dir::DataDir;
 use crate::dev::{MEDIA_BUCKET, UPLOAD_BUCKET};
 use crate::scratch_s3::ScratchS3;
 
-/// Where `gatepost package` writes, unless it is told otherwise.
+/// The default output folder of `gatepost package`.
 const DEFAULT_PACKAGE: &str = "dist";
 
-/// Looks at uploads.
+/// Examines uploads.
 pub(super) struct Examiner {
     processor: Processor,
     store: MediaStore,
-    /// Of the local stack, whose objects are copied before they are looked at.
+    /// For the local stack: its objects are copied before they are read.
     snapshot: Option<Snapshot>,
-    /// The file that the settings come from.
+    /// The source of the settings.
     settings: String,
     wants_scan: bool,
 }
@@ -42,7 +42,7 @@ pub(super) struct Examiner {
 /// The findings about one record.
 pub(super) struct Finding {
     pub(super) record: Record,
-    /// Its upload's manifest, or the reason why that cannot be read; `None` where the record is not about an upload.
+    /// Its upload's manifest, or the reason why it cannot be read; `None` if the record is not about an upload.
     pub(super) manifest: Option<Result<Option<Manifest>, String>>,
     /// The result of redriving it.
     pub(super) outcome: Result<Outcome, Retry>,
@@ -50,7 +50,7 @@ pub(super) struct Finding {
 }
 
 impl Examiner {
-    /// Connects to where the uploads are. Nothing is looked at yet.
+    /// Connects to the uploads' S3. Nothing is read yet.
     pub(super) async fn open(place: &QueueArgs, reading: &InspectionArgs) -> anyhow::Result<Self> {
         let is_local = place.queue_url.is_none();
         let (images, settings) = read_settings(reading, is_local)?;
@@ -92,7 +92,7 @@ impl Examiner {
         &self.settings
     }
 
-    /// The number of dead letters that may be looked at at a time: copies are made one at a time.
+    /// The number of dead letters to examine concurrently. Copies are made one at a time.
     pub(super) fn concurrency(&self) -> usize {
         if self.snapshot.is_some() { 1 } else { 4 }
     }
@@ -118,7 +118,7 @@ impl Examiner {
         Ok(found.map(|found| found.manifest))
     }
 
-    /// The result of working on the whole dead letter.
+    /// The result of processing the whole dead letter.
     pub(super) async fn examine(&self, letter: &DeadLetter) -> Result<Vec<Outcome>, Retry> {
         if let Ok(Notice::Records(records)) = Notice::parse(&letter.body) {
             for upload in records.iter().filter_map(upload_of) {
@@ -176,7 +176,7 @@ impl Examiner {
     }
 }
 
-/// What cannot be read now fails when it is worked on, too.
+/// An object that cannot be read now would make the processing fail, too.
 fn unreadable(reason: String) -> Retry {
     Retry {
         reason,
@@ -215,7 +215,7 @@ pub(super) fn format_status(status: &Status) -> String {
     }
 }
 
-/// The settings that the processor has, and their source.
+/// The processor's settings, and their source.
 fn read_settings(reading: &InspectionArgs, is_local: bool) -> anyhow::Result<(Settings, String)> {
     let default = Path::new(DEFAULT_PACKAGE);
     let package = match &reading.package {

@@ -1,4 +1,4 @@
-//! A dead letter, wherever it is kept.
+//! A dead letter of either queue, and how its parts are printed.
 
 use std::collections::BTreeSet;
 
@@ -14,12 +14,12 @@ pub(super) struct DeadLetter {
     pub(super) body: String,
     pub(super) sent_at: Timestamp,
     pub(super) first_received_at: Option<Timestamp>,
-    /// On SQS each look at the dead letter counts, too.
+    /// On SQS, looking at the dead letter counts as well.
     pub(super) receive_count: u32,
 }
 
 impl DeadLetter {
-    /// The time since it was sent; a clock that is wrong makes no negative age.
+    /// The time since it was sent; never negative, even if a clock is wrong.
     pub(super) fn age(&self, now: Timestamp) -> SignedDuration {
         now.duration_since(self.sent_at).max(SignedDuration::ZERO)
     }
@@ -42,7 +42,7 @@ pub(super) fn upload_of(record: &Record) -> Option<UploadKey> {
     }
 }
 
-/// Uploads in one column: the first, and how many there are besides.
+/// Uploads in one column: the first, and the number of the others.
 pub(super) fn format_uploads(uploads: &[String]) -> String {
     match uploads {
         [] => "-".to_owned(),

@@ -27,7 +27,7 @@ struct Line {
     receive_count: u32,
     /// Object keys.
     uploads: Vec<String>,
-    /// The status in the manifest of the first upload; `None` where there is none.
+    /// The status in the first upload's manifest; `None` without a manifest.
     status: Option<&'static str>,
     why: String,
 }
@@ -72,7 +72,7 @@ async fn line(examiner: &Examiner, letter: DeadLetter, now: Timestamp) -> Line {
     }
 }
 
-/// The reason in the manifest of its first upload, if that failed; otherwise the result of an examination.
+/// The reason in its first upload's manifest, if the upload failed; otherwise the result of an examination.
 async fn why(examiner: &Examiner, letter: &DeadLetter) -> (Option<&'static str>, String) {
     let records = match Notice::parse(&letter.body) {
         Ok(Notice::Records(records)) => records,

@@ -32,7 +32,7 @@ impl LocalQueue {
         self.data_dir.dead_letters().display().to_string()
     }
 
-    /// The dead letters that are selected.
+    /// The selected dead letters.
     pub(super) fn look(&self, selection: Selection<'_>) -> anyhow::Result<Vec<DeadLetter>> {
         let messages = queue::read_messages(&self.data_dir.dead_letters())
             .with_context(|| format!("{} cannot be read", self.name()))?;
@@ -49,8 +49,8 @@ impl LocalQueue {
         Ok(letters.collect())
     }
 
-    /// Moves the dead letters that are selected. Another process that redrives at the same time is waited for: two would
-    /// send each message twice.
+    /// Moves the selected dead letters. A lock on the folder excludes a concurrent redrive: two would send each message
+    /// twice.
     pub(super) fn redrive(
         &self,
         selection: Selection<'_>,

@@ -1,8 +1,8 @@
-//! `gatepost dlq`: what failed for the last time, why, what would become of it now, and the way back to the queue.
+//! `gatepost dlq`: shows dead letters, the reason of each and the effect of redriving it, and moves them back to the main
+//! queue.
 //!
-//! [`queue`] is where dead letters are: the local stack's data directory, or a queue of SQS. [`examination`] says what
-//! working on one would come to; it and the commands `list`, `show` and `replay` write nothing. Only [`redrive`] moves
-//! anything.
+//! [`queue`] reads dead letters from the local stack's data directory or from SQS. [`examination`] predicts the result of
+//! processing one; it and the commands `list`, `show` and `replay` write nothing. Only [`redrive`] moves messages.
 
 mod args;
 mod examination;
@@ -35,30 +35,30 @@ pub(crate) struct DlqArgs {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Name every dead letter with its age, its upload and the reason; writes nothing
+    /// List every dead letter with its age, its upload and the reason; writes nothing
     #[command(after_long_help = "\
 Examples:
-  # Of the local stack of this folder
+  # Of the local stack in this folder
   gatepost dlq list
   # Of a deployed stack, with the settings in dist/
   gatepost dlq list --queue-url https://sqs.eu-central-1.amazonaws.com/123456789012/uploads-dead --upload-bucket example-uploads --media-bucket example-media")]
     List(ListArgs),
-    /// Say everything of one dead letter, and what redriving it would do; writes nothing
+    /// Show one dead letter in full, and the effect of redriving it; writes nothing
     #[command(after_long_help = "\
 Examples:
   # One that `gatepost dlq list` names; the JSON can be replayed as a file
   gatepost dlq show 7 --format json")]
     Show(OneArgs),
-    /// Work on a dead letter without publishing anything, and report what happens
+    /// Process a dead letter without publishing anything, and report the outcome
     #[command(after_long_help = "\
 Examples:
-  # With a configuration that may mend it
+  # With a configuration that may fix it
   gatepost dlq replay 7 --config gatepost.toml")]
     Replay(OneArgs),
     /// Move dead letters back to the main queue, where they are received as if for the first time
     #[command(after_long_help = "\
 Examples:
-  # What would be moved, and then all of it
+  # First see what would be moved, then move everything
   gatepost dlq redrive --all --dry-run
   gatepost dlq redrive --all")]
     Redrive(redrive::RedriveArgs),

@@ -1,4 +1,4 @@
-//! The queue with the dead letters: a folder, or a queue of SQS. Both are looked at and redriven in the same way.
+//! The queue with the dead letters: a folder, or a queue of SQS. Both are read and redriven through one interface.
 
 use std::collections::HashSet;
 
@@ -19,7 +19,7 @@ pub(super) enum Queue {
 }
 
 impl Queue {
-    /// The queue that the arguments name. SQS is asked whether it may be looked at.
+    /// Opens the queue that the arguments name. A queue of SQS is refused if looking at messages would change it.
     pub(super) async fn open(place: &QueueArgs) -> anyhow::Result<Self> {
         let Some(url) = &place.queue_url else {
             return Ok(Self::Local(LocalQueue::open(&place.data_dir)?));
@@ -29,7 +29,7 @@ impl Queue {
         Ok(Self::Sqs(SqsQueue::open(sqs, url).await?))
     }
 
-    /// As a person knows it.
+    /// The name for people: a path or a URL.
     pub(super) fn name(&self) -> String {
         match self {
             Self::Local(queue) => queue.name(),
@@ -37,7 +37,7 @@ impl Queue {
         }
     }
 
-    /// The dead letters that are selected, the oldest first. They stay where they are.
+    /// The selected dead letters, the oldest first. They stay in the queue.
     pub(super) async fn look(
         &self,
         selection: Selection<'_>,
@@ -51,7 +51,7 @@ impl Queue {
         Ok(letters)
     }
 
-    /// Moves the dead letters that are selected to the main queue, which can be named for SQS, and tells of each.
+    /// Moves the selected dead letters to the main queue and reports each one. For SQS the main queue can be named.
     pub(super) async fn redrive(
         &self,
         main_queue_url: Option<&str>,
@@ -69,7 +69,7 @@ impl Queue {
         }
     }
 
-    /// The number of selected ones, as far as it is known without looking at them.
+    /// The number of selected dead letters, as far as it is known without reading them.
     pub(super) fn expected(&self, selection: Selection<'_>) -> anyhow::Result<usize> {
         match (selection, self) {
             (Selection::These(ids), _) => Ok(ids.iter().collect::<HashSet<_>>().len()),
@@ -79,7 +79,7 @@ impl Queue {
     }
 }
 
-/// The dead letter with an id; `None`, after a sentence about it, where there is none.
+/// The dead letter with an id. If there is none, prints an error and returns `None`.
 pub(super) async fn find(
     queue: &Queue,
     id: &str,

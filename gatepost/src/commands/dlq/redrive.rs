@@ -1,7 +1,7 @@
-//! `gatepost dlq redrive`: dead letters back to the main queue.
+//! `gatepost dlq redrive`: moves dead letters back to the main queue.
 //!
-//! Each goes as a new message, so its receives are counted from one. It leaves the dead letters only when the main queue
-//! has it: a process that ends in between leaves it in both, and two messages of one upload do no harm.
+//! Each is sent as a new message, so its receives are counted from one. It is deleted only after the main queue has it
+//! (at-least-once): a crash in between leaves it in both queues, which is harmless because processing is idempotent.
 
 use std::collections::HashSet;
 use std::process::ExitCode;
@@ -28,10 +28,10 @@ pub(super) struct RedriveArgs {
     /// Redrive every dead letter.
     #[arg(long, conflicts_with = "ids")]
     all: bool,
-    /// Only say what would be moved.
+    /// Only print what would be moved.
     #[arg(long)]
     dry_run: bool,
-    /// The queue that they go to, with --queue-url [default: the one that SQS names].
+    /// The destination, with --queue-url [default: the source queue that SQS names].
     #[arg(long, value_name = "URL")]
     main_queue_url: Option<String>,
     #[command(flatten)]
@@ -57,11 +57,11 @@ struct Progress {
     seen: HashSet<String>,
     n_moved: usize,
     n_failed: usize,
-    /// Why results cannot be printed any more. What was begun is finished without them.
+    /// The error that stopped the printing. The redrive itself continues without output.
     unprinted: Option<anyhow::Error>,
 }
 
-/// Redrives; the exit code says whether everything was moved that was named.
+/// Redrives; the exit code says whether every named dead letter was moved.
 pub(super) async fn run(args: &RedriveArgs, stop: &Stop) -> anyhow::Result<ExitCode> {
     let selection = if args.all {
         Selection::All

@@ -24,7 +24,7 @@ impl Selection<'_> {
         }
     }
 
-    /// Whether all that is selected is among these.
+    /// Whether every selected dead letter is among the known ones.
     pub(super) fn is_complete<'a>(self, mut is_known: impl FnMut(&str) -> bool + 'a) -> bool {
         match self {
             Self::All => false,

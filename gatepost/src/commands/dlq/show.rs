@@ -1,4 +1,4 @@
-//! `gatepost dlq show` and `gatepost dlq replay`: everything of one dead letter.
+//! `gatepost dlq show` and `gatepost dlq replay`: one dead letter in full.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -52,7 +52,7 @@ struct ShownRecord {
     manifest: Option<Manifest>,
     /// The reason why the manifest cannot be read.
     manifest_fault: Option<String>,
-    /// The result of redriving, as `gatepost replay` has it.
+    /// The result of redriving, in the form of `gatepost replay`.
     outcome: Value,
     redriving: String,
     micros: u64,
@@ -77,7 +77,7 @@ pub(super) async fn run(args: &OneArgs, stop: &Stop) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-/// Works on a dead letter without publishing anything.
+/// Processes a dead letter without publishing anything.
 pub(super) async fn replay(args: &OneArgs, stop: &Stop) -> anyhow::Result<ExitCode> {
     let queue = Queue::open(&args.place).await?;
     let examiner = Examiner::open(&args.place, &args.reading).await?;

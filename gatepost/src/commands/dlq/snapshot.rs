@@ -1,7 +1,7 @@
-//! Copies of single objects of the local stack, in an S3 of its own.
+//! Copies of single objects of the local stack, in a scratch S3.
 //!
-//! The stack may be running, and another S3 over its folder would remove files that it is about to write. So what is
-//! looked at is copied, and nothing in the folder can be changed.
+//! The stack may be running, and a second S3 over its folder would remove files that it is about to write. So objects
+//! are copied before they are read, and nothing in the stack's folder can change.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use upload_processor::Buckets;
 
 use crate::scratch_s3::ScratchS3;
 
-/// An S3 that holds what was copied last of an upload.
+/// An S3 with the latest copy of an upload.
 pub(super) struct Snapshot {
     /// The stack's own objects.
     objects: PathBuf,
@@ -61,7 +61,7 @@ fn files_of(bucket: &str, key: &str) -> [PathBuf; 3] {
     ]
 }
 
-/// Copies a file; where there is none, there is none afterwards.
+/// Copies a file; if the source is missing, removes the destination.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     if let Some(folder) = to.parent() {
         std::fs::create_dir_all(folder)?;

@@ -1,7 +1,6 @@
-//! Which files are looked at: those that were named, and those below the folders that were named.
+//! Finds the input files: those that were named, and those in the folders that were named.
 //!
-//! What cannot be read is an entry, too, with the reason: one link that leads nowhere must not end a run over thousands
-//! of photos.
+//! An unreadable file is an entry, too, with the reason: one dangling link must not end a run over thousands of photos.
 
 use std::collections::HashSet;
 use std::fs::FileType;
@@ -18,12 +17,12 @@ pub(super) struct Input {
     pub(super) folder: String,
 }
 
-/// Something that was found.
+/// An entry.
 #[derive(Debug, PartialEq)]
 pub(super) enum Found {
     /// A file to be read.
     Input(Input),
-    /// It cannot be read, and why.
+    /// A file that cannot be read, and the reason.
     Unreadable { file: PathBuf, reason: String },
 }
 
@@ -35,10 +34,10 @@ impl Found {
     }
 }
 
-/// Everything that was named or is below a folder that was, in order of the names. Renditions of an earlier run, in
-/// `out`, are left out.
+/// Every named file and every file in a named folder, sorted by name. Renditions of an earlier run, in `out`, are left
+/// out.
 pub(super) fn find(paths: &[PathBuf], out: &Path) -> anyhow::Result<Vec<Found>> {
-    // Where it does not exist yet there is nothing in it.
+    // A folder that does not exist yet is empty.
     let out = out.canonicalize().ok();
     let is_out = |path: &Path| out.is_some() && path.canonicalize().ok() == out;
     let mut found = Vec::new();
@@ -82,7 +81,7 @@ pub(super) fn find(paths: &[PathBuf], out: &Path) -> anyhow::Result<Vec<Found>> 
     Ok(found)
 }
 
-/// What an entry of a folder is; `None` for a folder.
+/// Classifies an entry of a folder; `None` for a folder.
 fn entry_below(root: &Path, entry: walkdir::Result<DirEntry>) -> Option<Found> {
     let entry = match entry {
         Ok(entry) => entry,
@@ -106,7 +105,7 @@ fn entry_below(root: &Path, entry: walkdir::Result<DirEntry>) -> Option<Found> {
     Some(of_type(entry.path(), folder, entry.file_type()))
 }
 
-/// A file can be read. A pipe would be waited for, perhaps without an end, and no device is a photo.
+/// Only a file can be read: reading a pipe could block without end, and a device is not a photo.
 fn of_type(file: &Path, folder: String, file_type: FileType) -> Found {
     let what = match file_type {
         _ if file_type.is_file() => {
@@ -129,7 +128,7 @@ fn unreadable(file: &Path, reason: String) -> Found {
     }
 }
 
-/// Why a path cannot be followed, or what the system says.
+/// The reason why a link cannot be followed, otherwise the system's message.
 fn link_or(path: &Path, error: &std::io::Error) -> String {
     match path.read_link() {
         Ok(target) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -16,9 +16,9 @@ const UNREADABLE: &str = "unreadable";
 pub(super) struct Line {
     file: String,
     status: &'static str,
-    /// The sentence for the person who sent it.
+    /// The sentence for the sender.
     reason: Option<Reason>,
-    /// What exactly is wrong, for engineers.
+    /// The exact fault, for engineers.
     detail: Option<String>,
     source: Option<Source>,
     /// Their paths are relative to `--out`.
@@ -56,7 +56,7 @@ impl Line {
         }
     }
 
-    /// The result of one that could not be.
+    /// The result of an unreadable file.
     pub(super) fn unreadable(file: &Path, detail: String) -> Self {
         Self {
             file: file.display().to_string(),
@@ -81,7 +81,7 @@ impl Line {
         self.reason.is_none()
     }
 
-    /// A row of the table. Names of files are other people's.
+    /// A row of the table, with control characters in file names escaped.
     pub(super) fn row(&self, width: usize) -> String {
         let outcome = match (&self.reason, &self.source) {
             (Some(reason), _) => {

@@ -1,4 +1,4 @@
-//! `gatepost thumbnail`: what the processor makes of files on this machine, without S3.
+//! `gatepost thumbnail`: makes of local files what the processor makes of uploads, without S3.
 
 mod find;
 mod line;
@@ -27,10 +27,10 @@ use line::Line;
 
 #[derive(Args, Debug)]
 pub(crate) struct ThumbnailArgs {
-    /// Images, or folders with images at any depth.
+    /// Images, or folders that are searched to any depth.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Where renditions are written: to a folder for each file, named like it.
+    /// The output folder; each file's renditions go to a folder with the file's name.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// The configuration [default: gatepost.toml where there is one].
@@ -50,7 +50,7 @@ enum Format {
     Json,
 }
 
-/// Makes thumbnails; the exit code says whether all files could be read and, if that is asked, were good.
+/// Makes thumbnails; the exit code says whether all files could be read and, with `--strict`, were accepted.
 pub(crate) fn run(args: &ThumbnailArgs) -> anyhow::Result<ExitCode> {
     let settings = Config::load(args.config.as_deref())?.images;
     let found = find::find(&args.files, &args.out)?;
@@ -85,7 +85,7 @@ pub(crate) fn run(args: &ThumbnailArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// What is not ready once more, which may have scrolled away, and the numbers.
+/// Repeats the failures, which may have scrolled away, and prints the totals.
 fn print_summary(lines: &[Line], width: usize) -> Result<(), OutputError> {
     let n_ready = lines.iter().filter(|line| line.is_ready()).count();
     let n_unreadable = lines.iter().filter(|line| line.is_unreadable()).count();
@@ -127,7 +127,7 @@ fn make(input: &Input, settings: &Settings, out: &Path) -> anyhow::Result<Line> 
     Ok(Line::new(&input.file, status, detail, micros))
 }
 
-/// Reads a file, unless it is larger than an upload may be: a film would fill the memory first.
+/// Reads a file, unless it is larger than an upload may be: a film would fill the memory.
 fn read(file: &Path, max: u64) -> std::io::Result<Result<Vec<u8>, Rejection>> {
     let file = std::fs::File::open(file)?;
     let bytes = file.metadata()?.len();
@@ -135,7 +135,7 @@ fn read(file: &Path, max: u64) -> std::io::Result<Result<Vec<u8>, Rejection>> {
         return Ok(Err(Rejection::TooLarge { bytes, max }));
     }
     let mut content = Vec::new();
-    // It may have grown meanwhile; one byte too many is then found.
+    // The file may have grown since; the additional byte reveals it.
     file.take(max.saturating_add(1)).read_to_end(&mut content)?;
     Ok(Ok(content))
 }

@@ -1,4 +1,4 @@
-//! The messages that a look has received, and that must be made visible again.
+//! The messages that a look has received and must make visible again.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -19,11 +19,11 @@ const BATCH: usize = 10;
 pub(super) struct Received {
     pub(super) letter: DeadLetter,
     pub(super) handle: String,
-    /// The sender's own attributes; they go along when the message is moved.
+    /// The sender's own attributes, which a move preserves.
     pub(super) attributes: Option<HashMap<String, MessageAttributeValue>>,
-    /// In a FIFO queue.
+    /// The message group of a FIFO queue.
     pub(super) group: Option<String>,
-    /// The queue that gave it up.
+    /// The queue that it came from.
     pub(super) source_arn: Option<String>,
     at: Instant,
 }
@@ -63,7 +63,7 @@ impl Received {
 }
 
 impl Held {
-    /// Holds a message; says whether it is new. One that came a second time is known by its newer handle.
+    /// Holds a message; returns whether it is new. A message received again replaces its older handle.
     pub(super) fn hold(&mut self, received: Received) -> bool {
         let id = received.letter.id.clone();
         self.0.insert(id, received).is_none()
@@ -77,7 +77,7 @@ impl Held {
         self.0.get(id)
     }
 
-    /// A message that is deleted.
+    /// Forgets a message that was deleted.
     pub(super) fn forget(&mut self, id: &str) {
         self.0.remove(id);
     }
@@ -86,8 +86,8 @@ impl Held {
         self.0.into_values().map(|received| received.letter)
     }
 
-    /// The requests that make all of them visible, in batches. A message whose time is up is visible already, and its handle is
-    /// refused.
+    /// The requests that make all of them visible, in batches. A message whose timeout has ended is visible already, and
+    /// SQS would refuse its handle.
     pub(super) fn releases(
         &self,
         visibility: Duration,
@@ -106,7 +106,7 @@ impl Held {
                         .receipt_handle(&received.handle)
                         .visibility_timeout(0)
                         .build()
-                        // Both members that must be there are.
+                        // Both required members are set.
                         .ok()
                 });
                 entries.collect()

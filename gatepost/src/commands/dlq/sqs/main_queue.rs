@@ -1,16 +1,16 @@
-//! The queue that a dead letter came from, and goes back to.
+//! The main queue: the one that a dead letter came from, and that a redrive sends it to.
 
 use anyhow::{anyhow, bail};
 use aws_sdk_sqs::Client;
 
+use super::error::reason;
 use super::held::Received;
-use super::reason;
 
-/// The queues whose dead letters these are.
+/// The source queues of a dead-letter queue.
 pub(super) struct MainQueues(Vec<String>);
 
 impl MainQueues {
-    /// The one that was named, else those that SQS knows.
+    /// The queue that was named, otherwise those that SQS lists.
     pub(super) async fn of(sqs: &Client, url: &str, named: Option<&str>) -> anyhow::Result<Self> {
         if let Some(named) = named {
             if named == url {
@@ -41,7 +41,7 @@ impl MainQueues {
         Ok(Self(sources))
     }
 
-    /// Sends a dead letter to its queue, as a message of its own; answers with that message's id.
+    /// Sends a dead letter to its queue as a new message; returns that message's id.
     pub(super) async fn send(&self, sqs: &Client, received: &Received) -> Result<String, String> {
         let letter = &received.letter;
         let url = choose(&self.0, received.source_arn.as_deref())?;
@@ -51,7 +51,7 @@ impl MainQueues {
             .message_body(&letter.body)
             .set_message_attributes(received.attributes.clone());
         if url.strip_suffix(".fifo").is_some() {
-            // A second try within five minutes, after a deletion that failed, is not a second message.
+            // SQS deduplicates a second attempt within five minutes, such as after a failed deletion.
             request = request
                 .message_group_id(received.group.as_deref().unwrap_or(&letter.id))
                 .message_deduplication_id(&letter.id);

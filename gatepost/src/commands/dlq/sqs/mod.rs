@@ -1,13 +1,14 @@
-//! The dead letters in a queue of SQS, which can be looked at only by receiving them.
+//! The dead letters in a queue of SQS, which can only be read by receiving them.
 //!
-//! A look holds every message that it receives until it has seen all of them, so each is received once, and then makes
-//! all visible again: before anything else is done, after an error, and after Ctrl-C. A process that is killed leaves
-//! them hidden until their visibility timeout ends. Receiving raises the receive count, which would move messages on
-//! where the queue itself has a redrive policy: such a queue is refused.
+//! A look keeps every received message hidden until it has seen all of them, so each is received once. Then it makes all
+//! visible again: before any other step, after an error, and after Ctrl-C. A killed process leaves them hidden until
+//! their visibility timeout ends. Receiving raises the receive count, which would move messages if the queue itself had a
+//! redrive policy: such a queue is refused.
 //!
-//! `StartMessageMoveTask` is not used. It moves everything or nothing, tells neither which messages it moved nor which
-//! it could not, and cannot leave out what failed again meanwhile.
+//! `StartMessageMoveTask` is not used. It moves everything or nothing, reports neither which messages it moved nor which
+//! it could not, and cannot skip messages that have failed again in the meantime.
 
+mod error;
 mod held;
 mod main_queue;
 
@@ -16,7 +17,6 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 
 use super::interruption::Interrupted;
@@ -26,6 +26,7 @@ use crate::stop::Stop;
 use crate::terminal::output;
 use crate::terminal::printable::printable;
 
+use error::reason;
 use held::{Held, Received};
 use main_queue::MainQueues;
 
@@ -33,22 +34,22 @@ use main_queue::MainQueues;
 const BATCH: i32 = 10;
 /// How long SQS waits for a message: any longer than 0 makes it ask all of its servers.
 const WAIT_SECONDS: i32 = 1;
-/// After so many rounds in a row that bring only ids that were seen, or nothing, all have been seen.
+/// All messages have been seen after this many consecutive rounds without a new id.
 const IDLE_ROUNDS: u32 = 2;
 
 /// A dead-letter queue.
 pub(super) struct SqsQueue {
     sqs: Client,
     url: String,
-    /// Roughly.
+    /// Approximate.
     n_messages: usize,
 }
 
-/// Is told of each message that was to be moved.
+/// Called for each message that was to be moved.
 type OnMove<'a> = dyn FnMut(&DeadLetter, &Move) + 'a;
 
 impl SqsQueue {
-    /// Refuses a queue whose messages must not be looked at.
+    /// Refuses a queue with a redrive policy, because receiving its messages would move them.
     pub(super) async fn open(sqs: Client, url: &str) -> anyhow::Result<Self> {
         let request = sqs
             .get_queue_attributes()
@@ -85,7 +86,7 @@ impl SqsQueue {
         self.n_messages
     }
 
-    /// The dead letters that are selected; all that were received are visible again.
+    /// The selected dead letters; all received messages are visible again afterwards.
     pub(super) async fn look(
         &self,
         selection: Selection<'_>,
@@ -116,7 +117,7 @@ impl SqsQueue {
         Ok(())
     }
 
-    /// Moves the dead letters that are selected; all others that were received are visible again.
+    /// Moves the selected dead letters; all other received messages are visible again afterwards.
     pub(super) async fn redrive(
         &self,
         main_queue_url: Option<&str>,
@@ -142,7 +143,7 @@ impl SqsQueue {
         on_move: &mut OnMove<'_>,
     ) -> anyhow::Result<()> {
         let mut moved = HashSet::new();
-        // A message that fails at once comes back under the id that it has in the main queue.
+        // A message that fails again at once returns with the id that it has in the main queue.
         let mut sent = HashSet::new();
         let mut n_idle = 0;
         while n_idle < IDLE_ROUNDS
@@ -193,7 +194,7 @@ impl SqsQueue {
         }
     }
 
-    /// One round. It is not broken off: messages that nobody knows of could not be made visible again.
+    /// One round. It is never cancelled midway: received messages would stay hidden, since nobody knew their handles.
     async fn receive(&self, stop: &Stop) -> anyhow::Result<Vec<Received>> {
         if stop.is_asked() {
             return Err(Interrupted.into());
@@ -216,7 +217,7 @@ impl SqsQueue {
         Ok(messages.into_iter().filter_map(Received::new).collect())
     }
 
-    /// Makes messages visible again. A failure is told, and costs no more than a while.
+    /// Makes messages visible again. A failure is a warning: the visibility timeout makes them visible later.
     async fn release(&self, held: &Held) {
         let visibility = visibility(self.n_messages);
         let mut failures = Vec::new();
@@ -250,67 +251,16 @@ impl SqsQueue {
     }
 }
 
-/// The visibility timeout of received messages: none comes a second time before all have come, at 50 messages a second.
+/// The visibility timeout of received messages: long enough to receive all of them, at 50 messages a second.
 fn visibility(n_messages: usize) -> Duration {
     const RANGE: std::ops::RangeInclusive<u64> = 30..=900;
     let seconds = 30 + n_messages as u64 / 50;
     Duration::from_secs(seconds.clamp(*RANGE.start(), *RANGE.end()))
 }
 
-/// The answer of SQS, or of the connection, in a few words.
-fn reason<E>(error: &SdkError<E>) -> String
-where
-    E: std::error::Error + ProvideErrorMetadata + 'static,
-{
-    let text = match (error.code(), error.message()) {
-        (Some(code), Some(message)) => format!("{code}: {message}"),
-        (Some(code), None) => code.to_owned(),
-        (None, _) => causes(error),
-    };
-    printable(&text).into_owned()
-}
-
-/// An error and everything behind it, each of them once: some errors show their cause as well.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let shown = cause.to_string();
-        if !text.contains(&shown) {
-            text = format!("{text}: {shown}");
-        }
-        next = cause.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_error_is_told_with_its_causes_once() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("{text}")]
-        struct Fault {
-            text: &'static str,
-            source: Option<Box<Fault>>,
-        }
-        let fault = |text, source: Option<Fault>| Fault {
-            text,
-            source: source.map(Box::new),
-        };
-        for (error, told) in [
-            (fault("a", None), "a"),
-            (fault("a", Some(fault("b", None))), "a: b"),
-            (
-                fault("a: b", Some(fault("b", Some(fault("c", None))))),
-                "a: b: c",
-            ),
-        ] {
-            assert_eq!(causes(&error), told);
-        }
-    }
 
     #[test]
     fn messages_are_hidden_for_as_long_as_a_look_takes() {
