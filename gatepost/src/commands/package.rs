@@ -1,4 +1,4 @@
-//! `gatepost package`: prints what `package` made for a deployment.
+//! `gatepost package`: makes the package with the library `package`, and prints its files.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,13 +11,13 @@ use crate::terminal::output;
 
 #[derive(Args, Debug)]
 pub(crate) struct PackageArgs {
-    /// The folder that the packages are written to; it is made if it is missing.
+    /// The output folder; it is created if it is missing.
     #[arg(long, default_value = "dist", value_name = "DIR")]
     out: PathBuf,
-    /// The configuration that is packed in [default: gatepost.toml where there is one].
+    /// The configuration to pack [default: gatepost.toml, if there is one].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// What the API and the processor run on. The authorizer is for Intel and AMD always: the edge has nothing else.
+    /// The architecture of the API and the processor. The authorizer is always x86_64: the edge has nothing else.
     #[arg(
         long,
         value_enum,
@@ -25,13 +25,13 @@ pub(crate) struct PackageArgs {
         value_name = "ARCHITECTURE"
     )]
     arch: Architecture,
-    /// The manifest.json of the package that is deployed, which this one replaces [default: that in --out].
+    /// The manifest.json of the deployed package, which this one replaces [default: the one in --out].
     #[arg(long, value_name = "FILE")]
     previous: Option<PathBuf>,
-    /// Pack session keys that the deployed edge does not know and that sign at once: people are signed out until it does.
+    /// Allow session keys that sign before the deployed edge knows them; people are signed out until it does.
     #[arg(long)]
     rotate_now: bool,
-    /// Fetch no keys: issuers that only name an address are packed without them.
+    /// Fetch no keys: issuers with only a URL are packed without keys.
     #[arg(long)]
     offline: bool,
 }

@@ -15,28 +15,28 @@ use crate::replay::{
 
 #[derive(Args, Debug)]
 pub(crate) struct ReplayArgs {
-    /// Event files, or folders with event files at any depth.
+    /// Event files, or folders that are searched to any depth.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Which face of the authorizer decides on viewer requests.
     #[arg(long, value_enum, default_value_t = Face::Native)]
     face: Face,
-    /// The configuration [default: gatepost.toml where there is one].
+    /// The configuration [default: gatepost.toml, if there is one].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A JWK Set for all issuers of the configuration, in place of theirs.
+    /// A JWK Set that replaces the keys of all issuers of the configuration.
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
-    /// The time at which the events happen [default: now].
+    /// The time of the events [default: now].
     #[arg(long, value_name = "RFC3339")]
     at: Option<Timestamp>,
     /// How results are printed.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Fill in templates in every file, not only in those named NAME.template.json; never use it with recorded events.
+    /// Expand templates in every file, not only in those named NAME.template.json; never use it with recorded events.
     #[arg(long)]
     templates: bool,
-    /// An S3 that holds the events' objects; without it an empty one is made for the run.
+    /// The S3 with the events' objects [default: an empty one for this run].
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<String>,
 }
@@ -47,7 +47,7 @@ enum Format {
     Json,
 }
 
-/// Replays; the exit code says whether everything met its expectation.
+/// Replays; the exit code says whether every record has its expected outcome.
 pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let now = args.at.unwrap_or_else(Timestamp::now);
     let jwks = args.jwks.as_deref().map(read_json).transpose()?;
@@ -75,7 +75,7 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         let mut played = Vec::new();
         for event in events {
             let kind = event.kind();
-            // Uploads have one face: the processor that is deployed is native.
+            // Uploads have one face: the deployed processor is native.
             let (face, records) = match event {
                 Event::ViewerRequest(event) => (args.face, viewers.play(&event)?),
                 Event::Upload { messages, .. } => (Face::Native, uploads.play(messages).await?),

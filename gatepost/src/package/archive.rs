@@ -1,4 +1,4 @@
-//! A zip that depends on nothing but what is in it: no clock, no user, no order of a folder.
+//! Makes reproducible zips: the bytes depend on the files alone, not on the clock, the user or the order of a folder.
 
 use std::io::{Cursor, Write as _};
 
@@ -9,7 +9,7 @@ use super::PackedFile;
 
 /// Packs files in the order in which they are given.
 pub(super) fn zip(files: &[PackedFile]) -> anyhow::Result<Vec<u8>> {
-    // The time is the oldest that a zip can hold; Lambda needs its files readable by everybody.
+    // The time is the oldest that a zip can hold. Lambda needs files that every user can read.
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .compression_level(Some(9))

@@ -1,30 +1,32 @@
-//! Which paths CloudFront asks the authorizer about: those of the rules, in its own patterns. A rule that the local
-//! stack takes and CloudFront cannot have is a fault here; `gatepost package` reports all of them at once.
+//! Turns the rules' paths into CloudFront's path patterns, whose behaviours call the authorizer.
+//!
+//! A rule that the local stack accepts and CloudFront cannot express is a fault; `gatepost package` reports all of them at
+//! once.
 
 use anyhow::bail;
 use edge_auth::config::{Access, Rule};
 
-/// CloudFront's quota is 75 of a distribution; 25 in older accounts. One is the API's, one that of shared links.
+/// CloudFront's quota is 75 behaviours per distribution, 25 in older accounts. The API and shared links need one each.
 const MAX_BEHAVIOURS: usize = 23;
 /// The characters of a path pattern besides letters and digits, without its wildcards `*` and `?`. AWS, "Distribution
 /// settings", path pattern.
 ///
-/// It takes `+` and `"`, too. They are left out here: requests must encode them (a raw `+` has two readings), and what is
-/// encoded does not match them.
+/// CloudFront allows `+` and `"`, too. They are left out here: requests must encode them (a raw `+` has two readings), and
+/// the encoded form does not match them.
 const PATTERN_CHARACTERS: &str = "_-.$/~'@:&";
 /// The longest path pattern, in characters.
 const MAX_PATTERN_LENGTH: usize = 255;
-/// The methods that the behaviours of the rules let through: `allowed_methods` in `infra/distribution.tf`.
+/// The methods that the rules' behaviours allow: `allowed_methods` in `infra/distribution.tf`.
 const METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
 
-/// What CloudFront is told that the rules are about: the part of each path that no request chooses, and all below it.
-/// The page's files are named without their first slash.
+/// The rules' path patterns: the fixed part of each path, and everything below it. The page's files are named without
+/// their first slash.
 ///
-/// A pattern that is too narrow opens nothing: whatever it leaves out goes to another bucket.
+/// A pattern that is too narrow exposes nothing: the paths that it leaves out go to another bucket.
 ///
 /// # Errors
 ///
-/// Every fault of every rule, one a line, each with its key: `rules[2].path: …`.
+/// Every fault of every rule, one per line, each with its key: `rules[2].path: …`.
 pub(super) fn behaviours(config: &edge_auth::Config, page: &[&str]) -> anyhow::Result<Vec<String>> {
     let mut patterns: Vec<String> = Vec::new();
     let mut faults: Vec<String> = Vec::new();
@@ -52,14 +54,14 @@ pub(super) fn behaviours(config: &edge_auth::Config, page: &[&str]) -> anyhow::R
     }
 }
 
-/// Those of the patterns below which every request that is allowed is allowed for anyone. A behaviour has one response
-/// headers policy, so what is private to some viewers makes it private as a whole.
+/// The patterns whose allowed requests are all allowed for anyone. A behaviour has one response headers policy, so one
+/// private path makes the whole behaviour private.
 pub(super) fn public(config: &edge_auth::Config, patterns: &[String]) -> Vec<String> {
     let is_public = |pattern: &&String| is_for_anyone(pattern, &config.rules);
     patterns.iter().filter(is_public).cloned().collect()
 }
 
-/// Rules are held against a request in their order, and the first that is about it decides.
+/// Rules are tried in their order, and the first one that matches a request decides.
 fn is_for_anyone(pattern: &str, rules: &[Rule]) -> bool {
     for rule in rules {
         if !overlap(pattern, &self::pattern(&rule.path)) {
@@ -85,7 +87,7 @@ fn overlap(one: &str, other: &str) -> bool {
     }
 }
 
-/// Whether a rule is about everything that a pattern matches, so that no later one is asked.
+/// Whether a rule matches everything that a pattern matches, so that no later rule is tried.
 fn decides_all(rule: &Rule, pattern: &str) -> bool {
     let has =
         |method: &str| rule.methods.is_empty() || rule.methods.iter().any(|own| own == method);
@@ -96,8 +98,8 @@ fn decides_all(rule: &Rule, pattern: &str) -> bool {
     is_about && has("GET") && has("HEAD")
 }
 
-/// The pattern of a rule's path. What follows the first variable does not matter, even if a claim's name has slashes in
-/// it: `/team/{claim:https://example.com/roles}/**` is `/team/*`.
+/// The pattern of a rule's path. The part after the first variable does not matter, even if a claim's name contains
+/// slashes: `/team/{claim:https://example.com/roles}/**` is `/team/*`.
 fn pattern(path: &str) -> String {
     let is_fixed = |segment: &&str| !segment.contains(['*', '{']);
     let segments: Vec<&str> = path.split('/').collect();
@@ -109,7 +111,7 @@ fn pattern(path: &str) -> String {
     }
 }
 
-/// Why CloudFront cannot have a behaviour for a pattern, if it cannot.
+/// The reason why CloudFront cannot have a behaviour for a pattern, if there is one.
 fn path_fault(pattern: &str, page: &[&str]) -> Option<String> {
     let fixed = pattern.strip_suffix('*').unwrap_or(pattern);
     let is_allowed = |character: char| {
@@ -143,7 +145,7 @@ fn path_fault(pattern: &str, page: &[&str]) -> Option<String> {
     None
 }
 
-/// Which of a rule's methods never arrive, if any.
+/// The fault of a rule with methods that CloudFront never forwards.
 fn methods_fault(methods: &[String]) -> Option<String> {
     let is_refused = |method: &&String| !METHODS.contains(&method.as_str());
     let refused: Vec<_> = methods.iter().filter(is_refused).cloned().collect();
@@ -156,14 +158,14 @@ fn methods_fault(methods: &[String]) -> Option<String> {
     })
 }
 
-/// Whether a pattern is about paths that something else answers at AWS.
+/// Whether a pattern overlaps with paths of another behaviour.
 fn is_taken(pattern: &str, page: &[&str]) -> bool {
     let covers = |file: &&str| match pattern.strip_suffix('*') {
         Some(folder) => format!("/{file}").starts_with(folder),
         None => pattern.strip_prefix('/') == Some(*file),
     };
     let is_below = |folder: &str| pattern.starts_with(folder);
-    // The next version's page has other files below /assets/.
+    // The page's next version has other files in /assets/.
     ["/api/", "/assets/", "/shared/"].into_iter().any(is_below)
         || pattern == "/shared"
         || page.iter().any(covers)

@@ -1,4 +1,4 @@
-//! What is built for the functions: for release, in a folder of its own, without a trace of where that is.
+//! Builds the functions' programs: release builds in a separate folder, reproducible and without paths of this machine.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,18 +11,18 @@ use serde::Serialize;
 use super::INDEX;
 use crate::terminal::progress::Progress;
 
-/// A crate below the repository's root, to know the root by.
+/// A crate's folder, which identifies the repository's root.
 const CRATE: &str = "edge-auth/node";
 
-/// A program or library that a function is made of.
+/// A program or library of a function.
 pub(super) struct Artifact {
     /// The crate.
     package: &'static str,
-    /// Its file, below Cargo's folder for release.
+    /// Its file in Cargo's release folder.
     file: &'static str,
-    /// Whether it gains by what Lambda's processors have beyond the first of their kind.
+    /// Whether it is compiled for the instructions of Lambda's processors.
     is_tuned: bool,
-    /// What people are told while it is built.
+    /// The progress message of the build.
     building: &'static str,
 }
 
@@ -47,7 +47,7 @@ pub(super) const BOOTSTRAP: Artifact = Artifact {
 pub(super) const SIGNING_API: Artifact = Artifact {
     package: "signing-api",
     file: "signing-api",
-    // For nothing but that it then shares what is built for the processor.
+    // So that it shares the processor's compiled dependencies.
     is_tuned: true,
     building: "building the signing API (some minutes when nothing is built yet)",
 };
@@ -73,7 +73,7 @@ impl Architecture {
         }
     }
 
-    /// What every Lambda of the kind has: AVX2, as its manual says; Graviton2.
+    /// The processor that every Lambda has at least: AVX2, according to its manual; Graviton2.
     fn cpu(self) -> &'static str {
         match self {
             Self::X86_64 => "x86-64-v3",
@@ -81,7 +81,7 @@ impl Architecture {
         }
     }
 
-    /// By the name that Debian gives to what compiles and links for it.
+    /// Debian's name of the compiler and linker for it.
     fn cross_compiler(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64-linux-gnu-gcc",
@@ -96,7 +96,7 @@ impl Architecture {
         }
     }
 
-    /// Fails with what to install, before anything is compiled for minutes.
+    /// Fails with advice on what to install, before minutes of compiling.
     fn ensure_installed(self) -> anyhow::Result<()> {
         let target = self.target();
         let folder = rustc(&["--print", "target-libdir", "--target", target])?;
@@ -119,7 +119,7 @@ pub(crate) fn addon() -> anyhow::Result<PathBuf> {
     ADDON.build(Architecture::X86_64, &Progress::towards(1))
 }
 
-/// Fails with what a package for this architecture and the edge's wants, before anything is compiled for minutes.
+/// Fails with advice on what to install for this architecture and the edge's, before minutes of compiling.
 pub(super) fn check(architecture: Architecture) -> anyhow::Result<()> {
     repository()?;
     architecture.ensure_installed()?;
@@ -127,7 +127,7 @@ pub(super) fn check(architecture: Architecture) -> anyhow::Result<()> {
 }
 
 impl Artifact {
-    /// Builds it, or finds that nothing has changed since. Answers with its file.
+    /// Builds it unless it is up to date; returns its file.
     pub(super) fn build(
         &self,
         architecture: Architecture,
@@ -135,7 +135,7 @@ impl Artifact {
     ) -> anyhow::Result<PathBuf> {
         let root = repository()?;
         let target = architecture.target();
-        // A folder for each kind of processor: Cargo keeps no two builds of a crate that differ in their flags.
+        // A folder for each kind of processor: Cargo replaces a build if its flags change.
         let kind = if self.is_tuned {
             architecture.cpu()
         } else {
@@ -145,7 +145,7 @@ impl Artifact {
         let names = names(&root)?;
         let cpu = self.is_tuned.then(|| architecture.cpu());
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        // Zig links against an old glibc wherever it runs.
+        // Zig links against this glibc on any machine.
         let zig_target = format!("{target}.2.34");
         if has_zigbuild() {
             command.args(["zigbuild", "--target", &zig_target]);
@@ -166,7 +166,7 @@ impl Artifact {
             .arg("--target-dir")
             .arg(&target_dir)
             .current_dir(&root)
-            // The same source makes the same bytes in whatever folder, and tells nobody its name.
+            // The build is reproducible in any folder, and does not contain the folder's name.
             .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
             .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(&names, cpu))
             .env("CFLAGS", c_flags(&names))
@@ -186,7 +186,7 @@ impl Artifact {
     }
 }
 
-/// Tells Cargo and crates with C in them which compiler is meant, where nobody has told them yet.
+/// Tells Cargo and crates with C code which compiler to use, unless the environment already does.
 fn cross_variables(architecture: Architecture) -> Vec<(String, OsString)> {
     let underscored = architecture.target().replace('-', "_");
     let linker = format!("CARGO_TARGET_{}_LINKER", underscored.to_uppercase());
@@ -197,7 +197,7 @@ fn cross_variables(architecture: Architecture) -> Vec<(String, OsString)> {
         .collect()
 }
 
-/// The checkout that the source lies in: the working directory's, or a folder above it.
+/// The checkout with the source: the working directory, or a folder above it.
 fn repository() -> anyhow::Result<PathBuf> {
     checkout(&std::env::current_dir()?)
 }
@@ -206,7 +206,7 @@ fn checkout(here: &Path) -> anyhow::Result<PathBuf> {
     let Some(root) = here.ancestors().find(|folder| folder.join(CRATE).is_dir()) else {
         bail!("functions are built from source; run this in a checkout of Gatepost");
     };
-    // The handler and the page are this program's own, whatever the checkout holds.
+    // The handler and the page are embedded in this program, so the checkout must contain the same ones.
     let handler = std::fs::read(root.join(CRATE).join("index.mjs")).unwrap_or_default();
     ensure!(
         handler == INDEX.as_bytes(),
@@ -227,7 +227,7 @@ fn runs(program: &str) -> bool {
         .is_ok_and(|output| output.status.success())
 }
 
-/// What the compiler prints, unless it fails.
+/// The compiler's output, unless it fails.
 fn rustc(arguments: &[&str]) -> anyhow::Result<Option<String>> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(&rustc)
@@ -238,7 +238,7 @@ fn rustc(arguments: &[&str]) -> anyhow::Result<Option<String>> {
     Ok(output.status.success().then_some(printed))
 }
 
-/// The folders of this machine that the source lies in, and what is written in their place.
+/// The folders of this machine with the source, and the names that replace them.
 fn names(root: &Path) -> anyhow::Result<Vec<(PathBuf, String)>> {
     let mut names = vec![(root.to_owned(), "/gatepost".to_owned())];
     let home = std::env::var_os("HOME").map(PathBuf::from);
@@ -246,27 +246,27 @@ fn names(root: &Path) -> anyhow::Result<Vec<(PathBuf, String)>> {
         .map(PathBuf::from)
         .or_else(|| home.map(|home| home.join(".cargo")));
     names.extend(cargo_home.map(|folder| (folder, "/cargo".to_owned())));
-    // Where the source of std is installed rustc writes its folder, else the name that it was built under.
+    // If the source of std is installed, rustc writes its folder, otherwise the name that it was built under.
     let (Some(sysroot), Some(version)) = (rustc(&["--print", "sysroot"])?, rustc(&["-vV"])?) else {
         bail!("rustc does not tell its version and its folder");
     };
     let source = Path::new(sysroot.trim()).join("lib/rustlib/src/rust");
     let told = |what: &str| version.lines().find_map(|line| line.strip_prefix(what));
-    // Distributions build it from no commit.
+    // Distributions build it without a commit.
     let commit = told("commit-hash: ").filter(|commit| *commit != "unknown");
     let built_from = commit.or_else(|| told("release: "));
     names.extend(built_from.map(|state| (source, format!("/rustc/{state}"))));
     Ok(names)
 }
 
-/// What Cargo takes as `CARGO_ENCODED_RUSTFLAGS`: paths may hold spaces, and other flags have no say.
+/// The value of `CARGO_ENCODED_RUSTFLAGS`: paths may contain spaces, and it overrides other flags.
 fn rust_flags(names: &[(PathBuf, String)], cpu: Option<&str>) -> String {
     let mut flags = remapped("--remap-path-prefix", names);
     flags.extend(cpu.map(|cpu| format!("-Ctarget-cpu={cpu}")));
     flags.join("\x1f")
 }
 
-/// What the `cc` crate takes as `CFLAGS` when `CC_SHELL_ESCAPED_FLAGS` is set.
+/// The value of `CFLAGS` for the `cc` crate with `CC_SHELL_ESCAPED_FLAGS`.
 fn c_flags(names: &[(PathBuf, String)]) -> String {
     let flags = remapped("-ffile-prefix-map", names);
     let quoted = flags
@@ -287,7 +287,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_hold_together_whatever_folders_are_called() {
+    fn folders_with_spaces_and_quotes_stay_one_flag() {
         let names = [
             ("/home/Ann Lee/gatepost", "/gatepost"),
             ("/home/Ann's/.cargo", "/cargo"),

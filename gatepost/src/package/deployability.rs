@@ -1,4 +1,4 @@
-//! The demands that a deployment makes of a configuration, beyond those of the local stack.
+//! Checks that a configuration can be deployed: the demands of a deployment beyond those of the local stack.
 //!
 //! [`make`](super::make) calls it before anything is built. It never changes the configuration.
 
@@ -11,11 +11,11 @@ use super::runtime::{self, EDGE_RUNTIMES, PROVIDED};
 use crate::config::Config;
 use crate::terminal::output;
 
-/// What a response that is generated at viewer-request may have, headers and body; beyond it viewers get a 502.
+/// The limit of a response that a viewer-request function generates, headers and body; beyond it viewers get a 502.
 const MAX_RESPONSE_BYTES: usize = 40_960;
-/// The longest URL that CloudFront takes. Encoded into another it takes three times as much.
+/// The longest URL that CloudFront accepts. Encoded into another URL it is up to three times as long.
 const MAX_URL_BYTES: usize = 8192;
-/// That somebody can sign in, and see something then.
+/// Checks that a viewer can sign in, and can then see something.
 pub(super) fn check_who_may(config: &edge_auth::Config) -> anyhow::Result<()> {
     ensure!(
         !config.issuers.is_empty(),
@@ -39,7 +39,7 @@ pub(super) fn check_who_may(config: &edge_auth::Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The largest answer of the authorizer's own: to sign in, or to a preflight.
+/// Checks the authorizer's largest own answers: the redirect to sign in, and the answer to a preflight.
 pub(super) fn check_responses(config: &edge_auth::Config) -> anyhow::Result<()> {
     let login = config.login.as_ref().map_or(0, String::len) + 3 * MAX_URL_BYTES;
     let preflight = config.cors.as_ref().map_or(0, |cors| {
@@ -55,7 +55,7 @@ pub(super) fn check_responses(config: &edge_auth::Config) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Says what works and is probably not meant.
+/// Warns of settings that work and are probably not meant.
 pub(super) fn warn(config: &Config, now: Timestamp) {
     let today = Offset::UTC.to_datetime(now).date();
     for warning in runtime::ending(today, &[&EDGE_RUNTIMES, &PROVIDED]) {
@@ -76,7 +76,7 @@ pub(super) fn warn(config: &Config, now: Timestamp) {
     }
 }
 
-/// Lifetimes that the signer role's session cannot have. Role chaining limits it to an hour (AWS, "Methods to assume a
+/// Lifetimes that exceed the signer role's session. Role chaining limits it to an hour (AWS, "Methods to assume a
 /// role").
 fn too_long_for_a_session(config: &Config) -> Vec<&'static str> {
     const MAX: SignedDuration = SignedDuration::from_hours(1);
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lifetimes_beyond_a_session_are_warned_of() {
+    fn a_lifetime_beyond_a_session_is_a_warning() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("gatepost.toml");
         for (form, link, warned) in [
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_cloudfront_would_not_take_are_known_before() {
+    fn an_answer_beyond_cloudfronts_limit_is_refused() {
         let check = |login: String| {
             check_responses(&edge_auth::Config {
                 login: Some(login),

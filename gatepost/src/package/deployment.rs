@@ -41,7 +41,7 @@ pub(crate) struct Options<'a> {
 pub(crate) async fn make(mut config: Config, options: &Options<'_>) -> anyhow::Result<Manifest> {
     check_who_may(&config.edge)?;
     check_responses(&config.edge)?;
-    // Terraform knows whether CloudFront's keys sign links, and tells the page then.
+    // Terraform knows whether CloudFront's keys sign links, and updates the page's settings then.
     let page = config.page(LinkSigner::Bucket);
     let page_files = web::deployed_files(&page)?;
     let page_paths: Vec<_> = page_files.iter().map(|file| file.path).collect();
@@ -128,7 +128,7 @@ fn build_functions(
     Ok([edge, api, processor])
 }
 
-/// Describes the keys of sessions, which must not sign anybody out unless that is meant.
+/// Describes the session keys, and refuses a rotation that would sign people out, unless `rotate_now` allows it.
 fn check_rotation(
     config: &Config,
     previous: Option<&Previous>,
@@ -141,7 +141,7 @@ fn check_rotation(
     };
     let keys = rotation::describe(&session.keys, known, now);
     if !rotate_now {
-        // Sessions of the package before last as long as it said.
+        // Sessions of the replaced package have its lifetime.
         let before = previous.and_then(|previous| previous.session_lifetime);
         let lifetime = session.lifetime_seconds.max(before.unwrap_or_default());
         let lifetime = SignedDuration::from_secs(lifetime.into());
@@ -150,7 +150,7 @@ fn check_rotation(
     Ok(keys)
 }
 
-/// Of all that is packed of the configuration.
+/// The hash of all packed parts of the configuration.
 fn config_sha256(config: &Config) -> anyhow::Result<String> {
     let mut packed = config_json(&config.edge)?;
     packed.push(b'\n');

@@ -1,4 +1,5 @@
-//! The folder that packages are written to. One with a `manifest.json` is whole: that goes first and is written last.
+//! Writes the output folder. A folder with a `manifest.json` is complete: the file is removed first and written last, as
+//! the commit point.
 
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
@@ -11,11 +12,11 @@ use crate::web::WebFile;
 const MANIFEST: &str = "manifest.json";
 /// The folder of the page.
 const PAGE: &str = "web";
-/// Zips hold the secrets that sessions and tokens are verified with.
+/// Zips contain the secrets that verify sessions and tokens.
 const FOR_THE_OWNER: u32 = 0o600;
 const FOR_ALL: u32 = 0o644;
 
-/// Fails where the page would take the place of a folder that is not one of ours.
+/// Fails if the page would replace a folder that `gatepost package` did not write.
 pub(super) fn check(out: &Path) -> anyhow::Result<()> {
     let page = out.join(PAGE);
     ensure!(
@@ -26,14 +27,14 @@ pub(super) fn check(out: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Puts packages in the place of those that were written before.
+/// Replaces the packages of an earlier run.
 pub(super) fn write(
     out: &Path,
     zips: &[(&str, Vec<u8>)],
     page: &[WebFile],
     manifest: &[u8],
 ) -> anyhow::Result<()> {
-    // Building took minutes.
+    // Minutes have passed since the first check.
     check(out)?;
     let failed = || format!("{} cannot be written", out.display());
     std::fs::create_dir_all(out).with_context(failed)?;
@@ -46,7 +47,7 @@ pub(super) fn write(
         write_file(&new.join(name), zip, FOR_THE_OWNER)?;
     }
     write_file(&new.join(MANIFEST), manifest, FOR_ALL)?;
-    // The page goes before the manifest that says whose it is, and comes last but one.
+    // The page is removed before the manifest that identifies it, and written just before the new one.
     unless_missing(std::fs::rename(out.join(PAGE), new.join("old"))).with_context(failed)?;
     unless_missing(std::fs::remove_file(out.join(MANIFEST))).with_context(failed)?;
     let zips = zips.iter().map(|(name, _)| *name);

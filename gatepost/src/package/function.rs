@@ -13,11 +13,11 @@ use super::runtime::{PROVIDED, Runtime};
 use super::{INDEX, PackedFile, archive, glibc, sha256};
 use crate::terminal::progress::Progress;
 
-/// What Lambda@Edge took for a viewer-request function before its limit was raised; some accounts and tools still do.
+/// Lambda@Edge's former limit for a viewer-request function; some accounts and tools still have it.
 pub(super) const MAX_EDGE_BYTES: usize = 1_500_000;
-/// What we allow ourselves for the processor: Lambda unpacks it before the first event.
+/// Our own limit for the processor: Lambda unpacks it before the first event.
 pub(super) const MAX_PROCESSOR_BYTES: usize = 8_000_000;
-/// And for the signing API, for the same reason.
+/// Our own limit for the signing API, for the same reason.
 pub(super) const MAX_API_BYTES: usize = 8_000_000;
 /// The glibc of Amazon Linux 2023, on which Lambda runs Node.js and `provided.al2023`.
 const NEWEST_GLIBC: (u16, u16) = (2, 34);
@@ -36,7 +36,7 @@ pub(super) struct Function {
 }
 
 impl Function {
-    /// Makes the zip, and describes it.
+    /// Makes the zip and its description.
     pub(super) fn pack(self) -> anyhow::Result<(Package, Vec<u8>)> {
         let zip = archive::zip(&self.files)?;
         ensure!(
@@ -68,7 +68,7 @@ impl Function {
     }
 }
 
-/// A function in Rust, for this architecture and the glibc that it needs.
+/// A function in Rust, for an architecture and a glibc.
 pub(super) fn program(
     file: &'static str,
     max_bytes: usize,
@@ -88,7 +88,7 @@ pub(super) fn program(
     }
 }
 
-/// The files of a function in Rust: the program, under the name by which Lambda starts it, and what it is told.
+/// The files of a function in Rust: the program, under the name that Lambda starts, and its settings.
 pub(super) fn program_files(program: Vec<u8>, settings: Vec<u8>) -> Vec<PackedFile> {
     vec![
         PackedFile {
@@ -104,7 +104,7 @@ pub(super) fn program_files(program: Vec<u8>, settings: Vec<u8>) -> Vec<PackedFi
     ]
 }
 
-/// Builds something and makes sure that Lambda can load it: its bytes, and the glibc that it needs.
+/// Builds a program and checks that Lambda can load it; returns its bytes and the glibc that it needs.
 pub(super) fn built(
     artifact: &Artifact,
     architecture: Architecture,
@@ -150,7 +150,7 @@ pub(crate) fn edge_files(
     ])
 }
 
-/// The configuration with the issuers' keys in it, and without private keys: the edge verifies and signs nothing.
+/// The configuration with the issuers' keys and without private keys: the edge only verifies.
 pub(super) fn config_json(config: &edge_auth::Config) -> anyhow::Result<Vec<u8>> {
     Ok(serde_json::to_vec(&config.clone().for_verifiers())?)
 }

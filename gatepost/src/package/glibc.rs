@@ -1,4 +1,4 @@
-//! Which glibc a shared object needs: the newest version that one of its symbols asks for.
+//! Finds the glibc that an ELF file needs: the newest version that one of its symbols requires.
 
 use anyhow::Context as _;
 use object::Endianness;
@@ -31,7 +31,7 @@ pub(super) fn needed(content: &[u8]) -> anyhow::Result<(u16, u16)> {
 /// `2.34`, or `2.2.5` of which the last number does not matter here, or a feature that came with a version.
 fn parse(numbers: &[u8]) -> anyhow::Result<(u16, u16)> {
     let text = std::str::from_utf8(numbers)?;
-    // Relative relocations are packed: an older glibc would not apply them, and says by this name that it cannot.
+    // Packed relative relocations: this name makes a glibc that cannot apply them refuse the file.
     if text == "ABI_DT_RELR" {
         return Ok((2, 36));
     }
@@ -40,7 +40,7 @@ fn parse(numbers: &[u8]) -> anyhow::Result<(u16, u16)> {
         numbers
             .next()
             .and_then(Result::ok)
-            .with_context(|| format!("GLIBC_{text} is no version"))
+            .with_context(|| format!("GLIBC_{text} is not a version"))
     };
     Ok((number()?, number()?))
 }

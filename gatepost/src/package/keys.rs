@@ -1,7 +1,7 @@
-//! The issuers' public keys in the package: fetched once where only an address is given, reduced to what verifies, and
-//! dated. At the edge they serve where the provider does not answer, so that a cold start does not depend on it.
+//! Packs the issuers' public keys: fetched once if only a URL is configured, reduced to the members that verify, and
+//! dated. The edge uses them while the provider does not answer, so a cold start does not depend on it.
 //!
-//! Only this module sends requests while packaging; `--offline` keeps it from that.
+//! Only this module sends requests while packaging; `--offline` prevents that.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::terminal::output;
 
-/// The members of a JWK that say what it verifies (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2), and whose tokens (Entra).
+/// The members of a JWK that define what it verifies (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2), and Entra's `issuer`.
 const MEMBERS: [&str; 11] = [
     "alg", "crv", "e", "issuer", "key_ops", "kid", "kty", "n", "use", "x", "y",
 ];
@@ -29,8 +29,8 @@ pub(super) struct PackedKeys {
     as_of: Timestamp,
 }
 
-/// Puts each address's keys into the configuration, and says what was packed. What could not be had is a warning: the
-/// function then fetches them itself.
+/// Adds each URL's keys to the configuration, and returns the packed sets. A failed fetch is a warning: the function then
+/// fetches the keys itself.
 pub(super) async fn pack(
     config: &mut Config,
     previous: &[PackedKeys],
@@ -65,7 +65,7 @@ pub(super) async fn pack(
             .iter()
             .find(|known| known.url == url && known.sha256 == sha256)
             .map(|known| known.as_of)
-            // The same keys keep their date, and so the package its bytes, until half of their time is over.
+            // The same keys keep their date, and the package its bytes, until half of `max_stale` has passed.
             .filter(|as_of| *as_of <= now && now.duration_since(*as_of) < half)
             .unwrap_or_else(|| midnight(now));
         let issuer = &mut config.issuers[idx];
@@ -99,8 +99,8 @@ async fn fetch(issuer: &Issuer, url: &str, timeout_ms: u32) -> Option<Value> {
     }
 }
 
-/// What of a fetched set an authorizer takes. A key that is dangerous, or stands for nothing that the issuer is configured
-/// with, is no reason to pack none.
+/// The keys of a fetched set that an authorizer accepts. The others, dangerous keys or keys for algorithms that the issuer
+/// does not use, must not prevent the packing.
 fn usable(config: &Config, idx: usize, url: &str, set: &Value) -> Option<Value> {
     let faults_of = |keys: Vec<Value>| {
         let mut config = config.clone();
@@ -133,7 +133,7 @@ fn reduced(set: &Value) -> Value {
         .into_iter()
         .flatten()
         .filter_map(Value::as_object)
-        // A key whose private half is published is everybody's.
+        // A published private key is known to everybody.
         .filter(|key| !key.contains_key("d"))
         .filter(|key| {
             let kty = key.get("kty").and_then(Value::as_str);

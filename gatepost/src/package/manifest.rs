@@ -26,19 +26,19 @@ pub(crate) struct Manifest {
     pub(super) upload_processor: Package,
     /// The page, below `web/`.
     pub(super) web: Vec<WebContent>,
-    /// The origins besides its own that the page talks to: those of an identity provider.
+    /// The other origins that the page connects to: those of an identity provider.
     pub(super) web_connects_to: Vec<String>,
-    /// The sites whose scripts may read what the authorizer allows.
+    /// The sites whose scripts may read allowed responses.
     pub(super) cors: Option<edge_auth::config::Cors>,
     /// The issuers' keys that are packed, by their address.
     pub(super) keys: Vec<PackedKeys>,
-    /// The keys of sessions, each by what tells it from others.
+    /// The session keys, each with its fingerprint.
     pub(super) session_keys: Vec<PackedSessionKey>,
-    /// How long what they sign lasts, in seconds.
+    /// The lifetime of sessions, in seconds.
     pub(super) session_lifetime: Option<u32>,
-    /// How long a form lasts, in seconds.
+    /// The lifetime of a form, in seconds.
     pub(super) form_seconds: i64,
-    /// How long a link may be asked for, in seconds; `null` is the default of what signs it.
+    /// The longest lifetime of a link, in seconds; `null` is the signer's default.
     pub(super) link_seconds: Option<i64>,
     /// How long browsers may keep private media, in seconds.
     pub(super) browser_cache_seconds: u64,
@@ -51,13 +51,13 @@ impl Manifest {
     }
 }
 
-/// What the next package looks at of the one that it replaces.
+/// The parts of the replaced package's manifest that the next package needs.
 #[derive(Deserialize)]
 pub(super) struct Previous {
     pub(super) version: u32,
     #[serde(default)]
     pub(super) keys: Vec<PackedKeys>,
-    /// Those of a version that did not say are not known.
+    /// `None` if an older version wrote no session keys.
     pub(super) session_keys: Option<Vec<PackedSessionKey>>,
     pub(super) session_lifetime: Option<u32>,
 }
@@ -82,10 +82,10 @@ pub(crate) struct Package {
     pub(super) runtimes: Vec<&'static str>,
     pub(super) architecture: Architecture,
     pub(super) glibc: String,
-    /// The path patterns of the behaviours that it stands in front of.
+    /// The path patterns of the behaviours that call it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) paths: Vec<String>,
-    /// Those of the paths whose rules are all for anyone.
+    /// The paths whose rules all allow anyone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) public_paths: Option<Vec<String>>,
     pub(super) contents: Vec<Content>,
@@ -98,7 +98,7 @@ pub(super) struct Content {
     pub(super) sha256: String,
 }
 
-/// What the manifest says of a file of the page.
+/// Describes a file of the page.
 pub(super) fn describe(file: &WebFile) -> WebContent {
     WebContent {
         path: file.path,
@@ -109,7 +109,7 @@ pub(super) fn describe(file: &WebFile) -> WebContent {
     }
 }
 
-/// The manifest of the package that is replaced: the one that was named, else the one that is there.
+/// The manifest of the package that is replaced: the named one, otherwise the one in the output folder.
 pub(super) fn read_previous(named: Option<&Path>, out: &Path) -> anyhow::Result<Option<Previous>> {
     let file = named.map_or_else(|| out.join("manifest.json"), Path::to_owned);
     if named.is_none() && !file.exists() {

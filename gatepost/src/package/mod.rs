@@ -1,5 +1,4 @@
-//! The package: what is deployed, byte for byte the same whenever it is made of the same, and `manifest.json`, from which
-//! Terraform reads what there is.
+//! The package: the reproducible zips of a deployment, and `manifest.json`, which Terraform reads.
 //!
 //! `gatepost package` makes it; `gatepost replay` takes the files of the edge from here. Nothing here prints results.
 

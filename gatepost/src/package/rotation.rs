@@ -1,8 +1,8 @@
-//! Session keys from one package to the next: every verifier must have a key before anything signs with it, and keep it
-//! until what it signed has ended.
+//! The rotation of session keys from one package to the next: every verifier must have a key before anything signs with
+//! it, and must keep it until its last session has ended.
 //!
 //! An apply updates the API within seconds and the edge within minutes. A key that signs at once would make sessions that
-//! the edge does not know yet, and everybody who has one would be signed out until it does.
+//! the edge does not know yet, and their owners would be signed out until it does.
 
 use aws_lc_rs::hmac;
 use data_encoding::HEXLOWER;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::thumbprint;
 
-/// How long an apply and its roll-out may take.
+/// The time that an apply and its roll-out may take.
 const ROLL_OUT: SignedDuration = SignedDuration::from_mins(30);
 
 /// A session key, as `manifest.json` describes it.
@@ -22,14 +22,14 @@ pub(super) struct PackedSessionKey {
     alg: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<Timestamp>,
-    /// Tells the key from another of its name: of a public key the thumbprint of RFC 7638, of a secret an HMAC with it.
+    /// Distinguishes keys of one name: the RFC 7638 thumbprint of a public key, or an HMAC with the secret.
     fingerprint: String,
-    /// When it was first packed; of those of the first package, nothing.
+    /// When it was first packed; absent for the keys of the first package.
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<Timestamp>,
 }
 
-/// What the manifest says of the keys. A key that the package before has, too, keeps its `since`.
+/// The manifest's description of the keys. A key that is also in the previous package keeps its `since`.
 pub(super) fn describe(
     keys: &[SessionKey],
     previous: Option<&[PackedSessionKey]>,
@@ -57,7 +57,7 @@ pub(super) fn describe(
     described.collect()
 }
 
-/// Nothing can be computed of the secret from it; a guess of the whole secret can be tested, as by any session.
+/// The secret cannot be computed from it. A guess of the whole secret can be tested, as with any session.
 fn fingerprint(secret: edge_auth::config::Secret) -> String {
     let text = String::from(secret);
     let key = hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes());
@@ -74,7 +74,7 @@ impl PackedSessionKey {
         self.from.unwrap_or(Timestamp::MIN)
     }
 
-    /// Until when it signs: until the next key begins to.
+    /// When it stops signing: when the next key begins.
     fn ends(&self, keys: &[Self]) -> Timestamp {
         let begins = keys.iter().map(Self::begins);
         let later = begins.filter(|begins| *begins > self.begins());
@@ -82,8 +82,8 @@ impl PackedSessionKey {
     }
 }
 
-/// Refuses keys that would sign people out. `previous` are the keys of the package that is replaced, if it is known. The
-/// error is a sentence.
+/// Refuses keys that would sign people out. `previous` are the replaced package's keys, if they are known. The error is a
+/// sentence.
 pub(super) fn check(
     keys: &[PackedSessionKey],
     previous: Option<&[PackedSessionKey]>,
@@ -112,7 +112,7 @@ pub(super) fn check(
             return Err(format!(
                 "the session key {:?} would sign before every edge has it; keep the old key, and give the new one from = \"{}\" or later {OVERRIDE}",
                 key.kid,
-                // Rounded up, as somebody would write it.
+                // Rounded up to a minute.
                 (now + ROLL_OUT + SignedDuration::from_mins(1)).strftime("%Y-%m-%dT%H:%M:00Z")
             ));
         }
@@ -132,7 +132,7 @@ pub(super) fn check(
     Ok(())
 }
 
-/// When the last session of a key that is taken away ends.
+/// When the last session of a removed key ends.
 fn last_until(
     gone: &PackedSessionKey,
     keys: &[PackedSessionKey],

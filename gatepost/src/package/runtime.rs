@@ -1,15 +1,16 @@
-//! What Lambda runs the packages on, and for how long: the table that `gatepost package` names runtimes from and warns by.
+//! The Lambda runtimes of the packages and their deprecation dates: for the manifest, and for the warnings of
+//! `gatepost package`.
 
 use jiff::civil::{Date, date};
 
-/// A runtime of Lambda's.
+/// A Lambda runtime.
 #[derive(Clone, Copy)]
 pub(super) struct Runtime {
     pub(super) name: &'static str,
     deprecated: Date,
 }
 
-/// What the packages run on, and when AWS deprecates it: "Lambda runtimes" in its manual, as of November 2026.
+/// The runtimes of the packages, and their dates of deprecation: AWS, "Lambda runtimes", as of November 2026.
 pub(super) const EDGE_RUNTIMES: [Runtime; 2] = [
     Runtime {
         name: "nodejs22.x",
@@ -24,10 +25,10 @@ pub(super) const PROVIDED: [Runtime; 1] = [Runtime {
     name: "provided.al2023",
     deprecated: date(2029, 6, 30),
 }];
-/// How long before that people are warned.
+/// The days before the deprecation in which there is a warning.
 const NOTICE_DAYS: i32 = 90;
 
-/// What is to be said of runtimes that AWS is about to give up.
+/// Warnings about runtimes that AWS is about to deprecate.
 pub(super) fn ending(today: Date, packages: &[&[Runtime]]) -> Vec<String> {
     let runtimes = packages.iter().copied().flatten();
     let ending = runtimes.filter(|runtime| {
@@ -47,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runtimes_that_end_are_told_of() {
+    fn a_runtime_near_its_deprecation_is_a_warning() {
         let told = |today| ending(today, &[&EDGE_RUNTIMES, &PROVIDED]).len();
         assert_eq!(told(date(2026, 11, 25)), 0);
         assert_eq!(told(date(2027, 1, 30)), 0);

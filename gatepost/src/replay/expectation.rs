@@ -1,8 +1,8 @@
-//! Holding an outcome against what is expected of it: an expectation names the fields that it cares about.
+//! Compares an outcome with its expectation, which names only the fields that matter.
 
 use serde_json::Value;
 
-/// One place where an outcome is not as expected.
+/// One place where an outcome differs from its expectation.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Difference<'a> {
     /// Such as `renditions[0].width`; empty for the whole.
@@ -11,8 +11,8 @@ pub(crate) struct Difference<'a> {
     pub(crate) found: &'a Value,
 }
 
-/// Every place where something that is expected is not there: members of objects, all elements of arrays, values as they
-/// are. Without one the expectation is met.
+/// Every difference from the expectation. Objects are compared by the expected members, arrays by all elements, other
+/// values by equality. Without a difference the expectation is met.
 pub(crate) fn differences<'a>(expected: &'a Value, found: &'a Value) -> Vec<Difference<'a>> {
     let mut differences = Vec::new();
     compare(String::new(), expected, found, &mut differences);
@@ -29,7 +29,7 @@ fn compare<'a>(
         (Value::Object(expected), Value::Object(found)) => {
             for (name, expected) in expected {
                 let separator = if path.is_empty() { "" } else { "." };
-                // What is expected to be null may as well be absent.
+                // An expected null may also be absent.
                 let found = found.get(name).unwrap_or(&Value::Null);
                 compare(
                     format!("{path}{separator}{name}"),
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_expectation_names_what_it_cares_about() {
+    fn only_expected_members_are_compared() {
         let found = json!({"status": 403, "reason": "not_owner", "list": [{"a": 1, "b": 2}]});
         for (expected, different) in [
             (json!({}), vec![]),

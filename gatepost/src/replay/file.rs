@@ -1,7 +1,7 @@
-//! Event files: finding them, reading them, and what lies beside them.
+//! Event files: finds them, reads them, and reads the files beside them.
 //!
-//! `NAME.json` is the event, or `NAME.jsonl` several; templates are filled in where it is named `NAME.template.json`.
-//! `NAME.expected.json` is what is expected of it, `NAME.given.json` the objects that the store holds before it.
+//! `NAME.json` is one event, `NAME.jsonl` several; templates are expanded only in `NAME.template.json`.
+//! `NAME.expected.json` is the expected outcome, `NAME.given.json` the objects in the store before the event.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -18,9 +18,9 @@ use crate::terminal::output;
 use crate::terminal::printable::printable;
 use crate::text_file;
 
-/// What the names of files with events end in: one event or a list, and JSON Lines.
+/// The extensions of event files: one event or a list, and JSON Lines.
 const EXTENSIONS: [&str; 3] = ["json", "jsonl", "ndjson"];
-/// Before the extension, in the name of a file whose templates are filled in.
+/// The word before the extension of a file whose templates are expanded.
 const TEMPLATE: &str = "template";
 
 /// An event's file.
@@ -30,17 +30,17 @@ pub(crate) struct EventFile {
 
 /// An event, ready to be played.
 pub(crate) enum Event {
-    /// Of Lambda@Edge.
+    /// A viewer request of Lambda@Edge.
     ViewerRequest(Box<ViewerRequestEvent>),
-    /// A batch of SQS, messages that were taken off a queue, or what S3, SNS or `EventBridge` tell without a queue, as a
-    /// message each.
+    /// A batch of SQS, messages of a queue, or notifications of S3, SNS or `EventBridge` without a queue, each as a
+    /// message.
     Upload {
         kind: &'static str,
         messages: Vec<Message>,
     },
 }
 
-/// An object that is there before the event.
+/// An object that exists before the event.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GivenObject {
@@ -52,7 +52,7 @@ pub(crate) struct GivenObject {
     pub(crate) metadata: std::collections::HashMap<String, String>,
 }
 
-/// Every event file among the paths, folders searched to any depth, in order of their names.
+/// Every event file in the paths, with folders searched to any depth, sorted by name.
 pub(crate) fn find(paths: &[PathBuf]) -> anyhow::Result<Vec<EventFile>> {
     let mut found = Vec::new();
     for path in paths {
@@ -105,7 +105,7 @@ impl EventFile {
         self.path.display().to_string()
     }
 
-    /// Reads the events, and fills in their templates if the file is one of templates, or if all are taken for such.
+    /// Reads the events, and expands their templates if the file is a template file or `are_all_templates`.
     pub(crate) fn read(
         &self,
         templates: &Templates<'_>,
@@ -143,7 +143,7 @@ impl EventFile {
         kind_in_name(&self.path) == Some(TEMPLATE)
     }
 
-    /// The file beside this one that says more of it: `NAME.expected.json`, `NAME.given.json`.
+    /// The companion file of a kind: `NAME.expected.json`, `NAME.given.json`.
     fn beside(&self, kind: &str) -> PathBuf {
         let file = self.path.with_extension("");
         let name = if self.is_template() {
@@ -156,7 +156,7 @@ impl EventFile {
         name.into()
     }
 
-    /// What is expected of each record of the event.
+    /// The expectation of each record of the event.
     pub(crate) fn expectations(&self, n_records: usize) -> anyhow::Result<Vec<Option<Value>>> {
         let path = self.beside("expected");
         if !path.exists() {
@@ -176,7 +176,7 @@ impl EventFile {
         Ok(expected.into_iter().map(Some).collect())
     }
 
-    /// The objects that are there before the event, with their content.
+    /// The objects that exist before the event, with their content.
     pub(crate) fn given(&self) -> anyhow::Result<Vec<(GivenObject, Vec<u8>)>> {
         let path = self.beside("given");
         if !path.exists() {
@@ -198,7 +198,7 @@ impl EventFile {
 }
 
 impl Event {
-    /// Whether the processor works on it.
+    /// Whether the processor handles it.
     pub(crate) fn is_upload(&self) -> bool {
         matches!(self, Self::Upload { .. })
     }
@@ -277,7 +277,7 @@ fn parse_event(value: Value) -> anyhow::Result<Event> {
             bail!("this event asks for a sweep and names no upload; run `gatepost sweep` instead")
         }
     };
-    // A queue may hold anything, and what the processor says of it is of interest. A file that is no event is a mistake.
+    // A queue may contain anything, and the processor's answer to it matters. A file that is not an event is a mistake.
     if kind == "s3" {
         for message in &messages {
             Notice::parse(&message.body).map_err(|reason| {
@@ -290,8 +290,8 @@ fn parse_event(value: Value) -> anyhow::Result<Event> {
     Ok(Event::Upload { kind, messages })
 }
 
-/// A viewer request of `CloudFront`. Its other events have records of the same shape and none of the meaning: the
-/// response that they ask for is given behind the cache, or after it.
+/// A viewer request of `CloudFront`. Its other events have records of the same shape and a different meaning: they happen
+/// behind the cache, or after the response.
 fn viewer_request(value: Value) -> anyhow::Result<Event> {
     let event_type = &value["Records"][0]["cf"]["config"]["eventType"];
     if event_type != "viewer-request" {
@@ -317,7 +317,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_are_told_from_what_is_beside_them() {
+    fn companion_files_are_not_events() {
         for (name, is_one) in [
             ("a.json", true),
             ("a.template.json", true),
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn only_viewer_requests_are_taken_for_them() {
+    fn only_viewer_request_events_are_viewer_requests() {
         let of = |config: Value| {
             json!({"Records": [{"cf": {
                 "config": config, "request": {"method": "GET", "uri": "/", "headers": {}},
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_events_is_not_a_pipes_batch() {
+    fn a_list_of_messages_is_one_event() {
         let event = json!({"Records": [1]});
         let message = json!({"eventSource": "aws:sqs", "messageId": "1", "body": ""});
         for (value, n) in [

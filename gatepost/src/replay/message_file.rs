@@ -1,12 +1,12 @@
-//! Messages as operators keep them in a file: what `aws sqs receive-message` prints, one message of it, a dead letter of
-//! the local stack, and what `gatepost dlq show --format json` prints.
+//! Reads messages from the files that operators have: the output of `aws sqs receive-message`, one message of it, a dead
+//! letter of the local stack, and the output of `gatepost dlq show --format json`.
 
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 use upload_processor::event::Message;
 
-/// A message. The AWS command line has one way of naming members, the files of the local stack have another.
+/// A message. The AWS command line and the files of the local stack name the members differently.
 #[derive(Deserialize)]
 struct Kept {
     #[serde(rename = "MessageId", alias = "message_id")]
@@ -19,7 +19,7 @@ struct Kept {
     attributes: Value,
 }
 
-/// Reads messages; `None` where the file holds something else.
+/// Reads messages; `None` if the file contains something else.
 ///
 /// # Errors
 ///
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_are_read_as_they_are_kept() {
+    fn messages_of_every_source_are_read() {
         let of_aws = json!({
             "MessageId": "1", "ReceiptHandle": "r", "MD5OfBody": "m", "Body": "{}",
             "Attributes": {"ApproximateReceiveCount": "9", "SentTimestamp": "1"},

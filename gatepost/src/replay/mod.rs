@@ -44,9 +44,9 @@ impl Face {
     }
 }
 
-/// What one record of an event came to.
+/// The outcome of one record of an event.
 pub(crate) struct Played {
-    /// As the contract has it for the kind of event.
+    /// In the documented form of the kind of event.
     pub(crate) outcome: Value,
     pub(crate) elapsed: Duration,
 }

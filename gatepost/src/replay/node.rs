@@ -1,4 +1,4 @@
-//! Viewer requests, answered by the Lambda@Edge face in Node.js: the files of the package, unpacked.
+//! Plays viewer requests in Node.js: unpacks the files of the edge's package, and runs its handler.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -30,7 +30,7 @@ pub(super) struct NodeFace {
 /// The runner's first line.
 #[derive(Deserialize)]
 struct Started {
-    /// Why the handler cannot decide on anything.
+    /// The reason why the handler could not start.
     fault: Option<String>,
 }
 
@@ -103,14 +103,14 @@ impl NodeFace {
 
 impl Drop for NodeFace {
     fn drop(&mut self) {
-        // Without input it ends by itself; if not, it is no use to anybody.
+        // Without input it exits by itself; otherwise it is killed.
         drop(self.input.take());
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// What an operator sees from outside: the answer, and the line in the log.
+/// The outcome as an operator sees it: from the answer and the log line.
 fn outcome(answered: &Answered) -> Value {
     let answer = &answered.answer;
     let header = |name: &str| &answer["headers"][name][0]["value"];

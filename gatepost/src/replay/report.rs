@@ -1,4 +1,4 @@
-//! What replay prints: a table for people, or one JSON object a line for programs.
+//! Prints the results of a replay: a table for people, or one JSON object per line for programs.
 
 use std::process::ExitCode;
 
@@ -22,7 +22,7 @@ pub(crate) struct Line {
     pub(crate) micros: u64,
 }
 
-/// Collects results, prints them, and knows how the run ended.
+/// Collects results, prints them, and derives the exit code.
 pub(crate) struct Report {
     as_json: bool,
     lines: Vec<Line>,
@@ -36,7 +36,7 @@ impl Report {
         }
     }
 
-    /// Takes a result; as JSON it is printed at once.
+    /// Adds a result; JSON is printed at once.
     pub(crate) fn add(&mut self, line: Line) -> anyhow::Result<()> {
         if self.as_json {
             let json = serde_json::to_string(&line)?;
@@ -46,7 +46,7 @@ impl Report {
         Ok(())
     }
 
-    /// Prints the table, and says whether every expectation was met.
+    /// Prints the table; the exit code says whether every expectation was met.
     pub(crate) fn finish(self) -> anyhow::Result<ExitCode> {
         let n_unmet = self.count(Some(false));
         if !self.as_json {
@@ -76,7 +76,7 @@ impl Report {
         for line in &self.lines {
             line.print(width)?;
         }
-        // Again at the end, where they are not among all the others.
+        // Repeated at the end, because long tables scroll away.
         let unmet = self.lines.iter().filter(|line| line.matches == Some(false));
         if self.count(Some(false)) < self.lines.len() {
             for (idx, line) in unmet.enumerate() {
@@ -108,7 +108,7 @@ impl Line {
         }
     }
 
-    /// Prints a row, and below it what is not as expected.
+    /// Prints a row, and the differences below it.
     fn print(&self, width: usize) -> anyhow::Result<()> {
         let mark = match self.matches {
             Some(true) => output::coloured("ok    ", Colour::Green),
@@ -144,7 +144,7 @@ impl Line {
                 output::print(format_args!("        {}", output::coloured(&line, colour)))?;
             }
         }
-        // A refusal's own words say why it is another one than expected.
+        // The refusal's detail explains the difference.
         if let Some(detail) = self.outcome["detail"].as_str() {
             output::print(format_args!("          detail: {}", printable(detail)))?;
         }
@@ -160,7 +160,7 @@ impl Line {
         };
         let outcome = &self.outcome;
         if self.kind == "viewer-request" {
-            // Where nothing is expected, somebody wants to know why.
+            // Without an expectation the reader wants to know the reason.
             let detail = match (self.matches, outcome["detail"].as_str()) {
                 (None, Some(detail)) => format!(": {detail}"),
                 _ => String::new(),

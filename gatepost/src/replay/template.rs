@@ -1,9 +1,8 @@
-//! What an event cannot hold as it stands: tokens that are valid now, and owners.
+//! Expands templates in event files: tokens that are valid now, and owners.
 //!
-//! A text of a file of templates may contain `{{owner sub=alice}}` or `{{token sub=alice scope=media:read}}`. Tokens are signed by
-//! an issuer made for the run. A recorded event is not such a file: what a stranger sent must not become a valid token.
-//! `exp` and `nbf` are seconds from now; `kid=…`, `alg=none` and `tamper=…` make tokens
-//! that must be refused.
+//! A text in a template file may contain `{{owner sub=alice}}` or `{{token sub=alice scope=media:read}}`. An issuer of this
+//! run signs the tokens. Recorded events are never expanded: a text from a stranger must not become a valid token. `exp`
+//! and `nbf` are seconds from now; `kid=…`, `alg=none` and `tamper=…` make tokens that must be refused.
 
 use anyhow::{Context as _, bail};
 use data_encoding::BASE64URL_NOPAD;
@@ -13,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::issuer::{DevIssuer, ISSUER};
 
-/// Fills in templates.
+/// Expands templates.
 pub(crate) struct Templates<'a> {
     issuer: &'a DevIssuer,
     owners: OwnerNames,
@@ -29,7 +28,7 @@ impl<'a> Templates<'a> {
         }
     }
 
-    /// Fills in every template in every text of a value.
+    /// Expands every template in every text of a value.
     pub(crate) fn fill(&self, value: &mut Value) -> anyhow::Result<()> {
         match value {
             Value::String(text) => *text = self.fill_text(text)?,
@@ -101,7 +100,7 @@ impl<'a> Templates<'a> {
                     let time = self.now.as_second().saturating_add(seconds);
                     claims.insert((*name).to_owned(), time.into());
                 }
-                // Several words of a scope, or several groups, are written with commas.
+                // Scopes and groups are separated by commas.
                 "scope" => {
                     claims.insert("scope".to_owned(), value.replace(',', " ").into());
                 }
@@ -129,7 +128,7 @@ impl<'a> Templates<'a> {
     }
 }
 
-/// Whether any text of a value holds a template.
+/// Whether any text of a value contains a template.
 pub(crate) fn is_in(value: &Value) -> bool {
     match value {
         Value::String(text) => text.split("{{").skip(1).any(is_template),
@@ -139,7 +138,7 @@ pub(crate) fn is_in(value: &Value) -> bool {
     }
 }
 
-/// Whether what follows the braces is one of ours.
+/// Whether the text after the braces begins a known template.
 fn is_template(text: &str) -> bool {
     ["owner", "token"]
         .iter()
@@ -185,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_filled_in_wherever_they_stand() {
+    fn templates_are_expanded_at_any_depth() {
         let issuer = DevIssuer::ephemeral().unwrap();
         let templates = Templates::new(&issuer, OwnerNames::default(), Timestamp::now());
         let owner = edge_auth::Owner::of(ISSUER, "alice").to_string();

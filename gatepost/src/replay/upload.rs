@@ -1,5 +1,4 @@
-//! Upload events, through the processor's own handler and a real S3: the one that was named, or an embedded one that
-//! lives as long as the run.
+//! Plays upload events through the processor's own handler and a real S3: the named one, or an embedded one for this run.
 
 use std::time::Instant;
 
@@ -23,9 +22,9 @@ pub(crate) struct Uploads<'a> {
     endpoint_url: Option<&'a str>,
     now: Timestamp,
     running: Option<Running>,
-    /// Whether objects are given with the file that is played.
+    /// Whether the current file has given objects.
     has_objects: bool,
-    /// Whether it was said that the store is empty.
+    /// Whether the note about the empty store was printed.
     has_noted: bool,
 }
 
@@ -49,8 +48,7 @@ impl<'a> Uploads<'a> {
         }
     }
 
-    /// Puts the objects that are given with a file into the store. An S3 that somebody named holds what it holds:
-    /// nothing is put into it.
+    /// Puts the given objects of a file into the store. A named S3 is never written to.
     pub(crate) async fn give(&mut self, file: &EventFile) -> anyhow::Result<()> {
         if self.endpoint_url.is_some() {
             return Ok(());
@@ -95,7 +93,7 @@ impl<'a> Uploads<'a> {
             let outcomes = outcomes(result)?.into_iter();
             played.extend(outcomes.map(|outcome| Played { outcome, elapsed }));
         }
-        // The processor's words for an object that is not there.
+        // The processor's reason for a missing object.
         let is_missing = |played: &Played| {
             let reason = played.outcome["reason"].as_str();
             reason.is_some_and(|reason| reason.contains("overwritten or deleted"))
@@ -111,7 +109,7 @@ impl<'a> Uploads<'a> {
     }
 }
 
-/// What became of a message, record by record.
+/// The outcomes of a message, one per record.
 pub(crate) fn outcomes(result: Result<Vec<Outcome>, Retry>) -> serde_json::Result<Vec<Value>> {
     match result {
         Ok(outcomes) => outcomes.iter().map(outcome).collect(),
@@ -144,7 +142,7 @@ async fn start(
         move || now,
     );
     if scratch.is_some() {
-        // Events of any age can be replayed: nothing was ever deleted in this store.
+        // Events of any age can be replayed, because nothing was ever deleted in this store.
         processor = processor.with_any_age();
     }
     Ok(Running {
@@ -155,7 +153,7 @@ async fn start(
     })
 }
 
-/// What became of a record.
+/// The outcome of a record.
 fn outcome(outcome: &Outcome) -> serde_json::Result<Value> {
     match outcome {
         Outcome::Finished(manifest) | Outcome::AlreadyFinished(manifest) => {

@@ -1,4 +1,4 @@
-//! Viewer requests, decided by `edge-auth` itself or by its face in Node.js.
+//! Plays viewer requests: `edge-auth` itself decides, or its face in Node.js.
 
 use std::net::Ipv4Addr;
 use std::time::Instant;
@@ -31,8 +31,8 @@ enum Running {
 }
 
 impl Viewers {
-    /// The configured authorizer, which also trusts the run's own issuer. Keys that are published come from this machine:
-    /// nothing else is asked.
+    /// The configured authorizer, which also trusts this run's issuer. Published keys are served from this machine, so
+    /// nothing is fetched from another.
     pub(crate) async fn new(
         config: &Config,
         issuer: &DevIssuer,
@@ -76,8 +76,8 @@ impl Viewers {
     }
 }
 
-/// Serves the keys of each address on this machine, so that a decision is the same as where they are fetched: an unknown
-/// key of such an issuer may be known after a fetch, and one of a fixed set may not.
+/// Serves the keys of each URL on this machine, so that decisions are the same as in production: an unknown key of a
+/// fetched set may be known after the next fetch, but never one of a fixed set.
 async fn publish_here(issuers: &mut [Issuer]) -> anyhow::Result<()> {
     let url_of = |issuer: &Issuer| Some(issuer.published.as_ref()?.url.clone());
     let mut addresses: Vec<(String, Value)> = Vec::new();
@@ -130,7 +130,7 @@ fn start(config: &edge_auth::Config, face: Face, now: Timestamp) -> anyhow::Resu
     })?;
     for issuer in &config.issuers {
         if let (Some(published), Some(jwks)) = (&issuer.published, &issuer.jwks) {
-            // What is wrong with single keys was said when the configuration was read.
+            // Faults of single keys were reported when the configuration was read.
             let _ = authorizer.accept_keys(now, &published.url, jwks);
         }
     }

@@ -1,5 +1,5 @@
-//! What a person or a script sees of a command: [`output`] writes results and messages, [`progress`] draws a line,
-//! [`printable`] escapes text from outside.
+//! The terminal: [`output`] writes results and messages, [`progress`] draws a line, [`printable`] escapes text from
+//! outside.
 //!
 //! Every command calls it. It decides nothing, and it never writes the log.
 

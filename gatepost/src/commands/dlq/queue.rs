@@ -79,7 +79,7 @@ impl Queue {
     }
 }
 
-/// The dead letter with an id. If there is none, prints an error and returns `None`.
+/// The dead letter with an id. Prints an error and returns `None` if the queue does not have it.
 pub(super) async fn find(
     queue: &Queue,
     id: &str,

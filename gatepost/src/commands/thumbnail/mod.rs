@@ -33,7 +33,7 @@ pub(crate) struct ThumbnailArgs {
     /// The output folder; each file's renditions go to a folder with the file's name.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// The configuration [default: gatepost.toml where there is one].
+    /// The configuration [default: gatepost.toml, if there is one].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// How results are printed.
