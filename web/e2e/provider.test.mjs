@@ -106,7 +106,7 @@ describe('another site signs people in', { timeout: 10 * PATIENCE_MS }, () => {
     ['an invalid code is reported', { authorize: { code: 'another' } }, /invalid_grant/],
     [
       'a token for another audience is reported',
-      { authorize: { code: 'a code' }, token: { access_token: 'a.b.c' } },
+      { authorize: { code: 'a code' }, token: { access_token: 'a.b.c', token_type: 'Bearer' } },
       /doesn’t accept/,
     ],
   ]) {
