@@ -1,26 +1,24 @@
-// Starts and stops the real binary, a relay in front of its storage and a real browser. Used by the tests in this
-// folder. Every file is in a temporary directory; a running Gatepost and its data are never touched.
+// Starts and stops the real binary and a real browser, for the tests in this folder: `useStack`, or the parts of it. Every file is in a temporary directory; a running Gatepost and its data are never touched.
 
+import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { PassThrough } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { after, before } from 'node:test'
 import { promisify } from 'node:util'
 
 import { chromium } from 'playwright-core'
 
+import { startRelay } from './relay.mjs'
+
 const run = promisify(execFile)
 /** The timeout of any step on a busy machine. */
 export const PATIENCE_MS = 120_000
-/** A connection that has carried more than this holds an upload, not only a preceding request. */
-const LARGE_BYTES = 64 * 1024
-/** The end of a multipart body (RFC 2046, section 5.1.1). */
-const END_OF_FORM = Buffer.from('--\r\n')
+export const SECOND = 1000
+export const MINUTE = 60 * SECOND
 
 /** The value of a required environment variable. */
 export function required(name) {
@@ -78,101 +76,6 @@ export async function startGatepost(config) {
   }
 }
 
-/**
- * A relay between the browser and the storage, so that a test controls the progress of an upload, independent of the
- * machine's speed: `{ rules, hold, stop }`. `rules` sends the browser here.
- *
- * `hold('requests')` stops uploads soon after they have begun. `hold('arrivals')` receives them in full, like a slow
- * line, and forwards them once it is released, even if the browser has disconnected. `hold('answers')` holds back the
- * storage's answers. Each returns `{ received, answered, release }`: a promise that an upload has arrived here in full,
- * a promise of the status of the next answer to one, and the release of the hold.
- */
-export async function startRelay(gatepost) {
-  const storage = await storageOf(gatepost)
-  const free = { requests: Promise.resolve(), answers: Promise.resolve(), onReceived() {}, onAnswer() {} }
-  const statusOf = (answer) => Number(/^HTTP\/1\.1 (\d+)/.exec(answer.toString('latin1'))?.[1])
-  let gate = free
-  const server = createServer((browser) => {
-    const upstream = connect(storage.port, storage.hostname)
-    let nBytes = 0
-    // The hold of the upload on this connection, from its beginning to its answer.
-    let held
-    const { promise: isAnswered, resolve: onAnswer } = withResolvers()
-    const there = async function* (chunks) {
-      const late = []
-      for await (const chunk of chunks) {
-        nBytes += chunk.length
-        if (nBytes > LARGE_BYTES) held ??= gate
-        await held?.requests
-        if (chunk.subarray(-4).equals(END_OF_FORM)) held?.onReceived()
-        if (held?.arrivals) late.push(chunk)
-        else yield chunk
-      }
-      if (late.length === 0) return
-      await held.arrivals
-      yield* late
-      // The storage drops a request whose sender disconnects.
-      await isAnswered
-    }
-    const back = async function* (chunks) {
-      for await (const chunk of chunks) {
-        if (held) {
-          held.onAnswer(statusOf(chunk))
-          await held.answers
-          held = undefined
-          nBytes = 0
-          onAnswer()
-        }
-        yield chunk
-      }
-    }
-    // The storage sees the disconnection only after the sent data was forwarded.
-    const sent = new PassThrough()
-    const answers = new PassThrough()
-    for (const stream of [sent, answers]) stream.on('error', () => browser.destroy())
-    browser.on('error', () => {}).on('close', () => sent.end())
-    browser.pipe(sent)
-    answers.pipe(browser)
-    pipeline(sent, there, upstream).catch(() => {})
-    pipeline(upstream, back, answers).catch(() => {})
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-
-  const hold = (what) => {
-    const { promise: received, resolve: onReceived } = withResolvers()
-    const { promise: answered, resolve: onAnswer } = withResolvers()
-    const { promise: released, resolve: release } = withResolvers()
-    gate = { ...free, [what]: released, onReceived, onAnswer }
-    return {
-      received,
-      answered,
-      release() {
-        gate = free
-        release()
-      },
-    }
-  }
-  return { rules: `MAP ${storage.host} 127.0.0.1:${server.address().port}`, hold, stop: () => server.close() }
-}
-
-/** The address that forms are posted to. */
-async function storageOf({ origin, token }) {
-  const response = await fetch(`${origin}/api/uploads`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${await token('nobody')}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ content_type: 'image/jpeg', size: 1 }),
-  })
-  return new URL((await response.json()).url)
-}
-
-/** `Promise.withResolvers`, which Node 20 lacks. */
-function withResolvers() {
-  let resolve
-  const promise = new Promise((settle) => (resolve = settle))
-  return { promise, resolve }
-}
-
 /** Chromium, through a relay if there is one. */
 export function startBrowser(relay) {
   return chromium.launch({
@@ -223,6 +126,63 @@ export async function newPage(browser, origin, options = {}) {
     })
   })
   return { page, complaints: () => complaints, close: () => context.close() }
+}
+
+/**
+ * Everything that the tests of one `describe` run on: `{ gatepost, relay, browser, visit, signIn, newcomer }`. It starts
+ * before the first test. It stops after the last one, and fails then if a page had complaints or Gatepost did not stop
+ * cleanly. The relay holds uploads where a test needs it, so that no test depends on the machine's speed.
+ */
+export function useStack() {
+  const pages = []
+  const stack = {
+    /** A page in a separate browser profile. */
+    async visit(options) {
+      const visitor = await newPage(stack.browser, stack.gatepost.origin, options)
+      pages.push(visitor)
+      return visitor
+    },
+    /** Signs somebody in without the page noticing, as in another window. */
+    async signIn(page, subject) {
+      const authorization = `Bearer ${await stack.gatepost.token(subject)}`
+      assert.equal((await page.request.post('/api/session', { headers: { authorization } })).status(), 201)
+    },
+    /** The page of a user without photos, with a clock that can be advanced. */
+    async newcomer(subject) {
+      const visitor = await stack.visit()
+      const { page } = visitor
+      await page.clock.install()
+      await stack.signIn(page, subject)
+      await page.goto('/')
+      await page.getByTestId('gallery-empty').waitFor()
+      return visitor
+    },
+  }
+  before(async () => {
+    stack.gatepost = await startGatepost()
+    stack.relay = await startRelay(stack.gatepost)
+    stack.browser = await startBrowser(stack.relay)
+  })
+  after(async () => {
+    await stack.browser?.close()
+    stack.relay?.stop()
+    const code = await stack.gatepost?.stop()
+    assert.deepEqual(
+      pages.flatMap((page) => page.complaints()),
+      [],
+      'the browser reported no problems',
+    )
+    assert.equal(code, 0, 'Ctrl-C stops Gatepost cleanly')
+  })
+  return stack
+}
+
+/** Waits for a condition. */
+export async function until(isSo) {
+  for (const end = Date.now() + PATIENCE_MS; !(await isSo()); ) {
+    if (Date.now() > end) throw new Error(`not in time: ${isSo}`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
 }
 
 /** Takes a screenshot, if a folder is configured. */
