@@ -14,6 +14,8 @@ describe('another site signs people in', { timeout: 10 * PATIENCE_MS }, () => {
   let gatepost, browser, provider, origin
   /** The requests to the provider, and its answers. */
   let asked, answers
+  /** Whether a code has reached another address than that of the token request. */
+  let codeSentOn = false
 
   before(async () => {
     gatepost = await startGatepost()
@@ -39,15 +41,15 @@ describe('another site signs people in', { timeout: 10 * PATIENCE_MS }, () => {
       response.writeHead(200, { 'content-type': 'text/html' })
       return response.end(`<meta http-equiv="refresh" content="0; url=${searchParams.get('redirect_uri')}?${back}">`)
     }
+    if (pathname !== '/token') codeSentOn = true
     const form = new URLSearchParams(Buffer.concat(await request.toArray()).toString())
     const challenge = createHash('sha256')
       .update(form.get('code_verifier') ?? '')
       .digest('base64url')
     const isGood = form.get('code') === 'a code' && challenge === asked.get('code_challenge')
-    response.writeHead(isGood ? 200 : 400, {
-      'content-type': 'application/json',
-      'access-control-allow-origin': gatepost.origin,
-    })
+    const headers = { 'content-type': 'application/json', 'access-control-allow-origin': gatepost.origin }
+    if (answers.movedTo) return response.writeHead(307, { ...headers, location: answers.movedTo }).end()
+    response.writeHead(isGood ? 200 : 400, headers)
     response.end(JSON.stringify(isGood ? answers.token : { error: 'invalid_grant' }))
   }
 
@@ -79,7 +81,7 @@ describe('another site signs people in', { timeout: 10 * PATIENCE_MS }, () => {
     return visitor
   }
 
-  test('its token becomes a session, and is stored nowhere', async () => {
+  test('a token of the provider becomes a session, and is stored nowhere', async () => {
     answers = {
       authorize: { code: 'a code' },
       token: { access_token: await gatepost.token('carol'), token_type: 'Bearer' },
@@ -105,10 +107,16 @@ describe('another site signs people in', { timeout: 10 * PATIENCE_MS }, () => {
     ['a cancelled sign-in is reported', { authorize: { error: 'access_denied' } }, /access_denied/],
     ['an invalid code is reported', { authorize: { code: 'another' } }, /invalid_grant/],
     [
-      'a token for another audience is reported',
+      'a token that the API refuses is reported',
       { authorize: { code: 'a code' }, token: { access_token: 'a.b.c', token_type: 'Bearer' } },
       /doesn’t accept/,
     ],
+    [
+      'a token of an unknown type is reported',
+      { authorize: { code: 'a code' }, token: { access_token: 'a.b.c', token_type: 'mac' } },
+      /invalid_response/,
+    ],
+    ['a redirected token request is reported', { authorize: { code: 'a code' }, movedTo: '/elsewhere' }, /redirect/],
   ]) {
     test(name, async () => {
       answers = given
@@ -117,6 +125,7 @@ describe('another site signs people in', { timeout: 10 * PATIENCE_MS }, () => {
       await page.getByTestId('sign-in-notice').waitFor()
       assert.match(await page.getByTestId('sign-in-notice').innerText(), said)
       assert.deepEqual(await page.context().cookies(), [])
+      assert.equal(codeSentOn, false)
       await close()
     })
   }
