@@ -61,7 +61,7 @@ def wait_for(what, ask):
         if found:
             return found
         time.sleep(0.5)
-    sys.exit(f"waited {PATIENCE} s in vain for {what}; refused on the way: {roles.refused}")
+    sys.exit(f"waited {PATIENCE} s for {what}; refused on the way: {roles.refused}")
 
 
 def client(name, region=REGION):
@@ -334,7 +334,7 @@ status, form = api("alice", "POST", "/api/uploads", {"content_type": "image/jpeg
 s3.put_object(Bucket=outputs["media_bucket"], Key=form["manifest"][1:], Body=b"no JSON")
 post(form, photo)
 dead = wait_for("a dead letter", lambda: receive(outputs["dead_letter_queue_url"]))
-check(form["id"] in json.dumps(dead), "an upload that cannot be finished lies among the dead letters")
+check(form["id"] in json.dumps(dead), "an upload that cannot be finished is among the dead letters")
 
 changed = package([200])
 check(changed["config_sha256"] != manifest["config_sha256"], "another configuration is packaged")

@@ -4,7 +4,7 @@
 // once. oauth4webapi makes the secrets, sends the request and checks both answers.
 //
 // Two checks of the protocol are not made here. An issuer in the answer (RFC 9207) tells several providers apart, and
-// this page has one, whose issuer the settings do not contain. There is no nonce, because PKCE already binds the code
+// this page has one, whose issuer the settings do not contain. A nonce is not sent, because PKCE already binds the code
 // to this browser (RFC 9700, section 2.1.1).
 
 import {
