@@ -1,11 +1,11 @@
 //! `cargo xtask bench`: compares Gatepost with its peers, side by side in one run.
 
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context as _;
 
-use crate::{cargo, photos};
+use crate::command::{cargo, cargo_binary};
+use crate::{command, photos, tools};
 
 /// The harness of the edge and its peers.
 const EDGE: &str = "bench/edge";
@@ -16,8 +16,6 @@ const EDGE_TARGET: &str = "target/bench/edge/bare";
 /// The harness of thumbnails and its peer.
 const IMAGES: &str = "bench/images";
 const IMAGES_WORK: &str = "target/bench/images";
-/// The harness of signing and its peers; the tests compare with them, too.
-pub(crate) const SIGNING: &str = "bench/signing";
 
 /// Runs all harnesses, or one with its arguments.
 pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
@@ -35,9 +33,9 @@ pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
 
 /// Viewer requests, beside libraries that verify JWTs.
 fn edge(arguments: &[&str]) -> anyhow::Result<()> {
-    install(EDGE)?;
+    tools::harness_packages(EDGE)?;
     let node = |script: &str, arguments: &[&str]| {
-        crate::run(
+        command::run(
             Command::new("node")
                 .arg(format!("{EDGE}/{script}"))
                 .args(["--work", EDGE_WORK])
@@ -51,7 +49,7 @@ fn edge(arguments: &[&str]) -> anyhow::Result<()> {
         "run", "--quiet", "--locked", "--", "package", "--config", &config, "--out", &dist,
     ])?;
     let ours = format!("{EDGE_WORK}/ours");
-    crate::run(Command::new("python3").args([
+    command::run(Command::new("python3").args([
         "-m",
         "zipfile",
         "-e",
@@ -78,7 +76,7 @@ fn edge(arguments: &[&str]) -> anyhow::Result<()> {
 
 /// Thumbnails, beside sharp: time, memory, and quality at equal bytes.
 fn images(arguments: &[&str]) -> anyhow::Result<()> {
-    install(IMAGES)?;
+    tools::harness_packages(IMAGES)?;
     photos::fetch(photos::PHONE)?;
     photos::fetch(photos::SCREEN)?;
     let build = ["build", "--release", "--locked", "--quiet"];
@@ -92,8 +90,8 @@ fn images(arguments: &[&str]) -> anyhow::Result<()> {
         "--target-dir",
         &ours_target,
     ];
-    crate::run(
-        Command::new(crate::cargo_binary())
+    command::run(
+        Command::new(cargo_binary())
             .args([&build[..], &ours].concat())
             .env("RUSTFLAGS", "-Ctarget-cpu=x86-64-v3"),
     )?;
@@ -106,7 +104,7 @@ fn images(arguments: &[&str]) -> anyhow::Result<()> {
         ]
         .concat(),
     )?;
-    crate::run(
+    command::run(
         Command::new("python3")
             .arg(format!("{IMAGES}/run.py"))
             .arg("--ours")
@@ -121,25 +119,13 @@ fn images(arguments: &[&str]) -> anyhow::Result<()> {
 
 /// Upload forms, beside AWS's SDKs for Python and JavaScript.
 fn signing() -> anyhow::Result<()> {
-    install(SIGNING)?;
-    crate::test::install_python_packages()?;
+    tools::signing_peers()?;
+    tools::python_packages()?;
     let example = ["--package", "url-signing", "--example", "sign_forms"];
     cargo(&[&["build", "--release", "--locked", "--quiet"][..], &example].concat())?;
-    crate::run(Command::new(crate::test::python()).args([
-        format!("{SIGNING}/run.py"),
+    command::run(Command::new(tools::python()).args([
+        format!("{}/run.py", tools::SIGNING_PEERS),
         "--ours".to_owned(),
         "target/release/examples/sign_forms".to_owned(),
     ]))
-}
-
-/// Installs a harness's packages, unless they are installed.
-pub(crate) fn install(folder: &str) -> anyhow::Result<()> {
-    if Path::new(folder).join("node_modules").exists() {
-        return Ok(());
-    }
-    crate::run(
-        Command::new("npm")
-            .args(["ci", "--silent"])
-            .current_dir(folder),
-    )
 }

@@ -5,51 +5,16 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
-use crate::cargo;
+use crate::{command, tools};
 
 const TARGETS: [&str; 5] = ["path", "token", "second-opinion", "event", "image"];
-const TOOLS: &str = "target/tools";
-const CARGO_FUZZ: &str = "0.13.2";
 
-fn run_targets(seconds: u32, targets: &[&str]) -> anyhow::Result<()> {
-    let program = Path::new(TOOLS).join("bin/cargo-fuzz");
-    if !program.exists() {
-        cargo(&[
-            "install",
-            "cargo-fuzz",
-            "--version",
-            CARGO_FUZZ,
-            "--locked",
-            "--root",
-            TOOLS,
-        ])?;
-    }
-    seed()?;
-    for target in targets {
-        println!("\n── {target}, {seconds} s");
-        crate::run(
-            Command::new("rustup")
-                .args(["run", "nightly"])
-                .arg(std::path::absolute(&program)?)
-                .args(["run", target, "--"])
-                .arg(format!("-max_total_time={seconds}"))
-                .args([
-                    "-max_len=16384",
-                    "-print_final_stats=1",
-                    "-print_funcs=0",
-                    "-verbosity=0",
-                ]),
-        )
-        .with_context(|| format!("{target} found a failure, or a nightly compiler is missing"))?;
-    }
-    Ok(())
-}
-
-pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
-    let (seconds, targets) = match arguments {
-        [] => (600, TARGETS.as_slice()),
-        [seconds] => (parse(seconds)?, TARGETS.as_slice()),
-        [seconds, targets @ ..] => (parse(seconds)?, targets),
+/// Runs each target for a time; without names, all of them.
+pub(crate) fn run(seconds: u32, targets: &[String]) -> anyhow::Result<()> {
+    let targets: Vec<_> = if targets.is_empty() {
+        TARGETS.to_vec()
+    } else {
+        targets.iter().map(String::as_str).collect()
     };
     if let Some(unknown) = targets.iter().find(|target| !TARGETS.contains(target)) {
         bail!(
@@ -57,13 +22,30 @@ pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
             TARGETS.join(", ")
         );
     }
-    run_targets(seconds, targets)
+    let program = tools::cargo_fuzz()?;
+    seed()?;
+    for target in targets {
+        run_target(&program, seconds, target)?;
+    }
+    Ok(())
 }
 
-fn parse(seconds: &str) -> anyhow::Result<u32> {
-    seconds
-        .parse()
-        .with_context(|| format!("{seconds:?} is not a number of seconds"))
+fn run_target(program: &Path, seconds: u32, target: &str) -> anyhow::Result<()> {
+    println!("\n── {target}, {seconds} s");
+    command::run(
+        Command::new("rustup")
+            .args(["run", "nightly"])
+            .arg(program)
+            .args(["run", target, "--"])
+            .arg(format!("-max_total_time={seconds}"))
+            .args([
+                "-max_len=16384",
+                "-print_final_stats=1",
+                "-print_funcs=0",
+                "-verbosity=0",
+            ]),
+    )
+    .with_context(|| format!("{target} found a failure, or a nightly compiler is missing"))
 }
 
 /// Seeds the fuzzer with the repository's own events and images.

@@ -1,49 +1,61 @@
 //! The contributor loop, the same for people and CI: `cargo xtask test`.
+//!
+//! This file only reads the command line. Every path in this program is relative to the repository's folder.
 
 mod bench;
+mod command;
 mod fuzz;
 mod photos;
 mod rehearse;
+mod steps;
 mod terraform;
 mod test;
+mod tools;
 
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
-use anyhow::{Context as _, ensure};
+use clap::{Parser, Subcommand};
 
-const USAGE: &str = "usage: cargo xtask test
-       cargo xtask bench [edge|images|signing [ARGUMENT…]]
-       cargo xtask fuzz [SECONDS [TARGET…]]
-       cargo xtask rehearse
+use steps::Selection;
 
-  test    format, lints, documentation, every test of every kind, the events of test-events/
-  bench   side by side with peers; arguments go to the harness, such as --format json
-  fuzz    each fuzz target for SECONDS (default 600); needs a nightly compiler
-  rehearse  infra/ from the first apply to the last destroy, on MiniStack in place of AWS";
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask", about = "The contributor loop.")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// The checks and every test of every kind; installs what they need
+    Test(Selection),
+    /// Side by side with peers: `edge`, `images`, `signing`, or all; further arguments go to the harness
+    Bench {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Every fuzz target, or the named ones; needs a nightly compiler
+    Fuzz {
+        /// For how long each target runs
+        #[arg(default_value_t = 600)]
+        seconds: u32,
+        targets: Vec<String>,
+    },
+    /// `infra/` from the first apply to the last destroy, on `MiniStack` in place of AWS
+    Rehearse,
+}
 
 fn main() -> ExitCode {
-    // Cargo sets this to this crate's folder; all paths here are relative to its parent.
+    // Cargo sets this to this crate's folder.
     if let Ok(folder) = std::env::var("CARGO_MANIFEST_DIR")
         && let Err(error) = std::env::set_current_dir(Path::new(&folder).join(".."))
     {
         eprintln!("cannot change to the repository's folder: {error}");
         return ExitCode::from(2);
     }
-    let arguments: Vec<_> = std::env::args().skip(1).collect();
-    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-    let result = match arguments.as_slice() {
-        ["test"] => return test::run(),
-        ["bench", rest @ ..] => bench::run(rest),
-        ["fuzz", rest @ ..] => fuzz::run(rest),
-        ["rehearse"] => rehearse::run(),
-        _ => {
-            eprintln!("{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(Arguments::parse().task) {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("{error:#}");
             ExitCode::FAILURE
@@ -51,23 +63,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
-    run(Command::new(cargo_binary()).args(arguments))
-}
-
-fn cargo_binary() -> String {
-    std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
-}
-
-fn npm(arguments: &[&str]) -> anyhow::Result<()> {
-    run(Command::new("npm").args(arguments).current_dir("web"))
-}
-
-fn run(command: &mut Command) -> anyhow::Result<()> {
-    let shown = format!("{command:?}");
-    let status = command
-        .status()
-        .with_context(|| format!("{shown} cannot be run"))?;
-    ensure!(status.success(), "{shown} failed: {status}");
-    Ok(())
+fn run(task: Task) -> anyhow::Result<ExitCode> {
+    match task {
+        Task::Test(selection) => return steps::run(&test::steps(), &selection),
+        Task::Bench { arguments } => {
+            let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+            bench::run(&arguments)?;
+        }
+        Task::Fuzz { seconds, targets } => fuzz::run(seconds, &targets)?,
+        Task::Rehearse => rehearse::run()?,
+    }
+    Ok(ExitCode::SUCCESS)
 }

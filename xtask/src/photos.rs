@@ -1,7 +1,9 @@
 //! Real photos for tests and benches: npm packages that contain some, unpacked below `target/photos`.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+
+use crate::command::run;
 
 /// MIT; photos of documents taken with phones, up to 16 megapixels. 24 MB.
 pub(crate) const PHONE: &str = "jscanify@1.4.3";
@@ -21,16 +23,14 @@ pub(crate) fn fetch(package: &str) -> anyhow::Result<()> {
         return Ok(());
     }
     std::fs::create_dir_all(FOLDER)?;
-    crate::run(
-        Command::new("npm")
-            .args(["pack", package, "--silent", "--pack-destination", FOLDER])
-            .stdout(std::process::Stdio::null()),
-    )?;
+    run(Command::new("npm")
+        .args(["pack", package, "--silent", "--pack-destination", FOLDER])
+        .stdout(Stdio::null()))?;
     // Renamed when complete, so that a truncated folder is never used.
     let unpacked = format!("{folder}.new");
     std::fs::create_dir_all(&unpacked)?;
     let archive = format!("{FOLDER}/{name}-{version}.tgz");
-    crate::run(Command::new("tar").args(["-xzf", &archive, "-C", &unpacked]))?;
+    run(Command::new("tar").args(["-xzf", &archive, "-C", &unpacked]))?;
     std::fs::rename(unpacked, folder)?;
     std::fs::remove_file(archive)?;
     Ok(())

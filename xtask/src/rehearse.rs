@@ -8,28 +8,28 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use crate::{cargo, photos, terraform, test};
+use crate::{command, photos, terraform, tools};
 
 const WORK: &str = "target/rehearsal";
 const SCRIPT: &str = "infra/rehearsal/rehearse.py";
 const OVERRIDE: &str = "infra/rehearsal";
-const PATIENCE: Duration = Duration::from_mins(2);
+const START_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Runs the rehearsal.
 pub(crate) fn run() -> anyhow::Result<()> {
-    terraform::find()?;
-    test::install_python_packages()?;
-    photos::fetch(photos::PHONE)?;
-    cargo(&["build", "--locked", "--package", "gatepost"])?;
+    tools::terraform()?;
+    tools::python_packages()?;
+    tools::phone_photos()?;
+    tools::gatepost()?;
     let stack = copy_stack()?;
     terraform::init(&stack)?;
     let aws = MiniStack::start()?;
-    crate::run(
-        terraform::without_variables(&mut Command::new(test::python()))
+    command::run(
+        terraform::without_variables(&mut Command::new(tools::python()))
             .arg(SCRIPT)
             .args(["--endpoint", &aws.endpoint])
             .args(["--functions-port", &aws.functions_port.to_string()])
-            .args(["--gatepost", "target/debug/gatepost"])
+            .args(["--gatepost", tools::GATEPOST])
             .arg("--stack")
             .arg(&stack)
             .args(["--photo", photos::REHEARSED])
@@ -82,7 +82,7 @@ impl MiniStack {
         let endpoint = format!("http://127.0.0.1:{port}");
         let log = std::fs::File::create(Path::new(WORK).join("ministack.log"))?;
         let binary = std::env::current_dir()?
-            .join(test::VENV)
+            .join(tools::VENV)
             .join("bin/ministack");
         let child = Command::new(&binary)
             .envs([
@@ -108,7 +108,7 @@ impl MiniStack {
         };
         let started = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > START_TIMEOUT {
                 bail!("MiniStack does not listen; see {WORK}/ministack.log");
             }
             std::thread::sleep(Duration::from_millis(100));

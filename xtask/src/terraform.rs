@@ -8,7 +8,8 @@ use std::process::Command;
 
 use anyhow::{bail, ensure};
 
-use crate::test;
+use crate::command::run;
+use crate::tools;
 
 /// The root module.
 const INFRA: &str = "infra";
@@ -16,50 +17,22 @@ const INFRA: &str = "infra";
 const DATA: &str = "target/terraform";
 /// The path of the provider within a plugin folder.
 const PROVIDER: &str = "registry.terraform.io/hashicorp/aws";
-/// checkov's environment; it needs other versions of AWS's SDK than the rest.
-const CHECKOV_VENV: &str = "target/checkov";
-/// Apache-2.0.
-const CHECKOV: &str = "checkov==3.3.30";
 
 /// Checks format and schema, and runs the tests in `infra/tests`.
 pub(crate) fn check() -> anyhow::Result<()> {
-    find()?;
-    crate::run(terraform().args(["fmt", "-check", "-recursive", "-diff"]))?;
+    run(terraform().args(["fmt", "-check", "-recursive", "-diff"]))?;
     init(Path::new(INFRA))?;
-    crate::run(terraform().arg("validate"))?;
-    crate::run(terraform().arg("test"))
+    run(terraform().arg("validate"))?;
+    run(terraform().arg("test"))
 }
 
 /// Runs checkov's checks for known problems of such stacks; `infra/.checkov.yaml` lists the exceptions.
 pub(crate) fn check_with_checkov() -> anyhow::Result<()> {
-    let binary = format!("{CHECKOV_VENV}/bin/checkov");
-    if !Path::new(&binary).exists() {
-        crate::run(Command::new("python3").args(["-m", "venv", CHECKOV_VENV]))?;
-        crate::run(Command::new(format!("{CHECKOV_VENV}/bin/pip")).args([
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            CHECKOV,
-        ]))?;
-    }
-    crate::run(
-        Command::new(binary)
-            .args(["--directory", INFRA, "--config-file", "infra/.checkov.yaml"])
-            // It would contact its vendor's server.
-            .env("BC_SKIP_MAPPING", "TRUE")
-            .env("CHECKOV_RUN_SCA_PACKAGE_SCAN_V2", "false"),
-    )
-}
-
-/// Checks that Terraform is available.
-pub(crate) fn find() -> anyhow::Result<()> {
-    let version = Command::new("terraform").arg("-version").output();
-    if version.is_ok_and(|output| output.status.success()) {
-        return Ok(());
-    }
-    Err(test::missing(
-        "Terraform was not found; install 1.7 or newer",
-    ))
+    run(Command::new(tools::checkov_binary())
+        .args(["--directory", INFRA, "--config-file", "infra/.checkov.yaml"])
+        // It would contact its vendor's server.
+        .env("BC_SKIP_MAPPING", "TRUE")
+        .env("CHECKOV_RUN_SCA_PACKAGE_SCAN_V2", "false"))
 }
 
 /// Terraform in a folder, with its data below `target/`.
