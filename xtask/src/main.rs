@@ -1,8 +1,9 @@
-//! The contributor loop, the same for people and CI: `cargo xtask test`.
+//! The contributor loop, the same for people and CI: `cargo xtask check` and `cargo xtask test`.
 //!
 //! This file only reads the command line. Every path in this program is relative to the repository's folder.
 
 mod bench;
+mod check;
 mod command;
 mod fuzz;
 mod photos;
@@ -28,6 +29,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Format, lints, prose, structure, licences, dependencies, unit tests: under two minutes when built
+    Check(Selection),
     /// The checks and every test of every kind; installs what they need
     Test(Selection),
     /// Side by side with peers: `edge`, `images`, `signing`, or all; further arguments go to the harness
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
 
 fn run(task: Task) -> anyhow::Result<ExitCode> {
     match task {
+        Task::Check(selection) => return steps::run(&check::steps(), &selection),
         Task::Test(selection) => return steps::run(&test::steps(), &selection),
         Task::Bench { arguments } => {
             let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();

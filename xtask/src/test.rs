@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::command::{cargo, cargo_binary, npm, run};
 use crate::steps::Step;
-use crate::{rehearse, terraform, tools};
+use crate::{check, rehearse, terraform, tools};
 
 /// The test of the processor's package as one process.
 const PACKAGED: &str = "lambda::";
@@ -16,23 +16,8 @@ const BROWSER: &str = "browser::";
 
 /// Every step, in an order that lets no build slow down a test.
 pub(crate) fn steps() -> Vec<Step> {
-    [STATIC, BUILDS, TESTS, TERRAFORM].concat()
+    [check::STATIC, BUILDS, TESTS, TERRAFORM].concat()
 }
-
-const STATIC: &[Step] = &[
-    Step {
-        name: "format",
-        title: "rustfmt",
-        needs: &[],
-        run: || cargo(&["fmt", "--all", "--check"]),
-    },
-    Step {
-        name: "clippy",
-        title: "lints",
-        needs: &[],
-        run: clippy,
-    },
-];
 
 const BUILDS: &[Step] = &[
     Step {
@@ -173,16 +158,4 @@ fn one_test(name: &str) -> anyhow::Result<()> {
 
 fn replay(arguments: &[&str]) -> anyhow::Result<()> {
     run(Command::new(tools::GATEPOST).arg("replay").args(arguments))
-}
-
-fn clippy() -> anyhow::Result<()> {
-    cargo(&[
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--locked",
-        "--",
-        "-D",
-        "warnings",
-    ])
 }
