@@ -2,7 +2,10 @@
 //!
 //! The steps need no tool but Cargo and Git. `cargo xtask test` runs them too.
 
+mod modules;
+mod paths;
 mod prose;
+mod structure;
 
 use crate::command::cargo;
 use crate::steps::Step;
@@ -31,6 +34,12 @@ pub(crate) const STATIC: &[Step] = &[
         title: "plain English in comments and Markdown",
         needs: &[],
         run: prose::check,
+    },
+    Step {
+        name: "structure",
+        title: "crates and files depend downward, without cycles",
+        needs: &[],
+        run: structure::check,
     },
 ];
 

@@ -12,6 +12,7 @@ mod steps;
 mod terraform;
 mod test;
 mod tools;
+mod workspace;
 
 use std::path::Path;
 use std::process::ExitCode;
