@@ -2,6 +2,7 @@
 //!
 //! The steps need no tool but Cargo and Git. `cargo xtask test` runs them too.
 
+mod licences;
 mod modules;
 mod paths;
 mod prose;
@@ -40,6 +41,12 @@ pub(crate) const STATIC: &[Step] = &[
         title: "crates and files depend downward, without cycles",
         needs: &[],
         run: structure::check,
+    },
+    Step {
+        name: "licences",
+        title: "licences, banned crates and sources, as in deny.toml",
+        needs: &[],
+        run: licences::check,
     },
 ];
 
