@@ -2,6 +2,7 @@
 //!
 //! The steps need no tool but Cargo and Git. `cargo xtask test` runs them too.
 
+mod dependencies;
 mod licences;
 mod modules;
 mod paths;
@@ -47,6 +48,12 @@ pub(crate) const STATIC: &[Step] = &[
         title: "licences, banned crates and sources, as in deny.toml",
         needs: &[],
         run: licences::check,
+    },
+    Step {
+        name: "dependencies",
+        title: "every dependency is used",
+        needs: &[],
+        run: dependencies::check,
     },
 ];
 
