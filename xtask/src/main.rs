@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod command;
 mod fuzz;
+mod libraries;
 mod photos;
 mod rehearse;
 mod steps;

@@ -3,11 +3,12 @@
 //! A step with a missing dependency is skipped and names it; with `CI=true` it fails. Tests that need a tool are
 //! `#[ignore = "needs …"]`: they run here, where the tool is installed.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::command::{cargo, cargo_binary, npm, run};
-use crate::steps::Step;
-use crate::{check, rehearse, terraform, tools};
+use crate::steps::{Step, missing};
+use crate::{check, libraries, rehearse, terraform, tools};
 
 /// The test of the processor's package as one process.
 const PACKAGED: &str = "lambda::";
@@ -25,6 +26,30 @@ const BUILDS: &[Step] = &[
         title: "rustdoc without warnings, private items included",
         needs: &[],
         run: build_documentation,
+    },
+    Step {
+        name: "features",
+        title: "each library alone, with each feature set",
+        needs: &[],
+        run: libraries::check_feature_sets,
+    },
+    Step {
+        name: "rust-version",
+        title: "each library with the oldest compiler that it promises",
+        needs: &[],
+        run: libraries::check_rust_versions,
+    },
+    Step {
+        name: "lint-page",
+        title: "Biome on TypeScript, JavaScript, CSS and JSON",
+        needs: &[tools::page_packages],
+        run: lint_page,
+    },
+    Step {
+        name: "lint-python",
+        title: "Ruff on Python",
+        needs: &[],
+        run: lint_python,
     },
     Step {
         name: "build",
@@ -128,6 +153,23 @@ fn build_documentation() -> anyhow::Result<()> {
             "--document-private-items",
         ])
         .env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn lint_page() -> anyhow::Result<()> {
+    let package: serde_json::Value = serde_json::from_slice(&std::fs::read("web/package.json")?)?;
+    if package["scripts"]["lint"].is_null() {
+        return Err(missing("web/package.json has no script named lint; add it"));
+    }
+    npm(&["run", "--silent", "lint"])
+}
+
+fn lint_python() -> anyhow::Result<()> {
+    if !Path::new("ruff.toml").exists() {
+        return Err(missing("ruff.toml was not found; add it"));
+    }
+    tools::ruff()?;
+    run(Command::new(tools::ruff_binary()).args(["check", "."]))?;
+    run(Command::new(tools::ruff_binary()).args(["format", "--check", "."]))
 }
 
 /// All Rust tests except for those that are steps of their own.

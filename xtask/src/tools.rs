@@ -17,6 +17,9 @@ pub(crate) const VENV: &str = "target/venv";
 /// Packages of [`VENV`]. MiniStack (MIT) is an independent AWS emulator that checks signatures with `AUTH=true`.
 /// boto3 (Apache-2.0) has the version that fits MiniStack's dependencies.
 const PYTHON_PACKAGES: [&str; 2] = ["ministack==1.5.33", "boto3==1.43.106"];
+/// Ruff (MIT) has an environment for itself: its version must not depend on those of the tests.
+const RUFF_VENV: &str = "target/ruff";
+const RUFF: &str = "ruff==0.17.6";
 /// Checkov needs other versions of AWS's SDK than the tests.
 const CHECKOV_VENV: &str = "target/checkov";
 /// Apache-2.0.
@@ -161,6 +164,16 @@ pub(crate) fn python_packages() -> anyhow::Result<()> {
 /// The Python of [`python_packages`].
 pub(crate) fn python() -> String {
     format!("{VENV}/bin/python")
+}
+
+/// Installs Ruff.
+pub(crate) fn ruff() -> anyhow::Result<()> {
+    install_python(RUFF_VENV, &[RUFF])
+}
+
+/// The program of [`ruff`].
+pub(crate) fn ruff_binary() -> String {
+    format!("{RUFF_VENV}/bin/ruff")
 }
 
 /// Installs Checkov.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Context as _;
-use cargo_metadata::{Metadata, MetadataCommand, Package};
+use cargo_metadata::{Metadata, MetadataCommand, Package, TargetKind};
 
 use crate::command::{cargo_binary, output_of};
 
@@ -38,6 +38,13 @@ pub(crate) fn all_packages() -> anyhow::Result<Vec<Package>> {
         is_used.contains(&(package.name.as_str(), version.as_str()))
     });
     Ok(packages)
+}
+
+/// Whether the package has a library that Rust code links.
+pub(crate) fn is_library(package: &Package) -> bool {
+    let is_library = |kind: &TargetKind| matches!(kind, TargetKind::Lib | TargetKind::RLib);
+    let mut kinds = package.targets.iter().flat_map(|target| &target.kind);
+    kinds.any(is_library)
 }
 
 /// Splits a line such as `serde v1.0.229 (proc-macro)`.
