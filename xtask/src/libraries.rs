@@ -12,7 +12,7 @@ use crate::workspace;
 /// Beyond this many features, only none, each alone, and all of them are built.
 const MAX_COMBINED: usize = 4;
 
-/// Builds every library with each of its feature sets.
+/// Builds every library with each of its feature sets. Those that come with a program are built alone as packages.
 pub(crate) fn check_feature_sets() -> anyhow::Result<()> {
     for library in libraries()? {
         for features in feature_sets(&features_of(&library)) {
@@ -70,8 +70,11 @@ pub(crate) fn check_rust_versions() -> anyhow::Result<()> {
 
 fn libraries() -> anyhow::Result<Vec<Package>> {
     let members = workspace::members_of("Cargo.toml")?.packages;
-    let libraries = members.into_iter().filter(workspace::is_library);
-    Ok(libraries.collect())
+    let is_alone = |package: &Package| {
+        let has_program = package.targets.iter().any(cargo_metadata::Target::is_bin);
+        workspace::is_library(package) && !has_program
+    };
+    Ok(members.into_iter().filter(is_alone).collect())
 }
 
 fn features_of(library: &Package) -> Vec<&str> {

@@ -109,7 +109,7 @@ fn cycles(uses: &Uses) -> Vec<Vec<usize>> {
     cycles
 }
 
-/// What is printed of an open crate.
+/// The lines for an open crate.
 fn open_report(package: &str, found: &[String]) -> String {
     if found.is_empty() {
         format!("{package} is in order: remove it from OPEN in xtask/src/check/structure.rs")

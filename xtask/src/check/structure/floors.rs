@@ -41,7 +41,7 @@ const PURE: &[&str] = &[
     "url-signing",
     "webp-encoder",
 ];
-/// What a pure crate must not depend on. A `*` at the end matches any rest of the name.
+/// Crates that a pure crate must not depend on. A `*` at the end matches any rest of the name.
 const IMPURE: &[&str] = &[
     "aws-config",
     "aws-sdk-*",

@@ -34,7 +34,7 @@ impl Uses {
     }
 }
 
-/// What a path leads to.
+/// The target of a path.
 #[derive(Debug)]
 enum Found {
     Module(usize),
@@ -61,7 +61,7 @@ fn resolve(modules: &Modules, from: usize, path: &[String], open: &mut Open) -> 
     while let Some((name, others)) = rest.split_first() {
         match look_up(modules, module, name, others.is_empty(), open) {
             Some(Found::Module(child)) => module = child,
-            // What follows is a variant or an associated item.
+            // The rest is a variant or an associated item.
             Some(item) => return Some(item),
             // A macro may have made it.
             None if is_qualified => return Some(Found::Item(module, name.clone())),
