@@ -1,4 +1,4 @@
-# What an operator wants to be woken for, and one page that shows how it goes.
+# The alarms that should wake an operator, and a dashboard.
 
 locals {
   functions = {
@@ -11,7 +11,7 @@ locals {
 
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   alarm_name          = "${var.name}-dead-letters"
-  alarm_description   = "Uploads failed ${local.max_receives} times, over half an hour or more. Look at the messages, mend the cause, redrive."
+  alarm_description   = "Uploads failed ${local.max_receives} times, over half an hour or more. Inspect the messages (gatepost dlq list), fix the cause, redrive."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = aws_sqs_queue.dead.name }
@@ -27,7 +27,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
 
 resource "aws_cloudwatch_metric_alarm" "queue_age" {
   alarm_name          = "${var.name}-queue-age"
-  alarm_description   = "An upload has waited for more than five minutes for its first tries: raise processor.concurrency, or see why the processor does not run. SQS does not count uploads that failed three times; dead letters have their own alarm."
+  alarm_description   = "An upload has waited more than five minutes for its first tries. Raise processor.concurrency, or find out why the processor does not run. SQS does not count uploads that failed three times; dead letters have their own alarm."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateAgeOfOldestMessage"
   dimensions          = { QueueName = aws_sqs_queue.uploads.name }
@@ -45,7 +45,7 @@ resource "aws_cloudwatch_metric_alarm" "errors" {
   for_each = local.functions
 
   alarm_name          = "${each.value.function_name}-errors"
-  alarm_description   = "The function ends with errors."
+  alarm_description   = "The function returns errors."
   namespace           = "AWS/Lambda"
   metric_name         = "Errors"
   dimensions          = { FunctionName = each.value.function_name }
@@ -63,7 +63,7 @@ resource "aws_cloudwatch_metric_alarm" "throttles" {
   for_each = local.functions
 
   alarm_name          = "${each.value.function_name}-throttles"
-  alarm_description   = "The account's concurrency is used up."
+  alarm_description   = "The account's Lambda concurrency is exhausted."
   namespace           = "AWS/Lambda"
   metric_name         = "Throttles"
   dimensions          = { FunctionName = each.value.function_name }
@@ -81,7 +81,7 @@ resource "aws_cloudwatch_metric_alarm" "duration" {
   for_each = local.functions
 
   alarm_name          = "${each.value.function_name}-duration"
-  alarm_description   = "One in a hundred takes more than half of its time."
+  alarm_description   = "One invocation in a hundred takes more than half of the timeout."
   namespace           = "AWS/Lambda"
   metric_name         = "Duration"
   dimensions          = { FunctionName = each.value.function_name }

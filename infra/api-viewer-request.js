@@ -1,6 +1,6 @@
-// At viewer-request of /api/*: puts the viewer's Authorization aside, for origin access control puts its own signature
-// into that header, and tells the API which distribution it is behind and which host the viewer asked: the function URL
-// sees its own name alone. What a viewer sends under these names is never passed on.
+// At viewer-request of /api/*: copies the viewer's Authorization to another header, because origin access control puts
+// its own signature into Authorization. It also tells the API its distribution and the host that the viewer requested,
+// because the function URL sees only its own name. A viewer's own headers of these names are never forwarded.
 
 function handler(event) {
   var request = event.request

@@ -1,14 +1,14 @@
-# The signing API: a function URL that answers to the distribution alone, and the role that it signs with.
+# The signing API: a function URL that answers only to the distribution, and the role that signs.
 
 locals {
   api_name = "${var.name}-signing-api"
 
-  # Private keys that the API reads when it starts, and what they are encrypted with. Their names are not secret.
+  # The private keys that the API reads when it starts, and their encryption keys. The names are not secret.
   secret_arns = compact([
     nonsensitive(sensitive(try(var.link_keys.private_secret_arn, null))),
     nonsensitive(sensitive(try(var.session_key.private_secret_arn, null))),
   ])
-  # By what is read with them, as IAM has it: an action, and its resources.
+  # IAM's grants for reading them: each action with its resources.
   secret_grants = { for action, arns in {
     "secretsmanager:GetSecretValue" = [for arn in local.secret_arns : arn if strcontains(arn, ":secretsmanager:")]
     "ssm:GetParameter"              = [for arn in local.secret_arns : arn if strcontains(arn, ":ssm:")]
@@ -30,7 +30,7 @@ resource "aws_iam_role" "api" {
 }
 
 data "aws_iam_policy_document" "api" {
-  # Whether an upload has arrived.
+  # The API checks whether an upload has arrived.
   statement {
     sid       = "Originals"
     actions   = ["s3:GetObject"]
@@ -44,15 +44,15 @@ data "aws_iam_policy_document" "api" {
     resources = ["${aws_s3_bucket.media.arn}/media/*"]
   }
 
-  # A deletion writes a tombstone at the manifest's key, and deletes everything else.
+  # A deletion writes a tombstone at the manifest's key, and deletes all other objects.
   statement {
     sid       = "Tombstones"
     actions   = ["s3:PutObject"]
     resources = [local.manifests]
   }
 
-  # The tag comes with the PUT. S3 cannot tell a tombstone from another manifest, so the API could tag one that is
-  # published, and the lifecycle would delete it 30 days later: no other role may.
+  # The tag comes with the PUT. S3 cannot distinguish a tombstone from another manifest. So the API could tag a
+  # published one, and the lifecycle would delete it 30 days later. No other role may do that.
   statement {
     sid       = "TagTombstones"
     actions   = ["s3:PutObjectTagging"]
@@ -83,7 +83,7 @@ data "aws_iam_policy_document" "api" {
     resources = [aws_s3_bucket.uploads.arn]
   }
 
-  # The gallery; and without it S3 answers 403 where there is nothing, and not 404.
+  # The gallery lists objects. Without this permission S3 also answers 403 instead of 404 for a missing object.
   statement {
     sid       = "Listing"
     actions   = ["s3:ListBucket"]
@@ -117,7 +117,7 @@ resource "aws_iam_role_policy" "api" {
   policy = data.aws_iam_policy_document.api.json
 }
 
-# Whatever is signed can do no more than this role.
+# A signature cannot permit more than this role.
 data "aws_iam_policy_document" "signer_trust" {
   statement {
     actions = ["sts:AssumeRole"]
@@ -173,19 +173,19 @@ resource "aws_lambda_function" "api" {
         AWS_SDK_UA_APP_ID        = local.api_name
       },
       local.signs_links ? {
-        # Without a name of its own the distribution has one that is not known before this function: see the function at
-        # its viewer-request, which tells it.
+        # Without a domain of its own the distribution gets its name only after this function exists. The function at
+        # viewer-request sends that name.
         GATEPOST_CLOUDFRONT_URL         = var.domain == null ? "/shared" : "https://${var.domain.name}/shared"
         GATEPOST_CLOUDFRONT_KEY_PAIR_ID = local.link_key_id
       } : {},
-      # Each is there as it is, or by its name.
+      # Each is either the key itself or the ARN of its secret.
       { for name, value in {
         GATEPOST_CLOUDFRONT_PRIVATE_KEY            = try(var.link_keys.private, null)
         GATEPOST_CLOUDFRONT_PRIVATE_KEY_SECRET_ARN = try(var.link_keys.private_secret_arn, null)
         GATEPOST_SESSION_PRIVATE_KEY               = try(var.session_key.private, null)
         GATEPOST_SESSION_PRIVATE_KEY_SECRET_ARN    = try(var.session_key.private_secret_arn, null)
       } : name => value if nonsensitive(sensitive(value != null)) },
-      # Beside those of [cors], which are packed.
+      # Added to those of [cors], which are in the package.
       length(var.origins) > 0 ? { GATEPOST_ORIGINS = join(",", var.origins) } : {},
     )
   }
@@ -195,7 +195,7 @@ resource "aws_lambda_function" "api" {
     log_group  = aws_cloudwatch_log_group.api.name
   }
 
-  # The verifier knows a key before the signer has it.
+  # The verifier must know a key before the signer uses it.
   depends_on = [terraform_data.package, aws_iam_role_policy.api, aws_cloudfront_key_group.links]
 }
 
@@ -204,7 +204,7 @@ resource "aws_lambda_function_url" "api" {
   authorization_type = "AWS_IAM"
 }
 
-# CloudFront needs both since October 2025: the one to call the URL, the other to invoke what is behind it.
+# CloudFront needs both since October 2025: one to call the URL, the other to invoke the function behind it.
 resource "aws_lambda_permission" "api_url" {
   statement_id           = "CloudFrontUrl"
   action                 = "lambda:InvokeFunctionUrl"

@@ -1,4 +1,4 @@
-# One distribution, one name: the page, the API below /api/, and whatever the configuration's rules are about.
+# One distribution, one name: the page, the API below /api/, and the paths of the configuration's rules.
 
 locals {
   # CloudFront's own policies, the same in every account.
@@ -7,10 +7,10 @@ locals {
 
   api_domain = trimsuffix(trimprefix(aws_lambda_function_url.api.function_url, "https://"), "/")
 
-  # The processor's own objects never change; of others the origin says how long they keep.
+  # The processor's own objects never change. For other objects the origin's Cache-Control sets the TTL.
   is_ours = { for path in local.manifest.edge_auth.paths : path => startswith(path, "/media/") }
 
-  # The edge answers preflights itself, before a policy could; CloudFront wants these named all the same, and no list empty.
+  # The edge answers preflights before a policy applies. CloudFront still requires these lists, and refuses empty ones.
   cors_methods = setintersection(
     try(local.manifest.cors.methods, []),
     ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "POST", "DELETE"],
@@ -36,7 +36,7 @@ resource "aws_cloudfront_origin_access_control" "api" {
 
 resource "aws_cloudfront_function" "api" {
   name    = "${var.name}-api-viewer-request"
-  comment = "Puts the viewer's Authorization aside"
+  comment = "Copies the viewer's Authorization to another header"
   runtime = "cloudfront-js-2.0"
   code    = file("${path.module}/api-viewer-request.js")
   publish = true
@@ -44,8 +44,8 @@ resource "aws_cloudfront_function" "api" {
 
 resource "aws_cloudfront_cache_policy" "media" {
   name    = "${var.name}-media"
-  comment = "Renditions: CloudFront keeps them for a day at least"
-  # With a least time CloudFront keeps what is private to its viewers.
+  comment = "Renditions: cached for at least a day"
+  # A minimum TTL makes CloudFront cache objects that are stored as private.
   min_ttl     = 86400
   default_ttl = 86400
   max_ttl     = 31536000
@@ -85,25 +85,25 @@ resource "aws_cloudfront_cache_policy" "origin_decides" {
   }
 }
 
-# What browsers are told. CloudFront's own cache goes by what is stored with the object, which no viewer sees here but
-# where anyone may read: the processor's objects never change, and what a browser keeps of private ones, it shows to the
-# next person at the same machine. What others put there may say that the world may keep it; behind an authorizer it may
-# not.
+# The headers for browsers. CloudFront's own cache obeys the Cache-Control stored with the object, which viewers see only
+# for public media. The processor's objects never change, but a browser that kept private ones would show them to the
+# next person at the same machine. Objects from other sources may be stored as public; behind an authorizer they must
+# not be sent as such.
 locals {
   revalidated = "private, no-cache"
   served = {
     media = {
-      comment = "Private media: browsers ask again each time, or as often as the configuration says"
+      comment = "Private media: browsers revalidate each time, or as often as configured"
       cache_control = (local.manifest.browser_cache_seconds > 0
         ? "private, max-age=${local.manifest.browser_cache_seconds}"
       : local.revalidated)
       resource_policy = "same-site"
     }
-    guarded      = { comment = "Whatever else is private", cache_control = local.revalidated, resource_policy = "same-site" }
-    public_media = { comment = "Media that anyone may read: as they are stored", cache_control = null, resource_policy = "cross-origin" }
-    public       = { comment = "Whatever else anyone may read", cache_control = local.revalidated, resource_policy = "cross-origin" }
+    guarded      = { comment = "Other private objects", cache_control = local.revalidated, resource_policy = "same-site" }
+    public_media = { comment = "Public media: as stored", cache_control = null, resource_policy = "cross-origin" }
+    public       = { comment = "Other public objects", cache_control = local.revalidated, resource_policy = "cross-origin" }
   }
-  # By path: a behaviour has one policy. It is public where no rule about it asks who the viewer is.
+  # By path, because a behaviour has one policy. It is public if no rule about it needs the viewer's identity.
   served_as = { for path in local.manifest.edge_auth.paths : path => (
     contains(local.manifest.edge_auth.public_paths, path)
     ? (local.is_ours[path] ? "public_media" : "public")
@@ -172,7 +172,7 @@ resource "aws_cloudfront_response_headers_policy" "served" {
 
 resource "aws_cloudfront_response_headers_policy" "page" {
   name    = "${var.name}-page"
-  comment = "The page talks to its own site, the upload bucket, and where people sign in"
+  comment = "The page calls its own site, the upload bucket and the identity provider"
 
   security_headers_config {
     content_type_options {
@@ -249,7 +249,7 @@ resource "aws_cloudfront_distribution" "this" {
     response_headers_policy_id = aws_cloudfront_response_headers_policy.page.id
   }
 
-  # The API answers preflights itself: OPTIONS is not cached, and its headers are passed on like all of the viewer's.
+  # The API answers preflights itself: OPTIONS is not cached, and its headers are forwarded like all of the viewer's.
   ordered_cache_behavior {
     path_pattern             = "/api/*"
     target_origin_id         = "api"
@@ -265,7 +265,7 @@ resource "aws_cloudfront_distribution" "this" {
     }
   }
 
-  # Whoever has a link may see what it is for, signed in or not.
+  # Everybody who has a link may see its object, signed in or not.
   dynamic "ordered_cache_behavior" {
     for_each = aws_cloudfront_key_group.links
 
@@ -286,7 +286,7 @@ resource "aws_cloudfront_distribution" "this" {
     }
   }
 
-  # What the rules are about is the authorizer's, before the cache answers.
+  # The authorizer decides about the paths of the rules, before the cache answers.
   dynamic "ordered_cache_behavior" {
     for_each = local.manifest.edge_auth.paths
 
@@ -309,8 +309,8 @@ resource "aws_cloudfront_distribution" "this" {
     }
   }
 
-  # CloudFront caches these for ten seconds, whatever they say themselves, under a key that does not know who asked: what
-  # one caller of the API is told would be told to another.
+  # By default CloudFront caches these errors for ten seconds, regardless of their headers, under a key without the caller:
+  # one caller of the API would get another caller's error.
   dynamic "custom_error_response" {
     for_each = [404, 414, 500, 501, 502, 503, 504]
 

@@ -1,5 +1,5 @@
-# edge-auth at viewer-request. CloudFront takes a numbered version from us-east-1 and copies it to the edge; there is no
-# environment, so its configuration is in its package.
+# edge-auth at viewer-request. CloudFront copies a numbered version from us-east-1 to the edge. Environment variables are
+# not supported there, so the configuration is in the package.
 
 locals {
   edge_name = "${var.name}-edge-auth"
@@ -21,7 +21,7 @@ resource "aws_iam_role" "edge" {
   assume_role_policy = data.aws_iam_policy_document.edge_trust.json
 }
 
-# Its logs lie in the region next to each viewer, under the name of the one that it came from.
+# Its logs are in the region next to each viewer, under a name that begins with the function's own region.
 data "aws_iam_policy_document" "edge" {
   statement {
     sid       = "Logs"
@@ -53,20 +53,21 @@ resource "aws_lambda_function" "edge" {
   lifecycle {
     precondition {
       condition     = contains(local.manifest.edge_auth.runtimes, var.edge_runtime)
-      error_message = "The package was not tested on ${var.edge_runtime}, but on ${join(" and ", local.manifest.edge_auth.runtimes)}."
+      error_message = "edge_runtime is ${var.edge_runtime}, but the package was tested only on ${join(" and ", local.manifest.edge_auth.runtimes)}. Use one of these."
     }
   }
 
-  # The group of its logs is there before it and goes after it: what is served meanwhile would make one without an end.
+  # The log group exists before the function and is deleted after it. Otherwise a request in between would create a group
+  # without a retention.
   depends_on = [terraform_data.package, aws_iam_role_policy.edge, aws_cloudwatch_log_group.edge]
 
-  # Replicas are deleted hours after the distribution let go of them; until then AWS refuses.
+  # AWS deletes replicas hours after the distribution released them, and refuses to delete the function until then.
   timeouts {
     delete = "3h"
   }
 }
 
-# What the edge writes in the region of the stack; in others AWS makes the group, and keeps it for ever.
+# The edge's log group in the region of the stack. In other regions AWS creates the group, without a retention.
 resource "aws_cloudwatch_log_group" "edge" {
   name              = "/aws/lambda/us-east-1.${local.edge_name}"
   retention_in_days = var.log_retention_days

@@ -1,4 +1,4 @@
-# Optional: whoever asks too often is refused for a while, before anything else looks at the request.
+# Optional rate limit: an address with too many requests is refused for a while, before any other check.
 
 resource "aws_wafv2_web_acl" "this" {
   count    = var.rate_limit == null ? 0 : 1
@@ -7,7 +7,7 @@ resource "aws_wafv2_web_acl" "this" {
   name  = var.name
   scope = "CLOUDFRONT"
 
-  # When it is switched off, the distribution lets go of it first: AWS deletes nothing that is in use.
+  # When it is switched off, the distribution must release it first: AWS refuses to delete it while it is in use.
   lifecycle {
     create_before_destroy = true
   }

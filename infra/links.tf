@@ -1,10 +1,10 @@
-# Optional: links that CloudFront checks, below /shared/, with a key of the account's own. Without it links are the
-# bucket's, which work as well, and are not cached at the edge.
+# Optional: links below /shared/ that CloudFront checks, with the account's own key. Without it the bucket signs links,
+# which are not cached at the edge.
 
 locals {
   signs_links = nonsensitive(var.link_keys != null)
 
-  # Public halves as CloudFront takes them, 64 characters a line, however they were handed over. The first one signs.
+  # Public halves in CloudFront's form, 64 characters a line, from any accepted form. The first one signs.
   link_pems = local.signs_links ? [
     for pem in concat(
       [nonsensitive(var.link_keys.public)],
@@ -19,22 +19,22 @@ locals {
         ["-----END PUBLIC KEY-----"],
     ))
   ] : []
-  # By a part of their digest: whichever of them signs, a key that is known stays the key that it is.
+  # Keyed by a part of their digest, so that a key remains the same resource when another one signs.
   link_public_keys = { for pem in distinct(local.link_pems) : substr(sha256(pem), 0, 12) => pem }
   link_key_id = (local.signs_links
     ? aws_cloudfront_public_key.links[substr(sha256(local.link_pems[0]), 0, 12)].id
   : null)
 }
 
-# CloudFront deletes nothing that is in use. With create_before_destroy whatever is switched off or taken out is let go of
-# first, and deleted then.
+# CloudFront refuses to delete a resource that is in use. With create_before_destroy a removed resource is released first
+# and deleted afterwards.
 
 resource "aws_cloudfront_public_key" "links" {
   for_each = local.link_public_keys
 
   name    = "${var.name}-links-${each.key}"
   comment = "Links of the signing API"
-  # Without a line break at its end every plan would replace it.
+  # Without the final line break every plan would replace it.
   encoded_key = "${each.value}\n"
 
   lifecycle {
@@ -46,7 +46,7 @@ resource "aws_cloudfront_key_group" "links" {
   count = local.signs_links ? 1 : 0
 
   name    = "${var.name}-links"
-  comment = "Who may sign links"
+  comment = "Keys that may sign links"
   items   = [for key in aws_cloudfront_public_key.links : key.id]
 
   lifecycle {
@@ -58,7 +58,7 @@ resource "aws_cloudfront_function" "shared" {
   count = local.signs_links ? 1 : 0
 
   name    = "${var.name}-shared-viewer-request"
-  comment = "Takes /shared off the path"
+  comment = "Removes /shared from the path"
   runtime = "cloudfront-js-2.0"
   code    = file("${path.module}/shared-viewer-request.js")
   publish = true
@@ -68,12 +68,12 @@ resource "aws_cloudfront_function" "shared" {
   }
 }
 
-# A link that was handed out is to end when what it shows is deleted, and not a day later.
+# A link must end soon after its object is deleted, and not a day later.
 resource "aws_cloudfront_cache_policy" "links" {
   count = local.signs_links ? 1 : 0
 
   name        = "${var.name}-links"
-  comment     = "What links show: a minute at a time"
+  comment     = "Objects of links: cached for a minute"
   min_ttl     = 60
   default_ttl = 60
   max_ttl     = 60

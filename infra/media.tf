@@ -1,7 +1,7 @@
-# The bucket that viewers read, through CloudFront and in no other way.
+# The bucket that viewers read, only through CloudFront.
 
 locals {
-  # What the rules are about, and nothing else that lies there.
+  # Only the objects of the rules' paths.
   served_objects = [for path in local.manifest.edge_auth.paths : "${aws_s3_bucket.media.arn}${path}"]
 
   # A deletion writes a tombstone at the manifest's key, so the roles may delete renditions, by the extensions that the
@@ -49,11 +49,11 @@ resource "aws_s3_bucket_versioning" "media" {
   }
 }
 
-# What was deleted or replaced can be brought back for a week.
+# Deleted and replaced objects can be restored for a week.
 resource "aws_s3_bucket_lifecycle_configuration" "media" {
   bucket = aws_s3_bucket.media.id
 
-  # Tombstones only. The tag comes with the PUT that writes one; a tombstone has to outlive every event of its upload,
+  # Only tombstones expire. The tag comes with the PUT that writes one. A tombstone must outlive every event of its upload,
   # which waits for up to four days in the queue and fourteen among the dead letters.
   rule {
     id     = "forget-tombstones"
@@ -112,7 +112,7 @@ data "aws_iam_policy_document" "media" {
     }
   }
 
-  # A manifest is the commit point: a write that does not say what it replaces could publish what was deleted. AWS's
+  # A manifest is the commit point: an unconditional write could publish a deleted photo. AWS's
   # example exempts the parts of multipart uploads (s3:ObjectCreationOperation), which cannot carry the headers; no
   # manifest is that large, so those are denied as well. Copies onto a manifest are denied, too. Deletes are not, or
   # terraform destroy could not empty the bucket.
@@ -158,8 +158,8 @@ data "aws_iam_policy_document" "media" {
     }
   }
 
-  # What is not there is then a 404, and not the 403 of who may not see it. No behaviour leads to the bucket's root, where
-  # it would be a listing.
+  # A missing object is then a 404 instead of a 403. No behaviour leads to the bucket's root, which would return a
+  # listing.
   statement {
     sid       = "CloudFrontNotFound"
     actions   = ["s3:ListBucket"]

@@ -1,5 +1,5 @@
 output "url" {
-  description = "Open this."
+  description = "The address of the page."
   value       = "https://${var.domain == null ? aws_cloudfront_distribution.this.domain_name : var.domain.name}/"
 }
 
@@ -14,27 +14,27 @@ output "distribution_id" {
 }
 
 output "upload_bucket" {
-  description = "Where forms post to. To try one by hand: gatepost sign post --bucket …"
+  description = "The bucket that forms post to. To sign a form by hand: gatepost sign post --bucket …"
   value       = aws_s3_bucket.uploads.id
 }
 
 output "media_bucket" {
-  description = "Where renditions and manifests lie."
+  description = "The bucket of renditions and manifests."
   value       = aws_s3_bucket.media.id
 }
 
 output "web_bucket" {
-  description = "Where the page lies; a page of your own may take its place."
+  description = "The bucket of the page, which you may replace with your own."
   value       = aws_s3_bucket.web.id
 }
 
 output "link_key_ids" {
-  description = "Of the public keys whose signatures CloudFront takes below /shared/."
+  description = "The IDs of the public keys whose signatures CloudFront accepts below /shared/."
   value       = [for key in aws_cloudfront_public_key.links : key.id]
 }
 
 output "outcomes_queue_url" {
-  description = "Read this to hear what became of uploads."
+  description = "The queue of the uploads' outcomes."
   value       = aws_sqs_queue.outcomes.url
 }
 
@@ -44,11 +44,11 @@ output "upload_queue_url" {
 }
 
 output "dead_letter_queue_url" {
-  description = "What failed nine times. Why, and the way back: gatepost dlq list --queue-url …, and gatepost dlq redrive when the cause is mended."
+  description = "Uploads that failed nine times. Reasons: gatepost dlq list --queue-url …; to send them back when the cause is fixed: gatepost dlq redrive."
   value       = aws_sqs_queue.dead.url
 }
 
 output "config_sha256" {
-  description = "Of the configuration that is deployed; it is that of dist/manifest.json."
+  description = "The digest of the deployed configuration, from dist/manifest.json."
   value       = terraform_data.package.output
 }

@@ -1,11 +1,11 @@
-# What `gatepost package` made. Everything that is deployed, and its digests, come from its manifest.
+# The result of `gatepost package`. All deployed files and their digests come from its manifest.
 
 locals {
   manifest_file = "${var.dist}/manifest.json"
   is_packaged   = fileexists(local.manifest_file)
   manifest      = jsondecode(local.is_packaged ? file(local.manifest_file) : jsonencode(local.no_manifest))
 
-  # Stands in until the precondition below has said what is missing.
+  # A placeholder, so that the precondition below can report the missing package.
   no_package = {
     file             = "missing.zip"
     source_code_hash = ""
@@ -43,27 +43,27 @@ resource "terraform_data" "package" {
   lifecycle {
     precondition {
       condition     = local.is_packaged
-      error_message = "There is no package in ${var.dist}: run `gatepost package --config gatepost.toml --out dist` first, or name its folder with -var dist=…"
+      error_message = "${var.dist} contains no package. Run `gatepost package --config gatepost.toml --out dist` first, or name its folder with -var dist=…"
     }
     precondition {
       condition = alltrue([
         for function in [local.manifest.edge_auth, local.manifest.signing_api, local.manifest.upload_processor] :
         try(filebase64sha256("${var.dist}/${function.file}") == function.source_code_hash, true)
       ])
-      error_message = "The packages in ${var.dist} are not those of its manifest.json: package again."
+      error_message = "The packages in ${var.dist} do not match its manifest.json. Package again."
     }
     precondition {
       condition     = local.manifest.version == 1
-      error_message = "The package in ${var.dist} is of another version of Gatepost: package again with the one that these files came with."
+      error_message = "The package in ${var.dist} was made by another version of Gatepost. Package again with the version of these files."
     }
     # Role chaining: the API's role assumes the signer role, whose session lasts an hour at most.
     precondition {
       condition     = local.manifest.form_seconds <= local.longest_session
-      error_message = "uploads.expires_in is longer than 1h: forms end with the session of the signer role, which lasts an hour at most. Shorten it in gatepost.toml and package again."
+      error_message = "uploads.expires_in is longer than 1h. Forms expire with the session of the signer role, which lasts an hour at most. Shorten it in gatepost.toml and package again."
     }
     precondition {
       condition     = local.signs_links || coalesce(local.manifest.link_seconds, 0) <= local.longest_session
-      error_message = "links.max_expires_in is longer than 1h: without link_keys links end with the session of the signer role, which lasts an hour at most. Shorten it in gatepost.toml and package again, or set link_keys."
+      error_message = "links.max_expires_in is longer than 1h. Without link_keys links expire with the session of the signer role, which lasts an hour at most. Shorten it in gatepost.toml and package again, or set link_keys."
     }
   }
 }

@@ -26,8 +26,8 @@ resource "aws_iam_role" "processor" {
 }
 
 data "aws_iam_policy_document" "processor" {
-  # It tags what it rejects, for the bucket's lifecycle. Calls about a version have actions of their own: S3's events
-  # name one wherever the bucket has versions.
+  # It tags rejected uploads, for the bucket's lifecycle. Calls about a version have separate actions: S3's events name a
+  # version if the bucket has versions.
   statement {
     sid = "Originals"
     actions = concat(
@@ -69,22 +69,22 @@ data "aws_iam_policy_document" "processor" {
     resources = [aws_s3_bucket.uploads.arn]
   }
 
-  # Without it S3 answers 403 where there is nothing, and not 404.
+  # Without it S3 answers 403 instead of 404 for a missing object.
   statement {
     sid       = "Listing"
     actions   = ["s3:ListBucket"]
     resources = [aws_s3_bucket.uploads.arn, aws_s3_bucket.media.arn]
   }
 
-  # A message that is to be tried again soon becomes visible sooner than the queue's timeout.
+  # A message for an early retry becomes visible before the queue's timeout.
   statement {
     sid       = "Work"
     actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
     resources = [aws_sqs_queue.uploads.arn]
   }
 
-  # A sweep sends uploads back to the queue. It is granted with and without var.sweep: an operator who invokes a sweep
-  # does so on the day when something went wrong, and should not have to apply first.
+  # A sweep sends uploads back to the queue. It is granted with and without var.sweep: an operator who needs a sweep after
+  # a failure should not have to apply first.
   statement {
     sid       = "Sweep"
     actions   = ["sqs:SendMessage"]
@@ -126,12 +126,12 @@ resource "aws_lambda_function" "processor" {
       GATEPOST_UPLOAD_BUCKET      = aws_s3_bucket.uploads.id
       GATEPOST_MEDIA_BUCKET       = aws_s3_bucket.media.id
       GATEPOST_OUTCOMES_QUEUE_URL = aws_sqs_queue.outcomes.url
-      # Where messages are made visible again, and sweeps send to; and at which receive it is the last try.
+      # The queue for retries and sweeps, and the number of the last receive.
       GATEPOST_UPLOAD_QUEUE_URL = aws_sqs_queue.uploads.url
       GATEPOST_MAX_RECEIVES     = tostring(local.max_receives)
-      # What CloudTrail calls it.
+      # The name in CloudTrail.
       AWS_SDK_UA_APP_ID = local.processor_name
-      # glibc then gives the memory of pictures back at once.
+      # glibc then returns the memory of pictures at once.
       MALLOC_MMAP_THRESHOLD_ = "131072"
     }
   }
@@ -148,7 +148,7 @@ resource "aws_lambda_event_source_mapping" "uploads" {
   event_source_arn        = aws_sqs_queue.uploads.arn
   function_name           = aws_lambda_function.processor.arn
   function_response_types = ["ReportBatchItemFailures"]
-  # One message more counts as received when the function dies over its neighbour: few share a batch.
+  # If the function dies, all messages of its batch count as received. So batches are small.
   batch_size = 2
 
   scaling_config {

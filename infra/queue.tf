@@ -1,12 +1,12 @@
-# S3 tells the queue, the queue tells the processor; what fails nine times waits among the dead letters.
+# S3 notifies the queue, which invokes the processor. Messages that fail nine times go to the dead-letter queue.
 
 locals {
-  # AWS: at least six times the function's timeout, so that nobody else gets what is still being worked on. At least six
-  # minutes, which is the processor's longest retry delay. It counts only where a worker was killed before it could hide
+  # AWS recommends at least six times the function's timeout, so that no second worker receives a message in progress. At
+  # least six minutes, the processor's longest retry delay. It counts only if a worker was killed before it could hide
   # its message. A message whose workers are all killed is then tried for eight times as long: 48 minutes, or four hours
   # with a timeout of 300 s.
   visibility_seconds = 6 * max(var.processor.timeout_seconds, 60)
-  # S3 may be out for minutes: a message has to be tried for half an hour. The processor makes a failed message visible
+  # S3 may be unavailable for minutes, so a message is tried for half an hour. The processor makes a failed message visible
   # again after 2 s, 10 s, 1 min, and then 6 min each time, so the ninth receive is after 31 minutes, with any timeout.
   max_receives = 9
 }
@@ -29,7 +29,7 @@ resource "aws_sqs_queue" "uploads" {
   })
 }
 
-# A resource by itself: within the queue it would be a dependency cycle.
+# A separate resource: within the queue it would be a dependency cycle.
 resource "aws_sqs_queue_redrive_allow_policy" "dead" {
   queue_url = aws_sqs_queue.dead.id
 
@@ -39,7 +39,7 @@ resource "aws_sqs_queue_redrive_allow_policy" "dead" {
   })
 }
 
-# Where applications hear what became of uploads.
+# Applications read the outcomes of uploads here.
 resource "aws_sqs_queue" "outcomes" {
   name                      = "${var.name}-outcomes"
   message_retention_seconds = 4 * 24 * 60 * 60

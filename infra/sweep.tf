@@ -1,12 +1,12 @@
-# EventBridge Scheduler invokes the processor to look for uploads that nobody worked on, and for deletions that were
-# interrupted. An event may be lost, and a queue may be purged; the buckets still show what is unfinished. Without it a
-# deletion that S3 refused half way stays half done.
+# EventBridge Scheduler invokes the processor to find uploads that were not processed and interrupted deletions. An event
+# may be lost, and a queue may be purged, but the buckets still show unfinished work. Without sweeps a deletion that S3
+# refused half way stays incomplete.
 
 locals {
   sweeps = var.sweep == null ? 0 : 1
 }
 
-# A group for one schedule: the role can be bound to a group and not to a schedule, and the metrics are a group's.
+# A group for one schedule: the role's trust can name a group but not a schedule, and metrics are per group.
 resource "aws_scheduler_schedule_group" "sweep" {
   count = local.sweeps
 
@@ -24,7 +24,7 @@ data "aws_iam_policy_document" "sweep_trust" {
       identifiers = ["scheduler.amazonaws.com"]
     }
 
-    # The confused deputy: not in the name of another account's schedule, nor of another group's.
+    # The confused deputy: schedules of other accounts or groups must not assume this role.
     condition {
       test     = "StringEquals"
       variable = "aws:SourceAccount"
@@ -67,7 +67,7 @@ resource "aws_scheduler_schedule" "sweep" {
   count = local.sweeps
 
   name                = "${var.name}-sweep"
-  description         = "Sends uploads that nobody worked on to the queue"
+  description         = "Sends unprocessed uploads to the queue"
   group_name          = aws_scheduler_schedule_group.sweep[0].name
   schedule_expression = var.sweep.schedule
 
@@ -80,8 +80,8 @@ resource "aws_scheduler_schedule" "sweep" {
     role_arn = aws_iam_role.sweep[0].arn
     input    = jsonencode({ sweep = { since = var.sweep.since } })
 
-    # Dead letters of a sweep would say nothing that the next sweep does not find: an alarm tells of one that was
-    # dropped. Lambda repeats one that it could not finish; sweeping twice does no harm.
+    # A dead letter of a sweep is unnecessary, because the next sweep finds the same uploads; an alarm reports a dropped
+    # one. Lambda repeats a sweep that it could not finish; sweeps are idempotent.
     retry_policy {
       maximum_retry_attempts       = 5
       maximum_event_age_in_seconds = 900
@@ -95,7 +95,7 @@ resource "aws_cloudwatch_metric_alarm" "sweep_dropped" {
   count = local.sweeps
 
   alarm_name          = "${var.name}-sweep-dropped"
-  alarm_description   = "A sweep could not be started. Errors of one that was are among the processor's."
+  alarm_description   = "A sweep could not be started. Errors of started sweeps count among the processor's errors."
   namespace           = "AWS/Scheduler"
   metric_name         = "InvocationDroppedCount"
   dimensions          = { ScheduleGroup = aws_scheduler_schedule_group.sweep[0].name }

@@ -1,4 +1,4 @@
-# The bucket that forms post to. Nobody reads it but the processor, and nothing of it is served.
+# The bucket that forms post to. Only the processor reads its objects, and none of them is served.
 
 resource "aws_s3_bucket" "uploads" {
   bucket        = "${var.name}-uploads-${local.account}"
@@ -31,8 +31,8 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "uploads" {
   }
 }
 
-# Pages of the distribution, and of the sites that are named here or in [cors], and of no others: that media may be read
-# by all (`*`) is not a reason to let all send forms.
+# Pages of the distribution, and of the sites named here or in [cors]. `*` is left out: all sites may then read media, but
+# not send forms.
 resource "aws_s3_bucket_cors_configuration" "uploads" {
   bucket = aws_s3_bucket.uploads.id
 
@@ -64,8 +64,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "uploads" {
     }
   }
 
-  # For those who switch versions on, which nothing here does: the rules below would then leave an old version, and a
-  # delete marker, that nothing else removes.
+  # Only for operators who switch versions on: the rules below would then leave an old version and a delete marker, which
+  # nothing else removes.
   rule {
     id     = "forget-old-versions"
     status = "Enabled"
@@ -81,7 +81,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "uploads" {
     }
   }
 
-  # What the processor has rejected, and what GuardDuty has found to be a threat.
+  # Uploads that the processor rejected, and those that GuardDuty tagged as a threat.
   dynamic "rule" {
     for_each = var.rejected_retention_days == null ? {} : merge(
       { rejected = { gatepost = "rejected" } },
@@ -142,7 +142,7 @@ data "aws_iam_policy_document" "uploads" {
     }
   }
 
-  # A form lives minutes, and never longer than the session that signs it.
+  # A form lasts minutes, and never longer than the session that signs it.
   statement {
     sid       = "NoOldSignatures"
     effect    = "Deny"
@@ -161,7 +161,7 @@ data "aws_iam_policy_document" "uploads" {
     }
   }
 
-  # What is clean is GuardDuty's to say. Whoever takes its tag away makes an upload one that is not scanned yet.
+  # Only GuardDuty may tag an upload as clean. Removing its tag makes an upload unscanned again, which is harmless.
   dynamic "statement" {
     for_each = aws_iam_role.guardduty
 
@@ -198,11 +198,11 @@ resource "aws_s3_bucket_policy" "uploads" {
   depends_on = [aws_s3_bucket_public_access_block.uploads]
 }
 
-# One for the whole bucket: it replaces whatever others say.
+# A bucket has one notification configuration: this one replaces all others.
 resource "aws_s3_bucket_notification" "uploads" {
   bucket = aws_s3_bucket.uploads.id
 
-  # GuardDuty hears of uploads this way, and would switch it on behind Terraform's back.
+  # GuardDuty is notified this way, and would switch it on without Terraform.
   eventbridge = var.malware_protection
 
   dynamic "queue" {

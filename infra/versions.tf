@@ -17,7 +17,7 @@ provider "aws" {
   }
 }
 
-# What belongs to CloudFront lives in us-east-1: the function at the edge, its alarms, the firewall.
+# CloudFront's resources are in us-east-1: the function at the edge, its alarms, the firewall.
 provider "aws" {
   alias  = "us_east_1"
   region = "us-east-1"

@@ -1,8 +1,8 @@
-# The page: its files as `gatepost package` wrote them, in a bucket of their own.
+# The page: the files of `gatepost package`, in a separate bucket.
 
 resource "aws_s3_bucket" "web" {
   bucket = "${var.name}-web-${local.account}"
-  # It holds nothing that the package does not.
+  # All of its objects are in the package, too.
   force_destroy = true
 }
 
@@ -77,8 +77,8 @@ resource "aws_s3_bucket_policy" "web" {
 }
 
 locals {
-  # The package does not know whether CloudFront's keys sign links. Where they do and nothing else is configured, a link
-  # may be asked for a day, as signing-api has it.
+  # The package does not know whether CloudFront's keys sign links. If they do, and nothing else is configured, a link may
+  # last a day, as in signing-api.
   page_settings = (local.is_packaged && local.signs_links && local.manifest.link_seconds == null
     ? { "settings.json" = jsonencode(merge(jsondecode(file("${var.dist}/web/settings.json")), { link_seconds = 86400 })) }
   : {})

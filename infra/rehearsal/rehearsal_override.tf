@@ -1,5 +1,5 @@
-# Laid over a copy of the stack by `cargo xtask rehearse`: MiniStack's ways, and little patience. Its address comes from
-# AWS_ENDPOINT_URL.
+# `cargo xtask rehearse` adds this file to a copy of the stack: MiniStack's settings, and short timeouts. MiniStack's
+# address comes from AWS_ENDPOINT_URL.
 
 provider "aws" {
   access_key                  = "test"
