@@ -1,9 +1,9 @@
-"""The whole life of a stack, on MiniStack in the place of AWS: `cargo xtask rehearse` runs it.
+"""The whole life of a stack, on MiniStack instead of AWS: `cargo xtask rehearse` runs it.
 
-Applies infra/ with the packages as they are, uploads through a form, waits for what the packaged processor makes of it,
-reads the outcome, finds a broken upload among the dead letters, rolls out another configuration and another key for
-links, plans again and finds nothing to do, switches links off, destroys, and finds nothing left. What the functions do on
-the way is held against their roles (roles.py). Needs MiniStack's address, the port to which it sends its functions, the
+Applies infra/ with the packages as they are, uploads through a form, waits for the packaged processor's result, reads the
+outcome, finds a broken upload among the dead letters, rolls out another configuration and another key for
+links, plans again and finds nothing to do, switches links off, destroys, and finds nothing left. The functions'
+calls are checked against their roles (roles.py). Needs MiniStack's address, the port to which it sends its functions, the
 `gatepost` binary and an initialized copy of infra/ (--stack) that may be written to.
 """
 
@@ -25,9 +25,9 @@ from botocore.config import Config
 from roles import Roles
 
 REGION = "eu-central-1"
-# Test keys, known to everybody.
+# Public test keys.
 KEYS = pathlib.Path("url-signing/tests/keys")
-# A test secret, known to everybody.
+# A public test secret.
 SECRET = "a test secret of at least thirty-two bytes"
 ISSUER = "https://login.example.com/"
 PATIENCE = 120
@@ -83,7 +83,7 @@ def terraform(*command, allow=(0,)):
 
 
 def sign_links_with(public, private, next=None, former=()):
-    """Which key signs links from the next apply on, which is to sign after it, and which did before."""
+    """Sets the key that signs links from the next apply on, the next key, and the former ones."""
     pem = lambda name: (KEYS / name).read_text()
     keys = {
         "public": pem(public),
@@ -163,40 +163,13 @@ def invoke(function, event, region=REGION):
 
 
 def call(subject, method, path, body=None):
-    """A call as CloudFront makes it, after the function at the edge."""
-    return invoke(
-        "gatepost-signing-api",
-        {
-            "version": "2.0",
-            "routeKey": "$default",
-            "rawPath": path,
-            "rawQueryString": "",
-            "headers": {
-                "host": "api",
-                "content-type": "application/json",
-                "x-gatepost-authorization": f"Bearer {token(subject)}",
-                "x-gatepost-distribution": outputs["distribution_domain"],
-            },
-            "isBase64Encoded": False,
-            "body": json.dumps(body) if body is not None else None,
-            "requestContext": {
-                "accountId": "anonymous",
-                "apiId": "api",
-                "domainName": "api",
-                "domainPrefix": "api",
-                "requestId": "1",
-                "routeKey": "$default",
-                "stage": "$default",
-                "time": "25/Nov/2026:12:00:00 +0000",
-                "timeEpoch": 1795608000000,
-                "http": {
-                    "method": method,
-                    "path": path,
-                    "protocol": "HTTP/1.1",
-                    "sourceIp": "192.0.2.7",
-                    "userAgent": "rehearsal",
-                },
-            },
+    """A call in CloudFront's form, after the function at the edge."""
+    return invoke("gatepost-signing-api", {
+        "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "",
+        "headers": {
+            "host": "api", "content-type": "application/json",
+            "x-gatepost-authorization": f"Bearer {token(subject)}",
+            "x-gatepost-distribution": outputs["distribution_domain"],
         },
     )
 
@@ -207,29 +180,11 @@ def api(subject, method, path, body=None):
 
 
 def edge(path, headers):
-    """A viewer's request at the edge: the response, or the request that goes on."""
-    return invoke(
-        "gatepost-edge-auth",
-        {
-            "Records": [
-                {
-                    "cf": {
-                        "config": {
-                            "distributionDomainName": "d111111abcdef8.cloudfront.net",
-                            "distributionId": "E123",
-                            "eventType": "viewer-request",
-                            "requestId": "1",
-                        },
-                        "request": {
-                            "clientIp": "192.0.2.7",
-                            "method": "GET",
-                            "uri": path,
-                            "querystring": "",
-                            "headers": {name: [{"key": name, "value": value}] for name, value in headers.items()},
-                        },
-                    }
-                }
-            ]
+    """A viewer's request at the edge: the response, or the forwarded request."""
+    return invoke("gatepost-edge-auth", {"Records": [{"cf": {
+        "config": {
+            "distributionDomainName": "d111111abcdef8.cloudfront.net", "distributionId": "E123",
+            "eventType": "viewer-request", "requestId": "1",
         },
         "us-east-1",
     )
@@ -243,7 +198,7 @@ def post(form, content):
     )
     body += f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="photo"\r\n\r\n'.encode()
     body += content + f"\r\n--{boundary}--\r\n".encode()
-    # The bucket's own host leads to AWS; MiniStack has it in the path.
+    # The bucket's host leads to AWS; MiniStack's addresses have the bucket in the path.
     url = f"{options.endpoint}/{outputs['upload_bucket']}"
     request = urllib.request.Request(url, body, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
     try:
@@ -268,7 +223,7 @@ def settled(subject, id):
 
 
 def receive(queue):
-    """Takes what there is off a queue."""
+    """Receives and deletes all messages of a queue."""
     received = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", [])
     for message in received:
         sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
@@ -330,7 +285,7 @@ tags = s3.get_object_tagging(Bucket=outputs["upload_bucket"], Key=form["fields"]
 check(tags == [{"Key": "gatepost", "Value": "rejected"}], "and its original tagged for the bucket's lifecycle")
 
 status, form = api("alice", "POST", "/api/uploads", {"content_type": "image/jpeg", "size": len(photo)})
-# A manifest that nobody can read: the processor tries again and again.
+# An unreadable manifest: the processor retries until the last receive.
 s3.put_object(Bucket=outputs["media_bucket"], Key=form["manifest"][1:], Body=b"no JSON")
 post(form, photo)
 dead = wait_for("a dead letter", lambda: receive(outputs["dead_letter_queue_url"]))

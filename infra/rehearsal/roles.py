@@ -1,6 +1,6 @@
-"""What MiniStack leaves out: it lets everybody do everything. Here every call of a function's, on its way to MiniStack,
-is held against the policy of the function's role, and refused as AWS would refuse it. A function is known by the name
-that it gives to the SDK (AWS_SDK_UA_APP_ID). What a bucket's policy denies is refused, too.
+"""Permissions, which MiniStack does not evaluate. A proxy checks every call of a function on its way to MiniStack against
+the policy of the function's role, and refuses it as AWS would. It knows a function by the name that it gives to the SDK
+(AWS_SDK_UA_APP_ID). It also refuses calls that a bucket's policy denies.
 """
 
 import fnmatch
@@ -12,7 +12,7 @@ import threading
 import urllib.parse
 import xml.etree.ElementTree
 
-# Of S3's calls those that the functions make; any other call is refused. Calls about a version have actions of their own.
+# Of S3's calls those that the functions make; any other call is refused. Calls about a version have separate actions.
 OBJECT_CALLS = {
     ("GET", ""): "s3:GetObject",
     ("HEAD", ""): "s3:GetObject",
@@ -31,7 +31,7 @@ BUCKET_CALLS = {("GET", "list-type"): "s3:ListBucket", ("GET", "versions"): "s3:
 
 
 class Roles:
-    """A way to MiniStack that knows who may do what."""
+    """A proxy to MiniStack that evaluates permissions."""
 
     def __init__(self, port, target):
         self.target = urllib.parse.urlsplit(target).netloc
@@ -41,11 +41,11 @@ class Roles:
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
     def grant(self, function, policy):
-        """Holds a function's calls against a role's policy from now on."""
+        """Checks a function's calls against a role's policy from now on."""
         self.policies[function] = json.loads(policy)["Statement"]
 
     def guard(self, bucket, policy):
-        """Holds all calls against what a bucket's policy denies from now on."""
+        """Checks all calls against the denials of a bucket's policy from now on."""
         self.bucket_policies[bucket] = json.loads(policy)["Statement"]
 
     def may(self, function, action, resource, context):
@@ -64,7 +64,7 @@ class Roles:
         )
 
     def judge(self, method, path, headers, body):
-        """Notes a call, and says why it is refused, if it is."""
+        """Records a call, and returns the reason if it is refused."""
         agent = f"{headers.get('user-agent', '')} {headers.get('x-amz-user-agent', '')}"
         named = re.search(r"\bapp/(\S+)", agent)
         function = named.group(1) if named else "nobody"
@@ -83,14 +83,14 @@ class Roles:
 
 
 def matches(statement, action, resource):
-    """Whether a statement is about a call."""
+    """Whether a statement applies to a call."""
     return any(fnmatch.fnmatchcase(action, named) for named in listed(statement["Action"])) and any(
         fnmatch.fnmatchcase(resource, named) for named in listed(statement["Resource"])
     )
 
 
 def holds(statement, context, unknown):
-    """Whether all conditions of a statement hold; one that is not understood is `unknown`."""
+    """Whether all conditions of a statement hold; a condition that is not understood is `unknown`."""
 
     def one(operator, key, values):
         found = context.get(key)
@@ -108,7 +108,7 @@ def holds(statement, context, unknown):
 
 
 def context_of(headers):
-    """What conditions can be about. MiniStack has no TLS, as AWS has."""
+    """The keys that conditions can use. MiniStack has no TLS, unlike AWS."""
     context = {"aws:SecureTransport": "true"}
     for name in ("if-match", "if-none-match"):
         if name in headers:
@@ -119,7 +119,7 @@ def context_of(headers):
 
 
 def understood(method, path, headers, body):
-    """The actions and the resources of a call, as a policy names them."""
+    """The actions and the resources of a call, in a policy's terms."""
     _, _, region, service, *_ = (headers.get("authorization", "") + "////").split("/")
     address = urllib.parse.urlsplit(path)
     query = urllib.parse.parse_qs(address.query, keep_blank_values=True)
@@ -159,7 +159,7 @@ def understood(method, path, headers, body):
 
 
 def deletes(arn, body):
-    """Each of the objects that one call deletes."""
+    """All objects that one call deletes."""
     calls = []
     for named in xml.etree.ElementTree.fromstring(body).iter():
         if named.tag.rpartition("}")[2] == "Object":

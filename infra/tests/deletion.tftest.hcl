@@ -1,5 +1,5 @@
-# Deletion is a write: a tombstone takes the manifest's place, and nobody deletes it. What the roles may do to the two
-# buckets and the queues, asked one by one.
+# Deletion is a write: a tombstone replaces the manifest, and no role may delete it. The tests check the roles'
+# permissions on the two buckets and the queues, one by one.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -15,7 +15,7 @@ variables {
   dist   = "./tests/dist"
 }
 
-# Everything that has a role.
+# Every optional part that has a role is switched on.
 run "the_roles_write_tombstones_and_delete_the_rest" {
   command = apply
 
@@ -48,7 +48,7 @@ run "the_roles_write_tombstones_and_delete_the_rest" {
         )
       ])
     ]) == 0
-    error_message = "A role may delete a manifest: a late event then publishes what was deleted."
+    error_message = "A role may delete a manifest: a late event would then publish a deleted photo."
   }
   assert {
     condition = [
@@ -101,7 +101,7 @@ run "the_roles_write_tombstones_and_delete_the_rest" {
           )
       ])
     ] == []
-    error_message = "A function may not do what it has to."
+    error_message = "A function lacks a permission that it needs."
   }
   assert {
     condition = [
@@ -144,10 +144,10 @@ run "the_roles_write_tombstones_and_delete_the_rest" {
           )
       ])
     ] == []
-    error_message = "A function may do what it never does."
+    error_message = "A function has a permission that it does not need."
   }
-  # Whoever may write tombstones may tag any manifest as one, so the lifecycle would delete it: only the API may. Another
-  # tag nobody may give.
+  # A role that may tag tombstones can tag any manifest, which the lifecycle would then delete. So only the API may, and
+  # no role may set another tag.
   assert {
     condition = alltrue(flatten([
       for document in [data.aws_iam_policy_document.processor, data.aws_iam_policy_document.api] : [
@@ -156,7 +156,7 @@ run "the_roles_write_tombstones_and_delete_the_rest" {
         if contains(statement.actions, "s3:PutObjectTagging") && contains(statement.resources, "arn:aws:s3:::media/media/*/manifest.json")
       ]
     ]))
-    error_message = "A manifest may be tagged as something else than a tombstone."
+    error_message = "A manifest may get another tag than a tombstone's."
   }
   assert {
     condition = {
@@ -166,14 +166,14 @@ run "the_roles_write_tombstones_and_delete_the_rest" {
       api       = ["api", true]
       processor = ["processor", true]
     }
-    error_message = "A role has another one's policy."
+    error_message = "A role has another role's policy."
   }
 }
 
 run "a_manifest_is_only_written_conditionally" {
   command = apply
 
-  # One statement with both: in two statements each would deny what the other one asks for.
+  # One statement with both conditions: two statements would each deny the other's requests.
   assert {
     condition = [
       for statement in data.aws_iam_policy_document.media.statement : {
@@ -186,7 +186,7 @@ run "a_manifest_is_only_written_conditionally" {
         principals = ["* *"]
         conditions = tolist(["Null s3:if-match true", "Null s3:if-none-match true"])
     }]
-    error_message = "A manifest may be written over without a look at it, or nobody may write one."
+    error_message = "A manifest can be overwritten unconditionally, or cannot be written at all."
   }
   # terraform destroy empties the bucket.
   assert {
@@ -202,11 +202,11 @@ run "a_manifest_is_only_written_conditionally" {
     condition = toset(flatten([
       for statement in data.aws_iam_policy_document.media.statement : statement.actions if coalesce(statement.effect, "Allow") == "Allow"
     ])) == toset(["s3:GetObject", "s3:ListBucket"])
-    error_message = "The bucket's policy lets somebody do more than read."
+    error_message = "The bucket's policy allows more than reads."
   }
   assert {
     condition     = jsondecode(aws_s3_bucket_policy.media.policy).Id == "media" && aws_s3_bucket_policy.media.bucket == aws_s3_bucket.media.id
-    error_message = "The media bucket has another policy."
+    error_message = "The media bucket has a different policy."
   }
 }
 
@@ -224,14 +224,14 @@ run "only_tombstones_expire" {
       } == {
       forget-tombstones = { status = "Enabled", days = 30, prefix = "media/", tags = tomap({ gatepost = "deleted" }) }
     }
-    error_message = "Something published expires, or tombstones do not."
+    error_message = "Published objects expire, or tombstones do not."
   }
-  # Four days in the queue, fourteen among the dead letters: an event must not find the place of a deleted photo empty.
+  # Four days in the queue, fourteen among the dead letters: a late event must still find the tombstone.
   assert {
     condition = one(one([
       for rule in aws_s3_bucket_lifecycle_configuration.media.rule : rule.expiration if rule.id == "forget-tombstones"
     ])).days * 24 * 60 * 60 > aws_sqs_queue.uploads.message_retention_seconds + aws_sqs_queue.dead.message_retention_seconds
-    error_message = "A tombstone is gone before the last event of its upload."
+    error_message = "A tombstone expires before the last event of its upload."
   }
   assert {
     condition = {

@@ -1,4 +1,4 @@
-# The stack as it would be planned, with an account that exists on paper only: what must hold of it whatever changes.
+# The planned stack with a mocked account: the properties that every change must keep.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -29,7 +29,7 @@ run "nothing_is_public" {
   }
   assert {
     condition     = aws_lambda_function_url.api.authorization_type == "AWS_IAM"
-    error_message = "The function URL answers to anybody."
+    error_message = "The function URL answers without a signature."
   }
   assert {
     condition     = alltrue([for queue in [aws_sqs_queue.uploads, aws_sqs_queue.dead, aws_sqs_queue.outcomes] : queue.sqs_managed_sse_enabled])
@@ -37,7 +37,7 @@ run "nothing_is_public" {
   }
   assert {
     condition     = alltrue([for origin in [aws_cloudfront_origin_access_control.s3, aws_cloudfront_origin_access_control.api] : origin.signing_behavior == "always"])
-    error_message = "An origin is asked without a signature."
+    error_message = "An origin is requested without a signature."
   }
 }
 
@@ -74,7 +74,7 @@ run "policies_grant_the_least" {
         for statement in document.statement : [for resource in statement.resources : resource != "*"]
       ]
     ]))
-    error_message = "A role may do something to everything."
+    error_message = "A role has an action on all resources."
   }
   assert {
     condition = alltrue([
@@ -94,7 +94,7 @@ run "policies_grant_the_least" {
     ])
     error_message = "A bucket or a queue can be reached without TLS."
   }
-  # Whatever is not denied is granted to a service, and to this stack's part of it.
+  # Every statement that allows something names a service, and only this stack's resources of it.
   assert {
     condition = alltrue(flatten([
       for document in [
@@ -111,13 +111,13 @@ run "policies_grant_the_least" {
         )
       ]
     ]))
-    error_message = "A bucket or a queue grants something to more than this stack."
+    error_message = "A bucket or a queue grants an action beyond this stack."
   }
   assert {
     condition = toset(flatten([
       for statement in data.aws_iam_policy_document.signer.statement : statement.actions
     ])) == toset(["s3:PutObject", "s3:GetObject"])
-    error_message = "The signer may do more than forms and links need."
+    error_message = "The signer has a permission that forms and links do not need."
   }
   assert {
     condition = alltrue(flatten([
@@ -125,9 +125,9 @@ run "policies_grant_the_least" {
         for resource in statement.resources : contains(["arn:aws:s3:::media/media/*", "arn:aws:s3:::media/team/*"], resource)
       ] if contains(statement.actions, "s3:GetObject")
     ]))
-    error_message = "Links and viewers reach more of the media bucket than the rules are about."
+    error_message = "Links and viewers reach objects outside the rules' paths."
   }
-  # The tests read actions and resources: what is written the other way round would pass them by.
+  # The tests read actions and resources, so NotAction and NotResource would evade them.
   assert {
     condition = alltrue(flatten([
       for document in [
@@ -144,7 +144,7 @@ run "policies_grant_the_least" {
         statement.not_actions == null && statement.not_resources == null && length(statement.not_principals) == 0
       ]
     ]))
-    error_message = "A policy says what it is not about."
+    error_message = "A policy uses NotAction, NotResource or NotPrincipal."
   }
 }
 
@@ -157,11 +157,11 @@ run "bucket_signatures_last_at_most_an_hour" {
         for condition in statement.condition : condition.variable == "s3:signatureAge" && condition.values == tolist(["3600000"])
       ])
     ])
-    error_message = "The bucket takes forms that are older than a session."
+    error_message = "The bucket accepts forms that are older than a session."
   }
   assert {
     condition     = aws_s3_object.web["settings.json"].content == null && aws_s3_object.web["settings.json"].source_hash == "01"
-    error_message = "The page is told another lifetime than the one that is packed."
+    error_message = "The page's link lifetime differs from the packed one."
   }
 }
 
@@ -176,11 +176,11 @@ run "the_edge_decides_before_the_cache" {
         if association.event_type == "viewer-request" && can(regex(":us-east-1:.*:[0-9]+$", association.lambda_arn))
       ]) == 1
     ])
-    error_message = "Media are served without the authorizer, or by one that is no numbered version in us-east-1."
+    error_message = "Media are served without the authorizer, or its version is not a numbered one in us-east-1."
   }
   assert {
     condition     = aws_cloudfront_distribution.this.default_cache_behavior[0].target_origin_id == "web"
-    error_message = "What no rule is about reaches more than the page."
+    error_message = "A path without a rule reaches more than the page."
   }
   assert {
     condition     = [for behaviour in aws_cloudfront_distribution.this.ordered_cache_behavior : behaviour.path_pattern] == ["/api/*", "/media/*", "/team/*"]
@@ -190,11 +190,11 @@ run "the_edge_decides_before_the_cache" {
     condition = alltrue([
       for behaviour in aws_cloudfront_distribution.this.ordered_cache_behavior : behaviour.viewer_protocol_policy == "https-only"
     ])
-    error_message = "Something is served without TLS."
+    error_message = "A behaviour serves requests without TLS."
   }
   assert {
     condition     = aws_lambda_function.edge.publish && aws_lambda_function.edge.memory_size == 128 && aws_lambda_function.edge.timeout <= 30
-    error_message = "The function is none that viewer-request takes."
+    error_message = "The function does not meet the limits of viewer-request."
   }
 }
 
@@ -208,17 +208,17 @@ run "named_sites_can_read_what_they_fetch" {
       && one(policy.cors_config).access_control_allow_credentials
       && one(one(policy.cors_config).access_control_allow_headers).items == toset(["accept"])
     ])
-    error_message = "A script may fetch media and not read them, or another site's may."
+    error_message = "A named site's script cannot read the media that it fetches, or another site's script can."
   }
   assert {
     condition     = length(aws_cloudfront_response_headers_policy.page.cors_config) == 0
-    error_message = "Scripts of other sites read the page."
+    error_message = "Scripts of other sites can read the page."
   }
   assert {
     condition = toset(one(aws_s3_bucket_cors_configuration.uploads.cors_rule).allowed_origins) == toset([
       "https://d111111abcdef8.cloudfront.net", "https://app.example.com"
     ])
-    error_message = "The pages that [cors] names may read media and not send forms, or others may."
+    error_message = "Pages that [cors] names cannot send forms, or other pages can."
   }
 }
 
@@ -234,19 +234,19 @@ run "browsers_ask_again_for_what_is_private" {
         ])
       ]
     ]))
-    error_message = "The next person at a browser sees the pictures of the one before."
+    error_message = "A browser would show private pictures to the next person."
   }
   assert {
     condition = { for behaviour in aws_cloudfront_distribution.this.ordered_cache_behavior : behaviour.path_pattern => behaviour.response_headers_policy_id if behaviour.target_origin_id == "media" } == {
       "/media/*" = aws_cloudfront_response_headers_policy.served["media"].id
       "/team/*"  = aws_cloudfront_response_headers_policy.served["guarded"].id
     }
-    error_message = "A behaviour has another policy than its rules ask for."
+    error_message = "A behaviour's policy does not match its rules."
   }
-  # CloudFront's own cache does not go by these policies.
+  # CloudFront's own cache ignores these policies.
   assert {
     condition     = aws_cloudfront_cache_policy.media.min_ttl == 86400
-    error_message = "CloudFront keeps renditions no longer than browsers may."
+    error_message = "CloudFront's cache is limited by the browsers' lifetime."
   }
 }
 
@@ -270,7 +270,7 @@ run "browsers_keep_what_is_public_or_configured" {
       "/open/*"       = { "Cross-Origin-Resource-Policy" = "cross-origin", "Cache-Control" = "private, no-cache" }
       "/team/*"       = { "Cross-Origin-Resource-Policy" = "same-site", "Cache-Control" = "private, no-cache" }
     }
-    error_message = "A behaviour tells browsers something else than its rules and the configuration do."
+    error_message = "A behaviour's headers do not match its rules and the configuration."
   }
 }
 
@@ -284,14 +284,14 @@ run "errors_and_api_answers_are_not_cached" {
         response.error_code == code && response.error_caching_min_ttl == 0
       ])
     ])
-    error_message = "CloudFront keeps errors for ten seconds, for whoever asks next."
+    error_message = "CloudFront caches errors for ten seconds, for every viewer."
   }
   assert {
     condition = one([
       for behaviour in aws_cloudfront_distribution.this.ordered_cache_behavior : behaviour.cache_policy_id
       if behaviour.path_pattern == "/api/*"
     ]) == local.caching_disabled
-    error_message = "Answers of the API are kept."
+    error_message = "Answers of the API are cached."
   }
   assert {
     condition = one([
@@ -301,14 +301,14 @@ run "errors_and_api_answers_are_not_cached" {
         && (behaviour.response_headers_policy_id == null || behaviour.response_headers_policy_id == "")
       ) if behaviour.path_pattern == "/api/*"
     ])
-    error_message = "Preflights do not reach the API, or CloudFront answers them in its place."
+    error_message = "Preflights do not reach the API, or CloudFront answers them itself."
   }
   assert {
     condition = strcontains(
       one(one(aws_cloudfront_response_headers_policy.page.security_headers_config).content_security_policy).content_security_policy,
       "connect-src 'self' https://mocked.s3.eu-central-1.amazonaws.com https://login.example.com;",
     )
-    error_message = "The page may not talk to whom it has to."
+    error_message = "The page's Content-Security-Policy blocks a request that it needs."
   }
 }
 
@@ -317,11 +317,11 @@ run "work_is_not_lost" {
 
   assert {
     condition     = aws_sqs_queue.uploads.visibility_timeout_seconds >= 6 * aws_lambda_function.processor.timeout
-    error_message = "A message comes again while it is worked on."
+    error_message = "A message is delivered again while it is being processed."
   }
   assert {
     condition     = jsondecode(aws_sqs_queue.uploads.redrive_policy).maxReceiveCount == 9
-    error_message = "The queue gives up at another time than the documents say."
+    error_message = "The number of tries differs from the documentation."
   }
   assert {
     condition = {
@@ -330,11 +330,11 @@ run "work_is_not_lost" {
       GATEPOST_UPLOAD_QUEUE_URL = "https://sqs.eu-central-1.amazonaws.com/123456789012/uploads"
       GATEPOST_MAX_RECEIVES     = "9"
     }
-    error_message = "The processor does not know the queue that it works for, or which try is the last."
+    error_message = "The processor does not know its queue, or which try is the last."
   }
   assert {
     condition     = strcontains(aws_cloudwatch_metric_alarm.dead_letters.alarm_description, "failed 9 times")
-    error_message = "The alarm tells of other tries than there are."
+    error_message = "The alarm names another number of tries."
   }
   assert {
     condition     = contains(aws_lambda_event_source_mapping.uploads.function_response_types, "ReportBatchItemFailures")
@@ -342,17 +342,17 @@ run "work_is_not_lost" {
   }
   assert {
     condition     = aws_lambda_function.processor.environment[0].variables["MALLOC_MMAP_THRESHOLD_"] == "131072"
-    error_message = "glibc keeps the memory of pictures."
+    error_message = "glibc does not return the memory of pictures."
   }
   assert {
     condition = { for rule in aws_s3_bucket_lifecycle_configuration.uploads.rule : rule.id => try(one(rule.expiration).days, null) } == {
       abort-unfinished = null, forget-old-versions = 0, rejected = 30
     }
-    error_message = "Originals are let go of that somebody may miss."
+    error_message = "Originals expire that may still be needed."
   }
   assert {
     condition     = alltrue([for rule in aws_s3_bucket_cors_configuration.uploads.cors_rule : toset(rule.allowed_methods) == toset(["POST"])])
-    error_message = "Pages may do more to the upload bucket than post."
+    error_message = "Pages have more methods than POST at the upload bucket."
   }
 }
 
@@ -370,7 +370,7 @@ run "an_upload_is_tried_for_half_an_hour_with_the_shortest_timeout" {
       2 + 10 + 60 + (jsondecode(aws_sqs_queue.uploads.redrive_policy).maxReceiveCount - 4) * 360 >= 30 * 60
       && (jsondecode(aws_sqs_queue.uploads.redrive_policy).maxReceiveCount - 1) * aws_sqs_queue.uploads.visibility_timeout_seconds >= 30 * 60
     )
-    error_message = "S3 is out for a quarter of an hour, and uploads are dead letters."
+    error_message = "An outage of S3 for a quarter of an hour makes dead letters."
   }
 }
 
@@ -383,7 +383,7 @@ run "a_long_timeout_is_waited_for" {
 
   assert {
     condition     = aws_sqs_queue.uploads.visibility_timeout_seconds == 6 * 300 && aws_lambda_function.processor.timeout == 300
-    error_message = "A message comes again while it is worked on."
+    error_message = "A message is delivered again while it is being processed."
   }
 }
 
@@ -408,19 +408,19 @@ run "options" {
     condition = toset(one(aws_s3_bucket_cors_configuration.uploads.cors_rule).allowed_origins) == toset([
       "https://d111111abcdef8.cloudfront.net", "https://photos.example.com", "https://app.example.com", "https://other.example.com"
     ])
-    error_message = "Other pages may post than those that were named."
+    error_message = "Pages that were not named may post."
   }
   assert {
     condition     = nonsensitive(aws_lambda_function.api.environment[0].variables["GATEPOST_ORIGINS"]) == "https://other.example.com"
-    error_message = "A page may post to the bucket and not ask for a form, or the other way round."
+    error_message = "The bucket and the API allow different pages."
   }
   assert {
     condition     = output.url == "https://photos.example.com/"
-    error_message = "The output names another place than the domain."
+    error_message = "The output url does not name the domain."
   }
   assert {
     condition     = one(aws_cloudfront_distribution.this.viewer_certificate).minimum_protocol_version == "TLSv1.2_2021"
-    error_message = "Old TLS is taken."
+    error_message = "Old TLS versions are accepted."
   }
 }
 
@@ -433,11 +433,11 @@ run "uploads_are_scanned" {
 
   assert {
     condition     = length(aws_s3_bucket_notification.uploads.queue) == 0 && aws_s3_bucket_notification.uploads.eventbridge
-    error_message = "The bucket tells the queue of what nobody has scanned."
+    error_message = "The bucket announces uploads before they are scanned."
   }
   assert {
     condition     = aws_cloudwatch_event_target.scanned[0].arn == aws_sqs_queue.uploads.arn
-    error_message = "Nobody tells the queue of what was scanned."
+    error_message = "Scanned uploads are not announced to the queue."
   }
   assert {
     condition     = aws_lambda_function.processor.environment[0].variables["GATEPOST_MALWARE_SCAN"] == "guardduty"
@@ -454,13 +454,13 @@ run "uploads_are_scanned" {
         anytrue([for condition in statement.condition : condition.test == "ArnNotEquals" && contains(condition.values, aws_iam_role.guardduty[0].arn)])
       )
     ])
-    error_message = "Others than GuardDuty may say that an upload is clean."
+    error_message = "Another principal than GuardDuty may tag an upload as clean."
   }
   assert {
     condition = anytrue([
       for statement in data.aws_iam_policy_document.processor.statement : contains(statement.actions, "s3:GetObjectTagging")
     ])
-    error_message = "The processor may not read the tag."
+    error_message = "The processor lacks the permission to read the tag."
   }
 }
 
@@ -479,14 +479,14 @@ run "links_are_signed_for_cloudfront" {
       for behaviour in aws_cloudfront_distribution.this.ordered_cache_behavior : behaviour.trusted_key_groups
       if behaviour.path_pattern == "/shared/*"
     ]) == tolist([aws_cloudfront_key_group.links[0].id])
-    error_message = "What is shared is served without a signature."
+    error_message = "Shared objects are served without a signature."
   }
   assert {
     condition = one([
       for behaviour in aws_cloudfront_distribution.this.ordered_cache_behavior : behaviour.response_headers_policy_id
       if behaviour.path_pattern == "/shared/*"
     ]) == aws_cloudfront_response_headers_policy.served["public"].id
-    error_message = "Browsers keep what a link has shown, or other sites may not show it."
+    error_message = "Browsers cache the objects of links, or other sites cannot embed them."
   }
   assert {
     condition     = alltrue([for key in aws_cloudfront_public_key.links : endswith(key.encoded_key, "-----\n")])
@@ -494,30 +494,30 @@ run "links_are_signed_for_cloudfront" {
   }
   assert {
     condition     = nonsensitive(aws_lambda_function.api.environment[0].variables["GATEPOST_CLOUDFRONT_URL"]) == "/shared"
-    error_message = "Links lead elsewhere than to the distribution that the API is behind."
+    error_message = "Links do not lead to the API's distribution."
   }
   assert {
     condition = alltrue(flatten([
       for statement in data.aws_iam_policy_document.api.statement : [for action in statement.actions : !can(regex("^(secretsmanager|ssm|kms):", action))]
     ]))
-    error_message = "The API may read secrets that it has no use for."
+    error_message = "The API may read secrets that it does not need."
   }
   assert {
     condition = jsondecode(aws_s3_object.web["settings.json"].content) == {
       sign_in = null, types = ["image/jpeg"], max_bytes = 26214400, link_seconds = 86400
     }
-    error_message = "The page asks for another lifetime than keys can sign."
+    error_message = "The page's link lifetime differs from the lifetime with keys."
   }
   assert {
     condition = (aws_cloudfront_cache_policy.links[0].max_ttl <= 60 && contains(
       one(one(aws_cloudfront_cache_policy.links[0].parameters_in_cache_key_and_forwarded_to_origin).headers_config[0].headers).items,
       "x-gatepost-shared",
     ))
-    error_message = "A link goes on showing what was deleted."
+    error_message = "A link still shows a deleted object after more than a minute."
   }
 }
 
-# The state of the run before is this one's: the key that signed is still there, and is the same.
+# This run continues with the state of the previous run: the signing key is still there, and is the same.
 run "the_next_link_key_is_known_before_it_signs" {
   command = apply
 
@@ -557,11 +557,11 @@ run "links_of_a_former_key_continue" {
 
   assert {
     condition     = aws_cloudfront_key_group.links[0].items == toset([for key in aws_cloudfront_public_key.links : key.id])
-    error_message = "Links of the former key end at once."
+    error_message = "Links of the former key stop at once."
   }
   assert {
     condition     = toset(output.link_key_ids) == toset(run.the_next_link_key_is_known_before_it_signs.link_key_ids)
-    error_message = "A key is made anew: what the former one signed ends, and CloudFront does not know the one that signs."
+    error_message = "A key is replaced: its links stop, and CloudFront does not know the signing key."
   }
   assert {
     condition = contains(
@@ -571,15 +571,15 @@ run "links_of_a_former_key_continue" {
       ),
       nonsensitive(aws_lambda_function.api.environment[0].variables["GATEPOST_CLOUDFRONT_KEY_PAIR_ID"]),
     )
-    error_message = "The former key signs, or one that CloudFront did not know before."
+    error_message = "The former key signs, or a key that CloudFront did not know before."
   }
   assert {
     condition     = nonsensitive(aws_lambda_function.api.environment[0].variables["GATEPOST_CLOUDFRONT_URL"]) == "https://photos.example.com/shared"
-    error_message = "Links lead elsewhere."
+    error_message = "Links lead to another address."
   }
 }
 
-# Without next: the key is in the group, but CloudFront may not have it everywhere when it signs first.
+# Without next: the key is in the group, but CloudFront may not have it everywhere at its first signature.
 run "a_link_key_is_replaced_in_one_apply" {
   command = apply
 
@@ -587,7 +587,7 @@ run "a_link_key_is_replaced_in_one_apply" {
     link_keys = {
       public  = "-----BEGIN PUBLIC KEY-----\na third of a test\n-----END PUBLIC KEY-----"
       private = "-----BEGIN PRIVATE KEY-----\na third of a test\n-----END PRIVATE KEY-----\n"
-      # The same twice is one key.
+      # A repeated key is one key.
       former = [
         "-----BEGIN PUBLIC KEY-----\nanother of a test\n-----END PUBLIC KEY-----\n",
         "-----BEGIN PUBLIC KEY-----\nanother of a test\n-----END PUBLIC KEY-----\n",
@@ -600,7 +600,7 @@ run "a_link_key_is_replaced_in_one_apply" {
       output.link_key_ids,
       run.links_of_a_former_key_continue.link_key_ids,
     )) == 1)
-    error_message = "The former key is made anew, and CloudFront refuses to delete the old one."
+    error_message = "The former key is replaced, and CloudFront refuses to delete the old one."
   }
   assert {
     condition = !contains(
@@ -611,7 +611,7 @@ run "a_link_key_is_replaced_in_one_apply" {
   }
 }
 
-# Of the keys of the run before: none is made anew.
+# The keys of the previous run: none is replaced.
 run "a_link_key_is_the_same_however_its_text_was_handed_over" {
   command = apply
 
@@ -625,14 +625,14 @@ run "a_link_key_is_the_same_however_its_text_was_handed_over" {
 
   assert {
     condition     = output.link_key_ids == run.a_link_key_is_replaced_in_one_apply.link_key_ids
-    error_message = "A key is made anew for a byte order mark, and what it signed ends."
+    error_message = "A key is replaced because of a byte order mark, and its links stop."
   }
   assert {
     condition = alltrue([
       for key in aws_cloudfront_public_key.links :
       can(regex("^-----BEGIN PUBLIC KEY-----\n[a-z]+\n-----END PUBLIC KEY-----\n$", key.encoded_key))
     ])
-    error_message = "CloudFront is sent what is not PEM."
+    error_message = "CloudFront receives text that is not PEM."
   }
 }
 
@@ -657,7 +657,7 @@ run "the_api_may_read_its_private_keys_and_no_others" {
       GATEPOST_CLOUDFRONT_PRIVATE_KEY_SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:links-AbCdEf"
       GATEPOST_SESSION_PRIVATE_KEY_SECRET_ARN    = "arn:aws:ssm:eu-central-1:123456789012:parameter/session"
     }
-    error_message = "The environment holds a private key, or the API does not know where it is."
+    error_message = "The environment contains a private key, or the API does not know its secret."
   }
   assert {
     condition = {
@@ -668,7 +668,7 @@ run "the_api_may_read_its_private_keys_and_no_others" {
       "ssm:GetParameter"              = toset(["arn:aws:ssm:eu-central-1:123456789012:parameter/session"])
       "kms:Decrypt"                   = toset(["arn:aws:kms:eu-central-1:123456789012:key/1"])
     }
-    error_message = "The API may not read its keys, or may read more."
+    error_message = "The API cannot read its keys, or can read other secrets."
   }
 }
 
@@ -763,7 +763,7 @@ run "packages_of_two_runs_are_refused" {
   expect_failures = [terraform_data.package]
 }
 
-# Role chaining: what the bucket signs ends after an hour at most.
+# Role chaining: signatures of the bucket expire after an hour at most.
 run "forms_that_a_session_cannot_sign_are_refused" {
   command = plan
 
@@ -797,7 +797,7 @@ run "long_links_are_signed_with_keys" {
 
   assert {
     condition     = endswith(aws_s3_object.web["settings.json"].source, "/web/settings.json")
-    error_message = "The page is told another lifetime than the one that is configured."
+    error_message = "The page's link lifetime differs from the configured one."
   }
 }
 

@@ -1,4 +1,4 @@
-# The schedule that looks for uploads that nobody worked on.
+# The schedule of sweeps, which find uploads that were not processed.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -26,7 +26,7 @@ run "sweeps_can_be_left_out" {
       aws_scheduler_schedule.sweep, aws_scheduler_schedule_group.sweep, aws_iam_role.sweep, aws_iam_role_policy.sweep,
       aws_cloudwatch_metric_alarm.sweep_dropped,
     )) == 0
-    error_message = "A sweep costs somebody who does not want it."
+    error_message = "Sweeps are scheduled although they are switched off."
   }
 }
 
@@ -49,14 +49,14 @@ run "by_default_a_sweep_invokes_the_processor_and_nothing_else" {
       role       = "arn:aws:iam::123456789012:role/sweep"
       payload    = "{\"sweep\":{\"since\":\"3h\"}}"
     }]
-    error_message = "The schedule asks something else, of another function, or in another role."
+    error_message = "The schedule has another payload, function or role."
   }
-  # A sweep that cannot be started is not tried until the next one is due.
+  # A sweep that cannot be started is not retried once the next one is due.
   assert {
     condition = alltrue([for schedule in aws_scheduler_schedule.sweep : (
       one(one(schedule.target).retry_policy).maximum_event_age_in_seconds <= 3600 && one(one(schedule.target).retry_policy).maximum_retry_attempts <= 10
     )])
-    error_message = "Sweeps pile up: Scheduler tries for a day, and 185 times."
+    error_message = "Sweeps accumulate: Scheduler retries for a day, up to 185 times."
   }
   assert {
     condition = [
@@ -79,19 +79,19 @@ run "by_default_a_sweep_invokes_the_processor_and_nothing_else" {
           "StringEquals aws:SourceAccount 123456789012",
         ])
     }]
-    error_message = "Schedules of others take on the role: the confused deputy."
+    error_message = "Other schedules may assume the role: the confused deputy."
   }
   assert {
     condition = [
       jsondecode(aws_iam_role.sweep[0].assume_role_policy).Id, jsondecode(aws_iam_role_policy.sweep[0].policy).Id, aws_iam_role_policy.sweep[0].role,
     ] == ["sweep_trust", "sweep", "sweep"]
-    error_message = "The role has another one's policies."
+    error_message = "The role has another role's policy."
   }
   assert {
     condition = [for alarm in aws_cloudwatch_metric_alarm.sweep_dropped : [alarm.namespace, alarm.metric_name, alarm.dimensions["ScheduleGroup"]]] == [
       ["AWS/Scheduler", "InvocationDroppedCount", aws_scheduler_schedule_group.sweep[0].name]
     ]
-    error_message = "Nobody hears of a sweep that could not be started."
+    error_message = "No alarm reports a sweep that could not be started."
   }
 }
 
@@ -106,7 +106,7 @@ run "a_sweep_at_night_looks_back_further" {
     condition = [for schedule in aws_scheduler_schedule.sweep : [schedule.schedule_expression, one(schedule.target).input]] == [
       ["cron(0 3 * * ? *)", "{\"sweep\":{\"since\":\"36h30m\"}}"]
     ]
-    error_message = "The variable is not what is scheduled."
+    error_message = "The schedule differs from the variable."
   }
 }
 
