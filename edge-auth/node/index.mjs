@@ -6,7 +6,7 @@
 /** The size limit of a key set. */
 const MAX_SET_BYTES = 256 * 1024;
 
-const OWN_HEADERS = 'x-gatepost-';
+const RESERVED_HEADER_PREFIX = 'x-gatepost-';
 const OWNER_HEADER = 'x-gatepost-owner';
 
 /** The headers of a key fetch, as in the Rust host. AWS WAF's common rules refuse requests without a user agent. */
@@ -129,7 +129,7 @@ function carryOut(verdict, request) {
 function forward(request, owner) {
   const { headers } = request;
   for (const name in headers) {
-    if (name.charCodeAt(0) === 0x78 /* x */ && name.startsWith(OWN_HEADERS)) delete headers[name];
+    if (name.charCodeAt(0) === 0x78 /* x */ && name.startsWith(RESERVED_HEADER_PREFIX)) delete headers[name];
   }
   for (const name of tokenHeaders) {
     // Lambda serialises the request as JSON, which omits undefined members. `delete` would turn the object into a

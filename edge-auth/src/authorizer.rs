@@ -1,25 +1,22 @@
 //! The decision itself: path, rule, token, viewer, in this order.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::config::{Config, Fault, TokenSource};
 use crate::cors::{CorsPolicy, Preflight};
 use crate::http::address::check_login;
+use crate::http::credentials::{self, source_fault, without_parameters};
 use crate::http::path::CanonicalPath;
 use crate::http::request::{Lines, Request};
+use crate::http::syntax::percent_encode;
 use crate::identity::{Owner, Viewer};
-use crate::lambda_edge::OWN_HEADERS;
-use crate::lambda_edge::forward::without_parameters;
 use crate::refusal::Refusal;
 use crate::rules::RuleSet;
 use crate::session::SESSION_COOKIE;
 #[cfg(feature = "signing")]
 use crate::session::{NoSession, SessionSigner, SessionToken};
 use crate::token::claims::ClaimPlan;
-use crate::token::jws as token;
 use crate::verify::{IssuerNames, NeedKeys, Rejection, Unverified, Verdict, Verifier};
 
 /// The longest address that `CloudFront` accepts: a browser could not follow a longer return address.
@@ -241,7 +238,7 @@ impl Authorizer {
     /// The place of the token that decides a request; `None` without a token, or if the token is ambiguous. For
     /// services that treat what browsers send by themselves with more suspicion.
     pub fn token_source(&self, request: &Request<'_>) -> Option<&TokenSource> {
-        let (_, source) = token::find(request, &self.token_sources).ok()??;
+        let (_, source) = credentials::find(request, &self.token_sources).ok()??;
         self.token_sources.get(source)
     }
 
@@ -300,7 +297,8 @@ impl Authorizer {
         now: Timestamp,
         request: &Request<'_>,
     ) -> Result<std::sync::Arc<Verdict>, Unauthenticated> {
-        let found = token::find(request, &self.token_sources)
+        let found = credentials::find(request, &self.token_sources)
+            .map_err(Refusal::from)
             .and_then(|token| token.ok_or(Refusal::NoToken));
         let (token, source) =
             found.map_err(|refusal| Unauthenticated::Denied(Denied::of(refusal, None)))?;
@@ -425,83 +423,6 @@ impl TokenSource {
     }
 }
 
-/// Headers that cannot carry a token: they have another meaning, or `CloudFront` hides them from functions.
-const OTHER_USES: [&str; 25] = [
-    "accept",
-    "authorization",
-    "cache-control",
-    "cdn-loop",
-    "connection",
-    "content-length",
-    "content-type",
-    "cookie",
-    "expect",
-    "host",
-    "if-modified-since",
-    "if-none-match",
-    "keep-alive",
-    "origin",
-    "range",
-    "referer",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "user-agent",
-    "via",
-    "x-cache",
-    "x-forwarded-proto",
-    "x-real-ip",
-];
-
-/// The fault of a token source, given those before it.
-fn source_fault(source: &TokenSource, earlier: &[TokenSource]) -> Option<&'static str> {
-    match source {
-        TokenSource::Cookie(name) if !is_token(name) => {
-            Some("is not a cookie name (RFC 6265 §4.1.1)")
-        }
-        TokenSource::Query(name) if !name.bytes().all(is_unreserved) || name.is_empty() => {
-            Some("a parameter name consists of letters, digits and - . _ ~")
-        }
-        TokenSource::Header(name) if !is_token(name) => {
-            Some("is not a header name (RFC 9110 §5.6.2)")
-        }
-        TokenSource::Header(name) if name.bytes().any(|byte| byte.is_ascii_uppercase()) => {
-            Some("header names are written in lower case here")
-        }
-        // Every JavaScript object has members of these names.
-        TokenSource::Header(name) if ["__proto__", "constructor"].contains(&name.as_str()) => {
-            Some("this header has another use")
-        }
-        TokenSource::Header(name) if name == "authorization" => {
-            Some("write \"authorization\", whose token follows the word Bearer")
-        }
-        TokenSource::Header(name) if name == "cookie" => Some("write \"cookie:NAME\""),
-        TokenSource::Header(name)
-            if OTHER_USES.contains(&name.as_str())
-                || [
-                    "proxy-",
-                    "x-amz-",
-                    "x-amzn-",
-                    "x-edge-",
-                    "x-accel-",
-                    "cloudfront-",
-                    "sec-fetch-",
-                    "access-control-",
-                ]
-                .iter()
-                .any(|prefix| name.starts_with(prefix)) =>
-        {
-            Some("this header has another use")
-        }
-        TokenSource::Header(name) if name.starts_with(OWN_HEADERS) => {
-            Some("x-gatepost- headers are set by Gatepost and removed from requests")
-        }
-        _ if earlier.contains(source) => Some("this place is listed twice"),
-        _ => None,
-    }
-}
-
 /// Whether a browser is opening a page. Scripts and image tags do not count.
 fn is_navigation(request: &Request<'_>) -> bool {
     match request.sec_fetch_mode {
@@ -511,31 +432,4 @@ fn is_navigation(request: &Request<'_>) -> bool {
             .any(|accept| accept.contains("text/html")),
         _ => request.sec_fetch_mode.only() == Some("navigate"),
     }
-}
-
-/// Encodes everything but RFC 3986's unreserved characters.
-fn percent_encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if is_unreserved(byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
-}
-
-/// An unreserved character of RFC 3986 §2.3.
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
-}
-
-/// Whether a text is a token of RFC 9110 §5.6.2, such as the name of a cookie or header.
-pub(crate) fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }

@@ -3,10 +3,10 @@
 //! This is the part of the Fetch standard's CORS protocol that an edge needs. A browser sends a preflight without
 //! credentials, so a rule that requires a viewer would always refuse it.
 
-use crate::authorizer::is_token;
 use crate::config::{Cors, Fault};
 use crate::http::address::check_origin;
 use crate::http::request::{Lines, Request};
+use crate::http::syntax::is_token;
 use crate::refusal::NotGranted;
 
 /// The checked configuration.

@@ -29,10 +29,11 @@ pub use authorizer::{Allowed, Authorizer, Decision, Denied, Redirect, Unauthenti
 pub use config::{Config, Fault, warnings};
 pub use cors::Preflight;
 pub use http::address::check_origin;
+pub use http::headers::{HeaderValue, Headers, OWNER_HEADER, RESERVED_HEADER_PREFIX};
 pub use http::path::{CanonicalPath, PathFault};
 pub use http::request::{Lines, OtherHeaders, Request};
 pub use identity::{Owner, OwnerNames, Viewer};
-pub use lambda_edge::{Changes, Headers, OWN_HEADERS, OWNER_HEADER, ViewerRequest};
+pub use lambda_edge::{Changes, ViewerRequest};
 pub use refusal::Refusal;
 pub use session::{MAX_SESSION_BYTES, NoSession, SESSION_COOKIE, SESSION_ISSUER, SessionToken};
 pub use token::jws::MAX_TOKEN_BYTES;

@@ -6,6 +6,7 @@
 
 use thiserror::Error;
 
+use crate::http::credentials::SeveralTokens;
 use crate::http::path::PathFault;
 
 /// Why a request is refused.
@@ -164,6 +165,12 @@ pub enum Malformed {
     /// It does not have three parts.
     #[error("it does not have three parts")]
     Parts,
+}
+
+impl From<SeveralTokens> for Refusal {
+    fn from(SeveralTokens: SeveralTokens) -> Self {
+        Self::SeveralTokens
+    }
 }
 
 impl Refusal {

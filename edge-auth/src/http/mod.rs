@@ -1,5 +1,8 @@
 //! HTTP as the authorizer reads it: requests, paths, addresses. The lowest floor beside the configuration.
 
 pub(crate) mod address;
+pub(crate) mod credentials;
+pub(crate) mod headers;
 pub(crate) mod path;
 pub(crate) mod request;
+pub(crate) mod syntax;

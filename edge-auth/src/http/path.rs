@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crate::http::syntax::{decode_octet, is_sub_delim, is_unreserved};
+
 /// A percent-decoded path with exactly one reading: absolute, UTF-8, no dot segments, no empty segments.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CanonicalPath {
@@ -70,7 +72,7 @@ impl CanonicalPath {
                 0..=0x1f | 0x7f => return Err(PathFault::ControlCharacter),
                 // RFC 3986 requires brackets to be encoded, but Chromium sends them raw, and all parsers agree on them.
                 b'/' | b':' | b'@' | b'[' | b']' => decoded.push(byte),
-                _ if is_unreserved_or_sub_delim(byte) => decoded.push(byte),
+                _ if is_unreserved(byte) || is_sub_delim(byte) => decoded.push(byte),
                 _ => return Err(PathFault::Unencoded),
             }
         }
@@ -130,19 +132,6 @@ impl fmt::Display for PathFault {
             Self::Unencoded => "it contains a character that must be percent-encoded",
         })
     }
-}
-
-/// The octet that two hexadecimal digits encode, and the rest.
-pub(crate) fn decode_octet(bytes: &[u8]) -> Option<(u8, &[u8])> {
-    let (digits, rest) = bytes.split_at_checked(2)?;
-    let high = char::from(digits[0]).to_digit(16)?;
-    let low = char::from(digits[1]).to_digit(16)?;
-    Some((u8::try_from(high * 16 + low).ok()?, rest))
-}
-
-/// RFC 3986 §2.2 and §2.3, except the plus sign.
-fn is_unreserved_or_sub_delim(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*,;=".contains(&byte)
 }
 
 #[cfg(test)]

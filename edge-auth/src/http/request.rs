@@ -3,7 +3,7 @@
 //! A [`Request`] borrows. The native runtime makes it from a fully parsed event. The Lambda@Edge runtime passes the
 //! strings one by one, because parsing a whole event costs more than the decision.
 
-use crate::lambda_edge::{Headers, ViewerRequest};
+use crate::http::headers::Headers;
 
 /// A request, reduced to what a decision uses.
 #[derive(Clone, Debug, Default)]
@@ -102,17 +102,6 @@ impl<'a> FromIterator<&'a str> for Lines<'a> {
             (Some(first), Some(second)) => {
                 Self::Many([first, second].into_iter().chain(lines).collect())
             }
-        }
-    }
-}
-
-impl<'a> From<&'a ViewerRequest> for Request<'a> {
-    fn from(request: &'a ViewerRequest) -> Self {
-        Self {
-            method: &request.method,
-            uri: &request.uri,
-            querystring: &request.querystring,
-            ..Self::from(&request.headers)
         }
     }
 }

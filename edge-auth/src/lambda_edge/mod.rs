@@ -1,10 +1,9 @@
 //! The wire format of Lambda@Edge. The only module that knows `CloudFront`'s JSON.
 
 mod event;
-pub(crate) mod forward;
+mod forward;
+mod response;
 
-pub use event::{
-    CloudFront, EventConfig, GeneratedResponse, HeaderValue, Headers, Outcome, Record,
-    ViewerRequest, ViewerRequestEvent,
-};
-pub use forward::{Changes, OWN_HEADERS, OWNER_HEADER};
+pub use event::{CloudFront, EventConfig, Record, ViewerRequest, ViewerRequestEvent};
+pub use forward::Changes;
+pub use response::{GeneratedResponse, Outcome};
