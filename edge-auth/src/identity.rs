@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Secret;
-use crate::token::claims::ClaimSet;
+use crate::token::ClaimSet;
 
 /// The claim that identifies a person, unless an issuer configures another.
 pub(crate) const SUBJECT: &str = "sub";

@@ -209,6 +209,13 @@ pub struct Issuer {
     pub leeway_seconds: u32,
 }
 
+impl Issuer {
+    /// The block's name in rules, logs and sessions.
+    pub(crate) fn block_name(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.issuer)
+    }
+}
+
 /// The placeholder for the tenant in [`Issuer::issuer`] and in the `issuer` member of a key.
 pub const TENANT_PLACEHOLDER: &str = "{tenantid}";
 

@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use crate::config::{Algorithm, PublishedKeys};
 use crate::http::address::check_key_address;
-use crate::keys::jwk_set::{KeySet, Material};
+use crate::keys::jwk_set::KeySet;
+use crate::keys::material::Material;
 
 /// The cool-down after a fetch, successful or not.
 pub(crate) const COOL_DOWN_SECONDS: i64 = 30;

@@ -1,7 +1,8 @@
 //! Strips the token and every `x-gatepost-*` header from an allowed request before it reaches the origin.
 
-use crate::authorizer::{Allowed, Authorizer};
+use crate::authorizer::Authorizer;
 use crate::config::TokenSource;
+use crate::decision::Allowed;
 use crate::http::credentials::{without_cookies, without_parameters};
 use crate::http::headers::{OWNER_HEADER, RESERVED_HEADER_PREFIX};
 use crate::http::request::Request;

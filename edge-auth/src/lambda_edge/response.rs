@@ -6,7 +6,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::authorizer::{Authorizer, Decision, Denied};
+use crate::authorizer::Authorizer;
+use crate::decision::{Decision, Denied};
 use crate::http::headers::Headers;
 use crate::http::request::Request;
 use crate::keys::ring::COOL_DOWN_SECONDS;

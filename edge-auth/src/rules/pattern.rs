@@ -1,7 +1,7 @@
 //! Path patterns: what they match, and whether one covers another.
 
 use crate::http::path::CanonicalPath;
-use crate::token::claims::{ClaimId, ClaimPath, ClaimPlan};
+use crate::token::{ClaimId, ClaimPath, ClaimPlan};
 
 /// A rule's path as a list of segments, each matched against one segment of the request.
 pub(super) struct Pattern {

@@ -25,10 +25,11 @@ use thiserror::Error;
 
 use crate::config::{Algorithm, Fault, Issuer, Secrets, Session, SessionKey, SessionKeyMaterial};
 use crate::identity::Owner;
-use crate::keys::jwk_set::{KeySet, Material};
+use crate::keys::jwk_set::KeySet;
+use crate::keys::material::Material;
 use crate::refusal::Refusal;
-use crate::token::claims::{ClaimId, ClaimPlan, ClaimSet};
 use crate::token::jws::Header;
+use crate::token::{ClaimId, ClaimPlan, ClaimSet};
 
 #[cfg(feature = "signing")]
 pub(crate) use signing::SessionSigner;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{MAX_SESSION_BYTES, NoSession, SESSION_ISSUER, SessionToken, TYP};
 use crate::config::{Fault, Session, SessionKey, SessionKeyMaterial};
 use crate::identity::Viewer;
-use crate::token::claims::ClaimPlan;
+use crate::token::ClaimPlan;
 
 impl SessionKey {
     /// A key from its private half in DER (PKCS #8 or SEC 1), which signs and verifies. The error is a sentence.

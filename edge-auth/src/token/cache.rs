@@ -18,7 +18,7 @@ const MAX_BYTES: usize = 1 << 20;
 const HASHED_BYTES: usize = 32;
 
 /// A bounded map from a token's text to its verified content.
-pub(crate) struct VerdictCache<V> {
+pub(crate) struct VerifiedTokenCache<V> {
     hasher: RandomState,
     halves: Mutex<Halves<V>>,
 }
@@ -31,10 +31,10 @@ struct Halves<V> {
 
 struct Entry<V> {
     token: Box<str>,
-    verdict: Arc<V>,
+    value: Arc<V>,
 }
 
-impl<V> VerdictCache<V> {
+impl<V> VerifiedTokenCache<V> {
     pub(crate) fn new() -> Self {
         Self {
             hasher: RandomState::new(),
@@ -53,23 +53,23 @@ impl<V> VerdictCache<V> {
         if let Some(entry) = halves.young.get(&hash)
             && *entry.token == *token
         {
-            return Some(entry.verdict.clone());
+            return Some(entry.value.clone());
         }
         // A hit in the old generation moves the entry to the young one.
         let entry = halves
             .old
             .remove(&hash)
             .filter(|entry| *entry.token == *token)?;
-        let verdict = entry.verdict.clone();
+        let value = entry.value.clone();
         halves.insert(hash, entry);
-        Some(verdict)
+        Some(value)
     }
 
     /// Stores a result.
-    pub(crate) fn put(&self, token: &str, verdict: Arc<V>) {
+    pub(crate) fn put(&self, token: &str, value: Arc<V>) {
         let hash = self.hash(token);
         let token = token.into();
-        self.lock().insert(hash, Entry { token, verdict });
+        self.lock().insert(hash, Entry { token, value });
     }
 
     /// Removes a token.
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_token_is_found_by_its_whole_text() {
-        let cache = VerdictCache::new();
+        let cache = VerifiedTokenCache::new();
         let tail = "t".repeat(HASHED_BYTES);
         let (one, two) = (format!("one.{tail}"), format!("two.{tail}"));
         cache.put(&one, Arc::new(1));
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn used_entries_stay_and_others_are_evicted() {
-        let cache = VerdictCache::new();
+        let cache = VerifiedTokenCache::new();
         cache.put("asked for", Arc::new(0));
         for n in 1..=10 * MAX_TOKENS {
             cache.put(&format!("token {n}"), Arc::new(n));
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn long_tokens_count_by_their_length() {
-        let cache = VerdictCache::new();
+        let cache = VerifiedTokenCache::new();
         for n in 0..1000 {
             cache.put(&format!("{n:08192}"), Arc::new(n));
         }

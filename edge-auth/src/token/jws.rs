@@ -9,7 +9,8 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 
 use crate::refusal::{Malformed, Refusal};
-use crate::token::claims::{ClaimId, ClaimPlan, ClaimSet};
+use crate::token::claim_plan::ClaimPlan;
+use crate::token::claims::{ClaimId, ClaimSet};
 
 /// Tokens longer than this are refused before anything is decoded. `CloudFront` accepts 20 KB per request in all.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -118,6 +119,13 @@ fn decode(part: &str) -> Result<Vec<u8>, Refusal> {
     BASE64URL_NOPAD
         .decode(part.as_bytes())
         .map_err(|_| Refusal::MalformedToken(Malformed::Base64Url))
+}
+
+/// RFC 7515 §4.1.9: a media type whose `application/` may be omitted.
+pub(crate) fn media_type(typ: &str) -> String {
+    let typ = typ.to_ascii_lowercase();
+    typ.strip_prefix("application/")
+        .map_or(typ.clone(), str::to_owned)
 }
 
 #[cfg(test)]

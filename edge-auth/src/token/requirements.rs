@@ -1,7 +1,9 @@
 //! Compiles required claims, both of rules and of issuer blocks.
 
 use crate::config::{ClaimRequirement, ClaimValue, RequiredClaims};
-use crate::token::claims::{ClaimId, ClaimPath, ClaimPlan, MAX_INTEGER};
+use crate::token::claim_path::ClaimPath;
+use crate::token::claim_plan::ClaimPlan;
+use crate::token::claims::{ClaimId, MAX_INTEGER};
 
 /// Plans the required claims, and reports each requirement that is probably a mistake or that no token could meet.
 pub(crate) fn compile(

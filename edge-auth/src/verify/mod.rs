@@ -8,17 +8,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::config::{Algorithm, Config, Fault, Issuer, PublishedKeys};
+use crate::config::{Algorithm, Config, Fault};
 use crate::identity::{Owner, OwnerNames, Viewer};
-pub(crate) use crate::issuers::IssuerNames;
 use crate::issuers::{self, IssuerBlock, StandardClaims};
-use crate::keys::jwk_set::KeySet;
-use crate::keys::ring::{KeyRing, RingSettings, Search};
+use crate::keys::ring::Search;
+use crate::keys::rings::{KeyRings, NeedKeys};
 use crate::refusal::Refusal;
 use crate::session::{self, SESSION_ISSUER, Sessions};
-use crate::token::cache::VerdictCache;
-use crate::token::claims::{ClaimId, ClaimPlan, ClaimSet};
+use crate::token::cache::VerifiedTokenCache;
 use crate::token::jws::UnverifiedToken;
+use crate::token::{ClaimId, ClaimPlan, ClaimSet};
 
 /// Numbers of seconds beyond this (the year 9999) are not valid times.
 const MAX_SECONDS: f64 = 253_402_300_799.0;
@@ -26,17 +25,17 @@ const MAX_SECONDS: f64 = 253_402_300_799.0;
 /// Verifies the tokens of the configured issuers, and sessions.
 pub(crate) struct Verifier {
     blocks: Vec<IssuerBlock>,
-    rings: Vec<KeyRing>,
+    rings: KeyRings,
     sessions: Option<Sessions>,
     /// The claims that are read from a token.
     plan: ClaimPlan,
     standard: StandardClaims,
     owners: OwnerNames,
-    cache: VerdictCache<Verdict>,
+    cache: VerifiedTokenCache<VerifiedToken>,
 }
 
 /// The content of a verified token: everything about it that does not change with time.
-pub(crate) struct Verdict {
+pub(crate) struct VerifiedToken {
     pub(crate) viewer: Viewer,
     pub(crate) kid: Option<String>,
     /// The ring whose key verified it, and the ring's generation at that time; `None` for secrets, which do not change.
@@ -48,13 +47,13 @@ pub(crate) struct Verdict {
 /// The reason for a refusal, and the part of the token that a log may contain.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Unverified {
-    Rejected(Rejection),
+    Refused(RefusedToken),
     NeedKeys(NeedKeys),
 }
 
 /// A refused token.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Rejection {
+pub(crate) struct RefusedToken {
     pub(crate) refusal: Refusal,
     /// The name of its issuer block.
     pub(crate) issuer: Option<String>,
@@ -63,34 +62,18 @@ pub(crate) struct Rejection {
     pub(crate) keys_may_change: bool,
 }
 
-/// A decision needs an issuer's keys, and the host may fetch them.
-///
-/// The host fetches them once for all waiting requests (single-flight). It hands them to
-/// [`Authorizer::accept_keys`](crate::Authorizer::accept_keys) or reports
-/// [`Authorizer::keys_not_fetched`](crate::Authorizer::keys_not_fetched), and then asks for the decision again.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct NeedKeys {
-    /// The name of an issuer block that needs them, for logs.
-    pub issuer: String,
-    /// The address where they are published; it identifies the set.
-    pub url: String,
-    /// The timeout of the fetch, in milliseconds.
-    pub timeout_ms: u32,
-}
-
 impl Verifier {
     /// A verifier for these issuers' tokens. It reads the claims in `plan` and its own.
     pub(crate) fn new(config: &Config, mut plan: ClaimPlan, faults: &mut Vec<Fault>) -> Self {
         faults.extend(issuers::faults(&config.issuers));
         let has_tenants = config.issuers.iter().any(|issuer| issuer.tenants.is_some());
         let standard = StandardClaims::plan(&mut plan, has_tenants);
-        let (rings, ring_of) = read_rings(&config.issuers, faults);
+        let (rings, ring_of) = KeyRings::new(&config.issuers, faults);
         let blocks = config.issuers.iter().enumerate().map(|(idx, issuer)| {
             let mut fault = |name: &str, message: String| {
                 faults.push(Fault::new(format!("issuers[{idx}].{name}"), message));
             };
-            let secrets = read_secrets(issuer, &mut fault);
-            IssuerBlock::new(issuer, ring_of[idx], secrets, &mut plan, &mut fault)
+            IssuerBlock::new(issuer, ring_of[idx], &mut plan, &mut fault)
         });
         let blocks = blocks.collect();
         let sessions = config
@@ -104,7 +87,7 @@ impl Verifier {
             plan,
             standard,
             owners: OwnerNames::new(config.owner_secret.as_ref()),
-            cache: VerdictCache::new(),
+            cache: VerifiedTokenCache::new(),
         }
     }
 
@@ -124,42 +107,46 @@ impl Verifier {
     }
 
     /// Verifies a token as of `now`.
-    pub(crate) fn verify(&self, now: Timestamp, token: &str) -> Result<Arc<Verdict>, Unverified> {
+    pub(crate) fn verify(
+        &self,
+        now: Timestamp,
+        token: &str,
+    ) -> Result<Arc<VerifiedToken>, Unverified> {
         let now = now.as_second();
-        if let Some(verdict) = self.cache.get(token) {
-            let still_holds = verdict
-                .ring
-                .is_none_or(|(ring, generation)| self.rings[ring].still_vouches(now, generation));
+        if let Some(verified) = self.cache.get(token) {
+            let still_holds = verified.ring.is_none_or(|(ring, generation)| {
+                self.rings.get(ring).still_vouches(now, generation)
+            });
             if still_holds {
-                match self.check_times(now, &verdict) {
-                    Ok(()) => return Ok(verdict),
+                match self.check_times(now, &verified) {
+                    Ok(()) => return Ok(verified),
                     Err(Refusal::Expired { .. }) => self.cache.forget(token),
                     Err(refusal) => {
-                        let block = verdict.viewer.block;
-                        return Err(self.rejected(block, refusal, verdict.kid.clone()));
+                        let block = verified.viewer.block;
+                        return Err(self.refused(block, refusal, verified.kid.clone()));
                     }
                 }
             }
         }
-        let verdict = Arc::new(self.verify_anew(now, token)?);
-        self.cache.put(token, verdict.clone());
-        Ok(verdict)
+        let verified = Arc::new(self.verify_anew(now, token)?);
+        self.cache.put(token, verified.clone());
+        Ok(verified)
     }
 
-    fn check_times(&self, now: i64, verdict: &Verdict) -> Result<(), Refusal> {
-        if verdict.viewer.is_session {
+    fn check_times(&self, now: i64, verified: &VerifiedToken) -> Result<(), Refusal> {
+        if verified.viewer.is_session {
             // A session has no leeway: the same clock made it.
-            return if now < verdict.exp {
+            return if now < verified.exp {
                 Ok(())
             } else {
-                let exp = verdict.exp;
+                let exp = verified.exp;
                 Err(Refusal::Expired { exp, now })
             };
         }
-        self.blocks[verdict.viewer.block].check_times(now, verdict.exp, verdict.nbf)
+        self.blocks[verified.viewer.block].check_times(now, verified.exp, verified.nbf)
     }
 
-    fn verify_anew(&self, now: i64, token: &str) -> Result<Verdict, Unverified> {
+    fn verify_anew(&self, now: i64, token: &str) -> Result<VerifiedToken, Unverified> {
         let token = UnverifiedToken::parse(token)?;
         if let Some(sessions) = &self.sessions
             && token.header.typ.as_deref() == Some(session::TYP)
@@ -176,21 +163,21 @@ impl Verifier {
         let block = &self.blocks[idx];
         let ring = self.verify_signature(now, idx, &iss, &token)?;
         let kid = token.header.kid;
-        let rejected = |refusal| self.rejected(idx, refusal, kid.clone());
+        let refused = |refusal| self.refused(idx, refusal, kid.clone());
         block
             .check_type(token.header.typ.as_deref())
-            .map_err(rejected)?;
+            .map_err(refused)?;
         let (exp, nbf) = self
             .check_time_claims(now, block, &claims)
-            .map_err(rejected)?;
+            .map_err(refused)?;
         // A `sub` that is not a string (RFC 7519) is refused, even if another claim is the subject.
         if matches!(claims.get(self.standard.sub), Some(sub) if !sub.is_string()) {
-            return Err(rejected(Refusal::InvalidClaim { claim: "sub" }));
+            return Err(refused(Refusal::InvalidClaim { claim: "sub" }));
         }
         block
             .check_claims(&claims, &self.standard, &self.plan)
-            .map_err(rejected)?;
-        let (subject, owner) = self.person(block, &iss, &claims).map_err(rejected)?;
+            .map_err(refused)?;
+        let (subject, owner) = self.person(block, &iss, &claims).map_err(refused)?;
         let viewer = Viewer {
             issuer: iss,
             subject,
@@ -200,7 +187,7 @@ impl Verifier {
             is_session: false,
             expires_at_second: block.accepted_until(exp),
         };
-        Ok(Verdict {
+        Ok(VerifiedToken {
             viewer,
             kid,
             ring,
@@ -256,45 +243,45 @@ impl Verifier {
     ) -> Result<Option<(usize, u64)>, Unverified> {
         let block = &self.blocks[idx];
         let kid = token.header.kid.as_deref();
-        let rejected = |refusal| Err(self.rejected(idx, refusal, token.header.kid.clone()));
-        let verifies = |key: &crate::keys::jwk_set::Material| {
+        let refused = |refusal| Err(self.refused(idx, refusal, token.header.kid.clone()));
+        let verifies = |key: &crate::keys::material::Material| {
             key.verifies(token.signing_input.as_bytes(), &token.signature)
         };
         // The configuration chooses the algorithms, never the token (RFC 8725 §3.1): `none` is not a known name.
         let Some(algorithm) = Algorithm::from_name(&token.header.alg)
             .filter(|algorithm| block.algorithms.contains(algorithm))
         else {
-            return rejected(Refusal::AlgorithmNotAllowed);
+            return refused(Refusal::AlgorithmNotAllowed);
         };
         if algorithm == Algorithm::HS256 {
             return match block.secrets.find(kid, algorithm, |_| true) {
-                None => rejected(Refusal::UnknownKey),
+                None => refused(Refusal::UnknownKey),
                 Some(secret) if verifies(secret) => Ok(None),
-                Some(_) => rejected(Refusal::BadSignature),
+                Some(_) => refused(Refusal::BadSignature),
             };
         }
-        let Some((ring_idx, ring)) = block.ring.map(|ring| (ring, &self.rings[ring])) else {
-            return rejected(Refusal::UnknownKey);
+        let Some((ring_idx, ring)) = block.ring.map(|ring| (ring, self.rings.get(ring))) else {
+            return refused(Refusal::UnknownKey);
         };
         if ring.refresh_due(now)
-            && let Some(need) = self.need_keys(ring_idx)
+            && let Some(need) = self.rings.need_keys(ring_idx)
         {
             return Err(Unverified::NeedKeys(need));
         }
         let kid_text = || token.header.kid.clone();
-        let rejected = |refusal| Err(self.rejected_by_ring(idx, ring_idx, refusal, kid_text()));
+        let refused = |refusal| Err(self.refused_by_ring(idx, ring_idx, refusal, kid_text()));
         let is_for = |key_issuer: &str| block.key_is_for(key_issuer, iss);
         let search = ring.with_key(now, kid, algorithm, is_for, |key, generation| {
             verifies(key).then_some(generation)
         });
         match search {
             Search::Found(Some(generation)) => Ok(Some((ring_idx, generation))),
-            Search::Found(None) => rejected(Refusal::BadSignature),
-            Search::Unknown => rejected(Refusal::UnknownKey),
-            Search::Unavailable => rejected(Refusal::KeysUnavailable),
-            Search::Fetch => match self.need_keys(ring_idx) {
+            Search::Found(None) => refused(Refusal::BadSignature),
+            Search::Unknown => refused(Refusal::UnknownKey),
+            Search::Unavailable => refused(Refusal::KeysUnavailable),
+            Search::Fetch => match self.rings.need_keys(ring_idx) {
                 Some(need) => Err(Unverified::NeedKeys(need)),
-                None => rejected(Refusal::UnknownKey),
+                None => refused(Refusal::UnknownKey),
             },
         }
     }
@@ -333,10 +320,10 @@ impl Verifier {
         now: i64,
         sessions: &Sessions,
         token: UnverifiedToken<'_>,
-    ) -> Result<Verdict, Unverified> {
+    ) -> Result<VerifiedToken, Unverified> {
         let kid = token.header.kid.clone();
-        let rejected = |issuer: &str, refusal| {
-            Unverified::Rejected(Rejection {
+        let refused = |issuer: &str, refusal| {
+            Unverified::Refused(RefusedToken {
                 refusal,
                 issuer: Some(issuer.to_owned()),
                 kid: kid.clone(),
@@ -351,14 +338,14 @@ impl Verifier {
                 &token.signature,
                 token.payload(),
             )
-            .map_err(|refusal| rejected(SESSION_ISSUER, refusal))?;
+            .map_err(|refusal| refused(SESSION_ISSUER, refusal))?;
         let found = self
             .blocks
             .iter()
             .position(|block| block.name == verified.block);
-        let idx = found.ok_or_else(|| rejected(SESSION_ISSUER, Refusal::UnknownIssuer))?;
+        let idx = found.ok_or_else(|| refused(SESSION_ISSUER, Refusal::UnknownIssuer))?;
         let block = &self.blocks[idx];
-        let of_block = |refusal| rejected(&block.name, refusal);
+        let of_block = |refusal| refused(&block.name, refusal);
         let claims = self.plan.restore(verified.retained);
         block
             .check_claims(&claims, &self.standard, &self.plan)
@@ -388,7 +375,7 @@ impl Verifier {
             is_session: true,
             expires_at_second: verified.exp,
         };
-        Ok(Verdict {
+        Ok(VerifiedToken {
             viewer,
             kid: token.header.kid,
             ring: None,
@@ -404,7 +391,7 @@ impl Verifier {
         url: &str,
         jwks: &Value,
     ) -> Result<Vec<String>, Vec<String>> {
-        match self.ring_at(url) {
+        match self.rings.at(url) {
             Some(ring) => ring.accept(now.as_second(), jwks),
             None => Err(vec!["no issuer publishes its keys there".to_owned()]),
         }
@@ -412,39 +399,18 @@ impl Verifier {
 
     /// Records that the keys of an address could not be fetched.
     pub(crate) fn keys_not_fetched(&self, now: Timestamp, url: &str) {
-        if let Some(ring) = self.ring_at(url) {
+        if let Some(ring) = self.rings.at(url) {
             ring.fetch_failed(now.as_second());
         }
     }
 
     /// All keys that are due for a fetch.
     pub(crate) fn wanted_keys(&self, now: Timestamp) -> Vec<NeedKeys> {
-        let due = |ring: &usize| self.rings[*ring].refresh_due(now.as_second());
-        (0..self.rings.len())
-            .filter(due)
-            .filter_map(|ring| self.need_keys(ring))
-            .collect()
+        self.rings.due(now.as_second())
     }
 
-    fn ring_at(&self, url: &str) -> Option<&KeyRing> {
-        let is_there = |published: &PublishedKeys| published.url == url;
-        self.rings
-            .iter()
-            .find(|ring| ring.published().is_some_and(is_there))
-    }
-
-    fn need_keys(&self, ring: usize) -> Option<NeedKeys> {
-        let published = self.rings[ring].published()?;
-        let block = self.blocks.iter().find(|block| block.ring == Some(ring))?;
-        Some(NeedKeys {
-            issuer: block.name.clone(),
-            url: published.url.clone(),
-            timeout_ms: published.timeout_ms,
-        })
-    }
-
-    fn rejected(&self, block: usize, refusal: Refusal, kid: Option<String>) -> Unverified {
-        Unverified::Rejected(Rejection {
+    fn refused(&self, block: usize, refusal: Refusal, kid: Option<String>) -> Unverified {
+        Unverified::Refused(RefusedToken {
             refusal,
             issuer: Some(self.blocks[block].name.clone()),
             kid,
@@ -453,18 +419,18 @@ impl Verifier {
     }
 
     /// A key that does not verify the token, from a ring that a fetch may change.
-    fn rejected_by_ring(
+    fn refused_by_ring(
         &self,
         block: usize,
         ring: usize,
         refusal: Refusal,
         kid: Option<String>,
     ) -> Unverified {
-        Unverified::Rejected(Rejection {
+        Unverified::Refused(RefusedToken {
             refusal,
             issuer: Some(self.blocks[block].name.clone()),
             kid,
-            keys_may_change: self.rings[ring].published().is_some(),
+            keys_may_change: self.rings.get(ring).published().is_some(),
         })
     }
 }
@@ -472,116 +438,13 @@ impl Verifier {
 /// Before the issuer is known, a log may contain nothing about the token.
 impl From<Refusal> for Unverified {
     fn from(refusal: Refusal) -> Self {
-        Self::Rejected(Rejection {
+        Self::Refused(RefusedToken {
             refusal,
             issuer: None,
             kid: None,
             keys_may_change: false,
         })
     }
-}
-
-/// The key rings, one for each address and one for each block without an address, and the ring index of each block.
-fn read_rings(issuers: &[Issuer], faults: &mut Vec<Fault>) -> (Vec<KeyRing>, Vec<Option<usize>>) {
-    let mut rings = Vec::new();
-    let mut ring_of: Vec<Option<usize>> = vec![None; issuers.len()];
-    for (idx, issuer) in issuers.iter().enumerate() {
-        let mut fault = |name: &str, message: String| {
-            faults.push(Fault::new(format!("issuers[{idx}].{name}"), message));
-        };
-        let names_keys = issuer.jwks.is_some() || issuer.published.is_some();
-        let is_public = |algorithm: &&Algorithm| **algorithm != Algorithm::HS256;
-        if !issuer
-            .algorithms
-            .iter()
-            .any(|algorithm| is_public(&algorithm))
-        {
-            if names_keys && !issuer.algorithms.is_empty() {
-                let message = "HS256 has no public keys: list another algorithm as well";
-                fault("jwks", message.to_owned());
-            }
-            continue;
-        }
-        if !names_keys {
-            let message =
-                "is missing: the algorithms need public keys, such as { url = \"https://…\" }";
-            fault("jwks", message.to_owned());
-            continue;
-        }
-        let at = issuer.published.as_ref().map(|published| &published.url);
-        let shares = |other: &Issuer| {
-            at.is_some() && other.published.as_ref().map(|published| &published.url) == at
-        };
-        if let Some(first) =
-            (0..idx).find(|first| shares(&issuers[*first]) && ring_of[*first].is_some())
-        {
-            ring_of[idx] = ring_of[first];
-            if issuer.published != issuers[first].published {
-                let message = format!(
-                    "issuers[{first}] has the same address: give both the same max_age, timeout and max_stale"
-                );
-                fault("jwks", message);
-            }
-            let mut known = issuers[..idx].iter().filter(|other| shares(other));
-            let known = known.find_map(|other| other.jwks.as_ref());
-            if issuer.jwks.is_some()
-                && known.is_some_and(|known| issuer.jwks.as_ref() != Some(known))
-            {
-                let message = format!("issuers[{first}] has the same address with other keys");
-                fault("jwks.file", message);
-            }
-            continue;
-        }
-        let sharing = issuers.iter().filter(|other| shares(other));
-        let with_keys = sharing
-            .clone()
-            .find(|other| other.jwks.is_some())
-            .unwrap_or(issuer);
-        let mut algorithms: Vec<_> = issuer
-            .algorithms
-            .iter()
-            .chain(sharing.flat_map(|other| &other.algorithms))
-            .filter(is_public)
-            .copied()
-            .collect();
-        algorithms.sort_unstable_by_key(|algorithm| algorithm.name());
-        algorithms.dedup();
-        let settings = RingSettings {
-            algorithms,
-            jwks: with_keys.jwks.as_ref(),
-            jwks_as_of: with_keys.jwks_as_of,
-            published: issuer.published.as_ref(),
-        };
-        ring_of[idx] = Some(rings.len());
-        rings.push(KeyRing::new(&settings, &mut fault));
-    }
-    (rings, ring_of)
-}
-
-/// The secrets of a block, for HS256.
-fn read_secrets(issuer: &Issuer, fault: &mut dyn FnMut(&str, String)) -> KeySet {
-    let is_shared = issuer.algorithms.contains(&Algorithm::HS256);
-    let Some(secrets) = &issuer.secrets else {
-        if is_shared {
-            let message = "HS256 needs `secrets`, such as [{ file = \"secret\" }]";
-            fault("algorithms", message.to_owned());
-        }
-        return KeySet::default();
-    };
-    if !is_shared {
-        // Without an algorithm a secret has no use.
-        if !issuer.algorithms.is_empty() {
-            let message = "are for HS256 only: add it to `algorithms`";
-            fault("secrets", message.to_owned());
-        }
-        return KeySet::default();
-    }
-    KeySet::secrets(&secrets.0, &[Algorithm::HS256]).unwrap_or_else(|found| {
-        for message in found {
-            fault("secrets", message);
-        }
-        KeySet::default()
-    })
 }
 
 /// A `NumericDate` (RFC 7519 §2), if present, rounded to whole seconds to the token's disadvantage.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::*;
-use crate::config::{Audiences, Secrets};
+use crate::config::{Audiences, Issuer, Secrets};
 
 /// Any time: signatures do not depend on it.
 const NOW: i64 = 0;
