@@ -34,7 +34,7 @@ try {
   tokenHeaders = JSON.parse(addon.configure(readFileSync(`${import.meta.dirname}/config.json`, 'utf8')));
   otherHeaders = tokenHeaders.filter((name) => name !== 'authorization');
   // The first viewer would wait for these keys: they are prefetched while the function starts.
-  for (const need of JSON.parse(addon.wantedKeys(Date.now()))) share(need, Date.now, need.timeoutMs, true);
+  for (const need of JSON.parse(addon.keysDue(Date.now()))) share(need, Date.now, need.timeoutMs, true);
 } catch (error) {
   // A module that throws would produce CloudFront's error page, with CloudFront's caching.
   startFault = error;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::config::{Config, Fault, TokenSource};
+use crate::config::{Config, ConfigFault, TokenSource};
 use crate::cors::CorsPolicy;
 use crate::decision::{Allowed, Decision, Denied, Redirect, Unauthenticated};
 use crate::http::address::check_login;
@@ -43,7 +43,7 @@ impl Authorizer {
     /// # Errors
     ///
     /// Every fault, each with its key as `gatepost.toml` spells it.
-    pub fn new(config: &Config) -> Result<Self, Vec<Fault>> {
+    pub fn new(config: &Config) -> Result<Self, Vec<ConfigFault>> {
         let (mut faults, mut in_rules) = (Vec::new(), Vec::new());
         let mut plan = ClaimPlan::default();
         let names = IssuerNames::new(&config.issuers);
@@ -65,13 +65,13 @@ impl Authorizer {
         };
         let cookie = TokenSource::Cookie(SESSION_COOKIE.to_owned());
         if config.session.is_some() && !config.token_sources.contains(&cookie) {
-            faults.push(Fault::new(
+            faults.push(ConfigFault::new(
                 "token.from",
                 format!("sessions come in a cookie: add \"cookie:{SESSION_COOKIE}\""),
             ));
         }
         if config.session.is_some() && config.token_sources.first() == Some(&cookie) {
-            faults.push(Fault::new(
+            faults.push(ConfigFault::new(
                 "token.from",
                 format!("a provider's token must come before \"cookie:{SESSION_COOKIE}\", or a session could not be renewed: put \"authorization\" first"),
             ));
@@ -79,7 +79,7 @@ impl Authorizer {
         if let Some(login) = &config.login
             && let Err(message) = check_login(login)
         {
-            faults.push(Fault::new("deny.login", message));
+            faults.push(ConfigFault::new("deny.login", message));
         }
         let secret = config
             .owner_secret
@@ -89,12 +89,12 @@ impl Authorizer {
             let message = format!(
                 "has fewer than {MIN_OWNER_SECRET_BYTES} bytes; openssl rand -hex 32 makes one"
             );
-            faults.push(Fault::new("owner.secret", message));
+            faults.push(ConfigFault::new("owner.secret", message));
         }
         faults.append(&mut in_rules);
         for (idx, source) in config.token_sources.iter().enumerate() {
             if let Some(message) = source_fault(source, &config.token_sources[..idx]) {
-                faults.push(Fault::new(format!("token.from[{idx}]"), message));
+                faults.push(ConfigFault::new(format!("token.from[{idx}]"), message));
             }
         }
         if faults.is_empty() {
@@ -217,8 +217,8 @@ impl Authorizer {
     }
 
     /// The keys that the first request will need: a host may prefetch them.
-    pub fn wanted_keys(&self, now: Timestamp) -> Vec<NeedKeys> {
-        self.verifier.wanted_keys(now)
+    pub fn keys_due(&self, now: Timestamp) -> Vec<NeedKeys> {
+        self.verifier.keys_due(now)
     }
 
     pub(crate) fn token_sources(&self) -> &[TokenSource] {

@@ -3,7 +3,7 @@
 //! This is the part of the Fetch standard's CORS protocol that an edge needs. A browser sends a preflight without
 //! credentials, so a rule that requires a viewer would always refuse it.
 
-use crate::config::{Cors, Fault};
+use crate::config::{ConfigFault, Cors};
 use crate::http::address::check_origin;
 use crate::http::request::{Lines, Request};
 use crate::http::syntax::is_token;
@@ -22,8 +22,8 @@ pub struct Preflight {
 }
 
 impl CorsPolicy {
-    pub(crate) fn new(cors: &Cors, faults: &mut Vec<Fault>) -> Self {
-        let mut fault = |key: String, message: &str| faults.push(Fault::new(key, message));
+    pub(crate) fn new(cors: &Cors, faults: &mut Vec<ConfigFault>) -> Self {
+        let mut fault = |key: String, message: &str| faults.push(ConfigFault::new(key, message));
         if cors.origins.is_empty() {
             fault("cors.origins".to_owned(), "name at least one origin");
         }

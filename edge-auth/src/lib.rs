@@ -28,7 +28,7 @@ mod token;
 mod verify;
 
 pub use authorizer::Authorizer;
-pub use config::{Config, Fault, warnings};
+pub use config::{Config, ConfigFault, warnings};
 pub use cors::Preflight;
 pub use decision::{Allowed, Decision, Denied, Redirect, Unauthenticated};
 pub use http::address::check_origin;

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use edge_auth::config::{Config, Fault};
+use edge_auth::config::{Config, ConfigFault};
 use edge_auth::{Authorizer, Changes, Decision, Denied, NeedKeys, Request};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -14,8 +14,12 @@ static AUTHORIZER: OnceLock<Authorizer> = OnceLock::new();
 pub(crate) fn configure(config: &str) -> Result<String, String> {
     let config: Config = serde_json::from_str(config)
         .map_err(|error| format!("the configuration cannot be read: {error}"))?;
-    let authorizer = Authorizer::new(&config)
-        .map_err(|faults| format!("the configuration is not valid: {}", Fault::listed(&faults)))?;
+    let authorizer = Authorizer::new(&config).map_err(|faults| {
+        format!(
+            "the configuration is not valid: {}",
+            ConfigFault::listed(&faults)
+        )
+    })?;
     let token_headers: Vec<_> = authorizer.token_headers().collect();
     let token_headers = json!(token_headers).to_string();
     AUTHORIZER
@@ -62,8 +66,8 @@ pub(crate) fn decide(
 }
 
 /// The keys that the first request will need.
-pub(crate) fn wanted_keys(now: Timestamp) -> Result<String, String> {
-    let wanted = authorizer()?.wanted_keys(now);
+pub(crate) fn keys_due(now: Timestamp) -> Result<String, String> {
+    let wanted = authorizer()?.keys_due(now);
     let wanted: Vec<_> = wanted.iter().map(shown_need).collect();
     Ok(json!(wanted).to_string())
 }

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `configure(config)` | the names of the headers that can carry a token, which `index.mjs` passes and removes |
 //! | `decide(now, request id, method, uri, querystring, …headers, other headers)` | see `face::decide` |
-//! | `wantedKeys(now)` | `[{issuer, url, timeoutMs}]`: keys to prefetch before the first request |
+//! | `keysDue(now)` | `[{issuer, url, timeoutMs}]`: keys to prefetch before the first request |
 //! | `acceptKeys(now, url, jwks)` | the faults of single keys; throws if the set is refused |
 //! | `keysNotFetched(now, url)` | nothing |
 //!

@@ -46,7 +46,7 @@ unsafe extern "C" fn napi_register_module_v1(env: napi_env, exports: napi_value)
     let functions: [(&CStr, napi_callback); 5] = [
         (c"configure", Some(configure)),
         (c"decide", Some(decide)),
-        (c"wantedKeys", Some(wanted_keys)),
+        (c"keysDue", Some(keys_due)),
         (c"acceptKeys", Some(accept_keys)),
         (c"keysNotFetched", Some(keys_not_fetched)),
     ];
@@ -113,9 +113,9 @@ extern "C" fn decide(env: napi_env, info: napi_callback_info) -> napi_value {
     })
 }
 
-extern "C" fn wanted_keys(env: napi_env, info: napi_callback_info) -> napi_value {
+extern "C" fn keys_due(env: napi_env, info: napi_callback_info) -> napi_value {
     answer(env, info, |call| {
-        face::wanted_keys(call.time(0)?).map(Answer::Text)
+        face::keys_due(call.time(0)?).map(Answer::Text)
     })
 }
 

@@ -1,7 +1,7 @@
 //! The authorizer's configuration: issuers, token sources, path rules, and where a refused browser is sent.
 //!
 //! These are plain values, the same in `gatepost.toml` and in the JSON baked into a deployment package. They are not
-//! checked yet: [`Authorizer::new`](crate::Authorizer::new) checks them and reports every [`Fault`] at once.
+//! checked yet: [`Authorizer::new`](crate::Authorizer::new) checks them and reports every [`ConfigFault`] at once.
 
 mod warnings;
 
@@ -478,14 +478,14 @@ pub enum Access {
 
 /// A fault in a configuration, and where it is.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Fault {
+pub struct ConfigFault {
     /// The key as it is written in `gatepost.toml`, such as `rules[2].path`.
     pub key: String,
     /// The fault and how to correct it.
     pub message: String,
 }
 
-impl Fault {
+impl ConfigFault {
     /// All faults in one line: `key: message; key: message`.
     pub fn listed(faults: &[Self]) -> String {
         let faults = faults.iter();

@@ -1,12 +1,12 @@
 //! Warnings: settings that work but are probably a mistake.
 
-use crate::config::{Config, Fault};
+use crate::config::{Config, ConfigFault};
 
 /// Settings that are probably a mistake, each with its key as `gatepost.toml` spells it.
 ///
 /// A claim's name with a dot in it names a top-level claim of exactly that name, which few issuers send. Most people
 /// who write one mean a nested member.
-pub fn warnings(config: &Config) -> Vec<Fault> {
+pub fn warnings(config: &Config) -> Vec<ConfigFault> {
     let mut named: Vec<(String, &str)> = Vec::new();
     for (idx, issuer) in config.issuers.iter().enumerate() {
         let claims = issuer.claims.keys();
@@ -34,7 +34,7 @@ pub fn warnings(config: &Config) -> Vec<Fault> {
             let message = format!(
                 "{claim} is the name of one top-level claim; for a member within another write \"/{pointer}\""
             );
-            Fault::new(key, message)
+            ConfigFault::new(key, message)
         })
         .collect()
 }

@@ -1,6 +1,6 @@
 //! The faults of issuer blocks, alone and together: no token may fit two blocks.
 
-use crate::config::{Audiences, Fault, Issuer, Secrets, TENANT_PLACEHOLDER, Tenants};
+use crate::config::{Audiences, ConfigFault, Issuer, Secrets, TENANT_PLACEHOLDER, Tenants};
 use crate::identity::SUBJECT;
 use crate::issuers::name::{IssuerName, is_tenant_id};
 use crate::session::{self, SESSION_ISSUER};
@@ -8,11 +8,11 @@ use crate::token::jws::media_type;
 use crate::token::{ClaimPath, requirements};
 
 /// The faults of each block, alone and together with the others.
-pub(crate) fn faults(issuers: &[Issuer]) -> Vec<Fault> {
+pub(crate) fn faults(issuers: &[Issuer]) -> Vec<ConfigFault> {
     let mut faults = Vec::new();
     for (idx, issuer) in issuers.iter().enumerate() {
         let mut fault = |name: &str, message: &str| {
-            faults.push(Fault::new(format!("issuers[{idx}].{name}"), message));
+            faults.push(ConfigFault::new(format!("issuers[{idx}].{name}"), message));
         };
         check_alone(issuer, &mut fault);
         let (earlier, later) = issuers.split_at(idx);

@@ -2,7 +2,7 @@
 //!
 //! Blocks that name the same address share a ring, so that one fetch serves them all.
 
-use crate::config::{Algorithm, Fault, Issuer, PublishedKeys};
+use crate::config::{Algorithm, ConfigFault, Issuer, PublishedKeys};
 use crate::keys::ring::{KeyRing, RingSettings};
 
 /// A decision needs an issuer's keys, and the host may fetch them.
@@ -29,12 +29,15 @@ pub(crate) struct KeyRings {
 
 impl KeyRings {
     /// Parses the keys of every block, and answers with the ring index of each block as well.
-    pub(crate) fn new(issuers: &[Issuer], faults: &mut Vec<Fault>) -> (Self, Vec<Option<usize>>) {
+    pub(crate) fn new(
+        issuers: &[Issuer],
+        faults: &mut Vec<ConfigFault>,
+    ) -> (Self, Vec<Option<usize>>) {
         let (mut rings, mut names) = (Vec::new(), Vec::new());
         let mut ring_of: Vec<Option<usize>> = vec![None; issuers.len()];
         for (idx, issuer) in issuers.iter().enumerate() {
             let mut fault = |name: &str, message: String| {
-                faults.push(Fault::new(format!("issuers[{idx}].{name}"), message));
+                faults.push(ConfigFault::new(format!("issuers[{idx}].{name}"), message));
             };
             let names_keys = issuer.jwks.is_some() || issuer.published.is_some();
             let is_public = |algorithm: &&Algorithm| **algorithm != Algorithm::HS256;

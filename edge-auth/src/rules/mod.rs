@@ -6,7 +6,7 @@
 mod pattern;
 mod rule;
 
-use crate::config::{Fault, Rule};
+use crate::config::{ConfigFault, Rule};
 use crate::http::path::CanonicalPath;
 use crate::issuers::IssuerNames;
 use crate::token::ClaimPlan;
@@ -24,14 +24,14 @@ impl RuleSet {
         rules: &[Rule],
         issuers: &IssuerNames,
         plan: &mut ClaimPlan,
-        faults: &mut Vec<Fault>,
+        faults: &mut Vec<ConfigFault>,
     ) -> Self {
         let mut compiled: Vec<(usize, CompiledRule)> = Vec::with_capacity(rules.len());
         for (idx, rule) in rules.iter().enumerate() {
             let mut found = Vec::new();
             let new = CompiledRule::new(rule, issuers, plan, &mut found);
             let report = |(name, message): (String, String)| {
-                faults.push(Fault::new(format!("rules[{idx}].{name}"), message));
+                faults.push(ConfigFault::new(format!("rules[{idx}].{name}"), message));
             };
             let is_whole = found.is_empty();
             found.into_iter().for_each(report);
@@ -39,7 +39,7 @@ impl RuleSet {
                 continue;
             };
             if let Some(earlier) = new.shadow(&compiled) {
-                faults.push(Fault::new(
+                faults.push(ConfigFault::new(
                     format!("rules[{idx}].path"),
                     format!(
                         "unreachable: rules[{earlier}] already matches every request that this rule matches; move it up or remove it"
@@ -77,7 +77,7 @@ mod tests {
         Rule::new(path, access)
     }
 
-    fn compile(rules: &[Rule], issuers: &[&str]) -> (RuleSet, Vec<Fault>) {
+    fn compile(rules: &[Rule], issuers: &[&str]) -> (RuleSet, Vec<ConfigFault>) {
         let issuers: Vec<_> = issuers
             .iter()
             .map(|issuer| Issuer {

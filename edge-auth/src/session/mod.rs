@@ -23,7 +23,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use crate::config::{Algorithm, Fault, Issuer, Secrets, Session, SessionKey, SessionKeyMaterial};
+use crate::config::{
+    Algorithm, ConfigFault, Issuer, Secrets, Session, SessionKey, SessionKeyMaterial,
+};
 use crate::identity::Owner;
 use crate::keys::jwk_set::KeySet;
 use crate::keys::material::Material;
@@ -159,10 +161,14 @@ pub(crate) struct VerifiedSession {
 
 impl Sessions {
     /// Parses the keys, and reports every fault of the configuration.
-    pub(crate) fn new(session: &Session, issuers: &[Issuer], faults: &mut Vec<Fault>) -> Self {
+    pub(crate) fn new(
+        session: &Session,
+        issuers: &[Issuer],
+        faults: &mut Vec<ConfigFault>,
+    ) -> Self {
         if session.lifetime_seconds == 0 || session.lifetime_seconds > MAX_LIFETIME_SECONDS {
             let message = "a session lasts at least a second and at most 12h";
-            faults.push(Fault::new("session.lifetime", message));
+            faults.push(ConfigFault::new("session.lifetime", message));
         }
         check_keys(&session.keys, faults);
         check_shared(&session.keys, issuers, faults);
@@ -267,7 +273,7 @@ fn owner_claim(claims: &ClaimSet, id: ClaimId) -> Result<Option<Owner>, Refusal>
 }
 
 /// An issuer that also had a session secret could make sessions from any other issuer's tokens.
-fn check_shared(keys: &[SessionKey], issuers: &[Issuer], faults: &mut Vec<Fault>) {
+fn check_shared(keys: &[SessionKey], issuers: &[Issuer], faults: &mut Vec<ConfigFault>) {
     let secrets = issuers.iter().filter_map(|issuer| issuer.secrets.as_ref());
     let shared: Vec<&Value> = secrets
         .filter_map(|Secrets(set)| set["keys"].as_array())
@@ -278,19 +284,22 @@ fn check_shared(keys: &[SessionKey], issuers: &[Issuer], faults: &mut Vec<Fault>
         if shared.contains(&&key.jwk()["k"]) && key.algorithm() == Algorithm::HS256 {
             let message =
                 "an issuer has the same secret, and could make sessions; give each its own";
-            faults.push(Fault::new(format!("session.keys[{idx}]"), message));
+            faults.push(ConfigFault::new(format!("session.keys[{idx}]"), message));
         }
     }
 }
 
 /// The faults of each key, alone and together with the others.
-fn check_keys(keys: &[SessionKey], faults: &mut Vec<Fault>) {
+fn check_keys(keys: &[SessionKey], faults: &mut Vec<ConfigFault>) {
     if keys.is_empty() {
-        faults.push(Fault::new("session.keys", "name at least one key"));
+        faults.push(ConfigFault::new("session.keys", "name at least one key"));
     }
     for (idx, key) in keys.iter().enumerate() {
         let mut fault = |name: &str, message: String| {
-            faults.push(Fault::new(format!("session.keys[{idx}]{name}"), message));
+            faults.push(ConfigFault::new(
+                format!("session.keys[{idx}]{name}"),
+                message,
+            ));
         };
         if key.kid.is_empty() {
             fault(".kid", "is empty; a session must name its key".to_owned());

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{MAX_SESSION_BYTES, NoSession, SESSION_ISSUER, SessionToken, TYP};
-use crate::config::{Fault, Session, SessionKey, SessionKeyMaterial};
+use crate::config::{ConfigFault, Session, SessionKey, SessionKeyMaterial};
 use crate::identity::Viewer;
 use crate::token::ClaimPlan;
 
@@ -67,7 +67,7 @@ enum Signer {
 
 impl SessionSigner {
     /// Parses the keys that sign. A private half that does not match its public half is a fault.
-    pub(crate) fn new(session: &Session, faults: &mut Vec<Fault>) -> Self {
+    pub(crate) fn new(session: &Session, faults: &mut Vec<ConfigFault>) -> Self {
         for (idx, key) in session.keys.iter().enumerate() {
             let SessionKeyMaterial::ES256 {
                 public,
@@ -83,7 +83,7 @@ impl SessionSigner {
             );
             if !is_its_own {
                 let message = "the private half belongs to another key";
-                faults.push(Fault::new(format!("session.keys[{idx}]"), message));
+                faults.push(ConfigFault::new(format!("session.keys[{idx}]"), message));
             }
         }
         let keys = session.keys.iter();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::config::{Algorithm, Config, Fault};
+use crate::config::{Algorithm, Config, ConfigFault};
 use crate::identity::{Owner, OwnerNames, Viewer};
 use crate::issuers::{self, IssuerBlock, StandardClaims};
 use crate::keys::ring::Search;
@@ -64,14 +64,14 @@ pub(crate) struct RefusedToken {
 
 impl Verifier {
     /// A verifier for these issuers' tokens. It reads the claims in `plan` and its own.
-    pub(crate) fn new(config: &Config, mut plan: ClaimPlan, faults: &mut Vec<Fault>) -> Self {
+    pub(crate) fn new(config: &Config, mut plan: ClaimPlan, faults: &mut Vec<ConfigFault>) -> Self {
         faults.extend(issuers::faults(&config.issuers));
         let has_tenants = config.issuers.iter().any(|issuer| issuer.tenants.is_some());
         let standard = StandardClaims::plan(&mut plan, has_tenants);
         let (rings, ring_of) = KeyRings::new(&config.issuers, faults);
         let blocks = config.issuers.iter().enumerate().map(|(idx, issuer)| {
             let mut fault = |name: &str, message: String| {
-                faults.push(Fault::new(format!("issuers[{idx}].{name}"), message));
+                faults.push(ConfigFault::new(format!("issuers[{idx}].{name}"), message));
             };
             IssuerBlock::new(issuer, ring_of[idx], &mut plan, &mut fault)
         });
@@ -405,7 +405,7 @@ impl Verifier {
     }
 
     /// All keys that are due for a fetch.
-    pub(crate) fn wanted_keys(&self, now: Timestamp) -> Vec<NeedKeys> {
+    pub(crate) fn keys_due(&self, now: Timestamp) -> Vec<NeedKeys> {
         self.rings.due(now.as_second())
     }
 

@@ -471,7 +471,7 @@ fn one_person_of_two_issuers_has_one_owner_where_the_keys_are_the_same() {
     let whole = config(&signer, vec![one.clone(), other(url)], vec![]);
     let whole = authorizer(&whole);
     // Blocks with the same address need one fetch.
-    assert_eq!(whole.wanted_keys(now()).len(), 1);
+    assert_eq!(whole.keys_due(now()).len(), 1);
     whole.keys_not_fetched(now(), url);
     let owner = |iss: &str| {
         let token = signer.sign(&header("ec"), &claims(&json!({"iss": iss})));

@@ -79,12 +79,12 @@ fn unknown_keys_are_fetched_before_the_decision() {
     // Every other request meanwhile gets the same answer: the host fetches once for all of them.
     assert_eq!(decide(&authorizer, 0, &token), "need_keys");
     assert_eq!(decide(&authorizer, 0, &token), "need_keys");
-    assert_eq!(authorizer.wanted_keys(at(0)).len(), 1);
+    assert_eq!(authorizer.keys_due(at(0)).len(), 1);
     assert_eq!(
         authorizer.accept_keys(at(1), URL, &signer.jwks()),
         Ok(vec![])
     );
-    assert_eq!(authorizer.wanted_keys(at(1)), []);
+    assert_eq!(authorizer.keys_due(at(1)), []);
     assert_eq!(decide(&authorizer, 1, &token), "allowed");
 }
 

@@ -315,7 +315,7 @@ fn site(
     let authorizer = Authorizer::new(edge).map_err(|faults| {
         anyhow::anyhow!(
             "the configuration does not go with the development issuer: {}",
-            edge_auth::config::Fault::listed(&faults)
+            edge_auth::ConfigFault::listed(&faults)
         )
     })?;
     let authorizer = Arc::new(HostedAuthorizer::new(authorizer, Timestamp::now)?);

@@ -125,7 +125,7 @@ fn start(config: &edge_auth::Config, face: Face, now: Timestamp) -> anyhow::Resu
     let authorizer = Authorizer::new(config).map_err(|faults| {
         anyhow::anyhow!(
             "the configuration conflicts with the issuer of this run: {}",
-            edge_auth::config::Fault::listed(&faults)
+            edge_auth::ConfigFault::listed(&faults)
         )
     })?;
     for issuer in &config.issuers {
