@@ -10,7 +10,8 @@ use edge_auth::config::{
 use edge_auth::{Authorizer, Config, Decision, Headers, Request, SESSION_COOKIE};
 use serde_json::{Value, json};
 
-use crate::sessions::{es256, hs256, with_session};
+use crate::session_keys::es256;
+use crate::session_settings::{hs256, with_session};
 use crate::signer::{AUDIENCE, ISSUER, NOW, Signer, claims, now};
 
 const STAFF: &str = "https://staff.example.com/";

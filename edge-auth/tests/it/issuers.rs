@@ -1,15 +1,12 @@
-//! Several issuer blocks: which block a token is for, which rules it satisfies, and who its owner is.
+//! Several issuer blocks: which block a token is for, and which rules it satisfies.
 
-use data_encoding::BASE64URL_NOPAD;
 use edge_auth::config::{
-    Access, Algorithm, Audiences, ClaimRequirement, ClaimValue, Issuer, PublishedKeys, Rule,
-    RuleIssuers, Secret, Secrets, Tenants, TokenSource,
+    Access, Audiences, ClaimRequirement, ClaimValue, Issuer, Rule, RuleIssuers, Tenants,
+    TokenSource,
 };
 use edge_auth::lambda_edge::Outcome;
-use edge_auth::{
-    Authorizer, Config, Decision, Headers, Owner, OwnerNames, Request, Viewer, ViewerRequest,
-};
-use serde_json::{Value, json};
+use edge_auth::{Authorizer, Config, Decision, Headers, Request, Viewer, ViewerRequest};
+use serde_json::json;
 
 use crate::signer::{ISSUER, Signer, claims, header, now};
 
@@ -21,11 +18,11 @@ fn any_of(texts: &[&str]) -> ClaimRequirement {
     ClaimRequirement::Any(values.collect())
 }
 
-fn texts(texts: &[&str]) -> Vec<String> {
+pub(crate) fn texts(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|&text| text.to_owned()).collect()
 }
 
-fn config(signer: &Signer, blocks: Vec<Issuer>, rules: Vec<Rule>) -> Config {
+pub(crate) fn config(signer: &Signer, blocks: Vec<Issuer>, rules: Vec<Rule>) -> Config {
     Config {
         issuers: blocks,
         rules,
@@ -33,7 +30,7 @@ fn config(signer: &Signer, blocks: Vec<Issuer>, rules: Vec<Rule>) -> Config {
     }
 }
 
-fn block(signer: &Signer, name: &str, issuer: &str) -> Issuer {
+pub(crate) fn block(signer: &Signer, name: &str, issuer: &str) -> Issuer {
     Issuer {
         name: Some(name.to_owned()),
         issuer: issuer.to_owned(),
@@ -41,7 +38,7 @@ fn block(signer: &Signer, name: &str, issuer: &str) -> Issuer {
     }
 }
 
-fn authorizer(config: &Config) -> Authorizer {
+pub(crate) fn authorizer(config: &Config) -> Authorizer {
     Authorizer::new(config).unwrap_or_else(|faults| panic!("{faults:?}"))
 }
 
@@ -52,7 +49,7 @@ fn bearer(token: &str) -> Headers {
 }
 
 /// `allowed`, or the refusal's code.
-fn decide(authorizer: &Authorizer, uri: &str, token: &str) -> &'static str {
+pub(crate) fn decide(authorizer: &Authorizer, uri: &str, token: &str) -> &'static str {
     let headers = bearer(token);
     let request = Request {
         method: "GET",
@@ -66,13 +63,13 @@ fn decide(authorizer: &Authorizer, uri: &str, token: &str) -> &'static str {
     }
 }
 
-fn viewer(authorizer: &Authorizer, token: &str) -> Viewer {
+pub(crate) fn viewer(authorizer: &Authorizer, token: &str) -> Viewer {
     let headers = bearer(token);
     let viewer = authorizer.authenticate(now(), &Request::from(&headers));
     viewer.unwrap_or_else(|denied| panic!("{denied:?}"))
 }
 
-fn fault_keys(config: &Config) -> Vec<String> {
+pub(crate) fn fault_keys(config: &Config) -> Vec<String> {
     let faults = Authorizer::new(config).err().unwrap_or_default();
     faults.into_iter().map(|fault| fault.key).collect()
 }
@@ -304,294 +301,6 @@ fn blocks_that_could_accept_one_token_are_a_fault() {
         let config = config(&signer, vec![one, other], vec![]);
         assert_eq!(fault_keys(&config), expected, "{case}");
     }
-}
-
-#[test]
-fn a_tenant_is_trusted_by_its_id_in_both_claims() {
-    let signer = Signer::new();
-    let authorizer_of = |tenants: Tenants| {
-        let block = Issuer {
-            tenants: Some(tenants),
-            subject: Some("oid".to_owned()),
-            ..block(&signer, "entra", TEMPLATE)
-        };
-        let rules = vec![Rule::new("/members/**", Access::Authenticated)];
-        authorizer(&config(&signer, vec![block], rules))
-    };
-    let listed = authorizer_of(Tenants::OneOf(texts(&["t1", "t2"])));
-    let any = authorizer_of(Tenants::Any);
-    let token = |iss: &str, changes: Value| {
-        let mut all = claims(&changes);
-        all["iss"] = iss.into();
-        signer.sign(&header("ec"), &all)
-    };
-    let sts = |tenant: &str| format!("https://sts.example.com/{tenant}/");
-    for (iss, changes, expected, with_any) in [
-        (sts("t1"), json!({"tid": "t1"}), "allowed", "allowed"),
-        (
-            sts("t1"),
-            json!({"tid": "t2"}),
-            "unexpected_claim",
-            "unexpected_claim",
-        ),
-        (
-            sts("t3"),
-            json!({"tid": "t3"}),
-            "unexpected_claim",
-            "allowed",
-        ),
-        (sts("t1"), json!({}), "unexpected_claim", "unexpected_claim"),
-        (
-            sts("{tenantid}"),
-            json!({"tid": "{tenantid}"}),
-            "unknown_issuer",
-            "unknown_issuer",
-        ),
-        (
-            sts("t1/../t2"),
-            json!({"tid": "t1/../t2"}),
-            "unknown_issuer",
-            "unknown_issuer",
-        ),
-        (
-            sts(""),
-            json!({"tid": ""}),
-            "unknown_issuer",
-            "unknown_issuer",
-        ),
-    ] {
-        let token = token(&iss, changes);
-        assert_eq!(decide(&listed, "/members/x", &token), expected, "{iss}");
-        assert_eq!(decide(&any, "/members/x", &token), with_any, "{iss}");
-    }
-    // The same subject in another tenant is another person.
-    let owner = |tenant: &str| {
-        let claims = json!({"tid": tenant, "oid": "a1"});
-        viewer(&listed, &token(&sts(tenant), claims)).owner
-    };
-    assert_ne!(owner("t1"), owner("t2"));
-    let names = OwnerNames::default();
-    assert_eq!(owner("t1"), Some(names.owner(&sts("t1"), "oid", "a1")));
-
-    // With several tenants, a rule about claims must say that it trusts all of them.
-    let block = |tenants: Tenants| Issuer {
-        tenants: Some(tenants),
-        ..block(&signer, "entra", TEMPLATE)
-    };
-    let rules = || vec![Rule::new("/x/{claim:groups}", Access::Authenticated)];
-    for (tenants, expected) in [
-        (Tenants::OneOf(texts(&["t1"])), vec![]),
-        (
-            Tenants::OneOf(texts(&["t1", "t2"])),
-            vec!["rules[0].issuers"],
-        ),
-        (Tenants::Any, vec!["rules[0].issuers"]),
-        (Tenants::OneOf(vec![]), vec!["issuers[0].tenants"]),
-        (Tenants::OneOf(texts(&[""])), vec!["issuers[0].tenants"]),
-        (Tenants::OneOf(texts(&["T1"])), vec!["issuers[0].tenants"]),
-        (Tenants::OneOf(texts(&["a/b"])), vec!["issuers[0].tenants"]),
-    ] {
-        let config = config(&signer, vec![block(tenants)], rules());
-        assert_eq!(fault_keys(&config), expected);
-    }
-    // Tenants of two blocks are still several tenants.
-    let one = Issuer {
-        name: Some("staff".to_owned()),
-        ..block(Tenants::OneOf(texts(&["t1"])))
-    };
-    let other = block(Tenants::OneOf(texts(&["t2"])));
-    assert_eq!(
-        fault_keys(&config(&signer, vec![one, other], rules())),
-        ["rules[0].issuers"]
-    );
-    let mut without = config(&signer, vec![block(Tenants::Any)], vec![]);
-    without.issuers[0].tenants = None;
-    assert_eq!(fault_keys(&without), ["issuers[0].tenants"]);
-}
-
-#[test]
-fn a_key_that_names_another_tenant_verifies_nothing() {
-    let signer = Signer::new();
-    let mut jwks = signer.jwks();
-    let keys = jwks["keys"].as_array_mut().unwrap();
-    // The RSA key is for one tenant, the P-256 key for all.
-    keys[0]["issuer"] = "https://sts.example.com/t1/".into();
-    keys[1]["issuer"] = TEMPLATE.into();
-    let block = Issuer {
-        tenants: Some(Tenants::Any),
-        jwks: Some(jwks),
-        ..block(&signer, "entra", TEMPLATE)
-    };
-    let rules = vec![Rule::new("/members/**", Access::Authenticated)];
-    let authorizer = authorizer(&config(&signer, vec![block], rules));
-    // In a block for one tenant, another tenant's key is rejected as well.
-    let mut jwks = signer.jwks();
-    jwks["keys"][0]["issuer"] = "https://sts.example.com/t9/".into();
-    jwks["keys"][1]["issuer"] = TEMPLATE.into();
-    let exact = Issuer {
-        jwks: Some(jwks),
-        ..super::issuers::block(&signer, "exact", "https://sts.example.com/t1/")
-    };
-    let rules = vec![Rule::new("/members/**", Access::Authenticated)];
-    let exact = self::authorizer(&config(&signer, vec![exact], rules));
-    for (kid, expected) in [("rsa", "unknown_key"), ("ec", "allowed")] {
-        let claims = claims(&json!({"iss": "https://sts.example.com/t1/"}));
-        let token = signer.sign(&header(kid), &claims);
-        assert_eq!(decide(&exact, "/members/x", &token), expected, "{kid}");
-    }
-    for (kid, tenant, expected) in [
-        ("rsa", "t1", "allowed"),
-        ("rsa", "t2", "unknown_key"),
-        ("ec", "t1", "allowed"),
-        ("ec", "t2", "allowed"),
-    ] {
-        let iss = format!("https://sts.example.com/{tenant}/");
-        let token = signer.sign(&header(kid), &claims(&json!({"iss": iss, "tid": tenant})));
-        assert_eq!(
-            decide(&authorizer, "/members/x", &token),
-            expected,
-            "{kid} {tenant}"
-        );
-    }
-}
-
-#[test]
-fn one_person_of_two_issuers_has_one_owner_where_the_keys_are_the_same() {
-    let signer = Signer::new();
-    let published = |issuer: Issuer, url: &str| Issuer {
-        published: Some(PublishedKeys::at(url)),
-        ..issuer
-    };
-    let url = "https://accounts.example.com/keys";
-    let one = published(block(&signer, "with", "https://accounts.example.com"), url);
-    let other = |url: &str| Issuer {
-        owner_as: Some("https://accounts.example.com".to_owned()),
-        ..published(block(&signer, "without", "accounts.example.com"), url)
-    };
-    let whole = config(&signer, vec![one.clone(), other(url)], vec![]);
-    let whole = authorizer(&whole);
-    // Blocks with the same address need one fetch.
-    assert_eq!(whole.keys_due(now()).len(), 1);
-    whole.keys_not_fetched(now(), url);
-    let owner = |iss: &str| {
-        let token = signer.sign(&header("ec"), &claims(&json!({"iss": iss})));
-        viewer(&whole, &token).owner
-    };
-    let expected = Owner::of("https://accounts.example.com", "alice");
-    assert_eq!(
-        owner("https://accounts.example.com"),
-        Some(expected.clone())
-    );
-    assert_eq!(owner("accounts.example.com"), Some(expected));
-
-    let with_secret = Issuer {
-        algorithms: vec![Algorithm::ES256, Algorithm::HS256],
-        secrets: Some(Secrets(json!({"keys": [
-            {"kty": "oct", "alg": "HS256", "k": BASE64URL_NOPAD.encode(&[7; 32])},
-        ]}))),
-        ..other(url)
-    };
-    let elsewhere = other("https://evil.example/keys");
-    let nobody = Issuer {
-        owner_as: Some("https://nobody.example".to_owned()),
-        ..other(url)
-    };
-    let by_oid = Issuer {
-        subject: Some("oid".to_owned()),
-        ..other(url)
-    };
-    for (case, other) in [
-        ("a secret besides", with_secret),
-        ("other keys", elsewhere),
-        ("nobody", nobody),
-        ("another subject", by_oid),
-    ] {
-        let config = config(&signer, vec![one.clone(), other], vec![]);
-        assert_eq!(fault_keys(&config), ["issuers[1].owner_as"], "{case}");
-    }
-}
-
-#[test]
-fn a_subject_is_a_claim_that_nobody_can_change() {
-    let signer = Signer::new();
-    let with_subject = |subject: &str| {
-        let block = Issuer {
-            subject: Some(subject.to_owned()),
-            ..block(&signer, "a", ISSUER)
-        };
-        let rules = vec![
-            Rule::new("/media/{owner}/**", Access::Owner),
-            Rule::new("/members/**", Access::Authenticated),
-        ];
-        config(&signer, vec![block], rules)
-    };
-    for (subject, is_fine) in [
-        ("sub", true),
-        ("oid", true),
-        ("/user/id", true),
-        ("email", false),
-        ("/email", false),
-        ("Email", false),
-        ("iss", false),
-        ("client_id", false),
-        ("jti", false),
-        ("/user_metadata/email", false),
-        ("preferred_username", false),
-        ("upn", false),
-        ("unique_name", false),
-        ("", false),
-    ] {
-        let faults = fault_keys(&with_subject(subject));
-        let expected: &[&str] = if is_fine {
-            &[]
-        } else {
-            &["issuers[0].subject"]
-        };
-        assert_eq!(faults, expected, "{subject}");
-    }
-    let authorizer = authorizer(&with_subject("oid"));
-    let media = |owner: &Owner| format!("/media/{owner}/a");
-    let owner = OwnerNames::default().owner(ISSUER, "oid", "a1");
-    for (changes, uri, expected) in [
-        (json!({"oid": "a1"}), media(&owner), "allowed"),
-        (
-            json!({"oid": "a1"}),
-            media(&Owner::of(ISSUER, "a1")),
-            "not_owner",
-        ),
-        (json!({"oid": "a2"}), media(&owner), "not_owner"),
-        // Without the claim the viewer has no owner, even if `sub` is present.
-        (json!({}), media(&Owner::of(ISSUER, "alice")), "no_owner"),
-        (json!({"oid": ""}), media(&owner), "no_owner"),
-        (json!({}), "/members/x".to_owned(), "allowed"),
-        (
-            json!({"oid": 7}),
-            "/members/x".to_owned(),
-            "unexpected_claim",
-        ),
-    ] {
-        let token = signer.sign(&header("ec"), &claims(&changes));
-        assert_eq!(
-            decide(&authorizer, &uri, &token),
-            expected,
-            "{changes} {uri}"
-        );
-    }
-}
-
-#[test]
-fn a_secret_makes_owners_that_nobody_can_guess() {
-    let signer = Signer::new();
-    let secret = |bytes: usize| Some(Secret::from(vec![7; bytes]));
-    let mut config = signer.config();
-    config.owner_secret = secret(32);
-    let token = signer.sign(&header("ec"), &claims(&json!({})));
-    let owner = viewer(&authorizer(&config), &token).owner;
-    assert_ne!(owner, Some(Owner::of(ISSUER, "alice")));
-    let names = OwnerNames::new(config.owner_secret.as_ref());
-    assert_eq!(owner, Some(names.owner(ISSUER, "sub", "alice")));
-    config.owner_secret = secret(31);
-    assert_eq!(fault_keys(&config), ["owner.secret"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use edge_auth::lambda_edge::{Outcome, ViewerRequestEvent};
 use edge_auth::{Authorizer, Config, Decision, Headers, Request};
 use serde_json::{Value, json};
 
-use crate::sessions::{hs256, with_session};
+use crate::session_settings::{hs256, with_session};
 use crate::signer::{Signer, claims, header, now};
 
 fn event(uri: &str, headers: &Value) -> ViewerRequestEvent {

@@ -1,14 +1,24 @@
 //! The authorizer from outside: configurations, tokens signed with keys made for the run, and the decisions.
 
-// A test panics on the first unexpected value, and reads as one long table.
-#![allow(clippy::unwrap_used, clippy::too_many_lines, missing_docs)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    reason = "a test panics on the first unexpected value, and reads as one long table"
+)]
 
 mod decisions;
+#[cfg(feature = "signing")]
 mod equivalence;
 mod issuers;
 mod keys;
 mod lambda_edge;
+mod owners;
 mod second_opinion;
+#[cfg(feature = "signing")]
+mod session_keys;
+mod session_settings;
+#[cfg(feature = "signing")]
 mod sessions;
 mod signer;
 mod sources;
+mod tenants;

@@ -4,8 +4,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use data_encoding::BASE64URL_NOPAD;
 use edge_auth::config::{
-    Access, Algorithm, Audiences, ClaimRequirement, ClaimValue, Rule, Secrets, Session, SessionKey,
-    SessionKeyMaterial, TokenSource,
+    Access, Audiences, ClaimRequirement, ClaimValue, Rule, SessionKeyMaterial,
 };
 use edge_auth::{
     Authorizer, Config, Decision, Headers, MAX_SESSION_BYTES, NoSession, Owner, Request,
@@ -14,37 +13,9 @@ use edge_auth::{
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use crate::session_keys::{es256, from};
+use crate::session_settings::{hs256, with_session};
 use crate::signer::{ISSUER, Signer, claims, header, now};
-
-/// A secret of 32 bytes, made for this test.
-pub(crate) fn hs256(kid: &str) -> SessionKey {
-    SessionKey {
-        kid: kid.to_owned(),
-        from: None,
-        material: SessionKeyMaterial::HS256 {
-            secret: format!("{kid:-<32}").into_bytes().into(),
-        },
-    }
-}
-
-pub(crate) fn es256(kid: &str) -> SessionKey {
-    let random = SystemRandom::new();
-    let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
-    SessionKey::from_private_der(kid, der.as_ref()).unwrap()
-}
-
-fn from(seconds: i64, key: SessionKey) -> SessionKey {
-    let from = Some(now() + SignedDuration::from_secs(seconds));
-    SessionKey { from, ..key }
-}
-
-pub(crate) fn with_session(mut config: Config, keys: &[SessionKey]) -> Config {
-    config.session = Some(Session {
-        keys: keys.to_vec(),
-        lifetime_seconds: 900,
-    });
-    config
-}
 
 fn authorizer(config: &Config) -> Authorizer {
     Authorizer::new(config).unwrap_or_else(|faults| panic!("{faults:?}"))
@@ -500,89 +471,4 @@ fn a_session_too_large_for_a_cookie_is_refused() {
         authorizer.start_session(now(), &alice),
         Err(NoSession::TooLarge { bytes }) if bytes > MAX_SESSION_BYTES
     ));
-}
-
-#[test]
-fn every_fault_of_the_session_settings_is_reported() {
-    let signer = Signer::new();
-    let faults = |change: &dyn Fn(&mut Config)| {
-        let keys = [hs256("a"), from(0, es256("b"))];
-        let mut config = with_session(signer.config(), &keys);
-        change(&mut config);
-        let faults = Authorizer::new(&config).err().unwrap_or_default();
-        faults
-            .into_iter()
-            .map(|fault| fault.key)
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(faults(&|_| ()), Vec::<String>::new());
-    let lifetime = |seconds: u32| {
-        faults(&move |config| config.session.as_mut().unwrap().lifetime_seconds = seconds)
-    };
-    assert_eq!(lifetime(0), ["session.lifetime"]);
-    assert_eq!(lifetime(43_201), ["session.lifetime"]);
-    let short = |kid: &str| SessionKey {
-        material: SessionKeyMaterial::HS256 {
-            secret: vec![7; 31].into(),
-        },
-        ..hs256(kid)
-    };
-    let mixed = || {
-        let (mut key, other) = (es256("a"), es256("b"));
-        if let (
-            SessionKeyMaterial::ES256 { private, .. },
-            SessionKeyMaterial::ES256 {
-                private: Some(theirs),
-                ..
-            },
-        ) = (&mut key.material, other.material)
-        {
-            *private = Some(theirs);
-        }
-        key
-    };
-    for (keys, expected) in [
-        (vec![], vec!["session.keys"]),
-        (vec![short("a")], vec!["session.keys[0]"]),
-        (vec![hs256("")], vec!["session.keys[0].kid"]),
-        (vec![mixed()], vec!["session.keys[0]"]),
-        (
-            vec![hs256("a"), from(1, es256("a"))],
-            vec!["session.keys[1].kid"],
-        ),
-        (vec![hs256("a"), hs256("b")], vec!["session.keys[1].from"]),
-        (
-            vec![from(1, hs256("a")), from(1, hs256("b"))],
-            vec!["session.keys[1].from"],
-        ),
-    ] {
-        let found = faults(&move |config| config.session.as_mut().unwrap().keys.clone_from(&keys));
-        assert_eq!(found, expected);
-    }
-    let cookie = || TokenSource::Cookie(SESSION_COOKIE.to_owned());
-    for (from, expected) in [
-        (vec![TokenSource::Authorization], vec!["token.from"]),
-        (
-            vec![cookie(), TokenSource::Authorization],
-            vec!["token.from"],
-        ),
-        (vec![cookie()], vec!["token.from"]),
-        (vec![TokenSource::Authorization, cookie()], vec![]),
-    ] {
-        let found = faults(&move |config| config.token_sources.clone_from(&from));
-        assert_eq!(found, expected);
-    }
-    // An issuer that has the secret could make sessions.
-    let shared = faults(&|config| {
-        config.issuers[0].algorithms = vec![Algorithm::HS256];
-        config.issuers[0].jwks = None;
-        config.issuers[0].secrets = Some(Secrets(json!({"keys": [
-            {"kty": "oct", "k": BASE64URL_NOPAD.encode(format!("{:-<32}", "a").as_bytes())},
-        ]})));
-    });
-    assert_eq!(shared, ["session.keys[0]"]);
-    assert_eq!(
-        faults(&|config| config.issuers[0].issuer = SESSION_ISSUER.to_owned()),
-        ["issuers[0].issuer"]
-    );
 }
