@@ -163,6 +163,10 @@ impl Authorizer {
     }
 
     /// Identifies the sender of a request, for services with rules of their own, such as `signing-api`.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, or the keys that the host must fetch first.
     pub fn authenticate(
         &self,
         now: Timestamp,
@@ -200,8 +204,12 @@ impl Authorizer {
 
     /// Replaces an address's keys with a set that the host fetched.
     ///
-    /// Answers with the faults of single keys, which are left out. If the whole set is refused, it answers with the
-    /// reasons, and the previous keys stay. Both are sentences for the log.
+    /// Answers with the faults of single keys, which are left out, as sentences for the log.
+    ///
+    /// # Errors
+    ///
+    /// The reasons for refusing the whole set, as sentences for the log. The previous keys stay, and the cool-down
+    /// begins as after a failed fetch.
     pub fn accept_keys(
         &self,
         now: Timestamp,
@@ -216,7 +224,7 @@ impl Authorizer {
         self.verifier.keys_not_fetched(now, url);
     }
 
-    /// The keys that the first request will need: a host may prefetch them.
+    /// The keys that are due for a fetch: a host may prefetch them before the first request needs them.
     pub fn keys_due(&self, now: Timestamp) -> Vec<NeedKeys> {
         self.verifier.keys_due(now)
     }

@@ -11,6 +11,8 @@
 //! The host fetches keys that are not known: the decision is then [`Decision::NeedKeys`], and the host asks again once
 //! it has handed them over.
 
+#![warn(clippy::missing_errors_doc)]
+
 mod authorizer;
 pub mod config;
 mod cors;
@@ -41,3 +43,8 @@ pub use lambda_edge::{Changes, ViewerRequest};
 pub use refusal::Refusal;
 pub use session::{MAX_SESSION_BYTES, NoSession, SESSION_COOKIE, SESSION_ISSUER, SessionToken};
 pub use token::jws::MAX_TOKEN_BYTES;
+
+/// The examples of the README, compiled and run by `cargo test`.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -4,6 +4,8 @@
 //! host for servers in Rust, as `index.mjs` is at Lambda@Edge. It fetches once for all waiting requests
 //! (single-flight), within a timeout and a size limit, follows no redirect, and asks again.
 
+#![warn(clippy::missing_errors_doc)]
+
 mod fetch;
 
 use std::collections::HashMap;
@@ -30,6 +32,10 @@ struct Keys {
 
 impl HostedAuthorizer {
     /// Wraps an authorizer with a clock and an HTTP client.
+    ///
+    /// # Errors
+    ///
+    /// The HTTP client cannot be built: there are no certificates of authorities on this machine.
     pub fn new(authorizer: Authorizer, clock: fn() -> Timestamp) -> Result<Self, FetchError> {
         Ok(Self {
             keys: Arc::new(Keys {
@@ -62,6 +68,10 @@ impl HostedAuthorizer {
     }
 
     /// Identifies the sender of the request.
+    ///
+    /// # Errors
+    ///
+    /// The refusal; [`Refusal::KeysUnavailable`] if the issuer's keys could not be fetched.
     pub async fn authenticate(&self, request: &Request<'_>) -> Result<Viewer, Refusal> {
         let authenticate = || match self.authorizer().authenticate(self.now(), request) {
             Err(Unauthenticated::NeedKeys(need)) => Err(need),

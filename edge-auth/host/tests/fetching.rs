@@ -1,7 +1,9 @@
 //! Fetches keys from providers that behave, and from providers that do not.
 
-// A test panics on the first unexpected value.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test panics on the first unexpected value"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

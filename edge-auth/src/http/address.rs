@@ -122,6 +122,10 @@ pub(crate) fn check_login(text: &str) -> Result<(), &'static str> {
 }
 
 /// Whether a text is an origin as browsers send it (RFC 6454 §6.2): no default port, no capitals, no path.
+///
+/// # Errors
+///
+/// A sentence without its subject, such as `has no host`: what is wrong, and what to write.
 pub fn check_origin(text: &str) -> Result<(), &'static str> {
     if !text.contains("://") {
         return Err(

@@ -44,6 +44,10 @@ pub enum PathFault {
 
 impl CanonicalPath {
     /// Parses a path as it is on the request line, without the query.
+    ///
+    /// # Errors
+    ///
+    /// Why the path is ambiguous or malformed. Only the first reason is reported.
     pub fn parse(raw: &str) -> Result<Self, PathFault> {
         let bytes = raw.as_bytes();
         if bytes.first() != Some(&b'/') {

@@ -83,7 +83,11 @@ pub enum NoSession {
 }
 
 impl SessionKey {
-    /// A key from its public half in DER (`SubjectPublicKeyInfo`), which only verifies. The error is a sentence.
+    /// A key from its public half in DER (`SubjectPublicKeyInfo`), which only verifies.
+    ///
+    /// # Errors
+    ///
+    /// A sentence without its subject if this is not a public key on P-256.
     pub fn from_public_der(kid: impl Into<String>, der: &[u8]) -> Result<Self, &'static str> {
         // RFC 5480 §2: the header of every P-256 key that is an uncompressed point.
         const HEADER: [u8; 26] = [

@@ -14,7 +14,11 @@ use crate::identity::Viewer;
 use crate::token::ClaimPlan;
 
 impl SessionKey {
-    /// A key from its private half in DER (PKCS #8 or SEC 1), which signs and verifies. The error is a sentence.
+    /// A key from its private half in DER (PKCS #8 or SEC 1), which signs and verifies.
+    ///
+    /// # Errors
+    ///
+    /// A sentence without its subject if this is not a private key on P-256.
     pub fn from_private_der(kid: impl Into<String>, der: &[u8]) -> Result<Self, &'static str> {
         let pair = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, der)
             .map_err(|_| "is not a private key on the curve P-256")?;

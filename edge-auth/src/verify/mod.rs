@@ -461,8 +461,10 @@ fn time_claim(
         .as_f64()
         .filter(|seconds| (0.0..=MAX_SECONDS).contains(seconds))
         .ok_or(Refusal::InvalidClaim { claim })?;
-    // Within the range just checked the cast loses only the fraction.
-    #[allow(clippy::cast_possible_truncation)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "within the range just checked the cast loses only the fraction"
+    )]
     let whole = round(seconds) as i64;
     Ok(Some(whole))
 }
