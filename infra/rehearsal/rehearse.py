@@ -164,12 +164,39 @@ def invoke(function, event, region=REGION):
 
 def call(subject, method, path, body=None):
     """A call in CloudFront's form, after the function at the edge."""
-    return invoke("gatepost-signing-api", {
-        "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "",
-        "headers": {
-            "host": "api", "content-type": "application/json",
-            "x-gatepost-authorization": f"Bearer {token(subject)}",
-            "x-gatepost-distribution": outputs["distribution_domain"],
+    return invoke(
+        "gatepost-signing-api",
+        {
+            "version": "2.0",
+            "routeKey": "$default",
+            "rawPath": path,
+            "rawQueryString": "",
+            "headers": {
+                "host": "api",
+                "content-type": "application/json",
+                "x-gatepost-authorization": f"Bearer {token(subject)}",
+                "x-gatepost-distribution": outputs["distribution_domain"],
+            },
+            "isBase64Encoded": False,
+            "body": json.dumps(body) if body is not None else None,
+            "requestContext": {
+                "accountId": "anonymous",
+                "apiId": "api",
+                "domainName": "api",
+                "domainPrefix": "api",
+                "requestId": "1",
+                "routeKey": "$default",
+                "stage": "$default",
+                "time": "25/Nov/2026:12:00:00 +0000",
+                "timeEpoch": 1795608000000,
+                "http": {
+                    "method": method,
+                    "path": path,
+                    "protocol": "HTTP/1.1",
+                    "sourceIp": "192.0.2.7",
+                    "userAgent": "rehearsal",
+                },
+            },
         },
     )
 
@@ -181,10 +208,28 @@ def api(subject, method, path, body=None):
 
 def edge(path, headers):
     """A viewer's request at the edge: the response, or the forwarded request."""
-    return invoke("gatepost-edge-auth", {"Records": [{"cf": {
-        "config": {
-            "distributionDomainName": "d111111abcdef8.cloudfront.net", "distributionId": "E123",
-            "eventType": "viewer-request", "requestId": "1",
+    return invoke(
+        "gatepost-edge-auth",
+        {
+            "Records": [
+                {
+                    "cf": {
+                        "config": {
+                            "distributionDomainName": "d111111abcdef8.cloudfront.net",
+                            "distributionId": "E123",
+                            "eventType": "viewer-request",
+                            "requestId": "1",
+                        },
+                        "request": {
+                            "clientIp": "192.0.2.7",
+                            "method": "GET",
+                            "uri": path,
+                            "querystring": "",
+                            "headers": {name: [{"key": name, "value": value}] for name, value in headers.items()},
+                        },
+                    }
+                }
+            ]
         },
         "us-east-1",
     )
@@ -289,7 +334,7 @@ status, form = api("alice", "POST", "/api/uploads", {"content_type": "image/jpeg
 s3.put_object(Bucket=outputs["media_bucket"], Key=form["manifest"][1:], Body=b"no JSON")
 post(form, photo)
 dead = wait_for("a dead letter", lambda: receive(outputs["dead_letter_queue_url"]))
-check(form["id"] in json.dumps(dead), "an upload that cannot be finished is among the dead letters")
+check(form["id"] in json.dumps(dead), "an upload that cannot be finished lies among the dead letters")
 
 changed = package([200])
 check(changed["config_sha256"] != manifest["config_sha256"], "another configuration is packaged")
