@@ -20,8 +20,8 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Builder, Region};
 use jiff::Timestamp;
+use local_aws::REGION;
 
-use crate::local_s3::REGION;
 use crate::terminal::printable::printable;
 
 /// The expiry of the credentials in environment variables, as the AWS CLI and the SDKs for other languages read it.

@@ -8,12 +8,9 @@ mod aws;
 mod commands;
 mod config;
 mod dev;
-mod drain_on_drop;
 mod edge;
 mod issuer;
-mod local_s3;
 mod package;
-mod queue;
 mod replay;
 mod scratch_s3;
 mod stop;
@@ -94,7 +91,9 @@ fn answer(error: &clap::Error) -> ExitCode {
 fn start_log(command: &Command) {
     let default = match command {
         // s3s logs every refused request as its own error.
-        Command::Dev(_) => "gatepost=info,signing_api=info,upload_processor=info,s3s=off,warn",
+        Command::Dev(_) => {
+            "gatepost=info,local_aws=info,signing_api=info,upload_processor=info,s3s=off,warn"
+        }
         Command::Sweep(_) => "upload_processor=warn,error",
         _ => "s3s=off,upload_processor=error,error",
     };

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use aws_credential_types::Credentials;
+use local_aws::s3::{LocalS3, S3Options};
 use tempfile::TempDir;
 use upload_processor::Buckets;
 
 use crate::aws::{self, Connection};
-use crate::local_s3::{LocalS3, Notifier};
 
 /// The server, and a folder with its objects, which is removed at the end.
 pub(crate) struct ScratchS3 {
@@ -27,9 +27,15 @@ impl ScratchS3 {
             None,
             "gatepost-scratch",
         );
-        let names = [buckets.uploads.as_str(), buckets.media.as_str()];
         let objects = folder.path().join("s3");
-        let server = LocalS3::open(&objects, &names, &credentials, Notifier::silent()).await?;
+        let server = LocalS3::open(S3Options {
+            folder: objects.clone(),
+            buckets: vec![buckets.uploads.clone(), buckets.media.clone()],
+            credentials: credentials.clone(),
+            allowed_origins: Vec::new(),
+            notifications: Vec::new(),
+        })
+        .await?;
         let connection = aws::connect_embedded(&server.endpoint(), credentials);
         tokio::spawn(server.serve(std::future::pending()));
         Ok(Self {

@@ -1,5 +1,5 @@
 //! The data directory: everything that the local stack keeps, and the lock that `gatepost dev` holds on it. Other
-//! commands look into it without the lock; they write nothing but what [`crate::queue::leave`] leaves.
+//! commands look into it without the lock; they write nothing but what [`local_aws::sqs::leave`] leaves.
 
 use std::fs::{File, TryLockError};
 use std::io::Write as _;

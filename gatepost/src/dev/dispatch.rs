@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
+use local_aws::REGION;
+use local_aws::sqs::{Message, Queue};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use upload_processor::Processor;
 use upload_processor::event::Invocation;
 use upload_processor::retry::{Cause, retry_delay};
-
-use crate::local_s3::REGION;
-use crate::queue::{Message, Queue};
 
 /// The event source mapping's batch size. A picture takes a core for as long as it is worked on: a message that waited
 /// in a batch behind others would count as received whenever the process ends before its turn.

@@ -27,6 +27,9 @@ use edge_auth::config::{Session, SessionKey, TokenSource};
 use edge_auth::{Authorizer, SESSION_COOKIE};
 use edge_auth_host::HostedAuthorizer;
 use jiff::Timestamp;
+use local_aws::DrainOnDrop;
+use local_aws::s3::{LocalS3, Notification, S3Options};
+use local_aws::sqs::{Queue, QueueOptions};
 use media_store::MediaStore;
 use signing_api::{Api, CloudFront, Signer};
 use tokio::net::TcpListener;
@@ -37,11 +40,8 @@ use url_signing::Bucket;
 
 use crate::aws::{self, Connection};
 use crate::config::{self, Config};
-use crate::drain_on_drop::DrainOnDrop;
 use crate::edge::Edge;
 use crate::issuer::DevIssuer;
-use crate::local_s3::{LocalS3, Notifier};
-use crate::queue::Queue;
 use crate::stop::Stop;
 use crate::terminal::output;
 use crate::web::Web;
@@ -90,11 +90,12 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     let origins = origins_of(&listener, &config, &args.origins)?;
     let stop = Stop::on_signal();
 
-    let queue = Queue::open(
-        &data_dir.queue(),
-        &data_dir.dead_letters(),
-        &data_dir.redriven(),
-    )
+    let queue = Queue::open(QueueOptions {
+        folder: data_dir.queue(),
+        dead_letters: data_dir.dead_letters(),
+        redriven: data_dir.redriven(),
+        max_receives: MAX_RECEIVES,
+    })
     .with_context(|| {
         format!(
             "the queue in {} cannot be opened",
@@ -111,8 +112,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
         prepare_buckets(&connection, &buckets, &origins).await?;
         connection
     } else {
-        let notifier = Notifier::new(UPLOAD_BUCKET, UPLOAD_PREFIX, queue.clone());
-        start_embedded_s3(&data_dir, notifier, &origins, &stop).await?
+        start_embedded_s3(&data_dir, queue.clone(), &origins, &stop).await?
     };
     let store = MediaStore::new(connection.s3.clone(), buckets.clone());
     let found = take_up::take_up(&store, &queue).await;
@@ -205,14 +205,23 @@ fn origins_of(
 
 async fn start_embedded_s3(
     data_dir: &DataDir,
-    notifier: Notifier,
+    queue: Arc<Queue>,
     origins: &Origins,
     stop: &Stop,
 ) -> anyhow::Result<Connection> {
     let credentials = data_dir.s3_credentials()?;
-    let buckets = [UPLOAD_BUCKET, MEDIA_BUCKET];
-    let mut server = LocalS3::open(&data_dir.objects(), &buckets, &credentials, notifier).await?;
-    server.allow_origins(origins.iter().cloned().collect());
+    let notification = Notification::new(UPLOAD_BUCKET, UPLOAD_PREFIX, move |event| {
+        let queue = queue.clone();
+        async move { queue.send(event.to_string()).await }
+    });
+    let server = LocalS3::open(S3Options {
+        folder: data_dir.objects(),
+        buckets: [UPLOAD_BUCKET, MEDIA_BUCKET].map(str::to_owned).into(),
+        credentials: credentials.clone(),
+        allowed_origins: origins.iter().cloned().collect(),
+        notifications: vec![notification],
+    })
+    .await?;
     let connection = aws::connect_embedded(&server.endpoint(), credentials);
     let stop = stop.clone();
     tokio::spawn(server.serve(async move { stop.wait().await }));

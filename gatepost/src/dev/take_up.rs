@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use aws_sdk_s3::error::DisplayErrorContext;
 use jiff::{SignedDuration, Timestamp};
+use local_aws::sqs::Queue;
 use media_store::MediaStore;
 use upload_processor::event::{Notice, Record};
 use upload_processor::sweep::{Forgotten, Options, Report, Sweep};
-
-use crate::queue::Queue;
 
 /// How often an S3 elsewhere is looked through.
 const PERIOD: Duration = Duration::from_secs(2);

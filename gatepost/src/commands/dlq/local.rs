@@ -1,19 +1,19 @@
 //! The dead letters of the local stack, which may be running or not.
 //!
 //! The stack adds files to the folder and never touches them again. Redriving leaves a new message for the stack's
-//! queue, and then removes the dead letter: [`crate::queue`].
+//! queue, and then removes the dead letter: [`local_aws::sqs`].
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use anyhow::Context as _;
+use local_aws::sqs;
 
 use super::interruption::Interrupted;
 use super::letter::DeadLetter;
 use super::selection::{Move, Selection};
 use crate::dev::data_dir::DataDir;
-use crate::queue;
 use crate::stop::Stop;
 
 /// The dead letters of a data directory.
@@ -34,7 +34,7 @@ impl LocalQueue {
 
     /// The selected dead letters.
     pub(super) fn look(&self, selection: Selection<'_>) -> anyhow::Result<Vec<DeadLetter>> {
-        let messages = queue::read_messages(&self.data_dir.dead_letters())
+        let messages = sqs::read_messages(&self.data_dir.dead_letters())
             .with_context(|| format!("{} cannot be read", self.name()))?;
         let selected = messages
             .into_iter()
@@ -75,9 +75,9 @@ impl LocalQueue {
     }
 
     fn move_back(&self, letter: &DeadLetter) -> io::Result<String> {
-        let file = queue::file_of(&self.data_dir.dead_letters(), &letter.id)
+        let file = sqs::file_of(&self.data_dir.dead_letters(), &letter.id)
             .ok_or_else(|| io::Error::other("its id is not the name of a file"))?;
-        let id = queue::leave(&self.data_dir.redriven(), letter.body.clone())?;
+        let id = sqs::leave(&self.data_dir.redriven(), letter.body.clone())?;
         std::fs::remove_file(file).map_err(|error| {
             let what = format!("it was sent as {id}, and cannot be removed from here: {error}");
             io::Error::other(what)

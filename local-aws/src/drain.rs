@@ -17,10 +17,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const MAX_BYTES: usize = 256 << 20;
 
 /// A body that reads itself to its end when it is dropped.
-pub(crate) struct DrainOnDrop(Option<Body>);
+pub struct DrainOnDrop(Option<Body>);
 
 impl DrainOnDrop {
-    pub(crate) fn new(body: Body) -> Self {
+    /// Wraps a body.
+    pub fn new(body: Body) -> Self {
         Self(Some(body))
     }
 }

@@ -8,11 +8,15 @@ use serde::{Deserialize, Serialize};
 
 /// A message as it is kept on disk.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct Message {
-    pub(crate) message_id: String,
-    pub(crate) body: String,
-    pub(crate) sent_at: Timestamp,
-    pub(crate) receive_count: u32,
+pub struct Message {
+    /// Ids sort by the time at which they were made.
+    pub message_id: String,
+    /// The text that was sent.
+    pub body: String,
+    /// The time at which it was sent.
+    pub sent_at: Timestamp,
+    /// How many times it was received and not taken back.
+    pub receive_count: u32,
 }
 
 impl Message {
@@ -29,7 +33,11 @@ impl Message {
 
 /// Leaves a message for the process that has the queue open, or for the next one; answers with its id. When this
 /// returns, it is on disk.
-pub(crate) fn leave(redriven: &Path, body: String) -> io::Result<String> {
+///
+/// # Errors
+///
+/// The error of a disk that cannot be written to.
+pub fn leave(redriven: &Path, body: String) -> io::Result<String> {
     std::fs::create_dir_all(redriven)?;
     let message = Message::new(body)?;
     let path = redriven.join(file_name(&message.message_id));
@@ -40,7 +48,11 @@ pub(crate) fn leave(redriven: &Path, body: String) -> io::Result<String> {
 }
 
 /// Reads every message in a folder, the oldest first. A file that is not a message is left alone.
-pub(crate) fn read_messages(folder: &Path) -> io::Result<Vec<Message>> {
+///
+/// # Errors
+///
+/// The error of a disk that cannot be read.
+pub fn read_messages(folder: &Path) -> io::Result<Vec<Message>> {
     let mut messages = Vec::new();
     for path in message_files(folder)? {
         messages.extend(read_message(&path)?);
@@ -96,7 +108,7 @@ pub(super) fn read_message(path: &Path) -> io::Result<Option<Message>> {
 }
 
 /// Where the message with this id is in a folder; `None` for a text that is not an id.
-pub(crate) fn file_of(folder: &Path, message_id: &str) -> Option<PathBuf> {
+pub fn file_of(folder: &Path, message_id: &str) -> Option<PathBuf> {
     let is_name = !message_id.is_empty() && !message_id.contains(['/', '\\', '\0']);
     is_name.then(|| folder.join(file_name(message_id)))
 }

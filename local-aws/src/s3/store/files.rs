@@ -186,7 +186,7 @@ impl ObjectFiles {
 pub(super) fn set_damaged_aside(
     now: Timestamp,
     root: &Path,
-    buckets: &[&str],
+    buckets: &[String],
     aside: &Path,
 ) -> io::Result<()> {
     let mut found = Vec::new();
@@ -280,7 +280,7 @@ mod tests {
 
         let start = |second: i64| {
             let now = Timestamp::from_second(second).unwrap();
-            set_damaged_aside(now, &root, &["b"], &aside).unwrap();
+            set_damaged_aside(now, &root, &["b".to_owned()], &aside).unwrap();
         };
         start(0);
         assert!(whole.is_whole());
@@ -335,7 +335,7 @@ mod tests {
             (154, true, false),
             (155, false, false),
         ] {
-            let files = ObjectFiles::new(Path::new("/"), "gatepost-media", &"k".repeat(bytes));
+            let files = ObjectFiles::new(Path::new("/"), "example-bucket", &"k".repeat(bytes));
             let found = [false, true].map(|is_multipart| files.has_possible_names(is_multipart));
             assert_eq!(found, [fits, fits_multipart], "{bytes}");
         }

@@ -11,7 +11,7 @@ use s3s::{S3, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 
 use super::internal;
-use crate::local_s3::encoding::{encode_all, encode_path};
+use crate::s3::encoding::{encode_all, encode_path};
 
 /// What S3 gives in one page at most.
 const MAX_KEYS: i32 = 1000;

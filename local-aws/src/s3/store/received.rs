@@ -17,7 +17,7 @@ const MAX_IN_MEMORY: usize = 256 * 1024;
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// Content that arrived. On disk it has no name, so nothing is left of it when the process ends.
-pub(in crate::local_s3) struct Received {
+pub(in crate::s3) struct Received {
     file: SpooledTempFile,
     size: u64,
 }
@@ -44,12 +44,12 @@ impl Received {
     }
 
     /// In bytes.
-    pub(in crate::local_s3) fn size(&self) -> u64 {
+    pub(in crate::s3) fn size(&self) -> u64 {
         self.size
     }
 
     /// Appends a piece. It goes to memory or to the page cache, which is short enough to be done at once.
-    pub(in crate::local_s3) fn write(&mut self, piece: &[u8]) -> S3Result<()> {
+    pub(in crate::s3) fn write(&mut self, piece: &[u8]) -> S3Result<()> {
         self.file.write_all(piece).map_err(disk_error)?;
         self.size += piece.len() as u64;
         Ok(())

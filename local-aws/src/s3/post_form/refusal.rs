@@ -7,8 +7,8 @@ use axum::http::{Response, StatusCode};
 use s3s::S3Error;
 use thiserror::Error;
 
-use crate::local_s3::error_document;
-use crate::local_s3::refusals::message_of;
+use crate::s3::error_document;
+use crate::s3::errors::message_of;
 
 /// Why a form is refused.
 #[derive(Debug, Error)]

@@ -16,7 +16,7 @@ use multer::{Field, Multipart};
 
 use super::parameter::parameter;
 use super::refusal::Refusal;
-use crate::drain_on_drop::DrainOnDrop;
+use crate::DrainOnDrop;
 
 /// What S3 reads of a form before its file, in bytes: 20 KB with boundaries and part headers.
 const MAX_HEAD_BYTES: u64 = 20 * 1024;

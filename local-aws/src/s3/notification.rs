@@ -7,67 +7,66 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::REGION;
 use super::encoding::encode_form;
-use crate::queue::Queue;
+use crate::REGION;
 
 /// An object that was just written.
 #[derive(Clone, Debug)]
-pub(crate) struct CreatedObject {
+pub(super) struct CreatedObject {
     /// `ObjectCreated:Post` or `ObjectCreated:Put`.
-    pub(crate) event_name: &'static str,
-    pub(crate) bucket: String,
-    pub(crate) key: String,
-    pub(crate) size: u64,
+    pub(super) event_name: &'static str,
+    pub(super) bucket: String,
+    pub(super) key: String,
+    pub(super) size: u64,
     /// Without quotation marks.
-    pub(crate) etag: String,
+    pub(super) etag: String,
     /// Of the credentials that the request was signed with.
-    pub(crate) access_key: String,
+    pub(super) access_key: String,
 }
 
-/// Sends notifications about one bucket's prefix to a queue, as a bucket's notification configuration does.
+/// A handler of events. The object's sender is answered when it is done.
+type Handler = dyn Fn(Value) -> BoxFuture<'static, io::Result<()>> + Send + Sync;
+
+/// A bucket's notification configuration: a prefix, and the handler of its events.
 #[derive(Clone)]
-pub(crate) struct Notifier {
+pub struct Notification {
     bucket: String,
     prefix: String,
-    queue: Option<Arc<Queue>>,
+    handler: Arc<Handler>,
 }
 
-impl Notifier {
-    pub(crate) fn new(bucket: &str, prefix: &str, queue: Arc<Queue>) -> Self {
+impl Notification {
+    /// Calls a handler with S3's event, as JSON, for each object that is created below a prefix of a bucket.
+    ///
+    /// A handler that fails also fails the request that created the object, with S3's `InternalError`.
+    pub fn new<F, Done>(bucket: &str, prefix: &str, handler: F) -> Self
+    where
+        F: Fn(Value) -> Done + Send + Sync + 'static,
+        Done: Future<Output = io::Result<()>> + Send + 'static,
+    {
         Self {
             bucket: bucket.to_owned(),
             prefix: prefix.to_owned(),
-            queue: Some(queue),
+            handler: Arc::new(move |event| handler(event).boxed()),
         }
     }
 
-    /// One that tells nobody.
-    pub(crate) fn silent() -> Self {
-        Self {
-            bucket: String::new(),
-            prefix: String::new(),
-            queue: None,
+    /// Tells the handler of an object, if it is below the prefix.
+    pub(super) async fn object_created(&self, object: &CreatedObject) -> io::Result<()> {
+        if object.bucket == self.bucket && object.key.starts_with(&self.prefix) {
+            (self.handler)(event(Timestamp::now(), object)).await?;
         }
-    }
-
-    /// Queues the notification; when this returns, it is on disk.
-    pub(crate) async fn object_created(&self, object: &CreatedObject) -> io::Result<()> {
-        match &self.queue {
-            Some(queue) if object.bucket == self.bucket && object.key.starts_with(&self.prefix) => {
-                let body = notification(Timestamp::now(), object).to_string();
-                queue.send(body).await
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 
 /// The notification of one created object.
-fn notification(now: Timestamp, object: &CreatedObject) -> Value {
+fn event(now: Timestamp, object: &CreatedObject) -> Value {
     let request_id = format!("{:016X}", sequencer(now));
     json!({"Records": [{
         "eventVersion": "2.2",
@@ -80,10 +79,10 @@ fn notification(now: Timestamp, object: &CreatedObject) -> Value {
         "responseElements": {"x-amz-request-id": request_id, "x-amz-id-2": request_id},
         "s3": {
             "s3SchemaVersion": "1.0",
-            "configurationId": "gatepost-uploads",
+            "configurationId": object.bucket,
             "bucket": {
                 "name": object.bucket,
-                "ownerIdentity": {"principalId": "GATEPOSTLOCAL"},
+                "ownerIdentity": {"principalId": "LOCALAWS"},
                 "arn": format!("arn:aws:s3:::{}", object.bucket),
             },
             "object": {
@@ -117,13 +116,13 @@ mod tests {
     fn a_notification_is_what_the_lambda_types_expect() {
         let object = CreatedObject {
             event_name: "ObjectCreated:Post",
-            bucket: "gatepost-uploads".to_owned(),
+            bucket: "uploads".to_owned(),
             key: "uploads/a b/ü+.jpg".to_owned(),
             size: 3,
             etag: "900150983cd24fb0d6963f7d28e17f72".to_owned(),
             access_key: "AKIA".to_owned(),
         };
-        let value = notification(Timestamp::UNIX_EPOCH, &object);
+        let value = event(Timestamp::UNIX_EPOCH, &object);
         assert_eq!(value["Records"][0]["eventTime"], "1970-01-01T00:00:00.000Z");
         let event: S3Event = serde_json::from_value(value).unwrap();
         let s3 = &event.records[0].s3;

@@ -1,32 +1,45 @@
 //! SQS on this machine: a queue in a folder, one file a message, that outlives the process.
 //!
 //! What SQS promises and a consumer relies on holds here too: a message is kept until it is deleted, it is hidden
-//! while somebody works on it, it comes again when that fails, and after [`MAX_RECEIVES`] it is moved to a dead-letter
+//! while somebody works on it, it comes again when that fails, and after a number of receives it is moved to a dead-letter
 //! folder that can be looked at. A message that was in flight when the process ended is visible at the next start.
 //!
-//! One process has the queue open and is the only one that writes into its folder. `gatepost dlq redrive`, which may
-//! run at the same time or while no process has it open, leaves messages in a third folder, from which they are taken
+//! One process has the queue open and is the only one that writes into its folder. Another process, which
+//! may run at the same time or while no process has it open, redrives a dead letter with [`leave`]: in a third folder, from which they are taken
 //! in. So neither ever overwrites what the other wrote.
 
 mod files;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
-use upload_processor::retry::MAX_RECEIVES;
 
-pub(crate) use files::{Message, file_of, leave, read_messages};
+pub use files::{Message, file_of, leave, read_messages};
 use files::{file_name, message_files, read_message, remove_unfinished, write_whole};
 
+/// What a queue is opened with.
+#[derive(Clone, Debug)]
+pub struct QueueOptions {
+    /// The folder of the messages that wait or are in flight.
+    pub folder: PathBuf,
+    /// The folder of the messages that were received too often.
+    pub dead_letters: PathBuf,
+    /// The folder from which the queue takes the messages of [`leave`].
+    pub redriven: PathBuf,
+    /// The redrive policy's `maxReceiveCount`: a message that fails this many times becomes a dead letter.
+    pub max_receives: u32,
+}
+
 /// A queue with its two other folders.
-pub(crate) struct Queue {
+pub struct Queue {
     folder: PathBuf,
     dead_letters: PathBuf,
     redriven: PathBuf,
+    max_receives: u32,
     messages: Mutex<BTreeMap<String, Entry>>,
     changed: Notify,
 }
@@ -46,13 +59,23 @@ enum Visibility {
 
 impl Queue {
     /// Opens a queue, with every message that an earlier process left in it.
-    pub(crate) fn open(folder: &Path, dead_letters: &Path, redriven: &Path) -> io::Result<Self> {
-        for folder in [folder, dead_letters, redriven] {
+    ///
+    /// # Errors
+    ///
+    /// The error of a disk on which a folder cannot be made, read or written.
+    pub fn open(options: QueueOptions) -> io::Result<Self> {
+        let QueueOptions {
+            folder,
+            dead_letters,
+            redriven,
+            max_receives,
+        } = options;
+        for folder in [&folder, &dead_letters, &redriven] {
             std::fs::create_dir_all(folder)?;
         }
-        remove_unfinished(folder)?;
+        remove_unfinished(&folder)?;
         let now = Instant::now();
-        let messages = read_messages(folder)?
+        let messages = read_messages(&folder)?
             .into_iter()
             .map(|message| {
                 let entry = Entry {
@@ -63,16 +86,21 @@ impl Queue {
             })
             .collect();
         Ok(Self {
-            folder: folder.to_owned(),
-            dead_letters: dead_letters.to_owned(),
-            redriven: redriven.to_owned(),
+            folder,
+            dead_letters,
+            redriven,
+            max_receives,
             messages: Mutex::new(messages),
             changed: Notify::new(),
         })
     }
 
     /// Adds a message. When this returns it is on disk.
-    pub(crate) async fn send(&self, body: String) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// The error of a disk that cannot be read or written.
+    pub async fn send(&self, body: String) -> io::Result<()> {
         let message = Message::new(body)?;
         let path = self.path(&message.message_id);
         let content = serde_json::to_vec_pretty(&message)?;
@@ -89,7 +117,11 @@ impl Queue {
     }
 
     /// Waits until there is a message to be received, then takes at most `max`, the oldest first.
-    pub(crate) async fn receive(&self, max: usize) -> io::Result<Vec<Message>> {
+    ///
+    /// # Errors
+    ///
+    /// The error of a disk that cannot be read or written.
+    pub async fn receive(&self, max: usize) -> io::Result<Vec<Message>> {
         loop {
             self.take_in()?;
             let (taken, next) = self.take(max)?;
@@ -106,7 +138,11 @@ impl Queue {
     }
 
     /// Removes a message whose work is done.
-    pub(crate) fn delete(&self, message_id: &str) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// The error of a disk that cannot be read or written.
+    pub fn delete(&self, message_id: &str) -> io::Result<()> {
         self.lock().remove(message_id);
         match std::fs::remove_file(self.path(message_id)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -116,12 +152,11 @@ impl Queue {
 
     /// Makes a message visible again after a while, or gives it up if it was received too often. A receive that does not
     /// count is taken back: the message was not to blame.
-    pub(crate) fn release(
-        &self,
-        message_id: &str,
-        delay: Duration,
-        counts: bool,
-    ) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// The error of a disk that cannot be read or written.
+    pub fn release(&self, message_id: &str, delay: Duration, counts: bool) -> io::Result<()> {
         let mut messages = self.lock();
         let Some(entry) = messages.get_mut(message_id) else {
             return Ok(());
@@ -135,7 +170,7 @@ impl Queue {
                 &serde_json::to_vec_pretty(&entry.message)?,
             )?;
         }
-        if entry.message.receive_count >= MAX_RECEIVES {
+        if entry.message.receive_count >= self.max_receives {
             tracing::error!(
                 message_id,
                 receives = entry.message.receive_count,
@@ -153,7 +188,11 @@ impl Queue {
     }
 
     /// The bodies of all messages, the given-up ones among them, to find out what was announced.
-    pub(crate) fn bodies(&self) -> io::Result<Vec<String>> {
+    ///
+    /// # Errors
+    ///
+    /// The error of a disk that cannot be read or written.
+    pub fn bodies(&self) -> io::Result<Vec<String>> {
         // In the order of a redrive: a message that is moved meanwhile is seen at least once.
         let dead_letters = read_messages(&self.dead_letters)?;
         self.take_in()?;
@@ -197,7 +236,7 @@ impl Queue {
                 next = Some(next.map_or(at, |earliest| earliest.min(at)));
                 continue;
             }
-            if entry.message.receive_count >= MAX_RECEIVES {
+            if entry.message.receive_count >= self.max_receives {
                 // It was being worked on when the process ended, for the last time that it is tried.
                 given_up.push(entry.message.message_id.clone());
                 continue;
@@ -252,11 +291,20 @@ const REDRIVEN_PERIOD: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
+    const MAX_RECEIVES: u32 = 3;
+
     fn open(folder: &Path) -> Queue {
-        let [queue, dead, redriven] = ["queue", "dead", "redriven"].map(|name| folder.join(name));
-        Queue::open(&queue, &dead, &redriven).unwrap()
+        Queue::open(QueueOptions {
+            folder: folder.join("queue"),
+            dead_letters: folder.join("dead"),
+            redriven: folder.join("redriven"),
+            max_receives: MAX_RECEIVES,
+        })
+        .unwrap()
     }
 
     #[tokio::test]

@@ -30,10 +30,10 @@ use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 use tokio::sync::RwLock;
 
-use super::notification::{CreatedObject, Notifier};
+use super::notification::{CreatedObject, Notification};
 use files::ObjectFiles;
 use multipart::Begun;
-pub(in crate::local_s3) use received::Received;
+pub(in crate::s3) use received::Received;
 use received::{SentDigests, disk_error};
 
 /// What S3 takes in one request, in bytes.
@@ -47,7 +47,7 @@ const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
 pub(super) struct Store {
     root: PathBuf,
     files: Arc<FileSystem>,
-    notifier: Notifier,
+    notifications: Arc<[Notification]>,
     /// Held by a writer from the check of a condition to the end of the write that it guards, and by readers while they
     /// open an object and read its attributes, which are other files.
     lock: Arc<RwLock<()>>,
@@ -57,9 +57,9 @@ impl Store {
     /// Opens the store in a folder, and makes the buckets that are missing. Damaged objects are moved to `aside`.
     pub(super) fn open(
         root: &Path,
-        buckets: &[&str],
+        buckets: &[String],
         aside: &Path,
-        notifier: Notifier,
+        notifications: Vec<Notification>,
     ) -> std::io::Result<Self> {
         for bucket in buckets {
             std::fs::create_dir_all(root.join(bucket))?;
@@ -70,7 +70,7 @@ impl Store {
         Ok(Self {
             root: root.to_owned(),
             files: Arc::new(files),
-            notifier,
+            notifications: notifications.into(),
             lock: Arc::default(),
         })
     }
@@ -167,10 +167,11 @@ impl Store {
             etag: found.e_tag.map(ETag::into_value).unwrap_or_default(),
             access_key,
         };
-        self.notifier
-            .object_created(&created)
-            .await
-            .map_err(|error| s3_error!(error, InternalError, "the event could not be queued"))
+        for notification in self.notifications.iter() {
+            let told = notification.object_created(&created).await;
+            told.map_err(|error| s3_error!(error, InternalError, "the event could not be queued"))?;
+        }
+        Ok(())
     }
 
     async fn head(&self, bucket: &str, key: &str) -> S3Result<HeadObjectOutput> {

@@ -18,7 +18,7 @@ use s3s::dto::{PutObjectInput, Timestamp as S3Timestamp, TimestampFormat};
 
 use super::encoding::{encode_all, escape};
 use super::store::{Received, Store};
-use crate::drain_on_drop::DrainOnDrop;
+use crate::DrainOnDrop;
 use form::{Fields, FilePart, FormReader};
 use parameter::parameter;
 use policy::Policy;
@@ -31,7 +31,7 @@ const MAX_KEY_BYTES: usize = 1024;
 
 /// What receives forms.
 #[derive(Clone)]
-pub(super) struct PostObject {
+pub(super) struct PostForm {
     store: Store,
     credentials: Credentials,
 }
@@ -54,7 +54,7 @@ pub(super) fn is_form(headers: &HeaderMap) -> bool {
         .is_some_and(|value| value.trim().eq_ignore_ascii_case("multipart/form-data"))
 }
 
-impl PostObject {
+impl PostForm {
     pub(super) fn new(store: Store, credentials: Credentials) -> Self {
         Self { store, credentials }
     }

@@ -1,20 +1,19 @@
 //! S3 on this machine: an HTTP server on loopback that the AWS SDK, browsers and signed forms reach as they reach S3.
 //!
-//! `s3s` speaks the protocol and checks the signatures of requests, `s3s-fs` keeps the objects; [`post_object`] takes
+//! `s3s` speaks the protocol and checks the signatures of requests, `s3s-fs` keeps the objects; [`post_form`] takes
 //! forms, and [`store`], [`cors`] and [`notification`] add what else they lack.
 
 mod cors;
 mod encoding;
+mod errors;
 mod notification;
-mod post_object;
-mod refusals;
+mod post_form;
 mod store;
 
-use std::future::Future;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use aws_credential_types::Credentials;
 use axum::Router;
 use axum::body::Body;
@@ -23,24 +22,54 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
+use thiserror::Error;
 use tokio::net::TcpListener;
 
-use crate::drain_on_drop::DrainOnDrop;
+use crate::DrainOnDrop;
 use cors::Cors;
-pub(crate) use notification::Notifier;
-use post_object::PostObject;
-use refusals::Asked;
+use errors::Asked;
+pub use notification::Notification;
+use post_form::PostForm;
 use store::Store;
 
-/// The region that the embedded S3 says it is in.
-pub(crate) const REGION: &str = "us-east-1";
+/// What an S3 is started with.
+#[derive(Clone)]
+pub struct S3Options {
+    /// The folder that keeps the objects between starts. Damaged objects are moved to `set-aside` beside it.
+    pub folder: PathBuf,
+    /// The buckets: those that are missing are made.
+    pub buckets: Vec<String>,
+    /// The one key pair that requests and forms may be signed with.
+    pub credentials: Credentials,
+    /// The origins whose pages may post forms, such as `http://localhost:8080`: the buckets' CORS configuration.
+    pub allowed_origins: Vec<String>,
+    /// The events of created objects.
+    pub notifications: Vec<Notification>,
+}
+
+/// Why an S3 cannot be started.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The folder cannot be made, read or written.
+    #[error("the object store {} cannot be opened", folder.display())]
+    Store {
+        /// The folder of the options.
+        folder: PathBuf,
+        /// The disk's reason.
+        source: io::Error,
+    },
+    /// No port of loopback can be listened on.
+    #[error("the S3 emulator cannot listen on loopback")]
+    Listen(#[source] io::Error),
+}
 
 /// A server that listens and does not serve yet.
-pub(crate) struct LocalS3 {
+pub struct LocalS3 {
     listener: TcpListener,
     address: SocketAddr,
     service: S3Service,
-    post_object: PostObject,
+    post_form: PostForm,
     cors: Cors,
 }
 
@@ -48,55 +77,61 @@ pub(crate) struct LocalS3 {
 #[derive(Clone)]
 struct Answering {
     service: S3Service,
-    post_object: PostObject,
+    post_form: PostForm,
     cors: Cors,
 }
 
 impl LocalS3 {
-    /// Opens the store in a folder, makes the buckets and listens on loopback. Damaged objects are moved to `set-aside`
-    /// beside the folder.
-    pub(crate) async fn open(
-        folder: &Path,
-        buckets: &[&str],
-        credentials: &Credentials,
-        notifier: Notifier,
-    ) -> anyhow::Result<Self> {
+    /// Opens the store, makes the buckets and listens on loopback: on the port of the last time, if it is free.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if the folder cannot be opened or no port can be listened on.
+    pub async fn open(options: S3Options) -> Result<Self, OpenError> {
+        let S3Options {
+            folder,
+            buckets,
+            credentials,
+            allowed_origins,
+            notifications,
+        } = options;
         let aside = folder.with_file_name("set-aside");
-        let store = Store::open(folder, buckets, &aside, notifier)
-            .with_context(|| format!("the object store {} cannot be opened", folder.display()))?;
+        let store = Store::open(&folder, &buckets, &aside, notifications);
+        let store = store.map_err(|source| OpenError::Store {
+            folder: folder.clone(),
+            source,
+        })?;
         let mut builder = S3ServiceBuilder::new(store.clone());
         builder.set_auth(SimpleAuth::from_single(
             credentials.access_key_id(),
             credentials.secret_access_key(),
         ));
-        let listener = listen_as_before(folder).await?;
+        let listener = listen_as_before(&folder).await.map_err(OpenError::Listen)?;
         Ok(Self {
-            address: listener.local_addr()?,
+            address: listener.local_addr().map_err(OpenError::Listen)?,
             listener,
             service: builder.build(),
-            post_object: PostObject::new(store, credentials.clone()),
-            cors: Cors::default(),
+            post_form: PostForm::new(store, credentials),
+            cors: Cors {
+                origins: allowed_origins,
+            },
         })
     }
 
-    /// Lets pages of these origins use it, as a bucket's CORS configuration does.
-    pub(crate) fn allow_origins(&mut self, origins: Vec<String>) {
-        self.cors.origins = origins;
-    }
-
     /// Such as `http://127.0.0.1:40123`.
-    pub(crate) fn endpoint(&self) -> String {
+    pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Serves until `stop` is ready.
-    pub(crate) async fn serve(
-        self,
-        stop: impl Future<Output = ()> + Send + 'static,
-    ) -> std::io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// The error of a listener that fails.
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         let router = Router::new().fallback(answer).with_state(Answering {
             service: self.service,
-            post_object: self.post_object,
+            post_form: self.post_form,
             cors: self.cors,
         });
         axum::serve(self.listener, router)
@@ -106,7 +141,7 @@ impl LocalS3 {
 }
 
 /// Listens on the port of the last time, so that forms and scripts outlive a restart; on a free one if it is taken.
-async fn listen_as_before(folder: &Path) -> anyhow::Result<TcpListener> {
+async fn listen_as_before(folder: &Path) -> io::Result<TcpListener> {
     let file = folder.join(".port");
     let last = std::fs::read_to_string(&file)
         .ok()
@@ -124,7 +159,7 @@ async fn listen_as_before(folder: &Path) -> anyhow::Result<TcpListener> {
 async fn answer(State(answering): State<Answering>, request: Request) -> Response {
     let Answering {
         service,
-        post_object,
+        post_form,
         cors,
     } = answering;
     if let Some(response) = cors.preflight(&request) {
@@ -132,7 +167,7 @@ async fn answer(State(answering): State<Answering>, request: Request) -> Respons
     }
     let headers = request.headers().clone();
     let mut response = match Target::of(&request) {
-        Target::Form { bucket } => post_object.answer(&bucket, request).await,
+        Target::Form { bucket } => post_form.answer(&bucket, request).await,
         Target::Nowhere => error_document(
             StatusCode::METHOD_NOT_ALLOWED,
             "MethodNotAllowed",
@@ -153,7 +188,7 @@ async fn answer(State(answering): State<Answering>, request: Request) -> Respons
                 },
                 |response| response.map(Body::new),
             );
-            refusals::complete(&asked, response).await
+            errors::complete(&asked, response).await
         }
     };
     cors.allow(&headers, &mut response);
@@ -175,7 +210,7 @@ impl Target {
         if request.method() != Method::POST {
             return Self::Other;
         }
-        let is_form = post_object::is_form(request.headers());
+        let is_form = post_form::is_form(request.headers());
         let path = request.uri().path().trim_start_matches('/');
         let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
         let query = request.uri().query().unwrap_or_default();

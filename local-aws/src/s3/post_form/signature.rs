@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::form::Fields;
 use super::refusal::Refusal;
-use crate::local_s3::REGION;
+use crate::REGION;
 
 /// S3 takes a signing key for seven days.
 const MAX_AGE: SignedDuration = SignedDuration::from_hours(7 * 24);
