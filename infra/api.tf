@@ -41,7 +41,7 @@ data "aws_iam_policy_document" "api" {
   statement {
     sid       = "ReadMedia"
     actions   = ["s3:GetObject"]
-    resources = ["${aws_s3_bucket.media.arn}/media/*"]
+    resources = ["${local.objects}/media/*"]
   }
 
   # A deletion writes a tombstone at the manifest's key, and deletes all other objects.

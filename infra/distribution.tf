@@ -223,6 +223,7 @@ resource "aws_cloudfront_distribution" "this" {
   origin {
     origin_id                = "media"
     domain_name              = aws_s3_bucket.media.bucket_regional_domain_name
+    origin_path              = local.origin_path
     origin_access_control_id = aws_cloudfront_origin_access_control.s3.id
   }
 

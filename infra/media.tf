@@ -1,13 +1,18 @@
 # The bucket that viewers read, only through CloudFront.
 
 locals {
+  # CloudFront prepends this to the paths that it requests from the bucket, so viewers reach no object outside of this
+  # folder. The media-contract crate has the same constant; a test compares them.
+  origin_path = "/o"
+  objects     = "${aws_s3_bucket.media.arn}${local.origin_path}"
+
   # Only the objects of the rules' paths.
-  served_objects = [for path in local.manifest.edge_auth.paths : "${aws_s3_bucket.media.arn}${path}"]
+  served_objects = [for path in local.manifest.edge_auth.paths : "${local.objects}${path}"]
 
   # A deletion writes a tombstone at the manifest's key, so the roles may delete renditions, by the extensions that the
   # thumbnailer gives them, and never a manifest. A policy's * matches slashes, too.
-  manifests  = "${aws_s3_bucket.media.arn}/media/*/manifest.json"
-  renditions = [for extension in ["jpg", "webp"] : "${aws_s3_bucket.media.arn}/media/*/*.${extension}"]
+  manifests  = "${local.objects}/media/*/manifest.json"
+  renditions = [for extension in ["jpg", "webp"] : "${local.objects}/media/*/*.${extension}"]
 }
 
 resource "aws_s3_bucket" "media" {
@@ -61,7 +66,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "media" {
 
     filter {
       and {
-        prefix = "media/"
+        prefix = "${trimprefix(local.origin_path, "/")}/media/"
         tags   = { gatepost = "deleted" }
       }
     }

@@ -41,7 +41,7 @@ data "aws_iam_policy_document" "processor" {
   statement {
     sid       = "ReadMedia"
     actions   = ["s3:GetObject"]
-    resources = ["${aws_s3_bucket.media.arn}/media/*"]
+    resources = ["${local.objects}/media/*"]
   }
 
   statement {

@@ -29,7 +29,7 @@ run "the_roles_write_tombstones_and_delete_the_rest" {
       for asked in flatten([
         for role in ["processor", "api", "signer", "edge", "guardduty", "sweep"] : [
           for action in ["s3:DeleteObject", "s3:DeleteObjectVersion"] : [
-            for key in ["media/o/1/manifest.json", "media/x/manifest.json", "media/a/b/c/manifest.json"] :
+            for key in ["o/media/o/1/manifest.json", "o/media/x/manifest.json", "o/media/a/b/c/manifest.json"] :
             "${role} ${action} arn:aws:s3:::media/${key}"
           ]
         ]
@@ -53,29 +53,29 @@ run "the_roles_write_tombstones_and_delete_the_rest" {
   assert {
     condition = [
       for asked in [
-        "api s3:GetObject arn:aws:s3:::media/media/o/1/manifest.json",
-        "api s3:PutObject arn:aws:s3:::media/media/o/1/manifest.json",
-        "api s3:PutObjectTagging arn:aws:s3:::media/media/o/1/manifest.json",
-        "api s3:DeleteObject arn:aws:s3:::media/media/o/1/0123456789abcdef-640.webp",
-        "api s3:DeleteObject arn:aws:s3:::media/media/o/1/0123456789abcdef-640.jpg",
+        "api s3:GetObject arn:aws:s3:::media/o/media/o/1/manifest.json",
+        "api s3:PutObject arn:aws:s3:::media/o/media/o/1/manifest.json",
+        "api s3:PutObjectTagging arn:aws:s3:::media/o/media/o/1/manifest.json",
+        "api s3:DeleteObject arn:aws:s3:::media/o/media/o/1/0123456789abcdef-640.webp",
+        "api s3:DeleteObject arn:aws:s3:::media/o/media/o/1/0123456789abcdef-640.jpg",
         "api s3:ListBucket arn:aws:s3:::media",
         "api s3:GetObject arn:aws:s3:::uploads/uploads/o/1",
         "api s3:DeleteObject arn:aws:s3:::uploads/uploads/o/1",
         "api s3:DeleteObjectVersion arn:aws:s3:::uploads/uploads/o/1",
         "api s3:ListBucket arn:aws:s3:::uploads",
         "api s3:ListBucketVersions arn:aws:s3:::uploads",
-        "processor s3:GetObject arn:aws:s3:::media/media/o/1/manifest.json",
-        "processor s3:PutObject arn:aws:s3:::media/media/o/1/manifest.json",
-        "processor s3:DeleteObject arn:aws:s3:::media/media/o/1/0123456789abcdef-640.webp",
-        "processor s3:DeleteObject arn:aws:s3:::media/media/o/1/0123456789abcdef-640.jpg",
+        "processor s3:GetObject arn:aws:s3:::media/o/media/o/1/manifest.json",
+        "processor s3:PutObject arn:aws:s3:::media/o/media/o/1/manifest.json",
+        "processor s3:DeleteObject arn:aws:s3:::media/o/media/o/1/0123456789abcdef-640.webp",
+        "processor s3:DeleteObject arn:aws:s3:::media/o/media/o/1/0123456789abcdef-640.jpg",
         "processor s3:ListBucket arn:aws:s3:::media",
         "processor s3:GetObject arn:aws:s3:::uploads/uploads/o/1",
         "processor s3:DeleteObject arn:aws:s3:::uploads/uploads/o/1",
         "processor s3:DeleteObjectVersion arn:aws:s3:::uploads/uploads/o/1",
         "processor s3:ListBucket arn:aws:s3:::uploads",
         "processor s3:ListBucketVersions arn:aws:s3:::uploads",
-        "processor s3:PutObject arn:aws:s3:::media/media/o/1/0123456789abcdef-640.webp",
-        "processor s3:PutObject arn:aws:s3:::media/media/o/1/0123456789abcdef-640.jpg",
+        "processor s3:PutObject arn:aws:s3:::media/o/media/o/1/0123456789abcdef-640.webp",
+        "processor s3:PutObject arn:aws:s3:::media/o/media/o/1/0123456789abcdef-640.jpg",
         "processor s3:GetObjectVersion arn:aws:s3:::uploads/uploads/o/1",
         "processor s3:PutObjectTagging arn:aws:s3:::uploads/uploads/o/1",
         "processor s3:PutObjectVersionTagging arn:aws:s3:::uploads/uploads/o/1",
@@ -107,25 +107,25 @@ run "the_roles_write_tombstones_and_delete_the_rest" {
     condition = [
       for asked in [
         "api s3:PutObject arn:aws:s3:::uploads/uploads/o/1",
-        "api s3:PutObject arn:aws:s3:::media/claims/o/1",
-        "api s3:GetObject arn:aws:s3:::media/claims/o/1",
-        "api s3:DeleteObject arn:aws:s3:::media/claims/o/1",
-        "api s3:DeleteObject arn:aws:s3:::media/media/o/1/another.json",
-        "api s3:DeleteObject arn:aws:s3:::media/team/1.webp",
-        "api s3:DeleteObjectVersion arn:aws:s3:::media/media/o/1/0123456789abcdef-640.webp",
+        "api s3:PutObject arn:aws:s3:::media/o/claims/o/1",
+        "api s3:GetObject arn:aws:s3:::media/o/claims/o/1",
+        "api s3:DeleteObject arn:aws:s3:::media/o/claims/o/1",
+        "api s3:DeleteObject arn:aws:s3:::media/o/media/o/1/another.json",
+        "api s3:DeleteObject arn:aws:s3:::media/o/team/1.webp",
+        "api s3:DeleteObjectVersion arn:aws:s3:::media/o/media/o/1/0123456789abcdef-640.webp",
         "api s3:ListBucketVersions arn:aws:s3:::media",
-        "api s3:PutObjectTagging arn:aws:s3:::media/media/o/1/0123456789abcdef-640.webp",
+        "api s3:PutObjectTagging arn:aws:s3:::media/o/media/o/1/0123456789abcdef-640.webp",
         "processor s3:PutObject arn:aws:s3:::uploads/uploads/o/1",
-        "processor s3:PutObjectTagging arn:aws:s3:::media/media/o/1/manifest.json",
-        "processor s3:PutObject arn:aws:s3:::media/claims/o/1",
-        "processor s3:GetObject arn:aws:s3:::media/claims/o/1",
-        "processor s3:DeleteObject arn:aws:s3:::media/claims/o/1",
-        "processor s3:DeleteObject arn:aws:s3:::media/media/o/1/another.json",
-        "processor s3:DeleteObject arn:aws:s3:::media/team/1.webp",
-        "processor s3:DeleteObjectVersion arn:aws:s3:::media/media/o/1/0123456789abcdef-640.webp",
+        "processor s3:PutObjectTagging arn:aws:s3:::media/o/media/o/1/manifest.json",
+        "processor s3:PutObject arn:aws:s3:::media/o/claims/o/1",
+        "processor s3:GetObject arn:aws:s3:::media/o/claims/o/1",
+        "processor s3:DeleteObject arn:aws:s3:::media/o/claims/o/1",
+        "processor s3:DeleteObject arn:aws:s3:::media/o/media/o/1/another.json",
+        "processor s3:DeleteObject arn:aws:s3:::media/o/team/1.webp",
+        "processor s3:DeleteObjectVersion arn:aws:s3:::media/o/media/o/1/0123456789abcdef-640.webp",
         "processor s3:ListBucketVersions arn:aws:s3:::media",
-        "processor s3:PutObjectTagging arn:aws:s3:::media/media/o/1/0123456789abcdef-640.webp",
-        "api s3:PutObject arn:aws:s3:::media/media/o/1/0123456789abcdef-640.webp",
+        "processor s3:PutObjectTagging arn:aws:s3:::media/o/media/o/1/0123456789abcdef-640.webp",
+        "api s3:PutObject arn:aws:s3:::media/o/media/o/1/0123456789abcdef-640.webp",
         "api s3:PutObjectTagging arn:aws:s3:::uploads/uploads/o/1",
         "processor sqs:SendMessage arn:aws:sqs:eu-central-1:123456789012:mocked",
         "processor sqs:ChangeMessageVisibility arn:aws:sqs:eu-central-1:123456789012:outcomes",
@@ -153,7 +153,7 @@ run "the_roles_write_tombstones_and_delete_the_rest" {
       for document in [data.aws_iam_policy_document.processor, data.aws_iam_policy_document.api] : [
         for statement in document.statement : [for condition in statement.condition : "${condition.test} ${condition.variable} ${join(",", condition.values)}"]
         == ["StringEquals s3:RequestObjectTag/gatepost deleted"]
-        if contains(statement.actions, "s3:PutObjectTagging") && contains(statement.resources, "arn:aws:s3:::media/media/*/manifest.json")
+        if contains(statement.actions, "s3:PutObjectTagging") && contains(statement.resources, "arn:aws:s3:::media/o/media/*/manifest.json")
       ]
     ]))
     error_message = "A manifest may get another tag than a tombstone's."
@@ -182,7 +182,7 @@ run "a_manifest_is_only_written_conditionally" {
         conditions = sort([for condition in statement.condition : "${condition.test} ${condition.variable} ${join(",", condition.values)}"])
       } if coalesce(statement.effect, "Allow") == "Deny" && contains(statement.actions, "s3:PutObject")
       ] == [{
-        resources  = tolist(["arn:aws:s3:::media/media/*/manifest.json"])
+        resources  = tolist(["arn:aws:s3:::media/o/media/*/manifest.json"])
         principals = ["* *"]
         conditions = tolist(["Null s3:if-match true", "Null s3:if-none-match true"])
     }]
@@ -222,7 +222,7 @@ run "only_tombstones_expire" {
         tags   = one(one(rule.filter).and).tags
       } if try(one(rule.expiration).days > 0, false)
       } == {
-      forget-tombstones = { status = "Enabled", days = 30, prefix = "media/", tags = tomap({ gatepost = "deleted" }) }
+      forget-tombstones = { status = "Enabled", days = 30, prefix = "o/media/", tags = tomap({ gatepost = "deleted" }) }
     }
     error_message = "Published objects expire, or tombstones do not."
   }

@@ -119,10 +119,17 @@ run "policies_grant_the_least" {
     ])) == toset(["s3:PutObject", "s3:GetObject"])
     error_message = "The signer has a permission that forms and links do not need."
   }
+  # The keys of what viewers reach begin with it; a path that names it leads to o/o/.
+  assert {
+    condition = {
+      for origin in aws_cloudfront_distribution.this.origin : origin.origin_id => try(coalesce(origin.origin_path), "")
+    } == { web = "", media = "/o", api = "" }
+    error_message = "The media origin reads outside of its folder, or another origin reads within one."
+  }
   assert {
     condition = alltrue(flatten([
       for statement in concat(data.aws_iam_policy_document.signer.statement, data.aws_iam_policy_document.media.statement) : [
-        for resource in statement.resources : contains(["arn:aws:s3:::media/media/*", "arn:aws:s3:::media/team/*"], resource)
+        for resource in statement.resources : contains(["arn:aws:s3:::media/o/media/*", "arn:aws:s3:::media/o/team/*"], resource)
       ] if contains(statement.actions, "s3:GetObject")
     ]))
     error_message = "Links and viewers reach objects outside the rules' paths."

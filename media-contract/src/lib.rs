@@ -3,12 +3,14 @@
 //! This crate performs no I/O and reads no clock. `media-store` reads and writes what is described here.
 
 pub mod manifest;
+pub mod object_path;
 pub mod upload_id;
 pub mod upload_key;
 
 use jiff::SignedDuration;
 
 pub use manifest::{Manifest, Reason, Rendition, Source, Status};
+pub use object_path::{MEDIA_PATH, ORIGIN_PATH, object_key, object_path};
 pub use upload_id::UploadId;
 pub use upload_key::UploadKey;
 

@@ -13,12 +13,12 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{UploadId, UploadKey};
+use crate::{UploadId, UploadKey, object_path};
 
 /// The version of this shape.
 const VERSION: u32 = 1;
 
-/// `media/{owner}/{id}/manifest.json`.
+/// `/media/{owner}/{id}/manifest.json`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Manifest {
     /// The version of this shape.
@@ -87,7 +87,7 @@ pub struct Source {
 /// A file made from an upload.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Rendition {
-    /// The path that viewers request: `/` and the object key.
+    /// The path that viewers request; [`crate::object_key`] is its key in the bucket.
     pub path: String,
     /// Its media type.
     #[serde(rename = "type")]
@@ -131,7 +131,7 @@ impl Manifest {
         let is_rendition = match &self.status {
             Status::Ready { renditions, .. } => renditions
                 .iter()
-                .any(|rendition| rendition.path.strip_prefix('/') == Some(key)),
+                .any(|rendition| Some(rendition.path.as_str()) == object_path(key)),
             Status::Rejected { .. } | Status::Failed { .. } | Status::Deleted { .. } => false,
         };
         is_rendition || key == upload.manifest_key()
@@ -192,7 +192,8 @@ mod tests {
     #[test]
     fn a_manifest_names_its_own_renditions_and_itself() {
         let upload = upload();
-        let path = format!("/{}0123456789abcdef-640.webp", upload.media_prefix());
+        let path = format!("{}0123456789abcdef-640.webp", upload.media_path());
+        let key = format!("{}0123456789abcdef-640.webp", upload.media_prefix());
         let ready = Manifest::new(
             &upload,
             Status::Ready {
@@ -217,10 +218,11 @@ mod tests {
         let other = format!("{}fedcba9876543210-640.webp", upload.media_prefix());
         let tombstone = Manifest::tombstone(&upload, Timestamp::UNIX_EPOCH);
         for (manifest, key, is_named) in [
-            (&ready, &path[1..], true),
+            (&ready, &key, true),
+            (&ready, &path, false),
             (&ready, &upload.manifest_key(), true),
             (&ready, &other, false),
-            (&tombstone, &path[1..], false),
+            (&tombstone, &key, false),
             (&tombstone, &upload.manifest_key(), true),
         ] {
             assert_eq!(manifest.names(&upload, key), is_named, "{key}");

@@ -1,13 +1,13 @@
-//! The object keys of an upload and of everything made from it.
+//! The object keys of an upload and of everything made from it, with the paths that viewers request.
 
 use crate::UploadId;
+use crate::object_path::{MEDIA_PATH, object_key, object_path};
 
 /// The prefix of the object keys of uploads.
 pub const UPLOAD_PREFIX: &str = "uploads/";
-/// The prefix of the object keys of renditions and manifests.
-pub const MEDIA_PREFIX: &str = "media/";
 
 const OWNER_LENGTH: usize = 26;
+const MANIFEST_NAME: &str = "manifest.json";
 
 /// The owner and the id of an upload; all its object keys follow from them.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -25,9 +25,10 @@ impl UploadKey {
         Self::from_parts(owner, id)
     }
 
-    /// Parses an object key of the form `media/{owner}/{id}/{name}`; `None` for any other key.
+    /// Parses an object key of the form `o/media/{owner}/{id}/{name}`; `None` for any other key.
     pub fn parse_media_key(key: &str) -> Option<(Self, &str)> {
-        let (owner, rest) = key.strip_prefix(MEDIA_PREFIX)?.split_once('/')?;
+        let names = object_path(key)?.strip_prefix(MEDIA_PATH)?;
+        let (owner, rest) = names.split_once('/')?;
         let (id, name) = rest.split_once('/')?;
         Some((Self::from_parts(owner, id)?, name))
     }
@@ -59,15 +60,47 @@ impl UploadKey {
         })
     }
 
-    /// The prefix of the manifest and the renditions, in the media bucket.
+    /// The folder of the manifest and the renditions, as viewers request it: `/media/{owner}/{id}/`.
+    pub fn media_path(&self) -> String {
+        format!("{}{}/", owner_path(&self.owner), self.id)
+    }
+
+    /// The path of the manifest.
+    pub fn manifest_path(&self) -> String {
+        self.media_path() + MANIFEST_NAME
+    }
+
+    /// The prefix of the object keys of the manifest and the renditions, in the media bucket.
     pub fn media_prefix(&self) -> String {
-        format!("{MEDIA_PREFIX}{}/{}/", self.owner, self.id)
+        object_key(&self.media_path())
     }
 
     /// The object key of the manifest.
     pub fn manifest_key(&self) -> String {
-        format!("{}manifest.json", self.media_prefix())
+        object_key(&self.manifest_path())
     }
+
+    /// A key that sorts after everything that the media bucket has of this upload, and before the next upload. A listing
+    /// goes on after it. The reason is that `0` follows `/` in ASCII.
+    pub fn end_of_media(&self) -> String {
+        let prefix = self.media_prefix();
+        format!("{}0", prefix.trim_end_matches('/'))
+    }
+}
+
+/// The prefix of the object keys of everything that is published, in the media bucket.
+pub fn media_prefix() -> String {
+    object_key(MEDIA_PATH)
+}
+
+/// The prefix of the object keys of everything that is published of an owner.
+pub fn owner_prefix(owner: &str) -> String {
+    object_key(&owner_path(owner))
+}
+
+/// The folder of everything that is published of an owner, as viewers request it: `/media/{owner}/`.
+pub fn owner_path(owner: &str) -> String {
+    format!("{MEDIA_PATH}{owner}/")
 }
 
 #[cfg(test)]
@@ -101,19 +134,39 @@ mod tests {
     fn media_keys_lead_back_to_their_upload() {
         let upload = UploadKey::parse(&format!("uploads/{OWNER}/{ID}")).unwrap();
         for name in ["manifest.json", "0123456789abcdef-640.webp"] {
-            let key = format!("media/{OWNER}/{ID}/{name}");
+            let key = format!("o/media/{OWNER}/{ID}/{name}");
             assert_eq!(
                 UploadKey::parse_media_key(&key),
                 Some((upload.clone(), name))
             );
         }
         for key in [
-            format!("media/{OWNER}/manifest.json"),
-            format!("media/{OWNER}/{ID}"),
+            format!("media/{OWNER}/{ID}/manifest.json"),
+            format!("o/media/{OWNER}/manifest.json"),
+            format!("o/media/{OWNER}/{ID}"),
+            format!("o/o/media/{OWNER}/{ID}/manifest.json"),
             format!("uploads/{OWNER}/{ID}/manifest.json"),
         ] {
             assert_eq!(UploadKey::parse_media_key(&key), None, "{key}");
         }
+    }
+
+    #[test]
+    fn a_manifest_has_a_path_and_a_key() {
+        let upload = UploadKey::parse(&format!("uploads/{OWNER}/{ID}")).unwrap();
+        let path = format!("/media/{OWNER}/{ID}/manifest.json");
+        assert_eq!(upload.manifest_path(), path);
+        assert_eq!(upload.manifest_key(), format!("o{path}"));
+        assert_eq!(owner_prefix(OWNER), format!("o/media/{OWNER}/"));
+        assert_eq!(media_prefix(), "o/media/");
+    }
+
+    #[test]
+    fn the_end_of_an_uploads_media_is_between_two_uploads() {
+        let [first, second] = [ID, "7ybqtx5rqd7pcfe8gn11wj6j9a"]
+            .map(|id| UploadKey::parse(&format!("uploads/{OWNER}/{id}")).unwrap());
+        let end = first.end_of_media();
+        assert!(first.media_prefix() + "~" < end && end < second.media_prefix());
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub use signer::Signer;
 pub struct Api {
     /// Decides who calls.
     pub authorizer: Arc<HostedAuthorizer>,
-    /// Signs forms and links; its role may put into `uploads/*`, get from `media/*`, and nothing else.
+    /// Signs forms and links; its role may put into `uploads/*` and get from `o/media/*`, and has no other permission.
     pub signer: Arc<Signer>,
     /// Signs links and cookies where `CloudFront` checks them; without it links are the bucket's.
     pub cloudfront: Option<Arc<CloudFront>>,

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use edge_auth::{Decision, Refusal, Request};
 use jiff::SignedDuration;
-use media_contract::REVALIDATED;
+use media_contract::{REVALIDATED, object_key};
 use url_signing::cloudfront::Policy;
 use url_signing::{PresignedGet, PresignedUrl, ResponseHeader};
 
@@ -74,7 +74,7 @@ async fn readable_key(api: &Api, headers: &HeaderMap, path: &str) -> Result<Stri
         ..Request::from(&headers)
     };
     let refusal = match api.authorizer.decide(&request).await {
-        Decision::Allow(allowed) => return Ok(allowed.path.key().to_owned()),
+        Decision::Allow(allowed) => return Ok(object_key(allowed.path.as_str())),
         Decision::Deny(denied) => denied.refusal,
         Decision::Redirect(redirect) => redirect.denied.refusal,
         Decision::NeedKeys(_) => Refusal::KeysUnavailable,

@@ -106,7 +106,7 @@ pub(crate) async fn delete(
     let removed = api.store.remove_media(&upload).await;
     // Also where the removal is left to somebody else.
     if let Some(cache) = &api.edge_cache {
-        let forgotten = cache.forget(format!("/{}", upload.media_prefix())).await;
+        let forgotten = cache.forget(upload.media_path()).await;
         forgotten.map_err(Problem::EdgeCache)?;
     }
     removed?;

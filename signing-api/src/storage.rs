@@ -1,7 +1,7 @@
 //! What the API alone asks S3: whether an upload has arrived, and which uploads an owner has.
 
 use jiff::Timestamp;
-use media_contract::upload_key::MEDIA_PREFIX;
+use media_contract::upload_key::owner_prefix;
 use media_contract::{UploadId, UploadKey};
 use media_store::{StoreError, status};
 
@@ -38,7 +38,7 @@ impl Api {
         cursor: Option<UploadId>,
         max: i32,
     ) -> Result<(Vec<UploadId>, Option<UploadId>), StoreError> {
-        let prefix = format!("{MEDIA_PREFIX}{owner}/");
+        let prefix = owner_prefix(owner);
         let page = self
             .store
             .s3
@@ -47,8 +47,10 @@ impl Api {
             .prefix(&prefix)
             .delimiter("/")
             .max_keys(max)
-            // `0` follows `/`: everything of the cursor's upload sorts before it, in every S3.
-            .set_start_after(cursor.map(|id| format!("{prefix}{id}0")))
+            .set_start_after(cursor.map(|id| {
+                let owner = owner.to_owned();
+                UploadKey { owner, id }.end_of_media()
+            }))
             .send()
             .await
             .map_err(|error| StoreError::new(format!("listing {prefix}"), error))?;

@@ -93,7 +93,7 @@ pub(crate) async fn create(
     let form = policy.sign(now, &api.signer.credentials(now, term).await?)?;
     tracing::info!(owner = %owner, %id, size = wanted.size, "a form was handed out");
     let created = Created {
-        manifest: format!("/{}", upload.manifest_key()),
+        manifest: upload.manifest_path(),
         id: id.to_string(),
         form,
     };

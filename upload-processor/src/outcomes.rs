@@ -76,7 +76,7 @@ impl Outcomes {
             owner: &upload.owner,
             status,
             reason: manifest.status.reason(),
-            manifest: format!("/{}", upload.manifest_key()),
+            manifest: upload.manifest_path(),
             timings,
         };
         let body = serde_json::to_string(&message)

@@ -367,9 +367,9 @@ impl Processor {
 
     /// The manifest that names what was made.
     fn manifest_of(&self, upload: &UploadKey, result: &Result<Thumbnailed, Rejection>) -> Manifest {
-        let prefix = upload.media_prefix();
+        let folder = upload.media_path();
         let status = published::status(result, (self.clock)(), |rendition| {
-            format!("/{prefix}{}", published::file_name(rendition))
+            format!("{folder}{}", published::file_name(rendition))
         });
         Manifest::new(upload, status)
     }

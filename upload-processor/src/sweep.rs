@@ -8,7 +8,7 @@
 use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use jiff::{SignedDuration, Timestamp};
-use media_contract::upload_key::{MEDIA_PREFIX, UPLOAD_PREFIX};
+use media_contract::upload_key::{UPLOAD_PREFIX, media_prefix};
 use media_contract::{MAX_PROCESSING, Status, UploadKey};
 use media_store::{Buckets, FoundManifest, Listing, MediaStore, StoreError};
 use serde_json::{Value, json};
@@ -328,7 +328,7 @@ struct Side {
 impl Groups {
     /// All uploads after `after`.
     fn new(store: &MediaStore, after: Option<&UploadKey>) -> Self {
-        let side = |bucket, prefix, after: Option<String>, parse| {
+        let side = |bucket, prefix: &str, after: Option<String>, parse| {
             let listing = store.listing(bucket, prefix);
             Side {
                 listing: match after {
@@ -347,11 +347,10 @@ impl Groups {
                 after.map(UploadKey::original),
                 UploadKey::parse,
             ),
-            // `0` follows `/` in ASCII, so this key is after everything beside the upload, and before the next upload.
             media: side(
                 media,
-                MEDIA_PREFIX,
-                after.map(|after| format!("{MEDIA_PREFIX}{}/{}0", after.owner, after.id)),
+                &media_prefix(),
+                after.map(UploadKey::end_of_media),
                 |key| Some(UploadKey::parse_media_key(key)?.0),
             ),
         }

@@ -30,6 +30,7 @@ use jiff::Timestamp;
 use local_aws::DrainOnDrop;
 use local_aws::s3::{LocalS3, Notification, S3Options};
 use local_aws::sqs::{Queue, QueueOptions};
+use media_contract::ORIGIN_PATH;
 use media_store::MediaStore;
 use signing_api::{Api, CloudFront, Signer};
 use tokio::net::TcpListener;
@@ -341,6 +342,7 @@ fn site(
         authorizer.clone(),
         connection.s3.clone(),
         MEDIA_BUCKET,
+        ORIGIN_PATH,
         config.browser_cache,
     );
     let api = Api {

@@ -23,7 +23,7 @@ use edge_auth::{Allowed, Decision, Headers, Request as EdgeRequest, ViewerReques
 use edge_auth_host::HostedAuthorizer;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use media_contract::upload_key::MEDIA_PREFIX;
+use media_contract::MEDIA_PATH;
 use signing_api::EdgeCache;
 
 use answer::{Audience, XCache};
@@ -36,6 +36,8 @@ pub(crate) struct Edge {
     authorizer: Arc<HostedAuthorizer>,
     s3: Client,
     bucket: String,
+    /// What `CloudFront` prepends to the paths that it requests from the bucket, such as `/o`.
+    origin_path: &'static str,
     cache: Arc<Cache>,
     /// How long browsers may keep private media.
     browser_cache: Duration,
@@ -46,12 +48,14 @@ impl Edge {
         authorizer: Arc<HostedAuthorizer>,
         s3: Client,
         bucket: &str,
+        origin_path: &'static str,
         browser_cache: Duration,
     ) -> Self {
         Self {
             authorizer,
             s3,
             bucket: bucket.to_owned(),
+            origin_path,
             cache: Arc::default(),
             browser_cache,
         }
@@ -105,7 +109,7 @@ impl Edge {
             Audience::Anyone
         } else {
             // What others put into the bucket may change under its name.
-            let is_media = key.starts_with(MEDIA_PREFIX);
+            let is_media = allowed.path.as_str().starts_with(MEDIA_PATH);
             let browser_cache = self.browser_cache;
             Audience::Viewer {
                 browser_cache: if is_media {
@@ -119,7 +123,9 @@ impl Edge {
             return answer::serve(method, headers, &object, age, (XCache::Hit, audience));
         }
         let generation = self.cache.generation();
-        match origin::fetch(&self.s3, &self.bucket, key).await {
+        let object_key = format!("{}{}", self.origin_path, allowed.path.as_str());
+        let object_key = object_key.trim_start_matches('/');
+        match origin::fetch(&self.s3, &self.bucket, object_key).await {
             Ok(object) => {
                 let object = Arc::new(object);
                 self.cache.put(key, object.clone(), generation);

@@ -9,7 +9,7 @@ use crate::harness::{Form, Gatepost, PATIENCE, photo, post_form};
 
 fn manifests(data_dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let media = data_dir.join("s3/gatepost-media/media");
+    let media = data_dir.join("s3/gatepost-media/o/media");
     for owner in std::fs::read_dir(media).into_iter().flatten() {
         for upload in std::fs::read_dir(owner.unwrap().path()).unwrap() {
             let manifest = upload.unwrap().path().join("manifest.json");
@@ -261,7 +261,7 @@ async fn an_upload_that_was_cut_off_is_thrown_away_and_one_without_a_finished_ma
             encode(key)
         ))
     };
-    let manifest = format!("media/{owner}/{id}/manifest.json");
+    let manifest = format!("o/media/{owner}/{id}/manifest.json");
     std::fs::remove_file(attributes("gatepost-media", &manifest)).unwrap();
     let cut_off = store.join(format!(
         "gatepost-uploads/uploads/{owner}/{}",

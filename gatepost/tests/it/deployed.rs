@@ -11,7 +11,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use jiff::{SignedDuration, Timestamp};
-use media_contract::UploadId;
+use media_contract::{UploadId, object_key};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
@@ -52,7 +52,7 @@ async fn uploads_reach_the_packaged_processor_and_what_fails_lies_in_the_dead_le
 
     // One upload whose manifest cannot be read will never be finished.
     let broken = id('b');
-    let path = format!("media/{OWNER}/{broken}/manifest.json");
+    let path = format!("o/media/{OWNER}/{broken}/manifest.json");
     account
         .put("media", &path, b"no JSON".to_vec(), "application/json")
         .await;
@@ -70,10 +70,7 @@ async fn uploads_reach_the_packaged_processor_and_what_fails_lies_in_the_dead_le
     assert_eq!(good["status"], "ready", "{good}");
     for rendition in good["renditions"].as_array().unwrap() {
         let path = rendition["path"].as_str().unwrap();
-        let file = account
-            .get("media", path.trim_start_matches('/'))
-            .await
-            .unwrap();
+        let file = account.get("media", &object_key(path)).await.unwrap();
         let picture = image::load_from_memory(&file).unwrap();
         assert_eq!(
             u64::from(picture.width()),
@@ -220,7 +217,7 @@ async fn the_packaged_api_signs_what_the_packaged_processor_finishes() {
     for _ in 0..2 {
         let deleted = account.ask(&alice, "DELETE", &path, &Value::Null).await;
         assert_eq!(deleted["statusCode"], 204, "{deleted}");
-        assert_eq!(account.get("media", &rendition[1..]).await, None);
+        assert_eq!(account.get("media", &object_key(rendition)).await, None);
     }
     let page = account.ask(&alice, "GET", "/api/media", &Value::Null).await;
     assert_eq!(page["body"], r#"{"items":[]}"#, "{page}");
@@ -409,7 +406,7 @@ async fn what_is_not_known_to_be_clean_is_not_opened() {
     assert!(tagged.await.unwrap().status().is_success());
     assert_eq!(account.manifest(&id('l')).await["status"], "ready");
     for letter in ['f', 'n'] {
-        let path = format!("media/{OWNER}/{}/manifest.json", id(letter));
+        let path = format!("o/media/{OWNER}/{}/manifest.json", id(letter));
         assert_eq!(account.get("media", &path).await, None);
     }
 }
@@ -746,7 +743,7 @@ impl Account {
     async fn manifest(&self, id: &str) -> Value {
         let started = Instant::now();
         loop {
-            let key = format!("media/{OWNER}/{id}/manifest.json");
+            let key = format!("o/media/{OWNER}/{id}/manifest.json");
             if let Some(manifest) = self.get("media", &key).await {
                 return serde_json::from_slice(&manifest).unwrap();
             }

@@ -21,7 +21,7 @@ const OWNER: &str = "mvbss32xiycek3hlzhe6yejbn4";
 const ID: &str = "7ybqtx5rqd7pcfe8gn11wj6j99";
 const UPLOAD: &str =
     "gatepost-uploads/uploads/mvbss32xiycek3hlzhe6yejbn4/7ybqtx5rqd7pcfe8gn11wj6j99";
-const MEDIA: &str = "gatepost-media/media/mvbss32xiycek3hlzhe6yejbn4/7ybqtx5rqd7pcfe8gn11wj6j99";
+const MEDIA: &str = "gatepost-media/o/media/mvbss32xiycek3hlzhe6yejbn4/7ybqtx5rqd7pcfe8gn11wj6j99";
 
 /// Is told of a request, such as `PUT /media/x?tagging`, and says what it is refused with.
 type Rule =

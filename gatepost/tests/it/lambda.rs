@@ -190,7 +190,7 @@ impl Lambda {
         let log = || std::fs::read_to_string(&self.log);
         assert_eq!(answer, json!({"batchItemFailures": []}), "{:?}", log());
         let mut written = store.written.lock().unwrap();
-        let manifest = &written[&format!("media/media/{OWNER}/{id}/manifest.json")];
+        let manifest = &written[&format!("media/o/media/{OWNER}/{id}/manifest.json")];
         let manifest: Value = serde_json::from_slice(manifest).unwrap();
         assert_eq!(manifest["status"], "ready", "{manifest}");
         written.clear();

@@ -126,7 +126,7 @@ async fn what_is_deleted_is_gone_however_often_it_is_deleted() {
     };
     let media = folder
         .path()
-        .join("s3/gatepost-media/media")
+        .join("s3/gatepost-media/o/media")
         .join(owner)
         .join(id);
     let upload = folder

@@ -241,3 +241,43 @@ async fn a_request_by_another_name_is_refused() {
     assert_eq!(key_set["keys"][0]["kty"], "EC");
     assert_eq!(key_set["keys"][0].get("d"), None);
 }
+
+/// Keys begin with the origin path, and paths do not: a path that names it is the path of another object.
+#[tokio::test]
+async fn a_path_that_names_the_origin_path_reaches_no_object() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = r#"
+        [[rules]]
+        path  = "/media/{owner}/**"
+        allow = "owner"
+
+        [[rules]]
+        path  = "/o/**"
+        allow = "anyone"
+    "#;
+    let system = Gatepost::start_configured(folder.path(), config);
+    let alice = system.token("alice");
+    let answer = system.upload(&alice, "image/jpeg", &photo(640, 480)).await;
+    let path = answer["manifest"]["renditions"][0]["path"]
+        .as_str()
+        .unwrap();
+    let stored = folder.path().join("s3/gatepost-media/o");
+    assert!(stored.join(&path[1..]).exists(), "{path}");
+
+    let direct = format!("/o{path}");
+    for (path, key, status) in [
+        (path, format!("o{path}"), 200),
+        (&direct, format!("o{direct}"), 404),
+    ] {
+        assert_eq!(system.get(path, &alice).await.status(), status, "{path}");
+
+        let wish = serde_json::json!({"path": path, "expires_in": 60});
+        let link = system.request(Method::POST, "/api/links", &alice);
+        let link = link.json(&wish).send().await.unwrap();
+        let link: Value = link.json().await.unwrap();
+        let url = link["url"].as_str().unwrap();
+        assert!(url.contains(&format!("/gatepost-media/{key}?")), "{url}");
+        let shared = system.http.get(url).send().await.unwrap();
+        assert_eq!(shared.status(), status, "{url}");
+    }
+}

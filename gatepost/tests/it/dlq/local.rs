@@ -98,7 +98,7 @@ async fn what_failed_is_looked_at_mended_and_redriven() {
     let id = answer["id"].as_str().unwrap();
     let owner = answer["manifest"]["owner"].as_str().unwrap();
     let upload = format!("uploads/{owner}/{id}");
-    let manifest = manifest_files(&data_dir, &format!("media/{owner}/{id}/manifest.json"));
+    let manifest = manifest_files(&data_dir, &format!("o/media/{owner}/{id}/manifest.json"));
     assert!(system.interrupt());
 
     // It is broken: its manifest cannot be read. One more try, and its message is a dead letter.
@@ -118,7 +118,7 @@ async fn what_failed_is_looked_at_mended_and_redriven() {
     assert_eq!(listed["uploads"], json!([upload]));
     assert_eq!(listed["status"], Value::Null);
     let why = listed["why"].as_str().unwrap();
-    let is_told = why.starts_with("redriving fails again: reading media/");
+    let is_told = why.starts_with("redriving fails again: reading o/media/");
     assert!(is_told, "{why}");
     let row = dlq(&data_dir, &["list"]).well().stdout;
     assert!(row.starts_with("1 ") && row.contains(&upload), "{row}");

@@ -356,7 +356,7 @@ async fn a_sweep_announces_what_nobody_works_on() {
             );
         }
         s3.post("uploads/uploads/foreign", b"not an upload");
-        s3.post("media/media/foreign/x/y/z", b"not a rendition");
+        s3.post("media/o/media/foreign/x/y/z", b"not a rendition");
         let store = MediaStore::new(s3.client(0), buckets());
         let options = Options {
             since,

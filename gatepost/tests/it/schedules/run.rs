@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use http::Method;
 use jiff::SignedDuration;
-use media_contract::{Manifest, Status};
+use media_contract::{Manifest, Status, object_key};
 use media_store::MediaStore;
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
@@ -509,7 +509,10 @@ impl Run {
                 });
                 let picture = picture.unwrap();
                 for rendition in renditions {
-                    match self.s3.object(&format!("media{}", rendition.path)) {
+                    match self
+                        .s3
+                        .object(&format!("media/{}", object_key(&rendition.path)))
+                    {
                         None => found.push(format!("{} is not there", rendition.path)),
                         Some(data) if !rendered(picture).contains(&data) => {
                             found.push(format!("{} is of another picture", rendition.path));

@@ -20,7 +20,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use jiff::Timestamp;
-use media_contract::{Manifest, Rendition, Status};
+use media_contract::{Manifest, Rendition, Status, object_key};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, oneshot};
 
@@ -626,7 +626,10 @@ impl Inner {
             let manifest: Manifest = serde_json::from_slice(&data).unwrap();
             if let Status::Ready { renditions, .. } = &manifest.status {
                 for Rendition { path, .. } in renditions {
-                    if !self.objects.contains_key(&format!("media{path}")) {
+                    if !self
+                        .objects
+                        .contains_key(&format!("media/{}", object_key(path)))
+                    {
                         let fault = format!("a manifest is written before {path}");
                         self.faults.push(fault);
                     }
