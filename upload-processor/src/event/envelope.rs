@@ -7,7 +7,6 @@
 
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsMessage};
-use media_contract::upload_key::UPLOAD_PREFIX;
 use serde_json::{Map, Value};
 
 use super::sweep::SweepRequest;
@@ -37,8 +36,33 @@ where
     response
 }
 
+impl Invocation {
+    /// Parses the payload of an invocation.
+    ///
+    /// # Errors
+    ///
+    /// A sentence about a batch whose messages cannot be separated, or about a malformed [`SweepRequest`]. Any other
+    /// payload is [`Invocation::Direct`]; [`Notice::parse`] then says whether it is understood.
+    pub fn parse(payload: &Value) -> Result<Self, String> {
+        open_invocation(payload)
+    }
+}
+
+impl Notice {
+    /// Parses a message body: an S3 notification or an `EventBridge` event, alone or in a list. It may be wrapped in an
+    /// SNS notification, an SQS message or a string that contains JSON, and may begin with a byte order mark.
+    ///
+    /// # Errors
+    ///
+    /// A sentence about a body of which nothing is understood. A body with several records is an error only if none of
+    /// them is understood; otherwise the others are [`Record::Unreadable`].
+    pub fn parse(body: &str) -> Result<Self, String> {
+        open_body(body)
+    }
+}
+
 /// Parses the payload of an invocation.
-pub(super) fn open_invocation(payload: &Value) -> Result<Invocation, String> {
+fn open_invocation(payload: &Value) -> Result<Invocation, String> {
     if let Some(request) = SweepRequest::parse(payload) {
         return request.map(Invocation::Sweep).map_err(shortened);
     }
@@ -61,7 +85,7 @@ pub(super) fn open_invocation(payload: &Value) -> Result<Invocation, String> {
 }
 
 /// Parses a body: the content of a queue or topic message, or an event without either.
-pub(super) fn open_body(body: &str) -> Result<Notice, String> {
+fn open_body(body: &str) -> Result<Notice, String> {
     open_text(body, Within::default()).map_err(shortened)
 }
 
@@ -247,7 +271,7 @@ fn open_event(members: Map<String, Value>) -> Result<Notice, String> {
             Ok(Record::Other(format!("aws.s3 {kind}")))
         }
         // Forwarded under another name, or with a record of S3 in it.
-        (source, kind) if s3::names_object(&event.detail) || mentions_upload(&event.detail) => {
+        (source, kind) if s3::names_object(&event.detail) || s3::mentions_upload(&event.detail) => {
             Err(format!(
                 "it is about an object, and comes from {source:?} as {kind:?}, which is not understood"
             ))
@@ -256,12 +280,6 @@ fn open_event(members: Map<String, Value>) -> Result<Notice, String> {
     };
     let record = record.unwrap_or_else(|reason| Record::Unreadable(shortened(reason)));
     Ok(Notice::Records(vec![record]))
-}
-
-/// Whether an upload's key occurs anywhere in the value, as a string or within one.
-pub(super) fn mentions_upload(value: &Value) -> bool {
-    let text = value.to_string().to_ascii_lowercase();
-    text.contains(UPLOAD_PREFIX) || text.contains(&UPLOAD_PREFIX.replace('/', "%2f"))
 }
 
 fn take(members: &mut Map<String, Value>, name: &str) -> Result<Value, String> {

@@ -12,8 +12,6 @@ mod guardduty;
 mod s3;
 mod sweep;
 
-use serde_json::Value;
-
 pub use envelope::batch_response;
 pub use sweep::{SweepRequest, parse_since};
 
@@ -78,31 +76,6 @@ pub struct CreatedObject {
     pub etag: Option<String>,
 }
 
-impl Invocation {
-    /// Parses the payload of an invocation.
-    ///
-    /// # Errors
-    ///
-    /// A sentence about a batch whose messages cannot be separated, or about a malformed [`SweepRequest`]. Any other
-    /// payload is [`Invocation::Direct`]; [`Notice::parse`] then says whether it is understood.
-    pub fn parse(payload: &Value) -> Result<Self, String> {
-        envelope::open_invocation(payload)
-    }
-}
-
-impl Notice {
-    /// Parses a message body: an S3 notification or an `EventBridge` event, alone or in a list. It may be wrapped in an
-    /// SNS notification, an SQS message or a string that contains JSON, and may begin with a byte order mark.
-    ///
-    /// # Errors
-    ///
-    /// A sentence about a body of which nothing is understood. A body with several records is an error only if none of
-    /// them is understood; otherwise the others are [`Record::Unreadable`].
-    pub fn parse(body: &str) -> Result<Self, String> {
-        envelope::open_body(body)
-    }
-}
-
 impl CreatedObject {
     /// The object that an event names; the error is a sentence about an empty name.
     fn new(
@@ -142,7 +115,7 @@ fn version(id: Option<String>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

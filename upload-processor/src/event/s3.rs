@@ -4,10 +4,10 @@
 //! `requestParameters` and `eventTime`, which S3-compatible stores omit and which are not needed here. Unknown and
 //! missing members are ignored, so newer event versions still parse.
 
+use media_contract::upload_key::UPLOAD_PREFIX;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::envelope::mentions_upload;
 use super::{CreatedObject, Record};
 
 /// The `detail-type` of the `EventBridge` event for a created object.
@@ -131,7 +131,16 @@ pub(super) fn names_object(detail: &Value) -> bool {
     detail["bucket"]["name"].is_string() && detail["object"]["key"].is_string()
 }
 
+/// Whether an upload's key occurs anywhere in the value, as a string or within one.
+pub(super) fn mentions_upload(value: &Value) -> bool {
+    let text = value.to_string().to_ascii_lowercase();
+    text.contains(UPLOAD_PREFIX) || text.contains(&UPLOAD_PREFIX.replace('/', "%2f"))
+}
+
 /// Decodes the form encoding of keys in notifications: `+` is a space, `%XX` an octet.
+///
+/// It is strict and Gatepost's own: `form_urlencoded` passes a malformed `%` through and replaces invalid UTF-8. The
+/// object would then be looked for under another key, and its upload would be lost without a trace.
 fn decode_form(text: &str) -> Option<String> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
