@@ -1,4 +1,7 @@
 //! Admission control: bounds the memory of concurrently processed images; callers wait until theirs fits.
+//!
+//! `making` calls it for each image, first for the file and then for the rest. It only counts: it allocates nothing and
+//! refuses nothing.
 
 use std::sync::Arc;
 
@@ -9,63 +12,71 @@ const UNIT: u64 = 64 * 1024;
 
 /// The memory that all images together may take.
 #[derive(Clone, Debug)]
-pub(crate) struct Budget {
+pub(crate) struct Admission {
     units: Arc<Semaphore>,
     total: u32,
     /// Serialises callers that acquire in two steps; two of them, each holding half, would deadlock.
-    door: Arc<Semaphore>,
+    queue: Arc<Semaphore>,
 }
 
-/// Permission to acquire memory, in one or more steps.
-pub(crate) struct Turn {
-    budget: Budget,
-    _door: OwnedSemaphorePermit,
+/// The first place in the queue: permission to acquire memory, in one or more steps.
+pub(crate) struct AdmissionTicket {
+    admission: Admission,
+    _place: OwnedSemaphorePermit,
 }
 
 /// Acquired memory, released on drop.
-pub(crate) struct Share(
+pub(crate) struct MemoryPermit(
     #[expect(dead_code, reason = "it is released on drop")] OwnedSemaphorePermit,
 );
 
-impl Budget {
+impl Admission {
     pub(crate) fn new(bytes: u64) -> Self {
         let total = units(bytes).max(1);
         Self {
             units: Arc::new(Semaphore::new(total as usize)),
             total,
-            door: Arc::new(Semaphore::new(1)),
+            queue: Arc::new(Semaphore::new(1)),
         }
     }
 
     /// Waits for permission to acquire.
-    pub(crate) async fn turn(&self) -> Option<Turn> {
-        let door = self.door.clone().acquire_owned().await.ok()?;
-        Some(Turn {
-            budget: self.clone(),
-            _door: door,
+    pub(crate) async fn ticket(&self) -> Option<AdmissionTicket> {
+        let place = self.queue.clone().acquire_owned().await.ok()?;
+        Some(AdmissionTicket {
+            admission: self.clone(),
+            _place: place,
         })
     }
 }
 
-impl Turn {
-    /// The whole budget in bytes.
+impl AdmissionTicket {
+    /// The memory of all images together, in bytes.
     pub(crate) fn total(&self) -> u64 {
-        u64::from(self.budget.total) * UNIT
+        u64::from(self.admission.total) * UNIT
     }
 
-    /// Waits for this much memory. A request above the whole budget gets all of it, alone.
-    pub(crate) async fn take(&self, bytes: u64) -> Option<Share> {
-        let wanted = units(bytes).min(self.budget.total);
-        let units = self.budget.units.clone();
-        units.acquire_many_owned(wanted).await.ok().map(Share)
+    /// Waits for this much memory. A request above the total gets all of it, alone.
+    pub(crate) async fn acquire(&self, bytes: u64) -> Option<MemoryPermit> {
+        let wanted = units(bytes).min(self.admission.total);
+        let units = self.admission.units.clone();
+        units
+            .acquire_many_owned(wanted)
+            .await
+            .ok()
+            .map(MemoryPermit)
     }
 
-    /// The same for a caller that already holds `held` bytes: both parts together are capped at the whole budget.
-    pub(crate) async fn take_besides(&self, held: u64, bytes: u64) -> Option<Share> {
-        let left = self.budget.total.saturating_sub(units(held));
+    /// The same for a caller that already holds `held` bytes: both parts together are capped at the total.
+    pub(crate) async fn acquire_besides(&self, held: u64, bytes: u64) -> Option<MemoryPermit> {
+        let left = self.admission.total.saturating_sub(units(held));
         let wanted = units(bytes).min(left);
-        let units = self.budget.units.clone();
-        units.acquire_many_owned(wanted).await.ok().map(Share)
+        let units = self.admission.units.clone();
+        units
+            .acquire_many_owned(wanted)
+            .await
+            .ok()
+            .map(MemoryPermit)
     }
 }
 
@@ -75,34 +86,33 @@ fn units(bytes: u64) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[tokio::test]
     async fn two_step_acquisitions_stay_within_the_budget_and_do_not_deadlock() {
-        let budget = Budget::new(100 * UNIT);
+        let admission = Admission::new(100 * UNIT);
         let (most, held) = (
             Arc::new(Semaphore::new(0)),
             Arc::new(std::sync::Mutex::new(0_u64)),
         );
         let tasks: Vec<_> = (1..=40_u64)
             .map(|n| {
-                let (budget, most, held) = (budget.clone(), most.clone(), held.clone());
+                let (admission, most, held) = (admission.clone(), most.clone(), held.clone());
                 tokio::spawn(async move {
                     let (file, picture) = (n * UNIT, 5 * n * UNIT);
-                    let turn = budget.turn().await.unwrap();
-                    let first = turn.take(file).await.unwrap();
+                    let ticket = admission.ticket().await.unwrap();
+                    let first = ticket.acquire(file).await.unwrap();
                     tokio::task::yield_now().await;
-                    let second = turn.take_besides(file, picture).await.unwrap();
-                    drop(turn);
+                    let second = ticket.acquire_besides(file, picture).await.unwrap();
+                    drop(ticket);
                     let wanted = (file + picture).min(100 * UNIT);
                     {
                         let mut held = held.lock().unwrap();
                         *held += wanted;
                         assert!(*held <= 100 * UNIT, "{held}");
                     }
-                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    // The others run meanwhile, as far as their memory allows.
+                    tokio::task::yield_now().await;
                     *held.lock().unwrap() -= wanted;
                     drop((first, second));
                     most.add_permits(1);

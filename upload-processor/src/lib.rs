@@ -4,17 +4,25 @@
 //! [`Processor`] is the Lambda: SQS batches in, partial-batch responses out. [`thumbnailer`] decides what becomes of a
 //! single image.
 
-mod budget;
+mod admission;
+mod age;
+mod commit;
+mod error;
 pub mod event;
+mod handler;
 mod making;
-mod outcomes;
+mod outcome;
+mod outcome_queue;
 mod pipeline;
 pub mod processor;
 pub mod published;
 pub mod retry;
-mod storage;
+mod settlement;
+mod store;
 pub mod sweep;
 
+pub use error::{Cause, TransientError};
+pub use handler::BatchReport;
 pub use media_store::Buckets;
-pub use processor::{BatchReport, Outcome, Processor};
-pub use retry::Retry;
+pub use outcome::Outcome;
+pub use processor::Processor;

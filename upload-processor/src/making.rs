@@ -9,10 +9,10 @@ use thumbnailer::thumbnail::{Thumbnailed, thumbnail_once_admitted};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::budget::Turn;
+use crate::admission::AdmissionTicket;
+use crate::error::TransientError;
 use crate::processor::Processor;
-use crate::retry::Retry;
-use crate::storage;
+use crate::store;
 
 /// The renditions of an upload or its rejection, and how long the steps took.
 pub(crate) struct Made {
@@ -36,17 +36,21 @@ impl Made {
 }
 
 impl Processor {
-    pub(crate) async fn core(&self) -> Result<OwnedSemaphorePermit, Retry> {
+    /// Waits for a core.
+    pub(crate) async fn core(&self) -> Result<OwnedSemaphorePermit, TransientError> {
         let core = self.cores.clone().acquire_owned().await;
-        core.map_err(|error| Retry::new("waiting for a core", &error))
+        core.map_err(|error| TransientError::new("waiting for a core", &error))
     }
 
     /// Reads and renders an upload, with as much memory as its headers say that it will take.
+    ///
+    /// It races with nothing: the content is already open, and the result is only in memory. Other images of this
+    /// process compete for cores and memory, and wait for their turn.
     pub(crate) async fn make(
         &self,
-        source: storage::Upload,
+        source: store::Upload,
         core: OwnedSemaphorePermit,
-    ) -> Result<Made, Retry> {
+    ) -> Result<Made, TransientError> {
         let mut made = Made::rejected(Rejection::TooLarge {
             bytes: source.bytes,
             max: self.settings.max_bytes,
@@ -58,11 +62,12 @@ impl Processor {
             content_type: source.content_type.clone(),
             sha256: source.sha256,
         };
-        let closed = || Retry::new("waiting for memory", &"the processor is being stopped");
+        let closed =
+            || TransientError::new("waiting for memory", &"the processor is being stopped");
         let started = Instant::now();
-        let turn = self.memory.turn().await.ok_or_else(closed)?;
+        let ticket = self.memory.ticket().await.ok_or_else(closed)?;
         let size = source.bytes;
-        let file = turn.take(size).await.ok_or_else(closed)?;
+        let file = ticket.acquire(size).await.ok_or_else(closed)?;
         made.waited = started.elapsed();
 
         let reading = Instant::now();
@@ -73,13 +78,14 @@ impl Processor {
         let runtime = Handle::current();
         let work = tokio::task::spawn_blocking(move || {
             let result = render(
-                &bytes, &declared, &processor, &runtime, turn, size, &mut made,
+                &bytes, &declared, &processor, &runtime, ticket, size, &mut made,
             );
             made.result = result;
             drop((file, core));
             made
         });
-        work.await.map_err(|error| Retry::new("rendering", &error))
+        work.await
+            .map_err(|error| TransientError::new("rendering", &error))
     }
 }
 
@@ -89,21 +95,21 @@ fn render(
     declared: &Declared,
     processor: &Processor,
     runtime: &Handle,
-    turn: Turn,
+    ticket: AdmissionTicket,
     size: u64,
     made: &mut Made,
 ) -> Result<Thumbnailed, Rejection> {
     let started = Instant::now();
     let mut waited = Duration::ZERO;
     let admit = |memory| {
-        let (needed, max) = (size.saturating_add(memory), turn.total());
+        let (needed, max) = (size.saturating_add(memory), ticket.total());
         if needed > max {
             // The system would kill the process, and with it all other work in progress.
             return Err(Rejection::TooComplex(Complexity::Memory { needed, max }));
         }
         let waiting = Instant::now();
-        let share = runtime.block_on(turn.take_besides(size, memory));
-        drop(turn);
+        let share = runtime.block_on(ticket.acquire_besides(size, memory));
+        drop(ticket);
         waited = waiting.elapsed();
         Ok(share)
     };

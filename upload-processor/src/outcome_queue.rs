@@ -11,11 +11,11 @@ use serde::Serialize;
 
 use media_contract::{Manifest, Reason, UploadId, UploadKey};
 
-use crate::retry::{Cause, Retry};
+use crate::error::{Cause, TransientError};
 
 /// The queue.
 #[derive(Clone, Debug)]
-pub(crate) struct Outcomes {
+pub(crate) struct OutcomeQueue {
     pub(crate) sqs: Client,
     pub(crate) queue_url: String,
 }
@@ -47,7 +47,7 @@ impl Timings {
 
 /// A message. The names of its fields are part of the contract.
 #[derive(Serialize)]
-struct Message<'a> {
+struct OutcomeMessage<'a> {
     version: u32,
     id: UploadId,
     owner: &'a str,
@@ -62,15 +62,15 @@ fn is_fifo(queue_url: &str) -> bool {
     queue_url.strip_suffix(".fifo").is_some()
 }
 
-impl Outcomes {
+impl OutcomeQueue {
     pub(crate) async fn send(
         &self,
         upload: &UploadKey,
         manifest: &Manifest,
         timings: Option<Timings>,
-    ) -> Result<(), Retry> {
+    ) -> Result<(), TransientError> {
         let status = manifest.status.name();
-        let message = Message {
+        let message = OutcomeMessage {
             version: 1,
             id: upload.id,
             owner: &upload.owner,
@@ -80,7 +80,7 @@ impl Outcomes {
             timings,
         };
         let body = serde_json::to_string(&message)
-            .map_err(|error| Retry::new("the outcome's message", &error))?;
+            .map_err(|error| TransientError::new("the outcome's message", &error))?;
         let mut request = self
             .sqs
             .send_message()
@@ -92,7 +92,7 @@ impl Outcomes {
                 .message_group_id(upload.id.to_string())
                 .message_deduplication_id(format!("{}-{status}", upload.id));
         }
-        request.send().await.map_err(|error| Retry {
+        request.send().await.map_err(|error| TransientError {
             reason: format!("sending the outcome: {}", DisplayErrorContext(error)),
             cause: Cause::Outage,
         })?;

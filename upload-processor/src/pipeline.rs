@@ -1,38 +1,60 @@
-//! Processes one upload, from its event to its manifest.
+//! Processes one upload, from its event to its manifest: find, scan, open, make, publish, settle.
 //!
 //! Renditions are written first, under names derived from their content. The manifest is written last, conditional on
 //! what was read at its key (optimistic concurrency); it is the commit point. Of several workers on one upload, with
 //! the same content or not, exactly one publishes. The others find the condition false, read the manifest, and remove
 //! the renditions that it does not name. A tombstone is such a manifest: it names none.
+//!
+//! A worker takes no lease. Two workers on one upload waste work and do no harm, because each step states what it may
+//! race with, and what settles the race. The steps up to `make` only read, so an examination consists of them.
+//!
+//! The handler calls [`Processor::process_object`] for each created object. `commit` has the writes, and `settlement`
+//! what follows them.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use futures::{StreamExt, TryStreamExt, stream};
-use jiff::SignedDuration;
 use media_contract::{Manifest, Status, UploadKey};
-use media_store::{FoundManifest, Write};
+use media_store::FoundManifest;
 use thumbnailer::rejection::Rejection;
-use thumbnailer::thumbnail::Thumbnailed;
 
+use crate::commit::Published;
+use crate::error::TransientError;
 use crate::event::CreatedObject;
 use crate::making::Made;
-use crate::outcomes::Timings;
-use crate::processor::{Attempt, Outcome, Processor, ignored};
-use crate::published;
-use crate::retry::{Cause, Retry};
-use crate::storage::{self, Scan};
+use crate::outcome::{Outcome, ignored};
+use crate::outcome_queue::Timings;
+use crate::processor::Processor;
+use crate::settlement::{log, refuse_published_threat};
+use crate::store::{self, Scan};
 
-/// How many renditions are written concurrently.
-const CONCURRENT_WRITES: usize = 4;
-/// The maximum age of an upload's form for publishing. A tombstone expires 30 days after the deletion, and a deleted
-/// upload must not come back afterwards.
-pub(crate) const MAX_AGE: SignedDuration = SignedDuration::from_hours(28 * 24);
-/// The maximum clock skew of the clock that made an id. An id from further in the future would outlive its tombstone.
-const MAX_CLOCK_DIFFERENCE: SignedDuration = SignedDuration::from_hours(24);
-/// How many times writing a manifest is attempted: only a few states precede a final one.
-const MAX_PUBLISH_ATTEMPTS: u32 = 5;
 /// Why nothing is done about an object that its event no longer describes.
 const GONE: &str = "the object was overwritten or deleted since";
+
+/// The number of an attempt at a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attempt {
+    /// How many times the message was received; `None` without a queue.
+    pub(crate) receive_count: Option<u32>,
+    /// Whether the message becomes a dead letter if this attempt fails.
+    pub(crate) is_last: bool,
+}
+
+impl Attempt {
+    /// Whether this is the first attempt, and another can follow.
+    pub(crate) fn is_first(self) -> bool {
+        self.receive_count == Some(1) && !self.is_last
+    }
+}
+
+/// What the manifest's key says about an upload.
+enum Standing {
+    /// No manifest, or one that says that processing failed: the new result replaces it.
+    Open(Option<FoundManifest>),
+    /// A manifest that is final.
+    Finished(Manifest),
+    /// A tombstone.
+    Deleted,
+}
 
 /// The state in which a worker finds an upload.
 enum Found {
@@ -42,7 +64,7 @@ enum Found {
     Finished(Manifest),
     /// The object was overwritten or deleted since its event.
     Gone,
-    /// No manifest, or one that says that processing failed: the upload is ready to be published.
+    /// The upload is ready to be published.
     Prepared(Box<Prepared>),
 }
 
@@ -55,31 +77,21 @@ struct Prepared {
     made: Made,
 }
 
-/// The result of an attempt to publish.
-enum Published {
-    /// This call wrote the manifest.
-    Now,
-    /// Another manifest already existed.
-    Before(Manifest),
-    /// The upload is deleted.
-    Deleted,
-}
-
 impl Processor {
     /// Processes the upload of an event.
     pub(crate) async fn process_object(
         &self,
         object: &CreatedObject,
         attempt: Attempt,
-    ) -> Result<Outcome, Retry> {
+    ) -> Result<Outcome, TransientError> {
         let Some(upload) = self.upload_of(object) else {
             return self.not_an_upload(object);
         };
         let started = Instant::now();
         let prepared = match self.prepare(&upload, object).await? {
-            Found::Deleted => return self.clean_up(&upload).await,
+            Found::Deleted => return self.settle_deleted(&upload).await,
             Found::Finished(manifest) => {
-                return self.finished_before(object, &upload, manifest).await;
+                return self.settle_finished(object, &upload, manifest).await;
             }
             Found::Gone => return Ok(ignored(GONE.to_owned())),
             Found::Prepared(prepared) => prepared,
@@ -89,36 +101,27 @@ impl Processor {
             failed,
             made,
         } = *prepared;
-        if attempt.is_first()
-            && let Err(Rejection::Timeout(step)) = &made.result
-        {
-            // The machine may have been at fault. The second time it is the picture.
-            return Err(Retry::new("the time limit", step));
-        }
+        refuse_first_timeout(&made, attempt)?;
         let writing = Instant::now();
-        self.write_renditions(&upload, &made.result).await?;
-        let manifest = self.manifest_of(&upload, &made.result);
-        match self.publish(&upload, &manifest, failed).await? {
-            Published::Now => {}
-            Published::Before(manifest) => {
-                return self.finished_before(&object, &upload, manifest).await;
+        let manifest = match self.publish(&upload, &made.result, failed).await? {
+            Published::Created(manifest) => manifest,
+            Published::AlreadyExists(manifest) => {
+                return self.settle_finished(&object, &upload, manifest).await;
             }
-            Published::Deleted => return self.clean_up(&upload).await,
-        }
-        self.mark(&object, &manifest).await;
-        if let Some(outcomes) = &self.outcomes {
-            let written = writing.elapsed();
-            let timings = Timings::new(made.waited, made.read, made.rendered, written);
-            outcomes.send(&upload, &manifest, Some(timings)).await?;
-        }
-        // A worker that died may have left renditions of another content, or of other settings.
-        self.store.remove_unnamed(&upload, &manifest).await?;
+            Published::Deleted => return self.settle_deleted(&upload).await,
+        };
+        let timings = Timings::new(made.waited, made.read, made.rendered, writing.elapsed());
+        self.settle_created(&object, &upload, &manifest, timings)
+            .await?;
         log(&upload, &made.result, started.elapsed());
         Ok(Outcome::Finished(manifest))
     }
 
     /// Says what [`Self::process_object`] would come to, from reads alone: no object, no tag and no message is written.
-    pub(crate) async fn examine_object(&self, object: &CreatedObject) -> Result<Outcome, Retry> {
+    pub(crate) async fn examine_object(
+        &self,
+        object: &CreatedObject,
+    ) -> Result<Outcome, TransientError> {
         let Some(upload) = self.upload_of(object) else {
             return self.not_an_upload(object);
         };
@@ -136,31 +139,22 @@ impl Processor {
         }
     }
 
-    /// Everything up to the first write: looks for the manifest, asks for the scan, reads the upload and renders it.
-    async fn prepare(&self, upload: &UploadKey, object: &CreatedObject) -> Result<Found, Retry> {
+    /// Everything up to the first write: finds the manifest, asks for the scan, opens the upload and renders it.
+    async fn prepare(
+        &self,
+        upload: &UploadKey,
+        object: &CreatedObject,
+    ) -> Result<Found, TransientError> {
         let started = Instant::now();
-        let failed = match self.store.manifest(upload).await? {
-            None => None,
-            Some(found) => match found.manifest.status {
-                // It failed before; the new result replaces that manifest.
-                Status::Failed { .. } => Some(found),
-                Status::Deleted { .. } => return Ok(Found::Deleted),
-                Status::Ready { .. } | Status::Rejected { .. } => {
-                    return Ok(Found::Finished(found.manifest));
-                }
-            },
+        let failed = match self.find(upload).await? {
+            Standing::Open(failed) => failed,
+            Standing::Finished(manifest) => return Ok(Found::Finished(manifest)),
+            Standing::Deleted => return Ok(Found::Deleted),
         };
         self.check_age(upload)?;
         let mut object = object.clone();
-        let scan = if self.wants_scan {
-            storage::scan(&self.store.s3, &mut object).await?
-        } else if object.is_threat {
-            // Scans are not configured, but one has found a threat.
-            Some(Scan::Threat)
-        } else {
-            Some(Scan::Clean)
-        };
-        let source = storage::open(&self.store.s3, &object).await?;
+        let scan = self.scan(&mut object).await?;
+        let source = self.open(&object).await?;
         let (Some(scan), Some(source)) = (scan, source) else {
             return Ok(Found::Gone);
         };
@@ -179,20 +173,62 @@ impl Processor {
         })))
     }
 
+    /// Reads the manifest of an upload.
+    ///
+    /// It may race with another worker, a deletion and a sweep: the answer may be outdated at once. It only saves work,
+    /// and the condition of the commit settles the race.
+    async fn find(&self, upload: &UploadKey) -> Result<Standing, TransientError> {
+        let Some(found) = self.store.manifest(upload).await? else {
+            return Ok(Standing::Open(None));
+        };
+        Ok(match found.manifest.status {
+            Status::Failed { .. } => Standing::Open(Some(found)),
+            Status::Deleted { .. } => Standing::Deleted,
+            Status::Ready { .. } | Status::Rejected { .. } => Standing::Finished(found.manifest),
+        })
+    }
+
+    /// Asks for the result of the malware scan; `None` if the object was overwritten or deleted since its event.
+    ///
+    /// It may race with a second POST of the same form, which replaces the content and its tag (TOCTOU). The object is
+    /// pinned to its version or its `ETag` before the tag is read, and [`Self::open`] reads only that content.
+    async fn scan(&self, object: &mut CreatedObject) -> Result<Option<Scan>, TransientError> {
+        if self.wants_scan {
+            return store::scan(&self.store.s3, object).await;
+        }
+        // Scans are not configured, but one may have found a threat.
+        Ok(Some(if object.is_threat {
+            Scan::Threat
+        } else {
+            Scan::Clean
+        }))
+    }
+
+    /// Opens exactly the content of the event; `None` if it was overwritten or deleted since.
+    ///
+    /// It may race with a second POST of the same form and with a deletion, which removes the original last. The
+    /// version or `If-Match` settles it: the other content has an event of its own, and the deletion its tombstone.
+    async fn open(&self, object: &CreatedObject) -> Result<Option<store::Upload>, TransientError> {
+        store::open(&self.store.s3, object).await
+    }
+
     /// Ignores an object that is not an upload. If it could be one, the configuration is wrong: its message must fail,
     /// or uploads would vanish without a trace.
-    fn not_an_upload(&self, object: &CreatedObject) -> Result<Outcome, Retry> {
+    fn not_an_upload(&self, object: &CreatedObject) -> Result<Outcome, TransientError> {
         let CreatedObject { bucket, key, .. } = object;
         let uploads = &self.store.buckets.uploads;
         if bucket != uploads && UploadKey::parse(key).is_some() {
             let reason = format!("it is in the bucket {bucket}, and uploads are in {uploads}");
-            return Err(Retry::not_understood(
+            return Err(TransientError::not_understood(
                 "an object named like an upload",
                 &reason,
             ));
         }
         if key.to_ascii_lowercase().contains("uploads%2f") {
-            return Err(Retry::not_understood("the key", "it is encoded twice"));
+            return Err(TransientError::not_understood(
+                "the key",
+                "it is encoded twice",
+            ));
         }
         Ok(ignored(
             "the object is not an upload of this bucket".to_owned(),
@@ -206,206 +242,15 @@ impl Processor {
         }
         UploadKey::parse(&object.key)
     }
-
-    /// Records that processing has failed for good, unless the upload has a manifest.
-    pub(crate) async fn write_failed(
-        &self,
-        upload: &UploadKey,
-        retry: &Retry,
-    ) -> Result<(), Retry> {
-        self.check_age(upload)?;
-        let manifest = Manifest::new(
-            upload,
-            Status::Failed {
-                reason: retry.public(),
-                created_at: media_contract::manifest::whole_seconds((self.clock)()),
-            },
-        );
-        tracing::error!(
-            owner = upload.owner,
-            id = %upload.id,
-            reason = retry.reason,
-            "the upload failed for the last time"
-        );
-        let write = self.store.write_manifest(upload, &manifest, None).await?;
-        let found = match write {
-            Write::Done => Some(manifest),
-            Write::Conflict => self
-                .store
-                .manifest(upload)
-                .await?
-                .map(|found| found.manifest),
-        };
-        // Also sent if it failed before, or if the response to this write was lost: outcomes are at-least-once.
-        if let (Some(outcomes), Some(manifest)) = (&self.outcomes, found)
-            && matches!(manifest.status, Status::Failed { .. })
-        {
-            outcomes.send(upload, &manifest, None).await?;
-        }
-        Ok(())
-    }
-
-    fn check_age(&self, upload: &UploadKey) -> Result<(), Retry> {
-        let age = (self.clock)().duration_since(upload.id.made_at());
-        if self.has_age_limit && age < -MAX_CLOCK_DIFFERENCE {
-            return Err(Retry {
-                reason: "the upload's id is from the future: a clock is wrong".to_owned(),
-                cause: Cause::Other,
-            });
-        }
-        if self.has_age_limit && age > MAX_AGE {
-            return Err(Retry {
-                reason: format!(
-                    "the upload is {} days old; uploads older than 28 days are not published, because they may have been deleted",
-                    age.as_hours() / 24
-                ),
-                cause: Cause::Other,
-            });
-        }
-        Ok(())
-    }
-
-    /// Writes the manifest if it does not exist, or if the existing one has the status `failed`.
-    async fn publish(
-        &self,
-        upload: &UploadKey,
-        manifest: &Manifest,
-        mut failed: Option<FoundManifest>,
-    ) -> Result<Published, Retry> {
-        for _ in 0..MAX_PUBLISH_ATTEMPTS {
-            let expected = failed.as_ref().map(|failed| failed.etag.as_str());
-            let write = self
-                .store
-                .write_manifest(upload, manifest, expected)
-                .await?;
-            if write == Write::Done {
-                return Ok(Published::Now);
-            }
-            match self.store.manifest(upload).await? {
-                // The response to this same write was lost, and the SDK repeated it.
-                Some(found) if found.manifest == *manifest => return Ok(Published::Now),
-                Some(found) => match found.manifest.status {
-                    Status::Failed { .. } => failed = Some(found),
-                    Status::Deleted { .. } => return Ok(Published::Deleted),
-                    Status::Ready { .. } | Status::Rejected { .. } => {
-                        return Ok(Published::Before(found.manifest));
-                    }
-                },
-                None => failed = None,
-            }
-        }
-        Err(Retry::new("the manifest", &"it keeps changing"))
-    }
-
-    /// Handles an upload that already has its manifest. Its outcome may not have been sent, so it is sent again.
-    async fn finished_before(
-        &self,
-        object: &CreatedObject,
-        upload: &UploadKey,
-        manifest: Manifest,
-    ) -> Result<Outcome, Retry> {
-        self.store.remove_unnamed(upload, &manifest).await?;
-        refuse_published_threat(object, &manifest)?;
-        self.mark(object, &manifest).await;
-        tracing::info!(
-            owner = upload.owner,
-            id = %upload.id,
-            "the upload was finished before"
-        );
-        if let Some(outcomes) = &self.outcomes {
-            outcomes.send(upload, &manifest, None).await?;
-        }
-        Ok(Outcome::AlreadyFinished(manifest))
-    }
-
-    /// Handles a deleted upload: removes everything beside its tombstone, both this worker's renditions and later
-    /// uploads.
-    async fn clean_up(&self, upload: &UploadKey) -> Result<Outcome, Retry> {
-        self.store.clean_up(upload).await?;
-        tracing::info!(owner = upload.owner, id = %upload.id, "the upload is deleted");
-        Ok(Outcome::Deleted(upload.clone()))
-    }
-
-    /// Tags the original of a rejected upload, unless `GuardDuty` tagged it.
-    async fn mark(&self, object: &CreatedObject, manifest: &Manifest) {
-        if let Status::Rejected { reason, .. } = &manifest.status
-            && reason.code != Rejection::Malware.code()
-        {
-            storage::tag_as_rejected(&self.store.s3, object).await;
-        }
-    }
-
-    /// Writes what was made.
-    async fn write_renditions(
-        &self,
-        upload: &UploadKey,
-        result: &Result<Thumbnailed, Rejection>,
-    ) -> Result<(), Retry> {
-        let Ok(made) = result else {
-            return Ok(());
-        };
-        let prefix = upload.media_prefix();
-        let writes: Vec<_> = made
-            .renditions
-            .iter()
-            .map(|rendition| {
-                storage::write_rendition(
-                    &self.store.s3,
-                    &self.store.buckets.media,
-                    format!("{prefix}{}", published::file_name(rendition)),
-                    rendition.content_type,
-                    rendition.data.clone(),
-                )
-            })
-            .collect();
-        stream::iter(writes)
-            .buffer_unordered(CONCURRENT_WRITES)
-            .try_collect::<()>()
-            .await?;
-        Ok(())
-    }
-
-    /// The manifest that names what was made.
-    fn manifest_of(&self, upload: &UploadKey, result: &Result<Thumbnailed, Rejection>) -> Manifest {
-        let folder = upload.media_path();
-        let status = published::status(result, (self.clock)(), |rendition| {
-            format!("{folder}{}", published::file_name(rendition))
-        });
-        Manifest::new(upload, status)
-    }
 }
 
-/// Fails where a scan finds malware in what is published: an operator must see it, and decide.
-fn refuse_published_threat(object: &CreatedObject, manifest: &Manifest) -> Result<(), Retry> {
-    if object.is_threat && matches!(manifest.status, Status::Ready { .. }) {
-        return Err(Retry::new(
-            "the scan",
-            &"it found malware in an upload that is published; delete the upload if it is right",
-        ));
-    }
-    Ok(())
-}
-
-fn log(upload: &UploadKey, result: &Result<Thumbnailed, Rejection>, elapsed: Duration) {
-    let elapsed_ms = elapsed.as_millis();
-    match result {
-        Ok(made) => tracing::info!(
-            owner = upload.owner,
-            id = %upload.id,
-            bytes = made.source.bytes,
-            width = made.source.width,
-            height = made.source.height,
-            renditions = made.renditions.len(),
-            elapsed_ms,
-            "the upload is ready"
-        ),
-        Err(rejection) => tracing::info!(
-            owner = upload.owner,
-            id = %upload.id,
-            code = rejection.code(),
-            detail = %rejection,
-            elapsed_ms,
-            "the upload is rejected"
-        ),
+/// Fails if the time limit was exceeded on the first of several attempts: the machine may have been at fault. The
+/// second time it is the picture.
+fn refuse_first_timeout(made: &Made, attempt: Attempt) -> Result<(), TransientError> {
+    match &made.result {
+        Err(Rejection::Timeout(step)) if attempt.is_first() => {
+            Err(TransientError::new("the time limit", step))
+        }
+        _ => Ok(()),
     }
 }

@@ -1,10 +1,9 @@
-//! Transient failures: why a message is retried, and when.
+//! When a failed message is received again, and how often.
+//!
+//! The handler hides a failed message for [`retry_delay`], and the local stack's queue does the same. What failed is in
+//! [`crate::error`].
 
-use std::fmt;
 use std::time::Duration;
-
-use media_contract::Reason;
-use media_store::StoreError;
 
 /// How many times a message is received before it becomes a dead letter. With the delays of [`retry_delay`] the last
 /// attempt is 31 minutes after the first.
@@ -22,85 +21,6 @@ pub fn retry_delay(receive_count: u32) -> Duration {
         2 => Duration::from_secs(10),
         3 => Duration::from_mins(1),
         _ => Duration::from_mins(6),
-    }
-}
-
-/// Why a message is retried.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Retry {
-    /// The failure, for the log.
-    pub reason: String,
-    /// The kind of failure.
-    pub cause: Cause,
-}
-
-/// The kinds of failures.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Cause {
-    /// S3 or a queue did not answer, or answered 5xx. The message is not the cause.
-    Outage,
-    /// The malware scan has no usable result yet.
-    Unscanned,
-    /// The message cannot be understood.
-    NotUnderstood,
-    /// Anything else: a refused request, a panic.
-    Other,
-}
-
-impl Retry {
-    pub(crate) fn new(what: &str, error: &dyn fmt::Display) -> Self {
-        Self {
-            reason: format!("{what}: {error}"),
-            cause: Cause::Other,
-        }
-    }
-
-    pub(crate) fn not_understood(what: &str, reason: &str) -> Self {
-        Self {
-            reason: format!("{what} is not understood: {reason}"),
-            cause: Cause::NotUnderstood,
-        }
-    }
-
-    /// The text for the uploader when the last attempt failed. It does not reveal how this system works.
-    pub(crate) fn public(&self) -> Reason {
-        let (code, message) = match self.cause {
-            Cause::Outage => (
-                "storage_unavailable",
-                "This file has arrived, but our storage did not answer. The file is kept, and can be processed later.",
-            ),
-            Cause::Unscanned => (
-                "scan_pending",
-                "This file has arrived, but the check for malware has not finished. The file is kept, and can be processed later.",
-            ),
-            Cause::NotUnderstood | Cause::Other => (
-                "processing_failed",
-                "This file has arrived, but it could not be processed. It is kept, and can be processed later.",
-            ),
-        };
-        Reason {
-            code: code.to_owned(),
-            message: message.to_owned(),
-        }
-    }
-}
-
-impl fmt::Display for Retry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.reason)
-    }
-}
-
-impl From<StoreError> for Retry {
-    fn from(error: StoreError) -> Self {
-        Self {
-            reason: error.to_string(),
-            cause: if error.is_outage {
-                Cause::Outage
-            } else {
-                Cause::Other
-            },
-        }
     }
 }
 

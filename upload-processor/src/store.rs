@@ -11,8 +11,8 @@ use data_encoding::HEXLOWER;
 use media_contract::IMMUTABLE;
 use media_store::{StoreError, is_missing, status};
 
+use crate::error::{Cause, TransientError};
 use crate::event::CreatedObject;
-use crate::retry::{Cause, Retry};
 
 /// An upload as stored in the bucket.
 pub(crate) struct Upload {
@@ -24,7 +24,10 @@ pub(crate) struct Upload {
 }
 
 /// Opens exactly the object of an event; `None` if it was deleted or overwritten since.
-pub(crate) async fn open(s3: &Client, object: &CreatedObject) -> Result<Option<Upload>, Retry> {
+pub(crate) async fn open(
+    s3: &Client,
+    object: &CreatedObject,
+) -> Result<Option<Upload>, TransientError> {
     let request = s3
         .get_object()
         .bucket(&object.bucket)
@@ -52,7 +55,7 @@ impl Upload {
     }
 
     /// Reads the bytes.
-    pub(crate) async fn read(self) -> Result<Vec<u8>, Retry> {
+    pub(crate) async fn read(self) -> Result<Vec<u8>, TransientError> {
         let body = self
             .body
             .collect()
@@ -84,7 +87,10 @@ pub(crate) enum Scan {
 /// The tag is read before the object is opened, and opening fails if the object was overwritten in between. The tag
 /// therefore belongs to the content that is opened (no TOCTOU race). An event that does not identify its content is
 /// pinned to the current content first.
-pub(crate) async fn scan(s3: &Client, object: &mut CreatedObject) -> Result<Option<Scan>, Retry> {
+pub(crate) async fn scan(
+    s3: &Client,
+    object: &mut CreatedObject,
+) -> Result<Option<Scan>, TransientError> {
     if !pin(s3, object).await? {
         return Ok(None);
     }
@@ -104,13 +110,13 @@ pub(crate) async fn scan(s3: &Client, object: &mut CreatedObject) -> Result<Opti
             Some("UNSUPPORTED") => return Ok(Some(Scan::Unsupported)),
             // ACCESS_DENIED, FAILED: an operator has to investigate.
             Some(other) => {
-                return Err(Retry {
+                return Err(TransientError {
                     reason: format!("the malware scan ended with {other}"),
                     cause: Cause::Unscanned,
                 });
             }
             None if looks == SCAN_LOOKS => {
-                return Err(Retry {
+                return Err(TransientError {
                     reason: "the upload is not scanned for malware yet".to_owned(),
                     cause: Cause::Unscanned,
                 });
@@ -123,7 +129,7 @@ pub(crate) async fn scan(s3: &Client, object: &mut CreatedObject) -> Result<Opti
 
 /// Checks that the object is still the one of its event. If the event does not identify the content, pins the current
 /// one.
-async fn pin(s3: &Client, object: &mut CreatedObject) -> Result<bool, Retry> {
+async fn pin(s3: &Client, object: &mut CreatedObject) -> Result<bool, TransientError> {
     let request = s3
         .head_object()
         .bucket(&object.bucket)
@@ -143,7 +149,7 @@ async fn pin(s3: &Client, object: &mut CreatedObject) -> Result<bool, Retry> {
 }
 
 /// An object's tags; `None` if the object was deleted.
-async fn tags_of(s3: &Client, object: &CreatedObject) -> Result<Option<Vec<Tag>>, Retry> {
+async fn tags_of(s3: &Client, object: &CreatedObject) -> Result<Option<Vec<Tag>>, TransientError> {
     let request = s3
         .get_object_tagging()
         .bucket(&object.bucket)

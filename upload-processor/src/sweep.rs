@@ -13,8 +13,8 @@ use media_contract::{MAX_PROCESSING, Status, UploadKey};
 use media_store::{Buckets, FoundManifest, Listing, MediaStore, StoreError};
 use serde_json::{Value, json};
 
+use crate::age;
 use crate::event::SweepRequest;
-use crate::pipeline;
 use crate::processor::{Clock, Processor, UploadQueue};
 
 /// Older uploads are not announced: after four days in the queue and fourteen among the dead letters, the message would
@@ -293,7 +293,7 @@ impl Sweep {
 
     /// Whether the upload is too old for any worker to publish it.
     fn is_too_old(&self, upload: &UploadKey) -> bool {
-        self.now.duration_since(upload.id.made_at()) > pipeline::MAX_AGE + ABANDONED
+        self.now.duration_since(upload.id.made_at()) > age::MAX_AGE + ABANDONED
     }
 
     fn announce(&self, upload: UploadKey, original: Object) -> Task {

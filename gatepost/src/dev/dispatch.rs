@@ -8,9 +8,10 @@ use local_aws::REGION;
 use local_aws::sqs::{Message, Queue};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
+use upload_processor::Cause;
 use upload_processor::Processor;
 use upload_processor::event::Invocation;
-use upload_processor::retry::{Cause, retry_delay};
+use upload_processor::retry::retry_delay;
 
 /// The event source mapping's batch size. A picture takes a core for as long as it is worked on: a message that waited
 /// in a batch behind others would count as received whenever the process ends before its turn.

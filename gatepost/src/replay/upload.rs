@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use upload_processor::event::Message;
-use upload_processor::{Buckets, Outcome, Processor, Retry};
+use upload_processor::{Buckets, Outcome, Processor, TransientError};
 
 use super::Played;
 use super::file::EventFile;
@@ -110,7 +110,7 @@ impl<'a> Uploads<'a> {
 }
 
 /// The outcomes of a message, one per record.
-pub(crate) fn outcomes(result: Result<Vec<Outcome>, Retry>) -> serde_json::Result<Vec<Value>> {
+pub(crate) fn outcomes(result: Result<Vec<Outcome>, TransientError>) -> serde_json::Result<Vec<Value>> {
     match result {
         Ok(outcomes) => outcomes.iter().map(outcome).collect(),
         Err(retry) => Ok(vec![json!({"status": "retry", "reason": retry.reason})]),

@@ -13,8 +13,7 @@ use media_contract::{Manifest, Status, UploadKey};
 use media_store::MediaStore;
 use thumbnailer::settings::Settings;
 use upload_processor::event::{Notice, Record};
-use upload_processor::retry::Cause;
-use upload_processor::{Buckets, Outcome, Processor, Retry};
+use upload_processor::{Buckets, Cause, Outcome, Processor, TransientError};
 
 use super::args::{InspectionArgs, QueueArgs};
 use super::letter::{DeadLetter, upload_of};
@@ -45,7 +44,7 @@ pub(super) struct Finding {
     /// Its upload's manifest, or the reason why it cannot be read; `None` if the record is not about an upload.
     pub(super) manifest: Option<Result<Option<Manifest>, String>>,
     /// The result of redriving it.
-    pub(super) outcome: Result<Outcome, Retry>,
+    pub(super) outcome: Result<Outcome, TransientError>,
     pub(super) elapsed: Duration,
 }
 
@@ -119,7 +118,7 @@ impl Examiner {
     }
 
     /// The result of processing the whole dead letter.
-    pub(super) async fn examine(&self, letter: &DeadLetter) -> Result<Vec<Outcome>, Retry> {
+    pub(super) async fn examine(&self, letter: &DeadLetter) -> Result<Vec<Outcome>, TransientError> {
         if let Ok(Notice::Records(records)) = Notice::parse(&letter.body) {
             for upload in records.iter().filter_map(upload_of) {
                 self.copy(&upload).map_err(unreadable)?;
@@ -177,15 +176,15 @@ impl Examiner {
 }
 
 /// An object that cannot be read now would make the processing fail, too.
-fn unreadable(reason: String) -> Retry {
-    Retry {
+fn unreadable(reason: String) -> TransientError {
+    TransientError {
         reason,
         cause: Cause::Outage,
     }
 }
 
 /// The effect of redriving, as a sentence.
-pub(super) fn describe_redriving(outcome: &Result<Outcome, Retry>) -> String {
+pub(super) fn describe_redriving(outcome: &Result<Outcome, TransientError>) -> String {
     match outcome {
         Ok(Outcome::Finished(manifest)) => match &manifest.status {
             Status::Ready { renditions, .. } => match renditions.len() {

@@ -17,10 +17,10 @@ use lambda_runtime::{Context, LambdaEvent};
 use media_contract::{Manifest, UploadId, UploadKey};
 use media_store::MediaStore;
 use serde_json::{Value, json};
-use upload_processor::Outcome;
 use upload_processor::event::Message;
-use upload_processor::retry::{Cause, MAX_RECEIVES, retry_delay};
+use upload_processor::retry::{MAX_RECEIVES, retry_delay};
 use upload_processor::sweep::{Options, Sweep};
+use upload_processor::{Cause, Outcome};
 
 use super::scripted_s3::ScriptedS3;
 use super::{PICTURES, buckets, message, now, processor, upload};
