@@ -1,5 +1,5 @@
-// What a person does and sees on the page, as the tests in this folder say it. Every function takes a page of Playwright.
-// No function waits for a fixed time.
+// The page's steps and views, for the tests in this folder: add a photo, cancel an upload, wait for a status. Every
+// function takes a page of Playwright. No function waits for a fixed time.
 
 import { PATIENCE_MS, SECOND } from './gatepost.mjs'
 
