@@ -22,7 +22,7 @@ export async function assertSameAnswers(contestants, keys) {
   }
   if (faults.length > 0) {
     throw new Error(
-      `the contestants do not answer alike, so nothing was timed (is --ours packaged with this --work?):\n  ${faults.join('\n  ')}`,
+      `the contestants do not answer alike, so nothing was timed (are --ours and --work of one run of prepare.mjs?):\n  ${faults.join('\n  ')}`,
     );
   }
 }

@@ -1,42 +1,22 @@
-// Makes the inputs of a run: keys, the JWK Set of their public halves, and the configuration for packaging Gatepost.
-// Nothing of it is kept in the repository.
+// Makes the inputs of a run: keys, the JWK Set of their public halves, and Gatepost's handler with its configuration, as
+// `gatepost package` lays it out. Nothing of it is kept in the repository.
 //
-//     node prepare.mjs --work DIR
+//     node prepare.mjs --work DIR --addon FILE --handler FILE
+//
+// `--addon` is the library of the crate in edge-auth/ that Node.js loads; `--handler` is its index.mjs.
 
 import { generateKeyPairSync } from 'node:crypto';
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { ADMIN_SCOPE, AUDIENCE, COOKIE, ISSUER } from './peers/policy.mjs';
 
-const CONFIGURATION = `# Made by prepare.mjs for one run of the benchmark.
-
-[[issuers]]
-issuer     = "${ISSUER}"
-audiences  = ["${AUDIENCE}"]
-algorithms = ["RS256", "ES256", "EdDSA"]
-jwks       = { file = "jwks.json" }
-
-[token]
-from = ["authorization", "cookie:${COOKIE}"]
-
-[[rules]]
-path  = "/media/{owner}/**"
-allow = "owner"
-
-[[rules]]
-path   = "/admin/**"
-scopes = ["${ADMIN_SCOPE}"]
-
-[[rules]]
-path  = "/public/**"
-allow = "anyone"
-`;
-
-const { values } = parseArgs({ options: { work: { type: 'string' } } });
-if (!values.work) {
-  console.error('usage: node prepare.mjs --work DIR');
+const { values } = parseArgs({
+  options: { work: { type: 'string' }, addon: { type: 'string' }, handler: { type: 'string' } },
+});
+if (!values.work || !values.addon || !values.handler) {
+  console.error('usage: node prepare.mjs --work DIR --addon FILE --handler FILE');
   process.exit(2);
 }
 
@@ -49,8 +29,10 @@ const pairs = [
   return { alg, public: { ...named(publicKey), alg, use: 'sig' }, private: named(privateKey) };
 });
 
-mkdirSync(values.work, { recursive: true });
-write('jwks.json', { keys: pairs.map((pair) => pair.public) });
+const jwks = { keys: pairs.map((pair) => pair.public) };
+const ours = join(values.work, 'ours');
+mkdirSync(ours, { recursive: true });
+write('jwks.json', jwks);
 write(
   'keys.json',
   {
@@ -59,8 +41,23 @@ write(
   },
   0o600,
 );
-writeFileSync(join(values.work, 'gatepost.toml'), CONFIGURATION);
-console.error(`written to ${values.work}: gatepost.toml, jwks.json, keys.json`);
+write('ours/config.json', configuration(jwks));
+copyFileSync(values.addon, join(ours, 'edge-auth.node'));
+copyFileSync(values.handler, join(ours, 'index.mjs'));
+console.error(`written to ${values.work}: jwks.json, keys.json, ours/`);
+
+/** The policy that the peers implement, as the configuration of `edge-auth`. */
+function configuration(jwks) {
+  return {
+    issuers: [{ issuer: ISSUER, audiences: { one_of: [AUDIENCE] }, algorithms: ['RS256', 'ES256', 'EdDSA'], jwks }],
+    token_sources: ['authorization', { cookie: COOKIE }],
+    rules: [
+      { path: '/media/{owner}/**', access: 'owner' },
+      { path: '/admin/**', access: { scopes: [ADMIN_SCOPE] } },
+      { path: '/public/**', access: 'anyone' },
+    ],
+  };
+}
 
 function write(name, content, mode = 0o644) {
   const path = join(values.work, name);

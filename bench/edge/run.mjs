@@ -2,8 +2,7 @@
 //
 //     node run.mjs --work DIR --ours DIR --bare FILE [--format table|json] [--seconds N]
 //
-// `--work` is the output of `prepare.mjs`; `--ours` contains Gatepost's `index.mjs`, packaged with the same
-// configuration; `--bare` is the program of `edge-auth/examples/bare_verification.rs`.
+// `--work` is the output of `prepare.mjs`; `--ours` is the folder of Gatepost's `index.mjs` in it; `--bare` is the program of `edge-auth/examples/bare_verification.rs`.
 
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';

@@ -2,17 +2,17 @@
 
 use std::process::Command;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use crate::command::{cargo, cargo_binary};
-use crate::{command, photos, tools};
+use crate::{command, photos, tools, workspace};
 
 /// The harness of the edge and its peers.
 const EDGE: &str = "bench/edge";
-/// Keys, configuration and package of the run.
+/// Keys and handler of the run.
 const EDGE_WORK: &str = "target/bench/edge";
-/// Build folder of the program that only verifies signatures.
-const EDGE_TARGET: &str = "target/bench/edge/bare";
+/// Build folder of the run.
+const EDGE_TARGET: &str = "target/bench/edge/build";
 /// The harness of thumbnails and its peer.
 const IMAGES: &str = "bench/images";
 const IMAGES_WORK: &str = "target/bench/images";
@@ -31,9 +31,13 @@ pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
     }
 }
 
-/// Viewer requests, beside libraries that verify JWTs.
+/// Viewer requests, beside libraries that verify JWTs. Only the addon and a program that verifies signatures are built,
+/// in a folder of their own.
 fn edge(arguments: &[&str]) -> anyhow::Result<()> {
     tools::harness_packages(EDGE)?;
+    let addon = Addon::find()?;
+    release(&["--package", &addon.package])?;
+    release(&["--package", "edge-auth", "--example", "bare_verification"])?;
     let node = |script: &str, arguments: &[&str]| {
         command::run(
             Command::new("node")
@@ -42,35 +46,59 @@ fn edge(arguments: &[&str]) -> anyhow::Result<()> {
                 .args(arguments),
         )
     };
-    node("prepare.mjs", &[])?;
-    let config = format!("{EDGE_WORK}/gatepost.toml");
-    let dist = format!("{EDGE_WORK}/dist");
-    cargo(&[
-        "run", "--quiet", "--locked", "--", "package", "--config", &config, "--out", &dist,
-    ])?;
+    let library = format!("{EDGE_TARGET}/release/{}", addon.library);
+    node(
+        "prepare.mjs",
+        &["--addon", &library, "--handler", &addon.handler],
+    )?;
     let ours = format!("{EDGE_WORK}/ours");
-    command::run(Command::new("python3").args([
-        "-m",
-        "zipfile",
-        "-e",
-        &format!("{dist}/edge-auth.zip"),
-        &ours,
-    ]))
-    .context("Python 3 unpacks the package")?;
-    let example = ["--package", "edge-auth", "--example", "bare_verification"];
-    let build = [
-        "build",
-        "--release",
-        "--locked",
-        "--quiet",
-        "--target-dir",
-        EDGE_TARGET,
-    ];
-    cargo(&[&build[..], &example].concat())?;
     let bare = format!("{EDGE_TARGET}/release/examples/bare_verification");
     node(
         "run.mjs",
         &[&["--ours", &ours, "--bare", &bare], arguments].concat(),
+    )
+}
+
+/// The crate that Node.js loads.
+struct Addon {
+    package: String,
+    /// Its file in Cargo's folder.
+    library: String,
+    /// The handler beside it.
+    handler: String,
+}
+
+impl Addon {
+    /// Finds the only member of the workspace that is a C library.
+    fn find() -> anyhow::Result<Self> {
+        let packages = workspace::members_of("Cargo.toml")?.packages;
+        let addons = packages.into_iter().filter_map(|package| {
+            let target = package.targets.iter().find(|target| target.is_cdylib())?;
+            Some(Self {
+                library: format!("lib{}.so", target.name),
+                handler: package
+                    .manifest_path
+                    .with_file_name("index.mjs")
+                    .into_string(),
+                package: package.name.to_string(),
+            })
+        });
+        let mut addons: Vec<_> = addons.collect();
+        match addons.pop() {
+            Some(addon) if addons.is_empty() => Ok(addon),
+            _ => bail!("the workspace must have exactly one C library, the addon"),
+        }
+    }
+}
+
+/// Builds for release, without symbols, as `gatepost package` does.
+fn release(arguments: &[&str]) -> anyhow::Result<()> {
+    command::run(
+        Command::new(cargo_binary())
+            .args(["build", "--release", "--locked", "--quiet"])
+            .args(["--target-dir", EDGE_TARGET])
+            .args(arguments)
+            .env("CARGO_PROFILE_RELEASE_STRIP", "symbols"),
     )
 }
 

@@ -40,6 +40,17 @@ const BUILDS: &[Step] = &[
         run: libraries::check_rust_versions,
     },
     Step {
+        name: "fuzz-targets",
+        title: "the fuzz targets compile",
+        needs: &[],
+        run: || {
+            let manifest = ["--manifest-path", "fuzz/Cargo.toml"];
+            // Their own folder, which `cargo xtask fuzz` does not use: it builds with another compiler.
+            let target = ["--target-dir", "target/fuzz-check"];
+            cargo(&[&["check", "--quiet", "--locked"], &manifest[..], &target].concat())
+        },
+    },
+    Step {
         name: "lint-page",
         title: "Biome on TypeScript, JavaScript, CSS and JSON",
         needs: &[tools::page_packages],
