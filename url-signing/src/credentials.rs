@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use zeroize::Zeroizing;
 
-use crate::bucket::Region;
 use crate::error::{Rule, SigningError};
-use crate::sigv4::{self, SigningKey};
+use crate::s3::bucket::Region;
+use crate::s3::sigv4::{self, SigningKey};
 
 /// AWS credentials: a key pair and, for a role's session, a token and an expiry.
 ///

@@ -7,23 +7,19 @@
 //!
 #![doc = include_str!("../README.md")]
 
-mod bucket;
 #[cfg(feature = "cloudfront")]
 pub mod cloudfront;
 mod credentials;
 mod error;
 mod expiry;
-mod field;
-mod form;
-mod post_policy;
-mod presigned_get;
-pub mod sigv4;
+mod s3;
 
-pub use bucket::{Bucket, Region};
 pub use credentials::{Credentials, Secret};
 pub use error::{Rule, SigningError};
 pub use expiry::{Expiry, MAX_LIFETIME};
-pub use field::{Checksum, FormField, MAX_METADATA_BYTES, PrefixField, SuccessStatus};
-pub use form::{MAX_FORM_BYTES, OpenField, SignedForm};
-pub use post_policy::{MAX_KEY_BYTES, MAX_POST_BYTES, PostPolicy};
-pub use presigned_get::{PresignedGet, PresignedUrl, ResponseHeader, window_start};
+pub use s3::bucket::{Bucket, Region};
+pub use s3::field::{Checksum, FormField, MAX_METADATA_BYTES, PrefixField, SuccessStatus};
+pub use s3::form::{MAX_FORM_BYTES, OpenField, SignedForm};
+pub use s3::post_policy::{MAX_KEY_BYTES, MAX_POST_BYTES, PostPolicy};
+pub use s3::presigned_get::{PresignedGet, PresignedUrl, ResponseHeader, window_start};
+pub use s3::sigv4;

@@ -13,7 +13,7 @@ use super::key::KeyPair;
 use super::{encode, resource};
 use crate::error::{Rule, SigningError};
 use crate::expiry::whole_seconds;
-use crate::presigned_get::{PresignedUrl, window_start};
+use crate::s3::presigned_get::{PresignedUrl, window_start};
 
 /// The last moment of `AWS:EpochTime`, in seconds since 1970.
 const MAX_EPOCH_TIME: i64 = i32::MAX as i64;

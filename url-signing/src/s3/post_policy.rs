@@ -10,13 +10,13 @@ use std::ops::RangeInclusive;
 
 use jiff::Timestamp;
 
-use crate::bucket::Bucket;
+use super::bucket::Bucket;
+use super::field::{self, Checksum, FormField, METADATA_PREFIX, PrefixField, SuccessStatus};
+use super::form::{OpenField, SignedForm};
+use super::sigv4;
 use crate::credentials::Credentials;
 use crate::error::{Rule, SigningError};
 use crate::expiry::Expiry;
-use crate::field::{self, Checksum, FormField, METADATA_PREFIX, PrefixField, SuccessStatus};
-use crate::form::{OpenField, SignedForm};
-use crate::sigv4;
 
 /// S3 accepts keys of up to 1024 bytes in UTF-8.
 pub const MAX_KEY_BYTES: usize = 1024;

@@ -7,9 +7,9 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
+use super::field;
+use super::post_policy::check_key;
 use crate::error::{Rule, SigningError};
-use crate::field;
-use crate::post_policy::check_key;
 
 /// S3 reads 20 KB of a form before its file (AWS, "POST Object"; above that `MaxPostPreDataLengthExceeded`).
 pub const MAX_FORM_BYTES: usize = 20 * 1024;

@@ -11,13 +11,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::bucket::{Bucket, Region};
+use super::bucket::{Bucket, Region};
+use super::field;
+use super::post_policy::MAX_KEY_BYTES;
+use super::sigv4;
 use crate::credentials::Credentials;
 use crate::error::{Rule, SigningError};
 use crate::expiry::{MAX_LIFETIME, whole_seconds};
-use crate::field;
-use crate::post_policy::MAX_KEY_BYTES;
-use crate::sigv4;
 
 /// A request for one object, with a minimum lifetime.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use jiff::tz::Offset;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::bucket::Region;
+use super::bucket::Region;
 
 /// The value of `x-amz-algorithm`.
 pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
