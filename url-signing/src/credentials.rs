@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use zeroize::Zeroizing;
 
-use crate::error::{Rule, SigningError};
+use crate::error::{SigningError, Violation};
 use crate::s3::bucket::Region;
 use crate::s3::sigv4::{self, SigningKey};
 
@@ -94,7 +94,7 @@ impl Credentials {
             {
                 Err(malformed(
                     "access key id",
-                    Rule::Characters("letters, digits, hyphens, underscores and periods"),
+                    Violation::Characters("letters, digits, hyphens, underscores and periods"),
                 ))
             }
             checked => checked,
@@ -118,19 +118,19 @@ impl fmt::Debug for Credentials {
 /// A stray line break from a file or a variable is the usual mistake, and S3 reports it only as a wrong signature.
 fn check_part(part: &'static str, value: &str) -> Result<(), SigningError> {
     if value.is_empty() {
-        return Err(malformed(part, Rule::Empty));
+        return Err(malformed(part, Violation::Empty));
     }
     if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(malformed(
             part,
-            Rule::Characters("visible US-ASCII characters"),
+            Violation::Characters("visible US-ASCII characters"),
         ));
     }
     Ok(())
 }
 
-fn malformed(part: &'static str, rule: Rule) -> SigningError {
-    SigningError::CredentialsMalformed { part, rule }
+fn malformed(part: &'static str, violation: Violation) -> SigningError {
+    SigningError::CredentialsMalformed { part, violation }
 }
 
 #[cfg(test)]

@@ -12,12 +12,12 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum SigningError {
     /// The name is not valid for a general purpose bucket.
-    #[error("bucket name {name:?} {rule}")]
+    #[error("bucket name {name:?} {violation}")]
     BucketName {
         /// The name as given.
         name: String,
         /// The violated rule.
-        rule: Rule,
+        violation: Violation,
     },
     /// The text is not an IPv4 address range.
     #[error("{text:?} is not an IPv4 address range such as 192.0.2.0/24")]
@@ -26,12 +26,12 @@ pub enum SigningError {
         text: String,
     },
     /// The attribute would change the meaning of the cookie.
-    #[error("the cookies' {name} {rule}")]
+    #[error("the cookies' {name} {violation}")]
     CookieAttribute {
         /// The attribute's name.
         name: &'static str,
         /// The rule that its value violates.
-        rule: Rule,
+        violation: Violation,
     },
     /// A policy's time is out of range for `CloudFront`, which counts seconds since 1970 in 31 bits.
     #[error(
@@ -56,12 +56,12 @@ pub enum SigningError {
         now: Timestamp,
     },
     /// A part of the credentials is malformed. The value is withheld.
-    #[error("the credentials' {part} {rule}")]
+    #[error("the credentials' {part} {violation}")]
     CredentialsMalformed {
         /// The part, in words.
         part: &'static str,
         /// The violated rule.
-        rule: Rule,
+        violation: Violation,
     },
     /// A form field was set twice. S3 accepts each field once, and compares names case-insensitively.
     #[error("field {name:?} is set twice")]
@@ -70,12 +70,12 @@ pub enum SigningError {
         name: String,
     },
     /// The endpoint is not an origin: a scheme, a host and an optional port.
-    #[error("endpoint {url:?} {rule}")]
+    #[error("endpoint {url:?} {violation}")]
     Endpoint {
         /// The URL as given.
         url: String,
         /// The violated rule.
-        rule: Rule,
+        violation: Violation,
     },
     /// The form would be expired from the start.
     #[error("the expiry {expires_at} is not after the time of signing {now}")]
@@ -106,12 +106,12 @@ pub enum SigningError {
         name: String,
     },
     /// A field has a value that a form or S3 would change.
-    #[error("the value of field {name:?} {rule}")]
+    #[error("the value of field {name:?} {violation}")]
     FieldValue {
         /// The field's name.
         name: String,
         /// The rule that its value violates.
-        rule: Rule,
+        violation: Violation,
     },
     /// The form without its file is larger than S3 accepts.
     #[error("the form takes about {bytes} bytes without its file, more than {max}")]
@@ -122,28 +122,28 @@ pub enum SigningError {
         max: usize,
     },
     /// The object key cannot be used in a form.
-    #[error("object key {key:?} {rule}")]
+    #[error("object key {key:?} {violation}")]
     Key {
         /// The key as given.
         key: String,
         /// The violated rule.
-        rule: Rule,
+        violation: Violation,
     },
     /// The id is not one that `CloudFront` assigns.
-    #[error("key pair id {id:?} {rule}")]
+    #[error("key pair id {id:?} {violation}")]
     KeyPairId {
         /// The id as given.
         id: String,
         /// The violated rule.
-        rule: Rule,
+        violation: Violation,
     },
     /// The name of a metadata entry cannot be part of a header's name.
-    #[error("metadata name {name:?} {rule}")]
+    #[error("metadata name {name:?} {violation}")]
     MetadataName {
         /// The name as given.
         name: String,
         /// The violated rule.
-        rule: Rule,
+        violation: Violation,
     },
     /// The metadata of all fields is larger than S3 stores.
     #[error("the metadata takes {bytes} bytes, more than {max}")]
@@ -160,12 +160,12 @@ pub enum SigningError {
         reason: &'static str,
     },
     /// The region cannot be part of a signature's scope.
-    #[error("region {region:?} {rule}")]
+    #[error("region {region:?} {violation}")]
     Region {
         /// The region as given.
         region: String,
         /// The violated rule.
-        rule: Rule,
+        violation: Violation,
     },
     /// The size range is empty.
     #[error("the size range from {min} to {max} bytes is empty")]
@@ -184,10 +184,10 @@ pub enum SigningError {
         limit: u64,
     },
     /// S3 would not accept the tags.
-    #[error("the list of tags, or one of them, {rule}")]
+    #[error("the list of tags, or one of them, {violation}")]
     Tags {
         /// The violated rule.
-        rule: Rule,
+        violation: Violation,
     },
     /// The signed text is longer than `CloudFront` or browsers accept.
     #[error("the {what} takes {bytes} bytes, more than {max}; sign a shorter URL or pattern")]
@@ -201,13 +201,13 @@ pub enum SigningError {
     },
     /// The URL, or the pattern of such, cannot be signed. It is not shown: it may carry somebody's signature.
     #[error("the URL {0}")]
-    Url(Rule),
+    Url(Violation),
 }
 
 /// A rule that a text violates. `Display` continues a sentence that names the text.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Rule {
+pub enum Violation {
     /// Two periods follow each other.
     #[error("contains two adjacent periods")]
     AdjacentPeriods,
@@ -290,10 +290,10 @@ pub enum Rule {
     Reserved(&'static str),
 }
 
-/// A bare rule is about a URL; for other texts the error also contains the text.
-impl From<Rule> for SigningError {
-    fn from(rule: Rule) -> Self {
-        Self::Url(rule)
+/// A bare violation is about a URL; for other texts the error also contains the text.
+impl From<Violation> for SigningError {
+    fn from(violation: Violation) -> Self {
+        Self::Url(violation)
     }
 }
 

@@ -6,6 +6,7 @@
 //! document.
 //!
 #![doc = include_str!("../README.md")]
+#![warn(clippy::missing_errors_doc)]
 
 #[cfg(feature = "cloudfront")]
 pub mod cloudfront;
@@ -15,11 +16,12 @@ mod expiry;
 mod s3;
 
 pub use credentials::{Credentials, Secret};
-pub use error::{Rule, SigningError};
+pub use error::{SigningError, Violation};
 pub use expiry::{Expiry, MAX_LIFETIME};
 pub use s3::bucket::{Bucket, Region};
 pub use s3::field::{Checksum, FormField, MAX_METADATA_BYTES, PrefixField, SuccessStatus};
 pub use s3::form::{MAX_FORM_BYTES, OpenField, SignedForm};
-pub use s3::post_policy::{MAX_KEY_BYTES, MAX_POST_BYTES, PostPolicy};
+pub use s3::key::MAX_KEY_BYTES;
+pub use s3::post_policy::{MAX_POST_BYTES, PostPolicy};
 pub use s3::presigned_get::{PresignedGet, PresignedUrl, ResponseHeader, window_start};
 pub use s3::sigv4;

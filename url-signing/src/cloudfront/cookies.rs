@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::error::{Rule, SigningError};
+use crate::error::{SigningError, Violation};
 
 /// The names of all cookies that a signed policy may need.
 const NAMES: [&str; 5] = [
@@ -87,6 +87,8 @@ impl SignedCookies {
     /// The values of the `Set-Cookie` headers that delete all such cookies from a browser. `path` and the attributes'
     /// domain must be those with which they were set.
     ///
+    /// # Errors
+    ///
     /// Fails with [`SigningError::CookieAttribute`].
     pub fn removal(path: &str, attributes: &CookieAttributes) -> Result<Vec<String>, SigningError> {
         let suffix = suffix(path, attributes, 0)?;
@@ -98,14 +100,14 @@ impl SignedCookies {
 }
 
 fn suffix(path: &str, attributes: &CookieAttributes, max_age: i64) -> Result<String, SigningError> {
-    let refuse = |name, rule| Err(SigningError::CookieAttribute { name, rule });
+    let refuse = |name, violation| Err(SigningError::CookieAttribute { name, violation });
     if !path.starts_with('/') {
-        return refuse("Path", Rule::NotPath);
+        return refuse("Path", Violation::NotPath);
     }
     // A semicolon would start another attribute.
     let is_allowed = |byte: u8| byte.is_ascii_graphic() && byte != b';';
     if !path.bytes().all(is_allowed) {
-        return refuse("Path", Rule::Characters("visible US-ASCII without ;"));
+        return refuse("Path", Violation::Characters("visible US-ASCII without ;"));
     }
     let mut suffix = format!("; Path={path}");
     if let Some(domain) = &attributes.domain {
@@ -113,7 +115,10 @@ fn suffix(path: &str, attributes: &CookieAttributes, max_age: i64) -> Result<Str
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
         let is_domain = domain.contains('.') && !domain.starts_with('.') && !domain.ends_with('.');
         if !is_domain || !domain.bytes().all(is_name) {
-            return refuse("Domain", Rule::Characters("a domain such as example.com"));
+            return refuse(
+                "Domain",
+                Violation::Characters("a domain such as example.com"),
+            );
         }
         suffix.push_str("; Domain=");
         suffix.push_str(domain);

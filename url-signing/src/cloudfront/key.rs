@@ -14,7 +14,7 @@ use rustls_pki_types::PrivateKeyDer;
 use zeroize::Zeroize as _;
 
 use super::pem;
-use crate::error::{Rule, SigningError};
+use crate::error::{SigningError, Violation};
 
 /// 2048 bits: the only size that `CloudFront` accepts.
 const RSA_BYTES: usize = 256;
@@ -42,15 +42,15 @@ impl KeyPair {
     ///
     /// [`SigningError::KeyPairId`] or [`SigningError::PrivateKey`].
     pub fn from_pem(id: &str, pem: impl AsRef<[u8]>) -> Result<Self, SigningError> {
-        let rule = match id.len() {
-            0 => Some(Rule::Empty),
+        let violation = match id.len() {
+            0 => Some(Violation::Empty),
             _ if id.bytes().all(|byte| byte.is_ascii_alphanumeric()) => None,
-            _ => Some(Rule::Characters("letters and digits")),
+            _ => Some(Violation::Characters("letters and digits")),
         };
-        if let Some(rule) = rule {
+        if let Some(violation) = violation {
             return Err(SigningError::KeyPairId {
                 id: id.to_owned(),
-                rule,
+                violation,
             });
         }
         let key = read_pem(pem.as_ref()).map_err(|reason| SigningError::PrivateKey { reason })?;

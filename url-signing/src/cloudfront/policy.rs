@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::cookies::{CookieAttributes, SignedCookies};
 use super::key::KeyPair;
 use super::{encode, resource};
-use crate::error::{Rule, SigningError};
+use crate::error::{SigningError, Violation};
 use crate::expiry::whole_seconds;
 use crate::s3::presigned_get::{PresignedUrl, window_start};
 
@@ -58,6 +58,8 @@ impl Policy {
     /// One URL, as browsers will send it: `https://d111111abcdef8.cloudfront.net/media/k5x/640.webp?v=1`. It may have a
     /// query; it must not have wildcards or a signature.
     ///
+    /// # Errors
+    ///
     /// Fails with [`SigningError::Url`].
     pub fn for_url(url: &str, lifetime: SignedDuration) -> Result<Self, SigningError> {
         resource::check_url(url)?;
@@ -66,17 +68,21 @@ impl Policy {
 
     /// Everything below a folder, which must end in a slash: without it `/media/k5x` would also match `/media/k5xy`.
     ///
+    /// # Errors
+    ///
     /// Fails with [`SigningError::Url`].
     pub fn below(folder: &str, lifetime: SignedDuration) -> Result<Self, SigningError> {
         resource::check_url(folder)?;
         if !folder.ends_with('/') || folder.contains('?') {
-            return Err(Rule::NotFolder.into());
+            return Err(Violation::NotFolder.into());
         }
         Ok(Self::new(format!("{folder}*"), true, lifetime))
     }
 
     /// A pattern: `*` matches any characters, including slashes and the query, `?` matches one. Scheme and host must be
     /// literal. Prefer [`Policy::below`].
+    ///
+    /// # Errors
     ///
     /// Fails with [`SigningError::Url`].
     pub fn matching(pattern: &str, lifetime: SignedDuration) -> Result<Self, SigningError> {
@@ -118,6 +124,8 @@ impl Policy {
     }
 
     /// Signs it as of `now`, or of the window that contains `now`.
+    ///
+    /// # Errors
     ///
     /// Fails when the time does not fit, with [`SigningError::TooLong`], or with [`SigningError::PrivateKey`].
     pub fn sign(&self, now: Timestamp, key: &KeyPair) -> Result<SignedPolicy, SigningError> {
@@ -190,7 +198,9 @@ impl Policy {
 impl SignedPolicy {
     /// The signed form of a URL that the policy covers.
     ///
-    /// Fails with [`SigningError::Url`], with [`Rule::NotCovered`] among others.
+    /// # Errors
+    ///
+    /// Fails with [`SigningError::Url`], with [`Violation::NotCovered`] among others.
     pub fn url(&self, url: &str) -> Result<PresignedUrl, SigningError> {
         resource::check_url(url)?;
         let is_covered = if self.policy.is_pattern {
@@ -199,7 +209,7 @@ impl SignedPolicy {
             self.policy.resource == url
         };
         if !is_covered {
-            return Err(Rule::NotCovered.into());
+            return Err(Violation::NotCovered.into());
         }
         let separator = if url.contains('?') { '&' } else { '?' };
         let (name, value) = &self.statement;
@@ -216,6 +226,8 @@ impl SignedPolicy {
 
     /// The same as cookies, for the folder of the policy.
     ///
+    /// # Errors
+    ///
     /// Fails with [`SigningError::CookieAttribute`], also where the domain does not cover the policy's host, or with
     /// [`SigningError::TooLong`].
     pub fn cookies(&self, attributes: &CookieAttributes) -> Result<SignedCookies, SigningError> {
@@ -226,7 +238,7 @@ impl SignedPolicy {
             if !above.is_some_and(|above| above.is_empty() || above.ends_with('.')) {
                 return Err(SigningError::CookieAttribute {
                     name: "Domain",
-                    rule: Rule::NotHost,
+                    violation: Violation::NotHost,
                 });
             }
         }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::error::Rule;
+use crate::error::Violation;
 
 /// Parameters that carry a signature. `CloudFront` removes them from a request.
 const RESERVED: [&str; 5] = [
@@ -17,16 +17,16 @@ const RESERVED: [&str; 5] = [
 ];
 
 /// Splits a URL into scheme and host, and the rest from its first slash.
-pub(super) fn split(url: &str) -> Result<(&str, &str), Rule> {
+pub(super) fn split(url: &str) -> Result<(&str, &str), Violation> {
     let host_at = ["https://", "http://"]
         .iter()
         .find(|scheme| url.starts_with(**scheme))
         .map(|scheme| scheme.len())
-        .ok_or(Rule::NotUrl)?;
-    let path_at = url[host_at..].find('/').ok_or(Rule::NotUrl)? + host_at;
+        .ok_or(Violation::NotUrl)?;
+    let path_at = url[host_at..].find('/').ok_or(Violation::NotUrl)? + host_at;
     let host = &url[host_at..path_at];
     if host.contains('@') {
-        return Err(Rule::NotUrl);
+        return Err(Violation::NotUrl);
     }
     let (name, port) = match host.split_once(':') {
         Some((name, port)) => (name, Some(port)),
@@ -36,63 +36,67 @@ pub(super) fn split(url: &str) -> Result<(&str, &str), Rule> {
     let is_name =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
     if name.is_empty() || !name.bytes().all(is_name) {
-        return Err(Rule::NotUrl);
+        return Err(Violation::NotUrl);
     }
     if let Some(port) = port {
         // Browsers write it without a sign and without zeros before it.
         let is_plain = !port.starts_with('0') && port.bytes().all(|byte| byte.is_ascii_digit());
-        let port: u16 = port.parse().ok().filter(|_| is_plain).ok_or(Rule::Port)?;
+        let port: u16 = port
+            .parse()
+            .ok()
+            .filter(|_| is_plain)
+            .ok_or(Violation::Port)?;
         if port == if url.starts_with("https://") { 443 } else { 80 } {
-            return Err(Rule::DefaultPort);
+            return Err(Violation::DefaultPort);
         }
     }
     Ok((&url[..path_at], &url[path_at..]))
 }
 
 /// The host's name of a URL or a pattern, without its port.
-pub(super) fn host(url: &str) -> Result<&str, Rule> {
+pub(super) fn host(url: &str) -> Result<&str, Violation> {
     let (origin, _) = split(url)?;
     let authority = origin.split_once("://").map_or(origin, |(_, rest)| rest);
     Ok(authority.split(':').next().unwrap_or(authority))
 }
 
 /// Checks a whole URL: one that browsers send as it is, and that is not signed yet.
-pub(super) fn check_url(url: &str) -> Result<(), Rule> {
+pub(super) fn check_url(url: &str) -> Result<(), Violation> {
     let (_, rest) = split(url)?;
     if rest.contains('*') {
-        return Err(Rule::Wildcard);
+        return Err(Violation::Wildcard);
     }
     check_rest(rest)?;
     let query = rest.split_once('?').map_or("", |(_, query)| query);
     // Browsers keep a second question mark, but in a policy it is a wildcard.
     if query.contains('?') {
-        return Err(Rule::Wildcard);
+        return Err(Violation::Wildcard);
     }
     let names = query
         .split('&')
         .map(|pair| decoded(pair.split('=').next().unwrap_or_default()));
     for name in names {
         if let Some(reserved) = RESERVED.into_iter().find(|reserved| *reserved == name) {
-            return Err(Rule::ReservedParameter(reserved));
+            return Err(Violation::ReservedParameter(reserved));
         }
     }
     Ok(())
 }
 
 /// Checks a pattern: `*` matches any characters, `?` matches one, in path and query only.
-pub(super) fn check_pattern(pattern: &str) -> Result<(), Rule> {
+pub(super) fn check_pattern(pattern: &str) -> Result<(), Violation> {
     check_rest(split(pattern)?.1)
 }
 
 /// Checks the characters of RFC 3986, without those that browsers rewrite: quotes in a query, and dot segments.
-fn check_rest(rest: &str) -> Result<(), Rule> {
+fn check_rest(rest: &str) -> Result<(), Violation> {
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
     let is_allowed =
         |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&()*+,;=:@/%".contains(&byte);
     if !path.bytes().all(|byte| is_allowed(byte) || byte == b'\'')
         || !query.bytes().all(|byte| is_allowed(byte) || byte == b'?')
     {
-        return Err(Rule::Characters(
+        return Err(Violation::Characters(
             "the characters of RFC 3986 for a path and a query; percent-encode the rest",
         ));
     }
@@ -101,13 +105,13 @@ fn check_rest(rest: &str) -> Result<(), Rule> {
         digits.len() >= 2 && digits[..2].iter().all(u8::is_ascii_hexdigit)
     };
     if !rest.split('%').skip(1).all(is_octet) {
-        return Err(Rule::Characters("a % before two hexadecimal digits"));
+        return Err(Violation::Characters("a % before two hexadecimal digits"));
     }
     if path
         .split('/')
         .any(|segment| matches!(&*decoded(segment), "." | ".."))
     {
-        return Err(Rule::DotSegment);
+        return Err(Violation::DotSegment);
     }
     Ok(())
 }

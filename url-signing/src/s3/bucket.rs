@@ -4,7 +4,7 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::error::{Rule, SigningError};
+use crate::error::{SigningError, Violation};
 
 /// A general purpose bucket in its region, on AWS or at an explicit endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Bucket {
         if !region.is_aws() {
             return Err(SigningError::Region {
                 region: region.name,
-                rule: Rule::NotAwsRegion,
+                violation: Violation::NotAwsRegion,
             });
         }
         check_bucket_name(name)?;
@@ -66,7 +66,7 @@ impl Bucket {
         if !is_origin(origin) {
             return Err(SigningError::Endpoint {
                 url: endpoint.to_owned(),
-                rule: Rule::NotOrigin,
+                violation: Violation::NotOrigin,
             });
         }
         Ok(Self {
@@ -125,24 +125,26 @@ impl Bucket {
 impl Region {
     /// Checks the characters, not whether AWS has such a region: other S3 servers use their own names.
     pub fn new(region: &str) -> Result<Self, SigningError> {
-        let refuse = |rule| {
+        let refuse = |violation| {
             Err(SigningError::Region {
                 region: region.to_owned(),
-                rule,
+                violation,
             })
         };
         // The region becomes a label of the host name (RFC 1035 §2.3.4) and a part of the credential scope.
         if !(1..=63).contains(&region.len()) {
-            return refuse(Rule::Length { min: 1, max: 63 });
+            return refuse(Violation::Length { min: 1, max: 63 });
         }
         if !region
             .bytes()
             .all(|byte| is_lower_alphanumeric(byte) || byte == b'-')
         {
-            return refuse(Rule::Characters("lower-case letters, digits and hyphens"));
+            return refuse(Violation::Characters(
+                "lower-case letters, digits and hyphens",
+            ));
         }
         if region.starts_with('-') || region.ends_with('-') {
-            return refuse(Rule::Edges("a letter or digit"));
+            return refuse(Violation::Edges("a letter or digit"));
         }
         let plain = region
             .strip_prefix("fips-")
@@ -190,31 +192,31 @@ impl fmt::Display for Region {
 }
 
 fn check_bucket_name(name: &str) -> Result<(), SigningError> {
-    let refuse = |rule| {
+    let refuse = |violation| {
         Err(SigningError::BucketName {
             name: name.to_owned(),
-            rule,
+            violation,
         })
     };
     if !(3..=63).contains(&name.len()) {
-        return refuse(Rule::Length { min: 3, max: 63 });
+        return refuse(Violation::Length { min: 3, max: 63 });
     }
     if !name
         .bytes()
         .all(|byte| is_lower_alphanumeric(byte) || b".-".contains(&byte))
     {
-        return refuse(Rule::Characters(
+        return refuse(Violation::Characters(
             "lower-case letters, digits, periods and hyphens",
         ));
     }
     if name.starts_with(['.', '-']) || name.ends_with(['.', '-']) {
-        return refuse(Rule::Edges("a letter or digit"));
+        return refuse(Violation::Edges("a letter or digit"));
     }
     if name.contains("..") {
-        return refuse(Rule::AdjacentPeriods);
+        return refuse(Violation::AdjacentPeriods);
     }
     if name.parse::<Ipv4Addr>().is_ok() {
-        return refuse(Rule::IpAddress);
+        return refuse(Violation::IpAddress);
     }
     let prefix = RESERVED_PREFIXES
         .into_iter()
@@ -224,7 +226,7 @@ fn check_bucket_name(name: &str) -> Result<(), SigningError> {
         .find(|suffix| name.ends_with(suffix));
     prefix
         .or(suffix)
-        .map_or(Ok(()), |part| refuse(Rule::Reserved(part)))
+        .map_or(Ok(()), |part| refuse(Violation::Reserved(part)))
 }
 
 /// Whether a text is a scheme, a host and an optional port, without user, path, query or fragment.

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use data_encoding::BASE64;
 
-use crate::error::{Rule, SigningError};
+use crate::error::{SigningError, Violation};
 
 /// S3 stores 2 KB of metadata with an object, names and values together.
 pub const MAX_METADATA_BYTES: usize = 2048;
@@ -124,29 +124,29 @@ impl FormField {
     /// Checks that S3 could accept a value. Otherwise only the browser would see S3's error, at upload.
     pub(crate) fn check(self, value: &str) -> Result<(), SigningError> {
         let all = |is_allowed: fn(&u8) -> bool| value.as_bytes().iter().all(is_allowed);
-        let rule = match self {
+        let violation = match self {
             Self::Acl if !all(|byte| byte.is_ascii_lowercase() || *byte == b'-') => {
-                Rule::Characters("the lower-case letters and hyphens of a canned ACL")
+                Violation::Characters("the lower-case letters and hyphens of a canned ACL")
             }
             Self::ServerSideEncryption if !ENCRYPTIONS.contains(&value) => {
-                Rule::OneOf("AES256, aws:kms and aws:kms:dsse")
+                Violation::OneOf("AES256, aws:kms and aws:kms:dsse")
             }
             Self::ServerSideEncryptionBucketKeyEnabled if !["true", "false"].contains(&value) => {
-                Rule::OneOf("true and false")
+                Violation::OneOf("true and false")
             }
             Self::ServerSideEncryptionContext if BASE64.decode(value.as_bytes()).is_err() => {
-                Rule::Characters("base64")
+                Violation::Characters("base64")
             }
             Self::StorageClass if !all(|byte| byte.is_ascii_uppercase() || *byte == b'_') => {
-                Rule::Characters("the capitals and underscores of a storage class")
+                Violation::Characters("the capitals and underscores of a storage class")
             }
             // S3 ignores a relative URL, and answers 204.
-            Self::SuccessActionRedirect if !is_below_origin(value) => Rule::NotUrl,
+            Self::SuccessActionRedirect if !is_below_origin(value) => Violation::NotUrl,
             _ => return Ok(()),
         };
         Err(SigningError::FieldValue {
             name: self.name().to_owned(),
-            rule,
+            violation,
         })
     }
 }
@@ -194,16 +194,16 @@ impl PrefixField<'_> {
 
     /// Checks a prefix. It may be empty, unless the sender could then choose where browsers are redirected.
     pub(crate) fn check_prefix(self, name: &str, prefix: &str) -> Result<(), SigningError> {
-        let rule = match self {
-            Self::SuccessActionRedirect if !is_below_origin(prefix) => Some(Rule::NotUrl),
+        let violation = match self {
+            Self::SuccessActionRedirect if !is_below_origin(prefix) => Some(Violation::NotUrl),
             _ if prefix.is_empty() => None,
-            _ if !prefix.is_ascii() => Some(Rule::NotAscii),
+            _ if !prefix.is_ascii() => Some(Violation::NotAscii),
             _ => check_text(prefix).err(),
         };
-        match rule {
-            Some(rule) => Err(SigningError::FieldValue {
+        match violation {
+            Some(violation) => Err(SigningError::FieldValue {
                 name: name.to_owned(),
-                rule,
+                violation,
             }),
             None => Ok(()),
         }
@@ -224,9 +224,9 @@ fn is_below_origin(url: &str) -> bool {
 
 /// The XML document of the `tagging` field; the header uses a query string instead.
 pub(crate) fn tagging(tags: &[(&str, &str)]) -> Result<String, SigningError> {
-    let refuse = |rule| Err(SigningError::Tags { rule });
+    let refuse = |violation| Err(SigningError::Tags { violation });
     if tags.is_empty() || tags.len() > MAX_TAGS {
-        return refuse(Rule::Length {
+        return refuse(Violation::Length {
             min: 1,
             max: MAX_TAGS,
         });
@@ -236,18 +236,18 @@ pub(crate) fn tagging(tags: &[(&str, &str)]) -> Result<String, SigningError> {
         // AWS, "Categorizing your storage using tags": letters, digits, spaces and these.
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || " +-=._:/@".contains(c);
         if !(1..=128).contains(&name.len()) {
-            return refuse(Rule::Length { min: 1, max: 128 });
+            return refuse(Violation::Length { min: 1, max: 128 });
         }
         if value.len() > 256 {
-            return refuse(Rule::Length { min: 0, max: 256 });
+            return refuse(Violation::Length { min: 0, max: 256 });
         }
         if !name.chars().chain(value.chars()).all(is_allowed) {
-            return refuse(Rule::Characters(
+            return refuse(Violation::Characters(
                 "letters and digits of US-ASCII, spaces and + - = . _ : / @",
             ));
         }
         if name.starts_with("aws:") {
-            return refuse(Rule::Reserved("aws:"));
+            return refuse(Violation::Reserved("aws:"));
         }
         if tags[..idx].iter().any(|(earlier, _)| earlier == name) {
             return Err(SigningError::DuplicateField {
@@ -293,9 +293,9 @@ impl SuccessStatus {
 }
 
 /// The rules for every text in a form, including the key.
-pub(crate) fn check_text(text: &str) -> Result<(), Rule> {
+pub(crate) fn check_text(text: &str) -> Result<(), Violation> {
     if text.is_empty() {
-        return Err(Rule::Empty);
+        return Err(Violation::Empty);
     }
     // Fast path: nearly all texts consist of these bytes.
     if all_bytes(text, |byte| matches!(byte, b' '..=b'#' | b'%'..=b'~')) {
@@ -303,12 +303,12 @@ pub(crate) fn check_text(text: &str) -> Result<(), Rule> {
     }
     // Browsers rewrite line breaks in form values (HTML, "multipart/form-data"), and the condition fails.
     if text.chars().any(char::is_control) {
-        return Err(Rule::ControlCharacter);
+        return Err(Violation::ControlCharacter);
     }
     // S3 expands `${filename}` before it matches, and fails on `$$` (boto3 #4514). It requires `$` to be escaped in a
     // form that JSON does not have ("POST Policy", Character Escaping; aws-sdk-js-v3 #3312).
     if text.contains('$') {
-        return Err(Rule::Dollar);
+        return Err(Violation::Dollar);
     }
     Ok(())
 }
@@ -321,55 +321,55 @@ pub(crate) fn all_bytes(text: &str, is_such: impl Fn(u8) -> bool) -> bool {
 /// The rules for a value that S3 stores as an HTTP header, or compares with one.
 pub(crate) fn check_value(name: &str, value: &str) -> Result<(), SigningError> {
     check_header(name, value)?;
-    check_text(value).map_err(|rule| SigningError::FieldValue {
+    check_text(value).map_err(|violation| SigningError::FieldValue {
         name: name.to_owned(),
-        rule,
+        violation,
     })
 }
 
 /// The rules for the value of an HTTP header.
 pub(crate) fn check_header(name: &str, value: &str) -> Result<(), SigningError> {
     let is_plain = all_bytes(value, |byte| matches!(byte, b' '..=b'~'));
-    let rule = if value.is_empty() {
-        Rule::Empty
+    let violation = if value.is_empty() {
+        Violation::Empty
     } else if !is_plain && value.chars().any(char::is_control) {
-        Rule::ControlCharacter
+        Violation::ControlCharacter
     } else if !is_plain && !value.is_ascii() {
-        Rule::NotAscii
+        Violation::NotAscii
     } else if value.starts_with(' ') || value.ends_with(' ') {
         // A header's value has no surrounding spaces (RFC 9110 §5.5): the stored value would differ from the signed
         // one.
-        Rule::Edges("a visible character")
+        Violation::Edges("a visible character")
     } else {
         return Ok(());
     };
     Err(SigningError::FieldValue {
         name: name.to_owned(),
-        rule,
+        violation,
     })
 }
 
 /// The rules for the name of a metadata entry, without `x-amz-meta-`.
 pub(crate) fn check_metadata_name(name: &str) -> Result<(), SigningError> {
-    let refuse = |rule| {
+    let refuse = |violation| {
         Err(SigningError::MetadataName {
             name: name.to_owned(),
-            rule,
+            violation,
         })
     };
     if name.is_empty() {
-        return refuse(Rule::Empty);
+        return refuse(Violation::Empty);
     }
     if !name
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
     {
-        return refuse(Rule::Characters(
+        return refuse(Violation::Characters(
             "letters, digits, hyphens, underscores and periods",
         ));
     }
     if name.to_ascii_lowercase().starts_with(METADATA_PREFIX) {
-        return refuse(Rule::Prefixed(METADATA_PREFIX));
+        return refuse(Violation::Prefixed(METADATA_PREFIX));
     }
     Ok(())
 }

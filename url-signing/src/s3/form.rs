@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::field;
-use super::post_policy::check_key;
-use crate::error::{Rule, SigningError};
+use super::key;
+use crate::error::{SigningError, Violation};
 
 /// S3 reads 20 KB of a form before its file (AWS, "POST Object"; above that `MaxPostPreDataLengthExceeded`).
 pub const MAX_FORM_BYTES: usize = 20 * 1024;
@@ -60,8 +60,10 @@ impl OpenField {
 impl SignedForm {
     /// Fills in a field that the policy leaves open, for senders that do not do it themselves.
     ///
+    /// # Errors
+    ///
     /// Fails with [`SigningError::FieldNotOpen`] if S3 would refuse the field, with [`SigningError::FieldValue`]
-    /// ([`Rule::OutsidePrefix`] among others), and with the errors of the policy's methods.
+    /// ([`Violation::OutsidePrefix`] among others), and with the errors of the policy's methods.
     pub fn fill(mut self, name: &str, value: &str) -> Result<Self, SigningError> {
         let is_it = |open: &OpenField| open.name.eq_ignore_ascii_case(name);
         let Some(idx) = self.open.iter().position(is_it) else {
@@ -71,14 +73,14 @@ impl SignedForm {
         };
         let OpenField { name, prefix } = self.open.remove(idx);
         match name.as_str() {
-            "key" => check_key(value)?,
+            "key" => key::check_in_form(value)?,
             "Content-Type" => field::check_content_type(value)?,
             _ => field::check_value(&name, value)?,
         }
         if !value.starts_with(&prefix) || (name == "key" && value == prefix) {
             return Err(SigningError::FieldValue {
                 name,
-                rule: Rule::OutsidePrefix,
+                violation: Violation::OutsidePrefix,
             });
         }
         // The key comes first, and all fields before the signature.

@@ -4,6 +4,7 @@
 pub(crate) mod bucket;
 pub(crate) mod field;
 pub(crate) mod form;
+pub(crate) mod key;
 pub(crate) mod post_policy;
 pub(crate) mod presigned_get;
 pub mod sigv4;

@@ -13,13 +13,11 @@ use jiff::Timestamp;
 use super::bucket::Bucket;
 use super::field::{self, Checksum, FormField, METADATA_PREFIX, PrefixField, SuccessStatus};
 use super::form::{OpenField, SignedForm};
+use super::key;
 use super::sigv4;
 use crate::credentials::Credentials;
-use crate::error::{Rule, SigningError};
+use crate::error::{SigningError, Violation};
 use crate::expiry::Expiry;
-
-/// S3 accepts keys of up to 1024 bytes in UTF-8.
-pub const MAX_KEY_BYTES: usize = 1024;
 
 /// S3 accepts 5 GiB in one request; more requires a multipart upload.
 pub const MAX_POST_BYTES: u64 = 5 * 1024 * 1024 * 1024;
@@ -40,6 +38,8 @@ pub struct PostPolicy {
 impl PostPolicy {
     /// A policy for one object. `size` is an inclusive range in bytes.
     ///
+    /// # Errors
+    ///
     /// Fails with [`SigningError::Key`], [`SigningError::SizeRangeEmpty`] or [`SigningError::SizeTooLarge`].
     pub fn new(
         bucket: &Bucket,
@@ -48,7 +48,7 @@ impl PostPolicy {
         expiry: Expiry,
     ) -> Result<Self, SigningError> {
         check_size_range(&size)?;
-        check_key(key)?;
+        key::check_in_form(key)?;
         let fields = vec![("key".into(), key.to_owned())];
         Ok(Self {
             bucket: bucket.clone(),
@@ -63,7 +63,9 @@ impl PostPolicy {
     /// `merchants/123` would also allow `merchants/1234`. The sender fills in the key ([`SignedForm::fill`]), and may
     /// overwrite any object there. Prefer [`PostPolicy::new`] with a key that the server made.
     ///
-    /// Fails like [`PostPolicy::new`], and with [`Rule::NotFolder`] without a slash at the end.
+    /// # Errors
+    ///
+    /// Fails like [`PostPolicy::new`], and with [`Violation::NotFolder`] without a slash at the end.
     pub fn below(
         bucket: &Bucket,
         folder: &str,
@@ -71,11 +73,11 @@ impl PostPolicy {
         expiry: Expiry,
     ) -> Result<Self, SigningError> {
         check_size_range(&size)?;
-        check_key(folder)?;
+        key::check_in_form(folder)?;
         if folder == "/" || !folder.ends_with('/') {
             return Err(SigningError::Key {
                 key: folder.to_owned(),
-                rule: Rule::NotFolder,
+                violation: Violation::NotFolder,
             });
         }
         Ok(Self {
@@ -90,6 +92,8 @@ impl PostPolicy {
     /// The content type that the browser declares and S3 stores. Without it the form accepts none, and S3 stores
     /// `binary/octet-stream`. S3 never compares it with the bytes.
     ///
+    /// # Errors
+    ///
     /// Fails with [`SigningError::ContentType`] or [`SigningError::FieldValue`].
     pub fn content_type(self, content_type: &str) -> Result<Self, SigningError> {
         field::check_content_type(content_type)?;
@@ -99,6 +103,8 @@ impl PostPolicy {
     /// A metadata entry: `("owner", "k5x")` is stored as `x-amz-meta-owner: k5x`. The user can see it but not change
     /// it. Names are stored in lower case. Values consist of visible US-ASCII and inner spaces; percent-encode anything
     /// else.
+    ///
+    /// # Errors
     ///
     /// Fails with [`SigningError::MetadataName`], [`SigningError::MetadataTooLarge`] or [`SigningError::FieldValue`].
     pub fn metadata(self, name: &str, value: &str) -> Result<Self, SigningError> {
@@ -117,6 +123,8 @@ impl PostPolicy {
     /// Pins the bytes by another checksum. A non-cryptographic checksum detects only accidents: an attacker can make
     /// other bytes with the same one.
     ///
+    /// # Errors
+    ///
     /// Fails with [`SigningError::DuplicateField`]: S3 accepts one algorithm.
     pub fn checksum(self, checksum: Checksum) -> Result<Self, SigningError> {
         let (name, value) = checksum.field();
@@ -129,6 +137,8 @@ impl PostPolicy {
 
     /// Tags of the object, by name and value. The signer's role needs `s3:PutObjectTagging`.
     ///
+    /// # Errors
+    ///
     /// Fails with [`SigningError::Tags`], [`SigningError::DuplicateField`] or [`SigningError::FieldValue`].
     pub fn tags(self, tags: &[(&str, &str)]) -> Result<Self, SigningError> {
         self.with("tagging", &field::tagging(tags)?)
@@ -136,6 +146,8 @@ impl PostPolicy {
 
     /// Leaves a field open: the sender fills it in with any value that begins with `prefix`, which may be empty. The
     /// field is required: S3 refuses a form without it ([`SignedForm::fill`]).
+    ///
+    /// # Errors
     ///
     /// Fails with [`SigningError::FieldValue`], [`SigningError::MetadataName`] or [`SigningError::DuplicateField`].
     pub fn starts_with(
@@ -157,6 +169,8 @@ impl PostPolicy {
 
     /// Another field of S3, with exactly this value.
     ///
+    /// # Errors
+    ///
     /// Fails with [`SigningError::FieldValue`] or [`SigningError::DuplicateField`].
     pub fn field(self, field: FormField, value: &str) -> Result<Self, SigningError> {
         field.check(value)?;
@@ -164,6 +178,8 @@ impl PostPolicy {
     }
 
     /// Signs the form as of `now`.
+    ///
+    /// # Errors
     ///
     /// Fails if the expiry does not fit the time or the credentials, if the credentials are malformed, or with
     /// [`SigningError::FormTooLarge`].
@@ -273,20 +289,6 @@ fn check_size_range(size: &RangeInclusive<u64>) -> Result<(), SigningError> {
         });
     }
     Ok(())
-}
-
-pub(crate) fn check_key(key: &str) -> Result<(), SigningError> {
-    let checked = match key.len() {
-        0..=MAX_KEY_BYTES => field::check_text(key),
-        _ => Err(Rule::Length {
-            min: 1,
-            max: MAX_KEY_BYTES,
-        }),
-    };
-    checked.map_err(|rule| SigningError::Key {
-        key: key.to_owned(),
-        rule,
-    })
 }
 
 /// Writes a JSON string. Characters outside US-ASCII become `\uXXXX`, as AWS requires ("POST Policy", Character

@@ -4,20 +4,29 @@
 //! Source: AWS, "Authenticating Requests: Using Query Parameters (AWS Signature Version 4)".
 
 use std::fmt;
-use std::fmt::Write as _;
 
 use data_encoding::HEXLOWER;
 use jiff::{SignedDuration, Timestamp};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::bucket::{Bucket, Region};
 use super::field;
-use super::post_policy::MAX_KEY_BYTES;
+use super::key;
 use super::sigv4;
 use crate::credentials::Credentials;
-use crate::error::{Rule, SigningError};
+use crate::error::SigningError;
 use crate::expiry::{MAX_LIFETIME, whole_seconds};
+
+/// Everything except the unreserved characters (RFC 3986 §2.3) is encoded in a query's values, as S3 signs them.
+const VALUE: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+/// Slashes of a key stay as they are.
+const KEY: &AsciiSet = &VALUE.remove(b'/');
 
 /// A request for one object, with a minimum lifetime.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,34 +75,20 @@ pub struct PresignedUrl {
 impl PresignedGet {
     /// A request for an object with this lifetime, in whole seconds, at most seven days.
     ///
+    /// # Errors
+    ///
     /// Fails with [`SigningError::Key`] if S3 cannot have such a key, or if browsers would request another one, because
     /// it has a segment `.` or `..`.
     pub fn new(bucket: &Bucket, key: &str, lifetime: SignedDuration) -> Result<Self, SigningError> {
-        let rule = match key.len() {
-            0 => Some(Rule::Empty),
-            1..=MAX_KEY_BYTES if key.split('/').any(|part| part == "." || part == "..") => {
-                Some(Rule::DotSegment)
-            }
-            1..=MAX_KEY_BYTES => None,
-            _ => Some(Rule::Length {
-                min: 1,
-                max: MAX_KEY_BYTES,
-            }),
-        };
-        match rule {
-            Some(rule) => Err(SigningError::Key {
-                key: key.to_owned(),
-                rule,
-            }),
-            None => Ok(Self {
-                bucket: bucket.clone(),
-                key: key.to_owned(),
-                lifetime,
-                window: SignedDuration::ZERO,
-                clamped: false,
-                parameters: Vec::new(),
-            }),
-        }
+        key::check_in_url(key)?;
+        Ok(Self {
+            bucket: bucket.clone(),
+            key: key.to_owned(),
+            lifetime,
+            window: SignedDuration::ZERO,
+            clamped: false,
+            parameters: Vec::new(),
+        })
     }
 
     /// Makes one URL for all callers within the same `window`, so that browsers and proxies can reuse their caches.
@@ -114,6 +109,8 @@ impl PresignedGet {
 
     /// A response header that S3 sends instead of the stored one.
     ///
+    /// # Errors
+    ///
     /// Fails with [`SigningError::FieldValue`] or [`SigningError::DuplicateField`].
     pub fn response_header(
         self,
@@ -126,6 +123,8 @@ impl PresignedGet {
 
     /// Reads this version of the object, in a bucket with versioning.
     ///
+    /// # Errors
+    ///
     /// Fails with [`SigningError::FieldValue`] or [`SigningError::DuplicateField`].
     pub fn version_id(self, version_id: &str) -> Result<Self, SigningError> {
         field::check_header("versionId", version_id)?;
@@ -133,6 +132,8 @@ impl PresignedGet {
     }
 
     /// Signs the URL as of `now`, or of the window that contains `now`.
+    ///
+    /// # Errors
     ///
     /// Fails if the lifetime does not fit the time or the credentials, or if the credentials are malformed.
     pub fn sign(
@@ -160,7 +161,7 @@ impl PresignedGet {
             expires_at = expires_at.min(whole_seconds(end));
         }
         let (origin, host, folder) = self.bucket.address();
-        let path = format!("{folder}{}", percent_encoded(&self.key, b"/"));
+        let path = format!("{folder}{}", utf8_percent_encode(&self.key, KEY));
         let query = signed_query(
             (&host, &path),
             &self.parameters,
@@ -266,7 +267,7 @@ fn signed_query(
     query.sort_unstable();
     let query: Vec<_> = query
         .iter()
-        .map(|(name, value)| format!("{name}={}", percent_encoded(value, b"")))
+        .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, VALUE)))
         .collect();
     let query = query.join("&");
 
@@ -283,20 +284,6 @@ fn signed_query(
         .as_bytes(),
     );
     format!("{query}&X-Amz-Signature={signature}")
-}
-
-/// Percent-encodes everything but letters, digits, `-`, `_`, `.`, `~` and the spared characters (RFC 3986 §2.3).
-fn percent_encoded(text: &str, spared: &[u8]) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) || spared.contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
 }
 
 #[cfg(test)]

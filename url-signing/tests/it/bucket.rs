@@ -1,6 +1,6 @@
 //! The URLs of buckets, and the names, regions and endpoints that are refused.
 
-use url_signing::{Bucket, Rule, SigningError};
+use url_signing::{Bucket, SigningError, Violation};
 
 #[test]
 fn urls() {
@@ -110,7 +110,7 @@ fn endpoints_refused() {
     ] {
         let expected = SigningError::Endpoint {
             url: endpoint.to_owned(),
-            rule: Rule::NotOrigin,
+            violation: Violation::NotOrigin,
         };
         assert_eq!(
             Bucket::at_endpoint("my-bucket", "us-east-1", endpoint),
@@ -121,31 +121,31 @@ fn endpoints_refused() {
 
 #[test]
 fn bucket_names_refused() {
-    let characters = Rule::Characters("lower-case letters, digits, periods and hyphens");
-    let edges = Rule::Edges("a letter or digit");
-    for (name, rule) in [
-        ("", Rule::Length { min: 3, max: 63 }),
-        ("ab", Rule::Length { min: 3, max: 63 }),
-        (&"a".repeat(64), Rule::Length { min: 3, max: 63 }),
+    let characters = Violation::Characters("lower-case letters, digits, periods and hyphens");
+    let edges = Violation::Edges("a letter or digit");
+    for (name, violation) in [
+        ("", Violation::Length { min: 3, max: 63 }),
+        ("ab", Violation::Length { min: 3, max: 63 }),
+        (&"a".repeat(64), Violation::Length { min: 3, max: 63 }),
         ("My-bucket", characters),
         ("my_bucket", characters),
         ("my/bucket", characters),
         ("bücket", characters),
         ("-bucket", edges),
         ("bucket.", edges),
-        ("my..bucket", Rule::AdjacentPeriods),
-        ("192.168.5.4", Rule::IpAddress),
-        ("xn--bucket", Rule::Reserved("xn--")),
-        ("sthree-bucket", Rule::Reserved("sthree-")),
-        ("bucket-s3alias", Rule::Reserved("-s3alias")),
-        ("bucket--ol-s3", Rule::Reserved("--ol-s3")),
-        ("bucket.mrap", Rule::Reserved(".mrap")),
-        ("bucket--use1-az4--x-s3", Rule::Reserved("--x-s3")),
-        ("bucket--table-s3", Rule::Reserved("--table-s3")),
+        ("my..bucket", Violation::AdjacentPeriods),
+        ("192.168.5.4", Violation::IpAddress),
+        ("xn--bucket", Violation::Reserved("xn--")),
+        ("sthree-bucket", Violation::Reserved("sthree-")),
+        ("bucket-s3alias", Violation::Reserved("-s3alias")),
+        ("bucket--ol-s3", Violation::Reserved("--ol-s3")),
+        ("bucket.mrap", Violation::Reserved(".mrap")),
+        ("bucket--use1-az4--x-s3", Violation::Reserved("--x-s3")),
+        ("bucket--table-s3", Violation::Reserved("--table-s3")),
     ] {
         let expected = SigningError::BucketName {
             name: name.to_owned(),
-            rule,
+            violation,
         };
         assert_eq!(Bucket::new(name, "us-east-1"), Err(expected));
     }
@@ -153,22 +153,22 @@ fn bucket_names_refused() {
 
 #[test]
 fn regions_refused() {
-    let characters = Rule::Characters("lower-case letters, digits and hyphens");
-    for (region, rule) in [
-        ("", Rule::Length { min: 1, max: 63 }),
+    let characters = Violation::Characters("lower-case letters, digits and hyphens");
+    for (region, violation) in [
+        ("", Violation::Length { min: 1, max: 63 }),
         ("us-east-1/s3", characters),
         ("us-east-1.evil.example", characters),
         ("US-EAST-1", characters),
-        ("-us-east-1", Rule::Edges("a letter or digit")),
-        ("us-east", Rule::NotAwsRegion),
-        ("east-1", Rule::NotAwsRegion),
-        ("us--1", Rule::NotAwsRegion),
-        ("us-east-1a", Rule::NotAwsRegion),
-        ("auto", Rule::NotAwsRegion),
+        ("-us-east-1", Violation::Edges("a letter or digit")),
+        ("us-east", Violation::NotAwsRegion),
+        ("east-1", Violation::NotAwsRegion),
+        ("us--1", Violation::NotAwsRegion),
+        ("us-east-1a", Violation::NotAwsRegion),
+        ("auto", Violation::NotAwsRegion),
     ] {
         let expected = SigningError::Region {
             region: region.to_owned(),
-            rule,
+            violation,
         };
         assert_eq!(Bucket::new("my-bucket", region), Err(expected));
     }

@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use url_signing::{
-    Bucket, Checksum, Credentials, Expiry, FormField, OpenField, PostPolicy, PrefixField, Rule,
-    SignedForm, SigningError,
+    Bucket, Checksum, Credentials, Expiry, FormField, OpenField, PostPolicy, PrefixField,
+    SignedForm, SigningError, Violation,
 };
 
 const FIVE_MINUTES: Expiry = Expiry::within(SignedDuration::from_mins(5));
@@ -36,10 +36,10 @@ fn conditions(form: &SignedForm) -> Value {
     document["conditions"].clone()
 }
 
-fn refused(name: &str, rule: Rule) -> SigningError {
+fn refused(name: &str, violation: Violation) -> SigningError {
     SigningError::FieldValue {
         name: name.to_owned(),
-        rule,
+        violation,
     }
 }
 
@@ -76,7 +76,7 @@ fn open_fields_are_filled_in_by_the_sender() {
     assert_eq!(filled.field("Content-Type"), Some("image/png"));
     assert_eq!(filled.field("policy"), form.field("policy"));
 
-    let outside = Rule::OutsidePrefix;
+    let outside = Violation::OutsidePrefix;
     for (name, value, error) in [
         ("key", "drop/boxes/a", refused("key", outside)),
         ("key", "drop/box/", refused("key", outside)),
@@ -85,7 +85,7 @@ fn open_fields_are_filled_in_by_the_sender() {
             "drop/box/${filename}",
             SigningError::Key {
                 key: "drop/box/${filename}".to_owned(),
-                rule: Rule::Dollar,
+                violation: Violation::Dollar,
             },
         ),
         (
@@ -103,7 +103,7 @@ fn open_fields_are_filled_in_by_the_sender() {
         (
             "x-amz-meta-note",
             "",
-            refused("x-amz-meta-note", Rule::Empty),
+            refused("x-amz-meta-note", Violation::Empty),
         ),
         (
             "acl",
@@ -138,34 +138,36 @@ fn open_fields_that_would_open_too_much_are_refused() {
         (
             PrefixField::SuccessActionRedirect,
             "https://example.com",
-            refused("success_action_redirect", Rule::NotUrl),
+            refused("success_action_redirect", Violation::NotUrl),
         ),
         (
             PrefixField::SuccessActionRedirect,
             "",
-            refused("success_action_redirect", Rule::NotUrl),
+            refused("success_action_redirect", Violation::NotUrl),
         ),
         (
             PrefixField::SuccessActionRedirect,
             "https://example.com@evil.example/",
-            refused("success_action_redirect", Rule::NotUrl),
+            refused("success_action_redirect", Violation::NotUrl),
         ),
         (
             PrefixField::CacheControl,
             "é",
-            refused("Cache-Control", Rule::NotAscii),
+            refused("Cache-Control", Violation::NotAscii),
         ),
         (
             PrefixField::ContentDisposition,
             "a\nb",
-            refused("Content-Disposition", Rule::ControlCharacter),
+            refused("Content-Disposition", Violation::ControlCharacter),
         ),
         (
             PrefixField::Metadata("a b"),
             "",
             SigningError::MetadataName {
                 name: "a b".to_owned(),
-                rule: Rule::Characters("letters, digits, hyphens, underscores and periods"),
+                violation: Violation::Characters(
+                    "letters, digits, hyphens, underscores and periods",
+                ),
             },
         ),
     ] {

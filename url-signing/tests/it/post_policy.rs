@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use url_signing::{
     Bucket, Credentials, Expiry, FormField, MAX_FORM_BYTES, MAX_METADATA_BYTES, MAX_POST_BYTES,
-    PostPolicy, Region, Rule, SignedForm, SigningError, SuccessStatus, sigv4,
+    PostPolicy, Region, SignedForm, SigningError, SuccessStatus, Violation, sigv4,
 };
 
 const FIVE_MINUTES: Expiry = Expiry::within(SignedDuration::from_mins(5));
@@ -173,23 +173,23 @@ fn largest_accepted() {
 
 #[test]
 fn keys_refused() {
-    for (key, rule) in [
-        ("", Rule::Empty),
-        ("uploads/${filename}", Rule::Dollar),
-        ("uploads/${anything", Rule::Dollar),
-        ("uploads/a$$b", Rule::Dollar),
-        ("uploads/a$b", Rule::Dollar),
-        ("uploads/a\r\nb", Rule::ControlCharacter),
-        ("uploads/a\u{85}b", Rule::ControlCharacter),
-        (&"k".repeat(1025), Rule::Length { min: 1, max: 1024 }),
-        (&"é".repeat(513), Rule::Length { min: 1, max: 1024 }),
+    for (key, violation) in [
+        ("", Violation::Empty),
+        ("uploads/${filename}", Violation::Dollar),
+        ("uploads/${anything", Violation::Dollar),
+        ("uploads/a$$b", Violation::Dollar),
+        ("uploads/a$b", Violation::Dollar),
+        ("uploads/a\r\nb", Violation::ControlCharacter),
+        ("uploads/a\u{85}b", Violation::ControlCharacter),
+        (&"k".repeat(1025), Violation::Length { min: 1, max: 1024 }),
+        (&"é".repeat(513), Violation::Length { min: 1, max: 1024 }),
     ] {
         let refused = PostPolicy::new(&bucket(), key, 1..=1, FIVE_MINUTES);
         assert_eq!(
             refused,
             Err(SigningError::Key {
                 key: key.to_owned(),
-                rule
+                violation
             })
         );
     }
@@ -250,14 +250,14 @@ fn content_types() {
         };
         assert_eq!(policy().content_type(refused), Err(expected));
     }
-    for (refused, rule) in [
-        ("text/plain; charset=ü", Rule::NotAscii),
-        ("text/plain; x=\r\n", Rule::ControlCharacter),
-        ("text/plain; ", Rule::Edges("a visible character")),
+    for (refused, violation) in [
+        ("text/plain; charset=ü", Violation::NotAscii),
+        ("text/plain; x=\r\n", Violation::ControlCharacter),
+        ("text/plain; ", Violation::Edges("a visible character")),
     ] {
         let expected = SigningError::FieldValue {
             name: "Content-Type".to_owned(),
-            rule,
+            violation,
         };
         assert_eq!(policy().content_type(refused), Err(expected));
     }
@@ -265,20 +265,20 @@ fn content_types() {
 
 #[test]
 fn metadata_names_refused() {
-    let characters = Rule::Characters("letters, digits, hyphens, underscores and periods");
-    for (name, rule) in [
-        ("", Rule::Empty),
+    let characters = Violation::Characters("letters, digits, hyphens, underscores and periods");
+    for (name, violation) in [
+        ("", Violation::Empty),
         ("a b", characters),
         ("a:b", characters),
         ("a\"b", characters),
         ("a$b", characters),
         ("ä", characters),
-        ("x-amz-meta-owner", Rule::Prefixed("x-amz-meta-")),
-        ("X-Amz-Meta-owner", Rule::Prefixed("x-amz-meta-")),
+        ("x-amz-meta-owner", Violation::Prefixed("x-amz-meta-")),
+        ("X-Amz-Meta-owner", Violation::Prefixed("x-amz-meta-")),
     ] {
         let expected = SigningError::MetadataName {
             name: name.to_owned(),
-            rule,
+            violation,
         };
         assert_eq!(policy().metadata(name, "v"), Err(expected));
     }
@@ -286,20 +286,20 @@ fn metadata_names_refused() {
 
 #[test]
 fn values_refused() {
-    for (value, rule) in [
-        ("", Rule::Empty),
-        ("a\nb", Rule::ControlCharacter),
-        ("a\u{7f}", Rule::ControlCharacter),
-        ("${filename}", Rule::Dollar),
-        ("a$b", Rule::Dollar),
-        ("é", Rule::NotAscii),
-        (" a", Rule::Edges("a visible character")),
-        ("a ", Rule::Edges("a visible character")),
+    for (value, violation) in [
+        ("", Violation::Empty),
+        ("a\nb", Violation::ControlCharacter),
+        ("a\u{7f}", Violation::ControlCharacter),
+        ("${filename}", Violation::Dollar),
+        ("a$b", Violation::Dollar),
+        ("é", Violation::NotAscii),
+        (" a", Violation::Edges("a visible character")),
+        ("a ", Violation::Edges("a visible character")),
     ] {
         let refused = |name: &str| {
             Err(SigningError::FieldValue {
                 name: name.to_owned(),
-                rule,
+                violation,
             })
         };
         assert_eq!(policy().metadata("a", value), refused("x-amz-meta-a"));
@@ -347,16 +347,16 @@ fn duplicates_refused() {
 #[test]
 fn credentials_refused() {
     let text = |text: &str| text.to_owned();
-    let visible = Rule::Characters("visible US-ASCII characters");
-    let id = Rule::Characters("letters, digits, hyphens, underscores and periods");
-    for (credentials, part, rule) in [
+    let visible = Violation::Characters("visible US-ASCII characters");
+    let id = Violation::Characters("letters, digits, hyphens, underscores and periods");
+    for (credentials, part, violation) in [
         (
             Credentials {
                 access_key_id: text(""),
                 ..credentials()
             },
             "access key id",
-            Rule::Empty,
+            Violation::Empty,
         ),
         (
             Credentials {
@@ -380,7 +380,7 @@ fn credentials_refused() {
                 ..credentials()
             },
             "secret access key",
-            Rule::Empty,
+            Violation::Empty,
         ),
         (
             Credentials {
@@ -396,7 +396,7 @@ fn credentials_refused() {
                 ..credentials()
             },
             "session token",
-            Rule::Empty,
+            Violation::Empty,
         ),
         (
             Credentials {
@@ -407,7 +407,7 @@ fn credentials_refused() {
             visible,
         ),
     ] {
-        let expected = SigningError::CredentialsMalformed { part, rule };
+        let expected = SigningError::CredentialsMalformed { part, violation };
         assert_eq!(policy().sign(now(), &credentials), Err(expected));
     }
 }
