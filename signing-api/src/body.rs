@@ -1,5 +1,5 @@
-//! Reading a call's body: a JSON object, said to be JSON, and not much of it. What is wrong with it is said in sentences
-//! that name the member and what it must be.
+//! The body of a call: a small JSON object with the content type `application/json`. The handlers call it. Its errors
+//! are sentences that name the member and the value that it must have. It never reads more than [`MAX_BODY_BYTES`].
 
 use std::fmt;
 
@@ -12,10 +12,10 @@ use serde_json::Value;
 
 use crate::Problem;
 
-/// A body beyond this is not read on: what is asked for here has a few hundred bytes.
+/// Reading stops here. The calls need a few hundred bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024;
 
-/// The members of a call's body. Each is taken out by its name; what is left at the end is unknown to the call.
+/// The members of a call's body. A handler takes each by its name; a member that is left at the end is unknown.
 #[derive(Debug)]
 pub(crate) struct Members {
     left: Vec<(String, Value)>,
@@ -23,14 +23,14 @@ pub(crate) struct Members {
 }
 
 impl Members {
-    /// Reads a body, whose length the router limits.
+    /// Reads a body. The router limits its length.
     pub(crate) fn read(
         headers: &HeaderMap,
         body: Result<Bytes, BytesRejection>,
     ) -> Result<Self, Problem> {
         let body = body.map_err(|rejection| match rejection.into_response().status() {
             StatusCode::PAYLOAD_TOO_LARGE => Problem::BodyTooLarge,
-            _ => invalid("it broke off"),
+            _ => invalid("it is truncated"),
         })?;
         let content_type = headers.get(header::CONTENT_TYPE);
         let content_type = content_type.and_then(|value| value.to_str().ok());
@@ -42,7 +42,7 @@ impl Members {
 
     fn parse(body: &[u8]) -> Result<Self, Problem> {
         let Object(left) = serde_json::from_slice(body).map_err(|error| {
-            // serde's own sentences name types of Rust.
+            // The sentences of serde name Rust types.
             if error.is_data() {
                 return invalid("it must be a JSON object");
             }
@@ -51,51 +51,54 @@ impl Members {
         })?;
         for (idx, (name, _)) in left.iter().enumerate() {
             if left[..idx].iter().any(|(earlier, _)| earlier == name) {
-                return Err(invalid(&format!("{} is there twice", shown(name))));
+                return Err(invalid(&format!(
+                    "{} is repeated; send it once",
+                    quote(name)
+                )));
             }
         }
         let taken = Vec::new();
         Ok(Self { left, taken })
     }
 
-    /// A text that must be there.
+    /// Takes a required string.
     pub(crate) fn text(&mut self, name: &'static str) -> Result<String, Problem> {
         match self.take(name) {
             Some(Value::String(text)) => Ok(text),
-            found => Err(wrong(name, "must be a text", found.as_ref())),
+            found => Err(wrong(name, "must be a string", found.as_ref())),
         }
     }
 
-    /// A text, or nothing; `null` is nothing.
+    /// Takes an optional string. `null` counts as absent.
     pub(crate) fn optional_text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
         match self.take(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            found => Err(wrong(name, "must be a text", found.as_ref())),
+            found => Err(wrong(name, "must be a string", found.as_ref())),
         }
     }
 
-    /// A whole number that must be there.
+    /// Takes a required whole number.
     pub(crate) fn whole_number(&mut self, name: &'static str) -> Result<u64, Problem> {
         let found = self.take(name);
         let number = found.as_ref().and_then(Value::as_u64);
         number.ok_or_else(|| {
             wrong(
                 name,
-                "must be a whole number, in digits alone",
+                "must be a whole number, written in digits only",
                 found.as_ref(),
             )
         })
     }
 
-    /// That there was nothing else.
+    /// Checks that no member is left.
     pub(crate) fn finish(self) -> Result<(), Problem> {
         let Some((name, _)) = self.left.first() else {
             return Ok(());
         };
-        let (name, taken) = (shown(name), self.taken.join(", "));
+        let (name, taken) = (quote(name), self.taken.join(", "));
         Err(invalid(&format!(
-            "{name} is unknown; this call takes {taken}"
+            "{name} is unknown; this call accepts {taken}"
         )))
     }
 
@@ -125,17 +128,17 @@ fn invalid(what: &str) -> Problem {
     Problem::InvalidBody(what.to_owned())
 }
 
-/// A member's name as the caller wrote it, and not more of it than a sentence holds.
-fn shown(name: &str) -> String {
+/// A member's name as the caller wrote it, in quotation marks and truncated.
+fn quote(name: &str) -> String {
     const MAX_CHARS: usize = 40;
-    let mut shown: String = name.chars().take(MAX_CHARS).collect();
-    if shown.len() < name.len() {
-        shown.push('…');
+    let mut quoted: String = name.chars().take(MAX_CHARS).collect();
+    if quoted.len() < name.len() {
+        quoted.push('…');
     }
-    format!("{shown:?}")
+    format!("{quoted:?}")
 }
 
-/// A JSON object with its members in order; a repeated one is not lost.
+/// A JSON object with its members in order. Repeated members are kept, so that they can be refused.
 struct Object(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Object {
@@ -167,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sentences_name_the_member_and_what_it_must_be() {
+    fn a_refusal_names_the_member_and_the_value_that_it_must_have() {
         let read = |body: &str| -> Result<(String, Option<String>, u64), Problem> {
             let mut members = Members::parse(body.as_bytes())?;
             let read = (
@@ -198,33 +201,36 @@ mod tests {
             ("null", "it must be a JSON object"),
             ("\"text\"", "it must be a JSON object"),
             ("1", "it must be a JSON object"),
-            ("{}", "path is missing; it must be a text"),
-            (r#"{"path":null}"#, "path must be a text"),
-            (r#"{"path":["/x"]}"#, "path must be a text"),
-            (r#"{"path":"/x","note":1,"size":1}"#, "note must be a text"),
+            ("{}", "path is missing; it must be a string"),
+            (r#"{"path":null}"#, "path must be a string"),
+            (r#"{"path":["/x"]}"#, "path must be a string"),
+            (
+                r#"{"path":"/x","note":1,"size":1}"#,
+                "note must be a string",
+            ),
             (
                 r#"{"path":"/x"}"#,
-                "size is missing; it must be a whole number, in digits alone",
+                "size is missing; it must be a whole number, written in digits only",
             ),
             (
                 r#"{"path":"/x","size":-1}"#,
-                "size must be a whole number, in digits alone",
+                "size must be a whole number, written in digits only",
             ),
             (
                 r#"{"path":"/x","size":1e3}"#,
-                "size must be a whole number, in digits alone",
+                "size must be a whole number, written in digits only",
             ),
             (
                 r#"{"path":"/x","size":18446744073709551616}"#,
-                "size must be a whole number, in digits alone",
+                "size must be a whole number, written in digits only",
             ),
             (
                 r#"{"path":"/x","size":1,"key":1}"#,
-                r#""key" is unknown; this call takes path, note, size"#,
+                r#""key" is unknown; this call accepts path, note, size"#,
             ),
             (
                 r#"{"path":"/x","path":"/y","size":1}"#,
-                r#""path" is there twice"#,
+                r#""path" is repeated; send it once"#,
             ),
         ] {
             match read(body) {
@@ -238,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn media_types_have_parameters_and_capitals() {
+    fn an_essence_has_no_parameters_and_no_capitals() {
         for (written, essential) in [
             ("application/json", "application/json"),
             ("Application/JSON ; charset=utf-8", "application/json"),

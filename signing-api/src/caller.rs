@@ -1,4 +1,5 @@
-//! Who calls: the extractors that calls go through.
+//! The caller of a request: the extractors that verify a token and refuse cross-site calls (CSRF). Every handler uses one
+//! of them. They never trust a decision that the edge made.
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
@@ -12,18 +13,18 @@ use crate::{Api, Problem};
 /// The caller, whose token was verified.
 pub(crate) struct Caller(pub(crate) Viewer);
 
-/// The owner of what the caller uploads, for calls about uploads.
+/// The owner of the caller's uploads.
 pub(crate) struct CallingOwner(pub(crate) Owner);
 
-/// A call that no page of another origin sent, however the caller is known. Sessions are started and ended by such calls
-/// alone: another page could otherwise sign a browser in as somebody else, and photos would go there.
+/// A call that no page of another origin sent, independent of its credentials. Only such a call may start or end a session.
+/// Otherwise another page could sign the browser in as another person, who would then receive the photos (login CSRF).
 pub(crate) struct SameOriginOnly;
 
 impl FromRequestParts<Api> for Caller {
     type Rejection = Problem;
 
-    /// A browser sends a cookie along with calls that pages of other sites make, and any page can write a parameter.
-    /// `Authorization` is set by a script alone, which has the token itself.
+    /// A browser adds cookies to calls that pages of other sites make, and any page can write a query parameter. Only a
+    /// script that has the token can set `Authorization`.
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let headers = headers_of(&parts.headers);
         let request = Request::from(&headers);
@@ -55,11 +56,11 @@ impl FromRequestParts<Api> for SameOriginOnly {
     }
 }
 
-/// A call's headers, as `edge-auth` reads them.
+/// A call's headers in the form that `edge-auth` reads.
 pub(crate) fn headers_of(headers: &HeaderMap) -> Headers {
     let mut read = Headers::default();
     for (name, value) in headers {
-        // A cookie of somebody else's may hold anything; ours is beside it.
+        // Another application's cookie may have any bytes; our own is in the same header.
         read.append(name.as_str(), String::from_utf8_lossy(value.as_bytes()));
     }
     read

@@ -1,7 +1,7 @@
-//! What signs in `CloudFront`'s name: the distribution's address, and a key of its key group.
+//! The signer for `CloudFront`: the distribution's address, and a key of its key group. Links and sessions use it.
 //!
-//! All three come from the environment, because they exist only once the distribution does. A distribution that has no
-//! name of its own exists only once its API does, which cannot be told its address then; it is told with each call.
+//! The values come from the environment, because they exist only after the distribution. A distribution without an
+//! alias is created after the API, so the API cannot know its address. Each call then names its distribution.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -12,48 +12,52 @@ use url_signing::cloudfront::{KeyPair, Policy};
 
 use crate::{LinkSigner, Problem};
 
-/// The distribution's address, such as `https://d111111abcdef8.cloudfront.net`, or a folder there below which it checks
-/// signatures; the folder alone (`/shared`) is that of the [`Distribution`] that a call came through.
+/// The distribution's address, such as `https://d111111abcdef8.cloudfront.net`, or the URL of the folder in which it checks
+/// signatures. A path alone (`/shared`) is a folder of the [`Distribution`] that a call came through.
 pub const URL_VARIABLE: &str = "GATEPOST_CLOUDFRONT_URL";
 /// The id of the public key.
 pub const KEY_PAIR_ID_VARIABLE: &str = "GATEPOST_CLOUDFRONT_KEY_PAIR_ID";
-/// The private key, in PEM; see [`KeyPair::from_pem`] for what its text may look like.
+/// The private key in PEM. [`KeyPair::from_pem`] describes the accepted forms of its text.
 pub const PRIVATE_KEY_VARIABLE: &str = "GATEPOST_CLOUDFRONT_PRIVATE_KEY";
 
 /// Signs links and cookies for a distribution.
 pub struct CloudFront {
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     address: String,
     key: KeyPair,
 }
 
-/// The domain name of the distribution that a call came through. An extension of the request: who serves the router sets
-/// it, and takes it from nobody but the distribution.
+/// The domain name of the distribution that a call came through. The program that serves the router sets it as an
+/// extension of the request, and accepts it only from the distribution.
 #[derive(Clone, Debug)]
 pub struct Distribution(pub String);
 
-/// Why the variables are of no use.
+/// Why the variables cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CloudFrontError {
-    /// Some are there and some are not.
-    #[error("{0} is missing, and the others about CloudFront are set")]
+    /// Some are set and others are not.
+    #[error("{0} is missing, but other variables of CloudFront are set; set all or none")]
     Missing(&'static str),
-    /// The address or the id is not text.
-    #[error("{0} is not text in UTF-8")]
+    /// The address or the id is not UTF-8.
+    #[error("{0} is not UTF-8")]
     NotText(&'static str),
-    /// One of them cannot be used.
+    /// A variable cannot be used.
     #[error("{variable} cannot be used: {error}")]
     Unusable {
-        /// Which of them.
+        /// The variable.
         variable: &'static str,
-        /// What is wrong with it.
+        /// The reason.
         error: SigningError,
     },
 }
 
 impl CloudFront {
-    /// What these variables say; nothing, where none of them is set.
+    /// Reads the variables; `None` if none of them is set.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`CloudFrontError`] if some are missing, or if one cannot be used.
     pub fn from_variables(
         variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Option<Self>, CloudFrontError> {
@@ -80,7 +84,11 @@ impl CloudFront {
         }
     }
 
-    /// A distribution's address, the id of a public key of its key group, and the private half in PEM.
+    /// A signer from a distribution's address, the id of a public key of its key group, and the private half in PEM.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`SigningError`] if the key cannot sign, or if no link can be made below the address.
     pub fn new(
         address: &str,
         key_pair_id: &str,
@@ -90,13 +98,13 @@ impl CloudFront {
             address: address.trim_end_matches('/').to_owned(),
             key: KeyPair::from_pem(key_pair_id, pem)?,
         };
-        // What no link could be made for is better known at the start.
+        // An address for which no link can be made is reported at the start.
         let some = Distribution("d111111abcdef8.cloudfront.net".to_owned());
         let url = cloudfront.at(&some) + "/media/";
         Policy::below(&url, jiff::SignedDuration::from_secs(1)).map(|_| cloudfront)
     }
 
-    /// The whole URL of a path, for a call that came through this distribution.
+    /// The full URL of a path, for a call that came through this distribution.
     pub(crate) fn url(
         &self,
         through: Option<&Distribution>,
@@ -106,7 +114,7 @@ impl CloudFront {
             Some(distribution) => Ok(self.at(distribution) + path),
             None if !self.is_folder() => Ok(format!("{}{path}", self.address)),
             None => Err(Problem::Internal(
-                "the call did not say which distribution it came through",
+                "the call does not name the distribution that it came through",
             )),
         }
     }
@@ -119,23 +127,23 @@ impl CloudFront {
         }
     }
 
-    /// Whether media lie at their own paths there, and not below another: only then its cookies are sent to them.
+    /// Whether media have their own paths at this address, not paths below a folder. Only then do browsers send the cookies.
     pub(crate) fn is_whole_site(&self) -> bool {
         let host = self.address.split_once("://").map_or("/", |(_, rest)| rest);
         !host.contains('/')
     }
 
-    /// Whether the address is a folder alone, whose distribution each call must tell.
+    /// Whether the address is only a folder. Each call must then name its distribution.
     pub fn is_folder(&self) -> bool {
         self.address.starts_with('/')
     }
 
-    /// What signs links, depending on whether there is one.
+    /// The signer of links: this one, if it exists.
     pub fn link_signer(cloudfront: Option<&Self>) -> LinkSigner {
         cloudfront.map_or(LinkSigner::Bucket, |_| LinkSigner::CloudFront)
     }
 
-    /// A policy for all below a folder of the whole site.
+    /// A policy for everything below a folder of the site.
     pub(crate) fn below(
         &self,
         folder: &str,
@@ -162,11 +170,11 @@ impl fmt::Debug for CloudFront {
 mod tests {
     use super::*;
 
-    /// A test key, known to everybody.
+    /// A published test key.
     const KEY: &str = include_str!("../../url-signing/tests/keys/p256-sec1.pem");
 
     #[test]
-    fn variables_are_taken_as_they_are_handed_over_or_named() {
+    fn a_key_is_accepted_in_every_transport_form_and_faults_name_the_variable() {
         let id = || Some(OsString::from("K2JCJMDEHXQW5F"));
         let address = || Some(OsString::from("https://photos.example.com"));
         let read = |variables: [Option<OsString>; 3]| {
@@ -190,7 +198,7 @@ mod tests {
         for (variables, message) in [
             (
                 [address(), id(), None],
-                "GATEPOST_CLOUDFRONT_PRIVATE_KEY is missing, and the others about CloudFront are set",
+                "GATEPOST_CLOUDFRONT_PRIVATE_KEY is missing, but other variables of CloudFront are set; set all or none",
             ),
             (
                 [address(), id(), Some("-----BEGIN PRIVATE KEY-----".into())],

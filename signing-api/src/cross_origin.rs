@@ -11,13 +11,13 @@ use axum::response::{IntoResponse, Response};
 use crate::{Api, Problem};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-/// Those of the calls, beside `HEAD`.
+/// The methods of the calls, without `HEAD`.
 const METHODS: &str = "GET, POST, DELETE";
-/// The session's cookie is for the page of this site: others may ask who calls, with a token, and nothing else.
+/// The session's cookie is for this site's own page. Other pages may only read the caller, with a token.
 const SESSION_METHODS: &str = "GET";
-/// What a call may have; see the description in `OpenAPI`.
+/// The request headers that a call may have; the `OpenAPI` document describes them.
 const HEADERS: &str = "authorization, content-type, x-amz-content-sha256";
-/// What a script needs of a fault.
+/// The response headers that a script needs to report a problem.
 const EXPOSED_HEADERS: &str = "allow, www-authenticate, x-request-id";
 /// In seconds.
 const MAX_AGE: &str = "600";
@@ -28,10 +28,10 @@ const MAX_AGE: &str = "600";
 #[derive(Clone, Debug)]
 pub struct SiteOrigin(pub String);
 
-/// Whether a page of another origin makes the browser send a call that changes something.
+/// Whether a page of another origin made the browser send a call that changes state (CSRF).
 ///
-/// Browsers say so in `Sec-Fetch-Site`; those that do not know it send `Origin` with such calls. A sibling domain is
-/// another origin as well: the browser sends it our cookies with `SameSite=Lax`.
+/// Browsers report it in `Sec-Fetch-Site`; older ones send `Origin` with such calls. A sibling domain is another origin,
+/// too: with `SameSite=Lax` the browser adds our cookies to calls from there.
 pub(crate) fn is_sent_from_elsewhere(parts: &Parts) -> bool {
     if matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return false;
@@ -53,14 +53,14 @@ fn is_own(parts: &Parts, origin: &HeaderValue) -> bool {
     }
     let host = parts.headers.get(header::HOST);
     let host = host.and_then(|host| host.to_str().ok());
-    // Whether TLS ends before the process is not known here.
+    // TLS may be terminated before this process, so both schemes are possible.
     origin
         .strip_prefix("https://")
         .or_else(|| origin.strip_prefix("http://"))
         .is_some_and(|authority| Some(authority) == host)
 }
 
-/// Answers preflights, and says of every answer which page may read it.
+/// Answers preflights, and names in every answer the origin that may read it.
 pub(crate) async fn with_cors(State(api): State<Api>, request: Request, next: Next) -> Response {
     let origins = &api.settings.cors_origins;
     if origins.is_empty() {
@@ -85,7 +85,7 @@ pub(crate) async fn with_cors(State(api): State<Api>, request: Request, next: Ne
     response
 }
 
-/// What the page that sends a request is granted: its origin, or `*` where all are.
+/// The granted origin of the page that sends a request, or `*` if all origins are granted.
 fn granted(origins: &[String], headers: &HeaderMap) -> Option<HeaderValue> {
     let mut sent = headers.get_all(header::ORIGIN).iter();
     let (Some(origin), None) = (sent.next(), sent.next()) else {
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn calls_from_elsewhere_are_told_by_what_browsers_send() {
+    fn a_cross_site_call_is_recognised_by_the_headers_of_browsers() {
         let own = Some("https://photos.example.com");
         for (method, site, headers, expected) in [
             ("POST", own, vec![("sec-fetch-site", "same-origin")], false),
@@ -161,7 +161,7 @@ mod tests {
                 vec![("origin", "https://photos.example.com:8443")],
                 true,
             ),
-            // The function URL's own name is not the site.
+            // The name of the function URL is not the site's.
             (
                 "POST",
                 own,

@@ -1,9 +1,8 @@
-//! The HTTP API between the page and the bucket: it hands out upload forms, links and sessions, and tells what became of
-//! uploads.
+//! The HTTP API between the page and the buckets. It signs upload forms, links and sessions, and reports how uploads ended.
 //!
-//! [`router`] is the whole service; `gatepost dev` serves it beside the local edge, a Lambda serves it behind
-//! `CloudFront`. Every call verifies the caller's JWT itself with `edge-auth`: the edge's word is not taken for it.
-//! No file passes through here.
+//! [`router`] is the whole service. `gatepost dev` serves it beside the local edge; a Lambda serves it behind `CloudFront`.
+//! Every call verifies the caller's JWT with `edge-auth` and does not trust the edge's decision. No file passes through
+//! this service.
 
 mod body;
 mod caller;
@@ -40,18 +39,18 @@ pub use problem::Problem;
 pub use settings::{LinkSigner, PackedSettings, SESSION_KEY_VARIABLE, Settings};
 pub use signer::Signer;
 
-/// What the API works with.
+/// The state of the API: its dependencies and its settings.
 #[derive(Clone)]
 pub struct Api {
-    /// Decides who calls.
+    /// Verifies callers.
     pub authorizer: Arc<HostedAuthorizer>,
     /// Signs forms and links; its role may put into `uploads/*` and get from `o/media/*`, and has no other permission.
     pub signer: Arc<Signer>,
-    /// Signs links and cookies where `CloudFront` checks them; without it links are the bucket's.
+    /// Signs links and cookies that `CloudFront` checks; without it the bucket's credentials sign links.
     pub cloudfront: Option<Arc<CloudFront>>,
-    /// Is told of what was deleted; without it that may be answered from a cache for as long as it is fresh there.
+    /// Forgets deleted objects; without it a cache may serve them until they are stale.
     pub edge_cache: Option<Arc<dyn EdgeCache>>,
-    /// Reads the media bucket, looks whether an upload has arrived, writes tombstones and removes what is beside them.
+    /// Reads manifests and uploads, writes tombstones, and removes the objects beside them.
     pub store: MediaStore,
     /// The configuration.
     pub settings: Arc<Settings>,
@@ -59,7 +58,7 @@ pub struct Api {
     pub clock: fn() -> Timestamp,
 }
 
-/// The API's routes, all below `/api`.
+/// The routes of the API, all below `/api`.
 pub fn router(api: Api) -> Router {
     Router::new()
         .route("/api/uploads", post(uploads::create))
@@ -85,7 +84,7 @@ pub fn router(api: Api) -> Router {
         .with_state(api)
 }
 
-/// This API, described in `OpenAPI`.
+/// The description of this API in `OpenAPI`.
 pub const OPENAPI: &str = include_str!("../openapi.json");
 
 async fn openapi() -> impl axum::response::IntoResponse {

@@ -1,4 +1,5 @@
-//! `POST /api/links`: a link to one object, for somebody who cannot sign in. It works for whoever has it, until it ends.
+//! `POST /api/links`: a link to one object, for people who cannot sign in. It is a bearer token: it works for everyone who
+//! has it, until it expires.
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -18,10 +19,10 @@ use crate::cloudfront::Distribution;
 use crate::signer::Term;
 use crate::{Api, Problem};
 
-/// What a caller wants to share.
+/// The body of `POST /api/links`.
 #[derive(Debug)]
 struct CreateLinkRequest {
-    /// As it stands in a manifest.
+    /// The path as in a manifest.
     path: String,
     lifetime: SignedDuration,
 }
@@ -43,7 +44,7 @@ impl CreateLinkRequest {
     }
 }
 
-/// Signs a link to what the caller may read.
+/// Signs a link to an object that the caller may read.
 pub(crate) async fn create(
     State(api): State<Api>,
     Caller(viewer): Caller,
@@ -57,18 +58,18 @@ pub(crate) async fn create(
     let key = readable_key(&api, &headers, &path).await?;
     let through = through.as_deref();
     let link = sign(&api, through, &path, &key, lifetime).await?;
-    tracing::info!(owner = viewer.owner.as_ref().map(tracing::field::display), path, expires_at = %link.expires_at, "a link was handed out");
+    tracing::info!(owner = viewer.owner.as_ref().map(tracing::field::display), path, expires_at = %link.expires_at, "a link was signed");
     Ok((StatusCode::CREATED, Json(link)).into_response())
 }
 
-/// The key of what a path names, if the edge would let the caller read it.
+/// The key of the object at a path, if the edge would let the caller read it.
 async fn readable_key(api: &Api, headers: &HeaderMap, path: &str) -> Result<String, Problem> {
     let headers = headers_of(headers);
     let request = Request {
         method: "GET",
         uri: path,
         querystring: "",
-        // What a browser says of this call is not about the other one.
+        // These headers describe this call, not a request for the object.
         accept: edge_auth::Lines::None,
         sec_fetch_mode: edge_auth::Lines::None,
         ..Request::from(&headers)
@@ -78,20 +79,21 @@ async fn readable_key(api: &Api, headers: &HeaderMap, path: &str) -> Result<Stri
         Decision::Deny(denied) => denied.refusal,
         Decision::Redirect(redirect) => redirect.denied.refusal,
         Decision::NeedKeys(_) => Refusal::KeysUnavailable,
-        // A decision that we do not know allows nothing.
+        // An unknown decision allows nothing.
         _ => return Err(Problem::NotReadable(None)),
     };
     Err(match refusal {
         Refusal::AmbiguousPath(fault) => Problem::InvalidBody(format!(
-            "path is that of an object, percent-encoded as in its manifest: {fault}"
+            "path must be percent-encoded, as in a manifest: {fault}"
         )),
-        // A token that is refused can be replaced: nobody is told that a path is not theirs because a session is old.
+        // A refused token can be replaced, so the answer is not 403: an expired session must not look like another
+        // owner's path.
         refusal if matches!(refusal.status(), 401 | 503) => Problem::Unauthorized(refusal),
         refusal => Problem::NotReadable(Some(refusal)),
     })
 }
 
-/// Signs in the name of whoever serves: `CloudFront`, or the bucket.
+/// Signs for the service that will answer the link: `CloudFront`, or the bucket.
 async fn sign(
     api: &Api,
     through: Option<&Distribution>,
@@ -109,7 +111,7 @@ async fn sign(
     let get = PresignedGet::new(&api.settings.media_bucket, key, lifetime)?
         .shared_within(window)
         .clamp_to_credentials()
-        // What is stored is for the edge: a browser would go on showing what the link ends with.
+        // The stored header is for the edge. With it a browser would show the object after the link has expired.
         .response_header(ResponseHeader::CacheControl, REVALIDATED)?;
     let term = Term::shared(now, lifetime, api.settings.max_link_lifetime, window);
     Ok(get.sign(now, &api.signer.credentials(now, term).await?)?)

@@ -1,4 +1,5 @@
-//! The Lambda's `bootstrap`: reads what it was given, connects to S3, and serves the router behind a function URL.
+//! The Lambda's `bootstrap`: it reads the package and the environment, connects to S3, and serves the router behind a
+//! function URL.
 
 mod secret;
 
@@ -21,16 +22,17 @@ use signing_api::{
 };
 use url_signing::Bucket;
 
-/// Where a viewer's `Authorization` is, behind `CloudFront`: its origin access control puts its own in that header.
+/// The header that has the viewer's `Authorization` behind `CloudFront`: origin access control replaces the original with
+/// its own signature.
 const VIEWER_AUTHORIZATION: HeaderName = HeaderName::from_static("x-gatepost-authorization");
 
-/// Where the host is that the viewer asked: a function URL is asked by its own name.
+/// The header that has the host of the viewer's request: `Host` names the function URL.
 const VIEWER_HOST: HeaderName = HeaderName::from_static("x-gatepost-host");
 
-/// Origins beside those of `[cors]`, separated by commas.
+/// The variable with further origins besides those of `[cors]`, separated by commas.
 const ORIGINS: &str = "GATEPOST_ORIGINS";
 
-/// Where the distribution's domain name is.
+/// The header that has the distribution's domain name.
 const DISTRIBUTION: HeaderName = HeaderName::from_static("x-gatepost-distribution");
 
 #[tokio::main(flavor = "current_thread")]
@@ -42,7 +44,7 @@ async fn main() -> anyhow::Result<()> {
         .init();
     let mut packed = read_settings()?;
     let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
-    // Both at once: somebody waits for this instance to start.
+    // Concurrently: a caller waits for this instance to start.
     let (session_keys, cloudfront_key) = tokio::try_join!(
         secret::variable(&aws, SESSION_KEY_VARIABLE),
         secret::variable(&aws, PRIVATE_KEY_VARIABLE),
@@ -57,7 +59,7 @@ async fn main() -> anyhow::Result<()> {
             let kid = key.kid.as_str();
             tracing::error!(
                 kid,
-                "a session key has no private half here: sessions cannot be signed with it; set {SESSION_KEY_VARIABLE} or {SESSION_KEY_VARIABLE}_SECRET_ARN"
+                "a session key has no private half, so it cannot sign sessions; set {SESSION_KEY_VARIABLE} or {SESSION_KEY_VARIABLE}_SECRET_ARN"
             );
         }
     }
@@ -68,7 +70,7 @@ async fn main() -> anyhow::Result<()> {
         .region()
         .context("there is no AWS region; Lambda sets AWS_REGION")?
         .to_string();
-    // With an endpoint of its own S3 is not AWS's, and its buckets stand in the path.
+    // An explicit endpoint is another S3 server, which expects the bucket in the path.
     let endpoint = std::env::var("AWS_ENDPOINT_URL_S3")
         .or_else(|_| std::env::var("AWS_ENDPOINT_URL"))
         .ok();
@@ -105,13 +107,13 @@ async fn main() -> anyhow::Result<()> {
         settings: Arc::new(settings),
         clock: Timestamp::now,
     };
-    let service = router(api).layer(middleware::from_fn(as_the_edge_says));
+    let service = router(api).layer(middleware::from_fn(trust_edge_headers));
     lambda_http::run(service)
         .await
         .map_err(|error| anyhow::anyhow!(error))
 }
 
-/// What signs forms and links: a role of its own, where one is named, which may do that and nothing else.
+/// The credentials that sign forms and links: those of a separate role with no other permissions, if one is configured.
 async fn signer(aws: &aws_config::SdkConfig) -> anyhow::Result<SharedCredentialsProvider> {
     if let Ok(role) = variable("GATEPOST_SIGNER_ROLE_ARN") {
         let provider = AssumeRoleProvider::builder(role)
@@ -125,9 +127,9 @@ async fn signer(aws: &aws_config::SdkConfig) -> anyhow::Result<SharedCredentials
         .context("there are no AWS credentials; Lambda sets them from the function's role")
 }
 
-/// Gives the header back that a function at the edge put aside, and notes which distribution and site that was. Nobody else can:
-/// the function URL answers only to the distribution, and whatever a viewer sends under these names is replaced there.
-async fn as_the_edge_says(mut request: Request, next: Next) -> Response {
+/// Restores the header that a function at the edge moved, and notes the distribution and the site. These headers can be
+/// trusted: the function URL answers only to the distribution, which replaces any that a viewer sent.
+async fn trust_edge_headers(mut request: Request, next: Next) -> Response {
     if let Some(domain) = request.headers_mut().remove(DISTRIBUTION)
         && let Ok(domain) = domain.to_str()
     {
@@ -137,7 +139,7 @@ async fn as_the_edge_says(mut request: Request, next: Next) -> Response {
     if let Some(host) = request.headers_mut().remove(VIEWER_HOST)
         && let Ok(host) = host.to_str()
     {
-        // The distribution answers with TLS alone.
+        // The distribution answers only over TLS.
         let origin = SiteOrigin(format!("https://{host}"));
         request.extensions_mut().insert(origin);
     }
@@ -147,7 +149,7 @@ async fn as_the_edge_says(mut request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// What `gatepost package` put beside this program.
+/// The settings that `gatepost package` put beside this program.
 fn read_settings() -> anyhow::Result<PackedSettings> {
     let folder = std::env::var_os("LAMBDA_TASK_ROOT").unwrap_or_else(|| ".".into());
     let file = std::path::Path::new(&folder).join("settings.json");

@@ -13,7 +13,7 @@ use crate::caller::CallingOwner;
 use crate::uploads::upload_of;
 use crate::{Api, Problem};
 
-/// How many uploads one listing request returns.
+/// The maximum number of uploads per listing request.
 const LISTED_AT_ONCE: i32 = 24;
 /// A page is full when it has as many items; one more listing request may take it above.
 const FULL_PAGE: usize = 12;
@@ -73,7 +73,7 @@ async fn ready(api: &Api, owner: &str, ids: Vec<UploadId>) -> Vec<Manifest> {
             let upload = UploadKey { owner, id };
             match api.store.manifest(&upload).await {
                 Ok(found) => found.map(|found| found.manifest),
-                // One that cannot be read hides no other.
+                // An unreadable manifest must not hide the others.
                 Err(error) => {
                     tracing::error!(owner = upload.owner, %id, %error, "a manifest cannot be listed");
                     None
@@ -92,10 +92,10 @@ async fn ready(api: &Api, owner: &str, ids: Vec<UploadId>) -> Vec<Manifest> {
         .collect()
 }
 
-/// Deletes an upload: its renditions and its original. A tombstone remains in the manifest's place, so that nothing that
-/// is still on its way, neither a worker nor the upload itself, brings it back. Deleting twice is the same as once.
+/// Deletes an upload: its renditions and its original. A tombstone replaces the manifest, so neither a late worker nor a
+/// late upload publishes it again. The call is idempotent.
 ///
-/// The original goes last: while it exists, an interrupted deletion is completed by its event or by a sweep.
+/// The original is removed last: while it exists, its event or a sweep completes an interrupted deletion.
 pub(crate) async fn delete(
     State(api): State<Api>,
     CallingOwner(owner): CallingOwner,
@@ -104,7 +104,7 @@ pub(crate) async fn delete(
     let upload = upload_of(&owner, id)?;
     api.store.write_tombstone(&upload, (api.clock)()).await?;
     let removed = api.store.remove_media(&upload).await;
-    // Also where the removal is left to somebody else.
+    // Also if the removal failed and a sweep completes it.
     if let Some(cache) = &api.edge_cache {
         let forgotten = cache.forget(upload.media_path()).await;
         forgotten.map_err(Problem::EdgeCache)?;

@@ -1,4 +1,5 @@
-//! Faults as the caller sees them: RFC 9457 problem details, each with a stable `type`, and one log line for each.
+//! The problems that callers see: RFC 9457 problem details, each with a stable `type`, and one log line each. Every handler
+//! returns them. A problem's answer never has the text that is for the log.
 
 use axum::Json;
 use axum::extract::Request;
@@ -18,75 +19,75 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// The body is longer than any call takes.
+    /// The body is longer than any call accepts.
     #[error("the body has more than {MAX_BODY_BYTES} bytes")]
     BodyTooLarge,
-    /// The body is not what the call takes.
+    /// The body is not valid for the call.
     #[error("the body is invalid: {0}")]
     InvalidBody(String),
-    /// A parameter of the query or the path is not what the call takes.
+    /// A parameter of the query or the path is not valid for the call.
     #[error("parameter {name} is invalid")]
     InvalidParameter {
         /// Its name.
         name: &'static str,
     },
-    /// The body is not JSON, or says that it is not.
+    /// The content type is not JSON.
     #[error("the content type is not application/json")]
     NotJson,
-    /// The caller's token names no subject, so nothing can belong to the caller.
-    #[error("the caller's token names no subject")]
+    /// The caller's token has no subject, so the caller cannot own anything.
+    #[error("the caller's token has no subject")]
     NoOwner,
-    /// There is no such upload, or none of the caller's.
-    #[error("there is no such upload")]
+    /// The upload does not exist, or belongs to another caller.
+    #[error("the upload does not exist")]
     NoSuchUpload,
-    /// There is no such call.
-    #[error("there is no such call")]
+    /// The path is unknown.
+    #[error("the path is unknown")]
     NoSuchCall,
-    /// The caller may not read what is to be shared, or what it is cannot be said.
-    #[error("the caller may not read this: {}", .0.as_ref().map_or("it is not decided", Refusal::code))]
+    /// The caller may not read the object to be shared, or nothing could be decided.
+    #[error("the caller may not read this: {}", .0.as_ref().map_or("undecided", Refusal::code))]
     NotReadable(Option<Refusal>),
-    /// There is no session for the caller.
+    /// A session cannot be made for the caller.
     #[error("no session: {0}")]
     NoSession(#[from] NoSession),
-    /// Something of ours is wrong.
+    /// A fault in this service.
     #[error("{0}")]
     Internal(&'static str),
     /// The form or the link cannot be signed.
     #[error("it cannot be signed: {0}")]
     Signing(#[from] url_signing::SigningError),
-    /// Credentials to sign with cannot be had.
-    #[error("no credentials: {0}")]
+    /// The credentials for signing are not available.
+    #[error("the credentials for signing are not available: {0}")]
     Credentials(#[from] aws_credential_types::provider::error::CredentialsError),
-    /// S3 does not answer as it should.
+    /// An S3 call failed.
     #[error("S3: {0}")]
     Storage(#[from] StoreError),
-    /// The cache at the edge does not forget what was deleted.
-    #[error("the cache at the edge: {0}")]
+    /// The edge cache could not forget deleted objects.
+    #[error("the edge cache: {0}")]
     EdgeCache(String),
-    /// The system's random numbers fail.
-    #[error("no random numbers: {0}")]
+    /// The system random number generator failed.
+    #[error("the system random number generator failed: {0}")]
     Random(#[from] getrandom::Error),
     /// The upload is larger than allowed.
-    #[error("{size} bytes are more than the {max} that are allowed")]
+    #[error("{size} bytes exceed the limit of {max}")]
     TooLarge {
         /// The declared size.
         size: u64,
-        /// The largest that is allowed.
+        /// The limit.
         max: u64,
     },
-    /// The caller is not known.
+    /// The caller is not authenticated.
     #[error("{0}")]
     Unauthorized(#[from] Refusal),
     /// A page of another site sent the call, with the caller's cookie or to change the browser's session.
     #[error("the call comes from another site")]
     CrossSite,
-    /// The type is not among those allowed.
+    /// The type is not allowed.
     #[error("this content type is not allowed")]
     UnsupportedType {
-        /// Those that are.
+        /// The allowed types.
         allowed: Vec<String>,
     },
-    /// The call does not take this method.
+    /// The path does not allow this method.
     #[error("the method is not allowed")]
     WrongMethod,
 }
@@ -102,14 +103,14 @@ impl Problem {
         const UNAVAILABLE: (&str, StatusCode, &str) = (
             "unavailable",
             S::SERVICE_UNAVAILABLE,
-            "The service cannot do this now.",
+            "The service is temporarily unavailable.",
         );
         match self {
-            // What the caller asked for cannot be signed: a path that browsers would change on the way, say.
+            // The requested path cannot be signed, for example because browsers would change it.
             Self::Signing(error) if error.status() == 400 => {
                 ("invalid-body", S::BAD_REQUEST, "The body is not valid.")
             }
-            // Nobody is to be signed out because an issuer's keys cannot be fetched.
+            // Not 401: a page must not sign its user out because an issuer's keys cannot be fetched.
             Self::Unauthorized(Refusal::KeysUnavailable)
             | Self::Signing(_)
             | Self::Credentials(_)
@@ -138,21 +139,21 @@ impl Problem {
             Self::NoSession(NoSession::NotConfigured) => (
                 "not-configured",
                 S::NOT_IMPLEMENTED,
-                "There are no sessions here.",
+                "Sessions are not configured.",
             ),
             Self::NoSession(NoSession::OfASession) => (
                 "token-needed",
                 S::FORBIDDEN,
-                "A session is not made of a session.",
+                "A session cannot be renewed with its own cookie.",
             ),
             Self::NoSession(_) => (
                 "session-too-large",
                 S::UNPROCESSABLE_ENTITY,
                 "The session does not fit into a cookie.",
             ),
-            Self::NoOwner => ("no_owner", S::FORBIDDEN, "The access token names nobody."),
-            Self::NoSuchUpload => ("no-such-upload", S::NOT_FOUND, "There is no such upload."),
-            Self::NoSuchCall => ("no-such-call", S::NOT_FOUND, "There is no such call."),
+            Self::NoOwner => ("no_owner", S::FORBIDDEN, "The access token has no subject."),
+            Self::NoSuchUpload => ("no-such-upload", S::NOT_FOUND, "The upload does not exist."),
+            Self::NoSuchCall => ("no-such-call", S::NOT_FOUND, "The path is unknown."),
             Self::TooLarge { .. } => ("too-large", S::PAYLOAD_TOO_LARGE, "The file is too large."),
             Self::Unauthorized(_) => ("unauthorized", S::UNAUTHORIZED, "Sign in first."),
             Self::CrossSite => (
@@ -163,12 +164,12 @@ impl Problem {
             Self::UnsupportedType { .. } => (
                 "unsupported-type",
                 S::UNSUPPORTED_MEDIA_TYPE,
-                "This type of file is not taken.",
+                "This type of file is not accepted.",
             ),
             Self::WrongMethod => (
                 "wrong-method",
                 S::METHOD_NOT_ALLOWED,
-                "This call does not take this method.",
+                "This method is not allowed.",
             ),
         }
     }
@@ -186,9 +187,10 @@ impl Problem {
             Self::UnsupportedType { allowed } => {
                 format!("Files may be of type {}.", allowed.join(", "))
             }
-            Self::NoOwner => "The access token has no subject, so it can own nothing.".to_owned(),
+            Self::NoOwner => "The access token has no subject, so it cannot own media.".to_owned(),
             Self::NoSession(NoSession::OfASession) => {
-                "Send a token of your identity provider to go on.".to_owned()
+                "A session cannot be renewed with its own cookie; send your provider's token."
+                    .to_owned()
             }
             Self::Signing(error) if error.status() == 400 => error.public_message().to_owned(),
             Self::NotJson => "Send the body as application/json.".to_owned(),
@@ -227,7 +229,7 @@ impl IntoResponse for Problem {
                 HeaderValue::from_static(challenge),
             );
         }
-        response.extensions_mut().insert(Fault {
+        response.extensions_mut().insert(LogEntry {
             code,
             message: self.to_string(),
         });
@@ -235,27 +237,28 @@ impl IntoResponse for Problem {
     }
 }
 
-/// What the middleware logs of a problem, once it knows the request.
+/// The part of a problem that the middleware logs with the request.
 #[derive(Clone)]
-struct Fault {
+struct LogEntry {
     code: &'static str,
     message: String,
 }
 
-/// Gives every answer a request id and forbids caching it; logs the ones that failed.
+/// Gives every answer a request id and forbids caching it; logs failures. The id is always new: the layers of `tower-http`
+/// would keep one that the caller sent, which could then repeat another request's.
 pub(crate) async fn with_request_id(request: Request, next: Next) -> Response {
     let request_id = new_request_id();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let mut response = next.run(request).await;
-    if let Some(fault) = response.extensions_mut().remove::<Fault>() {
+    if let Some(entry) = response.extensions_mut().remove::<LogEntry>() {
         let status = response.status().as_u16();
-        // It may quote the caller, who is not to write lines of the log.
-        let message = fault.message.replace(char::is_control, "?");
+        // It may quote the caller, who must not be able to write lines into the log (log injection).
+        let message = entry.message.replace(char::is_control, "?");
         if status >= 500 {
-            tracing::error!(request_id, %method, path, status, code = fault.code, "{message}");
+            tracing::error!(request_id, %method, path, status, code = entry.code, "{message}");
         } else {
-            tracing::info!(request_id, %method, path, status, code = fault.code, "{message}");
+            tracing::info!(request_id, %method, path, status, code = entry.code, "{message}");
         }
     }
     let headers = response.headers_mut();
@@ -278,7 +281,7 @@ pub(crate) async fn wrong_method() -> Problem {
     Problem::WrongMethod
 }
 
-/// 64 random bits; without random numbers the request is answered all the same.
+/// 64 random bits. If the random number generator fails, the id is zero: the request must still be answered.
 fn new_request_id() -> String {
     let mut bytes = [0; 8];
     let _ = getrandom::fill(&mut bytes);

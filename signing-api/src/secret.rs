@@ -1,5 +1,5 @@
-//! Private keys that are in Secrets Manager or in SSM's Parameter Store, so that neither the package nor the function's
-//! environment holds them. Each is read once, when an instance starts.
+//! Private keys in Secrets Manager or in SSM's Parameter Store. Neither the package nor the function's environment then
+//! has them. `main` reads each once, when an instance starts.
 //!
 //! Each service needs one call, which is made here over HTTPS and signed with the SDK's own signer: the SDK's crates for
 //! the two are generated for all of their operations, and this program has to stay small to start quickly.
@@ -18,11 +18,11 @@ use data_encoding::BASE64;
 use serde_json::{Value, json};
 use url_signing::Region;
 
-/// What is added to a variable's name where an ARN takes the place of the text.
+/// The suffix of a variable that has the ARN of a secret instead of its text.
 const SUFFIX: &str = "_SECRET_ARN";
 /// How long one call may take.
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// Before each further try of a call that may succeed the next time.
+/// The pauses before the retries of a transient failure.
 const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(600)];
 
 /// The text of a variable, or of the secret that the variable with this name and `_SECRET_ARN` names.
@@ -61,7 +61,7 @@ impl<'a> Arn<'a> {
     fn parse(text: &'a str) -> anyhow::Result<Self> {
         let parts: Vec<_> = text.splitn(6, ':').collect();
         let ["arn", _, service, region, _, resource] = parts[..] else {
-            bail!("{text:?} is not an ARN; write the whole, from arn: on");
+            bail!("{text:?} is not an ARN; write all of it, beginning with arn:");
         };
         let service = match (service, resource) {
             ("secretsmanager", resource) if resource.starts_with("secret:") => {
@@ -80,7 +80,7 @@ impl<'a> Arn<'a> {
         })
     }
 
-    /// Where the service answers: AWS, or what the SDK's own variables name.
+    /// The endpoint of the service: AWS's, or that of the SDK's environment variables.
     fn endpoint(&self) -> String {
         let (name, variable, _) = self.service.names();
         let endpoint = std::env::var(variable).or_else(|_| std::env::var("AWS_ENDPOINT_URL"));
@@ -126,7 +126,7 @@ impl Service {
     }
 }
 
-/// Why a call failed, and whether the next one may succeed.
+/// Why a call failed, and whether a retry may succeed.
 struct Failure {
     sentence: String,
     is_transient: bool,
@@ -149,14 +149,14 @@ async fn read(aws: &SdkConfig, arn: &Arn<'_>, endpoint: &str) -> anyhow::Result<
         match (call(&http, request).await, pauses.next()) {
             (Ok(answer), _) => break answer,
             (Err(failure), Some(pause)) if failure.is_transient => {
-                tracing::warn!(arn = arn.text, %failure, "a secret cannot be read; it is tried again");
+                tracing::warn!(arn = arn.text, %failure, "a secret cannot be read; retrying");
                 tokio::time::sleep(*pause).await;
             }
             (Err(failure), _) => bail!("{} cannot be read: {failure}", arn.text),
         }
     };
     let secret = arn.service.output(&answer);
-    let secret = secret.with_context(|| format!("{} holds no text in UTF-8", arn.text))?;
+    let secret = secret.with_context(|| format!("{} does not contain UTF-8 text", arn.text))?;
     ensure!(!secret.trim().is_empty(), "{} is empty", arn.text);
     Ok(secret)
 }
@@ -200,7 +200,7 @@ async fn signed(
 
 async fn call(http: &reqwest::Client, request: reqwest::Request) -> Result<Value, Failure> {
     let unreachable = |error: reqwest::Error| Failure {
-        sentence: format!("there is no answer: {error}"),
+        sentence: format!("the service did not answer: {error}"),
         is_transient: true,
     };
     let response = http.execute(request).await.map_err(unreachable)?;

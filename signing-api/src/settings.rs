@@ -1,4 +1,4 @@
-//! What the API is told: in part from `gatepost.toml`, through the package, in part from where it runs.
+//! The settings of the API: one part comes from `gatepost.toml` through the package, the other from the environment.
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -7,19 +7,19 @@ use url_signing::Bucket;
 /// The private halves of session keys whose public halves are packed: one or several keys in PEM.
 pub const SESSION_KEY_VARIABLE: &str = "GATEPOST_SESSION_PRIVATE_KEY";
 
-/// What signs links, and so how long they last.
+/// The signer of links. It limits their lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkSigner {
-    /// S3's signature ends with the credentials. On AWS these are a role's session that another role's session asked for
-    /// (role chaining), which lasts an hour at most.
+    /// S3's signatures expire with the credentials. On AWS these are the session of a role that another role assumed (role
+    /// chaining), which lasts at most an hour.
     Bucket,
-    /// A key of the distribution's key group, which does not end.
+    /// A key of the distribution's key group, which does not expire.
     CloudFront,
 }
 
 impl LinkSigner {
-    /// How long a link may be asked for where `links.max_expires_in` is not configured. 45 minutes leave a session of an
-    /// hour 15 minutes in which it can be used again.
+    /// The maximum lifetime of a link if `links.max_expires_in` is not configured. With 45 minutes, a session of an hour
+    /// can be reused for 15 minutes.
     pub const fn default_lifetime(self) -> SignedDuration {
         match self {
             Self::Bucket => SignedDuration::from_mins(45),
@@ -28,31 +28,31 @@ impl LinkSigner {
     }
 }
 
-/// What the API is told.
+/// The settings of the API.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The content types that a form may be made for.
+    /// The content types that forms accept.
     pub types: Vec<String>,
     /// The largest upload, in bytes.
     pub max_bytes: u64,
     /// How long a form is valid.
     pub form_lifetime: SignedDuration,
-    /// How long a link may be asked for.
+    /// The maximum lifetime of a link.
     pub max_link_lifetime: SignedDuration,
-    /// For how long everybody who asks gets the same link; zero makes each its own.
+    /// The window within which all callers get the same link; zero makes every link different.
     pub links_shared_within: SignedDuration,
-    /// The origins whose pages' scripts may read answers; `*` means all.
+    /// The origins whose pages may read answers (CORS); `*` means all.
     pub cors_origins: Vec<String>,
-    /// Where forms are posted to.
+    /// The bucket that forms post to.
     pub upload_bucket: Bucket,
-    /// Where finished media lie.
+    /// The bucket of published media.
     pub media_bucket: Bucket,
 }
 
-/// The part that `gatepost package` packs, as `settings.json`.
+/// The part of the settings that `gatepost package` writes, as `settings.json`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct PackedSettings {
-    /// Who may call.
+    /// The configuration of the authorizer.
     pub edge: edge_auth::Config,
     /// [`Settings::types`].
     pub types: Vec<String>,
@@ -60,19 +60,18 @@ pub struct PackedSettings {
     pub max_bytes: u64,
     /// [`Settings::form_lifetime`].
     pub form_lifetime_seconds: u32,
-    /// [`Settings::max_link_lifetime`]; `None` is the default of what signs links.
+    /// [`Settings::max_link_lifetime`]; `None` means the default of the link signer.
     pub max_link_lifetime_seconds: Option<u32>,
     /// [`Settings::links_shared_within`].
     pub links_shared_within_seconds: u32,
 }
 
 impl PackedSettings {
-    /// Gives session keys of which only the public half is packed their private half, from the text of
-    /// [`SESSION_KEY_VARIABLE`].
+    /// Adds the private halves, from the text of [`SESSION_KEY_VARIABLE`], to the session keys whose public halves are packed.
     ///
     /// # Errors
     ///
-    /// A sentence: a key in the text cannot be read, or is none of those that are packed.
+    /// Fails with a sentence if a key in the text cannot be read, or if its public half is not packed.
     pub fn accept_session_keys(&mut self, pem: &[u8]) -> Result<(), String> {
         let keys = self
             .edge
@@ -84,14 +83,14 @@ impl PackedSettings {
             let der = der.secret_der();
             if !keys.iter_mut().any(|key| key.accept_private_der(der)) {
                 return Err(
-                    "it holds the private half of no session key that is configured".to_owned(),
+                    "a private key in it does not belong to any configured session key".to_owned(),
                 );
             }
         }
         Ok(())
     }
 
-    /// The whole, with the buckets and what signs links.
+    /// All settings, with the buckets and the signer of links.
     pub fn settings(
         &self,
         upload_bucket: Bucket,

@@ -1,5 +1,5 @@
-//! The credentials that forms and links are signed with: fetched once, then kept until they no longer outlive what is
-//! signed. A provider such as `AssumeRoleProvider` caches nothing; each call of it is a request to STS.
+//! The credentials that sign forms and links. They are fetched once and cached until a signature would outlive them. A
+//! provider such as `AssumeRoleProvider` does not cache: each call is a request to STS.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,20 +8,20 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use jiff::{SignedDuration, Timestamp};
 use url_signing::{Credentials, window_start};
 
-/// Credentials are replaced this long before they end, even where what they sign ends earlier.
+/// Credentials are replaced this long before they expire, even if the signature expires earlier.
 const MARGIN: SignedDuration = SignedDuration::from_mins(5);
-/// Credentials that were fetched less than this ago are not replaced: new ones would hardly last longer. It bounds the
-/// requests to STS where sessions are shorter than what they sign.
+/// Credentials younger than this are not replaced: new ones would hardly last longer. This bounds the requests to STS if
+/// sessions are shorter than the signed lifetimes.
 const MIN_AGE: SignedDuration = SignedDuration::from_mins(5);
-/// What is signed with credentials that end sooner than this is of no use to a browser.
+/// A browser cannot use a signature whose credentials expire sooner than this.
 const MIN_REMAINING: SignedDuration = SignedDuration::from_mins(1);
 
-/// Signs forms and links; asks its provider only when the credentials that it keeps do not last.
+/// The cache of signing credentials. It calls its provider only if the cached credentials expire too early.
 #[derive(Debug)]
 pub struct Signer {
     provider: SharedCredentialsProvider,
     kept: Mutex<Option<Kept>>,
-    /// Held during a fetch: callers that come meanwhile wait for its result (single-flight).
+    /// Held during a fetch: concurrent callers wait for its result (single-flight).
     fetch: tokio::sync::Mutex<()>,
 }
 
@@ -31,19 +31,19 @@ struct Kept {
     fetched_at: Timestamp,
 }
 
-/// How long credentials must last for what is to be signed with them.
+/// How long credentials must last for a signature.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Term {
-    /// The beginning of the window within which everybody gets the same URL; without a window the time of signing.
+    /// The beginning of the window within which all callers get the same URL; without a window, the time of signing.
     window_start: Timestamp,
-    /// Credentials that last until here serve everything that is signed in the window.
+    /// Credentials that last until here serve all signatures of the window.
     whole: Timestamp,
-    /// Credentials that end before this do not outlive what is signed now.
+    /// Credentials that expire before this do not outlive the current signature.
     least: Timestamp,
 }
 
 impl Term {
-    /// For something that is signed now and lasts for `lifetime`.
+    /// The term of a signature that is made now and lasts for `lifetime`.
     pub(crate) fn of(now: Timestamp, lifetime: SignedDuration) -> Self {
         let until = later(now, lifetime.max(MARGIN));
         Self {
@@ -53,8 +53,8 @@ impl Term {
         }
     }
 
-    /// For a URL that everybody gets who asks within the same `window`. `longest` is the longest lifetime that anybody
-    /// may ask for: credentials that serve it serve all callers of the window, and nobody's URL changes within it.
+    /// The term of a URL that all callers within the same `window` share. `longest` is the maximum lifetime that a caller
+    /// may request: credentials that serve it serve all callers of the window, so no URL changes within it.
     pub(crate) fn shared(
         now: Timestamp,
         lifetime: SignedDuration,
@@ -88,7 +88,7 @@ impl Kept {
 }
 
 impl Signer {
-    /// Signs with what a provider has.
+    /// A cache of this provider's credentials.
     pub fn new(provider: SharedCredentialsProvider) -> Self {
         Self {
             provider,
@@ -97,7 +97,7 @@ impl Signer {
         }
     }
 
-    /// Credentials that last for this term, where the provider has such: a session may be shorter than what it signs.
+    /// Credentials that last for this term, if the provider has such: a session may be shorter than the term.
     pub(crate) async fn credentials(
         &self,
         now: Timestamp,
@@ -121,10 +121,10 @@ impl Signer {
                 });
                 Ok(credentials)
             }
-            // Nothing is noted of it: the next call tries again.
+            // A failure is not cached: the next call tries again.
             Err(error) => match kept {
                 Some(kept) if kept.lasts_until(later(now, MIN_REMAINING)) => {
-                    tracing::warn!(%error, "the credentials to sign with are not renewed; those so far still serve");
+                    tracing::warn!(%error, "the signing credentials cannot be renewed; the current ones are still used");
                     Ok(kept.credentials)
                 }
                 _ => Err(error),
@@ -152,7 +152,7 @@ fn read(fetched: &aws_credential_types::Credentials) -> Credentials {
     }
 }
 
-/// Saturates at the end of time.
+/// Saturates at `Timestamp::MAX`.
 fn later(moment: Timestamp, duration: SignedDuration) -> Timestamp {
     moment.checked_add(duration).unwrap_or(Timestamp::MAX)
 }
@@ -169,8 +169,7 @@ mod tests {
 
     use super::*;
 
-    /// A provider that counts what it is asked, and answers with sessions of these lengths, each with an id of its own;
-    /// with an error where there is none.
+    /// A provider that counts its calls. It answers with sessions of these lengths, each with its own id; `None` is an error.
     #[derive(Clone, Debug, Default)]
     struct Scripted(Arc<Mutex<Script>>);
 
@@ -201,7 +200,7 @@ mod tests {
             Self: 'a,
         {
             future::ProvideCredentials::new(async {
-                // Callers that come meanwhile are polled before the answer is there.
+                // Concurrent callers are polled before the answer arrives.
                 for _ in 0..10 {
                     tokio::task::yield_now().await;
                 }
@@ -373,7 +372,7 @@ mod tests {
         assert_eq!(bench.id(0, form).await.unwrap(), "ASIA1");
         assert_eq!(bench.id(56, form).await.unwrap(), "ASIA1");
         assert_eq!(bench.id(59, form).await.unwrap(), "ASIA1");
-        // What is left of them is of no use.
+        // Their remaining lifetime is too short.
         assert!(bench.id(60, form).await.is_err());
         assert_eq!(bench.id(60, form).await.unwrap(), "ASIA5");
     }

@@ -1,4 +1,4 @@
-//! What the API alone asks S3: whether an upload has arrived, and which uploads an owner has.
+//! The S3 requests that only the API makes: whether an upload has arrived, and which media an owner has.
 
 use jiff::Timestamp;
 use media_contract::upload_key::owner_prefix;
@@ -8,7 +8,7 @@ use media_store::{StoreError, status};
 use crate::Api;
 
 impl Api {
-    /// When the file of an upload arrived; `None` if it has not.
+    /// The arrival time of an upload's file; `None` if it has not arrived.
     pub(crate) async fn arrival(
         &self,
         upload: &UploadKey,
@@ -31,7 +31,7 @@ impl Api {
         }
     }
 
-    /// The ids of an owner's media, newest first, from after `cursor`; with the cursor of the next page, if any.
+    /// The ids of an owner's media after `cursor`, newest first, and the cursor of the next page, if any.
     pub(crate) async fn media_ids(
         &self,
         owner: &str,

@@ -1,4 +1,4 @@
-//! `POST /api/uploads` and `GET /api/uploads/{id}`: a form to upload with, and what became of the upload.
+//! `POST /api/uploads` makes a form that uploads one file. `GET /api/uploads/{id}` answers with the upload's status.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -10,6 +10,7 @@ use data_encoding::HEXLOWER;
 use edge_auth::Owner;
 use jiff::{SignedDuration, Timestamp};
 use media_contract::{MAX_PROCESSING, Reason, Status, UploadId, UploadKey};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::{Value, json};
 use url_signing::{Expiry, PostPolicy, SignedForm};
@@ -19,14 +20,20 @@ use crate::caller::CallingOwner;
 use crate::signer::Term;
 use crate::{Api, Problem};
 
-/// A longer name is cut: S3 keeps 2 KB of metadata in all.
+/// A longer name is truncated: S3 stores 2 KB of metadata per object.
 const MAX_FILENAME_BYTES: usize = 512;
-/// How far the clocks of two machines that make ids may differ.
+/// Everything except the unreserved characters (RFC 3986 §2.3) is encoded.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+/// The maximum difference between the clocks of two machines that make ids.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
-/// How long after its form's end an upload may still be on its way: a slow line, sent in time.
+/// How long after the form's expiry an upload may still arrive: one that began in time, on a slow connection.
 const ARRIVAL_GRACE: SignedDuration = SignedDuration::from_mins(15);
 
-/// What a caller wants to upload.
+/// The body of `POST /api/uploads`.
 #[derive(Debug)]
 struct CreateUploadRequest {
     content_type: String,
@@ -48,7 +55,7 @@ impl CreateUploadRequest {
     }
 }
 
-/// The answer.
+/// The answer to `POST /api/uploads`.
 #[derive(Debug, Serialize)]
 struct Created {
     id: String,
@@ -57,15 +64,15 @@ struct Created {
     manifest: String,
 }
 
-/// Makes an upload's id and the form for it.
+/// Makes an upload's id and its form.
 pub(crate) async fn create(
     State(api): State<Api>,
     CallingOwner(owner): CallingOwner,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let wanted = CreateUploadRequest::read(Members::read(&headers, body)?)?;
-    let digest = check(&api, &wanted)?;
+    let request = CreateUploadRequest::read(Members::read(&headers, body)?)?;
+    let digest = check(&api, &request)?;
     let now = (api.clock)();
     let id = new_id(now)?;
     let upload = UploadKey {
@@ -73,25 +80,25 @@ pub(crate) async fn create(
         id,
     };
 
-    // The size is exact: whoever says 3 KB cannot send 25 MB.
+    // The size is exact: a form for 3 KB does not accept 25 MB.
     let expiry = Expiry::within(api.settings.form_lifetime).clamp_to_credentials();
-    let size = wanted.size..=wanted.size;
+    let size = request.size..=request.size;
     let mut policy = PostPolicy::new(
         &api.settings.upload_bucket,
         &upload.original(),
         size,
         expiry,
     )?
-    .content_type(&wanted.content_type)?;
+    .content_type(&request.content_type)?;
     if let Some((text, bytes)) = digest {
         policy = policy.sha256(bytes)?.metadata("sha256", &text)?;
     }
-    if let Some(filename) = wanted.filename.as_ref().filter(|name| !name.is_empty()) {
+    if let Some(filename) = request.filename.as_ref().filter(|name| !name.is_empty()) {
         policy = policy.metadata("filename", &encode_filename(filename))?;
     }
     let term = Term::of(now, api.settings.form_lifetime);
     let form = policy.sign(now, &api.signer.credentials(now, term).await?)?;
-    tracing::info!(owner = %owner, %id, size = wanted.size, "a form was handed out");
+    tracing::info!(owner = %owner, %id, size = request.size, "a form was signed");
     let created = Created {
         manifest: upload.manifest_path(),
         id: id.to_string(),
@@ -100,7 +107,7 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(created)).into_response())
 }
 
-/// Says what became of an upload of the caller's.
+/// Answers with the status of one of the caller's uploads.
 pub(crate) async fn show(
     State(api): State<Api>,
     CallingOwner(owner): CallingOwner,
@@ -123,7 +130,7 @@ pub(crate) async fn show(
     Ok(Json(answer).into_response())
 }
 
-/// The upload that a path names: the caller's own.
+/// The caller's own upload with the id in a path.
 pub(crate) fn upload_of(
     owner: &Owner,
     id: Result<Path<String>, PathRejection>,
@@ -149,9 +156,9 @@ async fn without_manifest(api: &Api, upload: &UploadKey) -> Result<Value, Proble
         }
         return Ok(json!({"id": upload.id, "status": "pending"}));
     }
-    // No list of forms is kept. Until a form made at the id's time has expired, its upload may arrive.
+    // Forms are not recorded. Until a form made at the id's time has expired, its upload may arrive.
     let open_until = made_at.saturating_add(api.settings.form_lifetime + ARRIVAL_GRACE);
-    // An id of the future was not made by this API, unless a clock is a little ahead.
+    // This API makes no ids of the future, except for clock skew.
     let is_of_the_past = made_at.duration_since(now) < CLOCK_SKEW;
     if is_of_the_past && open_until.is_ok_and(|until| now < until) {
         return Ok(json!({"id": upload.id, "status": "pending"}));
@@ -159,26 +166,26 @@ async fn without_manifest(api: &Api, upload: &UploadKey) -> Result<Value, Proble
     Err(Problem::NoSuchUpload)
 }
 
-/// Checks a request against the settings; gives the digest as text and bytes.
-fn check(api: &Api, wanted: &CreateUploadRequest) -> Result<Option<(String, [u8; 32])>, Problem> {
+/// Checks a request against the settings; returns the digest as text and bytes.
+fn check(api: &Api, request: &CreateUploadRequest) -> Result<Option<(String, [u8; 32])>, Problem> {
     let settings = &api.settings;
-    if !settings.types.contains(&wanted.content_type) {
+    if !settings.types.contains(&request.content_type) {
         return Err(Problem::UnsupportedType {
             allowed: settings.types.clone(),
         });
     }
-    if wanted.size == 0 {
+    if request.size == 0 {
         return Err(Problem::InvalidBody(
             "size is 0: the file is empty".to_owned(),
         ));
     }
-    if wanted.size > settings.max_bytes {
+    if request.size > settings.max_bytes {
         return Err(Problem::TooLarge {
-            size: wanted.size,
+            size: request.size,
             max: settings.max_bytes,
         });
     }
-    let Some(text) = &wanted.sha256 else {
+    let Some(text) = &request.sha256 else {
         return Ok(None);
     };
     let bytes = HEXLOWER
@@ -191,7 +198,7 @@ fn check(api: &Api, wanted: &CreateUploadRequest) -> Result<Option<(String, [u8;
     Ok(Some((text.clone(), bytes)))
 }
 
-/// A media type as it is registered. Some systems call JPEG by other names.
+/// A media type under its registered name. Some systems use other names for JPEG.
 fn canonical_type(content_type: &str) -> String {
     match essence(content_type) {
         alias if alias == "image/jpg" || alias == "image/pjpeg" => "image/jpeg".to_owned(),
@@ -205,25 +212,16 @@ fn new_id(now: Timestamp) -> Result<UploadId, Problem> {
     Ok(UploadId::new(now, random))
 }
 
-/// A file's name as metadata: percent-encoded, since headers are ASCII, and cut at a character.
+/// A file's name as metadata: percent-encoded, because headers are ASCII, and truncated between two characters.
 fn encode_filename(filename: &str) -> String {
-    use std::fmt::Write as _;
     let mut encoded = String::new();
     for character in filename.chars() {
-        let before = encoded.len();
         let mut buffer = [0; 4];
-        for &byte in character.encode_utf8(&mut buffer).as_bytes() {
-            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                encoded.push(char::from(byte));
-            } else {
-                // Writing to a String cannot fail.
-                let _ = write!(encoded, "%{byte:02X}");
-            }
-        }
-        if encoded.len() > MAX_FILENAME_BYTES {
-            encoded.truncate(before);
+        let piece = utf8_percent_encode(character.encode_utf8(&mut buffer), UNRESERVED).to_string();
+        if encoded.len() + piece.len() > MAX_FILENAME_BYTES {
             break;
         }
+        encoded.push_str(&piece);
     }
     encoded
 }
@@ -233,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_media_type_is_told_by_any_of_its_names() {
+    fn an_alias_of_a_media_type_becomes_its_registered_name() {
         for (written, canonical) in [
             ("image/jpeg", "image/jpeg"),
             ("image/jpg", "image/jpeg"),
