@@ -97,7 +97,7 @@ function lines(header) {
   return header.length === 1 ? (header[0].value ?? null) : header.map((line) => line.value);
 }
 
-/** Applies the addon's answer; `face::decide` defines its format. */
+/** Applies the addon's answer; `runtime::decide` defines its format. */
 function carryOut(verdict, request) {
   if (verdict.charCodeAt(0) !== 0x7b /* { */) {
     const lineFeed = verdict.indexOf('\n');

@@ -76,7 +76,7 @@ const TESTS: &[Step] = &[
         name: "replay-edge",
         title: "viewer requests in the package for Lambda@Edge",
         needs: &[tools::gatepost],
-        run: || replay(&["--face", "node", "test-events/viewer-requests"]),
+        run: || replay(&["--runtime", "node", "test-events/viewer-requests"]),
     },
     // A separate step, because building the processor's package takes minutes.
     Step {

@@ -4,7 +4,7 @@
 //! | function | answers |
 //! |---|---|
 //! | `configure(config)` | the names of the headers that can carry a token, which `index.mjs` passes and removes |
-//! | `decide(now, request id, method, uri, querystring, …headers, other headers)` | see `face::decide` |
+//! | `decide(now, request id, method, uri, querystring, …headers, other headers)` | see `runtime::decide` |
 //! | `keysDue(now)` | `[{issuer, url, timeoutMs}]`: keys to prefetch before the first request |
 //! | `acceptKeys(now, url, jwks)` | the faults of single keys; throws if the set is refused |
 //! | `keysNotFetched(now, url)` | nothing |
@@ -13,5 +13,5 @@
 //! an array of alternating names and lines, or `undefined` if no such header can carry a token. Every error is thrown,
 //! and `index.mjs` answers with a 503.
 
-mod face;
 mod node;
+mod runtime;

@@ -7,8 +7,7 @@
 //! Invariants for all unsafe code here: `env`, `info` and values come from Node and are used only within their call. No
 //! reference to JavaScript's memory is kept; every string is copied out.
 
-// This module exists to call C.
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "this module exists to call C")]
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_char};
@@ -24,7 +23,7 @@ use napi_sys::{
     napi_set_named_property, napi_throw_error, napi_typeof, napi_value,
 };
 
-use crate::face;
+use crate::runtime;
 
 /// The maximum number of arguments of a function.
 const MAX_ARGUMENTS: usize = 13;
@@ -77,7 +76,7 @@ extern "C" fn node_api_module_get_api_version_v1() -> i32 {
 extern "C" fn configure(env: napi_env, info: napi_callback_info) -> napi_value {
     answer(env, info, |call| {
         let config = call.text(0)?;
-        face::configure(call.read(&config)).map(Answer::Text)
+        runtime::configure(call.read(&config)).map(Answer::Text)
     })
 }
 
@@ -109,13 +108,13 @@ extern "C" fn decide(env: napi_env, info: napi_callback_info) -> napi_value {
             access_control_request_headers: call.read_lines(&requested_headers),
             other: call.read_pairs(&other),
         };
-        face::decide(now, call.read(&request_id), &request).map(Answer::Text)
+        runtime::decide(now, call.read(&request_id), &request).map(Answer::Text)
     })
 }
 
 extern "C" fn keys_due(env: napi_env, info: napi_callback_info) -> napi_value {
     answer(env, info, |call| {
-        face::keys_due(call.time(0)?).map(Answer::Text)
+        runtime::keys_due(call.time(0)?).map(Answer::Text)
     })
 }
 
@@ -124,7 +123,7 @@ extern "C" fn accept_keys(env: napi_env, info: napi_callback_info) -> napi_value
         let now = call.time(0)?;
         let url = call.text(1)?;
         let jwks = call.text(2)?;
-        face::accept_keys(now, call.read(&url), call.read(&jwks)).map(Answer::Text)
+        runtime::accept_keys(now, call.read(&url), call.read(&jwks)).map(Answer::Text)
     })
 }
 
@@ -132,7 +131,7 @@ extern "C" fn keys_not_fetched(env: napi_env, info: napi_callback_info) -> napi_
     answer(env, info, |call| {
         let now = call.time(0)?;
         let url = call.text(1)?;
-        face::keys_not_fetched(now, call.read(&url)).map(|()| Answer::Nothing)
+        runtime::keys_not_fetched(now, call.read(&url)).map(|()| Answer::Nothing)
     })
 }
 
@@ -242,9 +241,12 @@ impl Call {
         if status != Status::napi_ok || !milliseconds.is_finite() {
             return Err(wrong());
         }
-        // The cast saturates at the ends of i64, which are not valid times either.
-        #[allow(clippy::cast_possible_truncation)]
-        Timestamp::from_millisecond(milliseconds as i64).map_err(|_| wrong())
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the cast saturates at the ends of i64, which are not valid times either"
+        )]
+        let milliseconds = milliseconds as i64;
+        Timestamp::from_millisecond(milliseconds).map_err(|_| wrong())
     }
 
     /// An argument that is a string.

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
 
-import { config, event, face, hs256, keySet, SECRET, token, withLog } from './package.mjs';
+import { config, event, hs256, keySet, runtime, SECRET, token, withLog } from './package.mjs';
 
 const bearer = (text) => ({ authorization: `Bearer ${text}` });
 
@@ -25,7 +25,7 @@ function asJson(answer) {
 }
 
 test('an allowed request is forwarded as its owner with its token removed', async () => {
-  const { handler } = await face(config());
+  const { handler } = await runtime(config());
   for (const headers of [bearer(token()), { cookie: `__Host-gatepost=${token()}` }]) {
     const answer = asJson(
       await handler(event('/members/x', { ...headers, 'x-gatepost-owner': 'me', 'x-gatepost-admin': '1', dnt: '1' })),
@@ -36,13 +36,13 @@ test('an allowed request is forwarded as its owner with its token removed', asyn
 });
 
 test('the handler has one parameter, as Node.js 24 on Lambda requires', async () => {
-  const { handler } = await face(config());
+  const { handler } = await runtime(config());
   assert.equal(handler.length, 1);
   assert.equal(handler.constructor.name, 'AsyncFunction');
 });
 
 test('every malformed event gets a 503', async () => {
-  const { handler } = await face(config());
+  const { handler } = await runtime(config());
   const broken = (change) => {
     const one = event('/members/x', bearer(token()));
     change(one.Records[0].cf, one);
@@ -73,20 +73,20 @@ test('a broken package answers every request with a 503', async () => {
     [config({}, { algorithms: [] }), /issuers\[0\]\.algorithms: name at least one algorithm/],
     [config({ rules: [{ path: 'x', access: 'anyone' }] }), /rules\[0\]\.path/],
   ]) {
-    const { handler } = await face(configuration);
+    const { handler } = await runtime(configuration);
     assertUnavailable(await withLog(() => handler(event('/public/x'))), reason);
   }
 });
 
 test('an invalid time is a 503', async () => {
-  const { answer } = await face(config());
+  const { answer } = await runtime(config());
   for (const now of [NaN, Infinity, 1e300, '7']) {
     assertUnavailable(await withLog(() => answer(event('/public/x'), () => now)), /argument 0 is not a time/);
   }
 });
 
 test('a denial is one line, without a token and without a claim', async () => {
-  const { handler } = await face(config());
+  const { handler } = await runtime(config());
   const refused = token('known', { sub: 'alice@example.com', aud: 'secret-audience' });
   const { answer, log } = await withLog(() => handler(event('/members/x', bearer(refused))));
   assert.equal(answer.status, '401');
@@ -103,7 +103,7 @@ test('a denial is one line, without a token and without a claim', async () => {
 });
 
 test('long strings arrive whole', async () => {
-  const { handler } = await face(config());
+  const { handler } = await runtime(config());
   const cookie = `a=${'ä'.repeat(30_000)}; __Host-gatepost=${token()}`;
   const answer = await handler(event('/members/x', { cookie }));
   assert.equal(answer.headers.cookie[0].value, `a=${'ä'.repeat(30_000)}`);
@@ -142,7 +142,7 @@ test('unknown keys are fetched once for all waiting requests', async () => {
     setTimeout(() => response.end(JSON.stringify(keySet(...kids))), 50);
   });
   served.kids = ['known', 'new'];
-  const { answer } = await face(config({}, { published: served.published, jwks: keySet('known') }));
+  const { answer } = await runtime(config({}, { published: served.published, jwks: keySet('known') }));
   let now = Date.now();
   const clock = () => now;
   const waiting = Array.from({ length: 50 }, (_, n) => status(answer, bearer(token(n % 2 ? 'new' : 'known')), clock));
@@ -179,7 +179,7 @@ test('the previous keys stay in use while the provider fails', async () => {
     ['silence', () => {}],
   ]) {
     const served = await provider(respond);
-    const { answer } = await face(config({}, { published: served.published, jwks: keySet('known') }));
+    const { answer } = await runtime(config({}, { published: served.published, jwks: keySet('known') }));
     const started = Date.now();
     assert.equal(await status(answer, bearer(token('known')), Date.now), 'allowed', name);
     // The key may exist, and nobody can know at the moment: that must not sign anybody out.
@@ -198,7 +198,7 @@ test('a prefetch that Lambda froze does not start the cool-down', async () => {
     if (requests === 1) response.socket.destroy();
     else response.end(JSON.stringify(keySet('new')));
   });
-  const { answer } = await face(config({}, { published: served.published, jwks: keySet('known') }));
+  const { answer } = await runtime(config({}, { published: served.published, jwks: keySet('known') }));
   while (served.requests === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   await new Promise((resolve) => setTimeout(resolve, 50));
   assert.equal(await status(answer, bearer(token('known')), Date.now), '401', 'the key is withdrawn');
@@ -209,7 +209,7 @@ test('a prefetch that Lambda froze does not start the cool-down', async () => {
 
 test('a session is verified with the secret that its issuer shares', async () => {
   const secrets = { keys: [{ kty: 'oct', k: SECRET.toString('base64url') }] };
-  const { handler } = await face(config({}, { algorithms: ['HS256'], jwks: undefined, secrets }));
+  const { handler } = await runtime(config({}, { algorithms: ['HS256'], jwks: undefined, secrets }));
   const answer = await handler(event('/members/x', bearer(hs256())));
   assert.ok(answer.headers['x-gatepost-owner']);
 });

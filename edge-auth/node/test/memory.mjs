@@ -5,13 +5,13 @@
 
 import { readFileSync } from 'node:fs';
 
-import { config, event, face, hs256, SECRET } from './package.mjs';
+import { config, event, hs256, runtime, SECRET } from './package.mjs';
 
 const MIB = 1024 * 1024;
 const N_REQUESTS = 1_000_000;
 
 const secrets = { keys: [{ kty: 'oct', k: SECRET.toString('base64url') }] };
-const { handler } = await face(config({}, { algorithms: ['HS256'], jwks: undefined, secrets }));
+const { handler } = await runtime(config({}, { algorithms: ['HS256'], jwks: undefined, secrets }));
 const resident = [];
 for (let n = 1; n <= N_REQUESTS; n += 1) {
   // A claim makes the token as long as typical access tokens.

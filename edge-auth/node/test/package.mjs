@@ -35,8 +35,8 @@ export function config(changes = {}, issuer = {}) {
 }
 
 /** The runtime with this configuration. Each has its own addon, because a process is configured once. */
-export async function face(configuration) {
-  const folder = mkdtempSync(join(tmpdir(), 'gatepost-face-'));
+export async function runtime(configuration) {
+  const folder = mkdtempSync(join(tmpdir(), 'gatepost-runtime-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
   const from = process.env.GATEPOST_PACKAGE;
   if (!from) throw new Error('GATEPOST_PACKAGE names the folder of an unpacked edge-auth.zip');

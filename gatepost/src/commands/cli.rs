@@ -83,7 +83,7 @@ Examples:
   # A logged event, with the issuer's keys and the time of that moment
   gatepost replay event.json --jwks jwks.json --at 2026-11-23T12:00:00Z
   # Viewer requests through the package that CloudFront would run
-  gatepost replay test-events/viewer-requests --face node")]
+  gatepost replay test-events/viewer-requests --runtime node")]
     Replay(replay::ReplayArgs),
     /// Sign an upload form, a URL, or CloudFront's URLs and cookies
     #[command(after_long_help = "\

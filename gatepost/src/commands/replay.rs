@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use crate::config::Config;
 use crate::issuer::DevIssuer;
 use crate::replay::{
-    Event, EventFile, Face, Line, Report, Templates, Uploads, Viewers, differences, find, read_json,
+    Event, EventFile, Line, Report, Runtime, Templates, Uploads, Viewers, differences, find,
+    read_json,
 };
 
 #[derive(Args, Debug)]
@@ -18,9 +19,9 @@ pub(crate) struct ReplayArgs {
     /// Event files, or folders that are searched to any depth.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Which face of the authorizer decides on viewer requests.
-    #[arg(long, value_enum, default_value_t = Face::Native)]
-    face: Face,
+    /// The runtime of the authorizer that decides on viewer requests.
+    #[arg(long, value_enum, default_value_t = Runtime::Native)]
+    runtime: Runtime,
     /// The configuration [default: gatepost.toml, if there is one].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -64,7 +65,7 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
             Ok((file, events))
         })
         .collect::<anyhow::Result<_>>()?;
-    let mut viewers = Viewers::new(&config, &issuer, args.face, now).await?;
+    let mut viewers = Viewers::new(&config, &issuer, args.runtime, now).await?;
     let mut uploads = Uploads::new(&config, args.endpoint_url.as_deref(), now);
 
     let mut report = Report::new(matches!(args.format, Format::Json));
@@ -75,15 +76,15 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         let mut played = Vec::new();
         for event in events {
             let kind = event.kind();
-            // Uploads have one face: the deployed processor is native.
-            let (face, records) = match event {
-                Event::ViewerRequest(event) => (args.face, viewers.play(&event)?),
-                Event::Upload { messages, .. } => (Face::Native, uploads.play(messages).await?),
+            // Uploads have one runtime: the deployed processor is native.
+            let (runtime, records) = match event {
+                Event::ViewerRequest(event) => (args.runtime, viewers.play(&event)?),
+                Event::Upload { messages, .. } => (Runtime::Native, uploads.play(messages).await?),
             };
-            played.extend(records.into_iter().map(|played| (kind, face, played)));
+            played.extend(records.into_iter().map(|played| (kind, runtime, played)));
         }
         let expected = file.expectations(played.len())?;
-        for (index, ((kind, face, played), expected)) in
+        for (index, ((kind, runtime, played), expected)) in
             played.into_iter().zip(expected).enumerate()
         {
             let matches = expected
@@ -93,7 +94,7 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
                 file: file.display_path(),
                 index,
                 kind,
-                face: face.name(),
+                runtime: runtime.name(),
                 outcome: played.outcome,
                 expected,
                 matches,

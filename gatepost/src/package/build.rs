@@ -26,7 +26,7 @@ pub(super) struct Artifact {
     building: &'static str,
 }
 
-/// The native addon of the Lambda@Edge face.
+/// The native addon of the Lambda@Edge runtime.
 pub(super) const ADDON: Artifact = Artifact {
     package: "edge-auth-node",
     file: "libedge_auth_node.so",

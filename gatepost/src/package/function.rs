@@ -126,7 +126,7 @@ pub(super) fn built(
     Ok((content, format!("{}.{}", needed.0, needed.1)))
 }
 
-/// The files of the Lambda@Edge face, in the order in which they are packed.
+/// The files of the Lambda@Edge runtime, in the order in which they are packed.
 pub(crate) fn edge_files(
     config: &edge_auth::Config,
     addon: Vec<u8>,

@@ -22,7 +22,7 @@ pub(crate) use build::{Architecture, addon};
 pub(crate) use deployment::{Options, make};
 pub(crate) use function::edge_files;
 
-/// The handler of the Lambda@Edge face.
+/// The handler of the Lambda@Edge runtime.
 const INDEX: &str = include_str!("../../../edge-auth/node/index.mjs");
 
 /// A file of a package.

@@ -28,14 +28,14 @@ pub(crate) use upload::{Uploads, outcomes};
 pub(crate) use viewer::Viewers;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Face {
+pub(crate) enum Runtime {
     /// The Rust library itself.
     Native,
     /// The Lambda@Edge package in Node.js.
     Node,
 }
 
-impl Face {
+impl Runtime {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Native => "native",

@@ -19,7 +19,7 @@ use crate::package;
 const RUNNER: &str = include_str!("runner.mjs");
 
 /// A Node.js process with the handler in it.
-pub(super) struct NodeFace {
+pub(super) struct NodeRuntime {
     process: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
@@ -42,8 +42,8 @@ struct Answered {
     micros: u64,
 }
 
-impl NodeFace {
-    /// Unpacks the face with a configuration, and starts it.
+impl NodeRuntime {
+    /// Unpacks the runtime with a configuration, and starts it.
     pub(super) fn start(config: &edge_auth::Config, now: Timestamp) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let file = package::addon()?;
@@ -65,7 +65,7 @@ impl NodeFace {
         let (Some(input), Some(output)) = (process.stdin.take(), process.stdout.take()) else {
             bail!("Node.js has no input or output");
         };
-        let mut face = Self {
+        let mut runtime = Self {
             process,
             input: Some(input),
             output: BufReader::new(output),
@@ -73,13 +73,13 @@ impl NodeFace {
             _folder: folder,
         };
         // Deployed, the handler would answer 503 to every request.
-        let started: Started = face.read_line()?;
+        let started: Started = runtime.read_line()?;
         if let Some(fault) = started.fault {
             bail!(
                 "the package's handler cannot start in Node.js: {fault}; build this gatepost and its addon from the same checkout (`cargo run -- replay …`), and use Node 20 or newer"
             );
         }
-        Ok(face)
+        Ok(runtime)
     }
 
     fn read_line<T: DeserializeOwned>(&mut self) -> anyhow::Result<T> {
@@ -101,7 +101,7 @@ impl NodeFace {
     }
 }
 
-impl Drop for NodeFace {
+impl Drop for NodeRuntime {
     fn drop(&mut self) {
         // Without input it exits by itself; otherwise it is killed.
         drop(self.input.take());

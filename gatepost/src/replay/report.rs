@@ -15,7 +15,7 @@ pub(crate) struct Line {
     pub(crate) file: String,
     pub(crate) index: usize,
     pub(crate) kind: &'static str,
-    pub(crate) face: &'static str,
+    pub(crate) runtime: &'static str,
     pub(crate) outcome: Value,
     pub(crate) expected: Option<Value>,
     pub(crate) matches: Option<bool>,

@@ -110,7 +110,9 @@ impl<'a> Uploads<'a> {
 }
 
 /// The outcomes of a message, one per record.
-pub(crate) fn outcomes(result: Result<Vec<Outcome>, TransientError>) -> serde_json::Result<Vec<Value>> {
+pub(crate) fn outcomes(
+    result: Result<Vec<Outcome>, TransientError>,
+) -> serde_json::Result<Vec<Value>> {
     match result {
         Ok(outcomes) => outcomes.iter().map(outcome).collect(),
         Err(retry) => Ok(vec![json!({"status": "retry", "reason": retry.reason})]),

@@ -1,4 +1,4 @@
-//! Plays viewer requests: `edge-auth` itself decides, or its face in Node.js.
+//! Plays viewer requests: `edge-auth` itself decides, or its runtime in Node.js.
 
 use std::net::Ipv4Addr;
 use std::time::Instant;
@@ -12,22 +12,22 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::node::NodeFace;
-use super::{Face, Played};
+use super::node::NodeRuntime;
+use super::{Played, Runtime};
 use crate::config::Config;
 use crate::issuer::DevIssuer;
 
 /// The authorizer of a run, made when the first event needs it.
 pub(crate) struct Viewers {
     config: edge_auth::Config,
-    face: Face,
+    runtime: Runtime,
     now: Timestamp,
     running: Option<Running>,
 }
 
 enum Running {
     Native(Box<Authorizer>),
-    Node(NodeFace),
+    Node(NodeRuntime),
 }
 
 impl Viewers {
@@ -36,7 +36,7 @@ impl Viewers {
     pub(crate) async fn new(
         config: &Config,
         issuer: &DevIssuer,
-        face: Face,
+        runtime: Runtime,
         now: Timestamp,
     ) -> anyhow::Result<Self> {
         let mut config = config.edge.clone();
@@ -44,7 +44,7 @@ impl Viewers {
         issuer.join(&mut config);
         Ok(Self {
             config,
-            face,
+            runtime,
             now,
             running: None,
         })
@@ -55,7 +55,7 @@ impl Viewers {
         let now = self.now;
         let running = match &mut self.running {
             Some(running) => running,
-            none => none.insert(start(&self.config, self.face, now)?),
+            none => none.insert(start(&self.config, self.runtime, now)?),
         };
         match running {
             Running::Native(authorizer) => Ok(event
@@ -71,7 +71,7 @@ impl Viewers {
                     }
                 })
                 .collect()),
-            Running::Node(face) => face.play(event),
+            Running::Node(runtime) => runtime.play(event),
         }
     }
 }
@@ -121,7 +121,7 @@ async fn publish_here(issuers: &mut [Issuer]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn start(config: &edge_auth::Config, face: Face, now: Timestamp) -> anyhow::Result<Running> {
+fn start(config: &edge_auth::Config, runtime: Runtime, now: Timestamp) -> anyhow::Result<Running> {
     let authorizer = Authorizer::new(config).map_err(|faults| {
         anyhow::anyhow!(
             "the configuration conflicts with the issuer of this run: {}",
@@ -134,9 +134,9 @@ fn start(config: &edge_auth::Config, face: Face, now: Timestamp) -> anyhow::Resu
             let _ = authorizer.accept_keys(now, &published.url, jwks);
         }
     }
-    match face {
-        Face::Native => Ok(Running::Native(Box::new(authorizer))),
-        Face::Node => NodeFace::start(config, now).map(Running::Node),
+    match runtime {
+        Runtime::Native => Ok(Running::Native(Box::new(authorizer))),
+        Runtime::Node => NodeRuntime::start(config, now).map(Running::Node),
     }
 }
 

@@ -38,15 +38,15 @@ fn every_provider_is_as_its_documentation_says() {
             write("", &event);
             write(".expected", &case.expected);
         }
-        for face in ["native", "node"] {
-            let lines = replay(folder.path(), face);
+        for runtime in ["native", "node"] {
+            let lines = replay(folder.path(), runtime);
             assert_eq!(lines.len(), provider.cases.len(), "{}", provider.section);
             for (line, case) in lines.iter().zip(&provider.cases) {
                 n_cases += 1;
                 if line["matches"] != true {
                     let (section, name) = (&provider.section, &case.name);
                     failed.push(format!(
-                        "{section}, {face}: {name}: expected {}, found {}",
+                        "{section}, {runtime}: {name}: expected {}, found {}",
                         case.expected, line["outcome"]
                     ));
                 }
@@ -58,7 +58,7 @@ fn every_provider_is_as_its_documentation_says() {
     println!("{n_cases} requests with sample tokens of providers are answered as expected");
 }
 
-fn replay(folder: &Path, face: &str) -> Vec<Value> {
+fn replay(folder: &Path, runtime: &str) -> Vec<Value> {
     let output = gatepost()
         .arg("replay")
         .arg(folder.join("events"))
@@ -68,7 +68,7 @@ fn replay(folder: &Path, face: &str) -> Vec<Value> {
         .arg(folder.join("jwks.json"))
         .arg("--at")
         .arg(Timestamp::from_second(NOW).unwrap().to_string())
-        .args(["--format", "json", "--face", face])
+        .args(["--format", "json", "--runtime", runtime])
         // The addon is built from source.
         .current_dir(repository(""))
         .output()

@@ -38,7 +38,7 @@ fn every_event_of_the_repository_meets_its_expectation() {
         assert_eq!(
             names,
             [
-                "expected", "face", "file", "index", "kind", "matches", "micros", "outcome"
+                "expected", "file", "index", "kind", "matches", "micros", "outcome", "runtime"
             ]
         );
         assert_eq!(line["matches"], true, "{line}");
@@ -200,7 +200,7 @@ fn templates_are_filled_in_only_where_that_is_asked_for() {
 #[test]
 fn a_handler_that_cannot_start_is_not_a_decision() {
     let output = gatepost()
-        .args(["replay", "--face", "node"])
+        .args(["replay", "--runtime", "node"])
         .arg(repository("test-events/viewer-requests/public.json"))
         .current_dir(repository(""))
         // Node.js loads no addon then.
@@ -330,9 +330,16 @@ login = "/?sign_in"
             }}]})
             .to_string(),
         );
-        for face in ["native", "node"] {
+        for runtime in ["native", "node"] {
             let arguments = [
-                "--config", &config, "--jwks", &jwks, "--face", face, "--format", "json",
+                "--config",
+                &config,
+                "--jwks",
+                &jwks,
+                "--runtime",
+                runtime,
+                "--format",
+                "json",
             ];
             let (code, stdout, stderr) = replay(&arguments, Path::new(&event));
             assert_eq!(code, Some(0), "{stderr}");
@@ -341,7 +348,7 @@ login = "/?sign_in"
             assert_eq!(
                 (&outcome["decision"], &outcome["status"], &outcome["reason"]),
                 (&json!(decision), &json!(status), &json!("unknown_key")),
-                "{issuer} {face}: {line}"
+                "{issuer} {runtime}: {line}"
             );
         }
     }

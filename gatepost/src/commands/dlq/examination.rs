@@ -118,7 +118,10 @@ impl Examiner {
     }
 
     /// The result of processing the whole dead letter.
-    pub(super) async fn examine(&self, letter: &DeadLetter) -> Result<Vec<Outcome>, TransientError> {
+    pub(super) async fn examine(
+        &self,
+        letter: &DeadLetter,
+    ) -> Result<Vec<Outcome>, TransientError> {
         if let Ok(Notice::Records(records)) = Notice::parse(&letter.body) {
             for upload in records.iter().filter_map(upload_of) {
                 self.copy(&upload).map_err(unreadable)?;

@@ -96,7 +96,7 @@ pub(super) async fn replay(args: &OneArgs, stop: &Stop) -> anyhow::Result<ExitCo
             file: letter.id.clone(),
             index,
             kind: "sqs",
-            face: "native",
+            runtime: "native",
             outcome,
             expected: None,
             matches: None,

@@ -1,4 +1,4 @@
-//! The two faces of the authorizer: the Lambda@Edge package in Node.js answers what the library answers.
+//! The two runtimes of the authorizer: the Lambda@Edge package in Node.js answers what the library answers.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
@@ -497,7 +497,7 @@ fn event(dice: &mut Dice, package: &Package, n: usize) -> String {
 }
 
 #[test]
-fn the_faces_agree_on_whatever_is_asked() {
+fn the_runtimes_agree_on_every_request() {
     let package = Package::make();
     let authorizer = package.authorizer();
     let mut dice = Dice(NOW.unsigned_abs());

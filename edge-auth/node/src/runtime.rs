@@ -2,8 +2,7 @@
 
 use std::sync::OnceLock;
 
-use edge_auth::config::{Config, ConfigFault};
-use edge_auth::{Authorizer, Changes, Decision, Denied, NeedKeys, Request};
+use edge_auth::{Authorizer, Changes, Config, ConfigFault, Decision, Denied, NeedKeys, Request};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -54,8 +53,10 @@ pub(crate) fn decide(
     let authorizer = authorizer()?;
     let decision = authorizer.decide(now, request);
     let denied = match &decision {
-        Decision::Allow(allowed) => return Ok(shown(&authorizer.changes(request, allowed))),
-        Decision::NeedKeys(need) => return Ok(json!({"needKeys": shown_need(need)}).to_string()),
+        Decision::Allow(allowed) => {
+            return Ok(changes_to_text(&authorizer.changes(request, allowed)));
+        }
+        Decision::NeedKeys(need) => return Ok(json!({"needKeys": need_to_json(need)}).to_string()),
         Decision::Deny(denied) => Some(denied),
         Decision::Redirect(redirect) => Some(&redirect.denied),
         _ => None,
@@ -67,9 +68,9 @@ pub(crate) fn decide(
 
 /// The keys that the first request will need.
 pub(crate) fn keys_due(now: Timestamp) -> Result<String, String> {
-    let wanted = authorizer()?.keys_due(now);
-    let wanted: Vec<_> = wanted.iter().map(shown_need).collect();
-    Ok(json!(wanted).to_string())
+    let due = authorizer()?.keys_due(now);
+    let due: Vec<_> = due.iter().map(need_to_json).collect();
+    Ok(json!(due).to_string())
 }
 
 /// Takes a fetched set, as the text that was received.
@@ -99,11 +100,11 @@ fn authorizer() -> Result<&'static Authorizer, String> {
         .ok_or_else(|| "the addon is not configured".to_owned())
 }
 
-fn shown_need(need: &NeedKeys) -> Value {
+fn need_to_json(need: &NeedKeys) -> Value {
     json!({"issuer": need.issuer, "url": need.url, "timeoutMs": need.timeout_ms})
 }
 
-fn shown(changes: &Changes) -> String {
+fn changes_to_text(changes: &Changes) -> String {
     let mut owner = changes
         .owner
         .as_ref()
