@@ -5,7 +5,7 @@
 use crate::config::TokenSource;
 use crate::http::headers::RESERVED_HEADER_PREFIX;
 use crate::http::request::{Lines, Request};
-use crate::http::syntax::{decode_lossy, is_token, is_unreserved};
+use crate::http::syntax::{decode_leniently, is_token, is_unreserved};
 
 /// One place contains two different tokens.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -237,7 +237,7 @@ fn is_parameter(pair: &str, name: &str) -> bool {
     if !found.contains('%') {
         return found == name;
     }
-    decode_lossy(found) == name.as_bytes()
+    decode_leniently(found) == name.as_bytes()
 }
 
 #[cfg(test)]

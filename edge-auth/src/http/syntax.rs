@@ -1,8 +1,16 @@
 //! The syntax of HTTP and URIs: tokens, unreserved characters, percent coding.
 //!
-//! `percent-encoding` is not used: it replaces or passes a malformed `%`, and a decision must know that it is one.
+//! Paths are decoded with [`decode_octet`] alone: `percent-encoding` passes a malformed `%`, which
+//! [`CanonicalPath`](crate::http::path::CanonicalPath) must refuse.
 
-use std::fmt::Write as _;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+/// Everything but the unreserved characters of RFC 3986 §2.3.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// Whether a text is a token of RFC 9110 §5.6.2, such as the name of a cookie or header.
 pub(crate) fn is_token(text: &str) -> bool {
@@ -24,16 +32,12 @@ pub(crate) fn is_sub_delim(byte: u8) -> bool {
 
 /// Encodes everything but RFC 3986's unreserved characters.
 pub(crate) fn percent_encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if is_unreserved(byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
+    utf8_percent_encode(text, RESERVED).to_string()
+}
+
+/// Decodes every well-formed percent-encoding, and leaves a malformed `%` as it is.
+pub(crate) fn decode_leniently(text: &str) -> Vec<u8> {
+    percent_decode_str(text).collect()
 }
 
 /// The octet that two hexadecimal digits encode, and the rest.
@@ -42,21 +46,6 @@ pub(crate) fn decode_octet(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let high = char::from(digits[0]).to_digit(16)?;
     let low = char::from(digits[1]).to_digit(16)?;
     Some((u8::try_from(high * 16 + low).ok()?, rest))
-}
-
-/// Decodes every well-formed percent-encoding, and leaves a malformed `%` as it is.
-pub(crate) fn decode_lossy(text: &str) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let (octet, after) = match decode_octet(after) {
-            Some(encoded) if byte == b'%' => encoded,
-            _ => (byte, after),
-        };
-        decoded.push(octet);
-        rest = after;
-    }
-    decoded
 }
 
 #[cfg(test)]
@@ -72,14 +61,14 @@ mod tests {
                 .bytes()
                 .all(|byte| is_unreserved(byte) || byte == b'%')
         );
-        assert_eq!(decode_lossy(&encoded), every.as_bytes());
+        assert_eq!(decode_leniently(&encoded), every.as_bytes());
         assert_eq!(percent_encode("/a b?é"), "%2Fa%20b%3F%C3%A9");
     }
 
     #[test]
     fn a_malformed_percent_stays() {
         for text in ["%", "%7", "%zz", "a%g0", "%+1"] {
-            assert_eq!(decode_lossy(text), text.as_bytes());
+            assert_eq!(decode_leniently(text), text.as_bytes());
         }
     }
 
