@@ -3,16 +3,20 @@
 //! These are plain values, the same in `gatepost.toml` and in the JSON baked into a deployment package. They are not
 //! checked yet: [`Authorizer::new`](crate::Authorizer::new) checks them and reports every [`ConfigFault`] at once.
 
+mod algorithm;
+mod seconds;
+mod session;
 mod warnings;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use algorithm::Algorithm;
+pub use session::{Secret, Session, SessionKey, SessionKeyMaterial};
 pub use warnings::warnings;
 
 /// The whole configuration of an authorizer.
@@ -53,112 +57,6 @@ impl Config {
             }
         }
         self
-    }
-}
-
-/// Sessions: short-lived tokens that Gatepost signs in exchange for an issuer's token.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Session {
-    /// Every key verifies; the newest whose [`from`](SessionKey::from) has passed signs.
-    pub keys: Vec<SessionKey>,
-    /// How many seconds a session lasts, unless the token that it was made from expires earlier.
-    pub lifetime_seconds: u32,
-}
-
-/// One key that signs or verifies sessions.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct SessionKey {
-    /// Its name, in the header of every session that it signs. Unique among the keys.
-    pub kid: String,
-    /// When it begins to sign. Every verifier must have the key before then. A key without `from` signs from the start,
-    /// and at most one key may lack it.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "seconds")]
-    pub from: Option<Timestamp>,
-    /// The key itself.
-    pub material: SessionKeyMaterial,
-}
-
-/// Times as whole seconds since 1970: a date parser would add a tenth to the size of the addon at the edge.
-mod seconds {
-    use jiff::Timestamp;
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    // The signature that serde expects.
-    #[expect(clippy::ref_option, reason = "the signature is serde's")]
-    pub(super) fn serialize<S: Serializer>(
-        time: &Option<Timestamp>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        time.map(Timestamp::as_second).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Timestamp>, D::Error> {
-        let seconds = Option::<i64>::deserialize(deserializer)?;
-        let time = seconds.map(Timestamp::from_second).transpose();
-        time.map_err(|_| D::Error::custom("a time is after the year 9999"))
-    }
-}
-
-/// The material of a session key, by algorithm.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[non_exhaustive]
-pub enum SessionKeyMaterial {
-    /// ECDSA on P-256: a verifier that holds only the public half cannot make sessions.
-    ES256 {
-        /// The public key: a JWK (RFC 7517).
-        public: Value,
-        /// The private key in DER (PKCS #8 or SEC 1). Without it the key only verifies.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        private: Option<Secret>,
-    },
-    /// HMAC with a secret of at least 32 bytes. Every verifier can also make sessions.
-    HS256 {
-        /// The secret.
-        secret: Secret,
-    },
-}
-
-/// Secret bytes: base64url in JSON, and redacted in `Debug`.
-#[derive(Clone, Deserialize, Serialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Secret(Vec<u8>);
-
-impl Secret {
-    /// The bytes, for the code that signs.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl From<Vec<u8>> for Secret {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self(bytes)
-    }
-}
-
-impl TryFrom<String> for Secret {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        BASE64URL_NOPAD
-            .decode(text.as_bytes())
-            .map(Self)
-            .map_err(|_| "a secret is base64url without padding")
-    }
-}
-
-impl From<Secret> for String {
-    fn from(secret: Secret) -> Self {
-        BASE64URL_NOPAD.encode(&secret.0)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
     }
 }
 
@@ -331,74 +229,6 @@ pub enum Audiences {
 impl Default for Audiences {
     fn default() -> Self {
         Self::OneOf(Vec::new())
-    }
-}
-
-/// A signature or MAC algorithm of RFC 7518 §3.1 or RFC 8037 §3.1.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[non_exhaustive]
-pub enum Algorithm {
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
-    RS256,
-    /// RSASSA-PKCS1-v1_5 with SHA-384.
-    RS384,
-    /// RSASSA-PKCS1-v1_5 with SHA-512.
-    RS512,
-    /// RSASSA-PSS with SHA-256.
-    PS256,
-    /// RSASSA-PSS with SHA-384.
-    PS384,
-    /// RSASSA-PSS with SHA-512.
-    PS512,
-    /// ECDSA on P-256 with SHA-256.
-    ES256,
-    /// ECDSA on P-384 with SHA-384.
-    ES384,
-    /// Ed25519; tokens may name it `EdDSA` or `Ed25519` (RFC 9864).
-    EdDSA,
-    /// HMAC with SHA-256, for issuers that share a secret with this deployment.
-    HS256,
-}
-
-impl Algorithm {
-    /// All supported algorithms, in the order in which messages list them.
-    pub const ALL: [Self; 10] = [
-        Self::RS256,
-        Self::RS384,
-        Self::RS512,
-        Self::PS256,
-        Self::PS384,
-        Self::PS512,
-        Self::ES256,
-        Self::ES384,
-        Self::EdDSA,
-        Self::HS256,
-    ];
-
-    /// The algorithm's name in a token's `alg` header.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::RS256 => "RS256",
-            Self::RS384 => "RS384",
-            Self::RS512 => "RS512",
-            Self::PS256 => "PS256",
-            Self::PS384 => "PS384",
-            Self::PS512 => "PS512",
-            Self::ES256 => "ES256",
-            Self::ES384 => "ES384",
-            Self::EdDSA => "EdDSA",
-            Self::HS256 => "HS256",
-        }
-    }
-
-    /// The algorithm with exactly this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        if name == "Ed25519" {
-            return Some(Self::EdDSA);
-        }
-        Self::ALL
-            .into_iter()
-            .find(|algorithm| algorithm.name() == name)
     }
 }
 
