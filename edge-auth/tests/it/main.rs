@@ -19,6 +19,7 @@ mod session_keys;
 mod session_settings;
 #[cfg(feature = "signing")]
 mod sessions;
+mod signatures;
 mod signer;
 mod sources;
 mod tenants;
