@@ -17,7 +17,7 @@ use crate::refusal::Refusal;
 use crate::rules::RuleSet;
 use crate::session::SESSION_COOKIE;
 #[cfg(feature = "signing")]
-use crate::session::{NoSession, SessionSigner, SessionToken};
+use crate::session::{NoSession, SessionIssuer, SessionToken};
 use crate::sign_in::{SignInPage, is_resolved_by_sign_in};
 use crate::token::ClaimPlan;
 use crate::verify::{Unverified, VerifiedToken, Verifier};
@@ -34,7 +34,7 @@ pub struct Authorizer {
     sign_in: Option<SignInPage>,
     cors: Option<CorsPolicy>,
     #[cfg(feature = "signing")]
-    session_signer: Option<SessionSigner>,
+    session_issuer: Option<SessionIssuer>,
 }
 
 impl Authorizer {
@@ -58,10 +58,10 @@ impl Authorizer {
                 .as_ref()
                 .map(|cors| CorsPolicy::new(cors, &mut faults)),
             #[cfg(feature = "signing")]
-            session_signer: config
+            session_issuer: config
                 .session
                 .as_ref()
-                .map(|session| SessionSigner::new(session, &mut faults)),
+                .map(|session| SessionIssuer::new(session, &mut faults)),
         };
         let cookie = TokenSource::Cookie(SESSION_COOKIE.to_owned());
         if config.session.is_some() && !config.token_sources.contains(&cookie) {
@@ -195,7 +195,7 @@ impl Authorizer {
         viewer: &Viewer,
     ) -> Result<SessionToken, NoSession> {
         let signer = self
-            .session_signer
+            .session_issuer
             .as_ref()
             .ok_or(NoSession::NotConfigured)?;
         let block = self.verifier.block_name(viewer.block);

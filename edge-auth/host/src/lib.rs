@@ -35,7 +35,7 @@ impl HostedAuthorizer {
     ///
     /// # Errors
     ///
-    /// The HTTP client cannot be built: there are no certificates of authorities on this machine.
+    /// The HTTP client cannot be built, for example because this machine has no root certificates.
     pub fn new(authorizer: Authorizer, clock: fn() -> Timestamp) -> Result<Self, FetchError> {
         Ok(Self {
             keys: Arc::new(Keys {

@@ -122,7 +122,7 @@ impl KeyRings {
             .find(|ring| ring.published().is_some_and(is_there))
     }
 
-    /// What a host must fetch for a ring; `None` for a ring without an address.
+    /// The fetch that a ring needs from its host; `None` for a ring without an address.
     pub(crate) fn need_keys(&self, ring: usize) -> Option<NeedKeys> {
         let published = self.rings[ring].published()?;
         Some(NeedKeys {

@@ -34,7 +34,7 @@ use crate::token::jws::Header;
 use crate::token::{ClaimId, ClaimPlan, ClaimSet};
 
 #[cfg(feature = "signing")]
-pub(crate) use signing::SessionSigner;
+pub(crate) use signing::SessionIssuer;
 
 /// The `iss` and the `aud` of sessions. No configured issuer may have this name.
 pub const SESSION_ISSUER: &str = "urn:gatepost:session";

@@ -58,8 +58,8 @@ impl SessionKey {
     }
 }
 
-/// The signer of sessions.
-pub(crate) struct SessionSigner {
+/// Issues sessions, with the newest key whose time has come.
+pub(crate) struct SessionIssuer {
     keys: Vec<(SessionKey, Option<Signer>)>,
     lifetime_seconds: i64,
 }
@@ -69,7 +69,7 @@ enum Signer {
     Hmac(Box<hmac::Key>),
 }
 
-impl SessionSigner {
+impl SessionIssuer {
     /// Parses the keys that sign. A private half that does not match its public half is a fault.
     pub(crate) fn new(session: &Session, faults: &mut Vec<ConfigFault>) -> Self {
         for (idx, key) in session.keys.iter().enumerate() {
@@ -125,7 +125,7 @@ impl SessionSigner {
             "iat": iat,
             "exp": exp,
             "block": block,
-            "token": plan.retained(&viewer.claims),
+            "token": plan.retained_claims(&viewer.claims),
         });
         if let Some(owner) = &viewer.owner {
             claims["owner"] = owner.as_str().into();

@@ -72,7 +72,7 @@ impl ClaimPlan {
     /// The claims that a session retains of a token: every planned claim, with `null` for one that the token lacks. A
     /// claim that was absent can then be distinguished from one that the session did not retain.
     #[cfg(any(test, feature = "signing"))]
-    pub(crate) fn retained(&self, set: &ClaimSet) -> Map<String, Value> {
+    pub(crate) fn retained_claims(&self, set: &ClaimSet) -> Map<String, Value> {
         self.entries
             .iter()
             .zip(&set.0)
@@ -219,7 +219,7 @@ mod tests {
                 "{claim} {requirement:?}"
             );
             // The claims that a session retains give the same result.
-            let restored = plan.restore(plan.retained(&set));
+            let restored = plan.restore(plan.retained_claims(&set));
             assert_eq!(restored.meets(ids[0], &requirement), Ok(is_met), "{claim}");
         }
     }
@@ -267,7 +267,7 @@ mod tests {
     fn a_claim_that_was_not_retained_differs_from_an_absent_one() {
         let (before, _) = plan(&["groups", "team"]);
         let set = before.parse(br#"{"groups": ["red"], "sub": "a"}"#).unwrap();
-        let retained = before.retained(&set);
+        let retained = before.retained_claims(&set);
         assert_eq!(
             Value::Object(retained.clone()),
             json!({"groups": ["red"], "team": null})
