@@ -5,17 +5,22 @@
 //! memory stays constant and ready uploads cost no request of their own. A pass that ends early, at its deadline or on
 //! a fault, reports how far it got, and another can continue there.
 
-use aws_sdk_sqs::error::DisplayErrorContext;
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+mod announcement;
+mod groups;
+
 use jiff::{SignedDuration, Timestamp};
-use media_contract::upload_key::{UPLOAD_PREFIX, media_prefix};
 use media_contract::{MAX_PROCESSING, Status, UploadKey};
-use media_store::{Buckets, FoundManifest, Listing, MediaStore, StoreError};
+use media_store::{FoundManifest, MediaStore, StoreError};
 use serde_json::{Value, json};
 
 use crate::age;
 use crate::event::SweepRequest;
 use crate::processor::{Clock, Processor, UploadQueue};
+
+pub use self::announcement::Forgotten;
+
+use self::announcement::{MAX_BATCH, send};
+use self::groups::{Group, Groups, Object};
 
 /// Older uploads are not announced: after four days in the queue and fourteen among the dead letters, the message would
 /// come too late for publishing.
@@ -24,8 +29,6 @@ const MAX_AGE: SignedDuration = SignedDuration::from_hours(14 * 24);
 const SMALL_MANIFEST_BYTES: i64 = 512;
 /// How old an upload must be to count as lost, if its message may still be in the queue.
 pub const SETTLING_TIME: SignedDuration = MAX_PROCESSING;
-/// How many messages SQS accepts in one call.
-const MAX_BATCH: usize = 10;
 /// How long before Lambda's deadline a sweep ends: enough for the requests of one more upload and one more batch.
 const RESERVE: SignedDuration = SignedDuration::from_secs(10);
 /// How old renditions must be so that no worker can still publish them.
@@ -42,17 +45,6 @@ pub struct Options {
     pub settling_time: SignedDuration,
 }
 
-/// A lost upload that must be announced.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Forgotten {
-    /// The upload.
-    pub upload: UploadKey,
-    /// The size in bytes.
-    pub size: u64,
-    /// The `ETag` without quotation marks; `None` if the listing does not have it.
-    pub etag: Option<String>,
-}
-
 /// The result of a sweep.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Report {
@@ -66,23 +58,6 @@ pub struct Report {
     pub n_faults: u64,
     /// Whether both buckets were listed to their end.
     pub is_complete: bool,
-}
-
-/// Everything in the two buckets that belongs to one upload.
-#[derive(Debug)]
-struct Group {
-    upload: UploadKey,
-    original: Option<Object>,
-    manifest: Option<Object>,
-    renditions: Vec<Object>,
-}
-
-#[derive(Clone, Debug)]
-struct Object {
-    key: String,
-    size: i64,
-    etag: Option<String>,
-    modified: Timestamp,
 }
 
 /// The work that an upload needs.
@@ -184,6 +159,10 @@ impl Sweep {
 
     /// The next upload to announce; `None` at the end of the pass. The caller must then report whether it was
     /// announced: [`Self::announced`], [`Self::failed`].
+    ///
+    /// # Errors
+    ///
+    /// A bucket cannot be listed.
     pub async fn next(&mut self) -> Result<Option<Forgotten>, StoreError> {
         loop {
             if let Some((deadline, clock)) = &self.deadline
@@ -312,122 +291,6 @@ impl Sweep {
     }
 }
 
-/// The two listings, merged: both are in the order of owners and ids.
-struct Groups {
-    uploads: Side,
-    media: Side,
-}
-
-/// One of the listings, with the next object prefetched.
-struct Side {
-    listing: Listing,
-    parse: fn(&str) -> Option<UploadKey>,
-    next: Option<(UploadKey, Object)>,
-}
-
-impl Groups {
-    /// All uploads after `after`.
-    fn new(store: &MediaStore, after: Option<&UploadKey>) -> Self {
-        let side = |bucket, prefix: &str, after: Option<String>, parse| {
-            let listing = store.listing(bucket, prefix);
-            Side {
-                listing: match after {
-                    Some(key) => listing.after(key),
-                    None => listing,
-                },
-                parse,
-                next: None,
-            }
-        };
-        let Buckets { uploads, media } = &store.buckets;
-        Self {
-            uploads: side(
-                uploads,
-                UPLOAD_PREFIX,
-                after.map(UploadKey::original),
-                UploadKey::parse,
-            ),
-            media: side(
-                media,
-                &media_prefix(),
-                after.map(UploadKey::end_of_media),
-                |key| Some(UploadKey::parse_media_key(key)?.0),
-            ),
-        }
-    }
-
-    async fn next(&mut self) -> Result<Option<Group>, StoreError> {
-        let (uploaded, published) = (self.uploads.peek().await?, self.media.peek().await?);
-        let Some(upload) = uploaded.into_iter().chain(published).min() else {
-            return Ok(None);
-        };
-        let mut group = Group {
-            original: self.uploads.take(&upload).await?,
-            manifest: None,
-            renditions: Vec::new(),
-            upload,
-        };
-        let manifest_key = group.upload.manifest_key();
-        while let Some(object) = self.media.take(&group.upload).await? {
-            if object.key == manifest_key {
-                group.manifest = Some(object);
-            } else if group.upload.is_rendition(&object.key) {
-                group.renditions.push(object);
-            }
-        }
-        Ok(Some(group))
-    }
-}
-
-impl Side {
-    /// The upload of the next object.
-    async fn peek(&mut self) -> Result<Option<UploadKey>, StoreError> {
-        while self.next.is_none() {
-            let Some(object) = self.listing.next().await? else {
-                return Ok(None);
-            };
-            let key = object.key.unwrap_or_default();
-            // Other objects are ignored.
-            let Some(upload) = (self.parse)(&key) else {
-                continue;
-            };
-            let modified = object
-                .last_modified
-                .and_then(|time| Timestamp::from_millisecond(time.to_millis().ok()?).ok());
-            let object = Object {
-                key,
-                size: object.size.unwrap_or(0),
-                etag: object.e_tag.map(|etag| etag.trim_matches('"').to_owned()),
-                modified: modified.unwrap_or(Timestamp::UNIX_EPOCH),
-            };
-            self.next = Some((upload, object));
-        }
-        Ok(self.next.as_ref().map(|(upload, _)| upload.clone()))
-    }
-
-    /// The next object, if it belongs to this upload.
-    async fn take(&mut self, upload: &UploadKey) -> Result<Option<Object>, StoreError> {
-        if self.peek().await?.as_ref() != Some(upload) {
-            return Ok(None);
-        }
-        Ok(self.next.take().map(|(_, object)| object))
-    }
-}
-
-impl Forgotten {
-    /// The notification that S3 should have sent, with the members that the processor reads. These keys need no
-    /// encoding.
-    pub fn notification(&self, bucket: &str) -> Value {
-        let object = json!({"key": self.upload.original(), "size": self.size, "eTag": self.etag});
-        json!({"Records": [{
-            "eventVersion": "2.2",
-            "eventSource": "aws:s3",
-            "eventName": "ObjectCreated:Post",
-            "s3": {"s3SchemaVersion": "1.0", "configurationId": "gatepost-sweep", "bucket": {"name": bucket}, "object": object},
-        }]})
-    }
-}
-
 impl Processor {
     /// Runs a sweep that a direct invocation requested, and ends before Lambda's deadline.
     pub(crate) async fn sweep(
@@ -485,56 +348,13 @@ impl Processor {
     }
 }
 
-/// Sends notifications for at most [`MAX_BATCH`] uploads to a queue; one result for each.
-async fn send(queue: &UploadQueue, bucket: &str, batch: &[Forgotten]) -> Vec<Result<(), String>> {
-    if batch.is_empty() {
-        return Vec::new();
-    }
-    let entries = batch.iter().enumerate().filter_map(|(index, forgotten)| {
-        // Both required members are set. If they were not, the response would omit this entry.
-        SendMessageBatchRequestEntry::builder()
-            .id(index.to_string())
-            .message_body(forgotten.notification(bucket).to_string())
-            .build()
-            .ok()
-    });
-    let request = queue
-        .sqs
-        .send_message_batch()
-        .queue_url(&queue.url)
-        .set_entries(Some(entries.collect()));
-    let answer = match request.send().await {
-        Ok(answer) => answer,
-        Err(error) => {
-            let reason = format!("announcing an upload: {}", DisplayErrorContext(error));
-            return vec![Err(reason); batch.len()];
-        }
-    };
-    // SQS answers 200 even if single messages failed.
-    let result = |index: usize| {
-        let id = index.to_string();
-        if answer.successful().iter().any(|entry| entry.id() == id) {
-            return Ok(());
-        }
-        let failed = answer.failed().iter().find(|entry| entry.id() == id);
-        Err(failed.map_or_else(
-            || "announcing an upload: the queue's response does not mention it".to_owned(),
-            |entry| {
-                let message = entry.message().unwrap_or_default();
-                format!("announcing an upload: {}: {message}", entry.code())
-            },
-        ))
-    };
-    (0..batch.len()).map(result).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_minimum_of_a_scheduled_sweep_agrees_with_terraform() {
-        let variables = include_str!("../../infra/variables.tf");
+        let variables = include_str!("../../../infra/variables.tf");
         let seconds = SETTLING_TIME.as_secs();
         assert!(
             variables.contains(&format!("> {seconds} + one(")),
