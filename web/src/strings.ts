@@ -89,7 +89,7 @@ export const strings = {
     empty: 'This file is empty.',
     // The server's wording. The size is rounded up and the limit down, so that they differ.
     size: (bytes: number, maxBytes: number) =>
-      `This file has ${size(bytes, Math.ceil)}; the limit is ${size(maxBytes, Math.floor)}. Please upload a smaller version.`,
+      `This file is ${size(bytes, Math.ceil)}. The limit is ${size(maxBytes, Math.floor)}. Please upload a smaller version.`,
     unnamed: 'This photo couldn’t be accepted.',
   },
 

@@ -215,12 +215,12 @@ impl Rejection {
             }
             // The size is rounded up and the limit down, so that they differ however near they are.
             Self::TooLarge { bytes, max } => format!(
-                "This file has {} MB; the limit is {} MB. Please upload a smaller version.",
-                megabytes(bytes.div_ceil(100_000)),
-                megabytes(max / 100_000)
+                "This file is {}. The limit is {}. Please upload a smaller version.",
+                size(*bytes, u64::div_ceil),
+                size(*max, |bytes, unit| bytes / unit)
             ),
             Self::TooManyPixels { width, height, max } => format!(
-                "This picture has {width} × {height} pixels; the limit is {} megapixels. Please upload a smaller version.",
+                "This picture has {width} × {height} pixels. The limit is {} megapixels. Please upload a smaller version.",
                 max / 1_000_000
             ),
             Self::TooSmall => "This file is empty.".into(),
@@ -310,9 +310,22 @@ impl std::fmt::Display for Unsupported {
     }
 }
 
-/// Tenths of megabytes with one digit, as people see sizes in their file manager.
-fn megabytes(tenths: u64) -> String {
-    format!("{}.{}", tenths / 10, tenths % 10)
+/// Bytes as the page shows them: in the binary units of the configured limits, with at most one digit after the point.
+fn size(bytes: u64, divide: impl Fn(u64, u64) -> u64) -> String {
+    const KB: u64 = 1024;
+    const MB: u64 = 1024 * KB;
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let whole = divide(bytes, KB);
+    if whole < 1000 {
+        return format!("{} KB", whole.max(1));
+    }
+    let tenths = divide(bytes.saturating_mul(10), MB);
+    match (tenths / 10, tenths % 10) {
+        (whole, 0) => format!("{whole} MB"),
+        (whole, tenth) => format!("{whole}.{tenth} MB"),
+    }
 }
 
 #[cfg(test)]
@@ -334,7 +347,7 @@ mod tests {
                     max: 26_214_400,
                 },
                 "too_large",
-                "This file has 26.3 MB; the limit is 26.2 MB. Please upload a smaller version.",
+                "This file is 25.1 MB. The limit is 25 MB. Please upload a smaller version.",
                 "26214401 bytes, at most 26214400 allowed",
             ),
             (
@@ -344,7 +357,7 @@ mod tests {
                     max: 50_000_000,
                 },
                 "too_many_pixels",
-                "This picture has 60000 × 60000 pixels; the limit is 50 megapixels. Please upload a smaller version.",
+                "This picture has 60000 × 60000 pixels. The limit is 50 megapixels. Please upload a smaller version.",
                 "60000×60000 pixels, at most 50000000 allowed",
             ),
             (
@@ -391,6 +404,33 @@ mod tests {
             assert_eq!(rejection.code(), code);
             assert_eq!(rejection.message(), message);
             assert_eq!(rejection.to_string(), log);
+        }
+    }
+
+    #[test]
+    fn sizes_have_the_units_of_the_page() {
+        const MIB: u64 = 1 << 20;
+        for (bytes, max, message) in [
+            (11, 10, "This file is 11 B. The limit is 10 B."),
+            (1025, 1024, "This file is 2 KB. The limit is 1 KB."),
+            (MIB + 1, MIB, "This file is 1.1 MB. The limit is 1 MB."),
+            (
+                26 * MIB,
+                25 * MIB,
+                "This file is 26 MB. The limit is 25 MB.",
+            ),
+            (
+                2_000_001,
+                2_000_000,
+                "This file is 2 MB. The limit is 1.9 MB.",
+            ),
+        ] {
+            let found = Rejection::TooLarge { bytes, max }.message();
+            assert_eq!(
+                found,
+                format!("{message} Please upload a smaller version."),
+                "{bytes} {max}"
+            );
         }
     }
 }
