@@ -17,7 +17,7 @@ const NAMED_DIGEST_BYTES: usize = 8;
 ///
 /// The name fences off late writers. A PUT that S3 completes after its sender died can only write the bytes that its
 /// name identifies. It therefore never changes what a manifest names, for any worker, upload or settings.
-pub fn file_name(rendition: &render::Rendition) -> String {
+pub fn file_name(rendition: &render::RenditionFile) -> String {
     let digest = Sha256::digest(&rendition.data);
     let digest = HEXLOWER.encode(&digest[..NAMED_DIGEST_BYTES]);
     format!("{digest}-{}", rendition.file_name)
@@ -27,7 +27,7 @@ pub fn file_name(rendition: &render::Rendition) -> String {
 pub fn status(
     result: &Result<Thumbnailed, Rejection>,
     now: Timestamp,
-    path: impl Fn(&render::Rendition) -> String,
+    path: impl Fn(&render::RenditionFile) -> String,
 ) -> Status {
     let created_at = whole_seconds(now);
     match result {

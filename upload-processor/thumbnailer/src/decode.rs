@@ -13,52 +13,24 @@ use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError};
 use image_webp::vp8::Vp8Decoder;
 
-use crate::colour::{Space, ToSrgb};
+use crate::colour::ToSrgb;
+use crate::deadline::Checkpoint;
+use crate::exif::{mirrored, upright};
 use crate::inspect::{Essence, Inspected};
-use crate::jpeg::{self, Coding, GoOn, Planes, Wanted};
+use crate::jpeg::{self, Wanted};
+use crate::plan::{averages_by_light, of_source, plan};
 use crate::png::{self, Samples, Stored};
+use crate::raster::{Coding, FullPlanes, Pixels, Raster, Space};
 use crate::rejection::Rejection;
-use crate::render::{averages_by_light, of_source, plan};
 use crate::settings::{ImageType, Settings};
-use crate::window::mirrored;
 
 /// A fully decoded picture.
 #[derive(Clone, Debug)]
 pub struct Decoded {
-    pub(crate) picture: Picture,
+    pub(crate) raster: Raster,
     pub(crate) orientation: Orientation,
     /// The colour conversion that is still to be done, if any.
     pub(crate) to_srgb: Option<ToSrgb>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) enum Picture {
-    Pixels(Pixels),
-    /// Already as narrow as the renditions.
-    Planes(Planes),
-    /// At full size.
-    Whole(Whole),
-}
-
-/// Planes at full size: luma, and two chroma planes, if any, at half of it, rounded up.
-#[derive(Clone, Debug)]
-pub(crate) struct Whole {
-    pub(crate) width: u32,
-    pub(crate) height: u32,
-    pub(crate) coding: Coding,
-    pub(crate) planes: Vec<Vec<u8>>,
-}
-
-/// Rows of pixels without gaps.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Pixels {
-    pub(crate) width: u32,
-    pub(crate) height: u32,
-    /// RGBA without premultiplication if true; otherwise RGB.
-    pub(crate) alpha: bool,
-    /// Whether the three channels were one grey channel.
-    pub(crate) grey: bool,
-    pub(crate) data: Vec<u8>,
 }
 
 /// Decodes the whole picture for the renditions in the settings.
@@ -66,11 +38,11 @@ pub fn decode(inspected: &Inspected<'_>, settings: &Settings) -> Result<Decoded,
     decode_while(inspected, settings, &mut |_| Ok(()))
 }
 
-/// The same, calling `go_on` from time to time.
+/// The same, calling `checkpoint` from time to time.
 pub(crate) fn decode_while(
     inspected: &Inspected<'_>,
     settings: &Settings,
-    go_on: GoOn<'_>,
+    checkpoint: Checkpoint<'_>,
 ) -> Result<Decoded, Rejection> {
     let orientation = inspected.orientation();
     let colours = inspected.colours();
@@ -80,16 +52,16 @@ pub(crate) fn decode_while(
         to_srgb.is_some()
     };
     let mut is_converted = false;
-    let picture = match inspected.essence() {
+    let raster = match inspected.essence() {
         Essence::Png(stored) => {
             let deep = colours
                 .filter(|_| stored.header.depth == 16)
                 .and_then(|colours| ToSrgb::new_deep(colours, stored.space()));
-            let samples = png::decode(stored, deep.as_ref(), go_on)?;
+            let samples = png::decode(stored, deep.as_ref(), checkpoint)?;
             is_converted = samples.converted;
             of_samples(samples, stored)
         }
-        Essence::Vp8(bitstream) => Picture::Whole(decode_vp8(bitstream, inspected)?),
+        Essence::Vp8(bitstream) => Raster::Full(decode_vp8(bitstream, inspected)?),
         Essence::File(pieces) => {
             let file = Essence::joined(pieces);
             match inspected.image_type() {
@@ -105,28 +77,28 @@ pub(crate) fn decode_while(
                                 || averages_by_light(coding, seen, settings)
                         },
                     };
-                    Picture::Planes(jpeg::decode(&file, &mut wanted, go_on)?)
+                    Raster::Narrowed(jpeg::decode(&file, &mut wanted, checkpoint)?)
                 }
-                ImageType::WebP => Picture::Pixels(decode_webp(&file, inspected)?),
-                ImageType::Gif => Picture::Pixels(decode_gif(&file, inspected)?),
+                ImageType::WebP => Raster::Pixels(decode_webp(&file, inspected)?),
+                ImageType::Gif => Raster::Pixels(decode_gif(&file, inspected)?),
                 // PNG has another kind of essence.
                 ImageType::Png => return Err(parsers_disagree()),
             }
         }
     };
-    match &picture {
+    match &raster {
         _ if is_converted => {}
-        Picture::Pixels(pixels) => {
+        Raster::Pixels(pixels) => {
             read_colours(if pixels.grey { Space::Grey } else { Space::Rgb });
         }
-        Picture::Whole(whole) => {
+        Raster::Full(whole) => {
             read_colours(whole.coding.space());
         }
         // Already passed to the decoder.
-        Picture::Planes(_) => {}
+        Raster::Narrowed(_) => {}
     }
     Ok(Decoded {
-        picture,
+        raster,
         orientation,
         to_srgb,
     })
@@ -135,42 +107,22 @@ pub(crate) fn decode_while(
 impl Decoded {
     /// Width and height after orientation.
     pub fn size(&self) -> (u32, u32) {
-        let (width, height) = match &self.picture {
-            Picture::Pixels(pixels) => (pixels.width, pixels.height),
-            Picture::Planes(planes) => (planes.width, planes.height),
-            Picture::Whole(whole) => (whole.width, whole.height),
+        let (width, height) = match &self.raster {
+            Raster::Pixels(pixels) => (pixels.width, pixels.height),
+            Raster::Narrowed(planes) => (planes.width, planes.height),
+            Raster::Full(whole) => (whole.width, whole.height),
         };
         upright((width, height), self.orientation)
     }
 
     /// Whether any pixel is transparent.
     pub fn has_alpha(&self) -> bool {
-        matches!(&self.picture, Picture::Pixels(pixels) if pixels.alpha)
+        matches!(&self.raster, Raster::Pixels(pixels) if pixels.alpha)
     }
-}
-
-/// A stored picture's size after orientation, and the reverse.
-pub(crate) fn upright((width, height): (u32, u32), orientation: Orientation) -> (u32, u32) {
-    if swaps_sides(orientation) {
-        (height, width)
-    } else {
-        (width, height)
-    }
-}
-
-/// Whether the orientation swaps width and height.
-fn swaps_sides(orientation: Orientation) -> bool {
-    matches!(
-        orientation,
-        Orientation::Rotate90
-            | Orientation::Rotate270
-            | Orientation::Rotate90FlipH
-            | Orientation::Rotate270FlipH
-    )
 }
 
 /// Grey as a plane, everything else as pixels, without an opaque alpha channel.
-fn of_samples(samples: Samples, stored: &Stored<'_>) -> Picture {
+fn of_samples(samples: Samples, stored: &Stored<'_>) -> Raster {
     let (width, height) = (stored.header.width, stored.header.height);
     let Samples {
         channels, mut data, ..
@@ -181,14 +133,14 @@ fn of_samples(samples: Samples, stored: &Stored<'_>) -> Picture {
         keep_channels(&mut data, if grey { 1 } else { 3 });
     }
     if grey && !alpha {
-        return Picture::Whole(Whole {
+        return Raster::Full(FullPlanes {
             width,
             height,
             coding: Coding::Grey,
             planes: vec![data],
         });
     }
-    Picture::Pixels(Pixels {
+    Raster::Pixels(Pixels {
         width,
         height,
         alpha,
@@ -198,14 +150,14 @@ fn of_samples(samples: Samples, stored: &Stored<'_>) -> Picture {
 }
 
 /// The planes of a lossy WebP, widened to the range of JPEG's.
-fn decode_vp8(bitstream: &[u8], inspected: &Inspected<'_>) -> Result<Whole, Rejection> {
+fn decode_vp8(bitstream: &[u8], inspected: &Inspected<'_>) -> Result<FullPlanes, Rejection> {
     let frame = Vp8Decoder::decode_frame(Cursor::new(bitstream))
         .map_err(|error| Rejection::corrupt(error.to_string()))?;
     let (width, height) = inspected.stored_size();
     if (u32::from(frame.width), u32::from(frame.height)) != (width, height) {
         return Err(parsers_disagree());
     }
-    // Whole macroblocks, of 16 luma and 8 chroma samples in each direction.
+    // FullPlanes macroblocks, of 16 luma and 8 chroma samples in each direction.
     let (across, down) = (width.div_ceil(16), height.div_ceil(16));
     let plane = |mut samples: Vec<u8>, side: u32, (width, height): (u32, u32)| {
         let (stride, rows) = (across * side, down * side);
@@ -227,7 +179,7 @@ fn decode_vp8(bitstream: &[u8], inspected: &Inspected<'_>) -> Result<Whole, Reje
     let [mut cb, mut cr] = [frame.ubuf, frame.vbuf];
     widen::<128, 224, 128>(&mut cb);
     widen::<128, 224, 128>(&mut cr);
-    Ok(Whole {
+    Ok(FullPlanes {
         width,
         height,
         coding: Coding::YCbCr,
@@ -394,16 +346,16 @@ mod tests {
             // As stored: most of them have a gAMA, which minipng ignores.
             let samples = png::decode(stored, None, &mut |_| Ok(())).unwrap();
             match of_samples(samples, stored) {
-                Picture::Pixels(pixels) => pixels,
+                Raster::Pixels(pixels) => pixels,
                 // Grey, in one plane.
-                Picture::Whole(whole) => Pixels {
+                Raster::Full(whole) => Pixels {
                     width: whole.width,
                     height: whole.height,
                     alpha: false,
                     grey: true,
                     data: whole.planes[0].iter().flat_map(|grey| [*grey; 3]).collect(),
                 },
-                Picture::Planes(_) => panic!("{name}: planes of a JPEG"),
+                Raster::Narrowed(_) => panic!("{name}: planes of a JPEG"),
             }
         };
         let (mut n_compared, mut n_twins) = (0, 0);

@@ -7,12 +7,11 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
-
+use crate::deadline::Deadline;
 use crate::decode::decode_while;
 use crate::inspect::{Declared, inspect};
 use crate::rejection::Rejection;
-use crate::render::{Rendition, render_while};
+use crate::render::{RenditionFile, render_while};
 use crate::settings::{ImageType, Settings};
 
 /// The maximum processor time for one image. The queue's visibility timeout is far longer.
@@ -27,7 +26,7 @@ pub struct Thumbnailed {
     /// The upload.
     pub source: Source,
     /// Largest first.
-    pub renditions: Vec<Rendition>,
+    pub renditions: Vec<RenditionFile>,
     /// The `ThumbHash`.
     pub placeholder: Vec<u8>,
 }
@@ -58,12 +57,12 @@ pub fn thumbnail(
     settings: &Settings,
     time: Option<Duration>,
 ) -> Result<Thumbnailed, Rejection> {
-    let limit = time.map(Limit::from_now);
-    caught(bytes.len(), || {
-        if let Some(limit) = &limit {
-            limit.check("inspect")?;
+    let deadline = time.map(Deadline::after);
+    catch_panic(bytes.len(), || {
+        if let Some(deadline) = &deadline {
+            deadline.check("inspect")?;
         }
-        steps(bytes, declared, settings, |_| Ok(limit))
+        steps(bytes, declared, settings, |_| Ok(deadline))
     })
 }
 
@@ -77,10 +76,10 @@ pub fn thumbnail_once_admitted<T>(
     admit: impl FnOnce(u64) -> Result<T, Rejection>,
 ) -> Result<Thumbnailed, Rejection> {
     let mut held = None;
-    let result = caught(bytes.len(), || {
+    let result = catch_panic(bytes.len(), || {
         steps(bytes, declared, settings, |memory| {
             held = Some(admit(memory)?);
-            Ok(Some(Limit::from_now(time)))
+            Ok(Some(Deadline::after(time)))
         })
     });
     drop(held);
@@ -91,15 +90,19 @@ fn steps(
     bytes: &[u8],
     declared: &Declared,
     settings: &Settings,
-    admit: impl FnOnce(u64) -> Result<Option<Limit>, Rejection>,
+    admit: impl FnOnce(u64) -> Result<Option<Deadline>, Rejection>,
 ) -> Result<Thumbnailed, Rejection> {
     let inspected = inspect(bytes, declared, settings)?;
-    let limit = admit(inspected.memory())?;
-    let mut go_on = |step| limit.as_ref().map_or(Ok(()), |limit| limit.check(step));
-    go_on("decode")?;
-    let decoded = decode_while(&inspected, settings, &mut go_on)?;
+    let deadline = admit(inspected.memory())?;
+    let mut checkpoint = |step| {
+        deadline
+            .as_ref()
+            .map_or(Ok(()), |deadline| deadline.check(step))
+    };
+    checkpoint("decode")?;
+    let decoded = decode_while(&inspected, settings, &mut checkpoint)?;
     let (width, height) = decoded.size();
-    let rendered = render_while(decoded, settings, &mut go_on)?;
+    let rendered = render_while(decoded, settings, &mut checkpoint)?;
     Ok(Thumbnailed {
         source: Source {
             image_type: inspected.image_type(),
@@ -113,36 +116,8 @@ fn steps(
     })
 }
 
-/// A deadline on the thread's own clock.
-struct Limit {
-    end: Duration,
-}
-
-impl Limit {
-    fn from_now(time: Duration) -> Self {
-        Self {
-            end: processor_time().saturating_add(time),
-        }
-    }
-
-    fn check(&self, step: &'static str) -> Result<(), Rejection> {
-        if processor_time() >= self.end {
-            return Err(Rejection::Timeout(step));
-        }
-        Ok(())
-    }
-}
-
-/// The processor time of this thread so far.
-fn processor_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    // Never negative.
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
-}
-
 /// The panic boundary.
-fn caught(
+fn catch_panic(
     n_bytes: usize,
     steps: impl FnOnce() -> Result<Thumbnailed, Rejection>,
 ) -> Result<Thumbnailed, Rejection> {
@@ -156,21 +131,4 @@ fn caught(
         tracing::error!(reason, bytes = n_bytes, "a decoder panicked");
         Err(Rejection::corrupt(format!("a decoder panicked: {reason}")))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn time_without_work_does_not_count_and_work_does() {
-        let limit = Limit::from_now(Duration::from_millis(50));
-        std::thread::sleep(Duration::from_millis(100));
-        assert_eq!(limit.check("decode"), Ok(()));
-        // The test ends, because the work advances the clock.
-        while limit.check("decode").is_ok() {
-            std::hint::black_box(processor_time());
-        }
-        assert_eq!(limit.check("decode"), Err(Rejection::Timeout("decode")));
-    }
 }

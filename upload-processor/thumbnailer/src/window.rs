@@ -1,7 +1,5 @@
 //! The part of a plane that a rendition shows: decoder and `render` must agree on it.
 
-use image::metadata::Orientation;
-
 /// The part of a plane that a resized one shows, in samples. It may extend beyond the plane, whose outermost samples
 /// are then repeated.
 #[derive(Clone, Copy, Debug)]
@@ -67,16 +65,6 @@ impl Span {
         // At most a plane's side.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         ([before as usize, behind as usize], Self { from, length })
-    }
-}
-
-/// The stored directions, across and down, in which a picture is mirrored.
-pub(crate) fn mirrored(orientation: Orientation) -> (bool, bool) {
-    match orientation {
-        Orientation::NoTransforms | Orientation::Rotate90FlipH => (false, false),
-        Orientation::FlipHorizontal | Orientation::Rotate270 => (true, false),
-        Orientation::FlipVertical | Orientation::Rotate90 => (false, true),
-        Orientation::Rotate180 | Orientation::Rotate270FlipH => (true, true),
     }
 }
 

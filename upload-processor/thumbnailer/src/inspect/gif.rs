@@ -8,10 +8,11 @@ use std::borrow::Cow;
 
 use image::metadata::Orientation;
 
+use crate::limits::{check_memory, check_pixels};
 use crate::rejection::Rejection;
 use crate::settings::{Animated, ImageType, Settings};
 
-use super::{Essence, Outline, check_memory, check_pixels};
+use super::outline::{Essence, Outline};
 
 /// Walks the blocks. `bytes` begins with GIF's signature.
 pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outline<'a>, Rejection> {

@@ -3,6 +3,7 @@
 //! Called only by `inspect`. Unsupported types are distinguished only so that the refusal can be helpful; nothing
 //! beyond the signature is parsed.
 
+use crate::bytes::be_u32;
 use crate::rejection::Unsupported;
 use crate::settings::ImageType;
 
@@ -80,7 +81,7 @@ fn is_raw(bytes: &[u8]) -> bool {
 ///
 /// Many kinds of files share this container. Only known video brands count as video.
 fn iso_media(bytes: &[u8]) -> Unsupported {
-    let length = super::be_u32(bytes, 0).map_or(0, |length| length as usize);
+    let length = be_u32(bytes, 0).map_or(0, |length| length as usize);
     let brands = bytes
         .get(8..length.clamp(12, 256).min(bytes.len()))
         .unwrap_or_default();
@@ -138,7 +139,7 @@ fn has_box(bytes: &[u8], wanted: &[u8]) -> bool {
     let mut at = 0_usize;
     // Videos have three or four.
     for _ in 0..64 {
-        let (Some(size), Some(kind)) = (super::be_u32(bytes, at), bytes.get(at + 4..at + 8)) else {
+        let (Some(size), Some(kind)) = (be_u32(bytes, at), bytes.get(at + 4..at + 8)) else {
             return false;
         };
         if kind == wanted {

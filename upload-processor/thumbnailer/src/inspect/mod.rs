@@ -8,32 +8,29 @@
 //!
 //! The parsers bounds-check every index and read each byte a bounded number of times. They allocate nothing whose size
 //! the file controls; a progressive JPEG's one bit per coefficient comes after the budget check. They also record which
-//! parts of the file the pixels need: decoders get only these, so the EXIF orientation parser is the only metadata
-//! parser that sees an upload. For PNG and GIF only decoding can tell whether all pixels are there, so the decoder
+//! parts of the file the pixels need: decoders get only these, so the parser of EXIF orientation (`exif`) is the only
+//! metadata parser that sees an upload. For PNG and GIF only decoding can tell whether all pixels are there, so the decoder
 //! checks that.
 
 mod gif;
 mod magic;
+mod outline;
 mod png;
 mod vp8l;
 mod webp;
-
-use std::borrow::Cow;
 
 use image::metadata::Orientation;
 use sha2::{Digest, Sha256};
 
 use crate::colour::Colours;
-use crate::decode::upright;
-use crate::jpeg;
-use crate::png::Stored;
-use crate::rejection::{Complexity, Rejection, Unsupported};
-use crate::render::plan;
+use crate::limits::within_budget;
+use crate::rejection::{Rejection, Unsupported};
 use crate::settings::{ImageType, Settings};
 
-pub(crate) use self::png::chunk as png_chunk;
+pub(crate) use self::outline::Essence;
 
 use self::magic::Kind;
+use self::outline::{Frame, Outline};
 
 /// The uploader's claims about the bytes when the form was signed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,53 +49,6 @@ pub struct Inspected<'a> {
     bytes: u64,
     sha256: [u8; 32],
     outline: Outline<'a>,
-}
-
-/// A frame of an animation, which may cover only part of the canvas.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Frame {
-    pub(crate) x: u32,
-    pub(crate) y: u32,
-    pub(crate) width: u32,
-    pub(crate) height: u32,
-}
-
-/// The result of a format's parser.
-#[derive(Debug)]
-struct Outline<'a> {
-    width: u32,
-    height: u32,
-    orientation: Orientation,
-    /// The estimated peak of decoding and rendering, in bytes, excluding the upload.
-    memory: u64,
-    /// The colour information of the file.
-    colours: Option<Colours>,
-    /// The position of the essence in the picture, if it does not fill it.
-    frame: Option<Frame>,
-    /// Whether the file ends before the essence does; all pixels may still be there.
-    is_cut: bool,
-    essence: Essence<'a>,
-}
-
-/// The parts of a file that the pixels need, and nothing else.
-#[derive(Debug)]
-pub(crate) enum Essence<'a> {
-    /// Concatenated, they form a file with the same pixels and no metadata. For JPEG this is the file itself, because
-    /// its decoder reads nothing else.
-    File(Vec<Cow<'a, [u8]>>),
-    Png(Stored<'a>),
-    /// The bitstream of a lossy WebP without alpha.
-    Vp8(&'a [u8]),
-}
-
-impl Essence<'_> {
-    /// Concatenates the pieces of a file.
-    pub(crate) fn joined<'b>(pieces: &'b [Cow<'_, [u8]>]) -> Cow<'b, [u8]> {
-        match pieces {
-            [whole] => Cow::Borrowed(whole),
-            pieces => Cow::Owned(pieces.concat()),
-        }
-    }
 }
 
 /// Checks everything that does not require decoding pixels.
@@ -160,22 +110,6 @@ pub fn inspect<'a>(
         sha256,
         outline,
     })
-}
-
-impl<'a> Outline<'a> {
-    fn of_jpeg(bytes: &'a [u8], settings: &Settings) -> Result<Self, Rejection> {
-        let header = jpeg::Header::parse(bytes, settings)?;
-        Ok(Self {
-            width: header.width,
-            height: header.height,
-            orientation: header.orientation,
-            memory: header.memory,
-            colours: header.profile.as_deref().and_then(Colours::of_profile),
-            frame: None,
-            is_cut: false,
-            essence: Essence::File(vec![Cow::Borrowed(bytes)]),
-        })
-    }
 }
 
 impl Inspected<'_> {
@@ -254,95 +188,6 @@ fn agrees(declared: &str, found: ImageType) -> bool {
     }
 }
 
-/// Checks the pixel budget, from the size in the header.
-pub(crate) fn check_pixels(width: u32, height: u32, settings: &Settings) -> Result<u64, Rejection> {
-    let pixels = u64::from(width) * u64::from(height);
-    if pixels > settings.max_pixels {
-        return Err(Rejection::TooManyPixels {
-            width,
-            height,
-            max: settings.max_pixels,
-        });
-    }
-    Ok(pixels)
-}
-
-/// Checks the memory budget. It adds a format's estimate for decoding, the part of it that renditions are made from,
-/// and the common estimate for renditions. JPEG has its own check.
-///
-/// The estimate is an upper bound, which `tests/it/memory.rs` measures for every kind of file.
-pub(crate) fn check_memory(
-    stored: (u32, u32),
-    orientation: Orientation,
-    decoding: u64,
-    decoded: u64,
-    alpha: bool,
-    settings: &Settings,
-) -> Result<u64, Rejection> {
-    let channels = if alpha { 4 } else { 3 };
-    let area = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
-    // The orientation decides which side becomes the width, and with it the size of a panorama's renditions.
-    let sizes = plan(upright(stored, orientation), &settings.widths);
-    let largest = sizes.first().copied().unwrap_or_default();
-    let made: u64 = sizes.iter().map(|size| channels * area(*size)).sum();
-    // The resizer keeps the source, and a premultiplied copy of it if there is alpha.
-    let source = decoded + if alpha { 4 * area(stored) } else { 0 };
-    // Between its two passes the resizer has the new width and the old height. Orientation and colour conversion each
-    // make a copy.
-    let between = channels * area((upright(largest, orientation).0, stored.1));
-    let copies = 2 * channels * area(largest);
-    // The resizer keeps six weights for each sample of a row and of a column: little for a photo, but gigabytes for a
-    // single row of 50 megapixels.
-    let weights = WEIGHTS * (u64::from(stored.0) + u64::from(stored.1));
-    let resizing = source + between + made + copies + weights;
-    let encoder = if alpha { ALPHA_ENCODER } else { ENCODER };
-    let encoding = made + encoder * area(largest);
-    within_budget(decoding.max(resizing).max(encoding), settings)
-}
-
-/// The bytes of six weights, in 64 bits and again in 16.
-const WEIGHTS: u64 = 64;
-/// The bytes per pixel that an encoder takes, both libwebp's and Gatepost's.
-const ENCODER: u64 = 14;
-/// libwebp compresses alpha like a lossless picture.
-const ALPHA_ENCODER: u64 = 36;
-
-fn within_budget(needed: u64, settings: &Settings) -> Result<u64, Rejection> {
-    let max = settings.max_memory();
-    if needed > max {
-        return Err(Rejection::TooComplex(Complexity::Memory { needed, max }));
-    }
-    Ok(needed)
-}
-
-/// The orientation in an EXIF block, which may begin with JPEG's `Exif\0\0`; `None` if the value is not one of the
-/// eight.
-pub(crate) fn orientation_tag(exif: &[u8]) -> Option<Orientation> {
-    let tiff = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
-    Orientation::from_exif_chunk(tiff)
-}
-
-pub(crate) fn be_u16(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes
-        .get(at..)?
-        .first_chunk()
-        .map(|chunk| u16::from_be_bytes(*chunk))
-}
-
-fn be_u32(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes
-        .get(at..)?
-        .first_chunk()
-        .map(|chunk| u32::from_be_bytes(*chunk))
-}
-
-fn le_u32(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes
-        .get(at..)?
-        .first_chunk()
-        .map(|chunk| u32::from_le_bytes(*chunk))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -364,20 +209,5 @@ mod tests {
         ] {
             assert_eq!(agrees(declared, found), expected, "{declared} {found}");
         }
-    }
-
-    #[test]
-    fn malformed_exif_has_no_orientation() {
-        let little = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0";
-        let turned = Some(Orientation::Rotate90);
-        assert_eq!(orientation_tag(little), turned);
-        assert_eq!(
-            orientation_tag(&[b"Exif\0\0", &little[..]].concat()),
-            turned
-        );
-        for length in 0..little.len() - 2 {
-            assert_eq!(orientation_tag(&little[..length]), None, "{length}");
-        }
-        assert_eq!(orientation_tag(b"MM\0*\xff\xff\xff\xff"), None);
     }
 }

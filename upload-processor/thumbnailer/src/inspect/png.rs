@@ -8,16 +8,19 @@
 use std::io::Read as _;
 use std::sync::Arc;
 
-use flate2::Crc;
 use flate2::read::ZlibDecoder;
 use image::metadata::Orientation;
 
+use crate::bytes::be_u32;
 use crate::colour::{Colours, Described, MAX_PROFILE_BYTES};
+use crate::exif::orientation_tag;
+use crate::limits::{check_memory, check_pixels};
+use crate::png::chunk::{Chunk, chunk};
 use crate::png::{Header, Stored};
 use crate::rejection::{Rejection, Unsupported};
 use crate::settings::{Animated, ImageType, Settings};
 
-use super::{Essence, Outline, be_u32, check_memory, check_pixels};
+use super::outline::{Essence, Outline};
 
 /// Walks the chunks. `bytes` begins with PNG's signature.
 pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outline<'a>, Rejection> {
@@ -146,7 +149,7 @@ impl<'a> Found<'a> {
             b"acTL" => self.frames_announced = self.frames_announced.or(be_u32(data, 0)),
             b"fcTL" => self.n_frames += 1,
             b"eXIf" if self.orientation.is_none() => {
-                self.orientation = super::orientation_tag(data);
+                self.orientation = orientation_tag(data);
             }
             b"iCCP" if self.profile.is_none() => self.profile = Some(data),
             b"cICP" if self.cicp.is_none() => self.cicp = data.try_into().ok(),
@@ -173,7 +176,7 @@ impl<'a> Found<'a> {
             match &chunk.kind {
                 b"fcTL" => self.n_frames += 1,
                 b"eXIf" if self.orientation.is_none() => {
-                    self.orientation = super::orientation_tag(chunk.data);
+                    self.orientation = orientation_tag(chunk.data);
                 }
                 b"IEND" => {
                     self.has_end = true;
@@ -249,61 +252,6 @@ fn check_palette(palette: &[u8]) -> Result<&[u8], Rejection> {
     Ok(palette)
 }
 
-/// A complete chunk.
-pub(crate) struct Chunk<'a> {
-    pub(crate) kind: [u8; 4],
-    pub(crate) data: &'a [u8],
-    /// The offset of the next chunk.
-    pub(crate) end: usize,
-    /// Its type and its data.
-    covered: &'a [u8],
-    crc: u32,
-}
-
-impl Chunk<'_> {
-    /// §5.5: the CRC covers the type and the data.
-    pub(crate) fn check_crc(&self) -> Result<(), Rejection> {
-        let mut crc = Crc::new();
-        crc.update(self.covered);
-        if crc.sum() != self.crc {
-            return Err(Rejection::corrupt(format!(
-                "PNG chunk {} has a wrong checksum",
-                self.kind.escape_ascii()
-            )));
-        }
-        Ok(())
-    }
-}
-
-/// The chunk at `at`.
-pub(crate) fn chunk(bytes: &[u8], at: usize) -> Result<Chunk<'_>, Rejection> {
-    let missing = Rejection::Truncated("PNG ends before its image data does");
-    let (Some(length), Some(kind)) = (
-        be_u32(bytes, at),
-        bytes
-            .get(at + 4..)
-            .and_then(|rest| rest.first_chunk())
-            .copied(),
-    ) else {
-        return Err(missing);
-    };
-    if !kind.iter().all(u8::is_ascii_alphabetic) || length > i32::MAX as u32 {
-        return Err(Rejection::corrupt("PNG has a malformed chunk"));
-    }
-    let data = at + 8;
-    let end = data + length as usize;
-    match (bytes.get(data..end), be_u32(bytes, end)) {
-        (Some(contents), Some(crc)) => Ok(Chunk {
-            kind,
-            data: contents,
-            end: end + CRC,
-            covered: &bytes[at + 4..end],
-            crc,
-        }),
-        _ => Err(missing),
-    }
-}
-
 fn parse_header(data: &[u8]) -> Result<Header, Rejection> {
     let (Some(width), Some(height), &[depth, colour, compression, filter, interlace]) = (
         be_u32(data, 0),
@@ -331,4 +279,3 @@ fn parse_header(data: &[u8]) -> Result<Header, Rejection> {
 }
 
 const SIGNATURE: usize = 8;
-const CRC: usize = 4;

@@ -8,11 +8,15 @@ use std::borrow::Cow;
 
 use image::metadata::Orientation;
 
+use crate::bytes::le_u32;
 use crate::colour::Colours;
+use crate::exif::orientation_tag;
+use crate::limits::{check_memory, check_pixels};
 use crate::rejection::Rejection;
 use crate::settings::{Animated, ImageType, Settings};
 
-use super::{Essence, Frame, Outline, check_memory, check_pixels, le_u32, vp8l};
+use super::outline::{Essence, Frame, Outline};
+use super::vp8l;
 
 /// Walks the chunks. `bytes` begins with `RIFF`, a size, and `WEBP`.
 pub(super) fn outline<'a>(bytes: &'a [u8], settings: &Settings) -> Result<Outline<'a>, Rejection> {
@@ -139,7 +143,7 @@ impl<'a> Found<'a> {
                 }
                 b"ICCP" => found.profile = found.profile.or(Some(data)),
                 b"EXIF" if found.orientation.is_none() => {
-                    found.orientation = super::orientation_tag(data);
+                    found.orientation = orientation_tag(data);
                 }
                 _ => {}
             }

@@ -4,10 +4,10 @@
 //! The quantisation tables are the standard's, scaled by quality like libjpeg's, so that a quality has its familiar
 //! meaning.
 
-use crate::render::YCbCr;
+use crate::raster::YCbCr;
 
 use super::idct::{BASIS, add};
-use super::scan::ZIGZAG;
+use super::zigzag::ZIGZAG;
 
 /// Encodes a picture whose sides fit into a JPEG. Quality is libjpeg's, 1 to 100.
 pub(crate) fn encode(picture: &YCbCr, quality: u8) -> Vec<u8> {

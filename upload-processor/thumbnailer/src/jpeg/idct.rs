@@ -5,7 +5,11 @@
 //!
 //! A block can also be decoded at fewer samples: its lowest frequencies are those of a smaller block ([`Scale`]).
 
-use super::narrow::Columns;
+/// Eight rows of a plane, stored as columns.
+pub(super) type Columns = [[f32; 8]];
+
+/// A quantisation table, row by row.
+pub(super) type QuantTable = [f32; 64];
 
 /// `BASIS[k][x]`: the contribution of the coefficient of frequency `k` at `x`.
 pub(super) const BASIS: [[f32; 8]; 8] = {

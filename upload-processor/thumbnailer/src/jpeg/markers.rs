@@ -7,23 +7,18 @@
 use image::metadata::Orientation;
 use memchr::memchr;
 
+use crate::bytes::be_u16;
 use crate::colour::MAX_PROFILE_BYTES;
-use crate::inspect::{be_u16, check_pixels, orientation_tag};
+use crate::exif::orientation_tag;
+use crate::limits::check_pixels;
+use crate::raster::Coding;
 use crate::rejection::{Rejection, Unsupported};
 use crate::settings::Settings;
 
 use super::frame::{Frame, unsupported};
-use super::huffman::Tables;
-use super::scan::{BY_COLUMN, Progress, ScanHeader};
-use super::{Coding, QuantTable};
-
-/// The settings that the markers so far define for the next scan.
-#[derive(Default)]
-pub(super) struct InForce {
-    pub(super) huffman: Tables,
-    pub(super) quant: [Option<QuantTable>; 4],
-    pub(super) restart_interval: u32,
-}
+use super::progress::Progress;
+use super::scan_header::ScanHeader;
+use super::tables::InForce;
 
 /// Walks the markers from SOI to EOI.
 pub(super) struct Reader<'a> {
@@ -147,7 +142,7 @@ impl<'a> Reader<'a> {
                     self.frame = Some(frame);
                 }
                 DHT => self.in_force.huffman.define(data)?,
-                DQT => self.define_quant(data)?,
+                DQT => self.in_force.define_quant(data)?,
                 DRI => {
                     let Some(interval) = be_u16(data, 0).filter(|_| data.len() == 2) else {
                         return Err(Rejection::corrupt("DRI has the wrong length"));
@@ -218,33 +213,6 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-    }
-
-    /// Parses the data of a DQT segment (§B.2.4.1), which may contain several tables.
-    fn define_quant(&mut self, mut data: &[u8]) -> Result<(), Rejection> {
-        while let [precision_and_destination, rest @ ..] = data {
-            let is_wide = precision_and_destination >> 4 == 1;
-            let destination = usize::from(precision_and_destination & 15);
-            let length = if is_wide { 128 } else { 64 };
-            let (Some((values, rest)), Some(slot), 0 | 1) = (
-                rest.split_at_checked(length),
-                self.in_force.quant.get_mut(destination),
-                precision_and_destination >> 4,
-            ) else {
-                return Err(Rejection::corrupt("DQT is too short or impossible"));
-            };
-            let mut table = [0.0; 64];
-            for (k, at) in BY_COLUMN.iter().enumerate() {
-                table[usize::from(*at)] = if is_wide {
-                    f32::from(be_u16(values, 2 * k).unwrap_or(0))
-                } else {
-                    f32::from(values[k])
-                };
-            }
-            *slot = Some(table);
-            data = rest;
-        }
-        Ok(())
     }
 
     /// The pieces joined (ICC.1, annex B.4), unless one is missing: a profile is never a reason to reject a picture.

@@ -5,37 +5,41 @@
 //! follows. Second, it yields the planes unconverted, luma and chroma each at its own size, as narrow as `render` needs
 //! them. Third, it accepts every sampling layout.
 //!
-//! `markers` walks the segments, `frame` computes the picture's layout, `huffman` reads codes, `scan` reads blocks,
-//! `idct` transforms them, and `narrow` resizes their rows. Data after the EOI is ignored: MPO, Ultra HDR and motion
+//! `markers` walks the segments, `frame` and `scan_header` parse them, `progress` keeps account of the scans, `layout`
+//! scales the planes, `scan` and `coder` read blocks with `huffman`'s codes, `idct` transforms them into `planes`, and
+//! `narrow` resizes their rows. `encode` is the other direction. Data after the EOI is ignored: MPO, Ultra HDR and motion
 //! photos keep more pictures or a video there.
 //!
 //! Every index here is bounds-checked. Nothing that the frame header alone could size is allocated before
 //! [`Header::parse`] has checked it against the budget.
 
+mod coder;
 mod encode;
 mod frame;
 mod huffman;
 mod idct;
+mod layout;
 mod markers;
 mod narrow;
+mod planes;
+mod progress;
 mod scan;
+mod scan_header;
+mod tables;
+mod zigzag;
 
 use image::metadata::Orientation;
 
+use crate::deadline::Checkpoint;
+use crate::raster::{Coding, Narrowed, NarrowedPlanes, Plane};
 use crate::rejection::Rejection;
 use crate::settings::Settings;
-use crate::window::Span;
 
 pub(crate) use self::encode::encode;
+pub(crate) use self::layout::Wanted;
 
 use self::markers::Reader;
-use self::scan::Picture;
-
-/// A checkpoint that can stop the work, called before each row of blocks.
-pub(crate) type GoOn<'a> = &'a mut dyn FnMut(&'static str) -> Result<(), Rejection>;
-
-/// A quantisation table, row by row.
-type QuantTable = [f32; 64];
+use self::planes::PictureDecoder;
 
 /// The information in a JPEG outside its scans' data.
 #[derive(Debug)]
@@ -47,60 +51,6 @@ pub(crate) struct Header {
     pub(crate) profile: Option<Vec<u8>>,
     /// The estimated peak of decoding and rendering, in bytes, excluding the upload.
     pub(crate) memory: u64,
-}
-
-/// The wanted result of decoding.
-pub(crate) struct Wanted<'a> {
-    /// The wanted sizes, in stored orientation; at least one.
-    pub(crate) sizes: &'a [(u32, u32)],
-    /// The stored directions in which the picture is mirrored.
-    pub(crate) mirrored: (bool, bool),
-    /// Whether components with this meaning will be converted to RGB.
-    pub(crate) becomes_rgb: &'a mut dyn FnMut(Coding) -> bool,
-}
-
-/// A decoded picture, once for each wanted size.
-#[derive(Clone, Debug)]
-pub(crate) struct Planes {
-    pub(crate) width: u32,
-    pub(crate) height: u32,
-    pub(crate) coding: Coding,
-    /// Whether the chroma planes have half the size of luma.
-    pub(crate) halved: bool,
-    pub(crate) narrowed: Vec<Narrowed>,
-}
-
-/// A plane for each component, as narrow as a wanted size but not yet reduced in height.
-#[derive(Clone, Debug)]
-pub(crate) struct Narrowed {
-    /// The wanted size.
-    pub(crate) size: (u32, u32),
-    pub(crate) planes: Vec<Plane>,
-}
-
-/// A component's samples, in rows without gaps.
-#[derive(Clone, Debug)]
-pub(crate) struct Plane {
-    pub(crate) samples: Vec<u8>,
-    pub(crate) width: u32,
-    pub(crate) rows: u32,
-    /// The part of the rows that becomes the plane, and the resulting number of rows.
-    pub(crate) down: Span,
-    pub(crate) height: u32,
-}
-
-/// The meaning of the components.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Coding {
-    Grey,
-    /// JFIF's: full range, the matrix of BT.601.
-    YCbCr,
-    Rgb,
-    /// Inverted: the amount of light instead of ink. Adobe's segment says so, and without it browsers and Pillow assume
-    /// it.
-    Cmyk,
-    /// CMYK whose first three components are coded as in YCbCr.
-    Ycck,
 }
 
 impl Header {
@@ -131,8 +81,8 @@ impl Header {
 pub(crate) fn decode(
     bytes: &[u8],
     wanted: &mut Wanted<'_>,
-    go_on: GoOn<'_>,
-) -> Result<Planes, Rejection> {
+    checkpoint: Checkpoint<'_>,
+) -> Result<NarrowedPlanes, Rejection> {
     let mut reader = Reader::new(bytes, None);
     let mut begun = None;
     while let Some(header) = reader.next_scan()? {
@@ -146,7 +96,7 @@ pub(crate) fn decode(
                 let becomes_rgb = (wanted.becomes_rgb)(coding);
                 let halved = matches!(coding, Coding::Grey | Coding::YCbCr) && !becomes_rgb;
                 let layouts = frame.layouts(wanted, halved);
-                let picture = Picture::new(frame, &layouts);
+                let picture = PictureDecoder::new(frame, &layouts);
                 none.insert((coding, halved, layouts, picture))
             }
         };
@@ -156,14 +106,14 @@ pub(crate) fn decode(
             &reader.in_force,
             picture,
             reader.rest(),
-            go_on,
+            checkpoint,
         )?;
         reader.pass(next);
     }
     let (Some(frame), Some((coding, halved, layouts, picture))) = (&reader.frame, begun) else {
         return Err(Rejection::Truncated("JPEG has no scan"));
     };
-    let mut planes = picture.finish(go_on)?;
+    let mut planes = picture.finish(checkpoint)?;
     let narrowed = wanted.sizes.iter().enumerate().map(|(idx, size)| {
         let planes = planes.iter_mut().zip(&layouts).map(|(plane, layout)| {
             let (window, (width, height)) = layout.windows[idx];
@@ -182,7 +132,7 @@ pub(crate) fn decode(
             planes: planes.collect(),
         }
     });
-    Ok(Planes {
+    Ok(NarrowedPlanes {
         width: frame.width,
         height: frame.height,
         coding,

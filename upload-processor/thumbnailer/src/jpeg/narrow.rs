@@ -6,10 +6,7 @@
 
 use crate::window::{Span, lanczos};
 
-use super::idct::{add, sample};
-
-/// Eight rows of a plane, stored as columns.
-pub(super) type Columns = [[f32; 8]];
+use super::idct::{Columns, add, sample};
 
 /// The filter from rows of one width to rows of another.
 pub(super) struct Narrow {
