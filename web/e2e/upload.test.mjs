@@ -73,7 +73,7 @@ describe('an upload', { timeout: 15 * MINUTE }, () => {
     assert.match(reasons[0], /Most Compatible/)
     assert.match(reasons[1], /a JPEG, PNG or WebP image/)
     assert.match(reasons[2], /empty/)
-    assert.match(reasons[3], /has 25\.1 MB; the limit is 25 MB/)
+    assert.match(reasons[3], /is 25\.1 MB\. The limit is 25 MB/)
     await screenshot(page, 'refused')
     assert.deepEqual(asked, [])
     await page.getByRole('button', { name: 'Clear finished' }).click()

@@ -19,7 +19,7 @@ const cases = [
     'a.jpg',
     'image/jpeg',
     MAX_BYTES + 1,
-    /^This file has 25\.1 MB; the limit is 25 MB\. Please upload a smaller version\.$/,
+    /^This file is 25\.1 MB\. The limit is 25 MB\. Please upload a smaller version\.$/,
   ],
   ['a.jpg', 'image/jpeg', 0, /empty/],
   ['IMG_1.HEIC', '', 1, /Most Compatible/],
@@ -42,11 +42,11 @@ test('a size is rounded up and a limit down', () => {
   const limits = { ...LIMITS, max_bytes: 25_000_000 }
   assert.match(
     refusalOf({ name: 'a.jpg', type: 'image/jpeg', size: 25_000_001 }, limits),
-    /23\.9 MB; the limit is 23\.8 MB/,
+    /23\.9 MB\. The limit is 23\.8 MB/,
   )
   assert.match(
     refusalOf({ name: 'a.jpg', type: 'image/jpeg', size: 2049 }, { ...LIMITS, max_bytes: 2048 }),
-    /3 KB; the limit is 2 KB/,
+    /3 KB\. The limit is 2 KB/,
   )
 })
 
