@@ -8,7 +8,6 @@ mod aws;
 mod commands;
 mod config;
 mod dev;
-mod edge;
 mod issuer;
 mod package;
 mod replay;

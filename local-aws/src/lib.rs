@@ -1,10 +1,13 @@
-//! Emulators of AWS services for development: S3 with its event notifications, an SQS queue, and Lambda's event source
-//! between them. Everything runs in one process and listens on loopback only.
+//! Emulators of AWS services for development: S3 with its event notifications, an SQS queue, Lambda's event source, and
+//! a CloudFront distribution with its cache. Everything runs in one process and listens on loopback only.
 //!
-//! This crate knows nothing of the programs that use it: what happens with an event is a closure that they pass in. It
+//! This crate knows nothing of the programs that use it: an event handler and a viewer-request
+//! function are closures that they pass in, and policies are data. It
 //! emulates the behaviour that such programs rely on, and is not a substitute for AWS.
 
+pub mod cloudfront;
 mod drain;
+pub mod event_source;
 pub mod s3;
 pub mod sqs;
 

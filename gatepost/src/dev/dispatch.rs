@@ -1,98 +1,57 @@
-//! What AWS does between a queue and a Lambda: batches in, and what the answer says of each message.
+//! Hands the queue's messages to the processor, which a Lambda's event source mapping does on AWS. `gatepost dev` starts
+//! it; it decides only how soon a failed message is received again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::bail;
-use local_aws::REGION;
-use local_aws::sqs::{Message, Queue};
-use serde_json::{Value, json};
-use tokio::sync::Semaphore;
-use upload_processor::Cause;
-use upload_processor::Processor;
+use local_aws::event_source::{BatchItemFailure, BatchResult, EventSource};
+use local_aws::sqs::Queue;
+use serde_json::Value;
 use upload_processor::event::Invocation;
 use upload_processor::retry::retry_delay;
+use upload_processor::{Cause, Processor};
+
+use super::UPLOAD_BUCKET;
 
 /// The event source mapping's batch size. A picture takes a core for as long as it is worked on: a message that waited
 /// in a batch behind others would count as received whenever the process ends before its turn.
 const BATCH: usize = 1;
 /// The longest time for which a failed message is hidden. On AWS it is longer; here a developer is waiting.
 const MAX_RETRY_DELAY: Duration = Duration::from_mins(1);
-/// The pause after the queue itself failed.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// Hands messages to the processor until the process ends.
-pub(super) async fn run(queue: Arc<Queue>, processor: Processor) -> anyhow::Result<()> {
+pub(super) async fn run(queue: Arc<Queue>, processor: Processor) {
     let n_cores = std::thread::available_parallelism().map_or(1, usize::from);
-    // One more than there are cores reads or writes meanwhile.
-    let invocations = Arc::new(Semaphore::new(n_cores + 1));
-    loop {
-        let invocation = invocations.clone().acquire_owned().await?;
-        let batch = match queue.receive(BATCH).await {
-            Ok(batch) => batch,
-            Err(error) => {
-                tracing::error!(%error, "the queue cannot be read; it is tried again");
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            }
-        };
-        let (queue, processor) = (queue.clone(), processor.clone());
-        tokio::spawn(async move {
-            if let Err(error) = invoke(&queue, &processor, &batch).await {
-                tracing::error!(%error, "a batch cannot be handed over");
-            }
-            drop(invocation);
-        });
-    }
-}
-
-/// One invocation: messages that failed come again, the others are done.
-async fn invoke(queue: &Queue, processor: &Processor, batch: &[Message]) -> anyhow::Result<()> {
-    let invocation = Invocation::parse(&sqs_event(batch)).map_err(anyhow::Error::msg)?;
-    let Invocation::Batch(messages) = invocation else {
-        bail!("the event of a queue was not read as one");
+    let source = EventSource {
+        queue_name: UPLOAD_BUCKET.to_owned(),
+        batch_size: BATCH,
+        // One more than there are cores reads or writes meanwhile.
+        max_concurrency: n_cores + 1,
+        retry_delay: MAX_RETRY_DELAY,
     };
-    let report = processor.process_batch(messages).await;
-    for (id, result) in &report.messages {
-        let receive_count = batch
-            .iter()
-            .find(|message| message.message_id == *id)
-            .map_or(1, |message| message.receive_count);
-        let settled = match result {
-            Ok(_) => queue.delete(id),
-            Err(retry) => {
-                // An S3 that is switched off for an hour on a developer's machine makes no dead letters.
-                let counts = retry.cause != Cause::Outage;
-                let delay = retry_delay(receive_count).min(MAX_RETRY_DELAY);
-                queue.release(id, delay, counts)
-            }
-        };
-        if let Err(error) = settled {
-            tracing::error!(message_id = id, %error, "the message is not settled; it comes again at the next start");
-        }
-    }
-    Ok(())
+    let handle = move |event| process(processor.clone(), event);
+    source.run(queue, handle).await;
 }
 
-/// The event as Lambda's poller sends it.
-pub(crate) fn sqs_event(batch: &[Message]) -> Value {
-    let records: Vec<_> = batch
+/// One invocation: messages that failed are received again.
+async fn process(processor: Processor, event: Value) -> BatchResult {
+    let Invocation::Batch(messages) = Invocation::parse(&event)? else {
+        return Err("the event of a queue was not parsed as one".into());
+    };
+    let receive_counts: Vec<_> = messages
         .iter()
-        .map(|message| {
-            json!({
-                "messageId": message.message_id,
-                "receiptHandle": message.message_id,
-                "body": message.body,
-                "attributes": {
-                    "ApproximateReceiveCount": message.receive_count.to_string(),
-                    "SentTimestamp": message.sent_at.as_millisecond().to_string(),
-                },
-                "messageAttributes": {},
-                "eventSource": "aws:sqs",
-                "eventSourceARN": format!("arn:aws:sqs:{REGION}:000000000000:gatepost-uploads"),
-                "awsRegion": REGION,
-            })
-        })
+        .map(|message| message.receive_count)
         .collect();
-    json!({"Records": records})
+    let report = processor.process_batch(messages).await;
+    let failures = report.messages.into_iter().zip(receive_counts);
+    let failures = failures.filter_map(|((message_id, result), receive_count)| {
+        let retry = result.err()?;
+        Some(BatchItemFailure {
+            message_id,
+            delay: retry_delay(receive_count).min(MAX_RETRY_DELAY),
+            // An S3 that is switched off for an hour on a developer's machine makes no dead letters.
+            counts: retry.cause != Cause::Outage,
+        })
+    });
+    Ok(failures.collect())
 }

@@ -4,7 +4,8 @@
 //! bucket, an issuer to sign in at, and the page. Everything listens on loopback only.
 
 pub(crate) mod data_dir;
-pub(crate) mod dispatch;
+mod dispatch;
+mod edge;
 mod origins;
 mod sign_in;
 mod take_up;
@@ -41,13 +42,13 @@ use url_signing::Bucket;
 
 use crate::aws::{self, Connection};
 use crate::config::{self, Config};
-use crate::edge::Edge;
 use crate::issuer::DevIssuer;
 use crate::stop::Stop;
 use crate::terminal::output;
 use crate::web::Web;
 
 use data_dir::DataDir;
+use edge::Edge;
 use origins::Origins;
 
 /// How long open requests may go on after Ctrl-C.
@@ -167,7 +168,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
         axum::serve(listener, router).with_graceful_shutdown(async move { waiting.wait().await });
     tokio::select! {
         result = server => result?,
-        ended = dispatcher => ended??,
+        ended = dispatcher => ended?,
         () = stop.wait_and(GRACE) => {}
     }
     output::note("stopped");

@@ -1,5 +1,5 @@
-//! Conditional requests and ranges (RFC 9110 §13 and §14): what of an object a viewer asks for. [`answer`](super::answer)
-//! calls it for each request.
+//! Conditional requests and ranges (RFC 9110 §13 and §14): the part of an object that a viewer asks for.
+//! [`answer`](super::answer) calls it for each request.
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderName, header};
 
 use super::origin::Object;
 
-/// Whether the object is the one that the viewer means: `If-Match`, and only without it `If-Unmodified-Since`.
+/// Checks `If-Match`, and only without it `If-Unmodified-Since`.
 pub(super) fn is_precondition_met(request: &HeaderMap, object: &Object) -> bool {
     if request.contains_key(header::IF_MATCH) {
         let lines = request.get_all(header::IF_MATCH).iter();
@@ -29,7 +29,7 @@ pub(super) fn is_precondition_met(request: &HeaderMap, object: &Object) -> bool 
     }
 }
 
-/// Whether the viewer has the object already: `If-None-Match`, and only without it `If-Modified-Since`.
+/// Whether the viewer has the object already, by `If-None-Match`, and only without it by `If-Modified-Since`.
 pub(super) fn is_not_modified(request: &HeaderMap, object: &Object) -> bool {
     if let Some(wanted) = text(request, &header::IF_NONE_MATCH) {
         let strip = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
@@ -49,7 +49,7 @@ pub(super) fn is_not_modified(request: &HeaderMap, object: &Object) -> bool {
     }
 }
 
-/// The one range that is asked for: `None` to answer with the whole, `Err` when it lies outside.
+/// The range that is requested: `None` to answer with the whole object, `Err` if the range is outside of it.
 pub(super) fn requested_range(
     request: &HeaderMap,
     object: &Object,
@@ -62,7 +62,7 @@ pub(super) fn requested_range(
             return None;
         }
     }
-    // Several ranges, like anything that is not understood, are answered with the whole.
+    // Several ranges are answered with the whole object, and so is a range that is not understood.
     let (first, last) = ranges.split_once('-')?;
     let size = object.body.len() as u64;
     let number = |text: &str| {

@@ -1,53 +1,37 @@
-//! From an object to an answer: its status and headers, and what viewers may do with it.
+//! An answer from an object: its status, and its headers as the policy has them. [`Distribution`](super::Distribution)
+//! calls it with each object; it never fetches one.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
-use media_contract::{IMMUTABLE, REVALIDATED};
 use serde_json::json;
 
+use super::behaviour::Policy;
 use super::condition::{is_not_modified, is_precondition_met, last_modified, requested_range};
 use super::origin::Object;
 
-/// An object opened as a page runs nothing and loads nothing.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
-
-/// What a browser may do with an answer. On AWS a behaviour's response headers policy says it (`infra/distribution.tf`).
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Audience {
-    /// A rule for anyone: other sites may show it, and a browser may keep what never changes.
-    Anyone,
-    /// A token or a session decided: the browser asks again each time, or may keep it for this long. The next person in
-    /// the same browser would see what it keeps.
-    Viewer { browser_cache: Duration },
-}
-
-/// Whether an answer came from the cache.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum XCache {
-    Error,
-    Hit,
-    Miss,
+/// An object, and how it is served.
+pub(super) struct Served<'a> {
+    pub(super) object: &'a Object,
+    /// How long it has been in the cache, if it comes from there.
+    pub(super) age: Option<Duration>,
+    pub(super) policy: &'a Policy,
+    /// The name of the distribution.
+    pub(super) distribution: &'a str,
 }
 
 /// Answers a GET or HEAD for an object.
-pub(super) fn serve(
-    method: &Method,
-    request: &HeaderMap,
-    object: &Object,
-    age: Duration,
-    (x_cache, audience): (XCache, Audience),
-) -> Response<Body> {
+pub(super) fn serve(method: &Method, request: &HeaderMap, served: &Served<'_>) -> Response<Body> {
+    let object = served.object;
     if !is_precondition_met(request, object) {
-        return fault(
+        return error_response(
             StatusCode::PRECONDITION_FAILED,
             "There is another version of this.",
         );
     }
     let mut response = Response::new(Body::empty());
-    *response.headers_mut() = object_headers(object, age, x_cache, audience);
+    *response.headers_mut() = object_headers(served);
     if is_not_modified(request, object) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response.headers_mut().remove(header::CONTENT_TYPE);
@@ -78,8 +62,10 @@ pub(super) fn serve(
                 header::CONTENT_RANGE,
                 &format!("bytes {first}-{last}/{size}"),
             );
-            // A range lies within a body that is in memory: its ends fit a usize.
-            #[allow(clippy::cast_possible_truncation)]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "a range is within a body that is in memory, so its ends fit a usize"
+            )]
             object.body.slice(first as usize..=last as usize)
         }
     };
@@ -96,7 +82,7 @@ pub(super) fn serve(
 
 /// Answers a method that changes something.
 pub(super) fn method_not_allowed() -> Response<Body> {
-    let mut response = fault(
+    let mut response = error_response(
         StatusCode::METHOD_NOT_ALLOWED,
         "Media can be read, not changed, here.",
     );
@@ -104,8 +90,8 @@ pub(super) fn method_not_allowed() -> Response<Body> {
     response
 }
 
-/// Answers that there is no object, in the form of the edge's refusals.
-pub(super) fn fault(status: StatusCode, detail: &str) -> Response<Body> {
+/// An error of the distribution's own: a problem document (RFC 9457) that no cache keeps.
+pub fn error_response(status: StatusCode, detail: &str) -> Response<Body> {
     let body = json!({
         "title": status.canonical_reason(),
         "status": status.as_u16(),
@@ -113,60 +99,24 @@ pub(super) fn fault(status: StatusCode, detail: &str) -> Response<Body> {
     });
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;
-    set(
-        &mut response,
-        header::CONTENT_TYPE,
-        "application/problem+json",
-    );
-    set(&mut response, header::CACHE_CONTROL, "no-store");
-    set(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    set(
-        &mut response,
-        HeaderName::from_static("x-cache"),
-        XCache::Error.as_str(),
-    );
+    for (name, value) in [
+        (header::CONTENT_TYPE, "application/problem+json"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ] {
+        set(&mut response, name, value);
+    }
     response
 }
 
-impl XCache {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "Error from gatepost",
-            Self::Hit => "Hit from gatepost",
-            Self::Miss => "Miss from gatepost",
-        }
-    }
-}
-
-impl Audience {
-    /// `Cache-Control`: always `private`, since only the edge may keep an answer for others.
-    fn cache_control(self, object: &Object) -> Cow<'static, str> {
-        let directives = object.cache_control.as_deref().unwrap_or_default();
-        match self {
-            Self::Anyone if directives.contains("immutable") => IMMUTABLE.into(),
-            Self::Viewer { browser_cache } if !browser_cache.is_zero() => {
-                format!("private, max-age={}", browser_cache.as_secs()).into()
-            }
-            Self::Anyone | Self::Viewer { .. } => REVALIDATED.into(),
-        }
-    }
-
-    /// `Cross-Origin-Resource-Policy`: which pages may show it.
-    fn resource_policy(self) -> &'static str {
-        match self {
-            Self::Anyone => "cross-origin",
-            Self::Viewer { .. } => "same-site",
-        }
-    }
-}
-
-fn object_headers(
-    object: &Object,
-    age: Duration,
-    x_cache: XCache,
-    audience: Audience,
-) -> HeaderMap {
-    let mut headers = HeaderMap::new();
+fn object_headers(served: &Served<'_>) -> HeaderMap {
+    let Served {
+        object,
+        age,
+        policy,
+        distribution,
+    } = served;
+    let mut headers = policy.object_headers.clone();
     let mut add = |name: HeaderName, value: Option<&str>| {
         if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
             headers.insert(name, value);
@@ -181,19 +131,21 @@ fn object_headers(
             .as_deref(),
     );
     add(header::ACCEPT_RANGES, Some("bytes"));
-    add(header::CACHE_CONTROL, Some(&audience.cache_control(object)));
-    add(
-        HeaderName::from_static("cross-origin-resource-policy"),
-        Some(audience.resource_policy()),
-    );
-    add(header::X_CONTENT_TYPE_OPTIONS, Some("nosniff"));
-    add(
-        header::CONTENT_SECURITY_POLICY,
-        Some(CONTENT_SECURITY_POLICY),
-    );
-    add(HeaderName::from_static("x-cache"), Some(x_cache.as_str()));
-    if matches!(x_cache, XCache::Hit) {
-        add(header::AGE, Some(&age.as_secs().to_string()));
+    let own = object.cache_control.as_deref();
+    add(header::CACHE_CONTROL, own);
+    let result = if age.is_some() { "Hit" } else { "Miss" };
+    let x_cache = format!("{result} from {distribution}");
+    add(HeaderName::from_static("x-cache"), Some(&x_cache));
+    let age = age.map(|age| age.as_secs().to_string());
+    add(header::AGE, age.as_deref());
+    if let Some(policy) = &policy.cache_control {
+        let is_immutable = own.is_some_and(|directives| directives.contains("immutable"));
+        let value = if is_immutable {
+            &policy.immutable
+        } else {
+            &policy.other
+        };
+        headers.insert(header::CACHE_CONTROL, value.clone());
     }
     headers
 }
@@ -207,13 +159,22 @@ fn set(response: &mut Response<Body>, name: HeaderName, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cloudfront::behaviour::CacheControl;
 
-    const HIT: (XCache, Audience) = (
-        XCache::Hit,
-        Audience::Viewer {
-            browser_cache: Duration::ZERO,
-        },
-    );
+    fn serve_hit(
+        method: &Method,
+        request: &HeaderMap,
+        object: &Object,
+        policy: &Policy,
+    ) -> Response<Body> {
+        let served = Served {
+            object,
+            age: Some(Duration::from_secs(7)),
+            policy,
+            distribution: "example",
+        };
+        serve(method, request, &served)
+    }
 
     fn object() -> Object {
         Object {
@@ -238,12 +199,11 @@ mod tests {
                 headers.append(name, value);
                 headers
             });
-        let age = Duration::from_secs(7);
-        serve(&Method::GET, &headers, &object(), age, HIT)
+        serve_hit(&Method::GET, &headers, &object(), &Policy::default())
     }
 
     #[test]
-    fn ranges() {
+    fn a_single_range_is_served_and_others_are_ignored() {
         for (range, status, content_range, length) in [
             ("bytes=0-3", 206, Some("bytes 0-3/10"), Some("4")),
             ("bytes=4-", 206, Some("bytes 4-9/10"), Some("6")),
@@ -270,15 +230,14 @@ mod tests {
     fn a_head_has_no_ranges() {
         let range = [(header::RANGE, HeaderValue::from_static("bytes=0-3"))];
         let range = range.into_iter().collect();
-        let age = Duration::ZERO;
-        let response = serve(&Method::HEAD, &range, &object(), age, HIT);
+        let response = serve_hit(&Method::HEAD, &range, &object(), &Policy::default());
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-length"], "10");
         assert!(!response.headers().contains_key("content-range"));
     }
 
     #[test]
-    fn conditions() {
+    fn conditions_decide_the_status() {
         let date = httpdate::fmt_http_date(last_modified(&object()).unwrap());
         assert_eq!(date, "Sun, 23 Nov 2025 12:13:20 GMT");
         for (pairs, status) in [
@@ -341,65 +300,43 @@ mod tests {
     }
 
     #[test]
-    fn viewers_are_told_what_they_may_do_with_it() {
-        let response = answer(&[]);
-        for (name, value) in [
-            ("cache-control", "private, no-cache"),
-            ("cross-origin-resource-policy", "same-site"),
-            ("x-content-type-options", "nosniff"),
-            (
-                "content-security-policy",
-                "default-src 'none'; style-src 'unsafe-inline'; sandbox",
-            ),
-            ("x-cache", "Hit from gatepost"),
-            ("age", "7"),
-            ("content-type", "image/webp"),
-        ] {
-            assert_eq!(response.headers()[name], value, "{name}");
-        }
-    }
-
-    #[test]
-    fn browsers_keep_what_is_for_anyone_and_what_is_configured() {
-        let viewer = |seconds| Audience::Viewer {
-            browser_cache: Duration::from_secs(seconds),
+    fn an_answer_has_the_headers_of_its_object_and_of_the_policy() {
+        let policy = Policy {
+            cache_control: Some(CacheControl {
+                immutable: HeaderValue::from_static("private, max-age=1"),
+                other: HeaderValue::from_static("private, no-cache"),
+            }),
+            object_headers: [(
+                header::X_CONTENT_TYPE_OPTIONS,
+                HeaderValue::from_static("nosniff"),
+            )]
+            .into_iter()
+            .collect(),
+            ..Policy::default()
         };
         let immutable = object();
         let changing = Object {
             cache_control: Some("public, max-age=60".to_owned()),
             ..object()
         };
-        for (audience, object, cache_control, resource_policy) in [
-            (viewer(0), &immutable, "private, no-cache", "same-site"),
-            (viewer(0), &changing, "private, no-cache", "same-site"),
-            (viewer(900), &immutable, "private, max-age=900", "same-site"),
-            (viewer(900), &changing, "private, max-age=900", "same-site"),
-            (
-                Audience::Anyone,
-                &immutable,
-                "private, max-age=31536000, immutable",
-                "cross-origin",
-            ),
-            (
-                Audience::Anyone,
-                &changing,
-                "private, no-cache",
-                "cross-origin",
-            ),
+        let none = Policy::default();
+        for (policy, object, cache_control, nosniff) in [
+            (&policy, &immutable, "private, max-age=1", true),
+            (&policy, &changing, "private, no-cache", true),
+            (&none, &changing, "public, max-age=60", false),
         ] {
             let etag = (header::IF_NONE_MATCH, HeaderValue::from_static("\"abc\""));
             for (request, status) in [(HeaderMap::new(), 200), (HeaderMap::from_iter([etag]), 304)]
             {
-                let about = (XCache::Hit, audience);
-                let response = serve(&Method::GET, &request, object, Duration::ZERO, about);
+                let response = serve_hit(&Method::GET, &request, object, policy);
                 assert_eq!(response.status(), status);
                 let headers = response.headers();
-                assert_eq!(headers["cache-control"], cache_control, "{audience:?}");
-                assert_eq!(headers["etag"], "\"abc\"", "{audience:?}");
-                assert_eq!(
-                    headers["cross-origin-resource-policy"], resource_policy,
-                    "{audience:?}"
-                );
+                assert_eq!(headers["cache-control"], cache_control);
+                assert_eq!(headers["etag"], "\"abc\"");
+                assert_eq!(headers["x-cache"], "Hit from example");
+                assert_eq!(headers["age"], "7");
+                assert_eq!(headers.contains_key("x-content-type-options"), nosniff);
+                assert_eq!(headers.contains_key("content-type"), status == 200);
             }
         }
     }

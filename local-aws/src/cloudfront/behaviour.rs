@@ -1,0 +1,219 @@
+//! A behaviour of a distribution: which paths it is for, who decides, where the objects are and which headers they get.
+//!
+//! Programs build behaviours; [`Distribution`](super::Distribution) follows them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Response};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use percent_encoding::percent_decode_str;
+
+use super::origin::Origin;
+
+/// A viewer-request function.
+type ViewerRequestFunction = dyn Fn(ViewerRequest) -> BoxFuture<'static, Decision> + Send + Sync;
+
+/// How the paths of a pattern are answered.
+#[derive(Clone)]
+pub struct Behaviour {
+    pattern: String,
+    pub(super) origin: Origin,
+    pub(super) viewer_request: Option<Arc<ViewerRequestFunction>>,
+    pub(super) policy: Policy,
+}
+
+/// A viewer's request as its function gets it.
+#[derive(Debug)]
+pub struct ViewerRequest {
+    /// The request without its body.
+    pub head: Parts,
+    /// An id for the log, new for each request.
+    pub request_id: String,
+}
+
+/// A viewer-request function's decision.
+#[derive(Debug)]
+pub enum Decision {
+    /// The request goes on to the cache and the origin.
+    Forward(Box<Forward>),
+    /// The request is answered at once.
+    Respond(Response<Body>),
+}
+
+/// A request that goes on.
+#[derive(Debug)]
+pub struct Forward {
+    /// The request without its body, as the function has changed it.
+    pub head: Parts,
+    /// The key of the object, if the function has decoded the path already.
+    pub key: Option<String>,
+    /// The policy of this request in place of the behaviour's.
+    pub policy: Option<Policy>,
+}
+
+/// A behaviour's cache policy and response headers policy.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// The shortest time for which an object is cached, even if its own `Cache-Control` forbids it: the minimum TTL.
+    pub min_ttl: Duration,
+    /// `Cache-Control` of answers with an object; without it the object's own is passed on.
+    pub cache_control: Option<CacheControl>,
+    /// Headers of answers with an object.
+    pub object_headers: HeaderMap,
+    /// Headers of every answer of the origin, also of an error.
+    pub headers: HeaderMap,
+}
+
+/// `Cache-Control` for viewers.
+#[derive(Clone, Debug)]
+pub struct CacheControl {
+    /// For an object whose own `Cache-Control` says `immutable`.
+    pub immutable: HeaderValue,
+    /// For any other object.
+    pub other: HeaderValue,
+}
+
+impl Behaviour {
+    /// A behaviour for the paths that match a pattern, in which `*` is any number of characters and `?` is one. Without
+    /// a viewer-request function every request is forwarded.
+    pub fn new(pattern: &str, origin: Origin) -> Self {
+        Self {
+            pattern: pattern.to_owned(),
+            origin,
+            viewer_request: None,
+            policy: Policy::default(),
+        }
+    }
+
+    /// Lets a function decide about each request before the cache answers.
+    #[must_use]
+    pub fn with_viewer_request<F, Decided>(mut self, function: F) -> Self
+    where
+        F: Fn(ViewerRequest) -> Decided + Send + Sync + 'static,
+        Decided: Future<Output = Decision> + Send + 'static,
+    {
+        self.viewer_request = Some(Arc::new(move |request| function(request).boxed()));
+        self
+    }
+
+    /// Sets the policy of requests for which the function names no other.
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    pub(super) fn matches(&self, path: &str) -> bool {
+        // CloudFront ignores the slash at the beginning of both.
+        let strip = |text: &'_ str| text.strip_prefix('/').unwrap_or(text).as_bytes().to_vec();
+        is_match(&strip(&self.pattern), &strip(path))
+    }
+}
+
+impl Forward {
+    /// Forwards a request unchanged.
+    pub fn new(head: Parts) -> Self {
+        Self {
+            head,
+            key: None,
+            policy: None,
+        }
+    }
+
+    /// The object's key; `None` if the path is malformed.
+    pub(super) fn key(&self) -> Option<String> {
+        if let Some(key) = &self.key {
+            return Some(key.clone());
+        }
+        let path = self.head.uri.path();
+        let path = path.strip_prefix('/').unwrap_or(path);
+        // `percent-encoding` keeps a malformed `%`.
+        let is_escape = |rest: &str| {
+            let digits = rest.as_bytes().get(..2);
+            digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+        };
+        if !path.split('%').skip(1).all(is_escape) {
+            return None;
+        }
+        let key = percent_decode_str(path).decode_utf8().ok()?;
+        Some(key.into_owned())
+    }
+}
+
+/// Whether a text matches a pattern. After a mismatch, the last `*` takes one more byte.
+fn is_match(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut at_pattern, mut at_text) = (0, 0);
+    let mut last_star = None;
+    while at_text < text.len() {
+        match pattern.get(at_pattern) {
+            Some(b'*') => {
+                last_star = Some((at_pattern, at_text));
+                at_pattern += 1;
+            }
+            Some(&byte) if byte == b'?' || byte == text[at_text] => {
+                at_pattern += 1;
+                at_text += 1;
+            }
+            _ => match &mut last_star {
+                Some((star, taken)) => {
+                    *taken += 1;
+                    (at_pattern, at_text) = (*star + 1, *taken);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[at_pattern..].iter().all(|&byte| byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+
+    use super::*;
+
+    #[test]
+    fn patterns_match_paths() {
+        for (pattern, path, expected) in [
+            ("*", "/", true),
+            ("*", "/a/b", true),
+            ("/media/*", "/media/a/b", true),
+            ("media/*", "/media/a", true),
+            ("/media/*", "/media", false),
+            ("*.webp", "/media/a.webp", true),
+            ("*.webp", "/media/a.webp.txt", false),
+            ("/a?c", "/abc", true),
+            ("/a?c", "/ac", false),
+            ("/a*b*c", "/axxbyybzzc", true),
+            ("/a*b*c", "/axxbyyzz", false),
+            ("/A", "/a", false),
+            ("/", "/", true),
+        ] {
+            let behaviour = Behaviour::new(pattern, Origin::service(axum::Router::new()));
+            assert_eq!(behaviour.matches(path), expected, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_the_decoded_path() {
+        for (path, key) in [
+            ("/a/b.webp", Some("a/b.webp")),
+            ("/a%20b/%C3%BC", Some("a b/ü")),
+            ("/%252F", Some("%2F")),
+            ("//a", Some("/a")),
+            ("/", Some("")),
+            ("/%", None),
+            ("/%4", None),
+            ("/%4x", None),
+            ("/%FF", None),
+        ] {
+            let request = Request::builder().uri(path).body(()).unwrap();
+            let forward = Forward::new(request.into_parts().0);
+            assert_eq!(forward.key().as_deref(), key, "{path}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! A distribution's cache: finished objects in memory, by behaviour and key. An object leaves it when its TTL has
+//! passed, when its folder is invalidated, or as the least recently used one (LRU) when the memory is full.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use lru::LruCache;
+
+use super::origin::Object;
+
+/// How many bytes of bodies are kept.
+const CAPACITY: usize = 256 << 20;
+/// A larger object is passed through.
+const MAX_OBJECT: usize = 32 << 20;
+
+/// An LRU cache whose entries have a TTL.
+#[derive(Default)]
+pub(super) struct Cache {
+    entries: Mutex<Entries>,
+}
+
+/// The index of a behaviour, and a key: two behaviours may have different origins.
+type CacheKey = (usize, String);
+
+struct Entries {
+    by_key: LruCache<CacheKey, Entry>,
+    bytes: usize,
+    /// Counts the invalidations.
+    generation: u64,
+}
+
+struct Entry {
+    object: Arc<Object>,
+    stored_at: Instant,
+    ttl: Duration,
+}
+
+impl Default for Entries {
+    fn default() -> Self {
+        Self {
+            // Bounded by the bytes of the bodies.
+            by_key: LruCache::unbounded(),
+            bytes: 0,
+            generation: 0,
+        }
+    }
+}
+
+impl Cache {
+    /// The object of a key and how long ago it was stored, if it is still fresh.
+    pub(super) fn get(&self, behaviour: usize, key: &str) -> Option<(Arc<Object>, Duration)> {
+        let key = (behaviour, key.to_owned());
+        let mut entries = self.lock();
+        let entry = entries.by_key.get(&key)?;
+        let age = entry.stored_at.elapsed();
+        if age >= entry.ttl {
+            entries.remove(&key);
+            return None;
+        }
+        Some((entry.object.clone(), age))
+    }
+
+    /// The generation to pass to [`Self::put`] with an object whose fetch begins now.
+    pub(super) fn generation(&self) -> u64 {
+        self.lock().generation
+    }
+
+    /// Stores an object for as long as its origin allows, and for `min_ttl` at least.
+    ///
+    /// An object that was fetched before an invalidation may be the deleted one, and is not stored. One generation for
+    /// all folders discards a few other objects as well, which costs less than a generation for each.
+    pub(super) fn put(
+        &self,
+        behaviour: usize,
+        key: &str,
+        object: Arc<Object>,
+        min_ttl: Duration,
+        generation: u64,
+    ) {
+        let size = object.body.len();
+        let ttl = object.fresh_for().max(min_ttl);
+        if ttl.is_zero() || size > MAX_OBJECT {
+            return;
+        }
+        let key = (behaviour, key.to_owned());
+        let mut entries = self.lock();
+        if entries.generation != generation {
+            return;
+        }
+        entries.remove(&key);
+        while entries.bytes + size > CAPACITY {
+            let Some((_, oldest)) = entries.by_key.pop_lru() else {
+                break;
+            };
+            entries.bytes -= oldest.object.body.len();
+        }
+        let entry = Entry {
+            object,
+            stored_at: Instant::now(),
+            ttl,
+        };
+        entries.bytes += size;
+        entries.by_key.put(key, entry);
+    }
+
+    /// Removes all keys below a folder, such as `media/{owner}/{id}/`.
+    pub(super) fn forget(&self, folder: &str) {
+        let mut entries = self.lock();
+        entries.generation += 1;
+        let keys = entries.by_key.iter().map(|(key, _)| key);
+        let below: Vec<_> = keys
+            .filter(|(_, key)| key.starts_with(folder))
+            .cloned()
+            .collect();
+        for key in below {
+            entries.remove(&key);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {
+        // No code between two changes of the map can panic.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entries {
+    fn remove(&mut self, key: &CacheKey) {
+        if let Some(entry) = self.by_key.pop(key) {
+            self.bytes -= entry.object.body.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn object(size: usize, cache_control: &str) -> Arc<Object> {
+        Arc::new(Object {
+            body: vec![0; size].into(),
+            cache_control: Some(cache_control.to_owned()),
+            ..Object::default()
+        })
+    }
+
+    #[test]
+    fn an_object_is_kept_as_its_origin_or_the_min_ttl_says() {
+        let cache = Cache::default();
+        for (min_ttl, cache_control, kept) in [
+            (Duration::ZERO, "public, max-age=60, immutable", true),
+            (Duration::ZERO, "no-cache", false),
+            (Duration::ZERO, "max-age=60, no-store", false),
+            (Duration::ZERO, "max-age=0", false),
+            (Duration::ZERO, "private, max-age=60", false),
+            (Duration::ZERO, "", false),
+            (DAY, "private, max-age=60, immutable", true),
+            (DAY, "private, no-cache", true),
+        ] {
+            let generation = cache.generation();
+            cache.put(0, "k", object(1, cache_control), min_ttl, generation);
+            let found = cache.get(0, "k").is_some();
+            assert_eq!(found, kept, "{cache_control} {min_ttl:?}");
+            assert!(cache.get(1, "k").is_none(), "of another behaviour");
+            cache.forget("");
+        }
+    }
+
+    #[test]
+    fn an_object_that_is_fetched_during_an_invalidation_is_not_kept() {
+        let cache = Cache::default();
+        let key = "media/o/1/a";
+        let put = |generation| cache.put(0, key, object(1, ""), DAY, generation);
+        let before = cache.generation();
+        cache.forget("media/o/1/");
+        put(before);
+        assert!(cache.get(0, key).is_none());
+        put(cache.generation());
+        assert!(cache.get(0, key).is_some());
+        cache.forget("media/o/1/");
+        assert!(cache.get(0, key).is_none());
+    }
+
+    #[test]
+    fn the_least_recently_used_object_makes_room() {
+        let cache = Cache::default();
+        for idx in 0..8 {
+            cache.put(0, &idx.to_string(), object(MAX_OBJECT, ""), DAY, 0);
+        }
+        assert!(cache.get(0, "0").is_some());
+        cache.put(0, "8", object(1, ""), DAY, 0);
+        assert!(cache.get(0, "0").is_some());
+        assert!(cache.get(0, "1").is_none());
+        assert_eq!(cache.lock().bytes, 7 * MAX_OBJECT + 1);
+    }
+}

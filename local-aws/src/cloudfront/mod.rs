@@ -1,0 +1,155 @@
+//! CloudFront on this machine: a [`Distribution`] does with a viewer's request what CloudFront does, in the same order.
+//!
+//! The first behaviour whose pattern matches the path is chosen. Its viewer-request function decides, if it has one, and
+//! only what the function forwards reaches the cache or, after that, the origin. Programs pass their behaviours, origins
+//! and functions in and serve [`Distribution::answer`]; this module never decides about a viewer.
+
+mod answer;
+mod behaviour;
+mod cache;
+mod condition;
+mod origin;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use data_encoding::BASE64URL_NOPAD;
+use tower::ServiceExt as _;
+
+pub use answer::error_response;
+pub use behaviour::{Behaviour, CacheControl, Decision, Forward, Policy, ViewerRequest};
+pub use origin::Origin;
+
+use answer::{Served, method_not_allowed, serve};
+use cache::Cache;
+use origin::{Bucket, OriginFault};
+
+/// A distribution: behaviours with one cache. Clones share the cache.
+#[derive(Clone)]
+pub struct Distribution {
+    name: Arc<str>,
+    behaviours: Arc<[Behaviour]>,
+    cache: Arc<Cache>,
+}
+
+impl Distribution {
+    /// A distribution of behaviours in the order in which they are tried. The last one's pattern should be `*`, as that
+    /// of CloudFront's default behaviour; a path that no pattern matches is answered with 404.
+    ///
+    /// The name is the one in `X-Cache`: `cloudfront` makes `Hit from cloudfront`.
+    pub fn new(name: &str, behaviours: Vec<Behaviour>) -> Self {
+        Self {
+            name: name.into(),
+            behaviours: behaviours.into(),
+            cache: Arc::default(),
+        }
+    }
+
+    /// Answers a viewer's request.
+    pub async fn answer(&self, request: Request) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        let path = head.uri.path();
+        let mut behaviours = self.behaviours.iter().enumerate();
+        let Some((index, behaviour)) = behaviours.find(|(_, behaviour)| behaviour.matches(path))
+        else {
+            return self.fault(StatusCode::NOT_FOUND, "There is nothing here.");
+        };
+        let forward = match &behaviour.viewer_request {
+            None => Forward::new(head),
+            Some(decide) => {
+                let Some(request_id) = new_request_id() else {
+                    let detail = "The system random number generator failed.";
+                    return self.fault(StatusCode::SERVICE_UNAVAILABLE, detail);
+                };
+                match decide(ViewerRequest { head, request_id }).await {
+                    Decision::Forward(forward) => *forward,
+                    Decision::Respond(response) => return response,
+                }
+            }
+        };
+        let policy = forward.policy.as_ref().unwrap_or(&behaviour.policy);
+        let mut response = match &behaviour.origin {
+            Origin::Bucket(bucket) => self.fetch(index, bucket, &forward, policy).await,
+            Origin::Service(router) => {
+                let request = Request::from_parts(forward.head, body);
+                let Ok(response) = router.clone().oneshot(request).await;
+                response
+            }
+        };
+        for (name, value) in &policy.headers {
+            response.headers_mut().insert(name, value.clone());
+        }
+        response
+    }
+
+    /// Removes all objects below a folder from the cache, such as `media/{owner}/{id}/`: at once, where an invalidation
+    /// of CloudFront takes a minute or two. An object whose fetch has begun before is not kept either.
+    pub fn invalidate(&self, folder: &str) {
+        self.cache.forget(folder.trim_start_matches('/'));
+    }
+
+    /// Answers from the cache, else from the bucket.
+    async fn fetch(
+        &self,
+        index: usize,
+        bucket: &Bucket,
+        forward: &Forward,
+        policy: &Policy,
+    ) -> Response<Body> {
+        let (method, headers) = (&forward.head.method, &forward.head.headers);
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return self.marked(method_not_allowed());
+        }
+        let Some(key) = forward.key() else {
+            let detail = "The path is malformed: it is not the percent-encoding of UTF-8.";
+            return self.fault(StatusCode::BAD_REQUEST, detail);
+        };
+        let served = |object, age| Served {
+            object,
+            age,
+            policy,
+            distribution: &self.name,
+        };
+        if let Some((object, age)) = self.cache.get(index, &key) {
+            return self.marked(serve(method, headers, &served(&object, Some(age))));
+        }
+        let generation = self.cache.generation();
+        match bucket.fetch(&key).await {
+            Ok(object) => {
+                let object = Arc::new(object);
+                let min_ttl = policy.min_ttl;
+                self.cache
+                    .put(index, &key, object.clone(), min_ttl, generation);
+                self.marked(serve(method, headers, &served(&object, None)))
+            }
+            Err(OriginFault::NotFound) => {
+                self.fault(StatusCode::NOT_FOUND, "There is nothing here.")
+            }
+            Err(OriginFault::Unreachable(reason)) => {
+                tracing::error!(reason, "the origin does not answer");
+                self.fault(StatusCode::BAD_GATEWAY, "The origin does not answer.")
+            }
+        }
+    }
+
+    fn fault(&self, status: StatusCode, detail: &str) -> Response<Body> {
+        self.marked(error_response(status, detail))
+    }
+
+    /// Marks an answer without an object as one that did not come from the cache or the origin.
+    fn marked(&self, mut response: Response<Body>) -> Response<Body> {
+        let name = HeaderName::from_static("x-cache");
+        if let Ok(value) = HeaderValue::try_from(format!("Error from {}", self.name)) {
+            response.headers_mut().entry(name).or_insert(value);
+        }
+        response
+    }
+}
+
+fn new_request_id() -> Option<String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).ok()?;
+    Some(BASE64URL_NOPAD.encode(&random))
+}
