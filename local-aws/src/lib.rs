@@ -5,6 +5,7 @@
 //! function are closures that they pass in, and policies are data. It
 //! emulates the behaviour that such programs rely on, and is not a substitute for AWS.
 
+mod atomic;
 pub mod cloudfront;
 mod drain;
 pub mod event_source;

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 
-use super::error_document;
+use super::errors::error_document;
 
 /// The origins that a bucket's CORS configuration allows.
 #[derive(Clone, Debug, Default)]

@@ -1,37 +1,32 @@
 //! Texts within URLs, events and XML documents.
 
-use std::fmt::Write as _;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// The form encoding that S3 gives keys in notifications: `+` for a space, `/` as it is, the rest percent-encoded.
+/// Encodes all but the unreserved characters of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+const RESERVED_IN_PATH: &AsciiSet = &RESERVED.remove(b'/');
+const RESERVED_IN_FORM: &AsciiSet = &RESERVED.remove(b'/').remove(b'*').add(b'~');
+
+/// The form encoding that S3 gives keys in notifications: `+` for a space, `/` unchanged, the rest percent-encoded.
 pub(super) fn encode_form(key: &str) -> String {
-    percent_encode(key, "+", b"/-_.*")
+    // Every other `%20` would be `%2520` by now.
+    utf8_percent_encode(key, RESERVED_IN_FORM)
+        .to_string()
+        .replace("%20", "+")
 }
 
-/// Percent-encodes all but RFC 3986's unreserved characters and `/`.
+/// Percent-encodes all but the unreserved characters of RFC 3986 and `/`.
 pub(super) fn encode_path(text: &str) -> String {
-    percent_encode(text, "%20", b"/-_.~")
+    utf8_percent_encode(text, RESERVED_IN_PATH).to_string()
 }
 
-/// Percent-encodes all but RFC 3986's unreserved characters, `/` included.
+/// Percent-encodes all but the unreserved characters of RFC 3986, `/` included.
 pub(super) fn encode_all(text: &str) -> String {
-    percent_encode(text, "%20", b"-_.~")
-}
-
-fn percent_encode(text: &str, space: &str, kept: &[u8]) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b' ' => encoded.push_str(space),
-            _ if byte.is_ascii_alphanumeric() || kept.contains(&byte) => {
-                encoded.push(char::from(byte));
-            }
-            _ => {
-                // Writing to a String cannot fail.
-                let _ = write!(encoded, "%{byte:02X}");
-            }
-        }
-    }
-    encoded
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 /// A text as it is within an element of an XML document. Characters that XML does not have are replaced.
@@ -58,8 +53,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_encoded_for_where_they_are() {
+    fn each_place_has_its_encoding() {
         assert_eq!(encode_form("a b/ü+.jpg"), "a+b/%C3%BC%2B.jpg");
+        assert_eq!(encode_form("%20*-_.~"), "%2520*-_.%7E");
+        assert_eq!(encode_path("a b/ü+*~"), "a%20b/%C3%BC%2B%2A~");
         assert_eq!(encode_all("a b/ü+.jpg~"), "a%20b%2F%C3%BC%2B.jpg~");
         assert_eq!(
             escape("<a b=\"1&2\">\u{0}"),

@@ -1,20 +1,42 @@
-//! What `s3s` and the store refuse, as S3 says it: `s3s` leaves the message out of most faults, and has a code of its own
-//! for an unknown access key.
+//! S3's error documents. `s3s` leaves the message out of most errors and has its own code for an unknown access key, so
+//! the server completes each refusal of `s3s` and of the store here.
 
 use axum::body::Body;
-use axum::http::Response;
+use axum::http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 
-use super::error_document;
+use super::encoding::escape;
 
 /// A request, for the log.
-pub(super) struct Asked {
+pub(super) struct RequestLine {
     pub(super) method: http::Method,
     pub(super) path: String,
 }
 
+/// S3's error document: a code, a message, and elements with details.
+pub(super) fn error_document(
+    status: StatusCode,
+    code: &str,
+    message: &str,
+    details: &[(&str, String)],
+) -> Response<Body> {
+    let mut body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>".to_owned();
+    for (name, value) in [("Code", code), ("Message", message)]
+        .into_iter()
+        .chain(details.iter().map(|(name, value)| (*name, &**value)))
+    {
+        body = body + "<" + name + ">" + &escape(value) + "</" + name + ">";
+    }
+    body += "</Error>";
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let xml = HeaderValue::from_static("application/xml");
+    response.headers_mut().insert(header::CONTENT_TYPE, xml);
+    response
+}
+
 /// Puts S3's code and message into a refusal, and logs it.
-pub(super) async fn complete(asked: &Asked, response: Response<Body>) -> Response<Body> {
+pub(super) async fn complete(request: &RequestLine, response: Response<Body>) -> Response<Body> {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;
@@ -35,8 +57,8 @@ pub(super) async fn complete(asked: &Asked, response: Response<Body>) -> Respons
     };
     let message = element(&text, "Message").filter(|message| !message.is_empty());
     tracing::debug!(
-        method = %asked.method,
-        path = asked.path.replace(char::is_control, "?"),
+        method = %request.method,
+        path = request.path.replace(char::is_control, "?"),
         status = status.as_u16(),
         code,
         "a request to the bucket is refused"
@@ -92,11 +114,11 @@ mod tests {
     async fn completed(status: u16, body: &str) -> (u16, String) {
         let mut response = Response::new(Body::from(body.to_owned()));
         *response.status_mut() = status.try_into().unwrap();
-        let asked = Asked {
+        let request = RequestLine {
             method: http::Method::GET,
             path: "/b/k".to_owned(),
         };
-        let response = complete(&asked, response).await;
+        let response = complete(&request, response).await;
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         let text = String::from_utf8(body.to_vec()).unwrap();

@@ -18,7 +18,7 @@ use aws_credential_types::Credentials;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
@@ -27,7 +27,7 @@ use tokio::net::TcpListener;
 
 use crate::DrainOnDrop;
 use cors::Cors;
-use errors::Asked;
+use errors::{RequestLine, error_document};
 pub use notification::Notification;
 use post_form::PostForm;
 use store::Store;
@@ -175,7 +175,7 @@ async fn answer(State(answering): State<Answering>, request: Request) -> Respons
             &[],
         ),
         Target::Other => {
-            let asked = Asked {
+            let request_line = RequestLine {
                 method: request.method().clone(),
                 path: request.uri().path().to_owned(),
             };
@@ -188,7 +188,7 @@ async fn answer(State(answering): State<Answering>, request: Request) -> Respons
                 },
                 |response| response.map(Body::new),
             );
-            errors::complete(&asked, response).await
+            errors::complete(&request_line, response).await
         }
     };
     cors.allow(&headers, &mut response);
@@ -227,27 +227,4 @@ impl Target {
             _ => Self::Other,
         }
     }
-}
-
-/// S3's answer to what it refuses: its code, its message, and elements that name more.
-fn error_document(
-    status: StatusCode,
-    code: &str,
-    message: &str,
-    details: &[(&str, String)],
-) -> Response<Body> {
-    let escape = encoding::escape;
-    let mut body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>".to_owned();
-    for (name, value) in [("Code", code), ("Message", message)]
-        .into_iter()
-        .chain(details.iter().map(|(name, value)| (*name, &**value)))
-    {
-        body = body + "<" + name + ">" + &escape(value) + "</" + name + ">";
-    }
-    body += "</Error>";
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    let xml = HeaderValue::from_static("application/xml");
-    response.headers_mut().insert(header::CONTENT_TYPE, xml);
-    response
 }

@@ -1,10 +1,14 @@
-//! Messages as files of a folder, one file a message: how they are named, read, and written whole.
+//! Messages as files of a folder, one file a message: how they are named, read and written.
+//!
+//! The queue calls it, and so do programs that look at dead letters and redrive them.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::atomic;
 
 /// A message as it is kept on disk.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -41,7 +45,7 @@ pub fn leave(redriven: &Path, body: String) -> io::Result<String> {
     std::fs::create_dir_all(redriven)?;
     let message = Message::new(body)?;
     let path = redriven.join(file_name(&message.message_id));
-    write_whole(&path, &serde_json::to_vec_pretty(&message)?)?;
+    atomic::write(&path, &serde_json::to_vec_pretty(&message)?)?;
     // The name, too: the dead letter's own is removed next.
     std::fs::File::open(redriven)?.sync_all()?;
     Ok(message.message_id)
@@ -61,7 +65,7 @@ pub fn read_messages(folder: &Path) -> io::Result<Vec<Message>> {
     Ok(messages)
 }
 
-/// Where messages may be in a folder; nowhere if there is no folder.
+/// The files of a folder that may hold messages. A missing folder has none.
 pub(super) fn message_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -126,31 +130,6 @@ fn new_message_id() -> io::Result<String> {
         "{micros:016x}-{}",
         data_encoding::HEXLOWER.encode(&random)
     ))
-}
-
-/// Removes what a process left that ended while it wrote: see [`write_whole`].
-pub(super) fn remove_unfinished(folder: &Path) -> io::Result<()> {
-    for file in std::fs::read_dir(folder)? {
-        let file = file?;
-        if file.file_name().as_encoded_bytes().starts_with(UNFINISHED) {
-            std::fs::remove_file(file.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// What the names of files begin with that are being written.
-const UNFINISHED: &[u8] = b".tmp";
-
-/// Writes a file so that it is there whole or not at all.
-pub(super) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
-    use std::io::Write as _;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(content)?;
-    file.as_file().sync_data()?;
-    file.persist(path)?;
-    Ok(())
 }
 
 #[cfg(test)]

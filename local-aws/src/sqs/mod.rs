@@ -18,8 +18,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use crate::atomic;
+
 pub use files::{Message, file_of, leave, read_messages};
-use files::{file_name, message_files, read_message, remove_unfinished, write_whole};
+use files::{file_name, message_files, read_message};
 
 /// What a queue is opened with.
 #[derive(Clone, Debug)]
@@ -73,7 +75,7 @@ impl Queue {
         for folder in [&folder, &dead_letters, &redriven] {
             std::fs::create_dir_all(folder)?;
         }
-        remove_unfinished(&folder)?;
+        atomic::remove_unfinished(&folder)?;
         let now = Instant::now();
         let messages = read_messages(&folder)?
             .into_iter()
@@ -104,7 +106,7 @@ impl Queue {
         let message = Message::new(body)?;
         let path = self.path(&message.message_id);
         let content = serde_json::to_vec_pretty(&message)?;
-        tokio::task::spawn_blocking(move || write_whole(&path, &content))
+        tokio::task::spawn_blocking(move || atomic::write(&path, &content))
             .await
             .map_err(io::Error::other)??;
         let entry = Entry {
@@ -165,7 +167,7 @@ impl Queue {
         entry.state = Visibility::From(Instant::now() + delay);
         if !counts {
             entry.message.receive_count = entry.message.receive_count.saturating_sub(1);
-            write_whole(
+            atomic::write(
                 &self.path(message_id),
                 &serde_json::to_vec_pretty(&entry.message)?,
             )?;
@@ -251,7 +253,7 @@ impl Queue {
             let written = serde_json::to_vec_pretty(&received)
                 .map_err(io::Error::from)
                 .and_then(|content| {
-                    write_whole(&self.folder.join(file_name(&received.message_id)), &content)
+                    atomic::write(&self.folder.join(file_name(&received.message_id)), &content)
                 });
             match written {
                 Ok(()) => {

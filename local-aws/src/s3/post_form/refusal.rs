@@ -7,8 +7,7 @@ use axum::http::{Response, StatusCode};
 use s3s::S3Error;
 use thiserror::Error;
 
-use crate::s3::error_document;
-use crate::s3::errors::message_of;
+use crate::s3::errors::{error_document, message_of};
 
 /// Why a form is refused.
 #[derive(Debug, Error)]

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
+use walkdir::WalkDir;
+
+use crate::atomic;
 
 /// The kinds of files that `s3s-fs` keeps beside the buckets.
 const KINDS: [&str; 2] = ["metadata", "internal"];
@@ -132,10 +135,7 @@ impl ObjectFiles {
         let mut kept: serde_json::Map<String, serde_json::Value> =
             serde_json::from_slice(&std::fs::read(&digests)?)?;
         kept.retain(|name, _| name == "e_tag");
-        let mut file = tempfile::NamedTempFile::new_in(&self.root)?;
-        serde_json::to_writer(&mut file, &kept)?;
-        file.persist(digests)?;
-        Ok(())
+        atomic::write(&digests, &serde_json::to_vec(&kept)?)
     }
 
     /// Deletes the files beside the object, which `s3s-fs` leaves: the attributes of a former object would make an
@@ -199,8 +199,16 @@ pub(super) fn set_damaged_aside(
     }
     for bucket in buckets {
         let folder = root.join(bucket);
-        for file in files_below(&folder)? {
-            let key = file.strip_prefix(&folder).ok().and_then(Path::to_str);
+        for entry in WalkDir::new(&folder) {
+            let entry = entry?;
+            if entry.file_type().is_dir() {
+                continue;
+            }
+            let key = entry
+                .path()
+                .strip_prefix(&folder)
+                .ok()
+                .and_then(Path::to_str);
             found.extend(key.map(|key| ObjectFiles::new(root, bucket, key)));
         }
     }
@@ -230,22 +238,6 @@ pub(super) fn set_damaged_aside(
         }
     }
     Ok(())
-}
-
-fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut folders = vec![folder.to_owned()];
-    let mut files = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                folders.push(entry.path());
-            } else {
-                files.push(entry.path());
-            }
-        }
-    }
-    Ok(files)
 }
 
 #[cfg(test)]

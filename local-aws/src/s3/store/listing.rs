@@ -10,7 +10,7 @@ use s3s::dto::{
 use s3s::{S3, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 
-use super::internal;
+use super::request::internal;
 use crate::s3::encoding::{encode_all, encode_path};
 
 /// What S3 gives in one page at most.

@@ -1,7 +1,37 @@
-//! What requests ask for and `s3s-fs` does not look at: conditions of reads, headers of answers, storage classes.
+//! The parts of requests that `s3s-fs` ignores: conditions of reads, headers of answers, content types and storage
+//! classes. The store and its operations call it.
 
 use s3s::dto::{ETag, ETagCondition, GetObjectInput, GetObjectOutput, StorageClass};
-use s3s::{S3Error, S3Result, s3_error};
+use s3s::{S3Error, S3Request, S3Result, s3_error};
+
+/// The content type of an object that was sent without one, as S3 has it.
+const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
+
+/// The access key that a request was signed with.
+pub(super) fn access_key<T>(req: &S3Request<T>) -> String {
+    let credentials = req.credentials.as_ref();
+    credentials.map_or_else(String::new, |credentials| credentials.access_key.clone())
+}
+
+/// A request that the store itself makes, as if it had been received and checked.
+pub(super) fn internal<T>(input: T) -> S3Request<T> {
+    S3Request {
+        input,
+        method: http::Method::GET,
+        uri: http::Uri::default(),
+        headers: http::HeaderMap::default(),
+        extensions: http::Extensions::default(),
+        credentials: None,
+        region: None,
+        service: None,
+        trailing_headers: None,
+    }
+}
+
+/// Sets the content type, if there is none.
+pub(super) fn set_content_type(content_type: &mut Option<String>) {
+    content_type.get_or_insert_with(|| DEFAULT_CONTENT_TYPE.to_owned());
+}
 
 /// Checks `If-Match`.
 pub(super) fn check_match(wanted: Option<ETagCondition>, found: Option<&ETag>) -> S3Result<()> {
