@@ -1,8 +1,8 @@
-//! A request body that is read to its end even where its reader stopped early.
+//! A request body that is read to its end even if its reader stops early.
 //!
-//! A form is refused by its fields before its file has arrived, and a call by its length. Closing the connection then
-//! would break off the browser's sending, and a page would see a network error instead of the reason. S3 reads on; so
-//! does this, within limits. Nothing of what is read on is kept.
+//! A form is refused by its fields before its file has arrived, and a call by its length. If the connection were closed
+//! then, the browser could not send the rest, and a page would see a network error instead of the reason. S3 reads on;
+//! so does this, within limits. The rest is discarded.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,7 +13,7 @@ use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
 /// How long and how much is read on.
-const PATIENCE: Duration = Duration::from_secs(30);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_BYTES: usize = 256 << 20;
 
 /// A body that reads itself to its end when it is dropped.
@@ -62,7 +62,7 @@ impl Drop for DrainOnDrop {
         else {
             return;
         };
-        runtime.spawn(tokio::time::timeout(PATIENCE, async move {
+        runtime.spawn(tokio::time::timeout(DRAIN_TIMEOUT, async move {
             let mut n_bytes = 0;
             while let Some(Ok(frame)) = body.frame().await {
                 n_bytes += frame.data_ref().map_or(0, Bytes::len);

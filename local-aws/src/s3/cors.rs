@@ -1,4 +1,4 @@
-//! A bucket's CORS configuration: which pages may send forms, and read the answers.
+//! A bucket's CORS configuration: which pages may send forms and read the answers. The server asks it for each request.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -60,7 +60,7 @@ impl Cors {
         Some(response)
     }
 
-    /// Adds what lets the page read the answer to a request with these headers.
+    /// Adds the headers that let the page read the answer to a request with these headers.
     pub(super) fn allow(&self, request_headers: &HeaderMap, response: &mut Response<Body>) {
         let headers = response.headers_mut();
         headers.append(header::VARY, HeaderValue::from_static("Origin"));

@@ -1,7 +1,7 @@
-//! S3 on this machine: an HTTP server on loopback that the AWS SDK, browsers and signed forms reach as they reach S3.
+//! An S3 emulator: an HTTP server on loopback that the AWS SDK, browsers and signed forms use as they use S3.
 //!
-//! `s3s` speaks the protocol and checks the signatures of requests, `s3s-fs` keeps the objects; [`post_form`] takes
-//! forms, and [`store`], [`cors`] and [`notification`] add what else they lack.
+//! `s3s` speaks the protocol and checks the signatures of requests; `s3s-fs` keeps the objects. [`post_form`] receives
+//! forms, and [`store`], [`cors`] and [`notification`] add the other features that `s3s` lacks.
 
 mod cors;
 mod encoding;
@@ -32,7 +32,7 @@ pub use notification::Notification;
 use post_form::PostForm;
 use store::Store;
 
-/// What an S3 is started with.
+/// The options of an S3.
 #[derive(Clone)]
 pub struct S3Options {
     /// The folder that keeps the objects between starts. Damaged objects are moved to `set-aside` beside it.
@@ -73,7 +73,7 @@ pub struct LocalS3 {
     cors: Cors,
 }
 
-/// What requests are answered with.
+/// The parts of the server that answer requests.
 #[derive(Clone)]
 struct Answering {
     service: S3Service,
@@ -140,7 +140,7 @@ impl LocalS3 {
     }
 }
 
-/// Listens on the port of the last time, so that forms and scripts outlive a restart; on a free one if it is taken.
+/// Listens on the port of the last start, so that forms and scripts survive a restart; on a free port if that is taken.
 async fn listen_as_before(folder: &Path) -> io::Result<TcpListener> {
     let file = folder.join(".port");
     let last = std::fs::read_to_string(&file)
@@ -182,9 +182,9 @@ async fn answer(State(answering): State<Answering>, request: Request) -> Respons
             let request = request.map(|body| s3s::Body::http_body_unsync(DrainOnDrop::new(body)));
             let response = service.call(request).await.map_or_else(
                 |error| {
-                    tracing::error!(?error, "the embedded S3 failed");
+                    tracing::error!(?error, "the S3 emulator failed");
                     let status = StatusCode::INTERNAL_SERVER_ERROR;
-                    error_document(status, "InternalError", "The embedded S3 failed.", &[])
+                    error_document(status, "InternalError", "The S3 emulator failed.", &[])
                 },
                 |response| response.map(Body::new),
             );
@@ -195,9 +195,9 @@ async fn answer(State(answering): State<Answering>, request: Request) -> Respons
     response
 }
 
-/// What a request is for.
+/// The purpose of a request.
 enum Target {
-    /// A form to a bucket: every `POST` to one, but for the one that deletes objects.
+    /// A form to a bucket: every `POST` to it, except for the one that deletes objects.
     Form { bucket: String },
     /// A form to anything else.
     Nowhere,

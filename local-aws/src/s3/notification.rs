@@ -1,7 +1,8 @@
-//! What S3 tells a queue when an object is created: the notification of eventVersion 2.x.
+//! The event of a created object, with eventVersion 2.x, and the notification configuration that names its handler. The
+//! store calls it after each write.
 //!
 //! The shape is that of the S3 user guide, "Event message structure": the key is form-encoded, the sequencer grows.
-//! Consumers refuse events without `userIdentity` and `requestParameters`, so both are there.
+//! Consumers refuse events without `userIdentity` and `requestParameters`, so both are present.
 
 use std::io;
 use std::sync::Arc;
@@ -113,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_notification_is_what_the_lambda_types_expect() {
+    fn an_event_parses_as_the_lambda_type() {
         let object = CreatedObject {
             event_name: "ObjectCreated:Post",
             bucket: "uploads".to_owned(),
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn sequencers_grow_even_when_the_clock_stands() {
+    fn sequencers_grow_even_if_the_clock_stops() {
         let now = Timestamp::now();
         let first = sequencer(now);
         let second = sequencer(now);

@@ -1,8 +1,8 @@
-//! SQS on this machine: a queue in a folder, one file a message, that outlives the process.
+//! An SQS emulator: a durable queue in a folder, one file a message, with at-least-once delivery.
 //!
-//! What SQS promises and a consumer relies on holds here too: a message is kept until it is deleted, it is hidden
-//! while somebody works on it, it comes again when that fails, and after a number of receives it is moved to a dead-letter
-//! folder that can be looked at. A message that was in flight when the process ended is visible at the next start.
+//! The guarantees are those of SQS. A message is kept until it is deleted. It is hidden while a consumer works on it, and
+//! received again if that fails. After a number of receives it is moved to a folder of dead letters. A message that was
+//! in flight when the process ended is visible at the next start.
 //!
 //! One process has the queue open and is the only one that writes into its folder. Another process, which
 //! may run at the same time or while no process has it open, redrives a dead letter with [`leave`]: in a third folder, from which they are taken
@@ -23,7 +23,7 @@ use crate::atomic;
 pub use files::{Message, file_of, leave, read_messages};
 use files::{file_name, message_files, read_message};
 
-/// What a queue is opened with.
+/// The options of a queue.
 #[derive(Clone, Debug)]
 pub struct QueueOptions {
     /// The folder of the messages that wait or are in flight.
@@ -55,7 +55,7 @@ struct Entry {
 enum Visibility {
     /// It can be received from then on.
     From(Instant),
-    /// Somebody is working on it.
+    /// A consumer is working on it.
     InFlight,
 }
 
@@ -152,8 +152,8 @@ impl Queue {
         }
     }
 
-    /// Makes a message visible again after a while, or gives it up if it was received too often. A receive that does not
-    /// count is taken back: the message was not to blame.
+    /// Makes a message visible again after a delay, or moves it to the dead letters if it was received too often. A
+    /// receive that does not count is taken back: the message was not the cause of the failure.
     ///
     /// # Errors
     ///
@@ -163,7 +163,7 @@ impl Queue {
         let Some(entry) = messages.get_mut(message_id) else {
             return Ok(());
         };
-        // First of all: a message that a full disk keeps from being written or moved must not stay in flight.
+        // First of all: a message that cannot be written or moved because the disk is full must not stay in flight.
         entry.state = Visibility::From(Instant::now() + delay);
         if !counts {
             entry.message.receive_count = entry.message.receive_count.saturating_sub(1);
@@ -189,13 +189,13 @@ impl Queue {
         Ok(())
     }
 
-    /// The bodies of all messages, the given-up ones among them, to find out what was announced.
+    /// The bodies of all messages, dead letters included.
     ///
     /// # Errors
     ///
     /// The error of a disk that cannot be read or written.
     pub fn bodies(&self) -> io::Result<Vec<String>> {
-        // In the order of a redrive: a message that is moved meanwhile is seen at least once.
+        // In the order of a redrive: a message that is moved at the same time is seen at least once.
         let dead_letters = read_messages(&self.dead_letters)?;
         self.take_in()?;
         let messages = self.lock();
@@ -239,7 +239,7 @@ impl Queue {
                 continue;
             }
             if entry.message.receive_count >= self.max_receives {
-                // It was being worked on when the process ended, for the last time that it is tried.
+                // It was in flight when the process ended, at its last receive.
                 given_up.push(entry.message.message_id.clone());
                 continue;
             }
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_fault_of_the_disk_loses_nothing() {
+    async fn a_disk_error_loses_no_message() {
         let folder = tempfile::tempdir().unwrap();
         let queue = open(folder.path());
         queue.send("one".to_owned()).await.unwrap();
@@ -336,7 +336,7 @@ mod tests {
         std::fs::rename(&here, &away).unwrap();
         assert!(queue.receive(10).await.is_err());
         std::fs::rename(&away, &here).unwrap();
-        // What was half-written at the last end does not disturb the next start.
+        // A file that was half-written at the last end is removed at the next start.
         std::fs::write(here.join(".tmpAbCdEf"), "{").unwrap();
         let received = queue.receive(10).await.unwrap();
         assert_eq!(
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_its_last_receive_a_message_is_a_dead_letter() {
+    async fn a_message_becomes_a_dead_letter_after_its_last_receive() {
         let folder = tempfile::tempdir().unwrap();
         let queue = open(folder.path());
         queue.send("poison".to_owned()).await.unwrap();
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_that_always_ends_the_process_is_a_dead_letter() {
+    async fn a_message_that_always_ends_the_process_becomes_a_dead_letter() {
         let folder = tempfile::tempdir().unwrap();
         open(folder.path()).send("poison".to_owned()).await.unwrap();
         for _ in 0..MAX_RECEIVES {
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_left_for_the_queue_is_taken_in_whether_it_is_open_or_not() {
+    async fn a_redriven_message_is_received_whether_the_queue_is_open_or_not() {
         let folder = tempfile::tempdir().unwrap();
         let redriven = folder.path().join("redriven");
         let before = leave(&redriven, "before".to_owned()).unwrap();
@@ -403,7 +403,7 @@ mod tests {
         let queue = open(folder.path());
         let received = queue.receive(10).await.unwrap();
         assert_eq!(received[0].message_id, before);
-        // Somebody waits already.
+        // A consumer waits already.
         let waiting = queue.receive(10);
         let leaving = async { leave(&redriven, "meanwhile".to_owned()).unwrap() };
         let (received, meanwhile) = tokio::join!(waiting, leaving);

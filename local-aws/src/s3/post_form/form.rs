@@ -1,4 +1,4 @@
-//! Reads a form: its fields into memory, as far as S3 reads them, and then its file piece by piece.
+//! Reads a form: its fields into memory, up to S3's limit, and then its file piece by piece. The parent calls it.
 //!
 //! `multer` splits the parts (RFC 7578). It reads ahead as far as its stream gives, so [`Pieces`] gives one piece at a
 //! time, and fails where the fields are too long.
@@ -18,9 +18,9 @@ use super::parameter::parameter;
 use super::refusal::Refusal;
 use crate::DrainOnDrop;
 
-/// What S3 reads of a form before its file, in bytes: 20 KB with boundaries and part headers.
+/// The most that S3 reads of a form before its file, in bytes: 20 KB with boundaries and part headers.
 const MAX_HEAD_BYTES: u64 = 20 * 1024;
-/// What surrounds a boundary and a part's header: `\r\n--`, `\r\n`, and the empty line.
+/// The bytes around a boundary and a part's header: `\r\n--`, `\r\n`, and the empty line.
 const AROUND_PART: u64 = 4 + 2 + 2;
 
 /// The fields of a form before its file: lower-case names, each once, in the order in which they came.
@@ -32,7 +32,7 @@ pub(super) struct FormReader {
     multipart: Multipart<'static>,
     limit: Arc<Limit>,
     boundary_bytes: u64,
-    /// What was read of the form so far, without the file.
+    /// The bytes of the form that were read so far, without the file.
     head_bytes: u64,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct FilePart {
     field: Field<'static>,
     /// The file's name, if the part has one.
     pub(super) name: Option<String>,
-    /// What of the form is not the file's content, if the form ends with it.
+    /// The bytes of the form that are not the file's content, if the form ends with it.
     pub(super) surrounding_bytes: u64,
 }
 
@@ -132,7 +132,7 @@ impl FormReader {
         Ok((fields, None))
     }
 
-    /// Reads the form to its end, once its file was read. What else is in it is ignored, and it must have an end: a file
+    /// Reads the form to its end, after its file. Further parts are ignored. A form without an end is malformed: a file
     /// that is followed by anything but a boundary was not read to its own end.
     pub(super) async fn finish(mut self) -> Result<(), Refusal> {
         while let Some(mut field) = self.multipart.next_field().await.map_err(refusal_of)? {
@@ -141,7 +141,7 @@ impl FormReader {
         Ok(())
     }
 
-    /// To be called after each part that was found, and each value that was read.
+    /// Must be called after each part that was found, and after each value that was read.
     fn check_head(&self) -> Result<(), Refusal> {
         self.limit.is_reached.store(false, Ordering::Relaxed);
         if self.head_bytes > MAX_HEAD_BYTES {
@@ -175,10 +175,10 @@ fn refusal_of(error: multer::Error) -> Refusal {
     }
 }
 
-/// How much of a body is read.
+/// The limit on how much of a body is read.
 struct Limit {
     max_bytes: AtomicU64,
-    /// Whether more was asked for since the last part or value was found.
+    /// Whether more was requested since the last part or value was found.
     is_reached: AtomicBool,
 }
 
@@ -214,7 +214,7 @@ impl Stream for Pieces {
                 Poll::Ready(None) => Poll::Ready(None),
                 Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(io::Error::other(error)))),
                 Poll::Ready(Some(Ok(frame))) => {
-                    // Trailers are of no interest.
+                    // Trailers are ignored.
                     let Ok(data) = frame.into_data() else {
                         continue;
                     };
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn forms_are_read_in_any_pieces() {
+    async fn a_form_is_read_in_pieces_of_any_size() {
         let field = |length: usize| part("name=\"key\"", &"v".repeat(length));
         let file = |content: &str| part("name=\"file\"; filename=\"x\"", content);
         let around =
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn the_files_name_takes_the_place_of_its_variable() {
+    fn the_files_name_replaces_its_variable() {
         for (name, value) in [
             (Some("p.jpg"), "u/p.jpg"),
             (Some("/dir/p.jpg"), "u/p.jpg"),

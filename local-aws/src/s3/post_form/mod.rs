@@ -1,7 +1,8 @@
-//! `POST` of a form to a bucket, as S3 takes it from a browser.
+//! `POST` of a form to a bucket, as S3 accepts it from a browser. The server calls it for every form.
 //!
-//! `s3s` reads a form into memory before it checks it, refuses notations that S3 takes and takes fields that S3 refuses.
-//! Here the fields are read first, the signature and the policy are checked, and only then is the file received, on disk.
+//! `s3s` reads a form into memory before it checks it, refuses notations that S3 accepts and accepts fields that S3
+//! refuses. Here the fields are read first and the signature and the policy are checked. Only then the file is received,
+//! on disk.
 
 mod form;
 mod parameter;
@@ -24,19 +25,19 @@ use parameter::parameter;
 use policy::Policy;
 use refusal::Refusal;
 
-/// What S3 takes in one form.
+/// The largest form that S3 accepts, in bytes.
 const MAX_BYTES: u64 = 5 << 30;
 /// S3's limit on keys, in bytes.
 const MAX_KEY_BYTES: usize = 1024;
 
-/// What receives forms.
+/// The receiver of forms.
 #[derive(Clone)]
 pub(super) struct PostForm {
     store: Store,
     credentials: Credentials,
 }
 
-/// An object that a form made.
+/// An object that a form has created.
 struct Created {
     bucket: String,
     key: String,
@@ -173,8 +174,8 @@ fn check_headers(fields: &Fields) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What a form's fields say of the object. Fields that this S3 has no use for, such as `acl` and `tagging`, are checked
-/// like all others and not kept.
+/// The object's attributes in a form's fields. Fields that the emulator does not use, such as `acl` and `tagging`, are
+/// checked like all others and not kept.
 fn input_of(bucket: &str, key: &str, fields: &Fields) -> PutObjectInput {
     let text = |name: &str| fields.get(name).map(str::to_owned);
     let metadata = fields.iter().filter_map(|(name, value)| {
@@ -244,7 +245,7 @@ impl Created {
         response
     }
 
-    /// Where the form wants to lead, with the object's names. S3 ignores what is not a URL.
+    /// The address to which the form redirects, with the object's names. S3 ignores a text that is not a URL.
     fn redirection(&self) -> Option<HeaderValue> {
         let fields = &self.fields;
         let target = fields
@@ -286,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_says_how_it_is_answered() {
+    fn a_forms_fields_decide_its_answer() {
         const OBJECT: &str = "http://127.0.0.1:9000/b/u%2Fa%20b";
         for (fields, status, location) in [
             (&[][..], 204, OBJECT),

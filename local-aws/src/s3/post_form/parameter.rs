@@ -1,4 +1,5 @@
-//! The parameters of `Content-Disposition` and `Content-Type`, as HTTP clients write them.
+//! The parameters of `Content-Disposition` and `Content-Type`, in every notation that HTTP clients use. The form reader
+//! calls it.
 
 /// The value of a parameter, such as `name` in `form-data; name="file"`. Names are case-insensitive, values are in
 /// quotation marks or not (RFC 9110 §5.6.6), and a quotation mark within them is escaped with a backslash. Any other
@@ -7,7 +8,7 @@ pub(super) fn parameter(header: &str, wanted: &str) -> Option<String> {
     let (_, mut rest) = header.split_once(';')?;
     loop {
         let (name, after) = rest.split_once('=')?;
-        // A parameter without a value, before this one, is passed over.
+        // A parameter without a value, before this one, is skipped.
         let name = name.rsplit(';').next().unwrap_or(name).trim();
         let (value, after) = value(after.trim_start())?;
         if name.eq_ignore_ascii_case(wanted) {

@@ -1,4 +1,4 @@
-//! A form's policy: what it says, and whether the form does it.
+//! A form's policy: its conditions, and whether the form fulfils them.
 //!
 //! The rules are those of the S3 documentation, "POST policy": every condition must hold, and every field must have one.
 
@@ -9,7 +9,7 @@ use super::form::Fields;
 use super::refusal::Refusal;
 use super::signature::Version;
 
-/// A policy that was read.
+/// A parsed policy.
 #[derive(Debug)]
 pub(super) struct Policy {
     expires_at: Timestamp,
@@ -35,7 +35,7 @@ enum Operator {
 }
 
 impl Policy {
-    /// Reads a policy in base64.
+    /// Parses a policy in base64.
     pub(super) fn parse(encoded: &str) -> Result<Self, Refusal> {
         let invalid = |what: &str| Refusal::InvalidPolicy(what.to_owned());
         let json = data_encoding::BASE64
@@ -63,7 +63,7 @@ impl Policy {
         })
     }
 
-    /// Holds the fields of a form to `bucket` against the policy.
+    /// Checks the fields of a form to `bucket` against the policy.
     pub(super) fn check(
         &self,
         now: Timestamp,
@@ -169,7 +169,7 @@ impl Condition {
         }
     }
 
-    /// Whether the form does what the condition asks. The file's size is looked at once it is known.
+    /// Whether the form fulfils the condition. The file's size is checked as soon as it is known.
     fn holds(&self, bucket: &str, fields: &Fields) -> bool {
         let Self::Match {
             operator,

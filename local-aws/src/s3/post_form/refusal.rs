@@ -1,6 +1,6 @@
-//! Why S3 refuses a form: its status, code and message, and what else its error document names.
+//! The refusals of forms: each one's status, code and message, and the details of its error document.
 //!
-//! Codes and messages are those of S3's API reference, and of answers of S3 that others recorded.
+//! Codes and messages are those of S3's API reference, and of recorded answers of S3.
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
@@ -113,7 +113,7 @@ impl Refusal {
         }
     }
 
-    /// What else the error document names.
+    /// The details of the error document.
     fn details(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::Algorithm => vec![("ArgumentName", "x-amz-algorithm".to_owned())],

@@ -1,7 +1,7 @@
-//! Checks who signed a form: Signature Version 4 over the policy as it was sent, or version 2, which boto3 makes by
+//! Checks a form's signature: Signature Version 4 over the policy as it was sent, or version 2, which boto3 makes by
 //! default for `us-east-1`.
 //!
-//! This shares no code with `url-signing`, so that each is a check of the other.
+//! This shares no code with the libraries that sign forms, so that each is a check of the other.
 
 use aws_credential_types::Credentials;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -12,10 +12,10 @@ use super::form::Fields;
 use super::refusal::Refusal;
 use crate::REGION;
 
-/// S3 takes a signing key for seven days.
+/// S3 accepts a signing key for seven days.
 const MAX_AGE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// Which version of signatures a form has. Its fields need no condition in the policy in every version.
+/// The version of a form's signature. Which fields need no condition in the policy depends on it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Version {
     V2,
@@ -32,7 +32,7 @@ const V4_FIELDS: [&str; 4] = [
 const V2_FIELDS: [&str; 2] = ["Signature", "AWSAccessKeyId"];
 
 impl Version {
-    /// Whether a field, in lower case, is of the signature itself, and so cannot have a condition.
+    /// Whether a field, in lower case, belongs to the signature itself, so that it cannot have a condition.
     pub(super) fn is_free_field(self, name: &str) -> bool {
         match self {
             Self::V2 => matches!(name, "awsaccesskeyid" | "signature"),
@@ -66,7 +66,7 @@ pub(super) fn verify(
     Ok(version)
 }
 
-/// The values of all these fields; `None` where there is none of them.
+/// The values of all these fields; `None` if every one is missing.
 fn all_of<'a, const N: usize>(
     names: [&'static str; N],
     fields: &'a Fields,
@@ -125,7 +125,7 @@ fn verify_v4(
     Ok(())
 }
 
-/// What a credential says: `ACCESSKEY/yyyymmdd/region/s3/aws4_request`.
+/// The parts of a credential: `ACCESSKEY/yyyymmdd/region/s3/aws4_request`.
 struct Scope<'a> {
     access_key: &'a str,
     day: &'a str,
@@ -192,7 +192,7 @@ fn signature_of(policy: &str, day: &str, secret: &str) -> String {
 mod tests {
     use super::*;
 
-    /// What botocore 1.43 makes of these inputs, with AWS's example credentials.
+    /// The signature is botocore 1.43's for these inputs, with AWS's example credentials.
     #[test]
     fn a_signature_is_botocores() {
         let policy = data_encoding::BASE64.encode(

@@ -1,4 +1,5 @@
-//! The files that `s3s-fs` keeps an object in: where they are, that they reach the disk, and what becomes of damaged ones.
+//! The files in which `s3s-fs` keeps an object: where they are, how they reach the disk, and how damaged ones are set
+//! aside. The store calls it.
 //!
 //! An object's bytes are at `BUCKET/KEY`. Two JSON files beside the buckets hold its attributes and its digests.
 
@@ -15,7 +16,7 @@ use crate::atomic;
 /// The kinds of files that `s3s-fs` keeps beside the buckets.
 const KINDS: [&str; 2] = ["metadata", "internal"];
 
-/// What a file's name may have on common file systems, in bytes.
+/// The longest name of a file on common file systems, in bytes.
 const MAX_NAME_BYTES: usize = 255;
 /// A UUID with its hyphens.
 const UPLOAD_ID_BYTES: usize = 36;
@@ -51,7 +52,7 @@ impl ObjectFiles {
         Some(Self::new(root, &decode(bucket)?, &decode(key)?))
     }
 
-    /// Whether a key can be a path: `s3s-fs` would make one object of `a/b` and `a//b`, and lead `..` elsewhere. XML, in
+    /// Whether a key can be a path: `s3s-fs` would make one object of `a/b` and `a//b`, and `..` would leave the bucket. XML, in
     /// which S3 answers, has no control characters.
     pub(super) fn is_possible_key(key: &str) -> bool {
         let is_writable = |c: char| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}');
@@ -128,8 +129,8 @@ impl ObjectFiles {
         Ok(())
     }
 
-    /// Leaves out the digests that are not the object's own: completing a multipart upload, `s3s-fs` keeps those of the
-    /// object that was there before, and changes the `ETag` alone.
+    /// Removes the digests that are not the object's own: completing a multipart upload, `s3s-fs` keeps those of the
+    /// object that it replaces, and changes the `ETag` alone.
     pub(super) fn forget_digests(&self) -> io::Result<()> {
         let [_, digests] = self.beside();
         let mut kept: serde_json::Map<String, serde_json::Value> =
@@ -162,7 +163,7 @@ impl ObjectFiles {
         }
     }
 
-    /// Moves the object and the files beside it to a folder; where the object's bytes are then.
+    /// Moves the object and the files beside it to a folder, and returns the new path of its bytes.
     fn set_aside(&self, folder: &Path) -> io::Result<PathBuf> {
         let target = ObjectFiles::new(folder, &self.bucket, &self.key);
         let to = target.object();
@@ -181,8 +182,8 @@ impl ObjectFiles {
     }
 }
 
-/// Moves away what a process or a machine left that stopped while it wrote an object. Its sender was never answered,
-/// but it may be all that there is of a photo, so nothing is deleted.
+/// Moves away the objects that were incomplete when a process or a machine stopped. Their senders were never answered.
+/// Nothing is deleted, because an incomplete file may be the only copy.
 pub(super) fn set_damaged_aside(
     now: Timestamp,
     root: &Path,
@@ -215,7 +216,7 @@ pub(super) fn set_damaged_aside(
     found.retain(|files| ObjectFiles::is_possible_key(&files.key));
     found.sort_unstable_by(|a, b| (&a.bucket, &a.key).cmp(&(&b.bucket, &b.key)));
     found.dedup();
-    // A folder for each start: what was set aside before stays.
+    // A folder for each start: files that were set aside before are kept.
     let aside = aside.join(now.strftime("%Y%m%dT%H%M%SZ").to_string());
     for files in found.iter().filter(|files| !files.is_whole()) {
         let (bucket, key) = (&files.bucket, &files.key);
@@ -298,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_not_paths_are_known() {
+    fn keys_that_are_not_paths_are_impossible() {
         let long = "a".repeat(256);
         for (key, is_possible) in [
             ("uploads/a b.jpg", true),
@@ -320,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_whose_files_would_have_too_long_names_are_known() {
+    fn a_key_with_too_long_file_names_does_not_fit() {
         for (bytes, fits, fits_multipart) in [
             (121, true, true),
             (122, true, false),

@@ -1,5 +1,5 @@
-//! Listings. `s3s-fs` gives objects before common prefixes, so that a page could leave out what is between them, and no
-//! `ETag`; here all keys are read, and put into S3's order and pages.
+//! Listings. `s3s-fs` lists objects before common prefixes, so that a page could omit keys between them, and gives no
+//! `ETag`. Here all keys are read, and put into S3's order and pages.
 
 use data_encoding::BASE64URL_NOPAD;
 use s3s::dto::{
@@ -13,10 +13,10 @@ use s3s_fs::FileSystem;
 use super::request::internal;
 use crate::s3::encoding::{encode_all, encode_path};
 
-/// What S3 gives in one page at most.
+/// The largest page of S3.
 const MAX_KEYS: i32 = 1000;
 
-/// Which page is wanted.
+/// The requested page.
 struct Query<'a> {
     bucket: &'a str,
     prefix: &'a str,
@@ -27,7 +27,8 @@ struct Query<'a> {
 }
 
 impl Query<'_> {
-    /// Whether a name means all keys that begin with it: its first delimiter behind the prefix is at its end.
+    /// Whether a name is a common prefix, which means all keys that begin with it: its first delimiter after the prefix is
+    /// at its end.
     fn is_common_prefix(&self, name: &str) -> bool {
         let rest = name.strip_prefix(self.prefix);
         self.delimiter.zip(rest).is_some_and(|(delimiter, rest)| {
@@ -161,8 +162,8 @@ impl Encoding {
     }
 }
 
-/// Version 1 of the listing. A client goes on behind the last key of a page, or behind `NextMarker`, which S3 gives only
-/// where there is a delimiter.
+/// Version 1 of the listing. A client continues after the last key of a page, or after `NextMarker`, which S3 returns
+/// only if there is a delimiter.
 pub(super) async fn objects(
     files: &FileSystem,
     input: ListObjectsInput,
@@ -196,7 +197,7 @@ pub(super) async fn objects(
     }))
 }
 
-/// The continuation token of the page behind a name: clients must not read it, and XML would change some characters.
+/// The continuation token of the page after a name: clients must not read it, and XML would change some characters.
 fn token_of(name: &str) -> String {
     BASE64URL_NOPAD.encode(name.as_bytes())
 }
@@ -323,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_in_the_order_of_keys_and_leave_nothing_out() {
+    fn pages_are_in_the_order_of_keys_and_omit_nothing() {
         const KEYS: [&str; 7] = ["a", "b/1", "b/2", "c", "d/1", "d/2/x", "e"];
         for (prefix, delimiter, max_keys, shown) in [
             ("", None, 3, "[a b/1 b/2][c d/1 d/2/x][e]"),

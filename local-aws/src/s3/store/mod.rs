@@ -1,9 +1,9 @@
-//! The objects: `s3s-fs` on disk, with what it lacks of S3's promises put around it.
+//! The object store: `s3s-fs` on disk, with the guarantees of S3 that it lacks.
 //!
-//! `s3s-fs` moves an upload into place before it has checked its digests, looks at `If-None-Match` and writes without
-//! holding the two together, does not know `If-Match` on reads, and leaves it to the system when anything reaches the
-//! disk. Here a body is checked whole before it is written, writes happen one at a time, and a new object is on disk
-//! and announced before its sender is answered.
+//! `s3s-fs` moves an upload into place before it has checked its digests, and has a race between the check of
+//! `If-None-Match` and the write. It ignores `If-Match` on reads and never syncs to disk. Here a body is checked whole
+//! before it is written, and writes happen one at a time. A new object is on disk and its event is handled before its
+//! sender is answered.
 
 mod files;
 mod listing;
@@ -31,7 +31,7 @@ pub(in crate::s3) use received::Received;
 use received::{SentDigests, disk_error};
 use request::internal;
 
-/// The object store behind the embedded S3.
+/// The object store behind the server.
 #[derive(Clone)]
 pub(super) struct Store {
     root: PathBuf,
@@ -75,8 +75,8 @@ impl Store {
         Received::new(&self.root)
     }
 
-    /// Stores an object that was received, and announces it; its `ETag`, with quotation marks. `event_name` is
-    /// `ObjectCreated:Post`, say, and `access_key` that of the credentials that the request was signed with.
+    /// Stores an object that was received, announces it, and returns its `ETag` with quotation marks. `event_name` is,
+    /// for example, `ObjectCreated:Post`; `access_key` is that of the credentials that signed the request.
     pub(super) async fn create(
         &self,
         input: PutObjectInput,
@@ -178,21 +178,21 @@ impl Store {
         if !ObjectFiles::is_possible_key(key) {
             return Err(s3_error!(
                 InvalidRequest,
-                "The embedded S3 keeps objects as files: no part of a key between slashes may be empty, \".\", \"..\" or longer than 255 bytes, and a key has no control characters."
+                "The S3 emulator keeps objects as files: no part of a key between slashes may be empty, \".\", \"..\" or longer than 255 bytes, and a key has no control characters."
             ));
         }
         let files = ObjectFiles::new(&self.root, bucket, key);
         if !files.has_possible_names(is_multipart) {
             return Err(s3_error!(
                 KeyTooLongError,
-                "The embedded S3 keeps objects as files: with this bucket's name the key is too long."
+                "The S3 emulator keeps objects as files: with this bucket's name the key is too long."
             ));
         }
         let is_below_object = files.object().ancestors().skip(1).any(Path::is_file);
         if files.object().is_dir() || is_below_object {
             return Err(s3_error!(
                 InvalidRequest,
-                "The embedded S3 keeps objects as files: it cannot have an object whose key is also the folder of another one."
+                "The S3 emulator keeps objects as files: it cannot have an object whose key is also the folder of another one."
             ));
         }
         Ok(files)
@@ -215,7 +215,7 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes an object and what is beside it. It succeeds where there is none.
+    /// Deletes an object and the files beside it. Idempotent: a missing object is a success.
     async fn delete(&self, bucket: &str, key: &str) -> S3Result<DeleteObjectOutput> {
         let files = ObjectFiles::new(&self.root, bucket, key);
         if !files.exists() {

@@ -1,5 +1,5 @@
-//! Checks of multipart uploads. `s3s-fs` looks at a completion only while it carries it out: one that it refuses has
-//! changed the object's attributes and lost the parts by then. Here everything is checked first.
+//! Checks of multipart uploads. `s3s-fs` checks a completion only while it carries it out: a refused one has already
+//! changed the object's attributes and lost the parts. Here everything is checked first.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ impl<'a> Begun<'a> {
             if number != expected {
                 return Err(s3_error!(
                     InvalidPartOrder,
-                    "The parts are not 1, 2, 3 and so on. The embedded S3 takes them in order and without gaps."
+                    "The parts are not 1, 2, 3 and so on. The S3 emulator accepts them in order and without gaps only."
                 ));
             }
             let (size, found) = digest(&self.part(number)).ok_or_else(|| s3_error!(InvalidPart))?;

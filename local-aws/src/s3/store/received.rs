@@ -1,4 +1,5 @@
-//! An object's content from its arrival until it is stored: small ones in memory, others on disk, checked as a whole.
+//! An object's content from its arrival until it is stored: a small one in memory, a larger one on disk, checked as a
+//! whole. The store and the receiver of forms call it.
 
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
@@ -11,12 +12,12 @@ use s3s::dto::{ChecksumAlgorithm, PutObjectInput, StreamingBlob, UploadPartInput
 use s3s::{S3Error, S3ErrorCode, S3Result, TrailingHeaders, s3_error};
 use tempfile::SpooledTempFile;
 
-/// What is kept in memory, in bytes: most renditions and all manifests are smaller.
+/// The most that is kept in memory, in bytes.
 const MAX_IN_MEMORY: usize = 256 * 1024;
-/// What is read at a time.
+/// The number of bytes that are read at a time.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// Content that arrived. On disk it has no name, so nothing is left of it when the process ends.
+/// Content that arrived. On disk it has no name, so it disappears when the process ends.
 pub(in crate::s3) struct Received {
     file: SpooledTempFile,
     size: u64,
@@ -128,7 +129,7 @@ impl Received {
                     "The {name} you specified did not match the calculated checksum."
                 ));
             }
-            // S3 wants the value of the algorithm that was named.
+            // S3 requires the value of the named algorithm.
             let algorithm = sent.algorithm.as_ref().map(ChecksumAlgorithm::as_str);
             if sent_value.is_none() && algorithm == Some(name) {
                 return Err(s3_error!(
@@ -216,7 +217,7 @@ impl SentDigests {
 
 /// A full disk, mostly.
 pub(super) fn disk_error(error: io::Error) -> S3Error {
-    let message = format!("the disk of the embedded S3 fails: {error}");
+    let message = format!("the disk of the S3 emulator fails: {error}");
     let mut failed = S3Error::with_message(S3ErrorCode::InternalError, message);
     failed.set_source(Box::new(error));
     failed

@@ -28,7 +28,7 @@ pub(super) fn internal<T>(input: T) -> S3Request<T> {
     }
 }
 
-/// Sets the content type, if there is none.
+/// Sets the content type if it is missing.
 pub(super) fn set_content_type(content_type: &mut Option<String>) {
     content_type.get_or_insert_with(|| DEFAULT_CONTENT_TYPE.to_owned());
 }
