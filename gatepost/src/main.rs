@@ -8,7 +8,6 @@ mod aws;
 mod commands;
 mod config;
 mod dev;
-mod issuer;
 mod package;
 mod replay;
 mod scratch_s3;
@@ -91,7 +90,7 @@ fn start_log(command: &Command) {
     let default = match command {
         // s3s logs every refused request as its own error.
         Command::Dev(_) => {
-            "gatepost=info,local_aws=info,signing_api=info,upload_processor=info,s3s=off,warn"
+            "gatepost=info,local_aws=info,dev_idp=info,signing_api=info,upload_processor=info,s3s=off,warn"
         }
         Command::Sweep(_) => "upload_processor=warn,error",
         _ => "s3s=off,upload_processor=error,error",

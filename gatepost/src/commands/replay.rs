@@ -8,7 +8,7 @@ use edge_auth::OwnerNames;
 use jiff::Timestamp;
 
 use crate::config::Config;
-use crate::issuer::DevIssuer;
+use crate::dev::issuer;
 use crate::replay::{
     Event, EventFile, Line, Report, Runtime, Templates, Uploads, Viewers, differences, find,
     read_json,
@@ -55,7 +55,7 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let config = Config::load_with_keys(args.config.as_deref(), jwks.as_ref())?;
     let files = find(&args.paths)?;
 
-    let issuer = DevIssuer::ephemeral()?;
+    let issuer = issuer::ephemeral()?;
     let owners = OwnerNames::new(config.edge.owner_secret.as_ref());
     let templates = Templates::new(&issuer, owners, now);
     let events: Vec<(EventFile, Vec<Event>)> = files

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::config::parse_duration;
-use crate::issuer::DevIssuer;
+use crate::dev::issuer;
 use crate::terminal::output;
 
 #[derive(Args, Debug)]
@@ -36,7 +36,7 @@ pub(crate) fn run(args: TokenArgs) -> anyhow::Result<()> {
         args.expires <= MAX_LIFETIME,
         "--expires must be at most ten years"
     );
-    let issuer = DevIssuer::existing(&args.data_dir)?;
+    let issuer = issuer::existing(&args.data_dir)?;
     let claims = args.claims.unwrap_or_default();
     let token = issuer.token(Timestamp::now(), &args.sub, args.expires, claims)?;
     Ok(output::print(token)?)

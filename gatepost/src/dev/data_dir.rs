@@ -1,5 +1,5 @@
 //! The data directory: everything that the local stack keeps, and the lock that `gatepost dev` holds on it. Other
-//! commands look into it without the lock; they write nothing but what [`local_aws::sqs::leave`] leaves.
+//! commands look into it without the lock; they write only the messages of [`local_aws::sqs::leave`].
 
 use std::fs::{File, TryLockError};
 use std::io::Write as _;
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use aws_credential_types::Credentials;
+use dev_idp::TOKEN_LIFETIME;
 use edge_auth::config::{Session, SessionKey};
 use serde_json::{Value, json};
 
@@ -21,7 +22,7 @@ pub(crate) struct DataDir {
 }
 
 impl DataDir {
-    /// The data directory of a stack that may be running; only one that is there.
+    /// The data directory of a stack that may be running; it must exist.
     pub(crate) fn look_into(path: &Path) -> anyhow::Result<Self> {
         let data_dir = Self {
             path: path.to_owned(),
@@ -36,7 +37,7 @@ impl DataDir {
         Ok(data_dir)
     }
 
-    /// Opens it to run on it, and makes it if it is not there.
+    /// Opens it to run on it, and makes it if it is missing.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(path)
             .with_context(|| format!("the data directory {} cannot be made", path.display()))?;
@@ -75,7 +76,7 @@ impl DataDir {
         self.path.join("queue")
     }
 
-    /// Where messages are that were given up.
+    /// Where the dead letters are.
     pub(crate) fn dead_letters(&self) -> PathBuf {
         self.path.join("dead-letters")
     }
@@ -120,12 +121,12 @@ impl DataDir {
         })?;
         Ok(Session {
             keys: vec![key],
-            // As long as the token that it is made of: nothing here is worth signing in again.
-            lifetime_seconds: super::sign_in::TOKEN_LIFETIME_SECONDS,
+            // As long as the token that it is made from: on this machine nobody has to sign in again before that.
+            lifetime_seconds: u32::try_from(TOKEN_LIFETIME.as_secs())?,
         })
     }
 
-    /// What a file holds, which is made of random bytes when it is not there.
+    /// The content of a file, which is made from random bytes if it is missing.
     fn kept<const N: usize>(
         &self,
         name: &str,

@@ -1,11 +1,13 @@
 //! `gatepost dev`: the whole system on this machine, wired as it is on AWS.
 //!
-//! An embedded S3 with its events, a queue, the processor behind it, `signing-api`, the edge in front of the media
-//! bucket, an issuer to sign in at, and the page. Everything listens on loopback only.
+//! An emulated S3 with its events, a queue, the processor behind it, `signing-api`, the edge in front of the media
+//! bucket, a development identity provider, and the page. Everything listens on loopback only. This module connects
+//! the emulators of `local-aws` and `dev-idp` with the products; each emulator knows only its own service.
 
 pub(crate) mod data_dir;
 mod dispatch;
 mod edge;
+pub(crate) mod issuer;
 mod origins;
 mod sign_in;
 mod take_up;
@@ -24,6 +26,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use clap::Args;
+use dev_idp::Issuer;
 use edge_auth::config::{Session, SessionKey, TokenSource};
 use edge_auth::{Authorizer, SESSION_COOKIE};
 use edge_auth_host::HostedAuthorizer;
@@ -42,7 +45,6 @@ use url_signing::Bucket;
 
 use crate::aws::{self, Connection};
 use crate::config::{self, Config};
-use crate::issuer::DevIssuer;
 use crate::stop::Stop;
 use crate::terminal::output;
 use crate::web::Web;
@@ -58,7 +60,7 @@ const GRACE: Duration = Duration::from_secs(3);
 pub(crate) const UPLOAD_BUCKET: &str = "gatepost-uploads";
 /// The bucket that the edge reads.
 pub(crate) const MEDIA_BUCKET: &str = "gatepost-media";
-/// What the processor is told of.
+/// The prefix whose events the processor gets.
 pub(crate) const UPLOAD_PREFIX: &str = "uploads/";
 
 #[derive(Args, Debug)]
@@ -87,7 +89,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     let mut config = Config::load(args.config.as_deref())?;
     origins::add(&mut config.edge.cors, &args.origins);
     let data_dir = DataDir::open(&args.data_dir)?;
-    let issuer = Arc::new(DevIssuer::open(data_dir.path())?);
+    let issuer = Arc::new(issuer::open(data_dir.path())?);
     let listener = listen(args.port).await?;
     let origins = origins_of(&listener, &config, &args.origins)?;
     let stop = Stop::on_signal();
@@ -147,7 +149,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     let dispatcher = tokio::spawn(dispatch::run(queue, processor));
 
     let edge = with_dev_identity(&config.edge, &issuer, &data_dir)?;
-    // Whoever signs people in elsewhere, here it is us.
+    // The provider of a deployment is replaced by the development issuer.
     let lacking = config::sign_in::lacking(&edge);
     if let Some(message) = &lacking {
         output::note(format_args!("nobody can sign in at the page: {message}"));
@@ -230,7 +232,7 @@ async fn start_embedded_s3(
     Ok(connection)
 }
 
-/// Makes the buckets of an S3 elsewhere, if they are not there, and lets the page post to them.
+/// Makes the buckets of an S3 elsewhere if they are missing, and lets the page post to them.
 async fn prepare_buckets(
     connection: &Connection,
     buckets: &Buckets,
@@ -277,7 +279,7 @@ async fn prepare_buckets(
     Ok(())
 }
 
-/// Where a bucket is to be made: `us-east-1` is the one region that must not be named.
+/// The region of a new bucket: `us-east-1` is the one region that must not be named.
 fn location(region: &str) -> Option<CreateBucketConfiguration> {
     (region != "us-east-1").then(|| {
         CreateBucketConfiguration::builder()
@@ -286,14 +288,14 @@ fn location(region: &str) -> Option<CreateBucketConfiguration> {
     })
 }
 
-/// The configuration with the development issuer, and with sessions where they have a cookie to be in.
+/// The configuration with the development issuer, and with sessions if a session cookie is a token source.
 fn with_dev_identity(
     config: &edge_auth::Config,
-    issuer: &DevIssuer,
+    issuer: &Issuer,
     data_dir: &DataDir,
 ) -> anyhow::Result<edge_auth::Config> {
     let mut config = config.clone();
-    issuer.join(&mut config);
+    issuer::join(issuer, &mut config);
     let cookie = TokenSource::Cookie(SESSION_COOKIE.to_owned());
     // A configuration may name public keys only, whose private halves never leave the deployed API.
     let cannot_sign = |session: &Session| !session.keys.iter().all(SessionKey::can_sign);
@@ -315,12 +317,12 @@ fn with_dev_identity(
     Ok(config)
 }
 
-/// Everything on the one port, as a distribution's behaviours split it: the API, the page, and else the media.
+/// Everything on one port, split as a distribution's behaviours split it: the API, the page, and otherwise the media.
 fn site(
     config: &Config,
     edge: &edge_auth::Config,
     connection: &Connection,
-    issuer: Arc<DevIssuer>,
+    issuer: Arc<Issuer>,
     origins: &Origins,
 ) -> anyhow::Result<Router> {
     let authorizer = Authorizer::new(edge).map_err(|faults| {
@@ -366,7 +368,7 @@ fn site(
         clock: Timestamp::now,
     };
     let web = Web::new(&connection.endpoint, &config.page(link_signer))?;
-    let provider = sign_in::router(issuer, web.clone(), origins.clone());
+    let provider = sign_in::router(issuer, web.clone(), origins);
     let pages = Router::new()
         .fallback(page_or_media)
         .with_state((web, local_edge));
@@ -386,8 +388,8 @@ async fn page_or_media(State((web, edge)): State<(Web, Edge)>, request: Request)
     }
 }
 
-/// Refuses requests to any other name than loopback's. A page elsewhere could point its own name here (DNS
-/// rebinding), and would then be of the same origin as everything that we serve.
+/// Refuses requests to other names than those of the origins. A page elsewhere could point its own name here (DNS
+/// rebinding), and would then have the same origin as everything that we serve.
 async fn reject_unknown_hosts(
     State(origins): State<Origins>,
     request: Request,

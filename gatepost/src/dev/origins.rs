@@ -2,6 +2,7 @@
 //!
 //! The bucket, the API, the edge and the sign-in page share one list, so that a page is let in everywhere or nowhere.
 
+use dev_idp::Redirect;
 use edge_auth::config::Cors;
 
 /// How long a browser may remember the answer to a preflight, where `[cors]` does not say.
@@ -39,17 +40,12 @@ impl Origins {
         self.own.iter().chain(&self.others)
     }
 
-    /// Whether a sign-in may lead to an address: to the page, or to any path of another origin, whose front end has
-    /// paths of its own.
-    pub(super) fn takes_sign_in(&self, address: &str) -> bool {
-        let path_at = |origin: &String| address.strip_prefix(origin.as_str());
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~%".contains(&byte);
-        let is_path = |path: &str| path.starts_with('/') && path.bytes().all(is_plain);
-        self.own.iter().any(|origin| path_at(origin) == Some("/"))
-            || self
-                .others
-                .iter()
-                .any(|origin| path_at(origin).is_some_and(is_path))
+    /// The addresses to which a sign-in may redirect: the page, or any path of another origin, whose front end has paths
+    /// of its own.
+    pub(super) fn redirects(&self) -> Vec<Redirect> {
+        let page = |origin: &String| Redirect::Exact(format!("{origin}/"));
+        let others = self.others.iter().cloned().map(Redirect::AnyPath);
+        self.own.iter().map(page).chain(others).collect()
     }
 
     /// Whether a `Host` header is that of an origin: a development server passes on the one that it was asked by.
@@ -63,7 +59,7 @@ impl Origins {
         })
     }
 
-    /// What to do where a request names another host.
+    /// The advice for a request that names another host.
     pub(super) fn advice(&self) -> String {
         let origins: Vec<_> = self.iter().map(String::as_str).collect();
         format!(
@@ -87,7 +83,7 @@ pub(super) fn add(cors: &mut Option<Cors>, origins: &[String]) {
         max_age_seconds: MAX_AGE_SECONDS,
     });
     for origin in origins {
-        // `*` already stands for all of them, and must be alone.
+        // `*` already means all of them, and must be alone.
         if !cors
             .origins
             .iter()
@@ -109,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_are_those_of_origins() {
+    fn a_host_is_known_if_an_origin_has_it() {
         let others = [
             "http://localhost:5173".to_owned(),
             "https://app.example.com".to_owned(),
@@ -137,23 +133,16 @@ mod tests {
     }
 
     #[test]
-    fn sign_in_leads_to_pages_alone() {
+    fn a_sign_in_redirects_to_the_page_or_to_another_origin() {
         let origins = Origins::new(8080, &["http://localhost:5173".to_owned()]);
-        for (address, is_taken) in [
-            ("http://127.0.0.1:8080/", true),
-            ("http://localhost:8080/", true),
-            ("http://localhost:8080/media/x", false),
-            ("http://localhost:5173/", true),
-            ("http://localhost:5173/auth/callback", true),
-            ("http://localhost:5173", false),
-            ("http://localhost:5173/?a=b", false),
-            ("http://localhost:5173/#a", false),
-            ("http://localhost:51730/", false),
-            ("http://localhost:5173@evil.example/", false),
-            ("https://evil.example/", false),
-        ] {
-            assert_eq!(origins.takes_sign_in(address), is_taken, "{address}");
-        }
+        assert_eq!(
+            origins.redirects(),
+            [
+                Redirect::Exact("http://127.0.0.1:8080/".to_owned()),
+                Redirect::Exact("http://localhost:8080/".to_owned()),
+                Redirect::AnyPath("http://localhost:5173".to_owned()),
+            ]
+        );
     }
 
     #[test]
@@ -174,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_origin_is_refused() {
+    fn a_text_that_is_not_an_origin_is_refused() {
         assert!(parse("http://localhost:5173").is_ok());
         for text in [
             "localhost:5173",

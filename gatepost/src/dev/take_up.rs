@@ -1,7 +1,7 @@
-//! Takes up uploads that nobody was told of: see [`upload_processor::sweep`].
+//! Takes up uploads whose event was lost: see [`upload_processor::sweep`].
 //!
-//! S3 guarantees its events; this process may end between the object and the event. An S3 elsewhere does not know the
-//! queue of this machine at all.
+//! S3 guarantees its events, but this process may end between the object and the event. An S3 elsewhere does not know
+//! the queue of this machine at all.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use upload_processor::sweep::{Forgotten, Options, Report, Sweep};
 
 /// How often an S3 elsewhere is looked through.
 const PERIOD: Duration = Duration::from_secs(2);
-/// How often at least while it does not answer.
+/// The longest pause while it does not answer.
 const MAX_PERIOD: Duration = Duration::from_mins(1);
 
 /// Queues what is unfinished and has no message.
@@ -51,7 +51,7 @@ async fn announce(
     let Some(etag) = etag(store, &forgotten).await? else {
         return Ok(false);
     };
-    // By its content, too: what was written over an announced object was not announced with it.
+    // By its content, too: an object that replaced an announced one was not announced with it.
     let identity = (forgotten.upload.original(), etag);
     if announced.contains(&identity) {
         return Ok(false);
@@ -62,7 +62,7 @@ async fn announce(
     Ok(true)
 }
 
-/// Does so again and again, less often while it fails.
+/// Takes up repeatedly, with exponential backoff while it fails.
 pub(super) async fn keep_taking_up(store: MediaStore, queue: &Queue) {
     let mut n_failures = 0;
     loop {

@@ -6,21 +6,22 @@
 
 use anyhow::{Context as _, bail};
 use data_encoding::BASE64URL_NOPAD;
+use dev_idp::Issuer;
 use edge_auth::OwnerNames;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-use crate::issuer::{DevIssuer, ISSUER};
+use crate::dev::issuer::ISSUER;
 
 /// Expands templates.
 pub(crate) struct Templates<'a> {
-    issuer: &'a DevIssuer,
+    issuer: &'a Issuer,
     owners: OwnerNames,
     now: Timestamp,
 }
 
 impl<'a> Templates<'a> {
-    pub(crate) fn new(issuer: &'a DevIssuer, owners: OwnerNames, now: Timestamp) -> Self {
+    pub(crate) fn new(issuer: &'a Issuer, owners: OwnerNames, now: Timestamp) -> Self {
         Self {
             issuer,
             owners,
@@ -185,7 +186,7 @@ mod tests {
 
     #[test]
     fn templates_are_expanded_at_any_depth() {
-        let issuer = DevIssuer::ephemeral().unwrap();
+        let issuer = crate::dev::issuer::ephemeral().unwrap();
         let templates = Templates::new(&issuer, OwnerNames::default(), Timestamp::now());
         let owner = edge_auth::Owner::of(ISSUER, "alice").to_string();
         let mut value =

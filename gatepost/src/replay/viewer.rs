@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use super::node::NodeRuntime;
 use super::{Played, Runtime};
 use crate::config::Config;
-use crate::issuer::DevIssuer;
+use crate::dev::issuer;
 
 /// The authorizer of a run, made when the first event needs it.
 pub(crate) struct Viewers {
@@ -35,13 +35,13 @@ impl Viewers {
     /// nothing is fetched from another.
     pub(crate) async fn new(
         config: &Config,
-        issuer: &DevIssuer,
+        issuer: &dev_idp::Issuer,
         runtime: Runtime,
         now: Timestamp,
     ) -> anyhow::Result<Self> {
         let mut config = config.edge.clone();
         publish_here(&mut config.issuers).await?;
-        issuer.join(&mut config);
+        issuer::join(issuer, &mut config);
         Ok(Self {
             config,
             runtime,
