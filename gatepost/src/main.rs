@@ -18,7 +18,7 @@ mod web;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::CommandFactory as _;
 use tracing_subscriber::EnvFilter;
 
 use commands::cli::{Cli, Command};
@@ -27,7 +27,7 @@ use terminal::output::{self, OutputError};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::parse_from_arguments(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return answer(&error),
     };

@@ -3,7 +3,11 @@
 //! `main` parses it. Each command's module defines its own arguments; `gatepost completions` and `gatepost man` are
 //! generated from the same definitions.
 
-use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::{dlq, manual, package, replay, sign, sweep, thumbnail, token};
 use crate::dev;
@@ -13,7 +17,6 @@ use crate::dev;
 #[command(
     name = "gatepost",
     version,
-    args_conflicts_with_subcommands = true,
     after_long_help = "\
 Examples:
   # The whole system on this machine; open the address that it prints
@@ -119,10 +122,40 @@ Examples:
     Token(token::TokenArgs),
 }
 
+impl Cli {
+    /// Parses arguments, the program's name included.
+    pub(crate) fn parse_from_arguments(
+        arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        if let Some(conflict) = conflict(&command, &matches) {
+            return Err(command.error(ErrorKind::ArgumentConflict, conflict));
+        }
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    }
+}
+
+/// Arguments that would be ignored: those of `dev` before another command, and those of another place of dead letters.
+/// `--quiet` may be anywhere, which `args_conflicts_with_subcommands` does not allow.
+fn conflict(command: &clap::Command, matches: &ArgMatches) -> Option<String> {
+    let (name, below) = matches.subcommand()?;
+    let is_misplaced = |argument: &&clap::Arg| {
+        let id = argument.get_id();
+        !argument.is_global_set()
+            && matches.ids().any(|present| present == id)
+            && matches.value_source(id.as_str()) == Some(ValueSource::CommandLine)
+    };
+    if let Some(argument) = command.get_arguments().find(is_misplaced) {
+        return Some(format!(
+            "the argument '{argument}' belongs to `gatepost dev`; write it after `dev`, or leave it out"
+        ));
+    }
+    (name == "dlq").then(|| dlq::conflict(below)).flatten()
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     /// Every command, with its full name.
@@ -173,7 +206,7 @@ mod tests {
                     };
                     words
                 });
-                let parsed = Cli::try_parse_from(["gatepost"].into_iter().chain(words));
+                let parsed = Cli::parse_from_arguments(["gatepost"].into_iter().chain(words));
                 if let Err(error) = parsed {
                     // Arguments that come from the environment are missing here.
                     let kind = error.kind();
@@ -181,6 +214,44 @@ mod tests {
                     assert!(is_missing && line == "  gatepost sweep", "{line}: {error}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn quiet_may_precede_a_command_and_arguments_of_dev_may_not() {
+        for (arguments, is_accepted) in [
+            (&["-q", "token", "--sub", "a"][..], true),
+            (&["token", "--sub", "a", "-q"], true),
+            (&["--quiet", "dev", "--port", "0"], true),
+            (&["-q", "--port", "0"], true),
+            (&["--port", "0", "token", "--sub", "a"], false),
+            (&["--origin", "http://localhost:1", "dev"], false),
+        ] {
+            let words = ["gatepost"].iter().chain(arguments);
+            let parsed = Cli::parse_from_arguments(words);
+            assert_eq!(parsed.is_ok(), is_accepted, "{arguments:?}: {parsed:?}");
+            if let Ok(cli) = parsed {
+                assert!(cli.quiet || arguments[1] == "dev", "{arguments:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn buckets_of_aws_need_a_queue_of_aws() {
+        let queue = "https://sqs.eu-central-1.amazonaws.com/123456789012/dead";
+        for (arguments, is_accepted) in [
+            (&["list", "--upload-bucket", "b"][..], false),
+            (&["show", "1", "--media-bucket", "b"], false),
+            (
+                &["list", "--queue-url", queue, "--upload-bucket", "b"],
+                true,
+            ),
+            (&["list"], true),
+            (&["redrive", "--all"], true),
+        ] {
+            let words = ["gatepost", "dlq"].iter().chain(arguments);
+            let parsed = Cli::parse_from_arguments(words);
+            assert_eq!(parsed.is_ok(), is_accepted, "{arguments:?}: {parsed:?}");
         }
     }
 }

@@ -11,10 +11,11 @@ use media_contract::UploadKey;
 use media_store::{Buckets, MediaStore};
 use upload_processor::event::parse_since;
 use upload_processor::processor::UploadQueue;
-use upload_processor::sweep::{Options, SETTLING_TIME, Sweep};
+use upload_processor::sweep::{Failure, Options, SETTLING_TIME, Sweep};
 
 use crate::aws;
 use crate::terminal::output;
+use crate::terminal::printable::printable;
 use crate::terminal::progress::Progress;
 
 #[derive(Args, Debug)]
@@ -84,7 +85,9 @@ pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
             || "run it again".to_owned(),
             |upload| format!("continue with --after {}", upload.original()),
         );
-        let faulty = output::count(sweep.report().n_faults, "upload");
+        let n_faults = sweep.report().n_faults;
+        report_failures(sweep.failures(), n_faults);
+        let faulty = output::count(n_faults, "upload");
         return Err(anyhow!(error).context(format!(
             "the sweep stopped early; before that, {faulty} could not be announced or cleaned up; {go_on}"
         )));
@@ -100,10 +103,29 @@ pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
         ))
     });
     if report.n_faults > 0 {
+        report_failures(sweep.failures(), report.n_faults);
         return Ok(ExitCode::FAILURE);
     }
     printed?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Repeats the failures, which may have scrolled away.
+fn report_failures(failures: &[Failure], n_faults: u64) {
+    for failure in failures {
+        output::print_error(format_args!(
+            "{} is left to the next sweep: {}",
+            failure.upload.original(),
+            printable(&failure.reason)
+        ));
+    }
+    let n_others = n_faults.saturating_sub(failures.len() as u64);
+    if n_others > 0 {
+        output::print_error(format_args!(
+            "and {} more",
+            output::count(n_others, "upload")
+        ));
+    }
 }
 
 fn parse_key(text: &str) -> Result<UploadKey, String> {

@@ -1,4 +1,4 @@
-//! A running `gatepost dev`, and what a test needs to talk to it.
+//! A running `gatepost dev`, its HTTP client, and other helpers of the tests.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-/// How long anything may take on a busy machine.
+/// The timeout of every wait; generous, for busy machines.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A system that runs until it is dropped.
@@ -81,14 +81,14 @@ impl Gatepost {
         self.child.wait().unwrap();
     }
 
-    /// Ends it as Ctrl-C does; says whether it ended well.
+    /// Ends it as Ctrl-C does; returns whether it succeeded.
     pub(crate) fn interrupt(mut self) -> bool {
         let pid = self.child.id().to_string();
         Command::new("kill").args(["-INT", &pid]).status().unwrap();
         self.child.wait().unwrap().success()
     }
 
-    /// What it holds in memory, in kB.
+    /// Its resident memory, in kB.
     #[cfg(target_os = "linux")]
     pub(crate) fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
@@ -135,7 +135,7 @@ impl Gatepost {
         Form(response.json().await.unwrap())
     }
 
-    /// Uploads bytes and waits for what becomes of them.
+    /// Uploads bytes and waits for the outcome.
     pub(crate) async fn upload(&self, token: &str, content_type: &str, bytes: &[u8]) -> Value {
         let form = self.form(token, content_type, bytes).await;
         let response = form.send(&self.http, bytes).await;
@@ -217,7 +217,7 @@ pub(crate) fn gatepost() -> Command {
     Command::new(env!("CARGO_BIN_EXE_gatepost"))
 }
 
-/// What a command printed, as text.
+/// A command's stdout and stderr, as text.
 pub(crate) fn text(output: &Output) -> (String, String) {
     (
         String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -267,7 +267,7 @@ impl Dice {
     }
 
     pub(crate) fn below(&mut self, n: usize) -> usize {
-        // What is below a usize fits one.
+        // A value below a usize fits into a usize.
         usize::try_from(self.next() % n as u64).unwrap()
     }
 
@@ -278,4 +278,17 @@ impl Dice {
     pub(crate) fn of<'a, T: ?Sized>(&mut self, values: &[&'a T]) -> &'a T {
         values[self.below(values.len())]
     }
+}
+
+/// Compares a command's whole output with the file `snapshots/it__NAME.snap`; times, ages and paths of this run are
+/// redacted. `INSTA_UPDATE=always cargo test` writes the files anew.
+#[track_caller]
+pub(crate) fn assert_output(name: &str, folder: &Path, output: &str) {
+    let folder = folder.to_string_lossy();
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.add_filter(r" *\b\d+ (ms|µs)\b", " [time]");
+    settings.add_filter(r" *\b(\d+d \d+h|\d+h \d+m)\b", " [age]");
+    settings.bind(|| insta::assert_snapshot!(name, output.replace(&*folder, "[folder]")));
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::{gatepost, repository, text};
+use crate::harness::{assert_output, gatepost, repository, text};
 
 fn replay(arguments: &[&str], path: &Path) -> (Option<i32>, String, String) {
     let output = gatepost()
@@ -54,7 +54,7 @@ fn every_event_of_the_repository_meets_its_expectation() {
 }
 
 #[test]
-fn the_exit_code_tells_how_it_went() {
+fn the_exit_code_reports_the_outcome() {
     let folder = tempfile::tempdir().unwrap();
     let event = folder.path().join("event.json");
     let expected = folder.path().join("event.expected.json");
@@ -113,7 +113,7 @@ fn the_exit_code_tells_how_it_went() {
 }
 
 #[test]
-fn what_is_not_as_expected_is_shown_line_by_line() {
+fn differences_are_shown_line_by_line() {
     let folder = tempfile::tempdir().unwrap();
     let event = repository("test-events/viewer-requests/public.json");
     std::fs::copy(event, folder.path().join("event.json")).unwrap();
@@ -124,9 +124,7 @@ fn what_is_not_as_expected_is_shown_line_by_line() {
     .unwrap();
     let (code, stdout, _) = replay(&[], folder.path());
     assert_eq!(code, Some(1));
-    let shown = "\n        --- expected\n        +++ found\n        - owner: \"somebody\"\n        + owner: null\n        \
-                 - status: 403\n        + status: 200\n\n1 record: 0 as expected, 1 not as expected";
-    assert!(stdout.contains(shown), "{stdout}");
+    assert_output("replay_differences", folder.path(), &stdout);
 }
 
 #[test]
@@ -158,9 +156,9 @@ fn lists_and_lines_of_events_are_replayed_in_order() {
     }
 }
 
-/// A text that a stranger sent, and that was logged, must not become a token.
+/// A logged text from a stranger must not become a token.
 #[test]
-fn templates_are_filled_in_only_where_that_is_asked_for() {
+fn templates_are_expanded_only_on_request() {
     let folder = tempfile::tempdir().unwrap();
     let event = |token: &str| {
         json!({"Records": [{"cf": {
@@ -214,7 +212,7 @@ fn a_handler_that_cannot_start_is_not_a_decision() {
 }
 
 #[test]
-fn the_clock_is_the_callers() {
+fn the_callers_clock_is_used() {
     let folder = tempfile::tempdir().unwrap();
     let event = folder.path().join("event.template.json");
     let uri = "/media/{{owner sub=alice}}/x";
@@ -270,14 +268,14 @@ allow = "anyone"
     let event = repository("test-events/viewer-requests/public.json");
     let (code, stdout, stderr) = replay(&["--config", &config, "--jwks", &jwks], &event);
     assert_eq!(code, Some(0), "{stdout}{stderr}");
-    // Without them there are none, for replay fetches nothing.
+    // Without them the keys are missing, because replay fetches nothing.
     let (code, _, stderr) = replay(&["--config", &config], &event);
     assert_eq!(code, Some(2));
     assert!(stderr.contains("name the file with --jwks"), "{stderr}");
 }
 
 #[test]
-fn an_unknown_key_is_answered_as_where_keys_are_fetched() {
+fn an_unknown_key_is_decided_as_in_production() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
         let file = folder.path().join(name);

@@ -29,6 +29,8 @@ const MAX_AGE: SignedDuration = SignedDuration::from_hours(14 * 24);
 const SMALL_MANIFEST_BYTES: i64 = 512;
 /// How old an upload must be to count as lost, if its message may still be in the queue.
 pub const SETTLING_TIME: SignedDuration = MAX_PROCESSING;
+/// How many failures a sweep remembers.
+const MAX_FAILURES: usize = 100;
 /// How long before Lambda's deadline a sweep ends: enough for the requests of one more upload and one more batch.
 const RESERVE: SignedDuration = SignedDuration::from_secs(10);
 /// How old renditions must be so that no worker can still publish them.
@@ -60,6 +62,15 @@ pub struct Report {
     pub is_complete: bool,
 }
 
+/// An upload that could not be handled, and the reason.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// The upload.
+    pub upload: UploadKey,
+    /// A sentence.
+    pub reason: String,
+}
+
 /// The work that an upload needs.
 enum Task {
     Nothing,
@@ -80,6 +91,7 @@ pub struct Sweep {
     deadline: Option<(Timestamp, Clock)>,
     last: Option<UploadKey>,
     dealt_with: Option<UploadKey>,
+    failures: Vec<Failure>,
 }
 
 impl Sweep {
@@ -94,6 +106,7 @@ impl Sweep {
             deadline: None,
             last: None,
             dealt_with: None,
+            failures: Vec::new(),
         }
     }
 
@@ -208,12 +221,23 @@ impl Sweep {
             %reason,
             "an upload is left to the next sweep"
         );
+        if self.failures.len() < MAX_FAILURES {
+            self.failures.push(Failure {
+                upload: upload.clone(),
+                reason: reason.to_string(),
+            });
+        }
     }
 
     /// The last upload up to which everything was handled, including by an earlier pass; `None` if there is not one. It
     /// precedes the first upload that could not be handled, so a pass that continues there skips nothing.
     pub fn dealt_with(&self) -> Option<&UploadKey> {
         self.dealt_with.as_ref()
+    }
+
+    /// The first failures, at most a hundred: memory stays constant.
+    pub fn failures(&self) -> &[Failure] {
+        &self.failures
     }
 
     /// The result so far.

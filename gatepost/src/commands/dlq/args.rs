@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, ValueEnum};
 
 #[derive(Args, Debug)]
 pub(super) struct ListArgs {
     #[command(flatten)]
-    pub(super) place: QueueArgs,
+    pub(super) queue: QueueArgs,
     #[command(flatten)]
-    pub(super) reading: InspectionArgs,
+    pub(super) inspection: InspectionArgs,
 }
 
 #[derive(Args, Debug)]
@@ -17,9 +18,9 @@ pub(super) struct OneArgs {
     /// The dead letter, as `gatepost dlq list` names it.
     pub(super) id: String,
     #[command(flatten)]
-    pub(super) place: QueueArgs,
+    pub(super) queue: QueueArgs,
     #[command(flatten)]
-    pub(super) reading: InspectionArgs,
+    pub(super) inspection: InspectionArgs,
 }
 
 /// The queue with the dead letters.
@@ -78,4 +79,25 @@ fn parse_malware_scan(text: &str) -> Result<bool, String> {
         "guardduty" => Ok(true),
         _ => Err("the only value is guardduty".to_owned()),
     }
+}
+
+/// The reason why arguments of `gatepost dlq` would be ignored: buckets on the command line, without a queue at AWS. The
+/// environment may name them, for other commands.
+pub(crate) fn conflict(matches: &ArgMatches) -> Option<String> {
+    let (_, below) = matches.subcommand()?;
+    let is_given = |id: &str| {
+        below.try_contains_id(id).unwrap_or(false)
+            && below.value_source(id) == Some(ValueSource::CommandLine)
+    };
+    if is_given("queue_url") {
+        return None;
+    }
+    let given = [
+        ("upload_bucket", "--upload-bucket"),
+        ("media_bucket", "--media-bucket"),
+    ];
+    let (_, option) = given.into_iter().find(|(id, _)| is_given(id))?;
+    Some(format!(
+        "{option} names a bucket at AWS, and without --queue-url the local stack's dead letters are read; add --queue-url, or remove {option}"
+    ))
 }

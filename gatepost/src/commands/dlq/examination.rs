@@ -50,14 +50,17 @@ pub(super) struct Finding {
 
 impl Examiner {
     /// Connects to the uploads' S3. Nothing is read yet.
-    pub(super) async fn open(place: &QueueArgs, reading: &InspectionArgs) -> anyhow::Result<Self> {
-        let is_local = place.queue_url.is_none();
-        let (images, settings) = read_settings(reading, is_local)?;
-        let buckets = buckets(reading, is_local)?;
-        let (s3, snapshot) = if let Some(endpoint) = &place.endpoint_url {
+    pub(super) async fn open(
+        args: &QueueArgs,
+        inspection: &InspectionArgs,
+    ) -> anyhow::Result<Self> {
+        let is_local = args.queue_url.is_none();
+        let (images, settings) = read_settings(inspection, is_local)?;
+        let buckets = buckets(inspection, is_local)?;
+        let (s3, snapshot) = if let Some(endpoint) = &args.endpoint_url {
             (aws::connect(endpoint).await?.s3, None)
         } else if is_local {
-            let data_dir = DataDir::look_into(&place.data_dir)?;
+            let data_dir = DataDir::look_into(&args.data_dir)?;
             let objects = data_dir.objects();
             if !objects.join(&buckets.uploads).is_dir() {
                 bail!(
@@ -72,7 +75,7 @@ impl Examiner {
             (aws::connect_both(None).await?.0, None)
         };
         let processor = Processor::new(s3.clone(), buckets.clone(), images, Timestamp::now);
-        let wants_scan = reading.malware_scan == Some(true);
+        let wants_scan = inspection.malware_scan == Some(true);
         Ok(Self {
             processor: if wants_scan {
                 processor.with_malware_scan()
@@ -218,11 +221,14 @@ pub(super) fn format_status(status: &Status) -> String {
 }
 
 /// The processor's settings, and their source.
-fn read_settings(reading: &InspectionArgs, is_local: bool) -> anyhow::Result<(Settings, String)> {
+fn read_settings(
+    inspection: &InspectionArgs,
+    is_local: bool,
+) -> anyhow::Result<(Settings, String)> {
     let default = Path::new(DEFAULT_PACKAGE);
-    let package = match &reading.package {
+    let package = match &inspection.package {
         Some(folder) => Some(folder.as_path()),
-        None if reading.config.is_some() || is_local => None,
+        None if inspection.config.is_some() || is_local => None,
         None => default.join("manifest.json").exists().then_some(default),
     };
     if let Some(folder) = package {
@@ -235,8 +241,8 @@ fn read_settings(reading: &InspectionArgs, is_local: bool) -> anyhow::Result<(Se
         })?;
         return Ok((settings, zip.display().to_string()));
     }
-    let config = Config::load(reading.config.as_deref())?;
-    let file = reading.config.clone();
+    let config = Config::load(inspection.config.as_deref())?;
+    let file = inspection.config.clone();
     let file = file.unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
     let source = if file.exists() {
         file.display().to_string()
@@ -255,14 +261,14 @@ fn packed_settings(zip: &Path) -> anyhow::Result<Settings> {
     Ok(serde_json::from_str(&text)?)
 }
 
-fn buckets(reading: &InspectionArgs, is_local: bool) -> anyhow::Result<Buckets> {
+fn buckets(inspection: &InspectionArgs, is_local: bool) -> anyhow::Result<Buckets> {
     if is_local {
         return Ok(Buckets {
             uploads: UPLOAD_BUCKET.to_owned(),
             media: MEDIA_BUCKET.to_owned(),
         });
     }
-    match (&reading.upload_bucket, &reading.media_bucket) {
+    match (&inspection.upload_bucket, &inspection.media_bucket) {
         (Some(uploads), Some(media)) => Ok(Buckets {
             uploads: uploads.clone(),
             media: media.clone(),

@@ -34,23 +34,26 @@ struct Line {
 
 /// Lists.
 pub(super) async fn run(args: &ListArgs, stop: &Stop) -> anyhow::Result<ExitCode> {
-    let queue = Queue::open(&args.place).await?;
-    let examiner = Examiner::open(&args.place, &args.reading).await?;
+    let queue = Queue::open(&args.queue).await?;
+    let examiner = Examiner::open(&args.queue, &args.inspection).await?;
     let letters = queue.look(Selection::All, stop).await?;
     until_stopped(stop, async {
         let now = Timestamp::now();
         let n_letters = letters.len();
-        let width = letters.iter().map(|letter| letter.id.len()).max();
+        let widths = Widths::of(&letters);
+        if args.queue.format == Format::Table && n_letters > 0 {
+            output::print(widths.head())?;
+        }
         let mut lines = stream::iter(letters)
             .map(|letter| line(&examiner, letter, now))
             .buffered(examiner.concurrency());
         while let Some(line) = lines.next().await {
-            match args.place.format {
+            match args.queue.format {
                 Format::Json => output::print_json(&line)?,
-                Format::Table => output::print(line.row(width.unwrap_or(0)))?,
+                Format::Table => output::print(line.row(&widths))?,
             }
         }
-        if args.place.format == Format::Table && n_letters == 0 {
+        if args.queue.format == Format::Table && n_letters == 0 {
             output::print("there are no dead letters")?;
         }
         Ok(())
@@ -98,15 +101,44 @@ async fn why(examiner: &Examiner, letter: &DeadLetter) -> (Option<&'static str>,
     (status, reasons.join("; "))
 }
 
+/// The widths of the table's columns.
+struct Widths {
+    id: usize,
+    uploads: usize,
+}
+
+impl Widths {
+    fn of(letters: &[DeadLetter]) -> Self {
+        let widest = |head: &str, width: &dyn Fn(&DeadLetter) -> usize| {
+            let widths = letters.iter().map(width);
+            widths.chain([head.len()]).max().unwrap_or(0)
+        };
+        Self {
+            id: widest("MESSAGE", &|letter| printable(&letter.id).chars().count()),
+            uploads: widest("UPLOADS", &|letter| {
+                format_uploads(&letter.uploads()).chars().count()
+            }),
+        }
+    }
+
+    fn head(&self) -> String {
+        self.row("MESSAGE", "AGE", "RECEIVED", "UPLOADS", "REASON")
+    }
+
+    fn row(&self, id: &str, age: &str, received: &str, uploads: &str, why: &str) -> String {
+        let (id_width, uploads_width) = (self.id, self.uploads);
+        format!("{id:id_width$}  {age:>7}  {received:>8}  {uploads:uploads_width$}  {why}")
+    }
+}
+
 impl Line {
-    fn row(&self, width: usize) -> String {
-        let age = format_age(jiff::SignedDuration::from_secs(self.age_seconds));
-        format!(
-            "{:width$}  {age:>7}  {:>3}×  {}  {}",
-            printable(&self.message_id),
-            self.receive_count,
-            format_uploads(&self.uploads),
-            printable(&self.why)
+    fn row(&self, widths: &Widths) -> String {
+        widths.row(
+            &printable(&self.message_id),
+            &format_age(jiff::SignedDuration::from_secs(self.age_seconds)),
+            &format!("{}×", self.receive_count),
+            &format_uploads(&self.uploads),
+            &printable(&self.why),
         )
     }
 }

@@ -24,6 +24,7 @@ use clap::{Args, Subcommand};
 use crate::stop::Stop;
 use crate::terminal::output;
 
+pub(crate) use args::conflict;
 use args::{ListArgs, OneArgs};
 use interruption::Interrupted;
 

@@ -20,12 +20,12 @@ pub(super) enum Queue {
 
 impl Queue {
     /// Opens the queue that the arguments name. A queue of SQS is refused if looking at messages would change it.
-    pub(super) async fn open(place: &QueueArgs) -> anyhow::Result<Self> {
-        let Some(url) = &place.queue_url else {
-            return Ok(Self::Local(LocalQueue::open(&place.data_dir)?));
+    pub(super) async fn open(args: &QueueArgs) -> anyhow::Result<Self> {
+        let Some(url) = &args.queue_url else {
+            return Ok(Self::Local(LocalQueue::open(&args.data_dir)?));
         };
-        aws::check_queue_url(url, place.endpoint_url.as_deref())?;
-        let (_, sqs) = aws::connect_both(place.endpoint_url.as_deref()).await?;
+        aws::check_queue_url(url, args.endpoint_url.as_deref())?;
+        let (_, sqs) = aws::connect_both(args.endpoint_url.as_deref()).await?;
         Ok(Self::Sqs(SqsQueue::open(sqs, url).await?))
     }
 

@@ -35,7 +35,7 @@ pub(super) struct RedriveArgs {
     #[arg(long, value_name = "URL")]
     main_queue_url: Option<String>,
     #[command(flatten)]
-    place: QueueArgs,
+    queue: QueueArgs,
 }
 
 /// One dead letter. The names of the fields are a contract.
@@ -68,13 +68,13 @@ pub(super) async fn run(args: &RedriveArgs, stop: &Stop) -> anyhow::Result<ExitC
     } else {
         Selection::These(&args.ids)
     };
-    if args.main_queue_url.is_some() && args.place.queue_url.is_none() {
+    if args.main_queue_url.is_some() && args.queue.queue_url.is_none() {
         bail!(
             "--main-queue-url applies to SQS; name the dead-letter queue with --queue-url as well"
         );
     }
-    let queue = Queue::open(&args.place).await?;
-    let mut progress = Progress::new(args.place.format, queue.expected(selection)?)?;
+    let queue = Queue::open(&args.queue).await?;
+    let mut progress = Progress::new(args.queue.format, queue.expected(selection)?)?;
     let result = if args.dry_run {
         let looked = queue.look(selection, stop).await;
         looked.map(|letters| letters.iter().for_each(|letter| progress.plan(letter)))

@@ -60,8 +60,8 @@ struct ShownRecord {
 
 /// Shows a dead letter.
 pub(super) async fn run(args: &OneArgs, stop: &Stop) -> anyhow::Result<ExitCode> {
-    let queue = Queue::open(&args.place).await?;
-    let examiner = Examiner::open(&args.place, &args.reading).await?;
+    let queue = Queue::open(&args.queue).await?;
+    let examiner = Examiner::open(&args.queue, &args.inspection).await?;
     let Some(letter) = find(&queue, &args.id, stop).await? else {
         return Ok(ExitCode::FAILURE);
     };
@@ -70,7 +70,7 @@ pub(super) async fn run(args: &OneArgs, stop: &Stop) -> anyhow::Result<ExitCode>
         shown(letter, findings, &queue, &examiner)
     })
     .await?;
-    match args.place.format {
+    match args.queue.format {
         Format::Json => output::print_json(&shown)?,
         Format::Table => output::print(shown.text().trim_end())?,
     }
@@ -79,8 +79,8 @@ pub(super) async fn run(args: &OneArgs, stop: &Stop) -> anyhow::Result<ExitCode>
 
 /// Processes a dead letter without publishing anything.
 pub(super) async fn replay(args: &OneArgs, stop: &Stop) -> anyhow::Result<ExitCode> {
-    let queue = Queue::open(&args.place).await?;
-    let examiner = Examiner::open(&args.place, &args.reading).await?;
+    let queue = Queue::open(&args.queue).await?;
+    let examiner = Examiner::open(&args.queue, &args.inspection).await?;
     let Some(letter) = find(&queue, &args.id, stop).await? else {
         return Ok(ExitCode::FAILURE);
     };
@@ -90,7 +90,7 @@ pub(super) async fn replay(args: &OneArgs, stop: &Stop) -> anyhow::Result<ExitCo
         Ok((outcomes, micros(started.elapsed())))
     })
     .await?;
-    let mut report = Report::new(args.place.format == Format::Json);
+    let mut report = Report::new(args.queue.format == Format::Json);
     for (index, outcome) in outcomes.into_iter().enumerate() {
         report.add(Line {
             file: letter.id.clone(),

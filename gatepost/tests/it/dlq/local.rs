@@ -1,4 +1,4 @@
-//! Dead letters of the local stack, while it runs and while it does not.
+//! Dead letters of the local stack, running and stopped.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use upload_processor::retry::MAX_RECEIVES;
 
 use super::{Run, event, replay};
-use crate::harness::{Gatepost, PATIENCE, gatepost, photo};
+use crate::harness::{Gatepost, PATIENCE, assert_output, gatepost, photo};
 
 fn dlq(data_dir: &Path, arguments: &[&str]) -> Run {
     let output = gatepost()
@@ -89,7 +89,7 @@ fn manifest_files(data_dir: &Path, key: &str) -> [PathBuf; 3] {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_failed_is_looked_at_mended_and_redriven() {
+async fn a_dead_letter_is_examined_fixed_and_redriven() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().join("data");
     let system = Gatepost::start(&data_dir);
@@ -101,7 +101,7 @@ async fn what_failed_is_looked_at_mended_and_redriven() {
     let manifest = manifest_files(&data_dir, &format!("o/media/{owner}/{id}/manifest.json"));
     assert!(system.interrupt());
 
-    // It is broken: its manifest cannot be read. One more try, and its message is a dead letter.
+    // Its manifest is broken. One more try, and its message is a dead letter.
     std::fs::write(&manifest[0], "{").unwrap();
     std::fs::write(&manifest[2], "{}").unwrap();
     let body = event(&upload).to_string();
@@ -120,8 +120,9 @@ async fn what_failed_is_looked_at_mended_and_redriven() {
     let why = listed["why"].as_str().unwrap();
     let is_told = why.starts_with("redriving fails again: reading o/media/");
     assert!(is_told, "{why}");
-    let row = dlq(&data_dir, &["list"]).well().stdout;
-    assert!(row.starts_with("1 ") && row.contains(&upload), "{row}");
+    let table = dlq(&data_dir, &["list"]).well().stdout;
+    let (_, row) = table.split_once('\n').unwrap();
+    assert!(row.starts_with("1 ") && row.contains(&upload), "{table}");
     let shown = dlq(&data_dir, &["show", "1", "--format", "json"]).well();
     let record = &shown.line()["records"][0];
     assert_eq!(record["key"], upload, "{record}");
@@ -132,7 +133,7 @@ async fn what_failed_is_looked_at_mended_and_redriven() {
     assert_eq!(planned.stdout, expected);
     assert_eq!(files(&data_dir), before);
 
-    // It is mended.
+    // The manifest is repaired.
     for file in &manifest[..2] {
         std::fs::remove_file(file).unwrap();
     }
@@ -174,7 +175,7 @@ async fn what_failed_is_looked_at_mended_and_redriven() {
     })
     .await;
 
-    // While it does not.
+    // While the stack is stopped.
     assert!(system.interrupt());
     for file in &manifest {
         std::fs::remove_file(file).unwrap();
@@ -195,7 +196,7 @@ async fn what_failed_is_looked_at_mended_and_redriven() {
 }
 
 #[test]
-fn a_terminal_obeys_nothing_that_is_in_a_dead_letter() {
+fn control_characters_of_a_dead_letter_are_escaped() {
     let folder = tempfile::tempdir().unwrap();
     let dead = folder.path().join("dead-letters");
     std::fs::create_dir_all(folder.path().join("s3/gatepost-uploads")).unwrap();
@@ -214,7 +215,8 @@ fn a_terminal_obeys_nothing_that_is_in_a_dead_letter() {
         let listed = dlq(folder.path(), &["list", "--format", format])
             .well()
             .stdout;
-        assert_eq!(listed.lines().count(), 3, "{listed}");
+        let n_heads = usize::from(format == "table");
+        assert_eq!(listed.lines().count(), 3 + n_heads, "{listed}");
         assert!(!listed.contains('\u{202e}'), "{listed}");
         for id in ["1", "2", "3\u{1b}[2J"] {
             for command in ["show", "replay"] {
@@ -227,6 +229,20 @@ fn a_terminal_obeys_nothing_that_is_in_a_dead_letter() {
     assert_eq!(missing.code, Some(1));
     assert!(missing.stderr.contains("\\u{1b}[2J"), "{}", missing.stderr);
     dlq(folder.path(), &["redrive", "--all"]).well();
+}
+
+#[test]
+fn a_table_of_dead_letters_has_heads() {
+    let folder = tempfile::tempdir().unwrap();
+    let dead = folder.path().join("dead-letters");
+    std::fs::create_dir_all(folder.path().join("s3/gatepost-uploads")).unwrap();
+    let upload = "uploads/mvbss32xiycek3hlzhe6yejbn4/7ybqtx5rqd7pcfe8gn11wj6j99";
+    put_message(&dead, "1", "hello", MAX_RECEIVES);
+    put_message(&dead, "22", &event(upload).to_string(), MAX_RECEIVES);
+    let listed = dlq(folder.path(), &["list"]).well().stdout;
+    assert_output("dlq_list", folder.path(), &listed);
+    let shown = dlq(folder.path(), &["show", "22"]).well().stdout;
+    assert_output("dlq_show", folder.path(), &shown);
 }
 
 #[test]
@@ -286,7 +302,7 @@ fn two_redrives_at_a_time_move_each_dead_letter_once() {
 }
 
 #[test]
-fn what_is_asked_for_wrongly_is_said() {
+fn wrong_arguments_are_refused_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(folder.path().join("data/dead-letters")).unwrap();
     let (nowhere, data) = (folder.path().join("nowhere"), folder.path().join("data"));
