@@ -1,4 +1,4 @@
-//! The API's answers to calls that are not right.
+//! The API's answers to wrong calls, and to pages of other sites.
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -203,7 +203,7 @@ async fn an_upload_is_pending_until_there_is_a_manifest() {
     assert_eq!(answer, json!({"id": form.id(), "status": "pending"}));
 }
 
-/// A sibling site is another one as well: the browser sends it the cookie with `SameSite=Lax`.
+/// A sibling site is another site, too: the browser sends the cookie with its requests despite `SameSite=Lax`.
 #[tokio::test]
 async fn pages_of_other_sites_need_a_token_and_change_no_session() {
     let folder = tempfile::tempdir().unwrap();
@@ -268,7 +268,7 @@ async fn pages_of_other_sites_need_a_token_and_change_no_session() {
                 let is_refused = is_elsewhere
                     && method != Method::GET
                     && (is_session || source != "authorization");
-                // A session is not made of a session.
+                // A session cannot be renewed with its own cookie.
                 let is_renewal =
                     (&method, path, source) == (&Method::POST, "/api/session", "cookie");
                 let expected = match (is_refused, is_renewal) {
@@ -317,7 +317,7 @@ async fn scripts_of_the_sites_that_are_named_call_with_a_token() {
             let value = response.headers().get(name);
             value.map(|value| value.to_str().unwrap().to_owned())
         };
-        // Answers, refusals, and calls that there are not.
+        // Answers, refusals and unknown calls.
         for (path, token, status) in [
             ("/api/media", &*alice, 200),
             ("/api/session", &alice, 200),
@@ -369,7 +369,7 @@ async fn scripts_of_the_sites_that_are_named_call_with_a_token() {
                 assert_eq!(found.as_deref(), value, "{origin} {path} {name}");
             }
         }
-        // Where it is named, a page of another site uploads with a token, as the browser sends it.
+        // A configured page of another site can upload with a token.
         let body = json!({"content_type": "image/jpeg", "size": 10});
         let response = system
             .request(Method::POST, "/api/uploads", &alice)
@@ -383,9 +383,9 @@ async fn scripts_of_the_sites_that_are_named_call_with_a_token() {
     }
 }
 
-/// A file's type is told by other names as well; its form has the one that is registered.
+/// A file's type has aliases; its form has the registered name.
 #[tokio::test]
-async fn a_content_type_becomes_the_one_that_is_registered() {
+async fn a_content_type_alias_becomes_the_registered_type() {
     let folder = tempfile::tempdir().unwrap();
     let system = Gatepost::start(folder.path());
     let alice = system.token("alice");
@@ -399,7 +399,7 @@ async fn a_content_type_becomes_the_one_that_is_registered() {
     }
 }
 
-/// A sender that never stops gets an answer.
+/// A sender that never stops still gets an answer.
 #[tokio::test]
 async fn a_body_without_an_end_is_refused_while_it_is_sent() {
     let folder = tempfile::tempdir().unwrap();

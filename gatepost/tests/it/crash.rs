@@ -1,4 +1,4 @@
-//! Nothing is lost and nothing is done twice, whenever the process ends.
+//! Crash safety: no upload is lost and none is published twice, whenever the process ends.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -41,7 +41,7 @@ async fn drained(data_dir: &Path) {
 }
 
 #[tokio::test]
-async fn twenty_uploads_survive_a_kill_in_their_midst() {
+async fn twenty_uploads_survive_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let system = Gatepost::start(folder.path());
     let alice = system.token("alice");
@@ -62,7 +62,7 @@ async fn twenty_uploads_survive_a_kill_in_their_midst() {
             tokio::spawn(async move { post_form(&http, &url, &fields, &jpeg).await })
         })
         .collect();
-    // Some are finished, some are being worked on, some may not even have arrived.
+    // Some are finished, some are in progress, some may not have arrived yet.
     until("no upload was finished", || {
         manifests(folder.path()).len() >= 3
     })
@@ -73,7 +73,7 @@ async fn twenty_uploads_survive_a_kill_in_their_midst() {
 
     let system = Gatepost::start(folder.path());
     for (form, sent) in forms.iter().zip(sending) {
-        // Who got no answer sends again.
+        // A sender without an answer sends again.
         if !sent
             .await
             .unwrap()
@@ -103,8 +103,8 @@ async fn twenty_uploads_survive_a_kill_in_their_midst() {
     drained(folder.path()).await;
 }
 
-/// Twenty starts, five uploads each, and a kill somewhere among them: while forms are sent, pictures are decoded,
-/// renditions are written or messages are settled. Who got no answer sends again, as browsers do.
+/// Twenty starts with five uploads and a kill each: while forms are sent, pictures are decoded, renditions are written or
+/// messages are settled. A sender without an answer sends again, as browsers do.
 #[tokio::test]
 async fn a_hundred_uploads_survive_twenty_kills() {
     const N_KILLS: usize = 20;
@@ -123,7 +123,7 @@ async fn a_hundred_uploads_survive_twenty_kills() {
             forms.push(form.id());
             unsent.push(form);
         }
-        // The port is that of the start before, unless somebody has it by now; what is signed does not say which.
+        // The port is that of the previous start, unless another process has taken it; signatures do not contain it.
         let url = unsent[unsent.len() - 1].url().to_owned();
         let sending: Vec<_> = unsent
             .drain(..)
@@ -136,8 +136,8 @@ async fn a_hundred_uploads_survive_twenty_kills() {
                 })
             })
             .collect();
-        // After one to four more are finished, and a moment. With none at all, the same messages would be hit again and
-        // again, and what was tried nine times is a dead letter.
+        // The kill comes after one to four more are finished, and a random moment. Without progress the same messages
+        // would be hit every time, and a message that was tried nine times is a dead letter.
         seed = (seed * 1_103_515_245 + 12_345) & 0x7fff_ffff;
         let n_finished = manifests(folder.path()).len() + 1 + (seed >> 8) as usize % 4;
         until("too few uploads are finished", || {
@@ -202,7 +202,7 @@ async fn an_object_whose_event_was_lost_is_found_at_the_next_start() {
     let answer = system.upload(&alice, "image/jpeg", &photo(400, 300)).await;
     let id = answer["id"].as_str().unwrap().to_owned();
     system.kill();
-    // As if the process had ended between the object and its event.
+    // As after a crash between the object and its event.
     for manifest in manifests(folder.path()) {
         std::fs::remove_file(manifest).unwrap();
     }
@@ -211,11 +211,11 @@ async fn an_object_whose_event_was_lost_is_found_at_the_next_start() {
 }
 
 #[tokio::test]
-async fn what_fails_for_the_last_time_is_a_dead_letter() {
+async fn a_message_that_fails_too_often_is_a_dead_letter() {
     let folder = tempfile::tempdir().unwrap();
     let queue = folder.path().join("queue");
     std::fs::create_dir_all(&queue).unwrap();
-    // Nobody understands it, and it was tried for half an hour.
+    // It is malformed, and was tried for half an hour.
     let message = serde_json::json!({
         "message_id": "1", "body": "{\"detail\": {}}", "sent_at": "2026-11-27T12:00:00Z",
         "receive_count": MAX_RECEIVES - 1,
@@ -227,7 +227,7 @@ async fn what_fails_for_the_last_time_is_a_dead_letter() {
     let letter: serde_json::Value = serde_json::from_slice(&std::fs::read(&dead).unwrap()).unwrap();
     assert_eq!(letter["receive_count"], MAX_RECEIVES);
     assert_eq!(letter["body"], message["body"]);
-    // The next start does not begin all over again, and the message held up nobody else.
+    // The next start does not try it again, and it delayed no other message.
     drop(system);
     let system = Gatepost::start(folder.path());
     let alice = system.token("alice");
@@ -238,8 +238,7 @@ async fn what_fails_for_the_last_time_is_a_dead_letter() {
 }
 
 #[tokio::test]
-async fn an_upload_that_was_cut_off_is_thrown_away_and_one_without_a_finished_manifest_is_done_again()
- {
+async fn a_truncated_upload_is_discarded_and_a_truncated_manifest_is_rewritten() {
     let folder = tempfile::tempdir().unwrap();
     let system = Gatepost::start(folder.path());
     let alice = system.token("alice");
@@ -252,7 +251,7 @@ async fn an_upload_that_was_cut_off_is_thrown_away_and_one_without_a_finished_ma
     let store = folder.path().join("s3");
     system.kill();
 
-    // As if it had ended between an object's bytes and its attributes: of an upload, and of a manifest.
+    // As after a crash between an object's bytes and its attributes: of an upload, and of a manifest.
     let encode = |text: &str| data_encoding::BASE64URL_NOPAD.encode(text.as_bytes());
     let attributes = |bucket: &str, key: &str| {
         store.join(format!(
@@ -272,7 +271,7 @@ async fn an_upload_that_was_cut_off_is_thrown_away_and_one_without_a_finished_ma
     let system = Gatepost::start(folder.path());
     assert_eq!(system.settled(&alice, id).await["status"], "ready");
     assert!(attributes("gatepost-media", &manifest).exists());
-    // What is not whole is moved away, and never deleted.
+    // Incomplete files are set aside, and never deleted.
     assert!(!cut_off.exists());
     let start = folder.path().join("set-aside").read_dir().unwrap().next();
     let aside = start
@@ -286,11 +285,11 @@ async fn an_upload_that_was_cut_off_is_thrown_away_and_one_without_a_finished_ma
 }
 
 #[tokio::test]
-async fn a_form_that_is_sent_with_two_pictures_ends_with_one() {
+async fn a_form_sent_with_two_pictures_keeps_one() {
     let folder = tempfile::tempdir().unwrap();
     let system = Gatepost::start(folder.path());
     let alice = system.token("alice");
-    // Two pictures of one size in bytes, and so different that their renditions differ.
+    // Two pictures of the same size in bytes, with different renditions.
     let one = photo(1600, 1200);
     let mut other = photo(1200, 1600);
     let length = one.len().max(other.len());
@@ -384,7 +383,7 @@ async fn a_sender_that_hangs_up_after_the_last_byte_loses_nothing() {
         drop(socket);
         sent.push(form);
     }
-    // Whatever arrived is finished; what did not leaves nothing behind. An upload that begins later has had its turn.
+    // Uploads that arrived are finished; the others leave nothing behind. A later upload is finished after them.
     system.upload(&alice, "image/jpeg", &jpeg).await;
     drained(folder.path()).await;
     for form in sent {

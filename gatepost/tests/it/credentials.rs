@@ -1,4 +1,4 @@
-//! Where `sign` and `--endpoint-url` take credentials from: every source of the AWS SDK, and no metadata service.
+//! The credentials of `sign` and `--endpoint-url`: every source of the AWS SDK, but no metadata service.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{gatepost, text};
 
-/// A command without anything of this machine's AWS, whose home is a folder of the test.
+/// A command without this machine's AWS configuration; its home is the test's folder.
 fn command(home: &Path, arguments: &[&str]) -> Command {
     let mut command = gatepost();
     for (name, _) in std::env::vars() {
@@ -42,7 +42,7 @@ fn configure(home: &Path, config: &str) {
     std::fs::write(home.join(".aws/config"), config).unwrap();
 }
 
-/// A program that prints credentials, or says why it does not.
+/// A program that prints credentials, or the reason why it cannot.
 fn program(home: &Path, script: &str) -> String {
     let file = home.join("credentials.sh");
     std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
@@ -51,7 +51,7 @@ fn program(home: &Path, script: &str) -> String {
 }
 
 #[test]
-fn a_program_of_the_profile_is_asked() {
+fn credentials_of_a_profiles_program_are_used() {
     let home = tempfile::tempdir().unwrap();
     let end = Timestamp::now() + SignedDuration::from_mins(10);
     let credentials = json!({
@@ -109,7 +109,7 @@ fn a_role_of_the_profile_is_assumed() {
 }
 
 #[test]
-fn the_end_of_credentials_in_variables_is_heeded() {
+fn the_expiry_of_credentials_in_variables_limits_signatures() {
     let home = tempfile::tempdir().unwrap();
     let keys = [
         ("AWS_REGION", "eu-west-1"),
@@ -140,7 +140,7 @@ fn the_end_of_credentials_in_variables_is_heeded() {
 }
 
 #[test]
-fn a_pseudo_region_means_an_endpoint() {
+fn a_pseudo_region_selects_an_endpoint() {
     let home = tempfile::tempdir().unwrap();
     for region in ["fips-us-east-2", "us-east-2-fips"] {
         let variables = [
@@ -157,7 +157,7 @@ fn a_pseudo_region_means_an_endpoint() {
 }
 
 #[test]
-fn the_true_reason_is_told() {
+fn the_root_cause_of_missing_credentials_is_reported() {
     let home = tempfile::tempdir().unwrap();
     let program = program(home.path(), "echo 'the vault is locked' >&2; exit 7");
     configure(
@@ -185,9 +185,9 @@ fn the_true_reason_is_told() {
     }
 }
 
-/// Any network may have something at a metadata service's address.
+/// On any network, some machine may answer at the metadata service's address.
 #[test]
-fn no_metadata_service_is_asked_and_all_that_is_missing_is_said_at_once() {
+fn no_metadata_service_is_asked_and_all_problems_are_reported() {
     let home = tempfile::tempdir().unwrap();
     let metadata = TcpListener::bind("127.0.0.1:0").unwrap();
     metadata.set_nonblocking(true).unwrap();

@@ -1,4 +1,4 @@
-//! `gatepost dlq`: dead letters of the local stack and of SQS are looked at, which changes nothing, and redriven.
+//! `gatepost dlq`: examines dead letters of the local stack and of SQS, which changes nothing, and redrives them.
 
 mod account;
 mod local;
@@ -40,7 +40,7 @@ impl Run {
         }
     }
 
-    /// It ended well.
+    /// Asserts that it succeeded.
     fn well(self) -> Self {
         assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
         self

@@ -1,5 +1,4 @@
-//! `gatepost thumbnail` on folders of images that are good, and of images that are not, each of a kind that somebody
-//! will upload.
+//! `gatepost thumbnail` on folders of good and of bad images, each of a kind that users upload.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -14,7 +13,7 @@ use crate::harness::{gatepost, photo, repository};
 /// A folder of images by name.
 type Images = BTreeMap<String, Vec<u8>>;
 
-/// What `gatepost thumbnail` says of each, by name.
+/// The results of `gatepost thumbnail`, by name.
 fn thumbnail(images: &Images, out: &Path) -> BTreeMap<String, Value> {
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes) in images {
@@ -88,7 +87,7 @@ fn png_suite() -> Images {
     images(&manifest.with_file_name("test/pngsuite"), &["png"])
 }
 
-/// A JPEG that says how it lies.
+/// A JPEG with an orientation.
 fn turned(orientation: u8) -> Vec<u8> {
     let mut file = photo(640, 400);
     let tiff = [
@@ -101,8 +100,8 @@ fn turned(orientation: u8) -> Vec<u8> {
     file
 }
 
-/// Where nothing of a picture is missing any more: of a PNG the end of its image data, without the CRC; of a JPEG its last
-/// block, without EOI.
+/// The position where a picture is complete: the end of a PNG's image data, without the CRC; a JPEG's last block, without
+/// EOI.
 fn end_of_pixels(file: &[u8]) -> usize {
     if file.starts_with(b"\xff\xd8") {
         return file
@@ -133,14 +132,14 @@ fn good() -> Images {
     for orientation in 1..=8 {
         good.insert(format!("turned-{orientation}.jpg"), turned(orientation));
     }
-    // PNGs without what follows their rows.
+    // PNGs truncated after their rows.
     for (name, file) in png_suite() {
         if name.starts_with("basn") {
             let cut = file[..end_of_pixels(&file)].to_vec();
             good.insert(format!("without-the-end-of-{name}"), cut);
         }
     }
-    // A motion photo: the film lies behind the picture. And the second picture of an MPO.
+    // A motion photo with its film after the picture, and the second picture of an MPO.
     let film = [
         photo(320, 200),
         b"\0\0\0\x18ftypmp42".to_vec(),
@@ -152,12 +151,12 @@ fn good() -> Images {
         "pair.mpo".into(),
         [photo(320, 200), photo(160, 100)].concat(),
     );
-    // One that was renamed: bytes decide.
+    // A renamed file: the bytes decide.
     good.insert("named-wrong.png".into(), photo(64, 48));
     good
 }
 
-/// What is not accepted, by the code of its rejection.
+/// Rejected images, by the code of their rejection.
 fn bad() -> Vec<(&'static str, Images)> {
     let fixtures = fixtures();
     let suite = png_suite();
@@ -213,7 +212,7 @@ fn bad() -> Vec<(&'static str, Images)> {
         }
         let end = end_of_pixels(&file);
         for tenth in 1..10 {
-            // Of the smallest, nine tenths can be all that the picture needs.
+            // The smallest files can be complete after nine tenths.
             let length = (file.len() * tenth / 10).min(end - 1);
             truncated.insert(format!("{tenth}-tenths-of-{name}"), file[..length].to_vec());
         }
@@ -223,7 +222,7 @@ fn bad() -> Vec<(&'static str, Images)> {
         );
     }
 
-    // 64 million pixels of PNG that are all black, and the claims of others to be larger still.
+    // A black PNG of 64 million pixels, and files that claim to be even larger.
     let mut black = Cursor::new(Vec::new());
     DynamicImage::new_luma8(8000, 8000)
         .write_to(&mut black, ImageFormat::Png)
@@ -260,7 +259,7 @@ fn bad() -> Vec<(&'static str, Images)> {
 }
 
 #[test]
-fn the_good_are_made_thumbnails_of() {
+fn good_images_become_thumbnails() {
     let out = tempfile::tempdir().unwrap();
     let images = good();
     assert!(images.len() > 190, "{}", images.len());
@@ -289,7 +288,7 @@ fn the_good_are_made_thumbnails_of() {
 }
 
 #[test]
-fn the_bad_are_told_what_is_wrong_with_them() {
+fn bad_images_are_rejected_with_their_code() {
     let out = tempfile::tempdir().unwrap();
     let mut wrong = Vec::new();
     for (code, images) in bad() {
@@ -304,6 +303,6 @@ fn the_bad_are_told_what_is_wrong_with_them() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    // Nothing is written for what is rejected.
+    // Nothing is written for a rejected file.
     assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0);
 }

@@ -1,4 +1,4 @@
-//! Forms as HTTP clients write them, and what the bucket answers: S3 takes each of these notations.
+//! Forms in the notations of HTTP clients, all of which S3 accepts, and the bucket's answers.
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
@@ -12,7 +12,7 @@ use url_signing::{
 
 use crate::harness::{Gatepost, photo};
 
-/// Signs forms as somebody who has the local S3's key.
+/// Signs forms with the local S3's key.
 struct Signer {
     endpoint: String,
     credentials: Credentials,
@@ -164,7 +164,7 @@ impl Shape {
 }
 
 #[tokio::test]
-async fn forms_are_taken_as_clients_write_them() {
+async fn forms_of_every_client_are_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let system = Gatepost::start(folder.path());
     let signer = Signer::of(&system).await;
@@ -184,7 +184,7 @@ async fn forms_are_taken_as_clients_write_them() {
 }
 
 #[tokio::test]
-async fn a_form_of_exactly_the_most_bytes_is_taken() {
+async fn a_form_of_exactly_the_maximum_size_is_accepted() {
     const MAX_BYTES: usize = 26_214_400;
     let folder = tempfile::tempdir().unwrap();
     let system = Gatepost::start(folder.path());
@@ -207,7 +207,7 @@ async fn a_form_of_exactly_the_most_bytes_is_taken() {
     assert_eq!(jpeg.len(), MAX_BYTES);
     let answer = system.upload(&alice, "image/jpeg", &jpeg).await;
     assert_eq!(answer["status"], "ready");
-    // One byte more than a form is for is refused, however much that is.
+    // One byte more than the form allows is refused, at any size.
     let form = system.form(&alice, "image/jpeg", &jpeg).await;
     jpeg.push(0);
     let response = form.send(&system.http, &jpeg).await;
@@ -222,7 +222,7 @@ async fn a_form_of_exactly_the_most_bytes_is_taken() {
     );
 }
 
-/// Forms that do not end cost as much memory as the fields that S3 reads.
+/// Endless forms use no more memory than the fields that S3 reads.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn unsigned_forms_do_not_fill_the_memory() {
@@ -269,7 +269,7 @@ async fn answers_are_those_of_s3() {
         head.contains("\r\netag: \"9a0364b9e99bb480dd25e1f0284c8555\""),
         "{head}"
     );
-    // The URL leads to the object, for who may read it.
+    // The URL names the object, for a reader with permission.
     let stored = folder.path().join("s3/gatepost-uploads/a b/ü.jpg");
     assert_eq!(std::fs::read(stored).unwrap(), b"content");
 

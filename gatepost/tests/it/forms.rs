@@ -1,4 +1,4 @@
-//! What the bucket makes of forms that were tampered with: S3's statuses and codes, and nothing stored.
+//! The bucket refuses tampered forms with S3's statuses and codes, and stores nothing.
 
 use std::time::Duration;
 
@@ -155,10 +155,10 @@ async fn a_form_permits_exactly_what_it_was_made_for() {
         (412, "PreconditionFailed".to_owned())
     );
 
-    // Nothing of all that was kept.
+    // Nothing was stored.
     let uploads = folder.path().join("s3/gatepost-uploads/uploads");
     assert!(!uploads.exists());
-    // The form itself still works, for the bytes that it was made for.
+    // The form itself still accepts its own bytes.
     assert_eq!(form.send(&system.http, &jpeg).await.status(), 204);
     assert_eq!(system.settled(&alice, &form.id()).await["status"], "ready");
 }
@@ -229,7 +229,7 @@ async fn pages_of_this_site_may_post_and_read_the_answer() {
             if allowed { 200 } else { 403 },
             "{origin}"
         );
-        // A page must be able to read why it was refused.
+        // A page must be able to read the reason of a refusal.
         let answer = system
             .http
             .post(form.url())
@@ -247,7 +247,7 @@ async fn pages_of_this_site_may_post_and_read_the_answer() {
     }
 }
 
-/// The network cuts where it likes.
+/// The network may split a request anywhere.
 #[tokio::test]
 async fn a_form_may_arrive_in_any_pieces() {
     use std::io::{Read as _, Write as _};

@@ -1,7 +1,7 @@
-//! The packaged processor as one process: it asks for work before it does anything else, and keeps no memory from one
-//! photo to the next. The Runtime API and the S3 are the test's own, on loopback, and as fast as can be.
+//! The packaged processor as one process: it asks for work before it does anything else, and does not leak memory from one
+//! photo to the next. The test serves the Runtime API and S3 on loopback.
 //!
-//! `GATEPOST_PHOTO=FILE` gives it another photo than the drawn ones, and `GATEPOST_PHOTOS=N` so many of them.
+//! `GATEPOST_PHOTO=FILE` replaces the generated photos, and `GATEPOST_PHOTOS=N` sets their number.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -28,13 +28,13 @@ use crate::harness::{PATIENCE, photo};
 
 const OWNER: &str = "k5xk5xk5xk5xk5xk5xk5xk5xk4";
 const N_PHOTOS: usize = 100;
-/// After these the allocator, the connections and the threads have what they need.
+/// After these photos the allocator, the connections and the threads are warm.
 const N_WARM_UP: usize = 20;
-/// From the end of the warm-up on: 25 kB a photo. A process that keeps nothing was seen to grow by up to 850 kB.
+/// The growth allowed after the warm-up: 25 kB a photo. A process without leaks was measured to grow by up to 850 kB.
 const MAX_GROWTH_KB: u64 = 2048;
 const N_STARTS: usize = 11;
 
-/// An S3 with one upload that has every name, and whatever is written.
+/// An S3 that returns the same upload for every key, and stores every write.
 #[derive(Default)]
 struct Store {
     upload: Mutex<Bytes>,
@@ -42,7 +42,7 @@ struct Store {
     n_reads: AtomicUsize,
 }
 
-/// What a function asks for work, and tells how it went.
+/// The Runtime API, which a function asks for work and sends its results to.
 struct RuntimeApi {
     events: AsyncMutex<mpsc::Receiver<Value>>,
     polls: mpsc::Sender<Instant>,
@@ -83,7 +83,7 @@ async fn the_processor_asks_for_work_first_and_keeps_no_memory_of_a_hundred_phot
         starts.push(lambda.first_poll().await);
     }
     starts.sort();
-    // How long it takes depends on the machine: it is told, for docs/images.md.
+    // The duration depends on the machine; it is printed for docs/images.md.
     println!(
         "spawn to first poll: {:?}, median of {N_STARTS}",
         starts[N_STARTS / 2]
@@ -112,7 +112,7 @@ async fn the_processor_asks_for_work_first_and_keeps_no_memory_of_a_hundred_phot
     println!("memory in kB: {idle} idle, {large} at the peak of 12 megapixels");
     println!("then, every {N_WARM_UP} photos, peak and present: {sizes:?}");
     assert!(large < 60_000, "{large} kB");
-    // Nothing is added: neither to the peak nor to what is kept between two.
+    // Neither the peak nor the memory between two photos grows.
     let ((early_peak, early), (last_peak, last)) = (sizes[0], sizes[sizes.len() - 1]);
     assert!(last_peak <= early_peak + MAX_GROWTH_KB, "{sizes:?}");
     assert!(last <= early + MAX_GROWTH_KB, "{sizes:?}");
@@ -230,7 +230,7 @@ fn runtime_api(api: RuntimeApi) -> Router {
                 // Only the first is waited for.
                 let _ = api.polls.try_send(Instant::now());
                 let Some(event) = api.events.lock().await.recv().await else {
-                    // The test is over, and there is nothing to answer with.
+                    // The test is over.
                     return std::future::pending().await;
                 };
                 let deadline = std::time::SystemTime::UNIX_EPOCH

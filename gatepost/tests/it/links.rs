@@ -42,11 +42,11 @@ async fn a_link_reads_what_its_maker_may_read() {
         url.contains("&response-cache-control=private%2C%20no-cache&"),
         "{url}"
     );
-    // Nobody has to sign in for it.
+    // It needs no sign-in.
     let shared = system.http.get(url).send().await.unwrap();
     assert_eq!(shared.status(), 200);
     assert_eq!(shared.headers()["content-type"], "image/webp");
-    // Everybody who asks within a day gets the same, so that browsers know it.
+    // Every request within a day gets the same link, so browsers can cache it.
     assert_eq!(ask(&alice, path, json!(60)).await.1["url"], link["url"]);
     let other = url.replace("640.webp", "manifest.json");
     assert_eq!(system.http.get(other).send().await.unwrap().status(), 403);
@@ -71,7 +71,7 @@ async fn a_link_reads_what_its_maker_may_read() {
 
 /// On AWS the bucket's signatures end with a session of an hour, and CloudFront's keys do not.
 #[tokio::test]
-async fn how_long_a_link_may_be_asked_for_depends_on_what_signs_it() {
+async fn a_links_maximum_lifetime_depends_on_its_signer() {
     let key = std::fs::read_to_string(repository("url-signing/tests/keys/p256-sec1.pem")).unwrap();
     let cloudfront = [
         ("GATEPOST_CLOUDFRONT_URL", "https://media.example.com"),
@@ -109,7 +109,7 @@ async fn how_long_a_link_may_be_asked_for_depends_on_what_signs_it() {
 }
 
 #[tokio::test]
-async fn what_is_deleted_is_gone_however_often_it_is_deleted() {
+async fn deletion_is_idempotent() {
     let folder = tempfile::tempdir().unwrap();
     let system = Gatepost::start(folder.path());
     let (alice, bob) = (system.token("alice"), system.token("bob"));
@@ -136,11 +136,11 @@ async fn what_is_deleted_is_gone_however_often_it_is_deleted() {
         .join(id);
     assert!(media.join("manifest.json").exists() && upload.exists());
 
-    // Bob deletes something of his own that he does not have, and nothing of alice's.
+    // Bob's request deletes nothing of alice's: it names a missing upload of bob.
     assert_eq!(delete(&bob, id).await, 204);
     assert!(media.join("manifest.json").exists() && upload.exists());
 
-    // The edge has it in its cache.
+    // It is in the edge's cache.
     let path = manifest["renditions"][0]["path"].as_str().unwrap();
     for cache in ["Miss from gatepost", "Hit from gatepost"] {
         assert_eq!(system.get(path, &alice).await.headers()["x-cache"], cache);
@@ -162,14 +162,14 @@ async fn what_is_deleted_is_gone_however_often_it_is_deleted() {
     assert_eq!(delete(&alice, "x").await, 404);
     assert_eq!(delete(&alice, "..%2F..%2Fx").await, 404);
 
-    // A start does not find it again.
+    // The next start does not find it again.
     drop(system);
     let system = Gatepost::start(folder.path());
     let page: Value = system.get("/api/media", &alice).await.json().await.unwrap();
     assert_eq!(page["items"].as_array().unwrap().len(), 1);
     assert!(!upload.exists());
 
-    // One that was rejected goes the same way.
+    // A rejected upload can be deleted, too.
     let bad = system.upload(&alice, "image/jpeg", b"no picture").await;
     let path = format!("/api/media/{}", bad["id"].as_str().unwrap());
     let answer = system.request(Method::DELETE, &path, &alice).send().await;
@@ -196,7 +196,7 @@ async fn scripts_of_the_sites_that_are_named_read_what_they_may_fetch() {
         .as_str()
         .unwrap();
     let missing = path.replace("640.webp", "1.webp");
-    // From the bucket, from the cache, refused, and not there.
+    // From the bucket, from the cache, refused, and missing.
     for (token, path, status) in [
         (&alice, path, 200),
         (&alice, path, 200),

@@ -1,4 +1,4 @@
-//! The local S3 as the AWS SDK and tools built on it use it, and after a machine that failed.
+//! The local S3 as the AWS SDK and other tools use it, and after a power failure.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
@@ -12,7 +12,7 @@ use crate::harness::{Gatepost, photo};
 
 const UPLOADS: &str = "gatepost-uploads";
 
-/// The SDK with the address and the credentials that docs/local.md tells of.
+/// The SDK with the address and the credentials of docs/local.md.
 async fn sdk(system: &Gatepost) -> Client {
     let stored = std::fs::read(system.data_dir.join("s3-credentials.json")).unwrap();
     let stored: Value = serde_json::from_slice(&stored).unwrap();
@@ -94,13 +94,13 @@ async fn tools_list_copy_and_delete() {
     assert_eq!(found.content_type(), Some("text/plain"));
     assert_eq!(found.cache_control(), Some("no-store"));
     assert_eq!(found.content_disposition(), Some("attachment"));
-    // What listings say of an object is what it says itself.
+    // Listings and the object itself agree.
     let listed = s3.list_objects_v2().bucket(UPLOADS).prefix("tools/g");
     let listed = listed.send().await.unwrap();
     let head = s3.head_object().bucket(UPLOADS).key("tools/g");
     let head = head.send().await.unwrap();
     assert_eq!(listed.contents()[0].e_tag(), head.e_tag());
-    // A folder is not an object: what is in it is still there.
+    // A folder is not an object: its contents are still there.
     let listed = s3.list_objects_v2().bucket(UPLOADS).prefix("tools/");
     let listed = listed.send().await.unwrap();
     let keys: Vec<_> = listed
@@ -120,7 +120,7 @@ async fn a_multipart_upload_is_an_upload_like_others() {
     let form = system.form(&alice, "image/jpeg", b"x").await;
     let key = form.0["fields"]["key"].as_str().unwrap();
     let mut jpeg = photo(640, 480);
-    // What follows the end of a picture does not matter; all parts but the last have at least 5 MiB.
+    // Bytes after the end of a picture are ignored; all parts but the last have at least 5 MiB.
     jpeg.resize(6 << 20, 0);
 
     let begun = s3.create_multipart_upload().bucket(UPLOADS).key(key);
@@ -249,7 +249,7 @@ async fn keys_that_cannot_be_files_are_refused_and_folders_are_not_found() {
         let refused = refused.raw_response().unwrap();
         assert_eq!(refused.status().as_u16(), 400, "{key}");
     }
-    // The names of the files beside an object hold its key.
+    // The names of an object's companion files contain its key.
     let (long, longest) = ("l".repeat(153), "l".repeat(152));
     let put_long = s3.put_object().bucket(UPLOADS).key(&long);
     let refused = put_long.body(b"other".to_vec().into()).send().await;
@@ -273,7 +273,7 @@ async fn keys_that_cannot_be_files_are_refused_and_folders_are_not_found() {
             "{key}"
         );
     }
-    // Once an object is gone, its folder is no longer in the way of another one.
+    // After an object's deletion its folder does not block another one.
     put(&s3, "f/g/h", b"content").await;
     let delete = s3.delete_object().bucket(UPLOADS).key("f/g/h");
     delete.send().await.unwrap();
@@ -297,7 +297,7 @@ async fn keys_that_cannot_be_files_are_refused_and_folders_are_not_found() {
     assert_eq!(system.get(path, &alice).await.status(), 200);
 }
 
-/// A power failure can leave a file that has a name and no content.
+/// A power failure can leave an empty file.
 #[tokio::test]
 async fn an_object_whose_attributes_are_lost_is_set_aside() {
     let folder = tempfile::tempdir().unwrap();
@@ -328,7 +328,7 @@ async fn an_object_whose_attributes_are_lost_is_set_aside() {
     let kept = format!("/api/uploads/{}", kept["id"].as_str().unwrap());
     let answer = system.get(&kept, &alice).await;
     assert_eq!(answer.json::<Value>().await.unwrap()["status"], "ready");
-    // Everything else goes on.
+    // Everything else still works.
     let answer = system.upload(&alice, "image/jpeg", &jpeg).await;
     assert_eq!(answer["status"], "ready");
 }
@@ -349,7 +349,7 @@ async fn a_front_end_on_its_own_server_may_send_forms_and_sign_people_in() {
     };
     assert_eq!(preflight(FRONT).await, 200);
     assert_eq!(preflight("http://localhost:5174").await, 403);
-    // A development server passes on the host that it was asked by.
+    // A development server passes on the Host header.
     let host = async |host: &str| {
         let request = system.request(Method::GET, "/api/session", &alice);
         let answer = request.header("host", host).send().await.unwrap();

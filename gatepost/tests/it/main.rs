@@ -1,6 +1,6 @@
 //! Tests through the front door: the real binary, real HTTP, the embedded S3.
 
-// A test stops at what it did not expect, and reads as one long table.
+// A test panics at the first unexpected value, and may be one long table.
 #![allow(
     clippy::unwrap_used,
     clippy::too_many_lines,

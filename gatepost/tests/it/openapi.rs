@@ -1,5 +1,5 @@
-//! The `OpenAPI` document, held against the running service: whatever it answers is described, and whatever is described
-//! it answers.
+//! Compares the `OpenAPI` document with the running service: every answer is described, and everything described is
+//! answered.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Gatepost, gatepost, photo, text};
 
-/// Needs a fault of something else: S3, credentials, an issuer.
+/// Answers that need a fault of a dependency: S3, credentials, an issuer.
 const NOT_PROVOKED: [&str; 1] = ["unavailable"];
 
 /// Operations, each with a status.
@@ -141,7 +141,7 @@ fn token_with(system: &Gatepost, claims: &Value) -> String {
 }
 
 #[tokio::test]
-async fn the_service_is_what_its_document_says() {
+async fn the_service_matches_its_openapi_document() {
     let folder = tempfile::tempdir().unwrap();
     let system = Gatepost::start_configured(
         &folder.path().join("data"),
@@ -306,7 +306,7 @@ async fn the_service_is_what_its_document_says() {
     let gone = format!("/api/uploads/{}", form.id());
     let answer = document.check(show, call(get.clone(), &gone)).await;
     assert_eq!(answer["status"], "deleted");
-    // One that has not arrived is deleted as well.
+    // An upload that has not arrived can be deleted, too.
     let form = system.form(&alice, "image/jpeg", &jpeg).await;
     let pending = format!("/api/media/{}", form.id());
     document.check(remove, call(delete.clone(), &pending)).await;
@@ -314,7 +314,7 @@ async fn the_service_is_what_its_document_says() {
     let gone = format!("/api/uploads/{}", form.id());
     let answer = document.check(show, call(get.clone(), &gone)).await;
     assert_eq!(answer["status"], "deleted");
-    // One whose processing was given up: a worker wrote that.
+    // An upload that a worker marked as failed.
     let form = system.form(&alice, "image/jpeg", &jpeg).await;
     let place = folder.path().join("data/s3/gatepost-media");
     let place = place.join(form.0["manifest"].as_str().unwrap().trim_start_matches('/'));
@@ -330,7 +330,7 @@ async fn the_service_is_what_its_document_says() {
     assert_eq!(answer["reason"], manifest["reason"]);
     assert_eq!(answer["status"], "failed");
 
-    // A service's token names no subject, so nothing can be its own.
+    // A service's token names no subject, so it owns nothing.
     let service = token_with(&system, &json!({"sub": ""}));
     let by_service = |method: &Method, path: &str| system.request(method.clone(), path, &service);
     let caller = document.check(who, by_service(&get, "/api/session")).await;
@@ -350,7 +350,7 @@ async fn the_service_is_what_its_document_says() {
         .check(itself, nobody(&get, "/api/openapi.json"))
         .await;
 
-    // A system without sessions: nothing could carry them.
+    // A system without sessions.
     let without = Gatepost::start_configured(
         &folder.path().join("other"),
         "[token]\nfrom = [\"authorization\"]\n",
@@ -364,7 +364,7 @@ async fn the_service_is_what_its_document_says() {
     assert_eq!(document.seen, statuses);
     assert_eq!(document.problems, problems);
 
-    // There is no method that the document does not know.
+    // The service has no method that the document lacks.
     for (path, described) in document.document["paths"].as_object().unwrap() {
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
             if described.get(method.to_lowercase()).is_some() {

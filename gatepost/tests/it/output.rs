@@ -1,4 +1,4 @@
-//! Where results go: a reader that has ended, and a disk that is full.
+//! The output of results: into a closed pipe, and onto a full disk.
 
 use std::fs::OpenOptions;
 use std::io::Read as _;
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::harness::{Gatepost, gatepost, photo, repository};
 
-/// Every command that prints results and ends by itself, but `package`, which builds for minutes before it prints.
+/// Every command that prints results and ends by itself, except `package`, which builds for minutes first.
 fn commands(folder: &Path) -> Vec<Command> {
     let running = Gatepost::start(&folder.join("data"));
     running.kill();
@@ -46,7 +46,7 @@ fn commands(folder: &Path) -> Vec<Command> {
     ]
 }
 
-/// Runs a command whose results go to `stdout`; its exit code, and what it says.
+/// Runs a command with this `stdout`; returns its exit code and stderr.
 fn run(command: &mut Command, stdout: impl Into<Stdio>) -> (Option<i32>, String) {
     let child = command.stdout(stdout).stderr(Stdio::piped()).spawn();
     let output = child.unwrap().wait_with_output().unwrap();
@@ -55,7 +55,7 @@ fn run(command: &mut Command, stdout: impl Into<Stdio>) -> (Option<i32>, String)
 }
 
 #[test]
-fn a_reader_that_has_ended_is_no_failure() {
+fn a_closed_pipe_is_not_a_failure() {
     let folder = tempfile::tempdir().unwrap();
     for mut command in commands(folder.path()) {
         let (reader, writer) = std::io::pipe().unwrap();

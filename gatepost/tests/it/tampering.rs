@@ -17,7 +17,7 @@ use url_signing::{
 use crate::harness::{Gatepost, photo, post_form, text};
 use crate::ministack::MiniStack;
 
-/// What is uploaded where it does not matter, and its checksum.
+/// The default file, and its checksum.
 const FILE: &[u8] = b"123456789";
 const FILE_CRC32: u32 = 0xcbf4_3926;
 const OWNER: &str = "k5xk5xk5xk5xk5xk5xk5xk5xk4";
@@ -37,7 +37,7 @@ struct Signer {
 }
 
 impl Signer {
-    /// A form with every kind of field, and where it stands, signed some minutes ago.
+    /// A form with every kind of field, signed some minutes ago.
     fn form(&self, key: &str, file: &[u8], minutes_ago: i64) -> SignedForm {
         let bucket = Bucket::at_endpoint("gatepost-uploads", self.region, &self.endpoint).unwrap();
         let size = file.len() as u64..=file.len() as u64;
@@ -231,10 +231,9 @@ async fn the_embedded_s3_refuses_every_form_that_was_changed() {
 }
 
 #[tokio::test]
+#[ignore = "needs MiniStack (cargo xtask test installs it)"]
 async fn an_independent_s3_refuses_them_too() {
-    let Some(stack) = MiniStack::start() else {
-        return;
-    };
+    let stack = MiniStack::start();
     let folder = tempfile::tempdir().unwrap();
     let _system = Gatepost::start_with(
         folder.path(),
@@ -266,8 +265,8 @@ async fn an_independent_s3_refuses_them_too() {
             },
         };
         signer.makes_only_what_is_taken().await;
-        // MiniStack 1.5.33 does not compute the SHA-256 of a form's file; our processor does. Of a field that stands
-        // twice it takes the last: with the signed one last that is the form itself.
+        // MiniStack 1.5.33 does not compute the SHA-256 of a form's file; our processor does. It takes the last of two
+        // fields of one name: with the signed one last that is the original form.
         signer
             .refuses_all_but(&["other bytes of the same size", "another one before"])
             .await;

@@ -1,5 +1,5 @@
-//! An account in MiniStack with buckets and queues, and the real processor, which takes messages off the main queue. The
-//! commands come through a proxy that notes what they ask, and answers or refuses some of it.
+//! An account in MiniStack with buckets and queues, and the real processor, which receives from the main queue. The commands
+//! go through a proxy that records their requests, and answers or refuses some of them.
 
 use std::sync::{Arc, Mutex};
 
@@ -37,7 +37,7 @@ pub(super) struct Account {
     endpoint: String,
 }
 
-/// Notes what is asked.
+/// Records requests.
 #[derive(Clone)]
 pub(super) struct Proxy {
     target: String,
@@ -45,7 +45,7 @@ pub(super) struct Proxy {
     pub(super) asked: Arc<Mutex<Vec<String>>>,
     /// The answer to [`SOURCES`].
     pub(super) sources: Arc<Mutex<Vec<String>>>,
-    /// The request that is noted like this is refused with 400, the n-th time.
+    /// The n-th request of this name is refused with 400.
     pub(super) refused: Arc<Mutex<Option<(&'static str, usize)>>>,
 }
 
@@ -92,8 +92,8 @@ async fn pass_on(
 
 impl Account {
     /// Without the bucket of the media: every upload fails.
-    pub(super) async fn start() -> Option<Self> {
-        let stack = MiniStack::start_without_signatures()?;
+    pub(super) async fn start() -> Self {
+        let stack = MiniStack::start_without_signatures();
         let credentials = aws_credential_types::Credentials::new("test", "test", None, None, "");
         let aws = aws_config::defaults(aws_config::BehaviorVersion::latest())
             .region(aws_config::Region::from_static("us-east-1"))
@@ -133,7 +133,7 @@ impl Account {
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().fallback(pass_on).with_state(proxy.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Some(Self {
+        Self {
             stack,
             http,
             s3,
@@ -142,7 +142,7 @@ impl Account {
             dead,
             proxy,
             endpoint,
-        })
+        }
     }
 
     /// An upload that has just arrived.
@@ -210,7 +210,7 @@ impl Account {
             }
             succeeded.push(is_done);
         }
-        // MiniStack gives up messages when somebody asks for some.
+        // MiniStack moves messages to the dead letters only on a receive.
         let again = self.sqs.receive_message().queue_url(&self.main);
         assert!(again.send().await.unwrap().messages.is_none());
         succeeded

@@ -8,7 +8,7 @@ use super::account::{Account, OWNER};
 use super::{event, replay};
 use crate::harness::PATIENCE;
 
-/// A look asks nothing else.
+/// The only requests of a look.
 fn assert_only_reads(asked: &[String]) {
     let reads = [
         "ChangeMessageVisibilityBatch",
@@ -22,10 +22,9 @@ fn assert_only_reads(asked: &[String]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_failed_is_looked_at_mended_and_redriven() {
-    let Some(account) = Account::start().await else {
-        return;
-    };
+#[ignore = "needs MiniStack (cargo xtask test installs it)"]
+async fn a_dead_letter_is_examined_fixed_and_redriven() {
+    let account = Account::start().await;
     let upload = account.upload(1).await;
     let body = event(&upload.original()).to_string();
     let topic = json!({"Type": "Notification", "Message": body}).to_string();
@@ -43,7 +42,7 @@ async fn what_failed_is_looked_at_mended_and_redriven() {
     assert_only_reads(&asked);
     assert_eq!(account.counts(&account.dead).await, (1, 0));
 
-    // It is mended.
+    // The cause is fixed.
     account
         .s3
         .create_bucket()
@@ -92,11 +91,10 @@ async fn what_failed_is_looked_at_mended_and_redriven() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_are_looked_at_once_and_the_rest_is_moved_when_one_cannot_be() {
+#[ignore = "needs MiniStack (cargo xtask test installs it)"]
+async fn a_failed_move_does_not_stop_the_others() {
     const N_LETTERS: usize = 25;
-    let Some(account) = Account::start().await else {
-        return;
-    };
+    let account = Account::start().await;
     let mut ids = Vec::new();
     for n in 0..N_LETTERS {
         ids.push(account.send(&account.dead, &n.to_string()).await);
@@ -130,7 +128,7 @@ async fn all_are_looked_at_once_and_the_rest_is_moved_when_one_cannot_be() {
         assert!(reason.contains(status), "{reason}");
         assert_eq!(account.counts(&account.dead).await, (n_left, 0));
     }
-    // The one that could not be deleted is there twice: nothing is lost.
+    // The message that could not be deleted is in both queues: nothing is lost.
     assert_eq!(account.counts(&account.main).await, (N_LETTERS, 0));
     *account.proxy.refused.lock().unwrap() = None;
     account.dlq(&["redrive", "--all"]).await.0.well();
@@ -139,11 +137,10 @@ async fn all_are_looked_at_once_and_the_rest_is_moved_when_one_cannot_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs MiniStack (cargo xtask test installs it)"]
 async fn messages_are_visible_again_after_an_error_and_after_ctrl_c() {
     const N_LETTERS: usize = 15;
-    let Some(account) = Account::start().await else {
-        return;
-    };
+    let account = Account::start().await;
     for n in 0..N_LETTERS {
         account.send(&account.dead, &n.to_string()).await;
     }
@@ -194,10 +191,9 @@ async fn messages_are_visible_again_after_an_error_and_after_ctrl_c() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_malware_gate_and_the_manifest_are_believed() {
-    let Some(account) = Account::start().await else {
-        return;
-    };
+#[ignore = "needs MiniStack (cargo xtask test installs it)"]
+async fn the_malware_gate_and_the_manifest_decide() {
+    let account = Account::start().await;
     let media = account.s3.create_bucket().bucket("gatepost-media");
     media.send().await.unwrap();
     let scanned = account.upload(1).await;
@@ -212,7 +208,7 @@ async fn the_malware_gate_and_the_manifest_are_believed() {
     let body = event(&scanned.original()).to_string();
     let by_event = account.send(&account.dead, &body).await;
     for (id, arguments, is_on) in [
-        // Without the tag nothing is known of it; an event is not believed.
+        // Without the tag the upload is not known to be clean; the event alone is not trusted.
         (&by_scan, &[][..], true),
         (&by_event, &["--malware-scan", "guardduty"], true),
         (&by_event, &[], false),
@@ -249,10 +245,9 @@ async fn the_malware_gate_and_the_manifest_are_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn queues_that_must_not_be_looked_at_or_that_nobody_knows_are_refused() {
-    let Some(account) = Account::start().await else {
-        return;
-    };
+#[ignore = "needs MiniStack (cargo xtask test installs it)"]
+async fn unknown_queues_and_queues_with_a_redrive_policy_are_refused() {
+    let account = Account::start().await;
     account.send(&account.dead, "{}").await;
     let two = vec![account.main.clone(), format!("{}-2", account.main)];
     for (sources, arguments, said) in [
@@ -284,7 +279,7 @@ async fn queues_that_must_not_be_looked_at_or_that_nobody_knows_are_refused() {
     account.dlq(&named).await.0.well();
     assert_eq!(account.counts(&account.main).await, (1, 0));
 
-    // The main queue counts each look as one of the few receives that a message has.
+    // The main queue counts each look as a receive.
     let (refused, _) = account.dlq_of(&account.main, &["list"]).await;
     assert_eq!(refused.code, Some(2));
     let said = "has a redrive policy itself";

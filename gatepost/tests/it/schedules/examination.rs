@@ -39,7 +39,7 @@ fn contents(s3: &ScriptedS3) -> Vec<(String, Option<Vec<u8>>)> {
 }
 
 #[tokio::test]
-async fn an_examination_says_what_processing_comes_to_and_writes_nothing() {
+async fn an_examination_predicts_processing_and_writes_nothing() {
     let other = message(0).body.replace("uploads/", "other/");
     let test = r#"{"Event": "s3:TestEvent"}"#;
     for (name, body, expected) in [

@@ -31,7 +31,7 @@ impl Exploration {
     }
 }
 
-/// What is explored.
+/// The bounds of an exploration.
 #[derive(Clone, Copy)]
 pub(super) struct Search {
     pub(super) scenario: Scenario,
@@ -69,7 +69,7 @@ fn draw(seed: &mut u64, n: usize) -> usize {
     usize::try_from(*seed % n as u64).unwrap()
 }
 
-/// What an exploration came to.
+/// The result of an exploration.
 #[derive(Debug, Default)]
 pub(super) struct Explored {
     pub(super) n_schedules: usize,

@@ -21,7 +21,7 @@ use Guard::{
     Tombstone, TombstonesAreSwept,
 };
 
-/// What keeps the protocol right, and can be taken out to show that it does.
+/// A guard of the protocol, which can be disabled to show that it is needed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Guard {
     /// `If-None-Match` on the first manifest.
@@ -163,7 +163,7 @@ const ROWS: [(&str, Missing); 5] = [
 ];
 
 #[test]
-fn without_any_one_guard_something_goes_wrong() {
+fn removing_any_guard_breaks_the_protocol() {
     for missing in GUARDS {
         let without = missing.without;
         let violation = missing

@@ -11,7 +11,7 @@
 //! - nothing deleted is left, the original included, and no tombstone was ever replaced;
 //! - no manifest was ever written before the renditions that it names.
 //!
-//! Where nobody ended for good in the midst of their work, it must hold before the sweep.
+//! If no actor crashed during its work, the invariant must hold before the sweep.
 //!
 //! An actor fails only where a request or its answer was lost, and where nothing of a publishing worker was lost, one says
 //! that it published.
@@ -26,6 +26,7 @@ mod queues;
 mod run;
 mod scenario;
 mod scripted_s3;
+mod sweeps;
 
 use std::sync::{Arc, LazyLock};
 

@@ -1,8 +1,8 @@
-//! What meets in a schedule, and what can go wrong with a request.
+//! The actors of a schedule, and the faults of a request.
 
 use super::scripted_s3;
 
-/// What meets.
+/// The actors of a schedule.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "a row of a table")]
 pub(crate) struct Scenario {
@@ -95,7 +95,7 @@ pub(crate) const AN_UPLOAD_IN_A_VERSIONED_BUCKET: Scenario = Scenario {
     ..A_WORKER
 };
 
-/// What failed for the last time is delivered again while a sweep is under way.
+/// A message on its last receive is delivered again during a sweep.
 pub(crate) const A_SWEEP_BESIDE_A_FAILURE: Scenario = Scenario {
     name: "a worker on its last receive, another picture, and a sweep",
     is_posted_again: true,
@@ -132,7 +132,7 @@ pub(crate) const SCENARIOS: [Scenario; 10] = [
     EVERYTHING,
 ];
 
-/// What goes wrong with one request.
+/// The fault of one request.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Fault {
     /// It is not carried out, and the connection breaks.

@@ -61,7 +61,7 @@ struct Version {
     data: Option<Vec<u8>>,
 }
 
-/// What an actor has found out about the upload: the reason why it removes something.
+/// The knowledge of an actor about the upload: the reason why it removes something.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum Knowledge {
     #[default]
@@ -104,7 +104,7 @@ struct Inner {
     steps: u64,
     pending: Vec<Pending>,
     dead: BTreeSet<usize>,
-    /// What each actor has seen so far: with the objects it decides what happens next.
+    /// A hash of each actor's observations: with the objects, it determines the next step.
     histories: BTreeMap<usize, u64>,
     knowledge: BTreeMap<usize, Knowledge>,
     /// Without [`Guard::ManifestLast`], the renditions that wait until their actor has written its manifest.
@@ -318,7 +318,7 @@ impl ScriptedS3 {
         self.lock().was_deleted
     }
 
-    /// What must never happen in between.
+    /// Violations of the invariants so far.
     pub(crate) fn faults(&self) -> Vec<String> {
         self.lock().faults.clone()
     }
