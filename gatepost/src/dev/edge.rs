@@ -208,7 +208,7 @@ fn generated(generated: GeneratedResponse) -> Response<Body> {
 
 #[cfg(test)]
 mod tests {
-    use edge_auth::path::CanonicalPath;
+    use edge_auth::CanonicalPath;
 
     use super::*;
 
