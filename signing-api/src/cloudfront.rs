@@ -212,7 +212,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn bytes_that_are_no_text_are_said_to_be_there() {
+    fn a_variable_that_is_not_utf8_is_named() {
         use std::os::unix::ffi::OsStringExt as _;
 
         let no_text = || Some(OsString::from_vec(vec![0xff, 0xfe, b'-']));
@@ -225,13 +225,10 @@ mod tests {
             });
             refused.unwrap_err().to_string()
         };
-        assert_eq!(
-            read(URL_VARIABLE),
-            "GATEPOST_CLOUDFRONT_URL is not text in UTF-8"
-        );
+        assert_eq!(read(URL_VARIABLE), "GATEPOST_CLOUDFRONT_URL is not UTF-8");
         assert_eq!(
             read(KEY_PAIR_ID_VARIABLE),
-            "GATEPOST_CLOUDFRONT_KEY_PAIR_ID is not text in UTF-8"
+            "GATEPOST_CLOUDFRONT_KEY_PAIR_ID is not UTF-8"
         );
         assert_eq!(
             read(PRIVATE_KEY_VARIABLE),

@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_secret_is_read_again_where_that_helps() {
+    async fn a_transient_failure_is_retried() {
         const SECRET: &str = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:links-AbCdEf";
         const PARAMETER: &str = "arn:aws:ssm:us-east-1:123456789012:parameter/session";
         let token = Some("token".to_owned());
@@ -363,7 +363,7 @@ mod tests {
                 Err("cannot be read: 400 Bad Request AccessDeniedException: no role"),
             ),
             (vec![empty], Err("is empty")),
-            (vec![(200, json!({}))], Err("holds no text")),
+            (vec![(200, json!({}))], Err("does not contain UTF-8 text")),
         ] {
             for arn in [SECRET, PARAMETER] {
                 let endpoint = serve(answers.clone()).await;

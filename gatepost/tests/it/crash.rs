@@ -326,7 +326,7 @@ async fn a_form_sent_with_two_pictures_keeps_one() {
                 "{delay} ms: {path}"
             );
         }
-        let media = folder.path().join("s3/gatepost-media");
+        let media = folder.path().join("s3/gatepost-media/o");
         let made = media.join(
             answer["manifest"]["renditions"][0]["path"]
                 .as_str()

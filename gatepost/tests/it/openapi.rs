@@ -316,7 +316,7 @@ async fn the_service_matches_its_openapi_document() {
     assert_eq!(answer["status"], "deleted");
     // An upload that a worker marked as failed.
     let form = system.form(&alice, "image/jpeg", &jpeg).await;
-    let place = folder.path().join("data/s3/gatepost-media");
+    let place = folder.path().join("data/s3/gatepost-media/o");
     let place = place.join(form.0["manifest"].as_str().unwrap().trim_start_matches('/'));
     std::fs::create_dir_all(place.parent().unwrap()).unwrap();
     let manifest = json!({
