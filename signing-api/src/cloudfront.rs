@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::fmt;
 
+use media_contract::MEDIA_PATH;
 use thiserror::Error;
 use url_signing::SigningError;
 use url_signing::cloudfront::{KeyPair, Policy};
@@ -100,7 +101,7 @@ impl CloudFront {
         };
         // An address for which no link can be made is reported at the start.
         let some = Distribution("d111111abcdef8.cloudfront.net".to_owned());
-        let url = cloudfront.at(&some) + "/media/";
+        let url = cloudfront.at(&some) + MEDIA_PATH;
         Policy::below(&url, jiff::SignedDuration::from_secs(1)).map(|_| cloudfront)
     }
 

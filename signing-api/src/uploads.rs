@@ -152,7 +152,13 @@ async fn without_manifest(api: &Api, upload: &UploadKey) -> Result<Value, Proble
                 message: "This file has arrived, but it could not be processed. It is kept."
                     .to_owned(),
             };
-            return Ok(json!({"id": upload.id, "status": "failed", "reason": reason}));
+            // A worker that is killed on every attempt writes no manifest; this is what it would say.
+            let status = Status::Failed {
+                reason,
+                created_at: now,
+            };
+            let (name, reason) = (status.name(), status.reason());
+            return Ok(json!({"id": upload.id, "status": name, "reason": reason}));
         }
         return Ok(json!({"id": upload.id, "status": "pending"}));
     }

@@ -35,6 +35,7 @@ use local_aws::DrainOnDrop;
 use local_aws::s3::{LocalS3, Notification, S3Options};
 use local_aws::sqs::{Queue, QueueOptions};
 use media_contract::ORIGIN_PATH;
+use media_contract::upload_key::UPLOAD_PREFIX;
 use media_store::MediaStore;
 use signing_api::{Api, CloudFront, Signer};
 use tokio::net::TcpListener;
@@ -60,8 +61,6 @@ const GRACE: Duration = Duration::from_secs(3);
 pub(crate) const UPLOAD_BUCKET: &str = "gatepost-uploads";
 /// The bucket that the edge reads.
 pub(crate) const MEDIA_BUCKET: &str = "gatepost-media";
-/// The prefix whose events the processor gets.
-pub(crate) const UPLOAD_PREFIX: &str = "uploads/";
 
 #[derive(Args, Debug)]
 pub(crate) struct DevArgs {
