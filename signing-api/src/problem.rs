@@ -108,7 +108,7 @@ impl Problem {
         match self {
             // The requested path cannot be signed, for example because browsers would change it.
             Self::Signing(error) if error.status() == 400 => {
-                ("invalid-body", S::BAD_REQUEST, "The body is not valid.")
+                ("invalid_body", S::BAD_REQUEST, "The body is not valid.")
             }
             // Not 401: a page must not sign its user out because an issuer's keys cannot be fetched.
             Self::Unauthorized(Refusal::KeysUnavailable)
@@ -120,54 +120,54 @@ impl Problem {
             | Self::NoSession(NoSession::NoSigningKey)
             | Self::Internal(_) => UNAVAILABLE,
             Self::BodyTooLarge => (
-                "body-too-large",
+                "body_too_large",
                 S::PAYLOAD_TOO_LARGE,
                 "The body is too large.",
             ),
-            Self::InvalidBody(_) => ("invalid-body", S::BAD_REQUEST, "The body is not valid."),
+            Self::InvalidBody(_) => ("invalid_body", S::BAD_REQUEST, "The body is not valid."),
             Self::InvalidParameter { .. } => (
-                "invalid-parameter",
+                "invalid_parameter",
                 S::BAD_REQUEST,
                 "A parameter is not valid.",
             ),
             Self::NotJson => (
-                "not-json",
+                "not_json",
                 S::UNSUPPORTED_MEDIA_TYPE,
                 "The body must be JSON.",
             ),
-            Self::NotReadable(_) => ("not-readable", S::FORBIDDEN, "You may not read this."),
+            Self::NotReadable(_) => ("not_readable", S::FORBIDDEN, "You may not read this."),
             Self::NoSession(NoSession::NotConfigured) => (
-                "not-configured",
+                "not_configured",
                 S::NOT_IMPLEMENTED,
                 "Sessions are not configured.",
             ),
             Self::NoSession(NoSession::OfASession) => (
-                "token-needed",
+                "token_needed",
                 S::FORBIDDEN,
                 "A session cannot be renewed with its own cookie.",
             ),
             Self::NoSession(_) => (
-                "session-too-large",
+                "session_too_large",
                 S::UNPROCESSABLE_ENTITY,
                 "The session does not fit into a cookie.",
             ),
             Self::NoOwner => ("no_owner", S::FORBIDDEN, "The access token has no subject."),
-            Self::NoSuchUpload => ("no-such-upload", S::NOT_FOUND, "The upload does not exist."),
-            Self::NoSuchCall => ("no-such-call", S::NOT_FOUND, "The path is unknown."),
-            Self::TooLarge { .. } => ("too-large", S::PAYLOAD_TOO_LARGE, "The file is too large."),
+            Self::NoSuchUpload => ("no_such_upload", S::NOT_FOUND, "The upload does not exist."),
+            Self::NoSuchCall => ("no_such_call", S::NOT_FOUND, "The path is unknown."),
+            Self::TooLarge { .. } => ("too_large", S::PAYLOAD_TOO_LARGE, "The file is too large."),
             Self::Unauthorized(_) => ("unauthorized", S::UNAUTHORIZED, "Sign in first."),
             Self::CrossSite => (
-                "cross-site",
+                "cross_site",
                 S::FORBIDDEN,
                 "Calls from other sites are refused.",
             ),
             Self::UnsupportedType { .. } => (
-                "unsupported-type",
+                "unsupported_type",
                 S::UNSUPPORTED_MEDIA_TYPE,
                 "This type of file is not accepted.",
             ),
             Self::WrongMethod => (
-                "wrong-method",
+                "wrong_method",
                 S::METHOD_NOT_ALLOWED,
                 "This method is not allowed.",
             ),

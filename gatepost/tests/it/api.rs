@@ -50,76 +50,76 @@ async fn every_fault_is_a_problem_with_a_stable_type() {
                 .request(Method::POST, "/api/uploads", &alice)
                 .body("hello"),
             415,
-            "not-json",
+            "not_json",
         ),
         (
             "not JSON",
             post(good.clone()).body("{"),
             400,
-            "invalid-body",
+            "invalid_body",
         ),
-        ("a list", post(json!([])), 400, "invalid-body"),
+        ("a list", post(json!([])), 400, "invalid_body"),
         (
             "a list of the members",
             post(json!(["image/jpeg", 10, null, null])),
             400,
-            "invalid-body",
+            "invalid_body",
         ),
-        ("null", post(Value::Null), 400, "invalid-body"),
+        ("null", post(Value::Null), 400, "invalid_body"),
         (
             "no size",
             post(json!({"content_type": "image/jpeg"})),
             400,
-            "invalid-body",
+            "invalid_body",
         ),
         (
             "a negative size",
             with("size", json!(-1)),
             400,
-            "invalid-body",
+            "invalid_body",
         ),
-        ("an empty file", with("size", json!(0)), 400, "invalid-body"),
+        ("an empty file", with("size", json!(0)), 400, "invalid_body"),
         (
             "too large",
             with("size", json!(26_214_401)),
             413,
-            "too-large",
+            "too_large",
         ),
         (
             "a type that is not taken",
             with("content_type", json!("image/svg+xml")),
             415,
-            "unsupported-type",
+            "unsupported_type",
         ),
         (
             "a digest that is none",
             with("sha256", json!("abc")),
             400,
-            "invalid-body",
+            "invalid_body",
         ),
         (
             "an upper-case digest",
             with("sha256", json!("A".repeat(64))),
             400,
-            "invalid-body",
+            "invalid_body",
         ),
         (
             "an unknown field",
             with("key", json!("uploads/x")),
             400,
-            "invalid-body",
+            "invalid_body",
         ),
         (
             "a very long body",
             post(good.clone()).body("x".repeat(5_000_000)),
             413,
-            "body-too-large",
+            "body_too_large",
         ),
         (
             "a long body",
             with("filename", json!("x".repeat(20_000))),
             413,
-            "body-too-large",
+            "body_too_large",
         ),
         (
             "another site",
@@ -127,39 +127,39 @@ async fn every_fault_is_a_problem_with_a_stable_type() {
                 .header("sec-fetch-site", "cross-site")
                 .json(&good),
             403,
-            "cross-site",
+            "cross_site",
         ),
-        ("no upload id", get("/api/uploads/x"), 404, "no-such-upload"),
+        ("no upload id", get("/api/uploads/x"), 404, "no_such_upload"),
         (
             "an old upload id",
             get("/api/uploads/7zzzzzzzzzzzzzzzzzzzzzzzzz"),
             404,
-            "no-such-upload",
+            "no_such_upload",
         ),
         (
             "an id that is not UTF-8",
             get("/api/uploads/%ff"),
             404,
-            "no-such-upload",
+            "no_such_upload",
         ),
         (
             "an id of the future",
             get("/api/uploads/1q78nq9qzz0000000000000005"),
             404,
-            "no-such-upload",
+            "no_such_upload",
         ),
         (
             "a bad cursor",
             get("/api/media?cursor=%2F"),
             400,
-            "invalid-parameter",
+            "invalid_parameter",
         ),
-        ("no such call", get("/api/nothing"), 404, "no-such-call"),
+        ("no such call", get("/api/nothing"), 404, "no_such_call"),
         (
             "another method",
             system.request(Method::PUT, "/api/media", &alice),
             405,
-            "wrong-method",
+            "wrong_method",
         ),
     ];
     for (case, request, status, problem) in cases {
@@ -279,7 +279,7 @@ async fn pages_of_other_sites_need_a_token_and_change_no_session() {
                 assert_eq!(response.status(), expected, "{case}");
                 if is_refused {
                     let body: Value = response.json().await.unwrap();
-                    assert_eq!(body["type"], "urn:gatepost:problem:cross-site", "{case}");
+                    assert_eq!(body["type"], "urn:gatepost:problem:cross_site", "{case}");
                 }
             }
         }

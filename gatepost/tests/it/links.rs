@@ -52,16 +52,16 @@ async fn a_link_reads_what_its_maker_may_read() {
     assert_eq!(system.http.get(other).send().await.unwrap().status(), 403);
 
     for (token, path, expires_in, status, problem) in [
-        (&bob, path, json!(60), 403, "not-readable"),
-        (&alice, "/elsewhere/x", json!(60), 403, "not-readable"),
-        (&alice, "media/x", json!(60), 400, "invalid-body"),
-        (&alice, "/media/../x", json!(60), 400, "invalid-body"),
-        (&alice, "/media/a%2fb", json!(60), 400, "invalid-body"),
-        (&alice, "/media/a?b=c", json!(60), 400, "invalid-body"),
-        (&alice, path, json!(0), 400, "invalid-body"),
-        (&alice, path, json!(3601), 400, "invalid-body"),
-        (&alice, path, json!(-1), 400, "invalid-body"),
-        (&alice, path, json!("1h"), 400, "invalid-body"),
+        (&bob, path, json!(60), 403, "not_readable"),
+        (&alice, "/elsewhere/x", json!(60), 403, "not_readable"),
+        (&alice, "media/x", json!(60), 400, "invalid_body"),
+        (&alice, "/media/../x", json!(60), 400, "invalid_body"),
+        (&alice, "/media/a%2fb", json!(60), 400, "invalid_body"),
+        (&alice, "/media/a?b=c", json!(60), 400, "invalid_body"),
+        (&alice, path, json!(0), 400, "invalid_body"),
+        (&alice, path, json!(3601), 400, "invalid_body"),
+        (&alice, path, json!(-1), 400, "invalid_body"),
+        (&alice, path, json!("1h"), 400, "invalid_body"),
     ] {
         let (found, body) = ask(token, path, expires_in).await;
         assert_eq!(found, status, "{path} {body}");
