@@ -11,6 +11,9 @@
 //! The host fetches keys that are not known: the decision is then [`Decision::NeedKeys`], and the host asks again once
 //! it has handed them over.
 
+// The modules are floors, and arrows between them go downward only: `lambda_edge`, `authorizer`, `rules` and `verify`,
+// `issuers`, `session`, `keys` and `token`, `http`, `config`.
+
 #![warn(clippy::missing_errors_doc)]
 
 mod authorizer;
