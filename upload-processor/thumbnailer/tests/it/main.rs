@@ -11,17 +11,20 @@
 )]
 
 mod animated;
+mod cmyk;
 mod colour;
 mod container;
 mod damage;
 mod formats;
 mod golden;
+mod high_range;
 mod hostile;
 mod jpegs;
 mod lenient;
 #[cfg(target_os = "linux")]
 mod memory;
 mod orientation;
+mod png_colour;
 mod renditions;
 mod samples;
 mod siting;
