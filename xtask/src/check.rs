@@ -2,6 +2,7 @@
 //!
 //! The steps need no tool but Cargo and Git. `cargo xtask test` runs them too.
 
+mod citations;
 mod dependencies;
 mod licences;
 mod modules;
@@ -36,6 +37,12 @@ pub(crate) const STATIC: &[Step] = &[
         title: "plain English in comments and Markdown",
         needs: &[],
         run: prose::check,
+    },
+    Step {
+        name: "citations",
+        title: "the tests that Markdown names exist",
+        needs: &[],
+        run: citations::check,
     },
     Step {
         name: "structure",

@@ -12,6 +12,8 @@ use crate::{check, libraries, rehearse, terraform, tools};
 
 /// The test of the processor's package as one process.
 const PACKAGED: &str = "lambda::";
+/// The tests of `edge-auth` with published vectors.
+const VECTORS: &str = "vectors::";
 /// The test of the page in Chromium.
 const BROWSER: &str = "browser::";
 
@@ -85,29 +87,34 @@ const TESTS: &[Step] = &[
         needs: &[],
         run: || one_test(PACKAGED),
     },
+    // Before the other tests: it installs the tools.
     Step {
-        name: "rust-tests",
-        title: "unit tests, integration tests, documentation tests",
+        name: "rust-tests-with-tools",
+        title: "the tests that are ignored without Node.js 22 and 24, MiniStack, AWS's SDKs",
         needs: &[
             tools::page_packages,
             tools::edge_nodes,
             tools::python_packages,
             tools::signing_peers,
+            tools::phone_photos,
         ],
+        // Without `--tests` it would run code blocks that documentation marks as `ignore`.
+        run: || rust_tests(&["--tests"], &["--ignored", "--skip", VECTORS]),
+    },
+    Step {
+        name: "rust-tests",
+        title: "unit tests, integration tests, documentation tests",
+        needs: &[tools::page_packages],
         run: || rust_tests(&[], &[]),
     },
     Step {
-        name: "rust-tests-with-tools",
-        title: "the tests that are ignored without Node.js, MiniStack, AWS's SDKs, vectors",
-        needs: &[
-            tools::edge_nodes,
-            tools::python_packages,
-            tools::signing_peers,
-            tools::phone_photos,
-            tools::vectors,
-        ],
-        // Without `--tests` it would run code blocks that documentation marks as `ignore`.
-        run: || rust_tests(&["--tests"], &["--ignored"]),
+        name: "vectors",
+        title: "the published vectors of JWS",
+        needs: &[tools::vectors],
+        run: || {
+            let tests = ["test", "--workspace", "--lib", "--locked", VECTORS];
+            cargo(&[&tests[..], &["--", "--include-ignored"]].concat())
+        },
     },
     Step {
         name: "browser",
