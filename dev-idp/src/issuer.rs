@@ -25,7 +25,7 @@ pub struct Issuer {
     kid: String,
 }
 
-/// Why there is no issuer, or no token.
+/// The reason that an issuer cannot be opened, or a token cannot be signed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum IssuerError {
