@@ -17,7 +17,7 @@ pub(crate) struct PackageArgs {
     /// The configuration to pack [default: gatepost.toml, if there is one].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The architecture of the API and the processor. The authorizer is always x86_64: the edge has nothing else.
+    /// The architecture of the API and the processor. The authorizer is always for Intel and AMD: the edge has nothing else.
     #[arg(
         long,
         value_enum,

@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_those_of_providers() {
+    fn an_address_that_is_not_a_providers_is_refused() {
         let no_https = Some("is not a URL; write the whole address, beginning with https://");
         let no_host = Some("has no host; write one after https://");
         let has_user = Some("has a user name before the host; remove everything up to \"@\"");
@@ -306,11 +306,11 @@ mod tests {
             ),
             (
                 "https://login.example.com/?scope=openid",
-                Some("the page sets scope itself"),
+                Some("the page sets scope itself; remove it"),
             ),
             (
                 "https://login.example.com/?a=1&state=2",
-                Some("the page sets state itself"),
+                Some("the page sets state itself; remove it"),
             ),
         ] {
             assert_refused(&check_address(address), fault, address);

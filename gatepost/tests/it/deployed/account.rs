@@ -193,7 +193,7 @@ impl Account {
         self.call("/_ministack/config", &switch).await;
     }
 
-    /// The number of AssumeRole calls in MiniStack's `CloudTrail`.
+    /// The number of `AssumeRole` calls in MiniStack's `CloudTrail`.
     pub(super) async fn n_assumed_roles(&self) -> usize {
         let wanted = json!({"LookupAttributes": [
             {"AttributeKey": "EventSource", "AttributeValue": "sts.amazonaws.com"},
