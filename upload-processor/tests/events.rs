@@ -2,7 +2,7 @@
 //!
 //! The S3 of these tests knows two uploads by their ids: one fails on every request, the other does not exist.
 
-#![allow(clippy::unwrap_used)]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -195,8 +195,11 @@ fn decode_vp8(bitstream: &[u8], inspected: &Inspected<'_>) -> Result<FullPlanes,
 fn widen<const FROM: i32, const SPAN: i32, const TO: i32>(samples: &mut [u8]) {
     for sample in samples {
         let doubled = (i32::from(*sample) - FROM) * 510 + SPAN + TO * 2 * SPAN;
-        // Clamped to a byte.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "clamped to a byte"
+        )]
         {
             *sample = (doubled.max(0) / (2 * SPAN)).min(255) as u8;
         }

@@ -129,8 +129,10 @@ pub(crate) fn halved((width, height): (u32, u32)) -> (u32, u32) {
 
 /// 16 bits to 8, rounded.
 pub(crate) fn narrow(value: u16) -> u8 {
-    // At most (65535 + 128) / 257 = 255.
-    #[allow(clippy::cast_possible_truncation)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "at most (65535 + 128) / 257 = 255"
+    )]
     {
         ((u32::from(value) + 128) / 257) as u8
     }

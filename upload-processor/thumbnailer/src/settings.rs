@@ -88,7 +88,7 @@ pub enum OutputFormat {
 
 /// An invalid setting, with its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct ConfigFault {
     /// The field's name in [`Settings`], which is its name in `gatepost.toml`.
     pub key: &'static str,
     /// The fault and the expected value.
@@ -97,9 +97,9 @@ pub struct Fault {
 
 impl Settings {
     /// All faults of these settings, not only the first.
-    pub fn faults(&self) -> Vec<Fault> {
+    pub fn faults(&self) -> Vec<ConfigFault> {
         let mut faults = Vec::new();
-        let mut fault = |key, message: String| faults.push(Fault { key, message });
+        let mut fault = |key, message: String| faults.push(ConfigFault { key, message });
 
         if self.types.is_empty() {
             fault("types", "is empty: nothing could be uploaded".into());

@@ -62,8 +62,11 @@ impl Span {
         let (before, behind) = (samples(-self.from), samples(end - side));
         let from = (self.from + before).max(0.0);
         let length = self.length.min(before + side + behind - from);
-        // At most a plane's side.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "at most a plane's side"
+        )]
         ([before as usize, behind as usize], Self { from, length })
     }
 }

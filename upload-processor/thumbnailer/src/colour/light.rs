@@ -38,7 +38,10 @@ pub(super) enum Depth {
 
 impl Light {
     /// Makes tables of the light of each sample of this depth; `matrix` leads to linear sRGB.
-    #[allow(clippy::cast_possible_truncation)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a float's precision is enough for light"
+    )]
     pub(super) fn new(
         light: impl Fn(f64) -> f64,
         matrix: &Matrix,
@@ -122,7 +125,11 @@ impl Range {
 }
 
 /// An sRGB sample.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to the table, or to a byte"
+)]
 #[inline]
 fn encode(light: f32) -> u8 {
     /// One step is at most a fifth of an sRGB step, near black.

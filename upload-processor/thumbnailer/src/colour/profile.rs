@@ -122,7 +122,10 @@ fn high_range(source: &ColorProfile, space: Space, depth: Depth) -> Option<Light
         _ if has_colorants(source) => of_colorants().or_else(of_cicp)?,
         _ => of_cicp()?,
     };
-    #[allow(clippy::cast_possible_truncation)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a float's precision is enough for a luminance"
+    )]
     let luminance = source
         .luminance
         .map(|xyz| xyz.y as f32)
@@ -184,7 +187,10 @@ fn curves_and_matrix(source: &ColorProfile, space: Space, depth: Depth) -> Optio
     Some(light)
 }
 
-#[allow(clippy::cast_possible_truncation)]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a float's precision is enough for a sample"
+)]
 fn curve_of_profile(curve: &ToneReprCurve) -> Option<impl Fn(f64) -> f64 + use<>> {
     let curve = curve.make_linear_evaluator().ok()?;
     Some(move |value: f64| f64::from(curve.evaluate_value(value as f32)))

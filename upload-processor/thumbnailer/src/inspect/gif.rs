@@ -133,8 +133,10 @@ fn closed(blocks: &[u8]) -> Vec<u8> {
     while let Some(length) = blocks.get(at).filter(|length| **length > 0) {
         let block = &blocks[at + 1..blocks.len().min(at + 1 + usize::from(*length))];
         if !block.is_empty() {
-            // At most what a byte can hold.
-            #[allow(clippy::cast_possible_truncation)]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "at most what a byte can hold"
+            )]
             closed.push(block.len() as u8);
             closed.extend(block);
         }

@@ -222,7 +222,10 @@ impl<'a> Found<'a> {
 }
 
 /// Candelas per square metre; 0 means unknown.
-#[allow(clippy::cast_precision_loss)]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "seven digits are enough for a luminance"
+)]
 fn nits(value: u32) -> Option<f32> {
     (value > 0).then(|| value as f32 / 10_000.0)
 }

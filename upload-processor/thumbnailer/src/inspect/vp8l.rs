@@ -184,8 +184,7 @@ impl Walk<'_> {
         let mut lengths = [0; 19];
         let n_lengths = 4 + bits.read(4)? as usize;
         for at in &LENGTH_ORDER[..n_lengths] {
-            // Three bits.
-            #[allow(clippy::cast_possible_truncation)]
+            #[expect(clippy::cast_possible_truncation, reason = "three bits")]
             {
                 lengths[usize::from(*at)] = bits.read(3)? as u8;
             }
@@ -209,8 +208,7 @@ impl Walk<'_> {
                 16 => (last, 3 + bits.read(2)?),
                 17 => (0, 3 + bits.read(3)?),
                 18 => (0, 11 + bits.read(7)?),
-                // At most 15.
-                #[allow(clippy::cast_possible_truncation)]
+                #[expect(clippy::cast_possible_truncation, reason = "at most 15")]
                 length => (length as u8, 1),
             };
             let run = lengths.get_mut(at..at + repeat as usize).ok_or(INVALID)?;
@@ -325,8 +323,10 @@ struct Entry(u16);
 
 impl Entry {
     fn new(symbol: usize, length: usize) -> Self {
-        // Symbols are below `LARGEST_ALPHABET`, lengths at most 15.
-        #[allow(clippy::cast_possible_truncation)]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "symbols are below `LARGEST_ALPHABET`, lengths at most 15"
+        )]
         Self((symbol << 4 | length) as u16)
     }
 }
@@ -334,8 +334,10 @@ impl Entry {
 impl Table {
     fn read(&self, bits: &mut Bits<'_>) -> Result<u32, Rejection> {
         bits.fill();
-        // A table has at most 2^15 entries.
-        #[allow(clippy::cast_possible_truncation)]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a table has at most 2^15 entries"
+        )]
         let Entry(entry) = self.0[bits.held as usize & (self.0.len() - 1)];
         bits.read(u32::from(entry & 15))?;
         Ok(u32::from(entry >> 4))
@@ -378,8 +380,10 @@ impl<'a> Bits<'a> {
         let value = self.held & ((1 << count) - 1);
         self.held >>= count;
         self.n_held -= count;
-        // At most the requested number of bits.
-        #[allow(clippy::cast_possible_truncation)]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "at most the requested number of bits"
+        )]
         Ok(value as u32)
     }
 

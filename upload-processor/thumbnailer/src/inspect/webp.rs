@@ -370,8 +370,10 @@ impl<'a> Bitstream<'a> {
 fn container<'a>(bitstream: &Bitstream<'a>, alpha: Option<&'a [u8]>) -> Vec<Cow<'a, [u8]>> {
     let mut pieces = Vec::new();
     let mut add = |kind: &[u8; 4], data: Cow<'a, [u8]>| {
-        // Both fit: they were 32-bit sizes in the file.
-        #[allow(clippy::cast_possible_truncation)]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "both fit: they were 32-bit sizes in the file"
+        )]
         let size = (data.len() as u32).to_le_bytes();
         let odd = data.len() % 2 == 1;
         pieces.push(Cow::Owned([&kind[..], &size].concat()));
@@ -394,7 +396,10 @@ fn container<'a>(bitstream: &Bitstream<'a>, alpha: Option<&'a [u8]>) -> Vec<Cow<
         Cow::Borrowed(bitstream.data),
     );
 
-    #[allow(clippy::cast_possible_truncation)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "pieces of a file whose size has 32 bits"
+    )]
     let size = 4 + pieces.iter().map(|piece| piece.len() as u32).sum::<u32>();
     pieces.insert(
         0,

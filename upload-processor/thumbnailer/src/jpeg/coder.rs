@@ -7,7 +7,7 @@
 use crate::rejection::Rejection;
 
 use super::frame::{Component, Frame};
-use super::huffman::{Bits, Fault, Table, Tables};
+use super::huffman::{Bits, CodeError, Table, Tables};
 use super::idct::{Block, QuantTable};
 use super::planes::PlaneDecoder;
 use super::scan_header::{ScanComponent, ScanHeader};
@@ -20,7 +20,7 @@ pub(super) fn read_row(
     bits: &mut Bits<'_>,
     columns: std::ops::Range<usize>,
     row: usize,
-) -> Result<(), Fault> {
+) -> Result<(), CodeError> {
     for column in columns {
         for coder in &mut *coders {
             let plane = &mut planes[coder.component];
@@ -121,16 +121,16 @@ impl<'a> Coder<'a> {
         &mut self,
         bits: &mut Bits<'_>,
         plane: &PlaneDecoder,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), CodeError> {
         match self.kind {
             Kind::Sequential { dc, ac } => {
-                let quant = plane.quant.as_ref().ok_or(Fault::NoCode)?;
+                let quant = plane.quant.as_ref().ok_or(CodeError::NoCode)?;
                 let mut block = Block::EMPTY;
                 self.dc = read_sequential(bits, dc, ac, quant, self.dc, &mut block)?;
             }
             Kind::DcFirst { dc } => drop(bits.coefficient(dc)?),
             Kind::AcFirst { ac } => self.read_ac_first(ac, bits, &mut [0; 64])?,
-            Kind::DcRefine | Kind::AcRefine { .. } => return Err(Fault::NoCode),
+            Kind::DcRefine | Kind::AcRefine { .. } => return Err(CodeError::NoCode),
         }
         Ok(())
     }
@@ -143,16 +143,16 @@ impl<'a> Coder<'a> {
         plane: &mut PlaneDecoder,
         x: usize,
         y: usize,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), CodeError> {
         if let Kind::Sequential { dc, ac } = self.kind {
             let mut block = Block::EMPTY;
-            let quant = plane.quant.as_ref().ok_or(Fault::NoCode)?;
+            let quant = plane.quant.as_ref().ok_or(CodeError::NoCode)?;
             self.dc = read_sequential(bits, dc, ac, quant, self.dc, &mut block)?;
             plane.draw(&block, x, y);
             return Ok(());
         }
         let at = y * plane.across + x;
-        let block = plane.coefficients.get_mut(at).ok_or(Fault::NoCode)?;
+        let block = plane.coefficients.get_mut(at).ok_or(CodeError::NoCode)?;
         match self.kind {
             Kind::DcFirst { dc } => {
                 let (_, difference) = bits.coefficient(dc)?;
@@ -173,7 +173,7 @@ impl<'a> Coder<'a> {
         ac: &Table,
         bits: &mut Bits<'_>,
         block: &mut [i16; 64],
-    ) -> Result<(), Fault> {
+    ) -> Result<(), CodeError> {
         if self.ended > 0 {
             self.ended -= 1;
             return Ok(());
@@ -186,7 +186,7 @@ impl<'a> Coder<'a> {
             if symbol & 15 != 0 {
                 next += usize::from(run);
                 if next > self.last {
-                    return Err(Fault::NoCode);
+                    return Err(CodeError::NoCode);
                 }
                 block[next] = narrowed(value << self.low);
                 next += 1;
@@ -207,7 +207,7 @@ impl<'a> Coder<'a> {
         ac: &Table,
         bits: &mut Bits<'_>,
         block: &mut [i16; 64],
-    ) -> Result<(), Fault> {
+    ) -> Result<(), CodeError> {
         let mut reader = *bits;
         let mut next = self.first;
         while self.ended == 0 && next <= self.last {
@@ -219,7 +219,7 @@ impl<'a> Coder<'a> {
             }
             // A new coefficient can only be 1 or -1 at this bit position: only its sign follows.
             if size > 1 {
-                return Err(Fault::NoCode);
+                return Err(CodeError::NoCode);
             }
             while next <= self.last {
                 if block[next] != 0 {
@@ -233,7 +233,7 @@ impl<'a> Coder<'a> {
             }
             if symbol != ZERO_RUN {
                 if next > self.last {
-                    return Err(Fault::NoCode);
+                    return Err(CodeError::NoCode);
                 }
                 block[next] = narrowed(value << self.low);
             }
@@ -253,7 +253,10 @@ impl<'a> Coder<'a> {
 }
 
 /// §F.2.2: a dequantised block of a sequential scan. Answers with its DC.
-#[allow(clippy::inline_always)]
+#[expect(
+    clippy::inline_always,
+    reason = "part of the loop over coefficients or samples, which is twice as fast inlined"
+)]
 #[inline(always)]
 fn read_sequential(
     bits: &mut Bits<'_>,
@@ -262,7 +265,7 @@ fn read_sequential(
     quant: &QuantTable,
     last_dc: i32,
     block: &mut Block,
-) -> Result<i32, Fault> {
+) -> Result<i32, CodeError> {
     let mut reader = *bits;
     let (_, difference) = reader.coefficient(dc)?;
     let this_dc = last_dc.wrapping_add(difference);
@@ -273,11 +276,13 @@ fn read_sequential(
         if symbol & 15 != 0 {
             next += usize::from(symbol >> 4);
             let Some(at) = BY_COLUMN.get(next) else {
-                return Err(Fault::NoCode);
+                return Err(CodeError::NoCode);
             };
             let at = usize::from(at & 63);
-            // A coefficient has at most 15 bits, which a float holds exactly.
-            #[allow(clippy::cast_precision_loss)]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a coefficient has at most 15 bits, which a float holds exactly"
+            )]
             {
                 block.coefficients[at] = value as f32 * quant[at];
             }
@@ -291,14 +296,14 @@ fn read_sequential(
     }
     *bits = reader;
     if next > 64 {
-        return Err(Fault::NoCode);
+        return Err(CodeError::NoCode);
     }
     Ok(this_dc)
 }
 
 /// Adds one more bit to a coefficient, away from zero.
 #[inline]
-fn correct(bits: &mut Bits<'_>, coefficient: &mut i16, low: u8) -> Result<(), Fault> {
+fn correct(bits: &mut Bits<'_>, coefficient: &mut i16, low: u8) -> Result<(), CodeError> {
     if bits.bit()? {
         let bit = 1 << low;
         *coefficient = coefficient.saturating_add(if *coefficient < 0 { -bit } else { bit });
@@ -308,8 +313,10 @@ fn correct(bits: &mut Bits<'_>, coefficient: &mut i16, low: u8) -> Result<(), Fa
 
 /// A coefficient as stored. Only invalid values are larger.
 fn narrowed(value: i32) -> i16 {
-    // Within the bounds just set.
-    #[allow(clippy::cast_possible_truncation)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "within the bounds just set"
+    )]
     {
         value.clamp(i16::MIN.into(), i16::MAX.into()) as i16
     }

@@ -24,8 +24,10 @@ pub(crate) fn encode(picture: &YCbCr, quality: u8) -> Vec<u8> {
         data.extend(ZIGZAG.map(|at| table[usize::from(at)]));
         segment(&mut file, 0xdb, &data);
     }
-    // Planned sides fit into 16 bits.
-    #[allow(clippy::cast_possible_truncation)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "planned sides fit into 16 bits"
+    )]
     let (width, height) = (picture.width as u16, picture.height as u16);
     let ([h1, h0], [w1, w0]) = (height.to_be_bytes(), width.to_be_bytes());
     let frame = [8, h1, h0, w1, w0, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1];
@@ -55,8 +57,10 @@ pub(crate) fn encode(picture: &YCbCr, quality: u8) -> Vec<u8> {
 }
 
 fn segment(file: &mut Vec<u8>, marker: u8, data: &[u8]) {
-    // The longest is a Huffman code's, with 275 bytes.
-    #[allow(clippy::cast_possible_truncation)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the longest is a Huffman code's, with 275 bytes"
+    )]
     let length = (data.len() as u16 + 2).to_be_bytes();
     file.extend([0xff, marker]);
     file.extend(length);
@@ -95,8 +99,7 @@ impl Tokens {
                 block.for_each(&mut last_dc[component], |class, symbol, value| {
                     let table = 2 * kind + class;
                     counts[table][usize::from(symbol)] += 1;
-                    // Below four.
-                    #[allow(clippy::cast_possible_truncation)]
+                    #[expect(clippy::cast_possible_truncation, reason = "below four")]
                     let table = table as u8;
                     let [low, high] = value.to_le_bytes();
                     row.push(u32::from_le_bytes([low, high, symbol, table]));
@@ -128,8 +131,10 @@ impl Block {
         let dc = i32::from(self.coefficients[0]);
         let (value, size) = bits_of(dc - *last_dc);
         *last_dc = dc;
-        // A size is at most 11, and a run at most 15 after those of sixteen.
-        #[allow(clippy::cast_possible_truncation)]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a size is at most 11, and a run at most 15 after those of sixteen"
+        )]
         call(0, size as u8, value);
         let mut left = self.nonzero & !1;
         let mut last = 0;
@@ -142,7 +147,10 @@ impl Block {
                 run -= 16;
             }
             let (value, size) = bits_of(i32::from(self.coefficients[at as usize & 63]));
-            #[allow(clippy::cast_possible_truncation)]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "the run is below 16, and so is the size"
+            )]
             call(1, (run << 4 | size) as u8, value);
             last = at;
         }
@@ -156,8 +164,11 @@ impl Block {
 fn bits_of(value: i32) -> (u16, u32) {
     let size = 32 - value.unsigned_abs().leading_zeros();
     let bits = if value < 0 { value - 1 } else { value };
-    // The lowest `size` bits.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the lowest `size` bits"
+    )]
     (bits as u16 & ((1_u32 << size) - 1) as u16, size)
 }
 
@@ -265,8 +276,6 @@ fn scaled(table: &[u8; 64], quality: u8) -> [u8; 64] {
     } else {
         200 - 2 * quality
     };
-    // From 1 to 255.
-    #[allow(clippy::cast_possible_truncation)]
     table.map(|step| ((u32::from(step) * percent + 50) / 100).clamp(1, 255) as u8)
 }
 
@@ -314,8 +323,10 @@ impl Code {
 
         let mut by_symbol = [(0, 0); 256];
         let (mut code, mut next) = (0_u32, symbols.iter());
-        // At most 256 codes of 16 bits.
-        #[allow(clippy::cast_possible_truncation)]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "at most 256 codes of 16 bits"
+        )]
         for (length, count) in by_length.iter().enumerate().take(17).skip(1) {
             for symbol in next.by_ref().take(*count) {
                 by_symbol[usize::from(*symbol)] = (code as u16, length as u32);
@@ -323,7 +334,7 @@ impl Code {
             }
             code <<= 1;
         }
-        #[allow(clippy::cast_possible_truncation)]
+        #[expect(clippy::cast_possible_truncation, reason = "at most 256 codes")]
         Self {
             counts: std::array::from_fn(|idx| by_length[idx + 1] as u8),
             symbols,
@@ -376,8 +387,10 @@ impl BitWriter {
         self.n_held += count;
         if self.n_held >= 32 {
             self.n_held -= 32;
-            // The four bytes at this position.
-            #[allow(clippy::cast_possible_truncation)]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "the four bytes at this position"
+            )]
             let word = (self.held >> self.n_held) as u32;
             self.push(&word.to_be_bytes());
         }

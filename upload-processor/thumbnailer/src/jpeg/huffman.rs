@@ -82,8 +82,11 @@ impl Table {
         let mut index = 0;
         for length in 1..=16_usize {
             let count = u32::from(counts[length - 1]);
-            // At most 256 and 65536: neither wraps.
-            #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_possible_wrap,
+                reason = "at most 256 and 65536: neither wraps"
+            )]
             {
                 table.offsets[length] = index as i32 - code as i32;
             }
@@ -93,7 +96,10 @@ impl Table {
                     let to = from + (1 << (LOOK - length));
                     if let Some(entries) = table.short.get_mut(from..to) {
                         let symbol = u16::from(symbols[index]);
-                        #[allow(clippy::cast_possible_truncation)]
+                        #[expect(
+                            clippy::cast_possible_truncation,
+                            reason = "a length is at most 16"
+                        )]
                         entries.fill((length as u16 + (symbol & 15)) << 8 | symbol);
                     }
                 }
@@ -112,17 +118,17 @@ impl Table {
     /// The length and symbol of the long code that `bits` (16 of them) begin with.
     fn lookup(&self, bits: u64) -> Option<(u32, u8)> {
         let length = (LOOK + 1..=16).find(|length| bits < u64::from(self.limits[*length]))?;
-        #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
+        #[expect(clippy::cast_possible_truncation, reason = "16 bits")]
         let index = (bits >> (16 - length)) as i32 + self.offsets[length];
         let symbol = self.symbols.get(usize::try_from(index).ok()?)?;
-        #[allow(clippy::cast_possible_truncation)]
+        #[expect(clippy::cast_possible_truncation, reason = "a length is at most 16")]
         Some((length as u32, *symbol))
     }
 }
 
 /// Why a code could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum CodeError {
     /// The segment has no more bits.
     Exhausted,
     /// The bits are not a code of the table.
@@ -155,9 +161,12 @@ impl<'a> Bits<'a> {
 
     /// Reads a symbol and the coefficient that follows it; the symbol's low four bits are the coefficient's length
     /// (§F.2.2.1).
-    #[allow(clippy::inline_always)] // The hot loop is this function, twice the speed inlined.
+    #[expect(
+        clippy::inline_always,
+        reason = "part of the loop over coefficients or samples, which is twice as fast inlined"
+    )]
     #[inline(always)]
-    pub(super) fn coefficient(&mut self, table: &Table) -> Result<(u8, i32), Fault> {
+    pub(super) fn coefficient(&mut self, table: &Table) -> Result<(u8, i32), CodeError> {
         self.refill();
         let [symbol, length] = table.short[(self.held >> (64 - LOOK)) as usize].to_le_bytes();
         if length == 0 {
@@ -172,12 +181,12 @@ impl<'a> Bits<'a> {
     }
 
     #[cold]
-    fn long_coefficient(mut self, table: &Table) -> Result<(Self, u8, i32), Fault> {
+    fn long_coefficient(mut self, table: &Table) -> Result<(Self, u8, i32), CodeError> {
         let Some((length, symbol)) = table.lookup(self.held >> 48) else {
             return Err(if self.n_held < 16 {
-                Fault::Exhausted
+                CodeError::Exhausted
             } else {
-                Fault::NoCode
+                CodeError::NoCode
             });
         };
         let size = u32::from(symbol & 15);
@@ -188,7 +197,7 @@ impl<'a> Bits<'a> {
     }
 
     /// Reads up to 16 bits.
-    pub(super) fn value(&mut self, count: u32) -> Result<u32, Fault> {
+    pub(super) fn value(&mut self, count: u32) -> Result<u32, CodeError> {
         self.refill();
         // The highest 32 of 64 bits.
         let value = ((self.held >> 32) as u32)
@@ -200,7 +209,7 @@ impl<'a> Bits<'a> {
 
     /// Reads one bit.
     #[inline]
-    pub(super) fn bit(&mut self) -> Result<bool, Fault> {
+    pub(super) fn bit(&mut self) -> Result<bool, CodeError> {
         self.refill();
         let bit = self.held >> 63 != 0;
         self.pass(1)?;
@@ -257,11 +266,14 @@ impl<'a> Bits<'a> {
         self.at += 1;
     }
 
-    #[allow(clippy::inline_always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "part of the loop over coefficients or samples, which is twice as fast inlined"
+    )]
     #[inline(always)]
-    fn pass(&mut self, count: u32) -> Result<(), Fault> {
+    fn pass(&mut self, count: u32) -> Result<(), CodeError> {
         if count > self.n_held {
-            return Err(Fault::Exhausted);
+            return Err(CodeError::Exhausted);
         }
         self.held = self.held.wrapping_shl(count);
         self.n_held -= count;
@@ -269,7 +281,10 @@ impl<'a> Bits<'a> {
     }
 
     /// Makes at least 32 bits available, or all that are left.
-    #[allow(clippy::inline_always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "part of the loop over coefficients or samples, which is twice as fast inlined"
+    )]
     #[inline(always)]
     fn refill(&mut self) {
         if self.n_held >= 32 {
@@ -318,11 +333,17 @@ impl<'a> Bits<'a> {
 }
 
 /// The value of a coefficient's `size` bits, the highest of `bits`: values that begin with 0 are negative (table F.1).
-#[allow(clippy::inline_always)]
+#[expect(
+    clippy::inline_always,
+    reason = "part of the loop over coefficients or samples, which is twice as fast inlined"
+)]
 #[inline(always)]
 fn extended(bits: u64, size: u32) -> i32 {
-    // At most 15 bits.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        reason = "at most 15 bits"
+    )]
     let (value, is_negative) = (
         (bits >> 1 >> (63 - size)) as i32,
         !(bits as i64 >> 63) as i32,
@@ -418,16 +439,16 @@ mod tests {
     fn the_end_is_distinguished_from_damage() {
         assert_eq!(
             Bits::new(&[0xff, 0xd9]).coefficient(&table()),
-            Err(Fault::Exhausted)
+            Err(CodeError::Exhausted)
         );
         assert_eq!(Bits::new(&[0b1100_0000]).coefficient(&table()), Ok((2, -3)));
         assert_eq!(
             Bits::new(&[0xff, 0, 0xff, 0]).coefficient(&table()),
-            Err(Fault::NoCode)
+            Err(CodeError::NoCode)
         );
         assert_eq!(
             Bits::new(&[0xff, 0]).coefficient(&table()),
-            Err(Fault::Exhausted)
+            Err(CodeError::Exhausted)
         );
     }
 

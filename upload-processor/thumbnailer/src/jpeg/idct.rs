@@ -105,8 +105,7 @@ impl Scale {
         Self {
             across,
             down,
-            // Below eight.
-            #[allow(clippy::cast_possible_truncation)]
+            #[expect(clippy::cast_possible_truncation, reason = "below eight")]
             highest: (across as u32 - 1, down as u32 - 1),
             bases: [across, down].map(smaller_basis),
         }
@@ -123,8 +122,7 @@ fn smaller_basis(n: usize) -> [[f32; 8]; 8] {
     let mut basis = [[0.0; 8]; 8];
     for (k, row) in basis.iter_mut().enumerate().take(n) {
         for (x, value) in row.iter_mut().enumerate().take(n) {
-            // Small whole numbers.
-            #[allow(clippy::cast_precision_loss)]
+            #[expect(clippy::cast_precision_loss, reason = "small whole numbers")]
             let turn = ((2 * x + 1) * k) as f32 / (4 * n) as f32;
             *value = if k == 0 {
                 BASIS[0][0]
@@ -244,7 +242,10 @@ fn down<const N: usize>(halfway: &[[f32; 8]; 8], basis: &[[f32; 8]; 8], columns:
     }
 }
 
-#[allow(clippy::inline_always)]
+#[expect(
+    clippy::inline_always,
+    reason = "part of the loop over coefficients or samples, which is twice as fast inlined"
+)]
 #[inline(always)]
 pub(super) fn add(sum: &mut [f32; 8], scale: f32, row: &[f32; 8]) {
     for (sum, value) in sum.iter_mut().zip(row) {
@@ -253,14 +254,16 @@ pub(super) fn add(sum: &mut [f32; 8], scale: f32, row: &[f32; 8]) {
 }
 
 /// A value clamped to a sample's range.
-#[allow(clippy::inline_always)]
+#[expect(
+    clippy::inline_always,
+    reason = "part of the loop over coefficients or samples, which is twice as fast inlined"
+)]
 #[inline(always)]
 fn limited(value: f32) -> f32 {
     value.clamp(0.0, 255.0)
 }
 
 /// A value, rounded.
-#[allow(clippy::inline_always)]
 #[inline(always)]
 pub(super) fn sample(value: f32) -> u8 {
     // A float of this size has no fraction bits: the lowest bits are the integer. This is faster than a checked
@@ -271,8 +274,11 @@ pub(super) fn sample(value: f32) -> u8 {
 }
 
 #[cfg(test)]
-// Small numbers, and formulas with indexes.
-#[allow(clippy::cast_precision_loss, clippy::needless_range_loop)]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::needless_range_loop,
+    reason = "small numbers, and formulas with indexes"
+)]
 mod tests {
     use super::*;
 

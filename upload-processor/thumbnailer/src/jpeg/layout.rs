@@ -60,8 +60,7 @@ impl Frame {
             };
             let (width, height) = size(largest);
             let block_size = (block_size(whole.0, width), block_size(whole.1, height));
-            // At most eight.
-            #[allow(clippy::cast_precision_loss)]
+            #[expect(clippy::cast_precision_loss, reason = "at most eight")]
             let scale = |whole: f64, samples: usize| whole * samples as f64 / 8.0;
             let extent = (scale(whole.0, block_size.0), scale(whole.1, block_size.1));
             let windows = wanted.sizes.iter().map(|wanted_size| {
@@ -72,8 +71,11 @@ impl Frame {
                 };
                 (window, size(*wanted_size))
             });
-            // The sides are within the pixel budget.
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "the sides are within the pixel budget"
+            )]
             let up = |(across, down): (f64, f64)| (across.ceil() as usize, down.ceil() as usize);
             Layout {
                 block_size,

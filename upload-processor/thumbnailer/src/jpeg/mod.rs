@@ -117,8 +117,10 @@ pub(crate) fn decode(
     let narrowed = wanted.sizes.iter().enumerate().map(|(idx, size)| {
         let planes = planes.iter_mut().zip(&layouts).map(|(plane, layout)| {
             let (window, (width, height)) = layout.windows[idx];
-            // The height is within the pixel budget.
-            #[allow(clippy::cast_possible_truncation)]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "the height is within the pixel budget"
+            )]
             Plane {
                 samples: std::mem::take(&mut plane.narrowed[idx].samples),
                 width,

@@ -23,12 +23,11 @@ impl Narrow {
     pub(super) fn new(span: Span, shown: usize, width: usize) -> Self {
         let mut starts = Vec::with_capacity(width);
         let mut rows: Vec<Vec<f64>> = Vec::with_capacity(width);
-        // Sides of planes.
-        #[allow(clippy::cast_precision_loss)]
+        #[expect(clippy::cast_precision_loss, reason = "sides of planes")]
         let scale = span.length / width as f64;
         let stretch = scale.max(1.0);
         for x in 0..width {
-            #[allow(clippy::cast_precision_loss)]
+            #[expect(clippy::cast_precision_loss, reason = "a side of a plane")]
             let centre = span.from + (x as f64 + 0.5) * scale;
             let (start, weights) = weights(centre, stretch, shown);
             starts.push(start);
@@ -42,8 +41,10 @@ impl Narrow {
             let before = (*start + n_taps).saturating_sub(shown);
             *start -= before;
             weights.extend(std::iter::repeat_n(0.0, before));
-            // To the precision of a float.
-            #[allow(clippy::cast_possible_truncation)]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "to the precision of a float"
+            )]
             weights.extend(row.iter().map(|weight| *weight as f32));
             weights.resize(weights.len().next_multiple_of(n_taps), 0.0);
         }
@@ -84,8 +85,10 @@ impl Narrow {
 /// outermost samples are repeated.
 fn weights(centre: f64, stretch: f64, shown: usize) -> (usize, Vec<f64>) {
     let reach = 3.0 * stretch;
-    // Within a few samples of a plane.
-    #[allow(clippy::cast_possible_truncation)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "within a few samples of a plane"
+    )]
     let (first, last) = (
         (centre - reach).floor() as i64,
         (centre + reach).ceil() as i64,
@@ -98,7 +101,7 @@ fn weights(centre: f64, stretch: f64, shown: usize) -> (usize, Vec<f64>) {
     let start = inside(first);
     let mut weights = vec![0.0; inside(last) - start + 1];
     for at in first..=last {
-        #[allow(clippy::cast_precision_loss)]
+        #[expect(clippy::cast_precision_loss, reason = "a side of a plane")]
         let distance = (at as f64 + 0.5 - centre) / stretch;
         weights[inside(at) - start] += lanczos(distance);
     }
@@ -115,11 +118,11 @@ fn weights(centre: f64, stretch: f64, shown: usize) -> (usize, Vec<f64>) {
 }
 
 #[cfg(test)]
-// Small numbers, and formulas with indexes.
-#[allow(
+#[expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
-    clippy::cast_sign_loss
+    clippy::cast_sign_loss,
+    reason = "small numbers, and formulas with indexes"
 )]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ use crate::rejection::Rejection;
 
 use super::coder::{Coder, read_row};
 use super::frame::Frame;
-use super::huffman::{Bits, Fault};
+use super::huffman::{Bits, CodeError};
 use super::planes::{PictureDecoder, PlaneDecoder};
 use super::scan_header::ScanHeader;
 use super::tables::InForce;
@@ -60,7 +60,7 @@ pub(super) fn read(
                 columns,
                 row as usize,
             )
-            .map_err(|fault| explain(fault, &mut bits))?;
+            .map_err(|error| explain(error, &mut bits))?;
             mcu = stop;
             if !frame.progressive && stop == (row + 1) * across {
                 for coder in &coders {
@@ -83,14 +83,14 @@ pub(super) fn read(
     Ok(end.map_or(data.len(), |(_, at)| at))
 }
 
-/// The meaning of a fault, which depends on what follows the data.
-fn explain(fault: Fault, bits: &mut Bits<'_>) -> Rejection {
-    match (fault, bits.marker()) {
-        (Fault::NoCode, _) => Rejection::corrupt("JPEG scan has an invalid code"),
-        (Fault::Exhausted, Some((0xd0..=0xd7, _))) => {
+/// The meaning of an error, which depends on what follows the data.
+fn explain(error: CodeError, bits: &mut Bits<'_>) -> Rejection {
+    match (error, bits.marker()) {
+        (CodeError::NoCode, _) => Rejection::corrupt("JPEG scan has an invalid code"),
+        (CodeError::Exhausted, Some((0xd0..=0xd7, _))) => {
             Rejection::corrupt("JPEG restart interval lacks blocks")
         }
-        (Fault::Exhausted, _) => Rejection::Truncated("JPEG scan ends before its last block"),
+        (CodeError::Exhausted, _) => Rejection::Truncated("JPEG scan ends before its last block"),
     }
 }
 
@@ -152,8 +152,8 @@ fn is_blocks(
             for _ in 0..coder.across * coder.down {
                 match coder.skip_block(&mut bits, &planes[coder.component]) {
                     Ok(()) => {}
-                    Err(Fault::Exhausted) => return before.is_padding(),
-                    Err(Fault::NoCode) => return false,
+                    Err(CodeError::Exhausted) => return before.is_padding(),
+                    Err(CodeError::NoCode) => return false,
                 }
             }
         }

@@ -13,8 +13,7 @@ impl YCbCr {
         // on either side are rounded alike. The arithmetic has 16 bits, which the compiler vectorises.
         let through = |zero: u16, range: u16, plane: &[u8]| -> Vec<u8> {
             let value = |value: &u8| (zero + range * u16::from(*value)) / 255;
-            // At most 240.
-            #[allow(clippy::cast_possible_truncation)]
+            #[expect(clippy::cast_possible_truncation, reason = "at most 240")]
             plane.iter().map(|sample| value(sample) as u8).collect()
         };
         Self {
@@ -123,8 +122,7 @@ pub(super) fn interleave<const N: usize, const M: usize>(
 /// JFIF's conversion.
 pub(super) fn rgb_of_ycbcr([y, cb, cr]: [u8; 3]) -> [u8; 3] {
     let (y, cb, cr) = (i32::from(y) << 16, i32::from(cb) - 128, i32::from(cr) - 128);
-    // Clamped to a byte.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    #[expect(clippy::cast_sign_loss, reason = "clamped to a byte")]
     [
         y + 91_881 * cr,
         y - 22_554 * cb - 46_802 * cr,
@@ -141,8 +139,7 @@ fn rgb_of_ink(cmyk: &[u8], to_srgb: Option<&ToSrgb>) -> Vec<u8> {
     // Without a profile: each ink removes its own light, and black removes all.
     let light = |ink: u8, black: u8| {
         let light = (255 - u32::from(ink)) * (255 - u32::from(black));
-        // At most 255.
-        #[allow(clippy::cast_possible_truncation)]
+        #[expect(clippy::cast_possible_truncation, reason = "at most 255")]
         {
             ((light + 127) / 255) as u8
         }
@@ -155,8 +152,11 @@ fn rgb_of_ink(cmyk: &[u8], to_srgb: Option<&ToSrgb>) -> Vec<u8> {
 }
 
 #[cfg(test)]
-// Expected values are computed with small numbers.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "expected values are computed with small numbers"
+)]
 mod tests {
     use super::*;
 

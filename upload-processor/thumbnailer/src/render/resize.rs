@@ -240,8 +240,10 @@ impl Scaler {
                 rows.extend(std::iter::repeat_n(row[row.len() - 1], right));
             }
             padded = rows;
-            // A few samples more than the side of a plane.
-            #[allow(clippy::cast_possible_truncation)]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "a few samples more than the side of a plane"
+            )]
             let [more, higher] = [left + right, top + bottom].map(|count| count as u32);
             (&padded[..], (from_width + more, from_height + higher))
         };
@@ -269,7 +271,10 @@ impl Scaler {
         let mut to = Image::new(width, height, pixel_type);
         // Neither call can fail: the buffer has the size that its owner promises, the crop is within it, and both
         // images have the same type. If one did, the panic would be caught like a decoder's.
-        #[allow(clippy::expect_used)]
+        #[expect(
+            clippy::expect_used,
+            reason = "both images have one type, and buffer and crop fit"
+        )]
         {
             let view = ImageRef::new(from_width, from_height, from, pixel_type)
                 .expect("rows without gaps");
@@ -282,8 +287,11 @@ impl Scaler {
 }
 
 #[cfg(test)]
-// Test pictures are computed with small numbers.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "test pictures are computed with small numbers"
+)]
 mod tests {
     use super::*;
     use crate::plan::plan;

@@ -1,13 +1,12 @@
 //! Tests of the public interface: bytes in, renditions or a rejection out.
 
-// Test pictures are computed with small numbers.
-#![allow(
-    missing_docs,
+#![expect(
     clippy::unwrap_used,
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
-    clippy::cast_precision_loss
+    clippy::cast_precision_loss,
+    reason = "test pictures are computed with small numbers, and a test may panic"
 )]
 
 mod animated;
