@@ -1,4 +1,4 @@
-//! What became of one record of a message.
+//! The outcome of one record of a message.
 //!
 //! The pipeline makes outcomes; the handler, `gatepost replay` and `gatepost dlq` show them. A failure that is retried is
 //! not an outcome but a [`TransientError`](crate::TransientError).

@@ -1,4 +1,4 @@
-//! What follows the commit of an upload: tags, outcomes, and the removal of leftovers.
+//! Settles an upload after its commit: tags, outcomes, and the removal of leftovers.
 //!
 //! The pipeline calls one of these for each final state. All of it is idempotent, and may be repeated by a redelivered
 //! message. No manifest is written here.

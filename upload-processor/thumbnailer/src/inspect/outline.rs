@@ -1,4 +1,4 @@
-//! What a format's parser found: the outline of the picture, and the parts of the file that its pixels need.
+//! The result of a format's parser: the outline of the picture, and the parts of the file that its pixels need.
 //!
 //! Each parser of `inspect` makes an [`Outline`]; only the decoders see the [`Essence`]. It checks nothing.
 

@@ -1,7 +1,7 @@
 //! The planes of a JPEG while its scans are read: blocks become samples, and rows of blocks are narrowed at once.
 //!
-//! `scan` and `coder` fill them, and the decoder takes the narrowed rows at the end. It reads no bits. What runs for
-//! each block is `#[inline]`.
+//! `scan` and `coder` fill them, and the decoder takes the narrowed rows at the end. It reads no bits. Code that runs
+//! for each block is `#[inline]`.
 
 use crate::deadline::Checkpoint;
 use crate::rejection::Rejection;

@@ -1,4 +1,4 @@
-//! What a PNG says of itself before its image data: its header, its palette and its transparency.
+//! The parts of a PNG before its image data: its header, its palette and its transparency.
 //!
 //! `inspect` fills it from the chunks, and the decoder reads it. It estimates memory and decodes nothing.
 
