@@ -41,6 +41,10 @@ const RESERVED_SUFFIXES: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", 
 
 impl Bucket {
     /// A bucket on AWS, such as `("example-uploads", "eu-central-1")`.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`SigningError::Region`] or [`SigningError::BucketName`].
     pub fn new(name: &str, region: &str) -> Result<Self, SigningError> {
         let region = Region::new(region)?;
         if !region.is_aws() {
@@ -59,6 +63,10 @@ impl Bucket {
 
     /// A bucket at another S3 server, with path-style URLs. `endpoint` is `http://` or `https://`, a host and an
     /// optional port; the region is the name that the server uses.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`SigningError::Region`], [`SigningError::BucketName`] or [`SigningError::Endpoint`].
     pub fn at_endpoint(name: &str, region: &str, endpoint: &str) -> Result<Self, SigningError> {
         let region = Region::new(region)?;
         check_bucket_name(name)?;
@@ -124,6 +132,10 @@ impl Bucket {
 
 impl Region {
     /// Checks the characters, not whether AWS has such a region: other S3 servers use their own names.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`SigningError::Region`].
     pub fn new(region: &str) -> Result<Self, SigningError> {
         let refuse = |violation| {
             Err(SigningError::Region {

@@ -116,6 +116,10 @@ impl PostPolicy {
     }
 
     /// Pins the bytes: S3 computes their SHA-256 and refuses any others, so the form is useless for another file.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`SigningError::DuplicateField`]: S3 accepts one algorithm.
     pub fn sha256(self, digest: [u8; 32]) -> Result<Self, SigningError> {
         self.checksum(Checksum::Sha256(digest))
     }
@@ -163,6 +167,10 @@ impl PostPolicy {
     }
 
     /// S3's answer on success.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`SigningError::DuplicateField`].
     pub fn success_action_status(self, status: SuccessStatus) -> Result<Self, SigningError> {
         self.with("success_action_status", status.value())
     }
