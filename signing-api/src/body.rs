@@ -1,5 +1,5 @@
 //! The body of a call: a small JSON object with the content type `application/json`. The handlers call it. Its errors
-//! are sentences that name the member and the value that it must have. It never reads more than [`MAX_BODY_BYTES`].
+//! are sentences that name the member and the value that it must have. It never reads more than [`MAX_BODY_BYTES`](crate::settings::MAX_BODY_BYTES).
 
 use std::fmt;
 
@@ -11,9 +11,6 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use crate::Problem;
-
-/// Reading stops here. The calls need a few hundred bytes.
-pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024;
 
 /// The members of a call's body. A handler takes each by its name; a member that is left at the end is unknown.
 #[derive(Debug)]

@@ -7,8 +7,9 @@ use axum::http::request::Parts;
 use edge_auth::config::TokenSource;
 use edge_auth::{Headers, Owner, Request, Viewer};
 
+use crate::api::Api;
 use crate::cross_origin::is_sent_from_elsewhere;
-use crate::{Api, Problem};
+use crate::problem::Problem;
 
 /// The caller, whose token was verified.
 pub(crate) struct Caller(pub(crate) Viewer);

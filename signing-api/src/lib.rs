@@ -4,6 +4,7 @@
 //! Every call verifies the caller's JWT with `edge-auth` and does not trust the edge's decision. No file passes through
 //! this service.
 
+mod api;
 mod body;
 mod caller;
 mod cloudfront;
@@ -18,17 +19,13 @@ mod signer;
 mod storage;
 mod uploads;
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::header;
 use axum::middleware;
 use axum::routing::{any, delete, get, post};
-use edge_auth_host::HostedAuthorizer;
-use jiff::Timestamp;
-use media_store::MediaStore;
 
+pub use api::Api;
 pub use cloudfront::{
     CloudFront, CloudFrontError, Distribution, KEY_PAIR_ID_VARIABLE, PRIVATE_KEY_VARIABLE,
     URL_VARIABLE,
@@ -38,25 +35,6 @@ pub use edge_cache::EdgeCache;
 pub use problem::Problem;
 pub use settings::{LinkSigner, PackedSettings, SESSION_KEY_VARIABLE, Settings};
 pub use signer::Signer;
-
-/// The state of the API: its dependencies and its settings.
-#[derive(Clone)]
-pub struct Api {
-    /// Verifies callers.
-    pub authorizer: Arc<HostedAuthorizer>,
-    /// Signs forms and links; its role may put into `uploads/*` and get from `o/media/*`, and has no other permission.
-    pub signer: Arc<Signer>,
-    /// Signs links and cookies that `CloudFront` checks; without it the bucket's credentials sign links.
-    pub cloudfront: Option<Arc<CloudFront>>,
-    /// Forgets deleted objects; without it a cache may serve them until they are stale.
-    pub edge_cache: Option<Arc<dyn EdgeCache>>,
-    /// Reads manifests and uploads, writes tombstones, and removes the objects beside them.
-    pub store: MediaStore,
-    /// The configuration.
-    pub settings: Arc<Settings>,
-    /// The time.
-    pub clock: fn() -> Timestamp,
-}
 
 /// The routes of the API, all below `/api`.
 pub fn router(api: Api) -> Router {
@@ -75,7 +53,7 @@ pub fn router(api: Api) -> Router {
         .route("/api/", any(problem::no_such_call))
         .route("/api/{*rest}", any(problem::no_such_call))
         .method_not_allowed_fallback(problem::wrong_method)
-        .layer(DefaultBodyLimit::max(body::MAX_BODY_BYTES))
+        .layer(DefaultBodyLimit::max(settings::MAX_BODY_BYTES))
         .layer(middleware::from_fn_with_state(
             api.clone(),
             cross_origin::with_cors,

@@ -13,11 +13,12 @@ use media_contract::{REVALIDATED, object_key};
 use url_signing::cloudfront::Policy;
 use url_signing::{PresignedGet, PresignedUrl, ResponseHeader};
 
+use crate::api::Api;
 use crate::body::Members;
 use crate::caller::{Caller, headers_of};
 use crate::cloudfront::Distribution;
+use crate::problem::Problem;
 use crate::signer::Term;
-use crate::{Api, Problem};
 
 /// The body of `POST /api/links`.
 #[derive(Debug)]

@@ -9,9 +9,10 @@ use futures::{StreamExt, stream};
 use media_contract::{Manifest, Status, UploadId, UploadKey};
 use serde::{Deserialize, Serialize};
 
+use crate::api::Api;
 use crate::caller::CallingOwner;
+use crate::problem::Problem;
 use crate::uploads::upload_of;
-use crate::{Api, Problem};
 
 /// The maximum number of uploads per listing request.
 const LISTED_AT_ONCE: i32 = 24;

@@ -11,7 +11,7 @@ use media_store::StoreError;
 use serde_json::json;
 use thiserror::Error;
 
-use crate::body::MAX_BODY_BYTES;
+use crate::settings::MAX_BODY_BYTES;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

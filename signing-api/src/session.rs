@@ -17,9 +17,10 @@ use media_contract::upload_key::owner_path;
 use serde_json::json;
 use url_signing::cloudfront::{CookieAttributes, SignedCookies};
 
+use crate::api::Api;
 use crate::caller::{Caller, SameOriginOnly};
 use crate::cloudfront::CloudFront;
-use crate::{Api, Problem};
+use crate::problem::Problem;
 
 /// The lifetime of `CloudFront`'s cookies: the default lifetime of `__Host-gatepost`.
 const COOKIE_LIFETIME: SignedDuration = SignedDuration::from_mins(15);

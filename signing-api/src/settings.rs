@@ -6,6 +6,8 @@ use url_signing::Bucket;
 
 /// The private halves of session keys whose public halves are packed: one or several keys in PEM.
 pub const SESSION_KEY_VARIABLE: &str = "GATEPOST_SESSION_PRIVATE_KEY";
+/// Reading stops here. The calls need a few hundred bytes.
+pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024;
 
 /// The signer of links. It limits their lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

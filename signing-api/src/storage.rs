@@ -5,7 +5,7 @@ use media_contract::upload_key::owner_prefix;
 use media_contract::{UploadId, UploadKey};
 use media_store::{StoreError, status};
 
-use crate::Api;
+use crate::api::Api;
 
 impl Api {
     /// The arrival time of an upload's file; `None` if it has not arrived.

@@ -15,10 +15,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use url_signing::{Expiry, PostPolicy, SignedForm};
 
+use crate::api::Api;
 use crate::body::{Members, essence};
 use crate::caller::CallingOwner;
+use crate::problem::Problem;
 use crate::signer::Term;
-use crate::{Api, Problem};
 
 /// A longer name is truncated: S3 stores 2 KB of metadata per object.
 const MAX_FILENAME_BYTES: usize = 512;

@@ -24,7 +24,7 @@ use document::Section;
 use notes::Notes;
 pub(crate) use sign_in::{SignIn, TokenKind};
 pub(crate) use units::{parse_bytes, parse_duration};
-use units::{parse_duration_or_zero, parse_pixels};
+use units::{parse_duration_or_zero, parse_name, parse_pixels};
 
 use crate::terminal::output;
 
@@ -342,11 +342,6 @@ fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config 
         max_link_lifetime,
         links_shared_within,
     }
-}
-
-/// A name as `serde` knows it.
-fn parse_name<T: serde::de::DeserializeOwned>(name: &str) -> Option<T> {
-    serde_json::from_value(Value::from(name)).ok()
 }
 
 impl fmt::Display for ConfigFault {

@@ -8,7 +8,7 @@ use edge_auth::config::TokenSource;
 use serde::{Deserialize, Serialize};
 
 use super::document::Section;
-use super::parse_name;
+use super::units::parse_name;
 
 /// The default scope of the request to the identity provider.
 const DEFAULT_SCOPE: &str = "openid";

@@ -97,6 +97,11 @@ fn parse_scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     number.checked_mul(*factor)
 }
 
+/// The value whose name in `serde` this is.
+pub(super) fn parse_name<T: serde::de::DeserializeOwned>(name: &str) -> Option<T> {
+    serde_json::from_value(serde_json::Value::from(name)).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,8 +11,6 @@ use upload_processor::event::Invocation;
 use upload_processor::retry::retry_delay;
 use upload_processor::{Cause, Processor};
 
-use super::UPLOAD_BUCKET;
-
 /// The event source mapping's batch size. A picture takes a core for as long as it is worked on: a message that waited
 /// in a batch behind others would count as received whenever the process ends before its turn.
 const BATCH: usize = 1;
@@ -20,10 +18,10 @@ const BATCH: usize = 1;
 const MAX_RETRY_DELAY: Duration = Duration::from_mins(1);
 
 /// Hands messages to the processor until the process ends.
-pub(super) async fn run(queue: Arc<Queue>, processor: Processor) {
+pub(super) async fn run(queue_name: &str, queue: Arc<Queue>, processor: Processor) {
     let n_cores = std::thread::available_parallelism().map_or(1, usize::from);
     let source = EventSource {
-        queue_name: UPLOAD_BUCKET.to_owned(),
+        queue_name: queue_name.to_owned(),
         batch_size: BATCH,
         // One more than there are cores reads or writes meanwhile.
         max_concurrency: n_cores + 1,

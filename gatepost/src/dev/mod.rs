@@ -145,7 +145,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
         Timestamp::now,
     )
     .with_max_receives(MAX_RECEIVES);
-    let dispatcher = tokio::spawn(dispatch::run(queue, processor));
+    let dispatcher = tokio::spawn(dispatch::run(UPLOAD_BUCKET, queue, processor));
 
     let edge = with_dev_identity(&config.edge, &issuer, &data_dir)?;
     // The provider of a deployment is replaced by the development issuer.

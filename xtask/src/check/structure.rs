@@ -15,9 +15,6 @@ use crate::workspace;
 use floors::Arrows;
 use uses::Uses;
 
-/// Crates whose files are still being put in order: their faults are printed, and do not fail the check.
-const OPEN: &[&str] = &["gatepost", "signing-api"];
-
 /// Checks every crate and every file of the workspace, and prints the graph of the crates.
 pub(super) fn check() -> anyhow::Result<()> {
     let packages = workspace::members_of("Cargo.toml")?.packages;
@@ -47,15 +44,11 @@ pub(super) fn check() -> anyhow::Result<()> {
             }
             found.extend(floors::check_files(&package.name, &uses, &shown));
         }
-        if OPEN.contains(&package.name.as_str()) {
-            println!("{}", open_report(&package.name, &found));
-        } else {
-            faults.extend(found);
-        }
+        faults.extend(found);
     }
     println!("{} crates, {n_files} files", packages.len());
     ensure!(faults.is_empty(), "{}", faults.join("\n"));
-    println!("no cycles, and no arrow up, in crates that are not open");
+    println!("no cycles, and no arrow up");
     Ok(())
 }
 
@@ -100,15 +93,6 @@ fn cycles(uses: &Uses) -> Vec<Vec<usize>> {
         files.sort_unstable();
     }
     cycles
-}
-
-/// The lines for an open crate.
-fn open_report(package: &str, found: &[String]) -> String {
-    if found.is_empty() {
-        format!("{package} is in order: remove it from OPEN in xtask/src/check/structure.rs")
-    } else {
-        format!("OPEN: {}", found.join("\nOPEN: "))
-    }
 }
 
 /// Every arrow of a cycle, with the names that make it.
