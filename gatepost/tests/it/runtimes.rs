@@ -92,7 +92,7 @@ fn native_answer(authorizer: &Authorizer, event: &str) -> (Value, Vec<Value>) {
 
 #[test]
 #[ignore = "needs Node.js 22 and 24 (cargo xtask test installs them)"]
-fn both_faces_agree_on_generated_requests() {
+fn both_runtimes_agree_on_generated_requests() {
     let package = Package::make();
     let authorizer = package.authorizer();
     let mut dice = Dice(NOW.unsigned_abs());
