@@ -17,7 +17,7 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes the unfinished files of a process that ended during [`write`].
+/// Removes the unfinished files of a process that ended during [`write()`].
 pub(crate) fn remove_unfinished(folder: &Path) -> io::Result<()> {
     for file in std::fs::read_dir(folder)? {
         let file = file?;

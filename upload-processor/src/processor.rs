@@ -70,7 +70,7 @@ impl Processor {
         }
     }
 
-    /// Hides failed messages of this queue for the time of [`retry_delay`], rather than the queue's own visibility
+    /// Hides failed messages of this queue for the time of [`retry_delay`](crate::retry::retry_delay), rather than the queue's own visibility
     /// timeout, and sends the uploads that a sweep finds to it.
     #[must_use]
     pub fn with_queue(mut self, sqs: aws_sdk_sqs::Client, url: String) -> Self {

@@ -1,7 +1,7 @@
 //! When a failed message is received again, and how often.
 //!
-//! The handler hides a failed message for [`retry_delay`], and the local stack's queue does the same. The failures
-//! themselves are in [`crate::error`].
+//! The handler hides a failed message for [`retry_delay`], and the local stack's queue does the same. A failure
+//! itself is a [`TransientError`](crate::TransientError).
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! An S3 emulator: an HTTP server on loopback that the AWS SDK, browsers and signed forms use as they use S3.
 //!
-//! `s3s` speaks the protocol and checks the signatures of requests; `s3s-fs` keeps the objects. [`post_form`] receives
-//! forms, and [`store`], [`cors`] and [`notification`] add the other features that `s3s` lacks.
+//! `s3s` speaks the protocol and checks the signatures of requests; `s3s-fs` keeps the objects. `post_form` receives
+//! forms, and `store`, `cors` and `notification` add the other features that `s3s` lacks.
 
 mod cors;
 mod encoding;
