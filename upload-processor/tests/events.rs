@@ -14,6 +14,7 @@ use jiff::SignedDuration;
 use lambda_runtime::{Context, LambdaEvent};
 use media_contract::UploadId;
 use serde_json::{Value, json};
+use test_support::SeededRng;
 use thumbnailer::settings::Settings;
 use upload_processor::event::{Invocation, Notice, Record};
 use upload_processor::{Buckets, Processor};
@@ -328,7 +329,7 @@ async fn a_sweep_needs_a_queue() {
 #[test]
 fn parsing_an_event_never_panics() {
     let seeds = seeds();
-    let mut rng = SeededRng(0x5eed);
+    let mut rng = SeededRng::new(0x5eed);
     let (mut n_understood, mut n_refused) = (0, 0);
     for round in 0..40_000 {
         let bytes = if round % 8 == 0 {
@@ -489,26 +490,5 @@ fn check_payload(payload: &Value) {
             assert_eq!(members.keys().collect::<Vec<_>>(), ["sweep"]);
         }
         Err(reason) => assert!(!reason.is_empty(), "{payload}"),
-    }
-}
-
-/// `SplitMix64`: deterministic pseudo-random numbers.
-struct SeededRng(u64);
-
-impl SeededRng {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).unwrap()
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.next().to_le_bytes()[0]
     }
 }

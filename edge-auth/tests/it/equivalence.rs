@@ -9,6 +9,7 @@ use edge_auth::config::{
 };
 use edge_auth::{Authorizer, Config, Decision, Headers, Request, SESSION_COOKIE};
 use serde_json::{Value, json};
+use test_support::SeededRng;
 
 use crate::session_keys::es256;
 use crate::session_settings::{hs256, with_session};
@@ -16,27 +17,6 @@ use crate::signer::{AUDIENCE, ISSUER, NOW, Signer, claims, now};
 
 const STAFF: &str = "https://staff.example.com/";
 const TENANTS: &str = "https://sts.example.com/{tenantid}/";
-
-/// Deterministic pseudo-random numbers (xorshift64*).
-struct Seeded(u64);
-
-impl Seeded {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let high = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33;
-        usize::try_from(high).unwrap() % n
-    }
-
-    fn of<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        &items[self.below(items.len())]
-    }
-
-    fn is(&mut self, one_in: usize) -> bool {
-        self.below(one_in) == 0
-    }
-}
 
 /// The claims that rules require: registered ones, those that sessions use themselves, and others at every depth.
 const CLAIMS: [&str; 17] = [
@@ -74,57 +54,54 @@ fn texts() -> [String; 9] {
     .map(str::to_owned)
 }
 
-fn value(random: &mut Seeded, depth: usize) -> Value {
-    match random.below(if depth == 0 { 6 } else { 9 }) {
-        0..=2 => random.of(&texts()).as_str().into(),
-        3 => (*random.of(&[42, NOW + 300, NOW - 10, 0])).into(),
-        4 => (*random.of(&[true, false])).into(),
+fn value(rng: &mut SeededRng, depth: usize) -> Value {
+    match rng.below(if depth == 0 { 6 } else { 9 }) {
+        0..=2 => rng.choose(&texts()).as_str().into(),
+        3 => rng.choose(&[42, NOW + 300, NOW - 10, 0]).into(),
+        4 => rng.choose(&[true, false]).into(),
         5 => Value::Null,
-        6 => (0..random.below(4))
-            .map(|_| value(random, depth - 1))
-            .collect(),
+        6 => (0..rng.below(4)).map(|_| value(rng, depth - 1)).collect(),
         _ => {
             let names = ["red", "gold", "roles", "org", "name"];
-            let members =
-                (0..random.below(4)).map(|_| (*random.of(&names), value(random, depth - 1)));
+            let members = (0..rng.below(4)).map(|_| (rng.choose(&names), value(rng, depth - 1)));
             let members: BTreeMap<_, _> = members.collect();
             json!(members)
         }
     }
 }
 
-fn requirement(random: &mut Seeded) -> ClaimRequirement {
-    let wanted = |random: &mut Seeded| match random.below(4) {
-        0 => ClaimValue::Integer(*random.of(&[42, NOW + 300, NOW - 10])),
-        1 => ClaimValue::Bool(random.is(2)),
-        _ => ClaimValue::Text(random.of(&texts()).clone()),
+fn requirement(rng: &mut SeededRng) -> ClaimRequirement {
+    let wanted = |rng: &mut SeededRng| match rng.below(4) {
+        0 => ClaimValue::Integer(rng.choose(&[42, NOW + 300, NOW - 10])),
+        1 => ClaimValue::Bool(rng.one_in(2)),
+        _ => ClaimValue::Text(rng.choose(&texts()).clone()),
     };
-    let n = 1 + random.below(3);
-    match random.below(3) {
-        0 => ClaimRequirement::Any((0..n).map(|_| wanted(random)).collect()),
-        1 => ClaimRequirement::All((0..=random.below(2)).map(|_| wanted(random)).collect()),
+    let n = 1 + rng.below(3);
+    match rng.below(3) {
+        0 => ClaimRequirement::Any((0..n).map(|_| wanted(rng)).collect()),
+        1 => ClaimRequirement::All((0..=rng.below(2)).map(|_| wanted(rng)).collect()),
         _ => ClaimRequirement::Keys(vec![
-            (*random.of(&["red", "gold", "roles", "org"])).to_owned(),
+            rng.choose(&["red", "gold", "roles", "org"]).to_owned(),
         ]),
     }
 }
 
-fn rule(random: &mut Seeded, idx: usize) -> Rule {
-    let segment = match random.below(4) {
+fn rule(rng: &mut SeededRng, idx: usize) -> Rule {
+    let segment = match rng.below(4) {
         0 => "{owner}".to_owned(),
         1 => "*".to_owned(),
-        _ => format!("{{claim:{}}}", random.of(&CLAIMS)),
+        _ => format!("{{claim:{}}}", rng.choose(&CLAIMS)),
     };
-    let access = match random.below(4) {
-        0 => Access::Scopes(vec![(*random.of(&["read", "write"])).to_owned()]),
+    let access = match rng.below(4) {
+        0 => Access::Scopes(vec![rng.choose(&["read", "write"]).to_owned()]),
         _ => Access::Authenticated,
     };
     let mut rule = Rule::new(format!("/r{idx}/{segment}/x"), access);
-    for _ in 0..random.below(3) {
-        let claim = (*random.of(&CLAIMS)).to_owned();
-        rule.claims.insert(claim, requirement(random));
+    for _ in 0..rng.below(3) {
+        let claim = rng.choose(&CLAIMS).to_owned();
+        rule.claims.insert(claim, requirement(rng));
     }
-    rule.issuers = match random.below(4) {
+    rule.issuers = match rng.below(4) {
         0 => RuleIssuers::Any,
         1 => RuleIssuers::OneOf(vec!["customers".to_owned()]),
         2 => RuleIssuers::OneOf(vec![STAFF.to_owned(), "tenants".to_owned()]),
@@ -160,34 +137,34 @@ fn issuers(signer: &Signer) -> Vec<Issuer> {
     ]
 }
 
-fn token(random: &mut Seeded, signer: &Signer) -> String {
-    let tenant = *random.of(&["t1", "t2"]);
-    let iss = match random.below(3) {
+fn token(rng: &mut SeededRng, signer: &Signer) -> String {
+    let tenant = rng.choose(&["t1", "t2"]);
+    let iss = match rng.below(3) {
         0 => ISSUER.to_owned(),
         1 => STAFF.to_owned(),
         _ => TENANTS.replace("{tenantid}", tenant),
     };
     let mut claims = claims(&json!({"iss": iss, "tid": tenant, "oid": "a1"}));
-    if random.is(2) {
-        claims["scope"] = (*random.of(&["read", "read write", "write"])).into();
+    if rng.one_in(2) {
+        claims["scope"] = rng.choose(&["read", "read write", "write"]).into();
     }
-    if random.is(4) {
+    if rng.one_in(4) {
         claims.as_object_mut().unwrap().remove("sub");
     }
     for name in [
         "idp", "owner", "block", "token", "groups", "tier", "roles", "realm",
     ] {
-        if random.is(2) {
-            claims[name] = value(random, 2);
+        if rng.one_in(2) {
+            claims[name] = value(rng, 2);
         }
     }
-    if random.is(2) {
+    if rng.one_in(2) {
         claims["https://example.com/roles"] = json!(["red", "gold"]);
     }
-    if random.is(3) {
+    if rng.one_in(3) {
         claims["aud"] = json!([AUDIENCE, "other"]);
     }
-    let typ = *random.of(&["at+jwt", "JWT"]);
+    let typ = rng.choose(&["at+jwt", "JWT"]);
     signer.sign(&json!({"alg": "ES256", "kid": "ec", "typ": typ}), &claims)
 }
 
@@ -217,12 +194,12 @@ fn decide(
 #[test]
 fn a_session_gets_the_decision_of_its_token() {
     let signer = Signer::new();
-    let mut random = Seeded(0x9E37_79B9_7F4A_7C15);
+    let mut rng = SeededRng::new(0x9E37_79B9_7F4A_7C15);
     let mut n_found: BTreeMap<&str, usize> = BTreeMap::new();
     for round in 0..150 {
         let config = Config {
             issuers: issuers(&signer),
-            rules: (0..40).map(|idx| rule(&mut random, idx)).collect(),
+            rules: (0..40).map(|idx| rule(&mut rng, idx)).collect(),
             token_sources: vec![
                 TokenSource::Authorization,
                 TokenSource::Cookie(SESSION_COOKIE.to_owned()),
@@ -237,7 +214,7 @@ fn a_session_gets_the_decision_of_its_token() {
         let config = with_session(config, &[key]);
         let authorizer = Authorizer::new(&config).unwrap_or_else(|faults| panic!("{faults:?}"));
         for _ in 0..8 {
-            let token = token(&mut random, &signer);
+            let token = token(&mut rng, &signer);
             let bearer = format!("Bearer {token}");
             let headers: Headers = [("authorization", bearer.as_str())].into_iter().collect();
             let viewer = authorizer
@@ -252,7 +229,7 @@ fn a_session_gets_the_decision_of_its_token() {
             let exp = (NOW + 300).to_string();
             for idx in 0..config.rules.len() {
                 let segments = [owner.as_str(), "red", "42", "alice", &exp, "gold"];
-                let uri = format!("/r{idx}/{}/x", random.of(&segments));
+                let uri = format!("/r{idx}/{}/x", rng.choose(&segments));
                 let with_token = decide(&authorizer, &uri, ("authorization", &bearer));
                 let with_session = decide(&authorizer, &uri, ("cookie", &cookie));
                 assert_eq!(with_token, with_session, "{uri} {:?}", config.rules[idx]);

@@ -254,32 +254,6 @@ pub(crate) fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
-/// A small generator: the same requests in every run (Steele and Vigna's `SplitMix64`).
-pub(crate) struct Dice(pub(crate) u64);
-
-impl Dice {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, n: usize) -> usize {
-        // A value below a usize fits into a usize.
-        usize::try_from(self.next() % n as u64).unwrap()
-    }
-
-    pub(crate) fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    pub(crate) fn of<'a, T: ?Sized>(&mut self, values: &[&'a T]) -> &'a T {
-        values[self.below(values.len())]
-    }
-}
-
 /// Compares a command's whole output with the file `snapshots/it__NAME.snap`; times, ages and paths of this run are
 /// redacted. `INSTA_UPDATE=always cargo test` writes the files anew.
 #[track_caller]

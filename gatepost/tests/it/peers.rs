@@ -9,13 +9,14 @@ use std::process::{Command, Stdio};
 use data_encoding::BASE64;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
+use test_support::SeededRng;
 use url_signing::cloudfront::{CookieAttributes, KeyPair, Policy, SignedPolicy};
 use url_signing::{
     Bucket, Checksum, Credentials, Expiry, FormField, PostPolicy, PrefixField, PresignedGet,
     Region, ResponseHeader, SignedForm, SuccessStatus, sigv4,
 };
 
-use crate::harness::{Dice, repository};
+use crate::harness::repository;
 
 const N_FORMS: usize = 400;
 const N_URLS: usize = 300;
@@ -71,14 +72,15 @@ struct Setting {
     json: Map<String, Value>,
 }
 
-fn setting(dice: &mut Dice) -> Setting {
-    let (bucket, region) = (dice.of(&BUCKETS), dice.of(&REGIONS));
-    let id = format!("AKIA{:016X}", dice.next());
-    let secret = BASE64.encode(&[dice.next().to_le_bytes(), dice.next().to_le_bytes()].concat());
-    let token = dice
+fn setting(rng: &mut SeededRng) -> Setting {
+    let (bucket, region) = (rng.choose(&BUCKETS), rng.choose(&REGIONS));
+    let id = format!("AKIA{:016X}", rng.next_u64());
+    let secret =
+        BASE64.encode(&[rng.next_u64().to_le_bytes(), rng.next_u64().to_le_bytes()].concat());
+    let token = rng
         .one_in(2)
-        .then(|| BASE64.encode(&dice.next().to_le_bytes().repeat(20)));
-    let second = 1_400_000_000 + i64::try_from(dice.below(900_000_000)).unwrap();
+        .then(|| BASE64.encode(&rng.next_u64().to_le_bytes().repeat(20)));
+    let second = 1_400_000_000 + i64::try_from(rng.below(900_000_000)).unwrap();
     let json = json!({
         "bucket": bucket, "region": region, "now": second,
         "access_key_id": id, "secret_access_key": secret, "session_token": token,
@@ -100,7 +102,7 @@ fn setting(dice: &mut Dice) -> Setting {
     }
 }
 
-fn key(dice: &mut Dice) -> String {
+fn key(rng: &mut SeededRng) -> String {
     let parts = [
         "uploads",
         "k5x",
@@ -124,64 +126,64 @@ fn key(dice: &mut Dice) -> String {
         "<y>",
         "a:b@c",
     ];
-    let n = 1 + dice.below(4);
-    let parts: Vec<_> = (0..n).map(|_| dice.of(&parts)).collect();
+    let n = 1 + rng.below(4);
+    let parts: Vec<_> = (0..n).map(|_| rng.choose(&parts)).collect();
     parts.join("/")
 }
 
 /// A random form, and its description for the peers.
-fn form(dice: &mut Dice) -> (Setting, SignedForm, Value) {
-    let setting = setting(dice);
-    let key = key(dice);
-    let min = dice.below(1000) as u64;
-    let size = min..=min + dice.below(100_000_000) as u64;
-    let seconds = 1 + i64::try_from(dice.below(86_400)).unwrap();
+fn form(rng: &mut SeededRng) -> (Setting, SignedForm, Value) {
+    let setting = setting(rng);
+    let key = key(rng);
+    let min = rng.below(1000) as u64;
+    let size = min..=min + rng.below(100_000_000) as u64;
+    let seconds = 1 + i64::try_from(rng.below(86_400)).unwrap();
     let expiry = Expiry::within(SignedDuration::from_secs(seconds));
     let mut conditions = vec![json!(["content-length-range", min, size.end()])];
     let mut fields = Map::new();
     let mut policy = PostPolicy::new(&setting.bucket, &key, size, expiry).unwrap();
     let mut exact = |name: &str, value: &str| fields.insert(name.to_owned(), value.into());
-    let type_is = dice.below(3);
+    let type_is = rng.below(3);
     if type_is == 0 {
-        let value = dice.of(&["image/jpeg", "text/plain;charset=utf-8", "image/svg+xml"]);
+        let value = rng.choose(&["image/jpeg", "text/plain;charset=utf-8", "image/svg+xml"]);
         policy = policy.content_type(value).unwrap();
         exact("Content-Type", value);
     } else if type_is == 1 {
-        let prefix = dice.of(&["image/", ""]);
+        let prefix = rng.choose(&["image/", ""]);
         policy = policy
             .starts_with(PrefixField::ContentType, prefix)
             .unwrap();
         conditions.push(json!(["starts-with", "$Content-Type", prefix]));
     }
-    if dice.one_in(3) {
+    if rng.one_in(3) {
         policy = policy.metadata("Note", "a \"b\" \\ c").unwrap();
         exact("x-amz-meta-note", "a \"b\" \\ c");
     }
-    if dice.one_in(3) {
+    if rng.one_in(3) {
         policy = policy
             .success_action_status(SuccessStatus::Created)
             .unwrap();
         exact("success_action_status", "201");
     }
-    if dice.one_in(3) {
+    if rng.one_in(3) {
         policy = policy
             .field(FormField::CacheControl, "private, max-age=60")
             .unwrap();
         exact("Cache-Control", "private, max-age=60");
     }
-    if dice.one_in(4) {
+    if rng.one_in(4) {
         policy = policy.checksum(Checksum::Sha256([7; 32])).unwrap();
         exact("x-amz-checksum-algorithm", "SHA256");
         exact("x-amz-checksum-sha256", &BASE64.encode(&[7; 32]));
     }
-    if dice.one_in(4) {
+    if rng.one_in(4) {
         policy = policy.tags(&[("status", "pending")]).unwrap();
         exact(
             "tagging",
             "<Tagging><TagSet><Tag><Key>status</Key><Value>pending</Value></Tag></TagSet></Tagging>",
         );
     }
-    if dice.one_in(4) {
+    if rng.one_in(4) {
         policy = policy
             .field(FormField::ServerSideEncryption, "aws:kms")
             .unwrap();
@@ -226,8 +228,8 @@ fn meaning(policy: &str) -> (String, BTreeSet<String>) {
 #[test]
 #[ignore = "needs AWS's SDKs (cargo xtask test installs them)"]
 fn forms_equal_those_of_the_sdks() {
-    let mut dice = Dice(5);
-    let forms: Vec<_> = (0..N_FORMS).map(|_| form(&mut dice)).collect();
+    let mut rng = SeededRng::new(5);
+    let forms: Vec<_> = (0..N_FORMS).map(|_| form(&mut rng)).collect();
     let cases: Vec<_> = forms.iter().map(|(_, _, case)| case.clone()).collect();
     for (program, script) in [("python", "botocore_signs.py"), ("node", "sdk-signs.mjs")] {
         let made = peer(program, script, &cases);
@@ -270,13 +272,13 @@ fn forms_equal_those_of_the_sdks() {
 #[test]
 #[ignore = "needs AWS's SDKs (cargo xtask test installs them)"]
 fn presigned_gets_equal_botocores() {
-    let mut dice = Dice(6);
+    let mut rng = SeededRng::new(6);
     let mut urls = Vec::new();
     let mut cases = Vec::new();
     for _ in 0..N_URLS {
-        let setting = setting(&mut dice);
-        let key = key(&mut dice);
-        let seconds = 1 + i64::try_from(dice.below(604_800)).unwrap();
+        let setting = setting(&mut rng);
+        let key = key(&mut rng);
+        let seconds = 1 + i64::try_from(rng.below(604_800)).unwrap();
         let lifetime = SignedDuration::from_secs(seconds);
         let mut get = PresignedGet::new(&setting.bucket, &key, lifetime).unwrap();
         let mut parameters = Map::new();
@@ -302,12 +304,12 @@ fn presigned_gets_equal_botocores() {
                 "de",
             ),
         ] {
-            if dice.one_in(4) {
+            if rng.one_in(4) {
                 get = get.response_header(header, value).unwrap();
                 parameters.insert(name.to_owned(), value.into());
             }
         }
-        if dice.one_in(4) {
+        if rng.one_in(4) {
             get = get.version_id("3HL4kqtJvjVBH40Nrjfkd.+/=").unwrap();
             parameters.insert("VersionId".to_owned(), "3HL4kqtJvjVBH40Nrjfkd.+/=".into());
         }
@@ -339,27 +341,27 @@ fn pem(name: &str) -> String {
 }
 
 /// A random signed policy, with a URL that it covers and the text of a custom policy.
-fn policy(dice: &mut Dice, key: &KeyPair) -> (SignedPolicy, String, Value) {
-    let host = dice.of(&["d111111abcdef8.cloudfront.net", "media.example.com"]);
-    let folder = dice.of(&["/", "/media/k5x/", "/a%20b/%C3%A9/"]);
-    let file = dice.of(&["640.webp", "x.y-z_~1", "a?v=1", "a?v=1&w=%2A%26", "a?b"]);
+fn policy(rng: &mut SeededRng, key: &KeyPair) -> (SignedPolicy, String, Value) {
+    let host = rng.choose(&["d111111abcdef8.cloudfront.net", "media.example.com"]);
+    let folder = rng.choose(&["/", "/media/k5x/", "/a%20b/%C3%A9/"]);
+    let file = rng.choose(&["640.webp", "x.y-z_~1", "a?v=1", "a?v=1&w=%2A%26", "a?b"]);
     let folder = format!("https://{host}{folder}");
     let url = format!("{folder}{file}");
-    let second = 1_800_000_000 + i64::try_from(dice.below(100_000_000)).unwrap();
+    let second = 1_800_000_000 + i64::try_from(rng.below(100_000_000)).unwrap();
     let now = Timestamp::from_second(second).unwrap();
-    let seconds = 1 + i64::try_from(dice.below(1_000_000)).unwrap();
+    let seconds = 1 + i64::try_from(rng.below(1_000_000)).unwrap();
     let lifetime = SignedDuration::from_secs(seconds);
-    let is_pattern = dice.one_in(3);
+    let is_pattern = rng.one_in(3);
     let mut policy = if is_pattern {
         Policy::below(&folder, lifetime).unwrap()
     } else {
         Policy::for_url(&url, lifetime).unwrap()
     };
-    let not_before = dice.one_in(3).then_some(second - 60);
+    let not_before = rng.one_in(3).then_some(second - 60);
     if let Some(second) = not_before {
         policy = policy.not_before(Timestamp::from_second(second).unwrap());
     }
-    let addresses = dice.one_in(3).then_some("192.0.2.0/24");
+    let addresses = rng.one_in(3).then_some("192.0.2.0/24");
     if let Some(addresses) = addresses {
         policy = policy.only_from(addresses.parse().unwrap());
     }
@@ -381,9 +383,9 @@ fn policy(dice: &mut Dice, key: &KeyPair) -> (SignedPolicy, String, Value) {
 #[test]
 #[ignore = "needs AWS's SDKs (cargo xtask test installs them)"]
 fn cloudfront_signatures_equal_the_sdks() {
-    let mut dice = Dice(7);
+    let mut rng = SeededRng::new(7);
     let key = KeyPair::from_pem(ID, pem("rsa-pkcs1.pem")).unwrap();
-    let policies: Vec<_> = (0..N_POLICIES).map(|_| policy(&mut dice, &key)).collect();
+    let policies: Vec<_> = (0..N_POLICIES).map(|_| policy(&mut rng, &key)).collect();
     let cases: Vec<_> = policies
         .iter()
         .map(|(_, _, case)| {
@@ -416,14 +418,14 @@ fn cloudfront_signatures_equal_the_sdks() {
 #[test]
 #[ignore = "needs AWS's SDKs (cargo xtask test installs them)"]
 fn an_independent_verifier_accepts_signed_urls_and_refuses_changed_ones() {
-    let mut dice = Dice(8);
+    let mut rng = SeededRng::new(8);
     let keys = json!({ID: pem("rsa-public.pem"), "KP256": pem("p256-public.pem")});
     let mut cases: Vec<Value> = Vec::new();
     let mut expected: Vec<(&str, String)> = Vec::new();
     for n in 0..N_POLICIES {
         let (id, file) = [(ID, "rsa-pkcs8.pem"), ("KP256", "p256-sec1.pem")][n % 2];
         let key = KeyPair::from_pem(id, pem(file)).unwrap();
-        let (signed, url, case) = policy(&mut dice, &key);
+        let (signed, url, case) = policy(&mut rng, &key);
         let signed_url = signed.url(&url).unwrap().url;
         let cookies = signed.cookies(&CookieAttributes::default()).unwrap();
         let cookies: Map<_, _> = cookies

@@ -12,8 +12,9 @@ use edge_auth::lambda_edge::{Outcome, ViewerRequestEvent};
 use edge_auth::{Authorizer, Decision, NeedKeys, Request};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use test_support::SeededRng;
 
-use crate::harness::{Dice, repository, text};
+use crate::harness::{repository, text};
 
 use generated::event;
 use package::{CONFIG, ISSUER, NOW, Package, content_of};
@@ -95,9 +96,9 @@ fn native_answer(authorizer: &Authorizer, event: &str) -> (Value, Vec<Value>) {
 fn both_runtimes_agree_on_generated_requests() {
     let package = Package::make();
     let authorizer = package.authorizer();
-    let mut dice = Dice(NOW.unsigned_abs());
+    let mut rng = SeededRng::new(NOW.unsigned_abs());
     let events: Vec<_> = (0..N_GENERATED)
-        .map(|n| event(&mut dice, &package, n))
+        .map(|n| event(&mut rng, &package, n))
         .collect();
     let expected: Vec<_> = events
         .iter()

@@ -6,20 +6,20 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::package::{ISSUER, NOW, Package, SECRET, signing_input};
-use crate::harness::Dice;
+use test_support::SeededRng;
 
 /// A session that the API made of a good token, with one key or with the other.
-pub(super) fn session(dice: &mut Dice, package: &Package) -> String {
+pub(super) fn session(rng: &mut SeededRng, package: &Package) -> String {
     let claims = json!({
-        "iss": ISSUER, "aud": "media", "sub": dice.of(&["alice", "bob"]), "exp": NOW + 7200,
-        "groups": dice.of(&["red", "/red", "green"]), "scope": dice.of(&["media:admin", "other"]),
+        "iss": ISSUER, "aud": "media", "sub": rng.choose(&["alice", "bob"]), "exp": NOW + 7200,
+        "groups": rng.choose(&["red", "/red", "green"]), "scope": rng.choose(&["media:admin", "other"]),
         "realm_access": {"roles": ["editor"]}, "email_verified": true, "department": "sales",
     });
     let token = package.es256(&json!({"alg": "ES256", "kid": "ec"}), &claims);
     let headers: Headers = [("authorization", format!("Bearer {token}").as_str())]
         .into_iter()
         .collect();
-    let now = Timestamp::from_second(NOW + [0, 3600][dice.below(2)]).unwrap();
+    let now = Timestamp::from_second(NOW + [0, 3600][rng.below(2)]).unwrap();
     let viewer = package.api.authenticate(now, &Request::from(&headers));
     let viewer = viewer.unwrap_or_else(|denied| panic!("{denied:?}"));
     package.api.start_session(now, &viewer).unwrap().token
@@ -32,12 +32,12 @@ pub(super) fn hs256(header: &Value, claims: &Value) -> String {
     format!("{input}.{}", BASE64URL_NOPAD.encode(mac.as_ref()))
 }
 
-pub(super) fn token(dice: &mut Dice, package: &Package) -> String {
-    if dice.one_in(4) {
-        let session = session(dice, package);
-        return distorted(dice, session);
+pub(super) fn token(rng: &mut SeededRng, package: &Package) -> String {
+    if rng.one_in(4) {
+        let session = session(rng, package);
+        return distorted(rng, session);
     }
-    if dice.one_in(2) {
+    if rng.one_in(2) {
         let claims = json!({
             "iss": ISSUER, "aud": "media", "sub": "alice", "exp": NOW + 300, "groups": ["red", "a b"],
             "scope": "media:admin", "email_verified": true, "department": "sales",
@@ -45,19 +45,19 @@ pub(super) fn token(dice: &mut Dice, package: &Package) -> String {
         return package.es256(&json!({"alg": "ES256", "kid": "ec"}), &claims);
     }
     let mut claims = json!({
-        "iss": dice.of(&[ISSUER, ISSUER, ISSUER, ISSUER, ISSUER, "https://elsewhere.example/"]),
+        "iss": rng.choose(&[ISSUER, ISSUER, ISSUER, ISSUER, ISSUER, "https://elsewhere.example/"]),
         "aud": "media",
-        "sub": dice.of(&["alice", "alice", "bob", "名前"]),
-        "exp": NOW + [300, 300, 300, 300, 1, 0, -4, -5, -6, -3600][dice.below(10)],
+        "sub": rng.choose(&["alice", "alice", "bob", "名前"]),
+        "exp": NOW + [300, 300, 300, 300, 1, 0, -4, -5, -6, -3600][rng.below(10)],
         "groups": ["red", "blue"],
     });
-    let mut claim = |dice: &mut Dice, name: &str, values: &[Value]| {
-        if dice.one_in(3) {
-            claims[name] = values[dice.below(values.len())].clone();
+    let mut claim = |rng: &mut SeededRng, name: &str, values: &[Value]| {
+        if rng.one_in(3) {
+            claims[name] = values[rng.below(values.len())].clone();
         }
     };
     claim(
-        dice,
+        rng,
         "aud",
         &[
             json!("media"),
@@ -68,7 +68,7 @@ pub(super) fn token(dice: &mut Dice, package: &Package) -> String {
         ],
     );
     claim(
-        dice,
+        rng,
         "nbf",
         &[
             json!(NOW),
@@ -79,7 +79,7 @@ pub(super) fn token(dice: &mut Dice, package: &Package) -> String {
         ],
     );
     claim(
-        dice,
+        rng,
         "scope",
         &[
             json!("media:admin"),
@@ -89,7 +89,7 @@ pub(super) fn token(dice: &mut Dice, package: &Package) -> String {
         ],
     );
     claim(
-        dice,
+        rng,
         "groups",
         &[
             json!("red"),
@@ -99,19 +99,19 @@ pub(super) fn token(dice: &mut Dice, package: &Package) -> String {
         ],
     );
     claim(
-        dice,
+        rng,
         "email_verified",
         &[json!(true), json!("true"), json!([true])],
     );
     claim(
-        dice,
+        rng,
         "department",
         &[json!("sales"), json!(["finance"]), json!("hr")],
     );
-    let alg = dice.of(&["ES256", "ES256", "ES256", "HS256", "RS256", "none", "es256"]);
+    let alg = rng.choose(&["ES256", "ES256", "ES256", "HS256", "RS256", "none", "es256"]);
     let kid = if alg == "HS256" { "secret" } else { "ec" };
     let mut header = json!({"alg": alg, "kid": kid});
-    if dice.one_in(10) {
+    if rng.one_in(10) {
         let odd = [
             ("kid", json!("unknown")),
             ("kid", json!("x\ny")),
@@ -121,7 +121,7 @@ pub(super) fn token(dice: &mut Dice, package: &Package) -> String {
             ("typ", json!("at+jwt")),
             ("jwk", json!({})),
         ];
-        let (name, value) = &odd[dice.below(odd.len())];
+        let (name, value) = &odd[rng.below(odd.len())];
         header[*name] = value.clone();
     }
     let token = if alg == "HS256" {
@@ -129,12 +129,12 @@ pub(super) fn token(dice: &mut Dice, package: &Package) -> String {
     } else {
         package.es256(&header, &claims)
     };
-    distorted(dice, token)
+    distorted(rng, token)
 }
 
 /// The token, now and then with something else in it.
-pub(super) fn distorted(dice: &mut Dice, mut token: String) -> String {
-    if dice.one_in(12) {
+pub(super) fn distorted(rng: &mut SeededRng, mut token: String) -> String {
+    if rng.one_in(12) {
         // Another signature.
         let signature = token.rfind('.').unwrap() + 1;
         let flipped = if token[signature..].starts_with('A') {
@@ -146,48 +146,48 @@ pub(super) fn distorted(dice: &mut Dice, mut token: String) -> String {
             token.replace_range(signature..=signature, flipped);
         }
     }
-    if dice.one_in(12) {
+    if rng.one_in(12) {
         // Somewhere in it, something else: of one byte or more.
-        let at = dice.below(token.len());
+        let at = rng.below(token.len());
         token.replace_range(
             at..=at,
-            dice.of(&["A", "", "=", ".", " ", "é", "\u{1f511}", "/", "%41"]),
+            rng.choose(&["A", "", "=", ".", " ", "é", "\u{1f511}", "/", "%41"]),
         );
     }
     token
 }
 
-pub(super) fn uri(dice: &mut Dice) -> String {
-    let owner = Owner::of(ISSUER, dice.of(&["alice", "alice", "bob"]));
-    let mut uri = match dice.below(9) {
-        8 => format!("/realm/{}/x", dice.of(&["editor", "viewer", "[editor]"])),
+pub(super) fn uri(rng: &mut SeededRng) -> String {
+    let owner = Owner::of(ISSUER, rng.choose(&["alice", "alice", "bob"]));
+    let mut uri = match rng.below(9) {
+        8 => format!("/realm/{}/x", rng.choose(&["editor", "viewer", "[editor]"])),
         0..3 => format!("/media/{owner}/5fqabc/640.webp"),
         3 => format!(
             "/team/{}/plan",
-            dice.of(&["red", "green", "r%65d", "a%20b"])
+            rng.choose(&["red", "green", "r%65d", "a%20b"])
         ),
         4 => "/admin/x".to_owned(),
         5 => format!(
             "/reports/{}",
-            dice.of(&["q3.pdf", "q3.txt", "caf%C3%A9.pdf", "ü.pdf"])
+            rng.choose(&["q3.pdf", "q3.txt", "caf%C3%A9.pdf", "ü.pdf"])
         ),
         6 => "/public/x".to_owned(),
-        _ => format!("/{}", dice.of(&["", "elsewhere", "media", "media/"])),
+        _ => format!("/{}", rng.choose(&["", "elsewhere", "media", "media/"])),
     };
-    if dice.one_in(8) {
-        let at = dice.below(uri.len());
+    if rng.one_in(8) {
+        let at = rng.below(uri.len());
         if uri.is_char_boundary(at) {
             let odd = [
                 "/../", "//", "%2f", "%2e%2e/", "%252e", "%", "\\", "+", "\u{0}", "%ff", "é", "?",
                 "\n",
             ];
-            uri.insert_str(at, dice.of(&odd));
+            uri.insert_str(at, rng.choose(&odd));
         }
     }
     uri
 }
 
-pub(super) fn event(dice: &mut Dice, package: &Package, n: usize) -> String {
+pub(super) fn event(rng: &mut SeededRng, package: &Package, n: usize) -> String {
     let mut headers = serde_json::Map::new();
     let mut add = |name: &str, value: String| {
         let lines = headers.entry(name.to_owned()).or_insert_with(|| json!([]));
@@ -195,22 +195,22 @@ pub(super) fn event(dice: &mut Dice, package: &Package, n: usize) -> String {
         lines.as_array_mut().unwrap().push(line);
     };
     add("host", "d111111abcdef8.cloudfront.net".to_owned());
-    let mut querystring = dice
-        .of(&["", "", "", "v=1&w=%20", "&&=", "a=b?c"])
+    let mut querystring = rng
+        .choose(&["", "", "", "v=1&w=%20", "&&=", "a=b?c"])
         .to_owned();
-    for _ in 0..dice.of(&[&1, &1, &1, &1, &0, &2]).to_owned() {
-        let token = token(dice, package);
-        match dice.below(7) {
+    for _ in 0..rng.choose(&[1, 1, 1, 1, 0, 2]) {
+        let token = token(rng, package);
+        match rng.below(7) {
             6 => add("cf-access-jwt-assertion", token),
             0..3 => {
-                let scheme = dice.of(&[
+                let scheme = rng.choose(&[
                     "Bearer ", "Bearer ", "Bearer ", "bearer  ", "Basic ", "Bearer",
                 ]);
                 add("authorization", format!("{scheme}{token}"));
             }
             3 | 4 => {
-                let before = dice.of(&["", "", "a=1; ", "a=1;b=\n2; ", "__Host-gatepost; "]);
-                let after = dice.of(&[
+                let before = rng.choose(&["", "", "a=1; ", "a=1;b=\n2; ", "__Host-gatepost; "]);
+                let after = rng.choose(&[
                     "",
                     "",
                     "; z=9",
@@ -221,7 +221,7 @@ pub(super) fn event(dice: &mut Dice, package: &Package, n: usize) -> String {
                 add("cookie", format!("{before}__Host-gatepost={token}{after}"));
             }
             _ => {
-                let name = dice.of(&["token", "token", "%74oken", "tokens"]);
+                let name = rng.choose(&["token", "token", "%74oken", "tokens"]);
                 querystring = format!("{querystring}&{name}={token}");
             }
         }
@@ -243,8 +243,8 @@ pub(super) fn event(dice: &mut Dice, package: &Package, n: usize) -> String {
         ("cookie", &["theme=dark", "a=1; b"]),
         ("x-gate", &["1"]),
     ] {
-        if dice.one_in(3) {
-            add(name, dice.of(values).to_owned());
+        if rng.one_in(3) {
+            add(name, rng.choose(values).to_owned());
         }
     }
     json!({"Records": [{"cf": {
@@ -252,9 +252,9 @@ pub(super) fn event(dice: &mut Dice, package: &Package, n: usize) -> String {
         "request": {
             "clientIp": "203.0.113.178",
             "headers": headers,
-            "method": dice.of(&["GET", "GET", "GET", "GET", "HEAD", "OPTIONS", "OPTIONS", "POST"]),
+            "method": rng.choose(&["GET", "GET", "GET", "GET", "HEAD", "OPTIONS", "OPTIONS", "POST"]),
             "querystring": querystring,
-            "uri": uri(dice),
+            "uri": uri(rng),
             "body": {"action": "read-only", "data": "", "encoding": "base64", "inputTruncated": false},
         },
     }}]})

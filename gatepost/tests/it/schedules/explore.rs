@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use test_support::SeededRng;
+
 use super::guards::Guard;
 use super::rendered;
 use super::run::{Run, Step};
@@ -61,14 +63,6 @@ impl Search {
     }
 }
 
-/// A number from zero to below `n`.
-fn draw(seed: &mut u64, n: usize) -> usize {
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 7;
-    *seed ^= *seed << 17;
-    usize::try_from(*seed % n as u64).unwrap()
-}
-
 /// The result of an exploration.
 #[derive(Debug, Default)]
 pub(super) struct Explored {
@@ -87,7 +81,7 @@ pub(super) fn explore(search: Search) -> Explored {
     let mut states: HashMap<u64, usize> = HashMap::new();
     match search.exploration {
         Exploration::Sample(n) => {
-            let mut seed = 0x9e37_79b9_7f4a_7c15;
+            let mut rng = SeededRng::new(0x9e37_79b9_7f4a_7c15);
             while explored.n_schedules < n && explored.violation.is_none() {
                 run(search, &mut explored, |run, steps| {
                     states.insert(run.hashed(), run.n_switches);
@@ -96,9 +90,9 @@ pub(super) fn explore(search: Search) -> Explored {
                         .filter(|step| matches!(step, Step::Fault(..)))
                         .count();
                     // One step in a dozen fails, so that faults come early and late.
-                    Some(match draw(&mut seed, 12) {
-                        0 if n_faults > 0 => steps.len() - 1 - draw(&mut seed, n_faults),
-                        _ => draw(&mut seed, steps.len() - n_faults),
+                    Some(match rng.below(12) {
+                        0 if n_faults > 0 => steps.len() - 1 - rng.below(n_faults),
+                        _ => rng.below(steps.len() - n_faults),
                     })
                 });
             }

@@ -1,6 +1,7 @@
 //! JPEGs whose container breaks rules that no pixel depends on: libjpeg and browsers show all of them. Each must give
 //! exactly the same renditions as its well-formed twin. Their neighbours, with missing pixels, must be refused.
 
+use test_support::SeededRng;
 use thumbnailer::inspect::{Declared, inspect};
 use thumbnailer::settings::Settings;
 
@@ -54,8 +55,8 @@ fn with_bytes_between(file: &[u8], bytes: &[u8]) -> Vec<Vec<u8>> {
 
 /// Bytes without a pattern and without a marker.
 fn noise(length: usize, seed: u64) -> Vec<u8> {
-    let mut random = Random(seed);
-    (0..length).map(|_| random.below(255) as u8).collect()
+    let mut rng = SeededRng::new(seed);
+    (0..length).map(|_| rng.below(255) as u8).collect()
 }
 
 #[test]
@@ -223,17 +224,17 @@ fn stray_bytes_before_a_marker_are_distinguished_from_blocks() {
         let is_restart =
             |at: &usize| data[*at] == 0xff && matches!(data.get(*at + 1), Some(0xd0..=0xd7));
         for at in (0..data.len()).filter(is_restart).chain([data.len()]) {
-            let mut random = Vec::new();
+            let mut rng = Vec::new();
             // Nearly any bits are valid in a refining scan, and many in a scan of one component.
             if n_scans == 1 {
-                random = [70, 94, 113, 200, 500]
+                rng = [70, 94, 113, 200, 500]
                     .map(|length| noise(length, length as u64))
                     .to_vec();
             }
             let strays = strays
                 .iter()
                 .filter(|stray| n_scans < 4 || !stray.contains(&7));
-            for stray in strays.chain(&random) {
+            for stray in strays.chain(&rng) {
                 let mut odd = last.clone();
                 odd.scan.splice(at..at, stray.iter().copied());
                 let odd = join(&[head, &[odd]].concat());

@@ -1,5 +1,6 @@
 //! Damaged files: no panic, and no file with missing pixels is accepted.
 
+use test_support::SeededRng;
 use thumbnailer::rejection::Rejection;
 
 use super::samples::*;
@@ -73,11 +74,11 @@ fn jpeg_cut_and_closed() {
 #[test]
 fn jpeg_with_a_hole() {
     let file = jpeg(&photo(640, 480));
-    let mut random = Random(1);
+    let mut rng = SeededRng::new(1);
     let refused = (0..100)
         .filter(|_| {
             let mut holed = file.clone();
-            let from = 1024 + random.below(file.len() - 6000);
+            let from = 1024 + rng.below(file.len() - 6000);
             holed[from..from + 4096].fill(0);
             verdict(&holed) != "ready"
         })
@@ -117,7 +118,7 @@ fn png_with_missing_rows() {
 /// changed rows.
 #[test]
 fn png_overwritten_with_right_crcs() {
-    let mut random = Random(0x0bad_5eed);
+    let mut rng = SeededRng::new(0x0bad_5eed);
     let mut n_refused = 0;
     for file in [
         png(photo(40, 24)),
@@ -129,14 +130,14 @@ fn png_overwritten_with_right_crcs() {
         let whole = run(&file).unwrap();
         for _ in 0..600 {
             let mut chunks = chunks_of_png(&file);
-            let at = random.below(chunks.len() - 1);
+            let at = rng.below(chunks.len() - 1);
             let (kind, data) = &mut chunks[at];
             let kind = *kind;
-            let byte = random.below(data.len());
-            data[byte] = match random.below(3) {
+            let byte = rng.below(data.len());
+            data[byte] = match rng.below(3) {
                 0 => 0xff,
                 1 => 0,
-                _ => data[byte] ^ 1 << random.below(8),
+                _ => data[byte] ^ 1 << rng.below(8),
             };
             match run(&png_of(&chunks)) {
                 Ok(made) => assert!(kind != *b"IDAT" || made.renditions == whole.renditions),
@@ -181,17 +182,17 @@ fn webp_with_a_short_bitstream() {
 /// Thousands of flipped bits and overwritten bytes. Many leave a wrong but decodable picture; none may panic.
 #[test]
 fn flipped_anywhere() {
-    let mut random = Random(0x6a7e_9057);
+    let mut rng = SeededRng::new(0x6a7e_9057);
     let (mut ready, mut all) = (0, 0);
     for (name, file) in accepted() {
         for _ in 0..250 {
             let mut flipped = file.clone();
-            for _ in 0..=random.below(4) {
-                let at = random.below(flipped.len());
-                flipped[at] = match random.below(4) {
+            for _ in 0..=rng.below(4) {
+                let at = rng.below(flipped.len());
+                flipped[at] = match rng.below(4) {
                     0 => 0xff,
                     1 => 0,
-                    _ => flipped[at] ^ 1 << random.below(8),
+                    _ => flipped[at] ^ 1 << rng.below(8),
                 };
             }
             all += 1;

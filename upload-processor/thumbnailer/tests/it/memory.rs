@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use test_support::SeededRng;
 use thumbnailer::inspect::{Declared, inspect};
 use thumbnailer::settings::{Animated, ImageType, OutputFormat, Settings};
 use thumbnailer::thumbnail::thumbnail;
@@ -113,8 +114,8 @@ fn assert_bounded(files: impl IntoIterator<Item = (String, Vec<u8>)>) {
 /// A PNG of noise with this depth and colour type, whose file is about as large as its pixels.
 fn noise(width: u32, height: u32, depth: u8, colour: u8, interlace: u8) -> Vec<u8> {
     let samples = [1, 0, 3, 1, 2, 0, 4][usize::from(colour)];
-    let mut random = Random(7);
-    let noise: Vec<u8> = (0..65_536).map(|_| random.below(64) as u8).collect();
+    let mut rng = SeededRng::new(7);
+    let noise: Vec<u8> = (0..65_536).map(|_| rng.below(64) as u8).collect();
     let rows = |width: u32, height: u32, data: &mut Vec<u8>| {
         let bytes = (width as usize * samples * usize::from(depth)).div_ceil(8);
         for row in 0..height as usize {

@@ -161,18 +161,6 @@ pub(crate) fn difference(a: &RgbImage, b: &RgbImage) -> f64 {
     sum as f64 / a.as_raw().len() as f64
 }
 
-/// A deterministic generator: xorshift64.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
-}
-
 /// A chunk of a PNG: its type and its data.
 pub(crate) type PngChunk = ([u8; 4], Vec<u8>);
 

@@ -17,12 +17,12 @@ const CRATES: &[&[&str]] = &[
         "edge-auth",
         "local-aws",
         "media-contract",
+        "test-support",
         "url-signing",
         "webp-encoder",
     ],
     &[
         "edge-auth-host",
-        "edge-auth-lambda",
         "edge-auth-node",
         "media-store",
         "thumbnailer",
@@ -34,7 +34,6 @@ const CRATES: &[&[&str]] = &[
 /// Crates without I/O, which must not name a client or a runtime of such.
 const PURE: &[&str] = &[
     "edge-auth",
-    "edge-auth-lambda",
     "edge-auth-node",
     "media-contract",
     "thumbnailer",
