@@ -112,7 +112,7 @@ async fn a_failed_move_does_not_stop_the_others() {
 
     // The seventh cannot be sent, and the ninth is sent and cannot be deleted.
     for (operation, n, status, n_left) in [
-        ("SendMessage", 7, "does not take it: ", 1),
+        ("SendMessage", 7, "refused it: ", 1),
         ("DeleteMessage", 1, "cannot be deleted here: ", 1),
     ] {
         *account.proxy.refused.lock().unwrap() = Some((operation, n));
