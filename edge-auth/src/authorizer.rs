@@ -104,6 +104,19 @@ impl Authorizer {
         }
     }
 
+    /// Checks a configuration in the same way, and decides as a runtime that knows nothing but sessions with HS256 in the
+    /// cookie [`SESSION_COOKIE`]: a `CloudFront` Function, whose code is generated from [`policy`](Self::policy).
+    ///
+    /// # Errors
+    ///
+    /// Every fault, each with its key as `gatepost.toml` spells it.
+    pub fn for_shared_sessions(config: &Config) -> Result<Self, Vec<ConfigFault>> {
+        let mut authorizer = Self::new(config)?;
+        authorizer.token_sources = vec![TokenSource::Cookie(SESSION_COOKIE.to_owned())];
+        authorizer.verifier.accept_only_shared_sessions();
+        Ok(authorizer)
+    }
+
     /// Decides whether the viewer may fetch the path.
     pub fn decide(&self, now: Timestamp, request: &Request<'_>) -> Decision {
         let path = match CanonicalPath::parse(request.uri) {
@@ -235,6 +248,18 @@ impl Authorizer {
 
     pub(crate) fn cors(&self) -> Option<&CorsPolicy> {
         self.cors.as_ref()
+    }
+
+    pub(crate) fn rules(&self) -> &RuleSet {
+        &self.rules
+    }
+
+    pub(crate) fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
+    pub(crate) fn sign_in(&self) -> Option<&SignInPage> {
+        self.sign_in.as_ref()
     }
 
     fn find_viewer(

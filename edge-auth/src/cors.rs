@@ -64,6 +64,11 @@ impl CorsPolicy {
         Self { cors: cors.clone() }
     }
 
+    /// The policy as configured.
+    pub(crate) fn settings(&self) -> &Cors {
+        &self.cors
+    }
+
     /// Whether the request is a preflight, which a browser sends on its own.
     pub(crate) fn is_preflight(request: &Request<'_>) -> bool {
         request.method == "OPTIONS"

@@ -11,7 +11,7 @@
 //! The host fetches keys that are not known: the decision is then [`Decision::NeedKeys`], and the host asks again once
 //! it has handed them over.
 
-// The modules are floors, and arrows between them go downward only: `lambda_edge`, `authorizer`, `rules` and `verify`,
+// The modules are floors, and arrows between them go downward only: `lambda_edge` and `policy`, `authorizer`, `rules` and `verify`,
 // `issuers`, `session`, `keys` and `token`, `http`, `config`.
 
 #![warn(clippy::missing_errors_doc)]
@@ -25,6 +25,7 @@ pub mod identity;
 mod issuers;
 mod keys;
 pub mod lambda_edge;
+pub mod policy;
 pub mod refusal;
 mod rules;
 mod session;
@@ -44,7 +45,10 @@ pub use identity::{Owner, OwnerNames, Viewer};
 pub use keys::rings::NeedKeys;
 pub use lambda_edge::{Changes, ViewerRequest};
 pub use refusal::Refusal;
-pub use session::{MAX_SESSION_BYTES, NoSession, SESSION_COOKIE, SESSION_ISSUER, SessionToken};
+pub use session::{
+    MAX_SESSION_BYTES, NoSession, SESSION_COOKIE, SESSION_ISSUER, SessionToken,
+    shared_session_header,
+};
 pub use token::jws::MAX_TOKEN_BYTES;
 
 /// The examples of the README, compiled and run by `cargo test`.

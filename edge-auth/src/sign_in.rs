@@ -25,6 +25,11 @@ impl SignInPage {
         }
     }
 
+    /// The address, with `{url}` in it.
+    pub(crate) fn login(&self) -> &str {
+        &self.login
+    }
+
     /// The sign-in address, if signing in resolves the refusal: only for a page that a person opens.
     pub(crate) fn location(
         &self,

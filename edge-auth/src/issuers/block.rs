@@ -80,15 +80,15 @@ impl StandardClaims {
 pub(crate) struct IssuerBlock {
     /// The block's name in rules, logs and sessions.
     pub(crate) name: String,
-    issuer: IssuerName,
+    pub(crate) issuer: IssuerName,
     pub(crate) audiences: Audiences,
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) secrets: KeySet,
     /// The index of the key ring for its address, if its tokens are signed with public keys.
     pub(crate) ring: Option<usize>,
     typ: Option<String>,
-    claims: Vec<(ClaimId, ClaimRequirement)>,
-    subject: ClaimId,
+    pub(crate) claims: Vec<(ClaimId, ClaimRequirement)>,
+    pub(crate) subject: ClaimId,
     owner_as: Option<String>,
     leeway_seconds: i64,
 }

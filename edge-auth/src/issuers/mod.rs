@@ -7,4 +7,5 @@ mod names;
 
 pub(crate) use block::{IssuerBlock, StandardClaims};
 pub(crate) use check::faults;
+pub(crate) use name::IssuerName;
 pub(crate) use names::IssuerNames;

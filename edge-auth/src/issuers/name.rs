@@ -3,7 +3,7 @@
 use crate::config::{Issuer, TENANT_PLACEHOLDER, Tenants};
 
 /// The `iss` of a block's tokens.
-pub(super) enum IssuerName {
+pub(crate) enum IssuerName {
     Exactly(String),
     /// A template of Entra's: the text before and after the tenant, and the trusted tenants.
     OfTenants {

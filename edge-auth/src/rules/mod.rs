@@ -11,7 +11,8 @@ use crate::http::path::CanonicalPath;
 use crate::issuers::IssuerNames;
 use crate::token::ClaimPlan;
 
-use rule::CompiledRule;
+pub(crate) use pattern::Segment;
+pub(crate) use rule::CompiledRule;
 
 /// The compiled rules, in order.
 pub(crate) struct RuleSet {
@@ -51,6 +52,11 @@ impl RuleSet {
         Self {
             rules: compiled.into_iter().map(|(_, rule)| rule).collect(),
         }
+    }
+
+    /// The rules in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &CompiledRule> {
+        self.rules.iter()
     }
 
     /// The first rule for this method and path, with its index.

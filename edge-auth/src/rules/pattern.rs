@@ -4,14 +4,14 @@ use crate::http::path::CanonicalPath;
 use crate::token::{ClaimId, ClaimPath, ClaimPlan};
 
 /// A rule's path as a list of segments, each matched against one segment of the request.
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     segments: Vec<Segment>,
     /// Whether the pattern ended in `**`: any number of segments may follow.
     open_ended: bool,
 }
 
 #[derive(Debug, PartialEq)]
-pub(super) enum Segment {
+pub(crate) enum Segment {
     /// The text between stars; a single part means no star.
     Glob(Vec<String>),
     Owner,
@@ -74,8 +74,13 @@ impl Pattern {
         })
     }
 
-    pub(super) fn segments(&self) -> &[Segment] {
+    pub(crate) fn segments(&self) -> &[Segment] {
         &self.segments
+    }
+
+    /// Whether any number of segments may follow.
+    pub(crate) fn is_open_ended(&self) -> bool {
+        self.open_ended
     }
 
     pub(super) fn matches(&self, path: &CanonicalPath) -> bool {

@@ -128,6 +128,34 @@ impl CompiledRule {
         self.methods.contains(&method) && self.pattern.matches(path)
     }
 
+    /// The pattern of its path.
+    pub(crate) fn pattern(&self) -> &Pattern {
+        &self.pattern
+    }
+
+    /// The methods that it matches.
+    pub(crate) fn methods(&self) -> &[&'static str] {
+        &self.methods
+    }
+
+    /// The claims that it requires.
+    pub(crate) fn claims(&self) -> &[(ClaimId, ClaimRequirement)] {
+        &self.claims
+    }
+
+    /// The scopes that it requires.
+    pub(crate) fn scopes(&self) -> &[String] {
+        match &self.access {
+            CompiledAccess::Scopes { scopes, .. } => scopes,
+            CompiledAccess::Anyone | CompiledAccess::Authenticated => &[],
+        }
+    }
+
+    /// The issuer blocks whose tokens it accepts; `None` means any.
+    pub(crate) fn blocks(&self) -> Option<&[usize]> {
+        self.blocks.as_deref()
+    }
+
     /// Whether the rule can be decided without knowing the viewer.
     pub(crate) fn is_for_anyone(&self) -> bool {
         matches!(self.access, CompiledAccess::Anyone)

@@ -82,6 +82,22 @@ pub enum NoSession {
     },
 }
 
+/// The first segment of every session that an HS256 key of this name signs, and so the name of its secret in a store that
+/// is looked up by it: the base64url of the header, whose bytes never vary.
+pub fn shared_session_header(kid: &str) -> String {
+    header_segment(Algorithm::HS256, kid)
+}
+
+fn header_segment(algorithm: Algorithm, kid: &str) -> String {
+    // By hand, so that the order of the members does not depend on a feature of serde_json.
+    let header = format!(
+        r#"{{"alg":"{}","kid":{},"typ":"{TYP}"}}"#,
+        algorithm.name(),
+        Value::from(kid)
+    );
+    BASE64URL_NOPAD.encode(header.as_bytes())
+}
+
 impl SessionKey {
     /// A key from its public half in DER (`SubjectPublicKeyInfo`), which only verifies.
     ///

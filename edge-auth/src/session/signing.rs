@@ -6,9 +6,9 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{MAX_SESSION_BYTES, NoSession, SESSION_ISSUER, SessionToken, TYP};
+use super::{MAX_SESSION_BYTES, NoSession, SESSION_ISSUER, SessionToken, header_segment};
 use crate::config::{ConfigFault, Session, SessionKey, SessionKeyMaterial};
 use crate::identity::Viewer;
 use crate::token::ClaimPlan;
@@ -118,7 +118,6 @@ impl SessionIssuer {
         let exp = iat
             .saturating_add(self.lifetime_seconds)
             .min(viewer.expires_at_second);
-        let header = json!({"alg": key.algorithm().name(), "kid": key.kid, "typ": TYP});
         let mut claims = json!({
             "iss": SESSION_ISSUER,
             "aud": SESSION_ISSUER,
@@ -130,8 +129,9 @@ impl SessionIssuer {
         if let Some(owner) = &viewer.owner {
             claims["owner"] = owner.as_str().into();
         }
-        let encode = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
-        let mut token = format!("{}.{}", encode(&header), encode(&claims));
+        let header = header_segment(key.algorithm(), &key.kid);
+        let claims = BASE64URL_NOPAD.encode(claims.to_string().as_bytes());
+        let mut token = format!("{header}.{claims}");
         let signature = signer
             .sign(token.as_bytes())
             .ok_or(NoSession::NoSigningKey)?;

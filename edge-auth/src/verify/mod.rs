@@ -32,6 +32,8 @@ pub(crate) struct Verifier {
     standard: StandardClaims,
     owners: OwnerNames,
     cache: VerifiedTokenCache<VerifiedToken>,
+    /// Whether nothing but a session with HS256 is accepted, as in a `CloudFront` Function.
+    is_for_shared_sessions: bool,
 }
 
 /// The content of a verified token: everything about it that does not change with time.
@@ -88,12 +90,23 @@ impl Verifier {
             standard,
             owners: OwnerNames::new(config.owner_secret.as_ref()),
             cache: VerifiedTokenCache::new(),
+            is_for_shared_sessions: false,
         }
+    }
+
+    /// Refuses everything but sessions with HS256 from now on.
+    pub(crate) fn accept_only_shared_sessions(&mut self) {
+        self.is_for_shared_sessions = true;
     }
 
     /// The claims that are read from a token.
     pub(crate) fn plan(&self) -> &ClaimPlan {
         &self.plan
+    }
+
+    /// The issuer blocks, in the order of the configuration.
+    pub(crate) fn blocks(&self) -> &[IssuerBlock] {
+        &self.blocks
     }
 
     /// The name of an issuer block.
@@ -148,6 +161,11 @@ impl Verifier {
 
     fn verify_anew(&self, now: i64, token: &str) -> Result<VerifiedToken, Unverified> {
         let token = UnverifiedToken::parse(token)?;
+        if self.is_for_shared_sessions
+            && (token.header.typ.as_deref() != Some(session::TYP) || token.header.alg != "HS256")
+        {
+            return Err(Refusal::UnknownKey.into());
+        }
         if let Some(sessions) = &self.sessions
             && token.header.typ.as_deref() == Some(session::TYP)
         {
