@@ -22,6 +22,7 @@ const CRATES: &[&[&str]] = &[
         "webp-encoder",
     ],
     &[
+        "edge-auth-function",
         "edge-auth-host",
         "edge-auth-node",
         "media-store",
