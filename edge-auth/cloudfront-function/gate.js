@@ -121,7 +121,10 @@ async function findSession(cookie) {
     return 'unknown_key'
   }
   if (secret.length < 32) return 'unknown_key'
-  const mac = crypto.createHmac('sha256', secret).update(parts[0] + '.' + parts[1]).digest()
+  const mac = crypto
+    .createHmac('sha256', secret)
+    .update(parts[0] + '.' + parts[1])
+    .digest()
   const signature = Buffer.from(parts[2], 'base64url')
   // The engine decodes leniently: a signature must be its own encoding. The comparison has no early exit.
   if (signature.length !== 32 || signature.toString('base64url') !== parts[2]) return 'bad_signature'
@@ -214,7 +217,8 @@ function unmet(required, claims, code) {
     const kind = required[idx][1]
     const wanted = required[idx][2]
     if (value === undefined) return 'expired'
-    const has = (one) => (kind === 'keys' ? !Array.isArray(value) && isSet(own(value, one)) : some(value, (item) => item === one))
+    const has = (one) =>
+      kind === 'keys' ? !Array.isArray(value) && isSet(own(value, one)) : some(value, (item) => item === one)
     if (!(kind === 'all' ? wanted.every(has) : wanted.some(has))) return code
   }
 }

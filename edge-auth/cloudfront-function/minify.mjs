@@ -1,8 +1,8 @@
-// Makes gate.min.js of gate.js: shorter names, no comments. `npm run gate` in web/ runs it; a test of the page's tests
-// compares the result with the committed file.
+// Makes gate.min.js of gate.js: shorter names, no comments. `npm run gate` in web/ runs it; the page's tests compare the
+// result with the committed file, and look for syntax that CloudFront's JavaScript runtime 2.0 lacks.
 //
-// The minifier is that of the page's bundler. It only renames: rewriting syntax could bring forms that CloudFront's
-// JavaScript runtime 2.0 lacks.
+// The minifier and the parser are those of the page's bundler. The minifier only renames: rewriting syntax could bring
+// forms that runtime 2.0 lacks.
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -10,11 +10,15 @@ import { pathToFileURL } from 'node:url'
 
 const here = new URL('.', import.meta.url)
 
-// The minified text of a file of this folder.
-export async function minified(name) {
+async function bundler() {
   const inWeb = createRequire(new URL('../../web/package.json', here))
   const inVite = createRequire(inWeb.resolve('vite/package.json'))
-  const { minifySync } = await import(pathToFileURL(inVite.resolve('rolldown/utils')))
+  return import(pathToFileURL(inVite.resolve('rolldown/utils')))
+}
+
+// The minified text of a file of this folder.
+export async function minified(name) {
+  const { minifySync } = await bundler()
   const source = readFileSync(new URL(name, here), 'utf8')
   const { code, errors } = minifySync(name, source, {
     module: true,
@@ -24,11 +28,114 @@ export async function minified(name) {
   })
   if (errors.length > 0) throw new Error(JSON.stringify(errors))
   // CloudFront calls the function of the name `handler`, and a function has no exports.
-  const exported = /;?export\{(\w+) as handler\};?$|export (async function handler)/.exec(code)
-  if (!exported) throw new Error('gate.js does not export handler')
-  return exported[1]
-    ? `${code.slice(0, exported.index)};const handler=${exported[1]};`
-    : code.replace('export async function handler', 'async function handler')
+  const exported = 'export async function handler('
+  if (!code.includes(exported)) throw new Error(`${name} does not export handler`)
+  return code.replace(exported, 'async function handler(')
+}
+
+// The names of what a text has and runtime 2.0, or njs 0.7.9, lacks.
+export async function lacking(code) {
+  const { parseSync } = await bundler()
+  const { program, errors } = parseSync('code.js', code, { sourceType: 'module' })
+  if (errors.length > 0) throw new Error(JSON.stringify(errors))
+  const found = new Set()
+  visit(program, undefined, found)
+  for (const name of lateConstants(program)) if (name) found.add('a constant after a function that uses it')
+  return [...found]
+}
+
+const NODES = {
+  ForOfStatement: 'for…of',
+  ClassDeclaration: 'class',
+  ClassExpression: 'class',
+  ObjectPattern: 'destructuring',
+  ArrayPattern: 'destructuring',
+  SpreadElement: 'spread',
+  RestElement: 'spread',
+  AssignmentPattern: 'a default value',
+  ChainExpression: '?.',
+}
+const GLOBALS = [
+  'Map',
+  'Set',
+  'WeakMap',
+  'WeakSet',
+  'BigInt',
+  'Proxy',
+  'Reflect',
+  'Intl',
+  'fetch',
+  'setTimeout',
+  'eval',
+]
+const METHODS = ['replaceAll', 'matchAll', 'flatMap', 'flat', 'at', 'fromEntries', 'structuredClone']
+const PROMISES = ['all', 'allSettled', 'any', 'race']
+
+function visit(node, parent, found) {
+  if (!node || typeof node !== 'object') return
+  if (Array.isArray(node)) {
+    for (const item of node) visit(item, parent, found)
+    return
+  }
+  if (typeof node.type !== 'string') return
+  const name = nameOf(node, parent)
+  if (name) found.add(name)
+  for (const [key, value] of Object.entries(node)) if (key !== 'parent') visit(value, node, found)
+}
+
+function nameOf(node, parent) {
+  switch (node.type) {
+    case 'LogicalExpression':
+      return node.operator === '??' ? '??' : undefined
+    case 'AssignmentExpression':
+      return ['??=', '||=', '&&=', '**='].includes(node.operator) ? node.operator : undefined
+    case 'ArrowFunctionExpression':
+      return node.async ? 'an async arrow function' : undefined
+    case 'FunctionDeclaration':
+    case 'FunctionExpression':
+      return node.generator ? 'a generator' : undefined
+    case 'AwaitExpression':
+      // njs 0.7.9 crashes if it has begun another expression when it waits.
+      return ['VariableDeclarator', 'ExpressionStatement', 'ReturnStatement'].includes(parent.type)
+        ? undefined
+        : 'an await within an expression'
+    case 'Literal':
+      if (node.bigint) return 'BigInt'
+      return node.regex?.flags.match(/[uysdv]/)
+        ? `the flag ${node.regex.flags.match(/[uysdv]/)[0]} of a regular expression`
+        : undefined
+    case 'NewExpression':
+    case 'CallExpression': {
+      const { callee } = node
+      if (callee.type === 'Identifier' && GLOBALS.includes(callee.name)) return callee.name
+      if (callee.type !== 'MemberExpression') return undefined
+      const method = callee.property.name
+      if (callee.object.name === 'Promise' && PROMISES.includes(method)) return `Promise.${method}`
+      return METHODS.includes(method) ? method : undefined
+    }
+    default:
+      return NODES[node.type]
+  }
+}
+
+// The constants of the top level that stand after a function which uses them.
+function lateConstants(program) {
+  const late = []
+  const used = new Set()
+  for (const statement of program.body) {
+    if (statement.type === 'VariableDeclaration') {
+      for (const { id } of statement.declarations) if (used.has(id.name)) late.push(id.name)
+    } else if (statement.type === 'FunctionDeclaration') {
+      identifiers(statement, used)
+    }
+  }
+  return late
+}
+
+function identifiers(node, names) {
+  if (!node || typeof node !== 'object') return
+  if (node.type === 'Identifier') names.add(node.name)
+  for (const value of Object.values(node)) identifiers(value, names)
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
