@@ -52,11 +52,12 @@ export async function handler(event) {
   // prefix, because the sender chooses this key and any other entry would be a secret that is known.
   let secret
   try {
-    secret = await cf.kvs().get('session/' + parts[0])
+    const text = await cf.kvs().get('session/' + parts[0])
+    secret = Buffer.from(text, 'base64url')
   } catch (_) {
     return refuse(event, 'unknown_key', idx)
   }
-  const session = verify(parts, Buffer.from(secret, 'base64url'))
+  const session = verify(parts, secret)
   const refusal = typeof session === 'string' ? session : check(rule, segments, session)
   return refusal ? refuse(event, refusal, idx) : forward(request, session.owner)
 }
