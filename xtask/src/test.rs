@@ -12,8 +12,8 @@ use crate::{check, libraries, rehearse, terraform, tools};
 
 /// The test of the processor's package as one process.
 const PACKAGED: &str = "lambda::";
-/// The tests of `edge-auth` with published vectors.
-const VECTORS: &str = "vectors::";
+/// The tests of `edge-auth` with files that no package registry has. They run by hand only.
+const JOSE_FILES: &str = "verify::vectors::wycheproof_";
 /// The test of the page in Chromium.
 const BROWSER: &str = "browser::";
 
@@ -99,22 +99,13 @@ const TESTS: &[Step] = &[
             tools::phone_photos,
         ],
         // Without `--tests` it would run code blocks that documentation marks as `ignore`.
-        run: || rust_tests(&["--tests"], &["--ignored", "--skip", VECTORS]),
+        run: || rust_tests(&["--tests"], &["--ignored", "--skip", JOSE_FILES]),
     },
     Step {
         name: "rust-tests",
         title: "unit tests, integration tests, documentation tests",
         needs: &[tools::page_packages],
         run: || rust_tests(&[], &[]),
-    },
-    Step {
-        name: "vectors",
-        title: "the published vectors of JWS",
-        needs: &[tools::vectors],
-        run: || {
-            let tests = ["test", "--workspace", "--lib", "--locked", VECTORS];
-            cargo(&[&tests[..], &["--", "--include-ignored"]].concat())
-        },
     },
     Step {
         name: "browser",

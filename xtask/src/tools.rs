@@ -29,8 +29,6 @@ const NODES: [(&str, &str); 2] = [("22", "22.23.3"), ("24", "24.21.0")];
 /// The oldest Node.js that builds the page.
 const MIN_NODE_MAJOR: u32 = 20;
 const CHROMIUM: &str = "/usr/bin/chromium";
-/// The default folder of the published vectors for `edge-auth`; `GATEPOST_VECTORS` overrides it.
-const VECTORS: &str = "../shared/vectors";
 /// Programs that Cargo installs.
 const CARGO_TOOLS: &str = "target/tools";
 const CARGO_FUZZ: &str = "0.13.2";
@@ -143,17 +141,6 @@ pub(crate) fn chromium() -> anyhow::Result<()> {
 /// Downloads the photo that a phone took.
 pub(crate) fn phone_photos() -> anyhow::Result<()> {
     photos::fetch(photos::PHONE)
-}
-
-/// Finds the published vectors of JWS and JWE.
-pub(crate) fn vectors() -> anyhow::Result<()> {
-    let folder = std::env::var_os("GATEPOST_VECTORS").unwrap_or_else(|| VECTORS.into());
-    if Path::new(&folder).exists() {
-        return Ok(());
-    }
-    Err(missing(
-        "the published vectors were not found; set GATEPOST_VECTORS to their folder",
-    ))
 }
 
 /// Installs MiniStack and boto3.

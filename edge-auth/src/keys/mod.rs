@@ -6,3 +6,6 @@ pub(crate) mod material;
 pub(crate) mod ring;
 pub(crate) mod rings;
 mod roca;
+
+#[cfg(test)]
+mod wycheproof;
