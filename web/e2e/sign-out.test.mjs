@@ -131,7 +131,7 @@ async function upload(gatepost, subject, photo) {
   return outcome.manifest.renditions.at(-1).path
 }
 
-/** What a script of the page gets, as an image would, and how much of it came over the network. */
+/** The answer that a script of the page gets, as an image would, and how much of it came over the network. */
 function look(page, path) {
   return page.evaluate(async (path) => {
     performance.clearResourceTimings()

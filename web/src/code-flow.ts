@@ -127,7 +127,7 @@ async function tokenIn(
   return token as string
 }
 
-/** The reason why there is no token: the provider's error code, the status of its answer, or a word. */
+/** The reason why a token is missing: the provider's error code, the status of its answer, or a word. */
 function reasonOf(error: unknown): string {
   if (error instanceof ResponseBodyError) return error.error
   if (error instanceof WWWAuthenticateChallengeError) return String(error.status)

@@ -10,7 +10,7 @@ const WHO = '/api/session'
 export const SIGN_IN = '/?sign_in'
 /** A session that a token would extend by less than this is not renewed: the token itself is about to expire. */
 const WORTH_RENEWING_MS = 60_000
-/** The pause before a retry if there is no answer. */
+/** The pause before a retry if an answer is missing. */
 const RETRY_MS = 30_000
 /** The longest timer that browsers support. */
 const MAX_TIMER_MS = 2 ** 31 - 1

@@ -3,7 +3,7 @@
 //! A citation in backticks is `place::name` for a test in Rust or Terraform, and `place::"name"` for one in JavaScript.
 //! A place with a slash is the beginning of a file's path, so `edge-auth/src::an_expired_token_is_refused` must be below
 //! that folder. Any other place is a file with tests or one of its folders, as in `token::an_expired_token_is_refused`.
-//! Two names in Rust's notation that are no test, such as `Policy::below`, are not a citation.
+//! Other names in Rust's notation, such as `Policy::below`, are not citations.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,7 +21,7 @@ const TERRAFORM: &str = r#"(?m)^run "([a-z0-9_]+)""#;
 const JAVASCRIPT: &str =
     r#"(?m)(?<![\w.])(?:test|it)\(\s*(?:'([^'\n]+)'|"([^"\n]+)"|`([^`$\n]+)`)"#;
 const CITATION: &str = r#"`([A-Za-z0-9_./:-]+)::(?:"([^"`]+)"|([a-z0-9]+(?:_[a-z0-9]+)*))`"#;
-/// A name of so many words is a citation, whatever its place.
+/// A name of so many words is a citation at any place.
 const MIN_WORDS: usize = 3;
 
 /// Checks every citation in the files that Git tracks.
@@ -113,7 +113,7 @@ impl<'ast> Visit<'ast> for RustTests {
     }
 }
 
-/// What a document cites.
+/// The citation of a test in a document.
 #[derive(Debug)]
 struct Citation {
     place: String,

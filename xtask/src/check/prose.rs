@@ -128,36 +128,84 @@ impl Count {
     }
 }
 
-/// The comment lines of source files, and the lines of Markdown files. Lock files are not written by people.
+/// How a kind of file marks its prose.
+#[derive(Clone, Copy)]
+enum Marks {
+    /// `//` on each line, or a block between `/*` and `*/`.
+    Slashes,
+    /// `#` on each line.
+    Hash,
+    /// Every line is prose.
+    None,
+}
+
+impl Marks {
+    fn of(extension: &str) -> Option<Self> {
+        match extension {
+            "rs" | "ts" | "mjs" | "js" | "css" => Some(Self::Slashes),
+            "tf" | "py" | "hcl" | "toml" => Some(Self::Hash),
+            "md" => Some(Self::None),
+            _ => None,
+        }
+    }
+}
+
+/// The comment lines of source files, and the lines of Markdown files.
 fn collect<'a>(names: impl Iterator<Item = &'a str>) -> anyhow::Result<(Vec<Line>, Vec<Line>)> {
-    let slashes = Regex::new(r"^\s*//[/!]?\s?(.*)")?;
-    let hash = Regex::new(r"^\s*#\s?(.*)")?;
     let (mut comments, mut markdown) = (Vec::new(), Vec::new());
-    for name in names.filter(|name| !name.contains("lock") && Path::new(name).is_file()) {
+    for name in names.filter(|name| !is_lock_file(name) && Path::new(name).is_file()) {
         let extension = Path::new(name).extension().unwrap_or_default();
-        let mark = match extension.to_str().unwrap_or_default() {
-            "rs" | "ts" | "mjs" | "js" => Some(&slashes),
-            "tf" | "py" => Some(&hash),
-            "md" => None,
-            _ => continue,
+        let Some(marks) = Marks::of(extension.to_str().unwrap_or_default()) else {
+            continue;
         };
         let bytes = std::fs::read(name).with_context(|| name.to_owned())?;
-        for (index, text) in String::from_utf8_lossy(&bytes).split('\n').enumerate() {
-            let line = |text: &str| Line {
-                file: name.to_owned(),
-                number: index + 1,
-                text: text.to_owned(),
-            };
-            match mark {
-                None => markdown.push(line(text)),
-                Some(mark) => {
-                    let comment = mark.captures(text)?.and_then(|found| found.get(1));
-                    comments.extend(comment.map(|comment| line(comment.as_str())));
-                }
-            }
+        let text = String::from_utf8_lossy(&bytes);
+        let lines = prose_of(&text, marks).into_iter();
+        let lines = lines.map(|(index, text)| Line {
+            file: name.to_owned(),
+            number: index + 1,
+            text: text.to_owned(),
+        });
+        match marks {
+            Marks::None => markdown.extend(lines),
+            Marks::Slashes | Marks::Hash => comments.extend(lines),
         }
     }
     Ok((comments, markdown))
+}
+
+/// Whether a file was written by a package manager and not by people.
+fn is_lock_file(name: &str) -> bool {
+    let name = name.rsplit('/').next().unwrap_or(name);
+    matches!(
+        name,
+        "Cargo.lock" | "package-lock.json" | ".terraform.lock.hcl"
+    )
+}
+
+/// The lines of prose without their marks, each with its index. A comment behind code is left out.
+fn prose_of(text: &str, marks: Marks) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    let mut is_in_block = false;
+    for (index, line) in text.split('\n').enumerate() {
+        let start = line.trim_start();
+        let prose = match marks {
+            Marks::None => Some(line),
+            Marks::Hash => start.strip_prefix('#'),
+            Marks::Slashes if is_in_block || start.starts_with("/*") => {
+                let (inside, end) = start.split_once("*/").unzip();
+                is_in_block = end.is_none();
+                let inside = inside.unwrap_or(start).trim_start_matches('/');
+                Some(inside.trim_start_matches('*'))
+            }
+            Marks::Slashes => {
+                let prose = start.strip_prefix("//");
+                prose.map(|prose| prose.strip_prefix(['/', '!']).unwrap_or(prose))
+            }
+        };
+        found.extend(prose.map(|prose| (index, prose.strip_prefix(' ').unwrap_or(prose))));
+    }
+    found
 }
 
 #[cfg(test)]
@@ -193,25 +241,50 @@ mod tests {
     #[test]
     fn only_comments_of_source_files_are_read() {
         let folder = tempfile::tempdir().unwrap();
-        let source = folder.path().join("a.rs");
-        std::fs::write(&source, "//! One.\nfn f() {} // not this\n    /// Two.\n").unwrap();
-        let text = folder.path().join("a.md");
-        std::fs::write(&text, "Three.\n").unwrap();
-        let locked = folder.path().join("a-lock.md");
-        std::fs::write(&locked, "Four.\n").unwrap();
-        let names = [&source, &text, &locked].map(|path| path.to_str().unwrap());
-        let (comments, markdown) = collect(names.into_iter()).unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let files = [
+            write(
+                "block.rs",
+                "//! One.\nfn f() {} // not this\n    /// Two.\n",
+            ),
+            write(
+                "page.ts",
+                "/** Three. */\nf()\n/*\n * Four.\n */\n// Five.\n/* Six. */ f()\n",
+            ),
+            write("page.css", "  /* Seven.\n     Eight. */\na { b: c }\n"),
+            write("a.toml", "# Nine.\na = 1 # not this\n"),
+            write("a.tftest.hcl", "# Ten.\n"),
+            write("a.md", "Eleven.\n"),
+            write(".terraform.lock.hcl", "# Not this.\n"),
+            write("a.png", "# not this\n"),
+        ];
+        let names = files.iter().map(|path| path.to_str().unwrap());
+        let (comments, markdown) = collect(names).unwrap();
         let shown = |lines: &[Line]| -> Vec<_> {
-            let shown = lines.iter().map(|line| (line.number, line.text.clone()));
+            let lines = lines.iter().filter(|line| !line.text.is_empty());
+            let shown = lines.map(|line| (line.number, line.text.trim().to_owned()));
             shown.collect()
         };
+        let expected = [
+            (1, "One."),
+            (3, "Two."),
+            (1, "Three."),
+            (4, "Four."),
+            (6, "Five."),
+            (7, "Six."),
+            (1, "Seven."),
+            (2, "Eight."),
+            (1, "Nine."),
+            (1, "Ten."),
+        ];
         assert_eq!(
             shown(&comments),
-            [(1, "One.".to_owned()), (3, "Two.".to_owned())]
+            expected.map(|(number, text)| (number, text.to_owned()))
         );
-        assert_eq!(
-            shown(&markdown),
-            [(1, "Three.".to_owned()), (2, String::new())]
-        );
+        assert_eq!(shown(&markdown), [(1, "Eleven.".to_owned())]);
     }
 }
