@@ -11,8 +11,8 @@
 //! The host fetches keys that are not known: the decision is then [`Decision::NeedKeys`], and the host asks again once
 //! it has handed them over.
 
-// The modules are floors, and arrows between them go downward only: `lambda_edge` and `policy`, `authorizer`, `rules` and `verify`,
-// `issuers`, `session`, `keys` and `token`, `http`, `config`.
+// The modules are layers, and each uses only lower ones: `ARCHITECTURE.md` has the table, and `cargo xtask check` checks
+// it.
 
 #![warn(clippy::missing_errors_doc)]
 

@@ -1,4 +1,4 @@
-//! HTTP as the authorizer reads it: requests, paths, addresses. The lowest floor beside the configuration.
+//! HTTP as the authorizer reads it: requests, paths, addresses. The lowest layer but one: it uses only the configuration.
 
 pub(crate) mod address;
 pub(crate) mod credentials;

@@ -1,8 +1,11 @@
 //! The structure of the code: which crates depend on which, and which files of a crate use which.
 //!
-//! An arrow must point to a lower floor ([`floors`]), and files must not use each other in a circle. Tests are left out.
+//! A dependency must be on a lower layer ([`layers`]), and files must not use each other in a cycle. Tests are left out.
+//!
+//! A file depends on another if it names something that the other defines. A call of a method names nothing: a file that
+//! calls `decision.status()` on a value that it received depends on no file by that call, as types are not inferred.
 
-mod floors;
+mod layers;
 mod uses;
 
 use anyhow::ensure;
@@ -12,16 +15,16 @@ use petgraph::graphmap::DiGraphMap;
 
 use super::modules::Modules;
 use crate::workspace;
-use floors::Arrows;
+use layers::Dependencies;
 use uses::Uses;
 
 /// Checks every crate and every file of the workspace, and prints the graph of the crates.
 pub(super) fn check() -> anyhow::Result<()> {
     let packages = workspace::members_of("Cargo.toml")?.packages;
-    let arrows = arrows_between(&packages);
-    print!("{}", draw(&arrows));
-    let mut faults = floors::check_crates(&arrows);
-    faults.extend(floors::check_purity(&packages));
+    let dependencies = dependencies_between(&packages);
+    print!("{}", draw(&dependencies));
+    let mut faults = layers::check_crates(&dependencies);
+    faults.extend(layers::check_purity(&packages));
     let mut n_files = 0;
     for package in &packages {
         let mut found = Vec::new();
@@ -34,32 +37,33 @@ pub(super) fn check() -> anyhow::Result<()> {
             n_files += modules.files.len();
             let uses = Uses::of(&modules);
             let root = package.manifest_path.with_file_name("");
-            let shown = |file: usize| -> String {
-                let path = &modules.files[file];
+            let files = modules.files.iter().map(|path| {
                 let path = path.strip_prefix(&root).unwrap_or(path);
                 path.display().to_string()
-            };
+            });
+            let files: Vec<_> = files.collect();
             for cycle in cycles(&uses) {
-                found.push(describe(&package.name, &cycle, &uses, &shown));
+                found.push(describe(&package.name, &cycle, &uses, &files));
             }
-            found.extend(floors::check_files(&package.name, &uses, &shown));
+            found.extend(layers::check_files(&package.name, &files, &uses));
         }
         faults.extend(found);
     }
     println!("{} crates, {n_files} files", packages.len());
     ensure!(faults.is_empty(), "{}", faults.join("\n"));
-    println!("no cycles, and no arrow up");
+    println!("no cycles, and every dependency is on a lower layer");
     Ok(())
 }
 
-fn arrows_between(packages: &[Package]) -> Arrows {
+fn dependencies_between(packages: &[Package]) -> Dependencies {
     let names: Vec<_> = packages
         .iter()
         .map(|package| package.name.to_string())
         .collect();
-    let arrows = packages.iter().map(|package| {
-        let dependencies = package.dependencies.iter();
-        let mut used: Vec<_> = dependencies
+    let dependencies = packages.iter().map(|package| {
+        let mut used: Vec<_> = package
+            .dependencies
+            .iter()
             .filter(|dependency| dependency.kind != DependencyKind::Development)
             .map(|dependency| dependency.name.clone())
             .filter(|name| names.contains(name))
@@ -68,11 +72,11 @@ fn arrows_between(packages: &[Package]) -> Arrows {
         used.dedup();
         (package.name.to_string(), used)
     });
-    arrows.collect()
+    dependencies.collect()
 }
 
-fn draw(arrows: &Arrows) -> String {
-    let width = arrows.keys().map(String::len).max().unwrap_or(0);
+fn draw(dependencies: &Dependencies) -> String {
+    let width = dependencies.keys().map(String::len).max().unwrap_or(0);
     let line = |(name, used): (&String, &Vec<String>)| {
         let used = if used.is_empty() {
             "-".to_owned()
@@ -81,7 +85,7 @@ fn draw(arrows: &Arrows) -> String {
         };
         format!("{name:width$} → {used}\n")
     };
-    arrows.iter().map(line).collect()
+    dependencies.iter().map(line).collect()
 }
 
 /// Groups of files that use each other.
@@ -95,21 +99,16 @@ fn cycles(uses: &Uses) -> Vec<Vec<usize>> {
     cycles
 }
 
-/// Every arrow of a cycle, with the names that make it.
-fn describe(
-    package: &str,
-    cycle: &[usize],
-    uses: &Uses,
-    shown: &impl Fn(usize) -> String,
-) -> String {
+/// Every dependency of a cycle, with the names that make it.
+fn describe(package: &str, cycle: &[usize], uses: &Uses, files: &[String]) -> String {
     let mut lines = vec![format!("{package}: {} files form a cycle:", cycle.len())];
     for ((from, to), names) in &uses.between {
         if cycle.contains(from) && cycle.contains(to) {
             let names: Vec<_> = names.iter().map(String::as_str).collect();
             lines.push(format!(
                 "    {} → {}: {}",
-                shown(*from),
-                shown(*to),
+                files[*from],
+                files[*to],
                 names.join(", ")
             ));
         }
@@ -136,16 +135,16 @@ mod tests {
         (names.collect(), Uses::of(&modules))
     }
 
-    /// The arrows, as `from to names`.
-    fn arrows(files: &[(&str, &str)]) -> Vec<String> {
+    /// The dependencies, as `from to names`.
+    fn dependencies(files: &[(&str, &str)]) -> Vec<String> {
         let (names, uses) = uses_of(files);
-        let arrow = |((from, to), used): (&(usize, usize), &std::collections::BTreeSet<String>)| {
+        let shown = |((from, to), used): (&(usize, usize), &std::collections::BTreeSet<String>)| {
             let used: Vec<_> = used.iter().map(String::as_str).collect();
             format!("{} {} {}", names[*from], names[*to], used.join(" "))
         };
-        let mut arrows: Vec<_> = uses.between.iter().map(arrow).collect();
-        arrows.sort();
-        arrows
+        let mut found: Vec<_> = uses.between.iter().map(shown).collect();
+        found.sort();
+        found
     }
 
     #[test]
@@ -162,14 +161,14 @@ mod tests {
         let cycles = cycles(&uses);
         assert_eq!(cycles.len(), 1);
         assert_eq!(
-            describe("x", &cycles[0], &uses, &|file| names[file].clone()),
+            describe("x", &cycles[0], &uses, &names),
             "x: 2 files form a cycle:\n    a.rs → b.rs: B\n    b.rs → a.rs: A"
         );
     }
 
     #[test]
     fn a_name_counts_where_it_is_defined_and_not_where_it_is_exported() {
-        let arrows = arrows(&[
+        let found = dependencies(&[
             ("lib.rs", "mod room; mod user; pub use room::Table;"),
             (
                 "room/mod.rs",
@@ -183,7 +182,7 @@ mod tests {
             ),
         ]);
         assert_eq!(
-            arrows,
+            found,
             [
                 "room/chair.rs room/table.rs Table",
                 "user.rs room/chair.rs Chair",
@@ -193,8 +192,8 @@ mod tests {
     }
 
     #[test]
-    fn a_parent_that_uses_what_it_exports_has_an_arrow() {
-        let arrows = arrows(&[
+    fn a_parent_that_uses_what_it_exports_depends_on_it() {
+        let found = dependencies(&[
             (
                 "lib.rs",
                 "mod child; pub use child::Child; pub const N: u8 = 1; fn f(child: Child) { child::run() }",
@@ -204,12 +203,12 @@ mod tests {
                 "pub struct Child; pub fn run() { let n = super::N; }",
             ),
         ]);
-        assert_eq!(arrows, ["child.rs lib.rs N", "lib.rs child.rs Child run"]);
+        assert_eq!(found, ["child.rs lib.rs N", "lib.rs child.rs Child run"]);
     }
 
     #[test]
     fn tests_and_visibilities_are_left_out_and_macros_are_read() {
-        let arrows = arrows(&[
+        let found = dependencies(&[
             ("lib.rs", "mod a; mod b; pub struct Root;"),
             (
                 "a.rs",
@@ -224,6 +223,6 @@ mod tests {
                 "pub fn g() {} pub fn h() {} pub(in crate::b) struct R;",
             ),
         ]);
-        assert_eq!(arrows, ["a.rs b.rs g h"]);
+        assert_eq!(found, ["a.rs b.rs g h"]);
     }
 }

@@ -1,6 +1,6 @@
 //! Which file uses which: every path that a module mentions is resolved to the file that defines its name.
 //!
-//! Names are followed through imports and re-exports, so an arrow points to the definition and not to a facade.
+//! Names are followed through imports and re-exports, so a dependency is on the definition and not on a facade.
 
 use std::collections::{BTreeMap, BTreeSet};
 
