@@ -4,7 +4,7 @@
 //! one request as of now:
 //!
 //! ```sh
-//! cargo run --example decide -- jwks.json https://login.example.com/ media "$TOKEN" /media/k5x/photo.webp
+//! cargo run -p edge-auth --example decide -- jwks.json https://login.example.com/ media "$TOKEN" /media/k5x/photo.webp
 //! ```
 
 use std::process::ExitCode;

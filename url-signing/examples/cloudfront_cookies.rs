@@ -2,7 +2,7 @@
 //! them as the `Set-Cookie` lines of an answer. It reads a private key from a file and sends nothing.
 //!
 //! ```text
-//! cargo run --example cloudfront_cookies --features cloudfront -- \
+//! cargo run -p url-signing --example cloudfront_cookies --features cloudfront -- \
 //!   https://d111111abcdef8.cloudfront.net/media/k5x/ K2JCJMDEHXQW5F tests/keys/p256-pkcs8.pem
 //! ```
 

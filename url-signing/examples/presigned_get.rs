@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… \
-//!   cargo run --example presigned_get -- example-media eu-central-1 o/media/k5x/640.webp
+//!   cargo run -p url-signing --example presigned_get -- example-media eu-central-1 o/media/k5x/640.webp
 //! ```
 
 use std::env;

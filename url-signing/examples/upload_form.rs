@@ -2,7 +2,7 @@
 //! environment variables of AWS and sends nothing.
 //!
 //! ```text
-//! AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… cargo run --example upload_form -- example-uploads eu-central-1
+//! AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… cargo run -p url-signing --example upload_form -- example-uploads eu-central-1
 //! ```
 
 use std::env;

@@ -5,7 +5,7 @@
 //! Start at [`PostPolicy`] or [`PresignedGet`]. [`sigv4`] is the layer below, for callers with their own policy
 //! document.
 //!
-#![doc = include_str!("../README.md")]
+#![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
 #![warn(clippy::missing_errors_doc)]
 
 #[cfg(feature = "cloudfront")]
@@ -25,3 +25,8 @@ pub use s3::key::MAX_KEY_BYTES;
 pub use s3::post_policy::{MAX_POST_BYTES, PostPolicy};
 pub use s3::presigned_get::{PresignedGet, PresignedUrl, ResponseHeader, window_start};
 pub use s3::sigv4;
+
+/// The examples of the README, compiled and run by `cargo test`. One of them needs the feature.
+#[cfg(all(doctest, feature = "cloudfront"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

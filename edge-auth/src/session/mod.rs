@@ -11,7 +11,7 @@
 //! | `iat`, `exp` | when the session was made, and when it ends |
 //! | `block` | the name of the issuer block that accepted the token |
 //! | `owner` | the owner, if the token names one |
-//!  `token` | each claim that rules or blocks require, `null` where the token lacks it |
+//! | `token` | each claim that rules or blocks require, `null` where the token lacks it |
 //!
 //! A session expires no later than its token, and a session cannot be made from a session.
 
