@@ -4,7 +4,7 @@
 
 mod citations;
 mod dependencies;
-mod licences;
+mod licenses;
 mod modules;
 mod paths;
 mod prose;
@@ -51,10 +51,10 @@ pub(crate) const STATIC: &[Step] = &[
         run: structure::check,
     },
     Step {
-        name: "licences",
-        title: "licences, banned crates and sources, as in deny.toml",
+        name: "licenses",
+        title: "licenses, banned crates and sources, as in deny.toml",
         needs: &[],
-        run: licences::check,
+        run: licenses::check,
     },
     Step {
         name: "dependencies",

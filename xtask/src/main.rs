@@ -31,7 +31,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Format, lints, prose, structure, licences, dependencies, unit tests: under two minutes when built
+    /// Format, lints, prose, structure, licenses, dependencies, unit tests: under two minutes when built
     Check(Selection),
     /// The checks and every test of every kind; installs what they need
     Test(Selection),

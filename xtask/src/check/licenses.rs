@@ -1,4 +1,4 @@
-//! Licences, banned crates and sources of everything that Cargo and npm download, against `deny.toml`.
+//! Licenses, banned crates and sources of everything that Cargo and npm download, against `deny.toml`.
 //!
 //! The file has cargo-deny's format, so cargo-deny reads it too. This check needs no further program and no network.
 //! The fuzz targets and the scorer of the image benchmark have lock files for themselves, which are not read.
@@ -13,7 +13,7 @@ use spdx::{Expression, LicenseReq};
 use crate::workspace;
 
 const POLICY: &str = "deny.toml";
-/// The lock files of npm, each with the packages that may have another licence than the policy allows.
+/// The lock files of npm, each with the packages that may have another license than the policy allows.
 const NPM: &[(&str, &[(&str, &str)])] = &[
     (
         "web/package-lock.json",
@@ -108,11 +108,11 @@ pub(super) fn check() -> anyhow::Result<()> {
     let mut counts = BTreeMap::new();
     for package in &packages {
         faults.extend(faults_of(package, &policy));
-        let licence = package.license.clone().unwrap_or_default();
-        *counts.entry(licence).or_insert(0_u32) += 1;
+        let license = package.license.clone().unwrap_or_default();
+        *counts.entry(license).or_insert(0_u32) += 1;
     }
-    for (licence, count) in counts {
-        println!("{count:5}  {licence}");
+    for (license, count) in counts {
+        println!("{count:5}  {license}");
     }
     let mut n_npm = 0;
     for (file, exceptions) in NPM {
@@ -131,9 +131,9 @@ fn faults_of(package: &Package, policy: &Policy) -> Vec<String> {
     let shown = format!("{} {}", package.name, package.version);
     let mut faults = Vec::new();
     match &package.license {
-        Some(licence) if is_allowed(licence, &policy.licenses.allow) => {}
-        Some(licence) => faults.push(format!("{shown}: {licence} is not an allowed licence")),
-        None => faults.push(format!("{shown} states no licence")),
+        Some(license) if is_allowed(license, &policy.licenses.allow) => {}
+        Some(license) => faults.push(format!("{shown}: {license} is not an allowed license")),
+        None => faults.push(format!("{shown} states no license")),
     }
     for ban in &policy.bans.deny {
         if ban.name == *package.name {
@@ -162,14 +162,14 @@ fn faults_of(package: &Package, policy: &Policy) -> Vec<String> {
     faults
 }
 
-/// Whether an SPDX expression can be fulfilled with allowed licences alone. `MIT/Apache-2.0` is an older way to write
+/// Whether an SPDX expression can be fulfilled with allowed licenses alone. `MIT/Apache-2.0` is an older way to write
 /// `OR`.
-fn is_allowed(licence: &str, allowed: &[String]) -> bool {
+fn is_allowed(license: &str, allowed: &[String]) -> bool {
     let is_allowed = |requirement: &LicenseReq| {
         let requirement = requirement.to_string();
         allowed.contains(&requirement)
     };
-    Expression::parse(&licence.replace('/', " OR "))
+    Expression::parse(&license.replace('/', " OR "))
         .is_ok_and(|expression| expression.evaluate(is_allowed))
 }
 
@@ -188,18 +188,18 @@ struct NpmPackage {
 fn npm_faults(lock: &NpmLock, exceptions: &[(&str, &str)], allowed: &[String]) -> Vec<String> {
     let mut faults = Vec::new();
     for (name, package) in lock.packages.iter().filter(|(name, _)| !name.is_empty()) {
-        let is_excepted = |licence: &str| {
+        let is_excepted = |license: &str| {
             let mut matching = exceptions
                 .iter()
                 .filter(|(start, _)| name.starts_with(start));
             matching.any(|(_, exception)| {
-                is_allowed(licence, &[allowed, &[(*exception).to_owned()]].concat())
+                is_allowed(license, &[allowed, &[(*exception).to_owned()]].concat())
             })
         };
         match &package.license {
-            Some(licence) if is_allowed(licence, allowed) || is_excepted(licence) => {}
-            Some(licence) => faults.push(format!("{name}: {licence} is not an allowed licence")),
-            None => faults.push(format!("{name} states no licence")),
+            Some(license) if is_allowed(license, allowed) || is_excepted(license) => {}
+            Some(license) => faults.push(format!("{name}: {license} is not an allowed license")),
+            None => faults.push(format!("{name} states no license")),
         }
         let registry = "https://registry.npmjs.org/";
         if package
@@ -224,8 +224,8 @@ mod tests {
     }
 
     #[test]
-    fn an_expression_is_fulfilled_by_allowed_licences_alone() {
-        for (licence, expected) in [
+    fn an_expression_is_fulfilled_by_allowed_licenses_alone() {
+        for (license, expected) in [
             ("MIT", true),
             ("GPL-3.0-only OR MIT", true),
             ("MIT/Apache-2.0", true),
@@ -234,12 +234,12 @@ mod tests {
             ("GPL-3.0-only", false),
             ("SEE LICENSE IN file", false),
         ] {
-            assert_eq!(is_allowed(licence, &allowed()), expected, "{licence}");
+            assert_eq!(is_allowed(license, &allowed()), expected, "{license}");
         }
     }
 
     #[test]
-    fn an_npm_package_needs_a_licence_and_the_registry() {
+    fn an_npm_package_needs_a_license_and_the_registry() {
         let lock = r#"{"packages": {
             "": {"name": "ours"},
             "node_modules/a": {"license": "MIT", "resolved": "https://registry.npmjs.org/a.tgz"},
@@ -250,8 +250,8 @@ mod tests {
         assert_eq!(
             npm_faults(&lock, &[], &allowed()),
             [
-                "node_modules/b states no licence",
-                "node_modules/c: LGPL-3.0-or-later is not an allowed licence",
+                "node_modules/b states no license",
+                "node_modules/c: LGPL-3.0-or-later is not an allowed license",
                 "node_modules/c does not come from https://registry.npmjs.org/"
             ]
         );
