@@ -1,11 +1,11 @@
 //! Tests through the front door: the real binary, real HTTP, the embedded S3.
 
-// A test panics at the first unexpected value, and may be one long table.
 #![allow(
     clippy::unwrap_used,
     clippy::too_many_lines,
     clippy::cast_possible_truncation,
-    missing_docs
+    missing_docs,
+    reason = "a test panics at the first unexpected value, and may be one long table"
 )]
 
 mod api;
