@@ -1,25 +1,24 @@
 //! One schedule while it runs: the actors, the scripted S3 between them, what can happen next, and what must hold at the end.
+//!
+//! `actors` owns what an actor does; this file owns when it goes on, and what it meets.
+
+mod actors;
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex};
 
-use http::Method;
-use jiff::SignedDuration;
 use media_contract::{Manifest, Status, object_key};
-use media_store::MediaStore;
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
-use tower::ServiceExt as _;
+use upload_processor::Processor;
 use upload_processor::event::Message;
-use upload_processor::sweep::{Forgotten, Options, Sweep};
-use upload_processor::{Outcome, Processor};
 
 use super::explore::{Exploration, Search};
 use super::guards::Guard;
 use super::scenario::{Fault, Scenario};
 use super::scripted_s3::{self, Answer, Pending, ScriptedS3};
-use super::{PICTURES, buckets, call, message, message_of, now, rendered, settings_of, upload};
+use super::{PICTURES, buckets, message, now, rendered, settings_of, upload};
+use actors::{Actor, Announced, End, sweep_of_all};
 
 /// The actor that sweeps at the end, after everything else.
 const SWEEPER: usize = 1000;
@@ -46,28 +45,6 @@ impl Step {
     }
 }
 
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-enum Actor {
-    Worker {
-        picture: usize,
-        attempt: u32,
-    },
-    Deleter {
-        attempt: u32,
-    },
-    /// A sweep at any time.
-    Sweeper,
-}
-
-/// How an actor ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum End {
-    /// A worker says that it published.
-    Published,
-    Succeeded,
-    Failed,
-}
-
 /// One schedule that runs.
 pub(super) struct Run {
     search: Search,
@@ -76,8 +53,7 @@ pub(super) struct Run {
     s3: ScriptedS3,
     actors: BTreeMap<usize, (Actor, JoinHandle<End>)>,
     n_actors: usize,
-    /// The pictures that a sweep announced and whose message was not delivered yet.
-    announced: Arc<Mutex<Vec<usize>>>,
+    announced: Announced,
     is_posted: [bool; 2],
     /// Whether the other picture came after the deletion.
     is_posted_after_deletion: bool,
@@ -97,27 +73,6 @@ pub(super) struct Run {
     n_failed_without_loss: u32,
 }
 
-/// A sweep that does all that any sweep does.
-fn sweep_of_all(s3: &ScriptedS3, actor: usize) -> Sweep {
-    s3.note_sweeper(actor);
-    let options = Options {
-        since: None,
-        failed: true,
-        settling_time: SignedDuration::ZERO,
-    };
-    let store = MediaStore::new(s3.client(actor), buckets());
-    Sweep::new(store, now(), options)
-}
-
-/// The picture that a sweep found.
-fn picture_of(forgotten: &Forgotten) -> usize {
-    let etag = format!("\"{}\"", forgotten.etag.as_ref().unwrap());
-    let mut files = PICTURES.files.iter();
-    files
-        .position(|file| scripted_s3::etag_of(file) == etag)
-        .unwrap()
-}
-
 impl Run {
     pub(super) fn new(search: Search) -> Self {
         let scenario = search.scenario;
@@ -131,7 +86,7 @@ impl Run {
             s3: ScriptedS3::new(search.without).with_versions(scenario.is_versioned),
             actors: BTreeMap::new(),
             n_actors: 0,
-            announced: Arc::default(),
+            announced: Announced::default(),
             is_posted: [false; 2],
             is_posted_after_deletion: false,
             fault: None,
@@ -176,68 +131,7 @@ impl Run {
     fn start(&mut self, actor: Actor) {
         let id = self.n_actors;
         self.n_actors += 1;
-        let task = match actor {
-            Actor::Worker { picture, .. } => {
-                let settings = settings_of(self.scenario.widths);
-                let mut processor = Processor::new(self.s3.client(id), buckets(), settings, now);
-                if self.scenario.is_last_receive {
-                    processor = processor.with_max_receives(1);
-                }
-                let version = self
-                    .scenario
-                    .is_versioned
-                    .then(|| scripted_s3::version_of(&PICTURES.files[picture]));
-                let message = message_of(picture, version.as_deref());
-                let changed = self.s3.changed.clone();
-                tokio::spawn(async move {
-                    let report = processor.process_batch(vec![message]).await;
-                    changed.notify_one();
-                    match &report.messages[0].1 {
-                        Ok(outcomes) if matches!(outcomes[0], Outcome::Finished(_)) => {
-                            End::Published
-                        }
-                        Ok(_) => End::Succeeded,
-                        Err(_) => End::Failed,
-                    }
-                })
-            }
-            Actor::Deleter { .. } => {
-                let (api, request) = call(&self.s3, id, Method::DELETE, "/api/media");
-                let changed = self.s3.changed.clone();
-                tokio::spawn(async move {
-                    let answer = api.oneshot(request).await.unwrap();
-                    changed.notify_one();
-                    match answer.status().as_u16() {
-                        204 => End::Succeeded,
-                        503 => End::Failed,
-                        other => panic!("a deletion is answered {other}"),
-                    }
-                })
-            }
-            Actor::Sweeper => {
-                let mut sweep = sweep_of_all(&self.s3, id);
-                let changed = self.s3.changed.clone();
-                let announced = self.announced.clone();
-                tokio::spawn(async move {
-                    let listed = loop {
-                        match sweep.next().await {
-                            Ok(Some(forgotten)) => {
-                                announced.lock().unwrap().push(picture_of(&forgotten));
-                                sweep.announced();
-                            }
-                            Ok(None) => break Ok(()),
-                            Err(error) => break Err(error),
-                        }
-                    };
-                    changed.notify_one();
-                    if listed.is_ok() && sweep.report().n_faults == 0 {
-                        End::Succeeded
-                    } else {
-                        End::Failed
-                    }
-                })
-            }
-        };
+        let task = actor.start(id, &self.scenario, &self.s3, &self.announced);
         self.actors.insert(id, (actor, task));
     }
 
