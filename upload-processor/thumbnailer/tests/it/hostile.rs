@@ -9,9 +9,6 @@ use thumbnailer::settings::{ImageType, Settings};
 use super::jpegs::{Component, Segment, join, segments, write};
 use super::samples::*;
 
-/// Far longer than inspecting a file takes on any machine, and far shorter than the work that these files demand.
-const SOON: Duration = Duration::from_mins(1);
-
 fn rejection(bytes: &[u8], declared: &Declared) -> Rejection {
     inspect(bytes, declared, &Settings::default())
         .map(drop)
@@ -25,17 +22,28 @@ fn declared(content_type: &str) -> Declared {
     }
 }
 
-#[test]
-fn a_file_of_nothing_but_adobe_segments_is_read_once() {
+/// The best of three times that inspecting a file of so many Adobe segments takes.
+fn adobe_time(n_segments: usize) -> Duration {
     let segment = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00";
     let mut bytes = b"\xff\xd8".to_vec();
-    bytes.extend(segment.repeat(1_000_000));
+    bytes.extend(segment.repeat(n_segments));
     bytes.extend(b"\xff\xd9");
-    let started = Instant::now();
-    let rejection = rejection(&bytes, &Declared::default());
-    assert_eq!(rejection.code(), "truncated");
-    // Inserting each piece at its position separately took minutes.
-    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
+    let times = [(); 3].map(|()| {
+        let started = Instant::now();
+        let rejection = rejection(&bytes, &Declared::default());
+        assert_eq!(rejection.code(), "truncated");
+        started.elapsed()
+    });
+    times.into_iter().min().unwrap()
+}
+
+#[test]
+fn a_file_of_nothing_but_adobe_segments_is_read_once() {
+    // Inserting each piece at its position separately took minutes. The time of four times as many segments tells: it
+    // is 4 times as long if each is read once, and 16 times if the work is quadratic. The ratio does not depend on the
+    // speed of the machine, and the best of three excludes most of what other processes do to it.
+    let (few, many) = (adobe_time(250_000), adobe_time(1_000_000));
+    assert!(many < few * 10, "{few:?}, {many:?}");
 }
 
 #[test]
@@ -201,6 +209,7 @@ fn decompression_bombs_are_refused_by_their_header() {
     lossless_bomb[21..25].copy_from_slice(&[0xff, 0xff, 0xff, 0x0f]);
     let canvas_bomb = b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff";
 
+    // The refusal quotes the header's size, so no pixel was decoded.
     for (name, bytes, width, height) in [
         ("png", &png_bomb[..], 60_000, 60_000),
         (
@@ -214,14 +223,12 @@ fn decompression_bombs_are_refused_by_their_header() {
         ("lossless webp", &lossless_bomb, 16_384, 16_384),
         ("webp canvas", canvas_bomb, 1 << 24, 1 << 24),
     ] {
-        let start = Instant::now();
         let max = 50_000_000;
         assert_eq!(
             rejection(bytes, &Declared::default()),
             Rejection::TooManyPixels { width, height, max },
             "{name}"
         );
-        assert!(start.elapsed() < SOON, "{name}: {:?}", start.elapsed());
     }
 }
 
@@ -290,16 +297,14 @@ fn a_progressive_jpeg_of_too_many_scans() {
         rejection(&scan_bomb(100, 100, 101), &Declared::default()),
         Rejection::TooComplex(Complexity::Scans { max: 100 })
     );
-    // 780,000 blocks: 49 megapixels, whose 60 scans take 40 kB in all.
+    // 780,000 blocks: 49 megapixels, whose 60 scans take 40 kB in all. The refusal says that nothing was decoded.
     let bomb = scan_bomb(1000, 780, 60);
     assert!(bomb.len() < 110_000);
-    let start = Instant::now();
     let found = rejection(&bomb, &Declared::default());
     assert!(
         matches!(found, Rejection::TooComplex(Complexity::Work { .. })),
         "{found:?}"
     );
-    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
     // The same with few scans is only incomplete.
     assert_eq!(verdict(&scan_bomb(100, 100, 14)), "truncated");
 }
