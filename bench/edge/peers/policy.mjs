@@ -11,7 +11,7 @@ export const COOKIE = '__Host-gatepost';
 export const OWNER_HEADER = 'x-gatepost-owner';
 export const ADMIN_SCOPE = 'media:admin';
 
-const OWN_HEADERS = 'x-gatepost-';
+const RESERVED_HEADER_PREFIX = 'x-gatepost-';
 const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
 
 /** A handler over `verify(token)`, which returns the claims of a valid token and throws for any other. */
@@ -88,7 +88,7 @@ function forward(request, owner) {
   if (headers.authorization !== undefined) headers.authorization = undefined;
   if (headers.cookie?.some(({ value }) => value.includes(COOKIE))) removeCookie(headers);
   for (const name in headers) {
-    if (name.startsWith(OWN_HEADERS)) delete headers[name];
+    if (name.startsWith(RESERVED_HEADER_PREFIX)) delete headers[name];
   }
   if (owner !== undefined) headers[OWNER_HEADER] = [{ key: OWNER_HEADER, value: owner }];
   return request;
