@@ -139,13 +139,16 @@ impl Manifest {
 }
 
 impl Status {
+    /// The name of a deletion, for an upload of which nothing else is known.
+    pub const DELETED: &'static str = "deleted";
+
     /// The status in its JSON form.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Ready { .. } => "ready",
             Self::Rejected { .. } => "rejected",
             Self::Failed { .. } => "failed",
-            Self::Deleted { .. } => "deleted",
+            Self::Deleted { .. } => Self::DELETED,
         }
     }
 

@@ -3,7 +3,7 @@
 //! The pipeline makes outcomes; the handler, `gatepost replay` and `gatepost dlq` show them. A failure that is retried is
 //! not an outcome but a [`TransientError`](crate::TransientError).
 
-use media_contract::{Manifest, UploadKey};
+use media_contract::{Manifest, Status, UploadKey};
 use serde_json::{Value, json};
 
 /// The outcome of one record of a message.
@@ -20,6 +20,20 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The outcome in JSON. A finished upload is its whole manifest.
+    ///
+    /// # Errors
+    ///
+    /// serde's, for a value that is not JSON. No manifest has one.
+    pub fn to_json(&self) -> serde_json::Result<Value> {
+        match self {
+            Self::Finished(manifest) | Self::AlreadyFinished(manifest) => {
+                serde_json::to_value(manifest)
+            }
+            Self::Deleted(_) | Self::Ignored(_) => Ok(self.to_summary()),
+        }
+    }
+
     /// A short form, for the answer to a direct invocation.
     pub(crate) fn to_summary(&self) -> Value {
         match self {
@@ -27,7 +41,7 @@ impl Outcome {
                 json!({"id": manifest.id, "owner": manifest.owner, "status": manifest.status.name()})
             }
             Self::Deleted(upload) => {
-                json!({"id": upload.id, "owner": upload.owner, "status": "deleted"})
+                json!({"id": upload.id, "owner": upload.owner, "status": Status::DELETED})
             }
             Self::Ignored(reason) => json!({"status": "ignored", "reason": reason}),
         }

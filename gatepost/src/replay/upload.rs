@@ -114,7 +114,7 @@ pub(crate) fn outcomes(
     result: Result<Vec<Outcome>, TransientError>,
 ) -> serde_json::Result<Vec<Value>> {
     match result {
-        Ok(outcomes) => outcomes.iter().map(outcome).collect(),
+        Ok(outcomes) => outcomes.iter().map(Outcome::to_json).collect(),
         Err(retry) => Ok(vec![json!({"status": "retry", "reason": retry.reason})]),
     }
 }
@@ -153,17 +153,4 @@ async fn start(
         buckets,
         _scratch: scratch,
     })
-}
-
-/// The outcome of a record.
-fn outcome(outcome: &Outcome) -> serde_json::Result<Value> {
-    match outcome {
-        Outcome::Finished(manifest) | Outcome::AlreadyFinished(manifest) => {
-            serde_json::to_value(manifest)
-        }
-        Outcome::Deleted(upload) => {
-            Ok(json!({"id": upload.id, "owner": upload.owner, "status": "deleted"}))
-        }
-        Outcome::Ignored(reason) => Ok(json!({"status": "ignored", "reason": reason})),
-    }
 }
