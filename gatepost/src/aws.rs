@@ -119,7 +119,7 @@ pub(crate) async fn identify(region: Option<Region>) -> anyhow::Result<Identity>
                     .unwrap_or_default();
                 bail!(
                     "the AWS credentials of {name}{profile} cannot be used: {}",
-                    reasons(&error)
+                    printable(&media_store::causes(&error))
                 );
             }
         }
@@ -127,21 +127,6 @@ pub(crate) async fn identify(region: Option<Region>) -> anyhow::Result<Identity>
     bail!(
         "there are no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
     )
-}
-
-/// An error with its causes, each once and on one line: a profile's program may write several lines.
-fn reasons(error: &dyn std::error::Error) -> String {
-    let mut reasons: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let reason = printable(error.to_string().trim()).into_owned();
-        // Some errors repeat their cause.
-        if !reasons.iter().any(|known| known.contains(&reason)) {
-            reasons.push(reason);
-        }
-        next = error.source();
-    }
-    reasons.join(": ")
 }
 
 /// The credentials in environment variables, with their expiry, which the SDK's own provider ignores. Tools that export
@@ -281,7 +266,10 @@ mod tests {
         assert_eq!(Timestamp::try_from(end).unwrap(), expected);
         for wrong in ["", "soon", "2026-11-23"] {
             let error = parse_expiration(wrong).unwrap_err();
-            assert!(reasons(&error).contains("not a point in time"), "{wrong}");
+            assert!(
+                printable(&media_store::causes(&error)).contains("not a point in time"),
+                "{wrong}"
+            );
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Failed S3 calls.
 
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use thiserror::Error;
+
+use crate::sdk_error::{reason, status};
 
 /// An S3 call that did not succeed. Every operation is idempotent, so repeating it is always safe.
 #[derive(Clone, Debug, Error, PartialEq)]
@@ -17,22 +19,22 @@ pub struct StoreError {
 
 impl StoreError {
     /// Converts an error of the SDK.
-    pub fn new<E>(action: impl Into<String>, error: SdkError<E>) -> Self
+    pub fn new<E>(action: impl Into<String>, error: &SdkError<E>) -> Self
     where
         E: std::error::Error + ProvideErrorMetadata + 'static,
     {
-        let is_outage = match &error {
+        let is_outage = match error {
             SdkError::TimeoutError(_) => true,
             // Missing credentials are a dispatch failure, too, but waiting does not help.
             SdkError::DispatchFailure(failure) => failure.is_io() || failure.is_timeout(),
             // A truncated answer.
             SdkError::ResponseError(response) => response.raw().status().is_success(),
             // Not 501: an unimplemented operation stays unimplemented.
-            _ => matches!(status(&error), Some(429 | 500 | 502..=504)),
+            _ => matches!(status(error), Some(429 | 500 | 502..=504)),
         };
         Self {
             action: action.into(),
-            reason: DisplayErrorContext(error).to_string(),
+            reason: reason(error),
             is_outage,
         }
     }
@@ -53,20 +55,4 @@ impl StoreError {
             ..Self::other(action, reason)
         }
     }
-}
-
-/// Whether S3 says that an object, or a version of it, does not exist. A missing bucket is also a 404, but does not
-/// count.
-pub fn is_missing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
-    let code = error
-        .as_service_error()
-        .and_then(ProvideErrorMetadata::code);
-    matches!(code, Some("NoSuchKey" | "NoSuchVersion"))
-}
-
-/// The HTTP status of an SDK error, if there was a response.
-pub fn status<E>(error: &SdkError<E>) -> Option<u16> {
-    error
-        .raw_response()
-        .map(|response| response.status().as_u16())
 }

@@ -8,6 +8,7 @@
 mod error;
 mod listing;
 mod removal;
+mod sdk_error;
 
 use std::time::Duration;
 
@@ -16,8 +17,9 @@ use jiff::Timestamp;
 use media_contract::{Manifest, REVALIDATED, Status, UploadKey};
 use serde::{Deserialize, Serialize};
 
-pub use error::{StoreError, is_missing, status};
+pub use error::StoreError;
 pub use listing::Listing;
+pub use sdk_error::{causes, is_missing, reason, status};
 
 /// A manifest has a few kilobytes. A larger object at its key was not written by this software.
 const MAX_MANIFEST_BYTES: i64 = 256 * 1024;
@@ -101,7 +103,7 @@ impl MediaStore {
             Ok(object) => object,
             // A missing bucket is also a 404, and must not count as a missing manifest.
             Err(error) if is_missing(&error) => return Ok(None),
-            Err(error) => return Err(StoreError::new(action, error)),
+            Err(error) => return Err(StoreError::new(action, &error)),
         };
         if object.content_length().unwrap_or(0) > MAX_MANIFEST_BYTES {
             return Err(StoreError::other(action, &"the manifest is too large"));
@@ -156,7 +158,7 @@ impl MediaStore {
                     tokio::time::sleep(CONFLICT_PAUSE * n_conflicts).await;
                     n_conflicts += 1;
                 }
-                _ => return Err(StoreError::new(action, error)),
+                _ => return Err(StoreError::new(action, &error)),
             }
         }
     }

@@ -38,7 +38,7 @@ impl Listing {
             }
             let page = self.request.clone().send().await.map_err(|error| {
                 let bucket = self.request.get_bucket().as_deref().unwrap_or_default();
-                StoreError::new(format!("listing {bucket}"), error)
+                StoreError::new(format!("listing {bucket}"), &error)
             })?;
             self.is_complete =
                 page.is_truncated != Some(true) || page.next_continuation_token.is_none();

@@ -80,7 +80,7 @@ impl MediaStore {
                 .set_version_id_marker(version_marker)
                 .send()
                 .await
-                .map_err(|error| StoreError::new(format!("listing versions of {key}"), error))?;
+                .map_err(|error| StoreError::new(format!("listing versions of {key}"), &error))?;
             let contents = page.versions.into_iter().flatten();
             let markers = page.delete_markers.into_iter().flatten();
             versions.extend(
@@ -132,7 +132,7 @@ impl MediaStore {
             let answer = request
                 .send()
                 .await
-                .map_err(|error| StoreError::new(action(), error))?;
+                .map_err(|error| StoreError::new(action(), &error))?;
             if let Some(error) = answer.errors().first() {
                 let code = error.code().unwrap_or("unknown");
                 return Err(StoreError {

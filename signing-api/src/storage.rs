@@ -27,7 +27,7 @@ impl Api {
                     .unwrap_or_else(|| (self.clock)()),
             )),
             Err(error) if status(&error) == Some(404) => Ok(None),
-            Err(error) => Err(StoreError::new(format!("looking for {key}"), error)),
+            Err(error) => Err(StoreError::new(format!("looking for {key}"), &error)),
         }
     }
 
@@ -53,7 +53,7 @@ impl Api {
             }))
             .send()
             .await
-            .map_err(|error| StoreError::new(format!("listing {prefix}"), error))?;
+            .map_err(|error| StoreError::new(format!("listing {prefix}"), &error))?;
         let names = page
             .common_prefixes()
             .iter()

@@ -11,7 +11,6 @@
 //! [`Processor::examine`]. The handler reads no image and writes no object: `pipeline` does.
 
 use aws_lambda_events::sqs::SqsBatchResponse;
-use aws_sdk_sqs::error::DisplayErrorContext;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use lambda_runtime::{Context, LambdaEvent};
@@ -122,7 +121,7 @@ impl Processor {
         if let Err(error) = request.send().await {
             tracing::warn!(
                 message_id = message.id,
-                error = %DisplayErrorContext(error),
+                error = media_store::reason(&error),
                 "the visibility timeout of a failed message cannot be changed"
             );
         }

@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::DisplayErrorContext;
 use serde::Serialize;
 
 use media_contract::{Manifest, Reason, UploadId, UploadKey};
@@ -93,7 +92,7 @@ impl OutcomeQueue {
                 .message_deduplication_id(format!("{}-{status}", upload.id));
         }
         request.send().await.map_err(|error| TransientError {
-            reason: format!("sending the outcome: {}", DisplayErrorContext(error)),
+            reason: format!("sending the outcome: {}", media_store::reason(&error)),
             cause: Cause::Outage,
         })?;
         Ok(())

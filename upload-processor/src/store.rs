@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::DisplayErrorContext;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Tag, Tagging};
 use data_encoding::HEXLOWER;
 use media_contract::IMMUTABLE;
-use media_store::{StoreError, is_missing, status};
+use media_store::{StoreError, is_missing, reason, status};
 
 use crate::error::{Cause, TransientError};
 use crate::event::CreatedObject;
@@ -37,7 +36,7 @@ pub(crate) async fn open(
     match request.send().await {
         Ok(output) => Ok(Some(Upload::new(output))),
         Err(error) if is_missing(&error) || status(&error) == Some(412) => Ok(None),
-        Err(error) => Err(StoreError::new("reading the upload", error).into()),
+        Err(error) => Err(StoreError::new("reading the upload", &error).into()),
     }
 }
 
@@ -144,7 +143,7 @@ async fn pin(s3: &Client, object: &mut CreatedObject) -> Result<bool, TransientE
             Ok(true)
         }
         Err(error) if matches!(status(&error), Some(404 | 412)) => Ok(false),
-        Err(error) => Err(StoreError::new("looking for the upload", error).into()),
+        Err(error) => Err(StoreError::new("looking for the upload", &error).into()),
     }
 }
 
@@ -158,7 +157,7 @@ async fn tags_of(s3: &Client, object: &CreatedObject) -> Result<Option<Vec<Tag>>
     match request.send().await {
         Ok(output) => Ok(Some(output.tag_set)),
         Err(error) if is_missing(&error) => Ok(None),
-        Err(error) => Err(StoreError::new("reading the upload's tags", error).into()),
+        Err(error) => Err(StoreError::new("reading the upload's tags", &error).into()),
     }
 }
 
@@ -184,7 +183,7 @@ pub(crate) async fn tag_as_rejected(s3: &Client, object: &CreatedObject) {
         Err(error) if matches!(status(&error), Some(404 | 501)) => {}
         Err(error) => tracing::warn!(
             key = object.key,
-            error = %DisplayErrorContext(error),
+            error = reason(&error),
             "a rejected upload cannot be tagged"
         ),
     }
@@ -206,6 +205,6 @@ pub(crate) async fn write_rendition(
         .body(data.into())
         .send()
         .await
-        .map_err(|error| StoreError::new("writing a rendition", error))?;
+        .map_err(|error| StoreError::new("writing a rendition", &error))?;
     Ok(())
 }

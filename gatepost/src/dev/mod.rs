@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use aws_sdk_s3::types::{CorsConfiguration, CorsRule, CreateBucketConfiguration};
 use axum::Router;
 use axum::body::Body;
@@ -244,7 +244,7 @@ async fn prepare_buckets(
             Ok(_) => false,
             Err(error) if media_store::status(&error) == Some(404) => true,
             Err(error) => {
-                let error = media_store::StoreError::new("looking for the bucket", error);
+                let error = media_store::StoreError::new("looking for the bucket", &error);
                 bail!("{} does not answer: {error}", connection.endpoint)
             }
         };
@@ -254,10 +254,11 @@ async fn prepare_buckets(
                 .set_create_bucket_configuration(location(&connection.region))
                 .send()
                 .await
-                .with_context(|| {
-                    format!(
-                        "the bucket {bucket} cannot be made at {}",
-                        connection.endpoint
+                .map_err(|error| {
+                    anyhow!(
+                        "the bucket {bucket} cannot be made at {}: {}",
+                        connection.endpoint,
+                        media_store::reason(&error)
                     )
                 })?;
         }
@@ -274,7 +275,10 @@ async fn prepare_buckets(
         .cors_configuration(cors)
         .send()
         .await
-        .context("the page cannot be allowed to post to the bucket")?;
+        .map_err(|error| {
+            let reason = media_store::reason(&error);
+            anyhow!("the page cannot be allowed to post to the bucket: {reason}")
+        })?;
     Ok(())
 }
 
@@ -325,7 +329,7 @@ fn site(
     origins: &Origins,
 ) -> anyhow::Result<Router> {
     let authorizer = Authorizer::new(edge).map_err(|faults| {
-        anyhow::anyhow!(
+        anyhow!(
             "the configuration does not go with the development issuer: {}",
             edge_auth::ConfigFault::listed(&faults)
         )

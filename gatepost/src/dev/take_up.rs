@@ -6,7 +6,6 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use aws_sdk_s3::error::DisplayErrorContext;
 use jiff::{SignedDuration, Timestamp};
 use local_aws::sqs::Queue;
 use media_store::MediaStore;
@@ -107,7 +106,7 @@ async fn etag(store: &MediaStore, forgotten: &Forgotten) -> anyhow::Result<Optio
         Err(error) if media_store::status(&error) == Some(404) => Ok(None),
         Err(error) => Err(anyhow::anyhow!(
             "the object {key} cannot be looked at: {}",
-            DisplayErrorContext(error)
+            media_store::reason(&error)
         )),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use upload_processor::event::Message;
@@ -68,8 +68,12 @@ impl<'a> Uploads<'a> {
                 .body(content.into())
                 .send()
                 .await
-                .with_context(|| {
-                    format!("the object {} cannot be put into the store", object.key)
+                .map_err(|error| {
+                    let reason = media_store::reason(&error);
+                    anyhow!(
+                        "the object {} cannot be put into the store: {reason}",
+                        object.key
+                    )
                 })?;
         }
         Ok(())

@@ -1,10 +1,13 @@
 //! Origins: a bucket, read as CloudFront reads it through origin access control, or a service that answers for itself.
 //! [`Distribution`](super::Distribution) fetches from them; it never writes.
 
+use std::error::Error;
+use std::iter;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{DisplayErrorContext, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_s3::operation::get_object::GetObjectError;
 use axum::Router;
 use bytes::Bytes;
 
@@ -80,11 +83,7 @@ impl Bucket {
             Err(SdkError::ServiceError(error)) if error.raw().status().as_u16() == 404 => {
                 return Err(OriginFault::NotFound);
             }
-            Err(error) => {
-                return Err(OriginFault::Unreachable(
-                    DisplayErrorContext(error).to_string(),
-                ));
-            }
+            Err(error) => return Err(OriginFault::Unreachable(reason(&error))),
         };
         Ok(Object {
             content_type: output.content_type,
@@ -127,5 +126,19 @@ impl Object {
                 .or_else(|| seconds("max-age="))
                 .unwrap_or(0),
         )
+    }
+}
+
+/// The code and message of S3's answer, or the connection's fault with its causes.
+fn reason(error: &SdkError<GetObjectError>) -> String {
+    match (error.code(), error.message()) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), None) => code.to_owned(),
+        (None, _) => {
+            let first: &(dyn Error + 'static) = error;
+            let causes = iter::successors(Some(first), |&error| error.source());
+            let causes: Vec<_> = causes.map(ToString::to_string).collect();
+            causes.join(": ")
+        }
     }
 }

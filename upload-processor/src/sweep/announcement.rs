@@ -3,7 +3,6 @@
 //! The sweep calls this for the Lambda and for `gatepost sweep`; the local stack uses the notification alone. It does
 //! not decide which uploads are lost.
 
-use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use media_contract::UploadKey;
 use serde_json::{Value, json};
@@ -63,7 +62,7 @@ pub(super) async fn send(
     let answer = match request.send().await {
         Ok(answer) => answer,
         Err(error) => {
-            let reason = format!("announcing an upload: {}", DisplayErrorContext(error));
+            let reason = format!("announcing an upload: {}", media_store::reason(&error));
             return vec![Err(reason); batch.len()];
         }
     };
