@@ -4,6 +4,7 @@
 
 pub mod manifest;
 pub mod object_path;
+pub mod size;
 pub mod upload_id;
 pub mod upload_key;
 

@@ -7,6 +7,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use edge_auth::{NoSession, Refusal};
+use media_contract::size;
 use media_store::StoreError;
 use serde_json::json;
 use thiserror::Error;
@@ -182,7 +183,7 @@ impl Problem {
             }
             Self::InvalidBody(what) => format!("The body is not valid: {what}."),
             Self::InvalidParameter { name } => format!("The parameter {name} is not valid."),
-            Self::TooLarge { max, .. } => format!("A file may have at most {max} bytes."),
+            Self::TooLarge { max, .. } => format!("A file may have at most {}.", size::limit(*max)),
             Self::Unauthorized(refusal) => refusal.public_message().to_owned(),
             Self::UnsupportedType { allowed } => {
                 format!("Files may be of type {}.", allowed.join(", "))
@@ -286,4 +287,20 @@ fn new_request_id() -> String {
     let mut bytes = [0; 8];
     let _ = getrandom::fill(&mut bytes);
     data_encoding::HEXLOWER.encode(&bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_of_a_file_is_told_in_the_units_of_the_page() {
+        let (size, max) = (26_214_401, 26_214_400);
+        let problem = Problem::TooLarge { size, max };
+        assert_eq!(problem.detail(), "A file may have at most 25 MB.");
+        assert_eq!(
+            problem.to_string(),
+            "26214401 bytes exceed the limit of 26214400"
+        );
+    }
 }

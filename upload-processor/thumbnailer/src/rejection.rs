@@ -10,6 +10,7 @@
 use std::borrow::Cow;
 
 use data_encoding::HEXLOWER;
+use media_contract::size;
 
 use crate::settings::ImageType;
 
@@ -216,8 +217,8 @@ impl Rejection {
             // The size is rounded up and the limit down, so that they differ however near they are.
             Self::TooLarge { bytes, max } => format!(
                 "This file is {}. The limit is {}. Please upload a smaller version.",
-                size(*bytes, u64::div_ceil),
-                size(*max, |bytes, unit| bytes / unit)
+                size::of(*bytes),
+                size::limit(*max)
             ),
             Self::TooManyPixels { width, height, max } => format!(
                 "This picture has {width} × {height} pixels. The limit is {} megapixels. Please upload a smaller version.",
@@ -307,24 +308,6 @@ impl std::fmt::Display for Unsupported {
             Self::Unknown => "no known image format",
             Self::Video => "video",
         })
-    }
-}
-
-/// Bytes as the page shows them: in the binary units of the configured limits, with at most one digit after the point.
-fn size(bytes: u64, divide: impl Fn(u64, u64) -> u64) -> String {
-    const KB: u64 = 1024;
-    const MB: u64 = 1024 * KB;
-    if bytes < 1000 {
-        return format!("{bytes} B");
-    }
-    let whole = divide(bytes, KB);
-    if whole < 1000 {
-        return format!("{} KB", whole.max(1));
-    }
-    let tenths = divide(bytes.saturating_mul(10), MB);
-    match (tenths / 10, tenths % 10) {
-        (whole, 0) => format!("{whole} MB"),
-        (whole, tenth) => format!("{whole}.{tenth} MB"),
     }
 }
 
