@@ -55,6 +55,15 @@ pub(crate) async fn run(args: &PackageArgs) -> anyhow::Result<ExitCode> {
             package.sha256
         ))?;
     }
+    if let Some(gate) = manifest.gate() {
+        output::print(format_args!(
+            "{}  {} of {} bytes  sha256 {}",
+            args.out.join(gate.file).display(),
+            gate.bytes,
+            edge_auth_function::MAX_BYTES,
+            gate.sha256
+        ))?;
+    }
     output::print(args.out.join("manifest.json").display())?;
     Ok(ExitCode::SUCCESS)
 }

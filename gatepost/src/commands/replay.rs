@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use crate::config::Config;
 use crate::dev::issuer;
 use crate::replay::{
-    Event, EventFile, Line, Report, Runtime, Templates, Uploads, Viewers, differences, find,
-    read_json,
+    Event, EventFile, Line, Report, Runtime, Templates, Uploads, Viewers, differences, edge_of,
+    find, read_json,
 };
 
 #[derive(Args, Debug)]
@@ -57,7 +57,8 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
 
     let issuer = issuer::ephemeral()?;
     let owners = OwnerNames::new(config.edge.owner_secret.as_ref());
-    let templates = Templates::new(&issuer, owners, now);
+    let edge = edge_of(&config, &issuer)?;
+    let templates = Templates::new(&issuer, owners, now).with_sessions(&edge);
     let events: Vec<(EventFile, Vec<Event>)> = files
         .into_iter()
         .map(|file| {
@@ -65,7 +66,7 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
             Ok((file, events))
         })
         .collect::<anyhow::Result<_>>()?;
-    let mut viewers = Viewers::new(&config, &issuer, args.runtime, now).await?;
+    let mut viewers = Viewers::new(edge.clone(), config.delivery, args.runtime, now).await?;
     let mut uploads = Uploads::new(&config, args.endpoint_url.as_deref(), now);
 
     let mut report = Report::new(matches!(args.format, Format::Json));

@@ -15,12 +15,13 @@ use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use url_signing::cloudfront::private_key_der;
 
+use super::delivery::DeliveryMode;
 use super::document::Section;
 use super::units::{parse_duration, parse_leeway, parse_milliseconds};
 use crate::text_file;
 
 /// The default lifetime of a session.
-const DEFAULT_SESSION_LIFETIME: u32 = 15 * 60;
+pub(super) const DEFAULT_SESSION_LIFETIME: u32 = 15 * 60;
 /// How long a browser caches a preflight's answer by default.
 const DEFAULT_PREFLIGHT_AGE: u32 = 600;
 
@@ -50,7 +51,12 @@ const CORS: [&str; 5] = ["credentials", "headers", "max_age", "methods", "origin
 const ALGORITHMS: &str =
     "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA (or Ed25519), or HS256";
 
-pub(super) fn read(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> edge_auth::Config {
+pub(super) fn read(
+    root: &Section<'_>,
+    folder: &Path,
+    jwks: Option<&Value>,
+    delivery: DeliveryMode,
+) -> edge_auth::Config {
     let mut edge = edge_auth::Config {
         token_sources: vec![TokenSource::Authorization],
         ..Default::default()
@@ -72,7 +78,12 @@ pub(super) fn read(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> e
         edge.cors = Some(read_cors(&section));
     }
     if let Some(section) = root.section("session", &["keys", "lifetime", "secrets"]) {
-        edge.session = Some(read_session(&section, folder));
+        edge.session = Some(match delivery {
+            DeliveryMode::Lambda => read_session(&section, folder),
+            DeliveryMode::Function => read_session_without_keys(&section),
+        });
+    } else if delivery == DeliveryMode::Function {
+        edge.session = Some(super::delivery::default_session());
     }
     if let Some(section) = root.section("owner", &["secret"]) {
         if let Some(secret) = section.section("secret", &["env", "file"]) {
@@ -144,10 +155,30 @@ fn read_session(section: &Section<'_>, folder: &Path) -> Session {
     }
     Session {
         keys,
-        lifetime_seconds: section
-            .parsed("lifetime", parse_seconds)
-            .unwrap_or(DEFAULT_SESSION_LIFETIME),
+        lifetime_seconds: read_session_lifetime(section),
     }
+}
+
+/// `[session]` of mode `function`, whose secrets are in the `KeyValueStore` and in the API's secret.
+fn read_session_without_keys(section: &Section<'_>) -> Session {
+    for name in ["keys", "secrets"] {
+        if section.has(name) {
+            section.fault(
+                name,
+                "mode \"function\" has its secrets in CloudFront's KeyValueStore, never in a package: remove this; `gatepost session-key push` writes them",
+            );
+        }
+    }
+    Session {
+        keys: Vec::new(),
+        lifetime_seconds: read_session_lifetime(section),
+    }
+}
+
+fn read_session_lifetime(section: &Section<'_>) -> u32 {
+    section
+        .parsed("lifetime", parse_seconds)
+        .unwrap_or(DEFAULT_SESSION_LIFETIME)
 }
 
 /// The key in the file for a fault of `session.keys[N]`: `edge-auth` has one list, the file has two.

@@ -3,6 +3,7 @@
 //! The crates own the meaning of their settings and check them; this module reads the file, gives each crate its part,
 //! and adds lines to the faults that they find.
 
+pub(crate) mod delivery;
 mod document;
 mod edge;
 mod notes;
@@ -20,6 +21,7 @@ use signing_api::{LinkSigner, PackedSettings};
 use thumbnailer::settings::Settings as ImageSettings;
 use toml::de::DeTable;
 
+pub(crate) use delivery::DeliveryMode;
 use document::Section;
 use notes::Notes;
 pub(crate) use sign_in::{SignIn, TokenKind};
@@ -35,8 +37,9 @@ pub(crate) const DEFAULT_FILE: &str = "gatepost.toml";
 const BUILT_IN: &str = include_str!("../../../gatepost.toml");
 
 /// The sections of the file.
-const ROOT: [&str; 12] = [
+const ROOT: [&str; 13] = [
     "cors",
+    "delivery",
     "deny",
     "issuers",
     "links",
@@ -58,7 +61,9 @@ const FORMATS: &str = "\"webp\" or \"jpeg\"";
 /// Everything that the file says.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
-    /// For `edge-auth`.
+    /// How viewers are authorized.
+    pub(crate) delivery: DeliveryMode,
+    /// For `edge-auth`. In mode `function` a session has no keys here.
     pub(crate) edge: edge_auth::Config,
     /// For the page.
     pub(crate) sign_in: Option<SignIn>,
@@ -130,6 +135,19 @@ impl Config {
                 reason: error.to_string(),
             }),
         }
+    }
+
+    /// Authorizes viewers in another mode than the file says. Session keys of the file are left out where that mode has its
+    /// own.
+    pub(crate) fn deliver_by(&mut self, mode: DeliveryMode) {
+        if mode == DeliveryMode::Function && self.delivery != mode {
+            let session = self
+                .edge
+                .session
+                .get_or_insert_with(delivery::default_session);
+            session.keys.clear();
+        }
+        self.delivery = mode;
     }
 
     /// The page's settings, if links are signed by `link_signer`.
@@ -220,7 +238,13 @@ fn check(config: &Config, notes: &Notes<'_>) {
     });
     // An unreadable part of a rule is left out, and the rest may match more than was meant.
     let are_rules_faulty = is_known(&|faulty| faulty.starts_with("rules["));
-    let faults = edge_auth::Authorizer::new(&config.edge).err();
+    let authorizer = edge_auth::Authorizer::new(&delivery::with_placeholder_key(&config.edge));
+    if let (Ok(authorizer), DeliveryMode::Function, true) =
+        (&authorizer, config.delivery, known.is_empty())
+    {
+        delivery::check_size(authorizer, notes);
+    }
+    let faults = authorizer.err();
     for fault in faults.iter().flatten() {
         let key = edge::session_key_name(&fault.key, config.edge.session.as_ref());
         let key = notes.written(&key);
@@ -247,7 +271,8 @@ fn check(config: &Config, notes: &Notes<'_>) {
 }
 
 fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config {
-    let edge = edge::read(root, folder, jwks);
+    let delivery = delivery::read(root);
+    let edge = edge::read(root, folder, jwks, delivery);
     let sign_in = sign_in::read(root, &edge);
     let mut images = ImageSettings::default();
     let mut form_lifetime = SignedDuration::from_mins(5);
@@ -334,6 +359,7 @@ fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config 
         }
     }
     Config {
+        delivery,
         edge,
         sign_in,
         images,

@@ -1,7 +1,8 @@
 //! The local edge: `edge-auth` as the viewer-request function of an emulated CloudFront distribution in front of the
 //! media bucket, with the cache policies and response headers policies of `infra/distribution.tf`.
 //!
-//! `gatepost dev` serves it. Only requests that `edge-auth` allows reach the cache or the bucket.
+//! `gatepost dev` serves it. Only requests that `edge-auth` allows reach the cache or the bucket. In mode `function` the
+//! generated function decides, and adds the origin path that the bucket's origin lacks in that mode.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +21,10 @@ use local_aws::cloudfront::{
     Behaviour, CacheControl, Decision as EdgeDecision, Distribution, Forward, Origin, Policy,
     ViewerRequest as EdgeViewerRequest, error_response,
 };
-use media_contract::{IMMUTABLE, MEDIA_PATH, REVALIDATED};
+use media_contract::{IMMUTABLE, MEDIA_PATH, ORIGIN_PATH, REVALIDATED};
 use signing_api::EdgeCache;
+
+use super::gate::Gate;
 
 /// The name in `X-Cache`.
 const NAME: &str = "gatepost";
@@ -37,25 +40,47 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inl
 #[derive(Clone)]
 pub(super) struct Edge {
     distribution: Distribution,
+    /// Whether paths have the origin path when they reach the cache.
+    adds_origin_path: bool,
+}
+
+/// Who decides about a viewer's request.
+pub(super) enum Guard {
+    /// `edge-auth`, as in Lambda@Edge.
+    Library(Arc<HostedAuthorizer>),
+    /// The generated function of mode `function`.
+    Function(Arc<Gate>),
 }
 
 impl Edge {
     /// `browser_cache` is how long browsers may keep private media.
-    pub(super) fn new(
-        authorizer: Arc<HostedAuthorizer>,
-        s3: Client,
-        bucket: &str,
-        origin_path: &str,
-        browser_cache: Duration,
-    ) -> Self {
-        let origin = Origin::bucket_below(s3, bucket, origin_path);
-        let behaviour = Behaviour::new("*", origin);
-        let behaviour = behaviour.with_viewer_request(move |request| {
-            let authorizer = authorizer.clone();
-            async move { decide(&authorizer, request, browser_cache).await }
-        });
+    pub(super) fn new(guard: Guard, s3: Client, bucket: &str, browser_cache: Duration) -> Self {
+        let (behaviours, adds_origin_path) = match guard {
+            Guard::Library(authorizer) => {
+                let origin = Origin::bucket_below(s3, bucket, ORIGIN_PATH);
+                let behaviour = Behaviour::new("*", origin).with_viewer_request(move |request| {
+                    let authorizer = authorizer.clone();
+                    async move { decide(&authorizer, request, browser_cache).await }
+                });
+                (vec![behaviour], false)
+            }
+            Guard::Function(gate) => {
+                let origin = Origin::bucket(s3, bucket);
+                let refusing =
+                    [ORIGIN_PATH.to_owned(), format!("{ORIGIN_PATH}/*")].map(|pattern| {
+                        Behaviour::new(&pattern, origin.clone())
+                            .with_viewer_request(|_| async { refused_origin_path() })
+                    });
+                let gated = Behaviour::new("*", origin).with_viewer_request(move |request| {
+                    let gate = gate.clone();
+                    async move { decide_by_function(&gate, request, browser_cache).await }
+                });
+                ([&refusing[..], &[gated]].concat(), true)
+            }
+        };
         Self {
-            distribution: Distribution::new(NAME, vec![behaviour]),
+            distribution: Distribution::new(NAME, behaviours),
+            adds_origin_path,
         }
     }
 
@@ -68,7 +93,13 @@ impl Edge {
 impl EdgeCache for Edge {
     /// At once, where CloudFront takes a minute or two.
     fn forget(&self, folder: String) -> BoxFuture<'_, Result<(), String>> {
-        self.distribution.invalidate(&folder);
+        let origin_path = if self.adds_origin_path {
+            ORIGIN_PATH
+        } else {
+            ""
+        };
+        self.distribution
+            .invalidate(&format!("{origin_path}{folder}"));
         std::future::ready(Ok(())).boxed()
     }
 }
@@ -102,6 +133,43 @@ async fn decide(
             "The request cannot be decided.",
         )),
     }
+}
+
+/// The viewer-request function of mode `function`.
+async fn decide_by_function(
+    gate: &Gate,
+    request: EdgeViewerRequest,
+    browser_cache: Duration,
+) -> EdgeDecision {
+    let EdgeViewerRequest { head, request_id } = request;
+    let viewer_request = viewer_request(&head);
+    let (decision, response) = gate.decide(&viewer_request, &request_id).await;
+    log_denial(&request_id, &decision);
+    match (response, decision) {
+        (Some(response), _) => EdgeDecision::Respond(response),
+        (None, Decision::Allow(allowed)) => {
+            let readable = gate
+                .authorizer()
+                .readable_by(&EdgeRequest::from(&viewer_request));
+            EdgeDecision::Forward(Box::new(Forward {
+                head,
+                key: Some(media_contract::object_key(allowed.path.as_str())),
+                policy: Some(policy_of(&allowed, browser_cache, readable)),
+            }))
+        }
+        (None, _) => EdgeDecision::Respond(error_response(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The request cannot be decided.",
+        )),
+    }
+}
+
+/// The answer to a path that names the origin path: such a path would skip the function's own prefix.
+fn refused_origin_path() -> EdgeDecision {
+    EdgeDecision::Respond(error_response(
+        StatusCode::FORBIDDEN,
+        "You may not access this.",
+    ))
 }
 
 /// The request of the event that CloudFront would send to Lambda@Edge.
@@ -195,7 +263,7 @@ fn log_denial(request_id: &str, decision: &Decision) {
 }
 
 /// CloudFront's answer in the authorizer's name.
-fn generated(generated: GeneratedResponse) -> Response<Body> {
+pub(super) fn generated(generated: GeneratedResponse) -> Response<Body> {
     let status = generated.status.parse().ok();
     let mut builder = Response::builder().status(status.unwrap_or(StatusCode::FORBIDDEN));
     for (name, value) in generated.headers.iter() {

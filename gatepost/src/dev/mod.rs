@@ -7,6 +7,7 @@
 pub(crate) mod data_dir;
 mod dispatch;
 mod edge;
+pub(crate) mod gate;
 pub(crate) mod issuer;
 mod origins;
 mod sign_in;
@@ -34,7 +35,6 @@ use jiff::Timestamp;
 use local_aws::DrainOnDrop;
 use local_aws::s3::{LocalS3, Notification, S3Options};
 use local_aws::sqs::{Queue, QueueOptions};
-use media_contract::ORIGIN_PATH;
 use media_contract::upload_key::UPLOAD_PREFIX;
 use media_store::MediaStore;
 use signing_api::{Api, CloudFront, Signer};
@@ -45,13 +45,14 @@ use upload_processor::{Buckets, Processor};
 use url_signing::Bucket;
 
 use crate::aws::{self, Connection};
-use crate::config::{self, Config};
+use crate::config::{self, Config, DeliveryMode};
 use crate::stop::Stop;
 use crate::terminal::output;
 use crate::web::Web;
 
 use data_dir::DataDir;
-use edge::Edge;
+use edge::{Edge, Guard};
+use gate::Gate;
 use origins::Origins;
 
 /// How long open requests may go on after Ctrl-C.
@@ -81,11 +82,17 @@ pub(crate) struct DevArgs {
     /// server; repeatable, and beside the origins that the configuration names (section cors).
     #[arg(long = "origin", value_name = "ORIGIN", value_parser = origins::parse)]
     origins: Vec<String>,
+    /// How viewers are authorized, in place of the configuration's mode (section delivery).
+    #[arg(long, value_enum, value_name = "MODE")]
+    delivery: Option<DeliveryMode>,
 }
 
 /// Runs until Ctrl-C.
 pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     let mut config = Config::load(args.config.as_deref())?;
+    if let Some(mode) = args.delivery {
+        config.deliver_by(mode);
+    }
     origins::add(&mut config.edge.cors, &args.origins);
     let data_dir = DataDir::open(&args.data_dir)?;
     let issuer = Arc::new(issuer::open(data_dir.path())?);
@@ -303,12 +310,13 @@ fn with_dev_identity(
     // A configuration may name public keys only, whose private halves never leave the deployed API.
     let cannot_sign = |session: &Session| !session.keys.iter().all(SessionKey::can_sign);
     let lacks_private_half = config.session.as_ref().is_some_and(cannot_sign);
+    let has_no_keys = |session: &Session| session.keys.is_empty();
     if lacks_private_half {
         output::note(
             "[session] names a key without its private half: sessions are signed with a key of this data directory",
         );
     }
-    let has_none = config.session.is_none() || lacks_private_half;
+    let has_none = config.session.as_ref().is_none_or(has_no_keys) || lacks_private_half;
     if has_none && config.token_sources.contains(&cookie) {
         let configured = config.session.map(|session| session.lifetime_seconds);
         let own = data_dir.session()?;
@@ -344,11 +352,14 @@ fn site(
         );
     }
     let link_signer = CloudFront::link_signer(cloudfront.as_ref());
+    let guard = match config.delivery {
+        DeliveryMode::Lambda => Guard::Library(authorizer.clone()),
+        DeliveryMode::Function => Guard::Function(gate(edge)?),
+    };
     let local_edge = Edge::new(
-        authorizer.clone(),
+        guard,
         connection.s3.clone(),
         MEDIA_BUCKET,
-        ORIGIN_PATH,
         config.browser_cache,
     );
     let api = Api {
@@ -382,6 +393,17 @@ fn site(
             origins.clone(),
             reject_unknown_hosts,
         )))
+}
+
+/// The edge of mode `function`.
+fn gate(edge: &edge_auth::Config) -> anyhow::Result<Arc<Gate>> {
+    let gate = Gate::new(edge).context("the function of mode \"function\" cannot be made")?;
+    output::note(if gate.runs_in_njs() {
+        "delivery function: gate.js decides, in njs"
+    } else {
+        "delivery function: njs was not found (Debian: apt-get install njs), so the library decides in place of gate.js"
+    });
+    Ok(Arc::new(gate))
 }
 
 async fn page_or_media(State((web, edge)): State<(Web, Edge)>, request: Request) -> Response {

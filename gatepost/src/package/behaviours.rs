@@ -5,6 +5,7 @@
 
 use anyhow::bail;
 use edge_auth::config::{Access, Rule};
+use media_contract::ORIGIN_PATH;
 
 /// CloudFront's quota is 75 behaviours per distribution, 25 in older accounts. The API and shared links need one each.
 const MAX_BEHAVIOURS: usize = 23;
@@ -138,7 +139,7 @@ fn path_fault(pattern: &str, page: &[&str]) -> Option<String> {
     }
     if pattern == "/" || is_taken(pattern, page) {
         return Some(
-            "it overlaps with paths of the page, the API or shared links; use another folder, such as /media"
+            "it overlaps with paths of the page, the API, shared links or the bucket's own folder; use another folder, such as /media"
                 .to_owned(),
         );
     }
@@ -166,8 +167,11 @@ fn is_taken(pattern: &str, page: &[&str]) -> bool {
     };
     let is_below = |folder: &str| pattern.starts_with(folder);
     // The page's next version has other files in /assets/.
+    // The folder of the bucket, which a behaviour of its own refuses in mode "function".
+    let is_origin_path = pattern == ORIGIN_PATH || is_below(&format!("{ORIGIN_PATH}/"));
     ["/api/", "/assets/", "/shared/"].into_iter().any(is_below)
         || pattern == "/shared"
+        || is_origin_path
         || page.iter().any(covers)
 }
 
@@ -281,7 +285,7 @@ mod tests {
              rules[4].methods: CloudFront refuses POST for media before it calls the authorizer; only GET, HEAD, OPTIONS arrive there\n\
              rules[4].path: CloudFront's path pattern would have 256 characters, and the maximum is 255; shorten the part before the first variable\n\
              rules[5].methods: CloudFront refuses PATCH for media before it calls the authorizer; only GET, HEAD, OPTIONS arrive there\n\
-             rules[5].path: it overlaps with paths of the page, the API or shared links; use another folder, such as /media"
+             rules[5].path: it overlaps with paths of the page, the API, shared links or the bucket's own folder; use another folder, such as /media"
         );
     }
 

@@ -4,7 +4,8 @@
 
 use std::path::Path;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
+use edge_auth::{Authorizer, ConfigFault};
 use jiff::{SignedDuration, Timestamp};
 use signing_api::LinkSigner;
 
@@ -15,11 +16,11 @@ use super::function::{
     Function, MAX_API_BYTES, MAX_EDGE_BYTES, MAX_PROCESSOR_BYTES, built, config_json, edge_files,
     program, program_files,
 };
-use super::manifest::{Manifest, Previous, describe, read_previous};
+use super::manifest::{Delivery, Gate, Manifest, Previous, describe, read_previous};
 use super::rotation::{self, PackedSessionKey};
 use super::runtime::EDGE_RUNTIMES;
-use super::{folder, keys, sha256};
-use crate::config::{Config, SignIn};
+use super::{EDGE_FILE, GATE_FILE, folder, keys, sha256};
+use crate::config::{Config, DeliveryMode, SignIn, delivery};
 use crate::terminal::progress::Progress;
 use crate::web::{self, Web};
 
@@ -56,22 +57,41 @@ pub(crate) async fn make(mut config: Config, options: &Options<'_>) -> anyhow::R
     let session_keys = check_rotation(&config, previous.as_ref(), options.rotate_now, now)?;
     let known = previous.map(|previous| previous.keys).unwrap_or_default();
     let keys = keys::pack(&mut config.edge, &known, options.offline, now).await;
-    let [edge, api, processor] = build_functions(&config, paths, options.architecture)?;
+    let code = gate_code(&config)?;
+    let (edge, [api, processor]) = build_functions(&config, options.architecture)?;
     warn(&config, now);
     let tokens_from = config.sign_in.as_ref().and_then(SignIn::token_origin);
-    let (edge_auth, edge_zip) = edge.pack()?;
+    let edge = edge.map(Function::pack).transpose()?;
     let (signing_api, api_zip) = api.pack()?;
     let (upload_processor, processor_zip) = processor.pack()?;
-    let zips = [
-        (edge_auth.file, edge_zip),
+    let mut files = vec![
         (signing_api.file, api_zip),
         (upload_processor.file, processor_zip),
     ];
+    let edge_auth = edge.map(|(package, zip)| {
+        files.push((package.file, zip));
+        package
+    });
+    let gate = code.map(|code| {
+        let gate = Gate {
+            file: GATE_FILE,
+            bytes: code.len(),
+            sha256: sha256(code.as_bytes()),
+        };
+        files.push((GATE_FILE, code.into_bytes()));
+        gate
+    });
     let session = config.edge.session.as_ref();
     let manifest = Manifest {
         version: 1,
         gatepost: env!("CARGO_PKG_VERSION"),
         config_sha256: config_sha256(&config)?,
+        delivery: Delivery {
+            mode: config.delivery,
+            public_paths: public(&config.edge, &paths),
+            paths,
+            gate,
+        },
         edge_auth,
         signing_api,
         upload_processor,
@@ -87,32 +107,45 @@ pub(crate) async fn make(mut config: Config, options: &Options<'_>) -> anyhow::R
     };
     let mut manifest_json = serde_json::to_vec_pretty(&manifest)?;
     manifest_json.push(b'\n');
-    folder::write(options.out, &zips, &page_files, &manifest_json)?;
+    folder::write(options.out, &files, &page_files, &manifest_json)?;
     Ok(manifest)
 }
 
-/// Builds the programs of the edge, the API and the processor, and puts each together with its settings.
+/// The code of the CloudFront Function, in mode `function`.
+fn gate_code(config: &Config) -> anyhow::Result<Option<String>> {
+    if config.delivery != DeliveryMode::Function {
+        return Ok(None);
+    }
+    let checked = Authorizer::new(&delivery::with_placeholder_key(&config.edge));
+    let authorizer = checked.map_err(|faults| anyhow!(ConfigFault::listed(&faults)))?;
+    Ok(Some(edge_auth_function::compile(&authorizer)?))
+}
+
+/// Builds the programs of the edge, if the mode has one, of the API and of the processor, and puts each together with its
+/// settings.
 fn build_functions(
     config: &Config,
-    paths: Vec<String>,
     architecture: Architecture,
-) -> anyhow::Result<[Function; 3]> {
-    let progress = Progress::towards(3);
+) -> anyhow::Result<(Option<Function>, [Function; 2])> {
+    let has_edge = config.delivery == DeliveryMode::Lambda;
+    let progress = Progress::towards(if has_edge { 3 } else { 2 });
     let (bootstrap, processor_glibc) = built(&BOOTSTRAP, architecture, &progress)?;
     let (api_program, api_glibc) = built(&SIGNING_API, architecture, &progress)?;
-    let (addon, edge_glibc) = built(&ADDON, Architecture::X86_64, &progress)?;
-    drop(progress);
-    let edge = Function {
-        file: "edge-auth.zip",
-        max_bytes: MAX_EDGE_BYTES,
-        handler: "index.handler",
-        runtimes: &EDGE_RUNTIMES,
-        architecture: Architecture::X86_64,
-        glibc: edge_glibc,
-        public_paths: Some(public(&config.edge, &paths)),
-        paths,
-        files: edge_files(&config.edge, addon)?,
+    let edge = if has_edge {
+        let (addon, glibc) = built(&ADDON, Architecture::X86_64, &progress)?;
+        Some(Function {
+            file: EDGE_FILE,
+            max_bytes: MAX_EDGE_BYTES,
+            handler: "index.handler",
+            runtimes: &EDGE_RUNTIMES,
+            architecture: Architecture::X86_64,
+            glibc,
+            files: edge_files(&config.edge, addon)?,
+        })
+    } else {
+        None
     };
+    drop(progress);
     let api = program(
         "signing-api.zip",
         MAX_API_BYTES,
@@ -125,7 +158,7 @@ fn build_functions(
         (architecture, processor_glibc),
         program_files(bootstrap, serde_json::to_vec(&config.images)?),
     );
-    Ok([edge, api, processor])
+    Ok((edge, [api, processor]))
 }
 
 /// Describes the session keys, and refuses a rotation that would sign people out, unless `rotate_now` allows it.
@@ -139,6 +172,10 @@ fn check_rotation(
     let Some(session) = &config.edge.session else {
         return Ok(Vec::new());
     };
+    // Their keys are not packed: `gatepost session-key` rotates them.
+    if config.delivery == DeliveryMode::Function {
+        return Ok(Vec::new());
+    }
     let keys = rotation::describe(&session.keys, known, now);
     if !rotate_now {
         // Sessions of the replaced package have its lifetime.
@@ -152,7 +189,9 @@ fn check_rotation(
 
 /// The hash of all packed parts of the configuration.
 fn config_sha256(config: &Config) -> anyhow::Result<String> {
-    let mut packed = config_json(&config.edge)?;
+    let mut packed = config.delivery.name().as_bytes().to_vec();
+    packed.push(b'\n');
+    packed.extend(config_json(&config.edge)?);
     packed.push(b'\n');
     packed.extend(serde_json::to_vec(&config.images)?);
     packed.push(b'\n');

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
+use super::{EDGE_FILE, GATE_FILE};
 use crate::web::WebFile;
 
 const MANIFEST: &str = "manifest.json";
@@ -27,10 +28,10 @@ pub(super) fn check(out: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Replaces the packages of an earlier run.
+/// Replaces the packages of an earlier run, and removes those that this one has not, as after a change of the mode.
 pub(super) fn write(
     out: &Path,
-    zips: &[(&str, Vec<u8>)],
+    files: &[(&str, Vec<u8>)],
     page: &[WebFile],
     manifest: &[u8],
 ) -> anyhow::Result<()> {
@@ -43,15 +44,20 @@ pub(super) fn write(
     for file in page {
         write_file(&new.join(PAGE).join(file.path), &file.content, FOR_ALL)?;
     }
-    for (name, zip) in zips {
-        write_file(&new.join(name), zip, FOR_THE_OWNER)?;
+    for (name, content) in files {
+        write_file(&new.join(name), content, FOR_THE_OWNER)?;
     }
     write_file(&new.join(MANIFEST), manifest, FOR_ALL)?;
     // The page is removed before the manifest that identifies it, and written just before the new one.
     unless_missing(std::fs::rename(out.join(PAGE), new.join("old"))).with_context(failed)?;
     unless_missing(std::fs::remove_file(out.join(MANIFEST))).with_context(failed)?;
-    let zips = zips.iter().map(|(name, _)| *name);
-    for name in zips.chain([PAGE, MANIFEST]) {
+    for name in [EDGE_FILE, GATE_FILE] {
+        if !files.iter().any(|(written, _)| *written == name) {
+            unless_missing(std::fs::remove_file(out.join(name))).with_context(failed)?;
+        }
+    }
+    let files = files.iter().map(|(name, _)| *name);
+    for name in files.chain([PAGE, MANIFEST]) {
         std::fs::rename(new.join(name), out.join(name)).with_context(failed)?;
     }
     Ok(())

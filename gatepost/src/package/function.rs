@@ -1,6 +1,6 @@
 //! One function's package: its program, checked against what Lambda can load, and its zip.
 //!
-//! [`make`](super::make) calls it for the three functions, `gatepost replay` for the files of the edge. It never writes to
+//! [`make`](super::make) calls it for each function, `gatepost replay` for the files of the edge. It never writes to
 //! the output folder.
 
 use anyhow::{Context as _, ensure};
@@ -30,8 +30,6 @@ pub(super) struct Function {
     pub(super) runtimes: &'static [Runtime],
     pub(super) architecture: Architecture,
     pub(super) glibc: String,
-    pub(super) paths: Vec<String>,
-    pub(super) public_paths: Option<Vec<String>>,
     pub(super) files: Vec<PackedFile>,
 }
 
@@ -60,8 +58,6 @@ impl Function {
             runtimes: self.runtimes.iter().map(|runtime| runtime.name).collect(),
             architecture: self.architecture,
             glibc: self.glibc,
-            paths: self.paths,
-            public_paths: self.public_paths,
             contents: contents.collect(),
         };
         Ok((package, zip))
@@ -82,8 +78,6 @@ pub(super) fn program(
         runtimes: &PROVIDED,
         architecture,
         glibc,
-        paths: Vec::new(),
-        public_paths: None,
         files,
     }
 }

@@ -11,6 +11,7 @@ use super::build::Architecture;
 use super::keys::PackedKeys;
 use super::rotation::PackedSessionKey;
 use super::sha256;
+use crate::config::DeliveryMode;
 use crate::text_file;
 use crate::web::WebFile;
 
@@ -21,7 +22,9 @@ pub(crate) struct Manifest {
     pub(super) gatepost: &'static str,
     /// SHA-256 of the configuration as it is packed, in hexadecimal.
     pub(super) config_sha256: String,
-    pub(super) edge_auth: Package,
+    pub(super) delivery: Delivery,
+    /// The Lambda@Edge function; `null` in a mode without one.
+    pub(super) edge_auth: Option<Package>,
     pub(super) signing_api: Package,
     pub(super) upload_processor: Package,
     /// The page, below `web/`.
@@ -46,9 +49,34 @@ pub(crate) struct Manifest {
 
 impl Manifest {
     /// The functions' packages.
-    pub(crate) fn packages(&self) -> [&Package; 3] {
-        [&self.edge_auth, &self.signing_api, &self.upload_processor]
+    pub(crate) fn packages(&self) -> impl Iterator<Item = &Package> {
+        let others = [&self.signing_api, &self.upload_processor];
+        self.edge_auth.iter().chain(others)
     }
+
+    /// The code of the CloudFront Function, if the mode has one.
+    pub(crate) fn gate(&self) -> Option<&Gate> {
+        self.delivery.gate.as_ref()
+    }
+}
+
+/// How viewers are authorized.
+#[derive(Serialize)]
+pub(super) struct Delivery {
+    pub(super) mode: DeliveryMode,
+    /// The path patterns of the behaviours that are guarded.
+    pub(super) paths: Vec<String>,
+    /// Those whose rules all allow anyone.
+    pub(super) public_paths: Vec<String>,
+    pub(super) gate: Option<Gate>,
+}
+
+/// The code of the CloudFront Function, beside the zips.
+#[derive(Serialize)]
+pub(crate) struct Gate {
+    pub(crate) file: &'static str,
+    pub(crate) bytes: usize,
+    pub(crate) sha256: String,
 }
 
 /// The parts of the replaced package's manifest that the next package needs.
@@ -82,12 +110,6 @@ pub(crate) struct Package {
     pub(super) runtimes: Vec<&'static str>,
     pub(super) architecture: Architecture,
     pub(super) glibc: String,
-    /// The path patterns of the behaviours that call it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) paths: Vec<String>,
-    /// The paths whose rules all allow anyone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) public_paths: Option<Vec<String>>,
     pub(super) contents: Vec<Content>,
 }
 

@@ -25,6 +25,11 @@ pub(crate) use function::edge_files;
 /// The handler of the Lambda@Edge runtime.
 const INDEX: &str = include_str!("../../../edge-auth/node/index.mjs");
 
+/// The package of the Lambda@Edge function.
+const EDGE_FILE: &str = "edge-auth.zip";
+/// The code of the CloudFront Function.
+const GATE_FILE: &str = "gate.js";
+
 /// A file of a package.
 pub(crate) struct PackedFile {
     pub(crate) name: &'static str,

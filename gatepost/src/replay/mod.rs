@@ -6,6 +6,7 @@
 mod expectation;
 mod file;
 mod message_file;
+mod njs;
 mod node;
 mod report;
 mod template;
@@ -16,8 +17,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use edge_auth::SESSION_COOKIE;
+use edge_auth::config::{SessionKey, TokenSource};
 use serde_json::Value;
 
+use crate::config::{Config, delivery};
+use crate::dev::issuer;
 use crate::text_file;
 
 pub(crate) use expectation::differences;
@@ -33,6 +38,8 @@ pub(crate) enum Runtime {
     Native,
     /// The Lambda@Edge package in Node.js.
     Node,
+    /// The `CloudFront` Function of mode "function" in njs.
+    Njs,
 }
 
 impl Runtime {
@@ -40,8 +47,33 @@ impl Runtime {
         match self {
             Self::Native => "native",
             Self::Node => "node",
+            Self::Njs => "njs",
         }
     }
+}
+
+/// The configuration of the edge, which also trusts this run's issuer. Where sessions may come and the configuration has no
+/// key for them that signs here, it has a key of this run.
+pub(crate) fn edge_of(
+    config: &Config,
+    issuer: &dev_idp::Issuer,
+) -> anyhow::Result<edge_auth::Config> {
+    let mut edge = config.edge.clone();
+    issuer::join(issuer, &mut edge);
+    let takes_sessions = edge
+        .token_sources
+        .contains(&TokenSource::Cookie(SESSION_COOKIE.to_owned()));
+    let session = edge.session.as_ref();
+    let can_sign = session.is_some_and(|session| {
+        !session.keys.is_empty() && session.keys.iter().all(SessionKey::can_sign)
+    });
+    if takes_sessions && !can_sign {
+        let lifetime = session.map_or(900, |session| session.lifetime_seconds);
+        let mut secret = vec![0; 32];
+        getrandom::fill(&mut secret)?;
+        edge.session = Some(delivery::with_key(lifetime, "replay", secret));
+    }
+    Ok(edge)
 }
 
 /// The outcome of one record of an event.

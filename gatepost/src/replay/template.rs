@@ -1,13 +1,13 @@
 //! Expands templates in event files: tokens that are valid now, and owners.
 //!
-//! A text in a template file may contain `{{owner sub=alice}}` or `{{token sub=alice scope=media:read}}`. An issuer of this
-//! run signs the tokens. Recorded events are never expanded: a text from a stranger must not become a valid token. `exp`
+//! A text in a template file may contain `{{owner sub=alice}}`, `{{token sub=alice scope=media:read}}` or `{{session
+//! sub=alice}}`, the session that the API makes of such a token. An issuer of this run signs the tokens. Recorded events are never expanded: a text from a stranger must not become a valid token. `exp`
 //! and `nbf` are seconds from now; `kid=…`, `alg=none` and `tamper=…` make tokens that must be refused.
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use data_encoding::BASE64URL_NOPAD;
 use dev_idp::Issuer;
-use edge_auth::OwnerNames;
+use edge_auth::{Authorizer, Headers, OwnerNames, Request};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
@@ -17,6 +17,8 @@ use crate::dev::issuer::ISSUER;
 pub(crate) struct Templates<'a> {
     issuer: &'a Issuer,
     owners: OwnerNames,
+    /// Makes sessions; `None` if no configuration was given.
+    api: Option<Authorizer>,
     now: Timestamp,
 }
 
@@ -25,8 +27,15 @@ impl<'a> Templates<'a> {
         Self {
             issuer,
             owners,
+            api: None,
             now,
         }
+    }
+
+    /// Makes sessions as the API of this configuration does.
+    pub(crate) fn with_sessions(mut self, config: &edge_auth::Config) -> Self {
+        self.api = Authorizer::new(config).ok();
+        self
     }
 
     /// Expands every template in every text of a value.
@@ -79,7 +88,50 @@ impl<'a> Templates<'a> {
                 _ => bail!("write {{{{owner sub=NAME}}}}"),
             },
             "token" => self.token(&parameters),
-            _ => bail!("{name:?} is not a template; there are token and owner"),
+            "session" => self.session(&parameters),
+            _ => bail!("{name:?} is not a template; there are token, session and owner"),
+        }
+    }
+
+    /// The session of a token. With `tamper=…` the session is changed, and with `age` it was made so many seconds ago.
+    fn session(&self, parameters: &[(&str, &str)]) -> anyhow::Result<String> {
+        let of_session = |name: &str| ["age", "tamper"].contains(&name);
+        let (own, of_token): (Vec<_>, Vec<_>) =
+            parameters.iter().partition(|(name, _)| of_session(name));
+        let (mut age, mut tamper) = (0, None);
+        for (name, value) in own {
+            match name {
+                "age" => age = value.parse().context("age is a number of seconds")?,
+                _ => tamper = Some(value),
+            }
+        }
+        let then = self.now.saturating_sub(SignedDuration::from_secs(age))?;
+        let at_that_time = Templates {
+            issuer: self.issuer,
+            owners: self.owners.clone(),
+            api: None,
+            now: then,
+        };
+        let token = at_that_time.token(&of_token)?;
+        let bearer = format!("Bearer {token}");
+        let headers: Headers = [("authorization", bearer.as_str())].into_iter().collect();
+        let api = self.api.as_ref();
+        let api = api.context(
+            "a session needs a configuration with \"cookie:__Host-gatepost\" in token.from",
+        )?;
+        let viewer = api.authenticate(then, &Request::from(&headers));
+        let viewer = viewer.map_err(|refused| {
+            anyhow!(
+                "no session can be made of this token: {}",
+                refused.refusal()
+            )
+        })?;
+        let session = api.start_session(then, &viewer)?.token;
+        match tamper {
+            None => Ok(session),
+            Some("signature") => flip(&session, 2),
+            Some("header") => flip(&session, 0),
+            _ => bail!("a session has tamper=signature or tamper=header"),
         }
     }
 
@@ -141,7 +193,7 @@ pub(crate) fn is_in(value: &Value) -> bool {
 
 /// Whether the text after the braces begins a known template.
 fn is_template(text: &str) -> bool {
-    ["owner", "token"]
+    ["owner", "session", "token"]
         .iter()
         .filter_map(|name| text.strip_prefix(name))
         .any(|rest| rest.starts_with([' ', '}']))

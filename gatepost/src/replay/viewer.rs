@@ -1,4 +1,4 @@
-//! Plays viewer requests: `edge-auth` itself decides, or its runtime in Node.js.
+//! Plays viewer requests: `edge-auth` itself decides, its runtime in Node.js, or the generated function in njs.
 
 use std::net::Ipv4Addr;
 use std::time::Instant;
@@ -12,14 +12,15 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use super::njs::NjsRuntime;
 use super::node::NodeRuntime;
 use super::{Played, Runtime};
-use crate::config::Config;
-use crate::dev::issuer;
+use crate::config::DeliveryMode;
 
 /// The authorizer of a run, made when the first event needs it.
 pub(crate) struct Viewers {
     config: edge_auth::Config,
+    delivery: DeliveryMode,
     runtime: Runtime,
     now: Timestamp,
     running: Option<Running>,
@@ -28,22 +29,22 @@ pub(crate) struct Viewers {
 enum Running {
     Native(Box<Authorizer>),
     Node(NodeRuntime),
+    Njs(NjsRuntime),
 }
 
 impl Viewers {
-    /// The configured authorizer, which also trusts this run's issuer. Published keys are served from this machine, so
+    /// The authorizer of a configuration that trusts this run's issuer ([`edge_of`](super::edge_of)). Published keys are served from this machine, so
     /// nothing is fetched from another.
     pub(crate) async fn new(
-        config: &Config,
-        issuer: &dev_idp::Issuer,
+        mut config: edge_auth::Config,
+        delivery: DeliveryMode,
         runtime: Runtime,
         now: Timestamp,
     ) -> anyhow::Result<Self> {
-        let mut config = config.edge.clone();
         publish_here(&mut config.issuers).await?;
-        issuer::join(issuer, &mut config);
         Ok(Self {
             config,
+            delivery,
             runtime,
             now,
             running: None,
@@ -55,7 +56,7 @@ impl Viewers {
         let now = self.now;
         let running = match &mut self.running {
             Some(running) => running,
-            none => none.insert(start(&self.config, self.runtime, now)?),
+            none => none.insert(start(&self.config, self.delivery, self.runtime, now)?),
         };
         match running {
             Running::Native(authorizer) => Ok(event
@@ -72,6 +73,7 @@ impl Viewers {
                 })
                 .collect()),
             Running::Node(runtime) => runtime.play(event),
+            Running::Njs(runtime) => runtime.play(event),
         }
     }
 }
@@ -121,8 +123,17 @@ async fn publish_here(issuers: &mut [Issuer]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn start(config: &edge_auth::Config, runtime: Runtime, now: Timestamp) -> anyhow::Result<Running> {
-    let authorizer = Authorizer::new(config).map_err(|faults| {
+fn start(
+    config: &edge_auth::Config,
+    delivery: DeliveryMode,
+    runtime: Runtime,
+    now: Timestamp,
+) -> anyhow::Result<Running> {
+    let authorizer = match delivery {
+        DeliveryMode::Lambda => Authorizer::new(config),
+        DeliveryMode::Function => Authorizer::for_shared_sessions(config),
+    };
+    let authorizer = authorizer.map_err(|faults| {
         anyhow::anyhow!(
             "the configuration conflicts with the issuer of this run: {}",
             edge_auth::ConfigFault::listed(&faults)
@@ -137,6 +148,7 @@ fn start(config: &edge_auth::Config, runtime: Runtime, now: Timestamp) -> anyhow
     match runtime {
         Runtime::Native => Ok(Running::Native(Box::new(authorizer))),
         Runtime::Node => NodeRuntime::start(config, now).map(Running::Node),
+        Runtime::Njs => NjsRuntime::start(config, now).map(Running::Njs),
     }
 }
 

@@ -415,7 +415,7 @@ fn packaging_is_reproducible() {
         let read = |folder: &Path| std::fs::read(folder.join(file)).unwrap();
         assert!(read(one.path()) == read(other.path()), "{file}");
     }
-    assert_eq!(manifest["edge_auth"]["paths"], json!(["/media/*"]));
+    assert_eq!(manifest["delivery"]["paths"], json!(["/media/*"]));
     for (zip, program, others) in [
         (
             "edge-auth.zip",
