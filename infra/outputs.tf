@@ -1,54 +1,56 @@
+# The module's outputs. A test compares names and descriptions.
+
 output "url" {
   description = "The address of the page."
-  value       = "https://${var.domain == null ? aws_cloudfront_distribution.this.domain_name : var.domain.name}/"
+  value       = module.gatepost.url
 }
 
 output "distribution_domain" {
   description = "Point your own name here: an alias record, or a CNAME."
-  value       = aws_cloudfront_distribution.this.domain_name
+  value       = module.gatepost.distribution_domain
 }
 
 output "distribution_id" {
   description = "For invalidations and CloudFront's metrics."
-  value       = aws_cloudfront_distribution.this.id
+  value       = module.gatepost.distribution_id
 }
 
 output "upload_bucket" {
   description = "The bucket that forms post to. To sign a form by hand: gatepost sign post --bucket …"
-  value       = aws_s3_bucket.uploads.id
+  value       = module.gatepost.upload_bucket
 }
 
 output "media_bucket" {
   description = "The bucket of renditions and manifests."
-  value       = aws_s3_bucket.media.id
+  value       = module.gatepost.media_bucket
 }
 
 output "web_bucket" {
   description = "The bucket of the page, which you may replace with your own."
-  value       = aws_s3_bucket.web.id
+  value       = module.gatepost.web_bucket
 }
 
 output "link_key_ids" {
   description = "The IDs of the public keys whose signatures CloudFront accepts below /shared/."
-  value       = [for key in aws_cloudfront_public_key.links : key.id]
+  value       = module.gatepost.link_key_ids
 }
 
 output "outcomes_queue_url" {
   description = "The queue of the uploads' outcomes."
-  value       = aws_sqs_queue.outcomes.url
+  value       = module.gatepost.outcomes_queue_url
 }
 
 output "upload_queue_url" {
   description = "The processor's queue. To send uploads without a manifest to it: gatepost sweep --queue-url …"
-  value       = aws_sqs_queue.uploads.url
+  value       = module.gatepost.upload_queue_url
 }
 
 output "dead_letter_queue_url" {
   description = "Uploads that failed nine times. Reasons: gatepost dlq list --queue-url …; to send them back when the cause is fixed: gatepost dlq redrive."
-  value       = aws_sqs_queue.dead.url
+  value       = module.gatepost.dead_letter_queue_url
 }
 
 output "config_sha256" {
   description = "The digest of the deployed configuration, from dist/manifest.json."
-  value       = terraform_data.package.output
+  value       = module.gatepost.config_sha256
 }

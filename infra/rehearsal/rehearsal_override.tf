@@ -1,5 +1,5 @@
-# `cargo xtask rehearse` adds this file to a copy of the stack: MiniStack's settings, and short timeouts. MiniStack's
-# address comes from AWS_ENDPOINT_URL.
+# `cargo xtask rehearse` adds this file to a copy of the stack: MiniStack's settings. Its address
+# comes from AWS_ENDPOINT_URL.
 
 provider "aws" {
   access_key                  = "test"
@@ -16,9 +16,4 @@ provider "aws" {
   s3_use_path_style           = true
   skip_credentials_validation = true
   skip_metadata_api_check     = true
-}
-
-locals {
-  visibility_seconds = 4
-  max_receives       = 2
 }

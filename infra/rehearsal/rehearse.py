@@ -97,10 +97,10 @@ def sign_links_with(public, private, next=None, former=()):
 def apply():
     terraform("apply", "-auto-approve", "-input=false")
     shown = json.loads(terraform("show", "-json").stdout)
-    for resource in shown["values"]["root_module"]["resources"]:
+    for resource in shown["values"]["root_module"]["child_modules"][0]["resources"]:
         function = {
-            "aws_iam_role_policy.processor": "gatepost-upload-processor",
-            "aws_iam_role_policy.api": "gatepost-signing-api",
+            "module.gatepost.aws_iam_role_policy.processor": "gatepost-upload-processor",
+            "module.gatepost.aws_iam_role_policy.api": "gatepost-signing-api",
         }
         if resource["address"] in function:
             roles.grant(function[resource["address"]], resource["values"]["policy"])
@@ -373,7 +373,9 @@ surprises = sorted(
 forgotten = [
     name
     for name in surprises
-    if name.startswith(("aws_cloudfront_response_headers_policy.", "aws_cloudwatch_metric_alarm."))
+    if name.startswith(
+        ("module.gatepost.aws_cloudfront_response_headers_policy.", "module.gatepost.aws_cloudwatch_metric_alarm.")
+    )
 ]
 check(
     surprises == forgotten, f"a second plan has nothing to do ({len(forgotten)} that the emulator forgets): {surprises}"

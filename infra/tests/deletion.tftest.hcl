@@ -11,13 +11,20 @@ mock_provider "aws" {
 }
 
 variables {
-  region = "eu-central-1"
-  dist   = "./tests/dist"
+  dist = "./tests/dist"
 }
 
 # Every optional part that has a role is switched on.
 run "the_roles_write_tombstones_and_delete_the_rest" {
   command = apply
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
 
   variables {
     malware_protection = true
@@ -173,6 +180,14 @@ run "the_roles_write_tombstones_and_delete_the_rest" {
 run "a_manifest_is_only_written_conditionally" {
   command = apply
 
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+
   # One statement with both conditions: two statements would each deny the other's requests.
   assert {
     condition = [
@@ -212,6 +227,14 @@ run "a_manifest_is_only_written_conditionally" {
 
 run "only_tombstones_expire" {
   command = apply
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
 
   assert {
     condition = {

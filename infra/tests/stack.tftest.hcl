@@ -10,12 +10,19 @@ mock_provider "aws" {
 }
 
 variables {
-  region = "eu-central-1"
-  dist   = "./tests/dist"
+  dist = "./tests/dist"
 }
 
 run "nothing_is_public" {
   command = apply
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
 
   assert {
     condition = alltrue([
@@ -43,6 +50,14 @@ run "nothing_is_public" {
 
 run "policies_grant_the_least" {
   command = apply
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
 
   assert {
     condition = alltrue(flatten([
@@ -158,6 +173,14 @@ run "policies_grant_the_least" {
 run "bucket_signatures_last_at_most_an_hour" {
   command = apply
 
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+
   assert {
     condition = anytrue([
       for statement in data.aws_iam_policy_document.uploads.statement : try(statement.effect, "") == "Deny" && anytrue([
@@ -174,6 +197,14 @@ run "bucket_signatures_last_at_most_an_hour" {
 
 run "the_edge_decides_before_the_cache" {
   command = apply
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
 
   assert {
     condition = alltrue([
@@ -208,6 +239,14 @@ run "the_edge_decides_before_the_cache" {
 run "named_sites_can_read_what_they_fetch" {
   command = apply
 
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+
   assert {
     condition = alltrue([
       for policy in aws_cloudfront_response_headers_policy.served :
@@ -231,6 +270,14 @@ run "named_sites_can_read_what_they_fetch" {
 
 run "browsers_ask_again_for_what_is_private" {
   command = apply
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
 
   assert {
     condition = alltrue(flatten([
@@ -260,6 +307,14 @@ run "browsers_ask_again_for_what_is_private" {
 run "browsers_keep_what_is_public_or_configured" {
   command = apply
 
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+
   variables {
     dist = "./tests/public"
   }
@@ -283,6 +338,14 @@ run "browsers_keep_what_is_public_or_configured" {
 
 run "errors_and_api_answers_are_not_cached" {
   command = apply
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
 
   assert {
     condition = alltrue([
@@ -322,6 +385,14 @@ run "errors_and_api_answers_are_not_cached" {
 
 run "work_is_not_lost" {
   command = apply
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
 
   assert {
     condition     = aws_sqs_queue.uploads.visibility_timeout_seconds >= 6 * aws_lambda_function.processor.timeout
@@ -369,6 +440,14 @@ run "work_is_not_lost" {
 run "an_upload_is_tried_for_half_an_hour_with_the_shortest_timeout" {
   command = apply
 
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+
   variables {
     processor = { timeout_seconds = 45 }
   }
@@ -385,6 +464,14 @@ run "an_upload_is_tried_for_half_an_hour_with_the_shortest_timeout" {
 run "a_long_timeout_is_waited_for" {
   command = apply
 
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+
   variables {
     processor = { timeout_seconds = 300 }
   }
@@ -397,6 +484,14 @@ run "a_long_timeout_is_waited_for" {
 
 run "options" {
   command = apply
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
 
   variables {
     rate_limit            = 2000
@@ -434,6 +529,14 @@ run "options" {
 
 run "uploads_are_scanned" {
   command = apply
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
 
   variables {
     malware_protection = true
@@ -474,6 +577,14 @@ run "uploads_are_scanned" {
 
 run "links_are_signed_for_cloudfront" {
   command = apply
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
 
   variables {
     link_keys = {
@@ -529,6 +640,14 @@ run "links_are_signed_for_cloudfront" {
 run "the_next_link_key_is_known_before_it_signs" {
   command = apply
 
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+
   variables {
     link_keys = {
       public  = "-----BEGIN PUBLIC KEY-----\nof a test\n-----END PUBLIC KEY-----"
@@ -550,6 +669,14 @@ run "the_next_link_key_is_known_before_it_signs" {
 
 run "links_of_a_former_key_continue" {
   command = apply
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
 
   variables {
     domain = {
@@ -591,6 +718,14 @@ run "links_of_a_former_key_continue" {
 run "a_link_key_is_replaced_in_one_apply" {
   command = apply
 
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+
   variables {
     link_keys = {
       public  = "-----BEGIN PUBLIC KEY-----\na third of a test\n-----END PUBLIC KEY-----"
@@ -623,6 +758,14 @@ run "a_link_key_is_replaced_in_one_apply" {
 run "a_link_key_is_the_same_however_its_text_was_handed_over" {
   command = apply
 
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+
   variables {
     link_keys = {
       public  = "  \"-----BEGIN PUBLIC KEY-----\\na third of a test\\n-----END PUBLIC KEY-----\\n\""
@@ -646,6 +789,14 @@ run "a_link_key_is_the_same_however_its_text_was_handed_over" {
 
 run "the_api_may_read_its_private_keys_and_no_others" {
   command = apply
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
 
   variables {
     link_keys = {
@@ -683,6 +834,14 @@ run "the_api_may_read_its_private_keys_and_no_others" {
 run "a_private_key_is_given_once" {
   command = plan
 
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+
   variables {
     link_keys = {
       public             = "-----BEGIN PUBLIC KEY-----\nof a test\n-----END PUBLIC KEY-----"
@@ -698,6 +857,14 @@ run "a_private_key_is_given_once" {
 run "private_keys_are_named_by_whole_arns" {
   command = plan
 
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+
   variables {
     link_keys = {
       public             = "-----BEGIN PUBLIC KEY-----\nof a test\n-----END PUBLIC KEY-----"
@@ -712,6 +879,14 @@ run "private_keys_are_named_by_whole_arns" {
 run "a_truncated_link_key_is_refused" {
   command = plan
 
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+
   variables {
     link_keys = {
       public  = "-----BEGIN PUBLIC KEY-----\nof a test\n-----END PUBLIC KEY-----"
@@ -724,6 +899,14 @@ run "a_truncated_link_key_is_refused" {
 
 run "a_next_link_key_must_be_public" {
   command = plan
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
 
   variables {
     link_keys = {
@@ -738,6 +921,14 @@ run "a_next_link_key_must_be_public" {
 
 run "a_key_group_has_five_keys_at_most" {
   command = plan
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
 
   variables {
     link_keys = {
@@ -754,6 +945,14 @@ run "a_key_group_has_five_keys_at_most" {
 run "a_missing_package_is_reported" {
   command = plan
 
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+
   variables {
     dist = "./tests/nowhere"
   }
@@ -763,6 +962,14 @@ run "a_missing_package_is_reported" {
 
 run "packages_of_two_runs_are_refused" {
   command = plan
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
 
   variables {
     dist = "./tests/mixed"
@@ -775,6 +982,14 @@ run "packages_of_two_runs_are_refused" {
 run "forms_that_a_session_cannot_sign_are_refused" {
   command = plan
 
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+
   variables {
     dist = "./tests/long-forms"
   }
@@ -785,6 +1000,14 @@ run "forms_that_a_session_cannot_sign_are_refused" {
 run "links_that_a_session_cannot_sign_are_refused" {
   command = plan
 
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+
   variables {
     dist = "./tests/long-links"
   }
@@ -794,6 +1017,14 @@ run "links_that_a_session_cannot_sign_are_refused" {
 
 run "long_links_are_signed_with_keys" {
   command = plan
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
 
   variables {
     dist = "./tests/long-links"
@@ -812,6 +1043,14 @@ run "long_links_are_signed_with_keys" {
 run "an_untested_runtime_is_refused" {
   command = plan
 
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+
   variables {
     edge_runtime = "nodejs20.x"
   }
@@ -821,6 +1060,14 @@ run "an_untested_runtime_is_refused" {
 
 run "unbuilt_delivery_modes_are_refused" {
   command = plan
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
 
   variables {
     delivery = "signed"
@@ -832,9 +1079,16 @@ run "unbuilt_delivery_modes_are_refused" {
 run "invalid_variables_are_refused" {
   command = plan
 
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+
   variables {
     name                  = "Gate_Post"
-    region                = "europe"
     origins               = ["*"]
     log_retention_days    = 2
     rate_limit            = 1
@@ -850,7 +1104,7 @@ run "invalid_variables_are_refused" {
   }
 
   expect_failures = [
-    var.name, var.region, var.origins, var.log_retention_days, var.rate_limit, var.price_class, var.processor,
+    var.name, var.origins, var.log_retention_days, var.rate_limit, var.price_class, var.processor,
     var.tags, var.upload_retention_days, var.alarm_topic_arn, var.link_keys,
   ]
 }

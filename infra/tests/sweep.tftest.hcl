@@ -10,12 +10,19 @@ mock_provider "aws" {
 }
 
 variables {
-  region = "eu-central-1"
-  dist   = "./tests/dist"
+  dist = "./tests/dist"
 }
 
 run "sweeps_can_be_left_out" {
   command = plan
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
 
   variables {
     sweep = null
@@ -32,6 +39,14 @@ run "sweeps_can_be_left_out" {
 
 run "by_default_a_sweep_invokes_the_processor_and_nothing_else" {
   command = apply
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
 
   assert {
     condition = [for schedule in aws_scheduler_schedule.sweep : {
@@ -98,6 +113,14 @@ run "by_default_a_sweep_invokes_the_processor_and_nothing_else" {
 run "a_sweep_at_night_looks_back_further" {
   command = plan
 
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+
   variables {
     sweep = { schedule = "cron(0 3 * * ? *)", since = "36h30m" }
   }
@@ -113,6 +136,14 @@ run "a_sweep_at_night_looks_back_further" {
 run "a_sweep_looks_back_further_than_to_the_one_before" {
   command = plan
 
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+
   variables {
     sweep = { schedule = "rate(90 minutes)", since = "2h30m1s" }
   }
@@ -126,6 +157,14 @@ run "a_sweep_looks_back_further_than_to_the_one_before" {
 run "uploads_between_two_sweeps_are_not_left_out" {
   command = plan
 
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+
   variables {
     sweep = { schedule = "rate(90 minutes)", since = "2h30m" }
   }
@@ -135,6 +174,14 @@ run "uploads_between_two_sweeps_are_not_left_out" {
 
 run "uploads_between_daily_sweeps_are_not_left_out" {
   command = plan
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
 
   variables {
     sweep = { schedule = "rate(1 day)" }
@@ -146,6 +193,14 @@ run "uploads_between_daily_sweeps_are_not_left_out" {
 run "a_schedule_repeats" {
   command = plan
 
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+
   variables {
     sweep = { schedule = "at(2026-11-30T00:00:00)" }
   }
@@ -155,6 +210,14 @@ run "a_schedule_repeats" {
 
 run "a_rate_is_a_number" {
   command = plan
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
 
   variables {
     sweep = { schedule = "rate(0 hours)" }
@@ -166,6 +229,14 @@ run "a_rate_is_a_number" {
 run "a_sweep_duration_in_days_is_refused" {
   command = plan
 
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+
   variables {
     sweep = { since = "2d" }
   }
@@ -175,6 +246,14 @@ run "a_sweep_duration_in_days_is_refused" {
 
 run "an_empty_sweep_duration_is_refused" {
   command = plan
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
 
   variables {
     sweep = { since = "" }

@@ -4,7 +4,8 @@
 //! [`ORIGIN_PATH`] to every path that it requests from the media bucket, so a viewer can reach no object outside of that
 //! folder: a request for `/o/media/…` becomes `/o/o/media/…`. This module is the only place that knows the prefix.
 
-/// The folder of the media bucket that paths are relative to: `CloudFront`'s origin path. `infra/media.tf` repeats it.
+/// The folder of the media bucket that paths are relative to: `CloudFront`'s origin path.
+/// `infra/modules/gatepost/media.tf` repeats it.
 pub const ORIGIN_PATH: &str = "/o";
 /// The prefix of the paths of renditions and manifests.
 pub const MEDIA_PATH: &str = "/media/";
@@ -65,8 +66,8 @@ mod tests {
 
     #[test]
     fn terraform_has_the_same_origin_path() {
-        let media = include_str!("../../infra/media.tf");
+        let media = include_str!("../../infra/modules/gatepost/media.tf");
         let line = format!("origin_path = \"{ORIGIN_PATH}\"\n");
-        assert!(media.contains(&line), "infra/media.tf has no {line}");
+        assert!(media.contains(&line), "media.tf has no {line}");
     }
 }

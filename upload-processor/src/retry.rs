@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn receives_and_the_longest_delay_agree_with_terraform() {
-        let queue = include_str!("../../infra/queue.tf");
+        let queue = include_str!("../../infra/modules/gatepost/queue.tf");
         let value = |name: &str| {
             queue.lines().find_map(|line| {
                 let (found, value) = line.split_once('=')?;
@@ -59,7 +59,7 @@ mod tests {
         assert_eq!(
             value("max_receives"),
             Some(MAX_RECEIVES.to_string()),
-            "MAX_RECEIVES in upload-processor/src/retry.rs and `max_receives` in infra/queue.tf must agree"
+            "MAX_RECEIVES in upload-processor/src/retry.rs and `max_receives` in modules/gatepost/queue.tf must agree"
         );
         let longest = retry_delay(MAX_RECEIVES).as_secs();
         assert_eq!(
@@ -69,7 +69,7 @@ mod tests {
                 longest / 6
             )),
             "the longest delay of retry_delay in upload-processor/src/retry.rs and the minimum of `visibility_seconds` in \
-             infra/queue.tf must agree"
+             modules/gatepost/queue.tf must agree"
         );
     }
 }

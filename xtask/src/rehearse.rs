@@ -13,6 +13,13 @@ use crate::{command, photos, terraform, tools};
 const WORK: &str = "target/rehearsal";
 const SCRIPT: &str = "infra/rehearsal/rehearse.py";
 const OVERRIDE: &str = "infra/rehearsal";
+/// The folders of the stack, and their places in its copy. Later files replace earlier ones.
+const FOLDERS: [(&str, &str); 4] = [
+    ("infra", ""),
+    ("infra/modules/gatepost", "modules/gatepost"),
+    (OVERRIDE, ""),
+    ("infra/rehearsal/module", "modules/gatepost"),
+];
 const START_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Runs the rehearsal.
@@ -50,7 +57,8 @@ fn copy_stack() -> anyhow::Result<PathBuf> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
         _ => std::fs::create_dir_all(&stack)?,
     }
-    for folder in ["infra", OVERRIDE] {
+    for (folder, place) in FOLDERS {
+        std::fs::create_dir_all(stack.join(place))?;
         for entry in std::fs::read_dir(folder)? {
             let file = entry?.path();
             let extension = file.extension().and_then(|extension| extension.to_str());
@@ -62,7 +70,7 @@ fn copy_stack() -> anyhow::Result<PathBuf> {
             };
             let name = file.file_name().filter(|name| *name != "backend.tf");
             if let Some(name) = name.filter(|_| is_part && file.is_file()) {
-                std::fs::copy(&file, stack.join(name))?;
+                std::fs::copy(&file, stack.join(place).join(name))?;
             }
         }
     }

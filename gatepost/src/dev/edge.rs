@@ -1,5 +1,5 @@
 //! The local edge: `edge-auth` as the viewer-request function of an emulated CloudFront distribution in front of the
-//! media bucket, with the cache policies and response headers policies of `infra/distribution.tf`.
+//! media bucket, with the cache policies and response headers policies of `infra/modules/gatepost/distribution.tf`.
 //!
 //! `gatepost dev` serves it. Only requests that `edge-auth` allows reach the cache or the bucket. In mode `function` the
 //! generated function decides, and adds the origin path that the bucket's origin lacks in that mode.

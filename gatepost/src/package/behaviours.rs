@@ -17,7 +17,7 @@ const MAX_BEHAVIOURS: usize = 23;
 const PATTERN_CHARACTERS: &str = "_-.$/~'@:&";
 /// The longest path pattern, in characters.
 const MAX_PATTERN_LENGTH: usize = 255;
-/// The methods that the rules' behaviours allow: `allowed_methods` in `infra/distribution.tf`.
+/// The methods that the rules' behaviours allow: `allowed_methods` in `infra/modules/gatepost/distribution.tf`.
 const METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
 
 /// The rules' path patterns: the fixed part of each path, and everything below it. The page's files are named without
@@ -367,7 +367,7 @@ mod tests {
 
     #[test]
     fn methods_are_those_of_the_behaviour_in_terraform() {
-        let distribution = include_str!("../../../infra/distribution.tf");
+        let distribution = include_str!("../../../infra/modules/gatepost/distribution.tf");
         let (_, behaviour) = distribution
             .split_once("for_each = local.manifest.edge_auth.paths")
             .unwrap();

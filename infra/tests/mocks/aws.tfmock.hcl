@@ -11,6 +11,11 @@ mock_data "aws_partition" {
     partition = "aws"
   }
 }
+mock_data "aws_region" {
+  defaults = {
+    id = "eu-central-1"
+  }
+}
 mock_data "aws_iam_policy_document" {
   defaults = {
     json = "{\"Version\":\"2012-10-17\",\"Statement\":[]}"

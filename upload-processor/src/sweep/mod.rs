@@ -378,12 +378,12 @@ mod tests {
 
     #[test]
     fn the_minimum_of_a_scheduled_sweep_agrees_with_terraform() {
-        let variables = include_str!("../../../infra/variables.tf");
+        let variables = include_str!("../../../infra/modules/gatepost/variables.tf");
         let seconds = SETTLING_TIME.as_secs();
         assert!(
             variables.contains(&format!("> {seconds} + one(")),
             "MAX_PROCESSING in media-contract/src/lib.rs is {seconds} s, and the validation of `sweep` in \
-             infra/variables.tf adds another number to the time between two sweeps: the two must agree"
+             modules/gatepost/variables.tf adds another number to the time between two sweeps: the two must agree"
         );
     }
 }

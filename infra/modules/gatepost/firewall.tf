@@ -6,6 +6,7 @@ resource "aws_wafv2_web_acl" "this" {
 
   name  = var.name
   scope = "CLOUDFRONT"
+  tags  = local.tags
 
   # When it is switched off, the distribution must release it first: AWS refuses to delete it while it is in use.
   lifecycle {

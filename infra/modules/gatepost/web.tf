@@ -4,6 +4,7 @@ resource "aws_s3_bucket" "web" {
   bucket = "${var.name}-web-${local.account}"
   # All of its objects are in the package, too.
   force_destroy = true
+  tags          = local.tags
 }
 
 resource "aws_s3_bucket_public_access_block" "web" {
@@ -94,4 +95,5 @@ resource "aws_s3_object" "web" {
   source_hash   = contains(keys(local.page_settings), each.key) ? sha256(local.page_settings[each.key]) : each.value.sha256
   content_type  = each.value.content_type
   cache_control = each.value.cache_control
+  tags          = local.tags
 }

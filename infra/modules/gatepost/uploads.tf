@@ -3,6 +3,7 @@
 resource "aws_s3_bucket" "uploads" {
   bucket        = "${var.name}-uploads-${local.account}"
   force_destroy = var.delete_data_on_destroy
+  tags          = local.tags
 }
 
 resource "aws_s3_bucket_public_access_block" "uploads" {

@@ -23,6 +23,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.alarm_actions
   ok_actions          = local.alarm_actions
+  tags                = local.tags
 }
 
 resource "aws_cloudwatch_metric_alarm" "queue_age" {
@@ -39,6 +40,7 @@ resource "aws_cloudwatch_metric_alarm" "queue_age" {
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.alarm_actions
   ok_actions          = local.alarm_actions
+  tags                = local.tags
 }
 
 resource "aws_cloudwatch_metric_alarm" "errors" {
@@ -57,6 +59,7 @@ resource "aws_cloudwatch_metric_alarm" "errors" {
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.alarm_actions
   ok_actions          = local.alarm_actions
+  tags                = local.tags
 }
 
 resource "aws_cloudwatch_metric_alarm" "throttles" {
@@ -75,6 +78,7 @@ resource "aws_cloudwatch_metric_alarm" "throttles" {
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.alarm_actions
   ok_actions          = local.alarm_actions
+  tags                = local.tags
 }
 
 resource "aws_cloudwatch_metric_alarm" "duration" {
@@ -93,6 +97,7 @@ resource "aws_cloudwatch_metric_alarm" "duration" {
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.alarm_actions
   ok_actions          = local.alarm_actions
+  tags                = local.tags
 }
 
 resource "aws_cloudwatch_metric_alarm" "edge_errors" {
@@ -111,6 +116,7 @@ resource "aws_cloudwatch_metric_alarm" "edge_errors" {
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.edge_alarm_actions
   ok_actions          = local.edge_alarm_actions
+  tags                = local.tags
 }
 
 resource "aws_cloudwatch_dashboard" "this" {
@@ -121,7 +127,7 @@ resource "aws_cloudwatch_dashboard" "this" {
       {
         type = "metric", x = 0, y = 0, width = 12, height = 6,
         properties = {
-          title = "Uploads: waiting, oldest, dead", region = var.region, view = "timeSeries",
+          title = "Uploads: waiting, oldest, dead", region = local.region, view = "timeSeries",
           metrics = [
             ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", aws_sqs_queue.uploads.name],
             ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", aws_sqs_queue.uploads.name, { yAxis = "right" }],
@@ -132,14 +138,14 @@ resource "aws_cloudwatch_dashboard" "this" {
       {
         type = "metric", x = 12, y = 0, width = 12, height = 6,
         properties = {
-          title   = "Functions: duration p99", region = var.region, view = "timeSeries", stat = "p99",
+          title   = "Functions: duration p99", region = local.region, view = "timeSeries", stat = "p99",
           metrics = [for function in local.functions : ["AWS/Lambda", "Duration", "FunctionName", function.function_name]]
         }
       },
       {
         type = "metric", x = 0, y = 6, width = 12, height = 6,
         properties = {
-          title = "Functions: errors and throttles", region = var.region, view = "timeSeries", stat = "Sum",
+          title = "Functions: errors and throttles", region = local.region, view = "timeSeries", stat = "Sum",
           metrics = concat(
             [for function in local.functions : ["AWS/Lambda", "Errors", "FunctionName", function.function_name]],
             [for function in local.functions : ["AWS/Lambda", "Throttles", "FunctionName", function.function_name]],

@@ -11,6 +11,7 @@ resource "aws_scheduler_schedule_group" "sweep" {
   count = local.sweeps
 
   name = "${var.name}-sweep"
+  tags = local.tags
 }
 
 data "aws_iam_policy_document" "sweep_trust" {
@@ -44,6 +45,7 @@ resource "aws_iam_role" "sweep" {
 
   name               = "${var.name}-sweep"
   assume_role_policy = data.aws_iam_policy_document.sweep_trust[0].json
+  tags               = local.tags
 }
 
 data "aws_iam_policy_document" "sweep" {
@@ -107,4 +109,5 @@ resource "aws_cloudwatch_metric_alarm" "sweep_dropped" {
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.alarm_actions
   ok_actions          = local.alarm_actions
+  tags                = local.tags
 }

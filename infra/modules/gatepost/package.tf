@@ -72,7 +72,11 @@ data "aws_caller_identity" "this" {}
 
 data "aws_partition" "this" {}
 
+data "aws_region" "this" {}
+
 locals {
   account   = data.aws_caller_identity.this.account_id
   partition = data.aws_partition.this.partition
+  # name is deprecated in provider 6, and 5 has no region.
+  region = data.aws_region.this.id
 }

@@ -19,6 +19,7 @@ data "aws_iam_policy_document" "edge_trust" {
 resource "aws_iam_role" "edge" {
   name               = local.edge_name
   assume_role_policy = data.aws_iam_policy_document.edge_trust.json
+  tags               = local.tags
 }
 
 # Its logs are in the region next to each viewer, under a name that begins with the function's own region.
@@ -49,6 +50,7 @@ resource "aws_lambda_function" "edge" {
   timeout          = 5
   publish          = true
   skip_destroy     = var.keep_edge_function
+  tags             = local.tags
 
   lifecycle {
     precondition {
@@ -71,4 +73,5 @@ resource "aws_lambda_function" "edge" {
 resource "aws_cloudwatch_log_group" "edge" {
   name              = "/aws/lambda/us-east-1.${local.edge_name}"
   retention_in_days = var.log_retention_days
+  tags              = local.tags
 }

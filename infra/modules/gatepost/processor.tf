@@ -7,6 +7,7 @@ locals {
 resource "aws_cloudwatch_log_group" "processor" {
   name              = "/aws/lambda/${local.processor_name}"
   retention_in_days = var.log_retention_days
+  tags              = local.tags
 }
 
 data "aws_iam_policy_document" "lambda" {
@@ -23,6 +24,7 @@ data "aws_iam_policy_document" "lambda" {
 resource "aws_iam_role" "processor" {
   name               = local.processor_name
   assume_role_policy = data.aws_iam_policy_document.lambda.json
+  tags               = local.tags
 }
 
 data "aws_iam_policy_document" "processor" {
@@ -141,6 +143,8 @@ resource "aws_lambda_function" "processor" {
     log_group  = aws_cloudwatch_log_group.processor.name
   }
 
+  tags = local.tags
+
   depends_on = [terraform_data.package, aws_iam_role_policy.processor]
 }
 
@@ -154,4 +158,6 @@ resource "aws_lambda_event_source_mapping" "uploads" {
   scaling_config {
     maximum_concurrency = var.processor.concurrency
   }
+
+  tags = local.tags
 }

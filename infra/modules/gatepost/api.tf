@@ -22,11 +22,13 @@ locals {
 resource "aws_cloudwatch_log_group" "api" {
   name              = "/aws/lambda/${local.api_name}"
   retention_in_days = var.log_retention_days
+  tags              = local.tags
 }
 
 resource "aws_iam_role" "api" {
   name               = local.api_name
   assume_role_policy = data.aws_iam_policy_document.lambda.json
+  tags               = local.tags
 }
 
 data "aws_iam_policy_document" "api" {
@@ -132,6 +134,7 @@ data "aws_iam_policy_document" "signer_trust" {
 resource "aws_iam_role" "signer" {
   name               = "${var.name}-signer"
   assume_role_policy = data.aws_iam_policy_document.signer_trust.json
+  tags               = local.tags
 }
 
 data "aws_iam_policy_document" "signer" {
@@ -194,6 +197,8 @@ resource "aws_lambda_function" "api" {
     log_format = "Text"
     log_group  = aws_cloudwatch_log_group.api.name
   }
+
+  tags = local.tags
 
   # The verifier must know a key before the signer uses it.
   depends_on = [terraform_data.package, aws_iam_role_policy.api, aws_cloudfront_key_group.links]

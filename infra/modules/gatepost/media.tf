@@ -18,6 +18,7 @@ locals {
 resource "aws_s3_bucket" "media" {
   bucket        = "${var.name}-media-${local.account}"
   force_destroy = var.delete_data_on_destroy
+  tags          = local.tags
 }
 
 resource "aws_s3_bucket_public_access_block" "media" {

@@ -15,6 +15,7 @@ resource "aws_sqs_queue" "dead" {
   name                      = "${var.name}-uploads-dead"
   message_retention_seconds = 14 * 24 * 60 * 60
   sqs_managed_sse_enabled   = true
+  tags                      = local.tags
 }
 
 resource "aws_sqs_queue" "uploads" {
@@ -27,6 +28,8 @@ resource "aws_sqs_queue" "uploads" {
     deadLetterTargetArn = aws_sqs_queue.dead.arn
     maxReceiveCount     = local.max_receives
   })
+
+  tags = local.tags
 }
 
 # A separate resource: within the queue it would be a dependency cycle.
@@ -44,6 +47,7 @@ resource "aws_sqs_queue" "outcomes" {
   name                      = "${var.name}-outcomes"
   message_retention_seconds = 4 * 24 * 60 * 60
   sqs_managed_sse_enabled   = true
+  tags                      = local.tags
 }
 
 data "aws_iam_policy_document" "queue" {

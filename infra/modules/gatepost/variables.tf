@@ -1,0 +1,295 @@
+variable "name" {
+  description = "The prefix of every resource's name. Bucket names are globally unique, so the account ID is appended."
+  type        = string
+  default     = "gatepost"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,23}[a-z0-9]$", var.name))
+    error_message = "name must have 3 to 25 lower-case letters, digits and hyphens, begin with a letter, and not end with a hyphen."
+  }
+}
+
+variable "dist" {
+  description = "The folder that `gatepost package` wrote, with manifest.json in it."
+  type        = string
+  default     = "../dist"
+}
+
+variable "delivery" {
+  description = "How viewers are authorized: \"lambda\" checks their JWT at Lambda@Edge on every request."
+  type        = string
+  default     = "lambda"
+
+  validation {
+    condition     = var.delivery == "lambda"
+    error_message = "delivery must be \"lambda\": \"function\" (a session cookie at CloudFront Functions) and \"signed\" (CloudFront's own signatures) are not built yet."
+  }
+}
+
+variable "origins" {
+  description = "Sites besides the distribution's own and those of [cors] whose pages may call the API and post to the upload bucket, such as https://app.example.com."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for origin in var.origins : can(regex("^https://[a-z0-9.-]+(:[0-9]+)?$", origin))])
+    error_message = "Each of origins must be https:// and a host, without a path. Wildcards are refused, because every site could then post."
+  }
+}
+
+variable "domain" {
+  description = "Your own domain name for the distribution, with its certificate in us-east-1. Point the name to the output distribution_domain."
+  type = object({
+    name            = string
+    certificate_arn = string
+  })
+  default = null
+
+  validation {
+    condition     = var.domain == null || can(regex("^arn:[a-z-]+:acm:us-east-1:", var.domain.certificate_arn))
+    error_message = "domain.certificate_arn must be the ARN of a certificate in us-east-1: CloudFront accepts no other."
+  }
+}
+
+variable "link_keys" {
+  description = "The key that signs links for CloudFront: its two halves in PEM, RSA of 2048 bits or ECDSA on P-256. With null the bucket signs links. private_secret_arn replaces private: a Secrets Manager secret or an SSM parameter with the private half, so that neither the state nor the function's environment has it. kms_key_arn: your own KMS key, if it encrypts that secret. next: the public half of the next key; one apply gives it to CloudFront before a later one signs with it. former: the public halves of previous keys, while their links last."
+  type = object({
+    public             = string
+    private            = optional(string)
+    private_secret_arn = optional(string)
+    kms_key_arn        = optional(string)
+    next               = optional(string)
+    former             = optional(list(string), [])
+  })
+  default   = null
+  sensitive = true
+
+  # As in the API: byte order marks, quotation marks and indents are ignored, and line breaks may be \n.
+  validation {
+    condition     = var.link_keys == null || can(regex("-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\\s]|\\\\+[nr])+-----END PUBLIC KEY-----", var.link_keys.public))
+    error_message = "link_keys.public must be a complete public key in PEM, from its BEGIN line to its END line, in UTF-8."
+  }
+  validation {
+    condition     = var.link_keys == null || try((var.link_keys.private == null) != (var.link_keys.private_secret_arn == null), false)
+    error_message = "link_keys must have either private (the private half) or private_secret_arn (its secret), not both."
+  }
+  validation {
+    condition = var.link_keys == null || try(var.link_keys.private == null, false) || try(
+      length(regexall("-----BEGIN ((RSA|EC) )?PRIVATE KEY-----([A-Za-z0-9+/=\\s]|\\\\+[nr])+-----END ((RSA|EC) )?PRIVATE KEY-----", var.link_keys.private)) > 0 && !strcontains(var.link_keys.private, "ENCRYPTED"),
+      false,
+    )
+    error_message = "link_keys.private must be the complete private key of link_keys.public in PEM, from its BEGIN line to its END line, in UTF-8 and not encrypted."
+  }
+  validation {
+    condition = var.link_keys == null || try(
+      (var.link_keys.private_secret_arn == null || can(regex("^arn:[a-z-]+:(secretsmanager:[a-z0-9-]+:[0-9]+:secret:|ssm:[a-z0-9-]+:[0-9]+:parameter/)[^*?]+$", var.link_keys.private_secret_arn)))
+      && (var.link_keys.kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]+:key/[^*?]+$", var.link_keys.kms_key_arn))),
+      false,
+    )
+    error_message = "link_keys.private_secret_arn must be the ARN of a Secrets Manager secret or of an SSM parameter, and kms_key_arn the ARN of a KMS key, complete and without wildcards."
+  }
+  validation {
+    condition = var.link_keys == null || try(alltrue([
+      for pem in concat(var.link_keys.next[*], var.link_keys.former) : can(regex("-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\\s]|\\\\+[nr])+-----END PUBLIC KEY-----", pem))
+    ]), false)
+    error_message = "link_keys.next and each of link_keys.former must be complete public keys in PEM. Private halves are not accepted."
+  }
+  # CloudFront's quota for a key group.
+  validation {
+    condition     = var.link_keys == null || try(length(concat(var.link_keys.next[*], var.link_keys.former)) <= 4, false)
+    error_message = "link_keys has more than five public keys. Remove those of link_keys.former whose links have expired."
+  }
+}
+
+variable "session_key" {
+  description = "The private halves of [session] keys that are packed with their public half only. private: one or several in PEM. private_secret_arn: a Secrets Manager secret or an SSM parameter with them, so that neither the state nor the function's environment has them. kms_key_arn: your own KMS key, if it encrypts that secret. Use null if the package contains the private halves, or without sessions."
+  type = object({
+    private            = optional(string)
+    private_secret_arn = optional(string)
+    kms_key_arn        = optional(string)
+  })
+  default   = null
+  sensitive = true
+
+  validation {
+    condition     = var.session_key == null || try((var.session_key.private == null) != (var.session_key.private_secret_arn == null), false)
+    error_message = "session_key must have either private (the private half) or private_secret_arn (its secret), not both."
+  }
+  validation {
+    condition     = var.session_key == null || try(var.session_key.private == null || can(regex("-----BEGIN (EC )?PRIVATE KEY-----", var.session_key.private)), false)
+    error_message = "session_key.private must be a private key in PEM, ECDSA on P-256 and not encrypted."
+  }
+  validation {
+    condition = var.session_key == null || try(
+      (var.session_key.private_secret_arn == null || can(regex("^arn:[a-z-]+:(secretsmanager:[a-z0-9-]+:[0-9]+:secret:|ssm:[a-z0-9-]+:[0-9]+:parameter/)[^*?]+$", var.session_key.private_secret_arn)))
+      && (var.session_key.kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]+:key/[^*?]+$", var.session_key.kms_key_arn))),
+      false,
+    )
+    error_message = "session_key.private_secret_arn must be the ARN of a Secrets Manager secret or of an SSM parameter, and kms_key_arn the ARN of a KMS key, complete and without wildcards."
+  }
+}
+
+variable "price_class" {
+  description = "The edge locations that CloudFront uses: PriceClass_100, PriceClass_200 or PriceClass_All."
+  type        = string
+  default     = "PriceClass_100"
+
+  validation {
+    condition     = contains(["PriceClass_100", "PriceClass_200", "PriceClass_All"], var.price_class)
+    error_message = "price_class must be PriceClass_100, PriceClass_200 or PriceClass_All."
+  }
+}
+
+variable "processor" {
+  description = "The upload processor: memory in MB (1769 gives one vCPU), timeout of a batch in seconds, and maximum concurrency."
+  type = object({
+    memory_mb       = optional(number, 1769)
+    timeout_seconds = optional(number, 60)
+    concurrency     = optional(number, 10)
+  })
+  default = {}
+
+  validation {
+    condition     = var.processor.memory_mb >= 1024 && var.processor.memory_mb <= 10240
+    error_message = "processor.memory_mb must be from 1024 to 10240. A photo of 12 megapixels takes 40 MB, the largest of 50 up to 830, and an upload that does not fit is rejected (too_complex)."
+  }
+  validation {
+    condition     = var.processor.timeout_seconds >= 45 && var.processor.timeout_seconds <= 300
+    error_message = "processor.timeout_seconds must be from 45 to 300. An image has 30 seconds and must be rejected in time. If the function is killed, the queue waits six times the timeout before the next try."
+  }
+  validation {
+    condition     = var.processor.concurrency >= 2 && var.processor.concurrency <= 1000
+    error_message = "processor.concurrency must be from 2 to 1000, Lambda's limits."
+  }
+}
+
+variable "rejected_retention_days" {
+  description = "The number of days that rejected originals are kept. null keeps them until they are deleted through the API."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.rejected_retention_days == null || try(var.rejected_retention_days >= 1, false)
+    error_message = "rejected_retention_days must be at least 1, or null."
+  }
+}
+
+variable "upload_retention_days" {
+  description = "The number of days that all originals are kept. null keeps them until they are deleted through the API. Renditions are not affected."
+  type        = number
+  default     = null
+
+  # Four days in the queue, fourteen among the dead letters.
+  validation {
+    condition     = var.upload_retention_days == null || try(var.upload_retention_days >= 19, false)
+    error_message = "upload_retention_days must be at least 19, or null: an upload may wait 18 days for its processing, the last of them among the dead letters."
+  }
+}
+
+variable "log_retention_days" {
+  description = "The number of days that logs are kept."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "log_retention_days must be a value that CloudWatch Logs supports: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365 and more."
+  }
+}
+
+variable "alarm_topic_arn" {
+  description = "The SNS topics that alarms are sent to. With null alarms are only in the console. Alarms of the edge need a topic in us-east-1."
+  type = object({
+    region    = optional(string)
+    us_east_1 = optional(string)
+  })
+  default = {}
+
+  validation {
+    condition     = var.alarm_topic_arn.region == null || can(regex("^arn:[a-z-]+:sns:", var.alarm_topic_arn.region))
+    error_message = "alarm_topic_arn.region must be the ARN of an SNS topic in the stack's region: alarms reach no other."
+  }
+  validation {
+    condition     = var.alarm_topic_arn.us_east_1 == null || can(regex("^arn:[a-z-]+:sns:us-east-1:", var.alarm_topic_arn.us_east_1))
+    error_message = "alarm_topic_arn.us_east_1 must be the ARN of an SNS topic in us-east-1: CloudFront's alarms reach no other."
+  }
+}
+
+variable "rate_limit" {
+  description = "The number of requests that an address may make in five minutes before WAF refuses it. null omits WAF, which costs extra."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.rate_limit == null || try(var.rate_limit >= 10 && var.rate_limit <= 2000000000, false)
+    error_message = "rate_limit must be at least 10, WAF's minimum."
+  }
+}
+
+variable "malware_protection" {
+  description = "Let GuardDuty scan every upload before it is processed. The scan costs extra, per object and gigabyte, and takes some seconds."
+  type        = bool
+  default     = false
+}
+
+variable "sweep" {
+  description = "The sweep finds uploads that were not processed, sends them to the queue, and completes interrupted deletions. schedule: rate(…) or cron(…), in UTC. since: how far back, such as 3h. {} means every hour, three hours back. null disables it."
+  type = object({
+    schedule = optional(string, "rate(1 hour)")
+    since    = optional(string, "3h")
+  })
+  default = {}
+
+  validation {
+    condition     = var.sweep == null || can(regex("^(rate\\([1-9][0-9]* (minute|hour|day)s?\\)|cron\\([^()]+\\))$", var.sweep.schedule))
+    error_message = "sweep.schedule must be a repeating expression of EventBridge Scheduler, such as rate(1 hour) or cron(0 3 * * ? *)."
+  }
+  # Otherwise the processor would refuse it at each sweep. coalesce refuses an empty one.
+  validation {
+    condition     = var.sweep == null || can(regex("^([1-9][0-9]*h)?([1-9][0-9]*m)?([1-9][0-9]*s)?$", coalesce(var.sweep.since, "")))
+    error_message = "sweep.since must be a duration in hours, minutes and seconds, such as 3h or 2h30m."
+  }
+  # Compares both in seconds, plus the hour for which uploads are left to the queue. The validations above refuse unreadable values. The interval of a cron(…) is unknown here.
+  validation {
+    condition = var.sweep == null || try(
+      sum([for part in regexall("([0-9]+)([hms])", var.sweep.since) : part[0] * { h = 3600, m = 60, s = 1 }[part[1]]])
+      > 3600 + one([for part in regexall("rate\\(([0-9]+) (minute|hour|day)", var.sweep.schedule) : part[0] * { minute = 60, hour = 3600, day = 86400 }[part[1]]]),
+      true,
+    )
+    error_message = "sweep.since must be longer than one hour plus the time between two sweeps. Otherwise some uploads would never be found."
+  }
+}
+
+variable "edge_runtime" {
+  description = "The runtime of the function at the edge: nodejs22.x, which AWS deprecates on 2027-04-30, or nodejs24.x, which the provider supports from version 6 on."
+  type        = string
+  default     = "nodejs22.x"
+
+  validation {
+    condition     = can(regex("^nodejs[0-9]+\\.x$", var.edge_runtime))
+    error_message = "edge_runtime must be nodejs22.x or nodejs24.x."
+  }
+}
+
+variable "keep_edge_function" {
+  description = "Keep the function at the edge on destroy. AWS deletes its replicas hours after the distribution is gone, and refuses to delete the function before that."
+  type        = bool
+  default     = false
+}
+
+variable "delete_data_on_destroy" {
+  description = "Let `terraform destroy` delete buckets that are not empty. It must be applied before the destroy."
+  type        = bool
+  default     = false
+}
+
+variable "tags" {
+  description = "Tags for every resource that supports tags."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = length(var.tags) <= 9
+    error_message = "tags must be at most 9: an S3 object has at most 10, and Gatepost uses one."
+  }
+}

@@ -1,0 +1,35 @@
+# What the files say, where a plan does not show it: the root against the module, and all resources of the module.
+
+run "the_root_has_the_variables_and_outputs_of_the_module" {
+  command = plan
+
+  module {
+    source = "./tests/texts"
+  }
+
+  assert {
+    condition     = output.root_variables == output.module_variables
+    error_message = "A variable of the module is missing in infra/variables.tf, or has another description, type or default."
+  }
+  assert {
+    condition     = output.handed_over == { for name in keys(output.module_variables) : name => name }
+    error_message = "infra/main.tf does not hand over every variable to the module."
+  }
+  assert {
+    condition     = output.root_outputs == output.module_outputs
+    error_message = "An output of the module is missing in infra/outputs.tf, or has another description."
+  }
+}
+
+run "every_resource_that_can_have_tags_has_them" {
+  command = plan
+
+  module {
+    source = "./tests/texts"
+  }
+
+  assert {
+    condition     = length(output.resources) > 50 && output.untagged == []
+    error_message = "Resources without var.tags: ${join(", ", output.untagged)}"
+  }
+}
