@@ -30,6 +30,11 @@ output "web_bucket" {
   value       = module.gatepost.web_bucket
 }
 
+output "edge_function_name" {
+  description = "The name of the function at the edge, in us-east-1. keep_edge_function keeps it on destroy: delete it the next day."
+  value       = module.gatepost.edge_function_name
+}
+
 output "link_key_ids" {
   description = "The IDs of the public keys whose signatures CloudFront accepts below /shared/."
   value       = module.gatepost.link_key_ids

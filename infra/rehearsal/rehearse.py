@@ -209,7 +209,7 @@ def api(subject, method, path, body=None):
 def edge(path, headers):
     """A viewer's request at the edge: the response, or the forwarded request."""
     return invoke(
-        "gatepost-edge-auth",
+        outputs["edge_function_name"],
         {
             "Records": [
                 {

@@ -33,3 +33,16 @@ run "every_resource_that_can_have_tags_has_them" {
     error_message = "Resources without var.tags: ${join(", ", output.untagged)}"
   }
 }
+
+run "every_name_contains_the_name_of_the_stack" {
+  command = plan
+
+  module {
+    source = "./tests/texts"
+  }
+
+  assert {
+    condition     = output.named_without_the_stack == []
+    error_message = "Two stacks in one account would have the same names: ${join("; ", output.named_without_the_stack)}"
+  }
+}

@@ -3,7 +3,12 @@
 
 locals {
   edge_name = "${var.name}-edge-auth"
+  # A kept function still has its name. So each stack's function has a name that no earlier one had, and the stack can be
+  # created again at once.
+  edge_function_name = "${local.edge_name}-${substr(terraform_data.edge.id, 0, 8)}"
 }
+
+resource "terraform_data" "edge" {}
 
 data "aws_iam_policy_document" "edge_trust" {
   statement {
@@ -27,7 +32,7 @@ data "aws_iam_policy_document" "edge" {
   statement {
     sid       = "Logs"
     actions   = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
-    resources = ["arn:${local.partition}:logs:*:${local.account}:log-group:/aws/lambda/us-east-1.${local.edge_name}:*"]
+    resources = ["arn:${local.partition}:logs:*:${local.account}:log-group:/aws/lambda/us-east-1.${local.edge_function_name}:*"]
   }
 }
 
@@ -39,7 +44,7 @@ resource "aws_iam_role_policy" "edge" {
 resource "aws_lambda_function" "edge" {
   provider = aws.us_east_1
 
-  function_name    = local.edge_name
+  function_name    = local.edge_function_name
   role             = aws_iam_role.edge.arn
   filename         = "${var.dist}/${local.manifest.edge_auth.file}"
   source_code_hash = local.manifest.edge_auth.source_code_hash
@@ -71,7 +76,7 @@ resource "aws_lambda_function" "edge" {
 
 # The edge's log group in the region of the stack. In other regions AWS creates the group, without a retention.
 resource "aws_cloudwatch_log_group" "edge" {
-  name              = "/aws/lambda/us-east-1.${local.edge_name}"
+  name              = "/aws/lambda/us-east-1.${local.edge_function_name}"
   retention_in_days = var.log_retention_days
   tags              = local.tags
 }

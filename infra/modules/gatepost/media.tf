@@ -19,6 +19,12 @@ resource "aws_s3_bucket" "media" {
   bucket        = "${var.name}-media-${local.account}"
   force_destroy = var.delete_data_on_destroy
   tags          = local.tags
+
+  # An unknown account would replace the bucket. With depends_on at the call of this module, the account is unknown until
+  # the dependency has been applied.
+  lifecycle {
+    ignore_changes = [bucket]
+  }
 }
 
 resource "aws_s3_bucket_public_access_block" "media" {

@@ -28,6 +28,11 @@ output "web_bucket" {
   value       = aws_s3_bucket.web.id
 }
 
+output "edge_function_name" {
+  description = "The name of the function at the edge, in us-east-1. keep_edge_function keeps it on destroy: delete it the next day."
+  value       = aws_lambda_function.edge.function_name
+}
+
 output "link_key_ids" {
   description = "The IDs of the public keys whose signatures CloudFront accepts below /shared/."
   value       = [for key in aws_cloudfront_public_key.links : key.id]

@@ -272,9 +272,9 @@ variable "edge_runtime" {
 }
 
 variable "keep_edge_function" {
-  description = "Keep the function at the edge on destroy. AWS deletes its replicas hours after the distribution is gone, and refuses to delete the function before that."
+  description = "Keep the function at the edge on destroy. AWS deletes its replicas hours after the distribution is gone, and refuses to delete the function before that. false makes destroy wait, for up to three hours."
   type        = bool
-  default     = false
+  default     = true
 }
 
 variable "delete_data_on_destroy" {

@@ -5,6 +5,12 @@ resource "aws_s3_bucket" "web" {
   # All of its objects are in the package, too.
   force_destroy = true
   tags          = local.tags
+
+  # An unknown account would replace the bucket. With depends_on at the call of this module, the account is unknown until
+  # the dependency has been applied.
+  lifecycle {
+    ignore_changes = [bucket]
+  }
 }
 
 resource "aws_s3_bucket_public_access_block" "web" {

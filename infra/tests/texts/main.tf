@@ -52,6 +52,16 @@ output "untagged" {
   ]
 }
 
+# An account accepts a name once for each kind. Two instances of the module differ in var.name alone.
+output "named_without_the_stack" {
+  value = flatten([
+    for file in fileset(local.module, "*.tf") : [
+      for line in regexall("(?m)^  (?:name|(?:alarm|api|dashboard|edge|edge_function|function|processor)_name|bucket) += .*$", file("${local.module}/${file}")) : "${file}: ${line}"
+      if !can(regex("var\\.name|local\\.(api|edge|edge_function|processor)_name|each\\.value\\.function_name|= aws_", line))
+    ]
+  ])
+}
+
 output "resources" {
   value = [for resource in local.resources : resource.address]
 }
