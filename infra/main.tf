@@ -49,5 +49,6 @@ module "gatepost" {
   edge_runtime            = var.edge_runtime
   keep_edge_function      = var.keep_edge_function
   delete_data_on_destroy  = var.delete_data_on_destroy
+  permissions_boundary    = var.permissions_boundary
   tags                    = var.tags
 }

@@ -150,6 +150,12 @@ variable "delete_data_on_destroy" {
   default     = false
 }
 
+variable "permissions_boundary" {
+  description = "The ARN of a policy that limits what the stack's roles may do, if your organization requires one for every role. It must allow what the roles do; null omits it."
+  type        = string
+  default     = null
+}
+
 variable "tags" {
   description = "Tags for every resource that supports tags."
   type        = map(string)

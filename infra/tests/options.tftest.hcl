@@ -51,3 +51,46 @@ run "a_destroy_can_wait_for_the_function_at_the_edge" {
     error_message = "The function at the edge stays although it should not."
   }
 }
+
+run "roles_have_a_permissions_boundary" {
+  command = plan
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+  variables {
+    permissions_boundary = "arn:aws:iam::123456789012:policy/boundary"
+    malware_protection   = true
+  }
+
+  assert {
+    condition = toset([
+      for role in concat(
+        [aws_iam_role.api, aws_iam_role.signer, aws_iam_role.processor, aws_iam_role.edge],
+        aws_iam_role.guardduty, aws_iam_role.sweep,
+      ) : role.permissions_boundary
+    ]) == toset(["arn:aws:iam::123456789012:policy/boundary"])
+    error_message = "A role can do more than the boundary allows."
+  }
+}
+
+run "a_permissions_boundary_is_a_policy" {
+  command = plan
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+  variables {
+    permissions_boundary = "arn:aws:iam::123456789012:role/boundary"
+  }
+
+  expect_failures = [var.permissions_boundary]
+}

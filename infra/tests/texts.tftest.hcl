@@ -46,3 +46,16 @@ run "every_name_contains_the_name_of_the_stack" {
     error_message = "Two stacks in one account would have the same names: ${join("; ", output.named_without_the_stack)}"
   }
 }
+
+run "every_role_has_the_permissions_boundary" {
+  command = plan
+
+  module {
+    source = "./tests/texts"
+  }
+
+  assert {
+    condition     = length([for address in output.resources : address if startswith(address, "aws_iam_role.")]) >= 6 && output.unbounded_roles == []
+    error_message = "Roles without var.permissions_boundary: ${join(", ", output.unbounded_roles)}"
+  }
+}

@@ -26,9 +26,10 @@ resource "aws_cloudwatch_log_group" "api" {
 }
 
 resource "aws_iam_role" "api" {
-  name               = local.api_name
-  assume_role_policy = data.aws_iam_policy_document.lambda.json
-  tags               = local.tags
+  name                 = local.api_name
+  assume_role_policy   = data.aws_iam_policy_document.lambda.json
+  permissions_boundary = var.permissions_boundary
+  tags                 = local.tags
 }
 
 data "aws_iam_policy_document" "api" {
@@ -132,9 +133,10 @@ data "aws_iam_policy_document" "signer_trust" {
 }
 
 resource "aws_iam_role" "signer" {
-  name               = "${var.name}-signer"
-  assume_role_policy = data.aws_iam_policy_document.signer_trust.json
-  tags               = local.tags
+  name                 = "${var.name}-signer"
+  assume_role_policy   = data.aws_iam_policy_document.signer_trust.json
+  permissions_boundary = var.permissions_boundary
+  tags                 = local.tags
 }
 
 data "aws_iam_policy_document" "signer" {

@@ -22,9 +22,10 @@ data "aws_iam_policy_document" "edge_trust" {
 }
 
 resource "aws_iam_role" "edge" {
-  name               = local.edge_name
-  assume_role_policy = data.aws_iam_policy_document.edge_trust.json
-  tags               = local.tags
+  name                 = local.edge_name
+  assume_role_policy   = data.aws_iam_policy_document.edge_trust.json
+  permissions_boundary = var.permissions_boundary
+  tags                 = local.tags
 }
 
 # Its logs are in the region next to each viewer, under a name that begins with the function's own region.

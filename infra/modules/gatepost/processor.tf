@@ -22,9 +22,10 @@ data "aws_iam_policy_document" "lambda" {
 }
 
 resource "aws_iam_role" "processor" {
-  name               = local.processor_name
-  assume_role_policy = data.aws_iam_policy_document.lambda.json
-  tags               = local.tags
+  name                 = local.processor_name
+  assume_role_policy   = data.aws_iam_policy_document.lambda.json
+  permissions_boundary = var.permissions_boundary
+  tags                 = local.tags
 }
 
 data "aws_iam_policy_document" "processor" {

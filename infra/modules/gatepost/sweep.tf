@@ -43,9 +43,10 @@ data "aws_iam_policy_document" "sweep_trust" {
 resource "aws_iam_role" "sweep" {
   count = local.sweeps
 
-  name               = "${var.name}-sweep"
-  assume_role_policy = data.aws_iam_policy_document.sweep_trust[0].json
-  tags               = local.tags
+  name                 = "${var.name}-sweep"
+  assume_role_policy   = data.aws_iam_policy_document.sweep_trust[0].json
+  permissions_boundary = var.permissions_boundary
+  tags                 = local.tags
 }
 
 data "aws_iam_policy_document" "sweep" {

@@ -283,6 +283,17 @@ variable "delete_data_on_destroy" {
   default     = false
 }
 
+variable "permissions_boundary" {
+  description = "The ARN of a policy that limits what the stack's roles may do, if your organization requires one for every role. It must allow what the roles do; null omits it."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary == null || can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/[^*?]+$", var.permissions_boundary))
+    error_message = "permissions_boundary must be the ARN of an IAM policy."
+  }
+}
+
 variable "tags" {
   description = "Tags for every resource that supports tags."
   type        = map(string)

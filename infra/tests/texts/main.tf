@@ -62,6 +62,13 @@ output "named_without_the_stack" {
   ])
 }
 
+output "unbounded_roles" {
+  value = [
+    for resource in local.resources : resource.address
+    if resource.type == "aws_iam_role" && !can(regex("(?m)^  permissions_boundary += var\\.permissions_boundary$", resource.body))
+  ]
+}
+
 output "resources" {
   value = [for resource in local.resources : resource.address]
 }
