@@ -50,5 +50,9 @@ module "gatepost" {
   keep_edge_function      = var.keep_edge_function
   delete_data_on_destroy  = var.delete_data_on_destroy
   permissions_boundary    = var.permissions_boundary
+  web_acl_arn             = var.web_acl_arn
+  access_logs             = var.access_logs
+  origin_shield           = var.origin_shield
+  http3                   = var.http3
   tags                    = var.tags
 }

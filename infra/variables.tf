@@ -156,6 +156,37 @@ variable "permissions_boundary" {
   default     = null
 }
 
+variable "web_acl_arn" {
+  description = "The ARN of your own WAF web ACL for CloudFront. It replaces the one of rate_limit. Its rules must let through cookies and bodies of the API's calls."
+  type        = string
+  default     = null
+}
+
+variable "access_logs" {
+  description = "CloudFront's access logs, in a bucket of your own. bucket_arn: its ARN, with a folder if you like: arn:aws:s3:::my-logs/gatepost. fields: the fields of a line. By default they are those that contain no credentials: query strings have signatures in them, cookies sessions. null omits the logs."
+  type = object({
+    bucket_arn = string
+    fields = optional(list(string), [
+      "timestamp(ms)", "c-ip", "cs-method", "x-host-header", "cs-uri-stem", "cs-protocol-version", "sc-status", "sc-bytes",
+      "time-taken", "time-to-first-byte", "x-edge-location", "x-edge-request-id", "x-edge-result-type",
+      "x-edge-detailed-result-type", "ssl-protocol", "cs(User-Agent)",
+    ])
+  })
+  default = null
+}
+
+variable "origin_shield" {
+  description = "The Region of CloudFront's origin shield in front of the media bucket, near the bucket. It saves reads of the bucket if viewers are on several continents, and costs per request. null omits it."
+  type        = string
+  default     = null
+}
+
+variable "http3" {
+  description = "Serve HTTP/3 as well. false for CloudFront's continuous deployment, which does not support it."
+  type        = bool
+  default     = true
+}
+
 variable "tags" {
   description = "Tags for every resource that supports tags."
   type        = map(string)

@@ -94,3 +94,127 @@ run "a_permissions_boundary_is_a_policy" {
 
   expect_failures = [var.permissions_boundary]
 }
+
+run "the_distribution_is_plain_by_default" {
+  command = plan
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+  assert {
+    condition = (
+      aws_cloudfront_distribution.this.http_version == "http2and3"
+      && length(flatten([for origin in aws_cloudfront_distribution.this.origin : origin.origin_shield])) == 0
+      && length(concat(aws_wafv2_web_acl.this, aws_cloudwatch_log_delivery.access)) == 0
+    )
+    error_message = "Options of the distribution are on without being asked for."
+  }
+}
+
+run "the_distribution_has_its_options" {
+  command = apply
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+  variables {
+    delete_data_on_destroy = true
+    http3                  = false
+    origin_shield          = "eu-west-1"
+    web_acl_arn            = "arn:aws:wafv2:us-east-1:123456789012:global/webacl/own/1"
+    access_logs            = { bucket_arn = "arn:aws:s3:::company-logs/gatepost" }
+  }
+
+  assert {
+    condition     = aws_cloudfront_distribution.this.http_version == "http2"
+    error_message = "HTTP/3 is served although it is switched off."
+  }
+  assert {
+    condition = {
+      for origin in aws_cloudfront_distribution.this.origin : origin.origin_id => [for shield in origin.origin_shield : [shield.enabled, shield.origin_shield_region]]
+    } == { web = [], media = [[true, "eu-west-1"]], api = [] }
+    error_message = "The origin shield is not in front of the media bucket alone."
+  }
+  assert {
+    condition = (aws_cloudfront_distribution.this.web_acl_id == "arn:aws:wafv2:us-east-1:123456789012:global/webacl/own/1"
+    && length(aws_wafv2_web_acl.this) == 0)
+    error_message = "The caller's web ACL is not in front of the distribution."
+  }
+  assert {
+    condition = [for delivery in aws_cloudwatch_log_delivery.access : [
+      delivery.delivery_source_name == one(aws_cloudwatch_log_delivery_source.access).name,
+      one(aws_cloudwatch_log_delivery_source.access).resource_arn == aws_cloudfront_distribution.this.arn,
+      delivery.delivery_destination_arn == one(aws_cloudwatch_log_delivery_destination.access).arn,
+      one(one(aws_cloudwatch_log_delivery_destination.access).delivery_destination_configuration).destination_resource_arn,
+    ]] == [[true, true, true, "arn:aws:s3:::company-logs/gatepost"]]
+    error_message = "The distribution's requests are not logged in the bucket."
+  }
+  # A reader of the logs must not be able to act as a viewer.
+  assert {
+    condition = (contains(one(aws_cloudwatch_log_delivery.access).record_fields, "cs-uri-stem")
+    && length(setintersection(one(aws_cloudwatch_log_delivery.access).record_fields, ["cs-uri-query", "cs(Cookie)", "cs(Referer)"])) == 0)
+    error_message = "The access logs contain signatures or sessions."
+  }
+}
+
+run "a_distribution_has_one_web_acl" {
+  command = plan
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+  variables {
+    rate_limit  = 2000
+    web_acl_arn = "arn:aws:wafv2:us-east-1:123456789012:global/webacl/own/1"
+  }
+
+  expect_failures = [terraform_data.package]
+}
+
+run "invalid_options_of_the_distribution_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+  variables {
+    origin_shield = "nearby"
+    web_acl_arn   = "arn:aws:wafv2:eu-central-1:123456789012:regional/webacl/own/1"
+    access_logs   = { bucket_arn = "company-logs" }
+  }
+
+  expect_failures = [var.origin_shield, var.web_acl_arn, var.access_logs]
+}
+
+run "access_logs_with_credentials_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+  variables {
+    access_logs = { bucket_arn = "arn:aws:s3:::company-logs", fields = ["cs-uri-stem", "cs-uri-query"] }
+  }
+
+  expect_failures = [var.access_logs]
+}

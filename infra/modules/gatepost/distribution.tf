@@ -207,12 +207,12 @@ resource "aws_cloudfront_response_headers_policy" "page" {
 resource "aws_cloudfront_distribution" "this" {
   enabled             = true
   comment             = "${var.name}: uploads in, authorized images out"
-  http_version        = "http2and3"
+  http_version        = var.http3 ? "http2and3" : "http2"
   is_ipv6_enabled     = true
   price_class         = var.price_class
   default_root_object = "index.html"
   aliases             = var.domain == null ? [] : [var.domain.name]
-  web_acl_id          = one(aws_wafv2_web_acl.this[*].arn)
+  web_acl_id          = var.web_acl_arn == null ? one(aws_wafv2_web_acl.this[*].arn) : var.web_acl_arn
 
   origin {
     origin_id                = "web"
@@ -225,6 +225,15 @@ resource "aws_cloudfront_distribution" "this" {
     domain_name              = aws_s3_bucket.media.bucket_regional_domain_name
     origin_path              = local.origin_path
     origin_access_control_id = aws_cloudfront_origin_access_control.s3.id
+
+    dynamic "origin_shield" {
+      for_each = var.origin_shield[*]
+
+      content {
+        enabled              = true
+        origin_shield_region = origin_shield.value
+      }
+    }
   }
 
   origin {

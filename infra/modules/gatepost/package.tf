@@ -56,6 +56,10 @@ resource "terraform_data" "package" {
       condition     = local.manifest.version == 1
       error_message = "The package in ${var.dist} was made by another version of Gatepost. Package again with the version of these files."
     }
+    precondition {
+      condition     = var.web_acl_arn == null || var.rate_limit == null
+      error_message = "web_acl_arn and rate_limit are both set, but a distribution has one web ACL. Put a rate-based rule into your own, and remove rate_limit."
+    }
     # Role chaining: the API's role assumes the signer role, whose session lasts an hour at most.
     precondition {
       condition     = local.manifest.form_seconds <= local.longest_session

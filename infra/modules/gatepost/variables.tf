@@ -294,6 +294,56 @@ variable "permissions_boundary" {
   }
 }
 
+variable "web_acl_arn" {
+  description = "The ARN of your own WAF web ACL for CloudFront. It replaces the one of rate_limit. Its rules must let through cookies and bodies of the API's calls."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.web_acl_arn == null || can(regex("^arn:[a-z-]+:wafv2:us-east-1:[0-9]{12}:global/webacl/[^*?]+$", var.web_acl_arn))
+    error_message = "web_acl_arn must be the ARN of a WAFv2 web ACL of scope CLOUDFRONT, which is in us-east-1."
+  }
+}
+
+variable "access_logs" {
+  description = "CloudFront's access logs, in a bucket of your own. bucket_arn: its ARN, with a folder if you like: arn:aws:s3:::my-logs/gatepost. fields: the fields of a line. By default they are those that contain no credentials: query strings have signatures in them, cookies sessions. null omits the logs."
+  type = object({
+    bucket_arn = string
+    fields = optional(list(string), [
+      "timestamp(ms)", "c-ip", "cs-method", "x-host-header", "cs-uri-stem", "cs-protocol-version", "sc-status", "sc-bytes",
+      "time-taken", "time-to-first-byte", "x-edge-location", "x-edge-request-id", "x-edge-result-type",
+      "x-edge-detailed-result-type", "ssl-protocol", "cs(User-Agent)",
+    ])
+  })
+  default = null
+
+  validation {
+    condition     = var.access_logs == null || can(regex("^arn:[a-z-]+:s3:::[a-z0-9.-]+(/[^*?]*[^/*?])?$", var.access_logs.bucket_arn))
+    error_message = "access_logs.bucket_arn must be the ARN of a bucket, with or without a folder, without a final slash."
+  }
+  validation {
+    condition     = var.access_logs == null || try(length(setintersection(var.access_logs.fields, ["cs-uri-query", "cs(Cookie)", "cs(Referer)"])) == 0, false)
+    error_message = "access_logs.fields must not contain cs-uri-query, cs(Cookie) or cs(Referer): they hold signatures and sessions, with which readers of the logs could open pictures."
+  }
+}
+
+variable "origin_shield" {
+  description = "The Region of CloudFront's origin shield in front of the media bucket, near the bucket. It saves reads of the bucket if viewers are on several continents, and costs per request. null omits it."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.origin_shield == null || can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.origin_shield))
+    error_message = "origin_shield must be the name of an AWS region that has an origin shield, such as eu-central-1."
+  }
+}
+
+variable "http3" {
+  description = "Serve HTTP/3 as well. false for CloudFront's continuous deployment, which does not support it."
+  type        = bool
+  default     = true
+}
+
 variable "tags" {
   description = "Tags for every resource that supports tags."
   type        = map(string)
