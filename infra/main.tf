@@ -54,5 +54,6 @@ module "gatepost" {
   access_logs             = var.access_logs
   origin_shield           = var.origin_shield
   http3                   = var.http3
+  kms_key_arn             = var.kms_key_arn
   tags                    = var.tags
 }

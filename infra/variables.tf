@@ -187,6 +187,12 @@ variable "http3" {
   default     = true
 }
 
+variable "kms_key_arn" {
+  description = "The ARN of your own KMS key for buckets, queues and logs, in the region of the stack. Its policy must let S3, CloudFront, CloudWatch Logs and, with malware_protection, EventBridge use it: see docs/deploying.md. null uses the keys of the services, which cost nothing."
+  type        = string
+  default     = null
+}
+
 variable "tags" {
   description = "Tags for every resource that supports tags."
   type        = map(string)

@@ -218,3 +218,124 @@ run "access_logs_with_credentials_are_refused" {
 
   expect_failures = [var.access_logs]
 }
+
+run "stored_data_has_its_own_key" {
+  command = plan
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+  variables {
+    kms_key_arn        = "arn:aws:kms:eu-central-1:123456789012:key/1"
+    malware_protection = true
+  }
+
+  assert {
+    condition = alltrue([
+      for bucket in [
+        aws_s3_bucket_server_side_encryption_configuration.uploads,
+        aws_s3_bucket_server_side_encryption_configuration.media,
+        aws_s3_bucket_server_side_encryption_configuration.web,
+        ] : [for rule in bucket.rule : [
+          rule.bucket_key_enabled,
+          one(rule.apply_server_side_encryption_by_default).sse_algorithm,
+          one(rule.apply_server_side_encryption_by_default).kms_master_key_id,
+      ]] == [[true, "aws:kms", "arn:aws:kms:eu-central-1:123456789012:key/1"]]
+    ])
+    error_message = "A bucket is encrypted with another key, or pays for a call of KMS for each object."
+  }
+  assert {
+    condition = alltrue([
+      for queue in [aws_sqs_queue.uploads, aws_sqs_queue.dead, aws_sqs_queue.outcomes] :
+      queue.kms_master_key_id == "arn:aws:kms:eu-central-1:123456789012:key/1"
+    ])
+    error_message = "A queue is encrypted with another key."
+  }
+  assert {
+    condition = alltrue([
+      for group in [aws_cloudwatch_log_group.api, aws_cloudwatch_log_group.processor, aws_cloudwatch_log_group.edge] :
+      group.kms_key_id == "arn:aws:kms:eu-central-1:123456789012:key/1"
+    ])
+    error_message = "Logs are encrypted with another key."
+  }
+  assert {
+    condition = alltrue([
+      for document in [
+        data.aws_iam_policy_document.processor, data.aws_iam_policy_document.api,
+        data.aws_iam_policy_document.signer, data.aws_iam_policy_document.guardduty,
+        ] : [
+        for statement in document.statement : [toset(statement.actions), toset(statement.resources)] if anytrue([for action in statement.actions : startswith(action, "kms:")])
+      ] == [[toset(["kms:Decrypt", "kms:GenerateDataKey"]), toset(["arn:aws:kms:eu-central-1:123456789012:key/1"])]]
+    ])
+    error_message = "A role cannot use the key, or can use others."
+  }
+}
+
+run "by_default_no_role_uses_a_key" {
+  command = plan
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+  variables {
+    malware_protection = true
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for document in [
+        data.aws_iam_policy_document.processor, data.aws_iam_policy_document.api,
+        data.aws_iam_policy_document.signer, data.aws_iam_policy_document.guardduty,
+      ] : [for statement in document.statement : [for action in statement.actions : !startswith(action, "kms:")]]
+    ]))
+    error_message = "A role may use a key that it does not need."
+  }
+  assert {
+    condition = [
+      for rule in aws_s3_bucket_server_side_encryption_configuration.media.rule : one(rule.apply_server_side_encryption_by_default).sse_algorithm
+    ] == ["AES256"]
+    error_message = "The media bucket is not encrypted."
+  }
+}
+
+run "a_key_of_another_region_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+  variables {
+    kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/1"
+  }
+
+  expect_failures = [terraform_data.package]
+}
+
+run "an_alias_is_not_a_key" {
+  command = plan
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:alias/gatepost"
+  }
+
+  expect_failures = [var.kms_key_arn]
+}

@@ -59,3 +59,16 @@ run "every_role_has_the_permissions_boundary" {
     error_message = "Roles without var.permissions_boundary: ${join(", ", output.unbounded_roles)}"
   }
 }
+
+run "everything_that_is_stored_can_have_its_own_key" {
+  command = plan
+
+  module {
+    source = "./tests/texts"
+  }
+
+  assert {
+    condition     = contains(output.resources, "aws_sqs_queue.dead") && output.unencrypted == []
+    error_message = "Resources without var.kms_key_arn: ${join(", ", output.unencrypted)}"
+  }
+}

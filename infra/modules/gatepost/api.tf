@@ -22,6 +22,7 @@ locals {
 resource "aws_cloudwatch_log_group" "api" {
   name              = "/aws/lambda/${local.api_name}"
   retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
   tags              = local.tags
 }
 
@@ -113,6 +114,16 @@ data "aws_iam_policy_document" "api" {
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
     resources = ["${aws_cloudwatch_log_group.api.arn}:*"]
   }
+
+  dynamic "statement" {
+    for_each = local.key_grants
+
+    content {
+      sid       = "Key"
+      actions   = statement.value
+      resources = [var.kms_key_arn]
+    }
+  }
 }
 
 resource "aws_iam_role_policy" "api" {
@@ -150,6 +161,16 @@ data "aws_iam_policy_document" "signer" {
     sid       = "Links"
     actions   = ["s3:GetObject"]
     resources = local.served_objects
+  }
+
+  dynamic "statement" {
+    for_each = local.key_grants
+
+    content {
+      sid       = "Key"
+      actions   = statement.value
+      resources = [var.kms_key_arn]
+    }
   }
 }
 

@@ -79,5 +79,6 @@ resource "aws_lambda_function" "edge" {
 resource "aws_cloudwatch_log_group" "edge" {
   name              = "/aws/lambda/us-east-1.${local.edge_function_name}"
   retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
   tags              = local.tags
 }

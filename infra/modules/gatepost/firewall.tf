@@ -1,8 +1,8 @@
-# Optional rate limit: an address with too many requests is refused for a while, before any other check. A web ACL of the
-# caller (var.web_acl_arn) replaces it.
+# Optional rate limit: an address with too many requests is refused for a while, before any other check. A caller's own web ACL
+# (var.web_acl_arn) excludes it; its ARN may be unknown when the stack is planned, so the count does not depend on it.
 
 resource "aws_wafv2_web_acl" "this" {
-  count    = var.rate_limit == null || var.web_acl_arn != null ? 0 : 1
+  count    = var.rate_limit == null ? 0 : 1
   provider = aws.us_east_1
 
   name  = var.name

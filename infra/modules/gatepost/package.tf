@@ -60,6 +60,10 @@ resource "terraform_data" "package" {
       condition     = var.web_acl_arn == null || var.rate_limit == null
       error_message = "web_acl_arn and rate_limit are both set, but a distribution has one web ACL. Put a rate-based rule into your own, and remove rate_limit."
     }
+    precondition {
+      condition     = var.kms_key_arn == null || strcontains(coalesce(var.kms_key_arn, "none"), ":kms:${local.region}:")
+      error_message = "kms_key_arn is a key of another region. Buckets, queues and logs need a key of their own region."
+    }
     # Role chaining: the API's role assumes the signer role, whose session lasts an hour at most.
     precondition {
       condition     = local.manifest.form_seconds <= local.longest_session

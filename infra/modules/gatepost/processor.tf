@@ -7,6 +7,7 @@ locals {
 resource "aws_cloudwatch_log_group" "processor" {
   name              = "/aws/lambda/${local.processor_name}"
   retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
   tags              = local.tags
 }
 
@@ -104,6 +105,16 @@ data "aws_iam_policy_document" "processor" {
     sid       = "Logs"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
     resources = ["${aws_cloudwatch_log_group.processor.arn}:*"]
+  }
+
+  dynamic "statement" {
+    for_each = local.key_grants
+
+    content {
+      sid       = "Key"
+      actions   = statement.value
+      resources = [var.kms_key_arn]
+    }
   }
 }
 

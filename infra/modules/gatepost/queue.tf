@@ -14,7 +14,8 @@ locals {
 resource "aws_sqs_queue" "dead" {
   name                      = "${var.name}-uploads-dead"
   message_retention_seconds = 14 * 24 * 60 * 60
-  sqs_managed_sse_enabled   = true
+  sqs_managed_sse_enabled   = local.has_own_key ? null : true
+  kms_master_key_id         = var.kms_key_arn
   tags                      = local.tags
 }
 
@@ -22,7 +23,8 @@ resource "aws_sqs_queue" "uploads" {
   name                       = "${var.name}-uploads"
   visibility_timeout_seconds = local.visibility_seconds
   message_retention_seconds  = 4 * 24 * 60 * 60
-  sqs_managed_sse_enabled    = true
+  sqs_managed_sse_enabled    = local.has_own_key ? null : true
+  kms_master_key_id          = var.kms_key_arn
 
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.dead.arn
@@ -46,7 +48,8 @@ resource "aws_sqs_queue_redrive_allow_policy" "dead" {
 resource "aws_sqs_queue" "outcomes" {
   name                      = "${var.name}-outcomes"
   message_retention_seconds = 4 * 24 * 60 * 60
-  sqs_managed_sse_enabled   = true
+  sqs_managed_sse_enabled   = local.has_own_key ? null : true
+  kms_master_key_id         = var.kms_key_arn
   tags                      = local.tags
 }
 

@@ -344,6 +344,17 @@ variable "http3" {
   default     = true
 }
 
+variable "kms_key_arn" {
+  description = "The ARN of your own KMS key for buckets, queues and logs, in the region of the stack. Its policy must let S3, CloudFront, CloudWatch Logs and, with malware_protection, EventBridge use it: see docs/deploying.md. null uses the keys of the services, which cost nothing."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be the ARN of a KMS key, complete: an alias is not enough for the roles' permissions."
+  }
+}
+
 variable "tags" {
   description = "Tags for every resource that supports tags."
   type        = map(string)

@@ -33,8 +33,11 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "web" {
   bucket = aws_s3_bucket.web.id
 
   rule {
+    bucket_key_enabled = local.has_own_key ? true : null
+
     apply_server_side_encryption_by_default {
-      sse_algorithm = "AES256"
+      sse_algorithm     = local.has_own_key ? "aws:kms" : "AES256"
+      kms_master_key_id = var.kms_key_arn
     }
   }
 }

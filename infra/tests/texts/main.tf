@@ -69,6 +69,14 @@ output "unbounded_roles" {
   ]
 }
 
+output "unencrypted" {
+  value = [
+    for resource in local.resources : resource.address
+    if contains(["aws_s3_bucket_server_side_encryption_configuration", "aws_sqs_queue", "aws_cloudwatch_log_group", "aws_secretsmanager_secret"], resource.type)
+    && !can(regex("(?m)^ +(kms_master_key_id|kms_key_id) += var\\.kms_key_arn$", resource.body))
+  ]
+}
+
 output "resources" {
   value = [for resource in local.resources : resource.address]
 }
