@@ -12,6 +12,8 @@ mock_provider "aws" {
 
 variables {
   dist = "./tests/dist"
+  # The guard's provisioner runs when a test's state is destroyed, although nothing exists.
+  delete_data_on_destroy = true
 }
 
 # Every optional part that has a role is switched on.

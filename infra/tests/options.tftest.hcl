@@ -12,6 +12,8 @@ mock_provider "aws" {
 
 variables {
   dist = "./tests/dist"
+  # The guard's provisioner runs when a test's state is destroyed, although nothing exists.
+  delete_data_on_destroy = true
 }
 
 run "a_destroy_keeps_the_function_at_the_edge" {
@@ -126,11 +128,10 @@ run "the_distribution_has_its_options" {
     aws.us_east_1 = aws.us_east_1
   }
   variables {
-    delete_data_on_destroy = true
-    http3                  = false
-    origin_shield          = "eu-west-1"
-    web_acl_arn            = "arn:aws:wafv2:us-east-1:123456789012:global/webacl/own/1"
-    access_logs            = { bucket_arn = "arn:aws:s3:::company-logs/gatepost" }
+    http3         = false
+    origin_shield = "eu-west-1"
+    web_acl_arn   = "arn:aws:wafv2:us-east-1:123456789012:global/webacl/own/1"
+    access_logs   = { bucket_arn = "arn:aws:s3:::company-logs/gatepost" }
   }
 
   assert {
@@ -338,4 +339,24 @@ run "an_alias_is_not_a_key" {
   }
 
   expect_failures = [var.kms_key_arn]
+}
+
+run "a_destroy_looks_for_photos_first" {
+  command = plan
+
+  module {
+    source = "./modules/gatepost"
+  }
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+  variables {
+    delete_data_on_destroy = false
+  }
+
+  assert {
+    condition     = terraform_data.guard.input.delete_data == "false" && !aws_s3_bucket.media.force_destroy && !aws_s3_bucket.uploads.force_destroy
+    error_message = "A destroy deletes photos without being asked to."
+  }
 }

@@ -11,6 +11,8 @@ mock_provider "aws" {
 
 variables {
   dist = "./tests/dist"
+  # The guard's provisioner runs when a test's state is destroyed, although nothing exists.
+  delete_data_on_destroy = true
 }
 
 run "sweeps_can_be_left_out" {

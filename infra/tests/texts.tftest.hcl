@@ -72,3 +72,16 @@ run "everything_that_is_stored_can_have_its_own_key" {
     error_message = "Resources without var.kms_key_arn: ${join(", ", output.unencrypted)}"
   }
 }
+
+run "nothing_is_destroyed_before_the_guard_has_looked" {
+  command = plan
+
+  module {
+    source = "./tests/texts"
+  }
+
+  assert {
+    condition     = contains(output.resources, "terraform_data.guard") && length(output.unguarded) == 0
+    error_message = "terraform_data.guard does not depend on ${join(", ", output.unguarded)}"
+  }
+}

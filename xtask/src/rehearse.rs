@@ -63,7 +63,7 @@ fn copy_stack() -> anyhow::Result<PathBuf> {
             let file = entry?.path();
             let extension = file.extension().and_then(|extension| extension.to_str());
             let is_part = match extension {
-                Some("tf" | "js" | "hcl") => true,
+                Some("tf" | "js" | "sh" | "hcl") => true,
                 // Those in infra/ belong to a real deployment, like its state settings.
                 Some("tfvars") => folder == OVERRIDE,
                 _ => false,

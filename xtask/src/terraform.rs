@@ -13,6 +13,8 @@ use crate::tools;
 
 /// The root module.
 const INFRA: &str = "infra";
+/// Tests the script that runs before a destroy.
+const GUARD_TEST: &str = "infra/tests/guard.sh";
 /// Replaces `.terraform`, which would be among the sources.
 const DATA: &str = "target/terraform";
 /// The path of the provider within a plugin folder.
@@ -20,6 +22,7 @@ const PROVIDER: &str = "registry.terraform.io/hashicorp/aws";
 
 /// Checks format and schema, and runs the tests in `infra/tests`.
 pub(crate) fn check() -> anyhow::Result<()> {
+    run(Command::new("sh").arg(GUARD_TEST))?;
     run(terraform().args(["fmt", "-check", "-recursive", "-diff"]))?;
     init(Path::new(INFRA))?;
     run(terraform().arg("validate"))?;

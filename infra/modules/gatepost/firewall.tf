@@ -1,5 +1,5 @@
-# Optional rate limit: an address with too many requests is refused for a while, before any other check. A caller's own web ACL
-# (var.web_acl_arn) excludes it; its ARN may be unknown when the stack is planned, so the count does not depend on it.
+# Optional rate limit: an address with too many requests is refused for a while, before any other check. A caller's own
+# web ACL (var.web_acl_arn) excludes it; its ARN may be unknown in a plan, so the count does not depend on it.
 
 resource "aws_wafv2_web_acl" "this" {
   count    = var.rate_limit == null ? 0 : 1

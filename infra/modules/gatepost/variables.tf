@@ -278,7 +278,7 @@ variable "keep_edge_function" {
 }
 
 variable "delete_data_on_destroy" {
-  description = "Let `terraform destroy` delete buckets that are not empty. It must be applied before the destroy."
+  description = "Let `terraform destroy` delete buckets that are not empty. It must be applied before the destroy. Otherwise a destroy looks into the buckets with the AWS CLI first, and stops if they are not empty or cannot be read."
   type        = bool
   default     = false
 }

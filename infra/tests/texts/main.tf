@@ -77,6 +77,13 @@ output "unencrypted" {
   ]
 }
 
+output "unguarded" {
+  value = setsubtract(
+    [for resource in local.resources : resource.address if resource.address != "terraform_data.guard"],
+    flatten(regexall("(?m)^    (\\w+\\.\\w+),$", file("${local.module}/guard.tf"))),
+  )
+}
+
 output "resources" {
   value = [for resource in local.resources : resource.address]
 }
