@@ -100,6 +100,42 @@ resource "aws_cloudwatch_metric_alarm" "duration" {
   tags                = local.tags
 }
 
+# An answer of 503 is a success of the function, and no error. Only the metrics of its URL count it.
+resource "aws_cloudwatch_metric_alarm" "api_5xx" {
+  alarm_name          = "${local.api_name}-5xx"
+  alarm_description   = "The API answers 5xx: it cannot reach a bucket or the identity provider, or it lacks a key. Its log names the cause."
+  namespace           = "AWS/Lambda"
+  metric_name         = "Url5xxCount"
+  dimensions          = { FunctionName = aws_lambda_function.api.function_name }
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 1
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarm_actions
+  ok_actions          = local.alarm_actions
+  tags                = local.tags
+}
+
+# Includes the start of an instance, which the function's own duration does not.
+resource "aws_cloudwatch_metric_alarm" "api_latency" {
+  alarm_name          = "${local.api_name}-latency"
+  alarm_description   = "One call of the API in a hundred takes more than five seconds, as its callers see it."
+  namespace           = "AWS/Lambda"
+  metric_name         = "UrlRequestLatency"
+  dimensions          = { FunctionName = aws_lambda_function.api.function_name }
+  extended_statistic  = "p99"
+  period              = 300
+  evaluation_periods  = 3
+  threshold           = 5000
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarm_actions
+  ok_actions          = local.alarm_actions
+  tags                = local.tags
+}
+
 resource "aws_cloudwatch_metric_alarm" "edge_errors" {
   provider = aws.us_east_1
 
@@ -160,6 +196,17 @@ resource "aws_cloudwatch_dashboard" "this" {
             ["AWS/CloudFront", "Requests", "DistributionId", aws_cloudfront_distribution.this.id, "Region", "Global", { stat = "Sum" }],
             ["AWS/CloudFront", "4xxErrorRate", "DistributionId", aws_cloudfront_distribution.this.id, "Region", "Global", { yAxis = "right" }],
             ["AWS/CloudFront", "5xxErrorRate", "DistributionId", aws_cloudfront_distribution.this.id, "Region", "Global", { yAxis = "right" }],
+          ]
+        }
+      },
+      {
+        type = "metric", x = 0, y = 12, width = 12, height = 6,
+        properties = {
+          title = "API: requests, errors and latency p99", region = local.region, view = "timeSeries",
+          metrics = [
+            ["AWS/Lambda", "UrlRequestCount", "FunctionName", aws_lambda_function.api.function_name, { stat = "Sum" }],
+            ["AWS/Lambda", "Url5xxCount", "FunctionName", aws_lambda_function.api.function_name, { stat = "Sum" }],
+            ["AWS/Lambda", "UrlRequestLatency", "FunctionName", aws_lambda_function.api.function_name, { stat = "p99", yAxis = "right" }],
           ]
         }
       },

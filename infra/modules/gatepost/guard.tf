@@ -48,6 +48,8 @@ resource "terraform_data" "guard" {
     aws_cloudwatch_log_group.api,
     aws_cloudwatch_log_group.edge,
     aws_cloudwatch_log_group.processor,
+    aws_cloudwatch_metric_alarm.api_5xx,
+    aws_cloudwatch_metric_alarm.api_latency,
     aws_cloudwatch_metric_alarm.dead_letters,
     aws_cloudwatch_metric_alarm.duration,
     aws_cloudwatch_metric_alarm.edge_errors,
