@@ -367,12 +367,11 @@ run "errors_and_api_answers_are_not_cached" {
   }
   assert {
     condition = one([
-      for behaviour in aws_cloudfront_distribution.this.ordered_cache_behavior : alltrue([
-        contains(behaviour.allowed_methods, "OPTIONS"),
-        !contains(behaviour.cached_methods, "OPTIONS"),
-        behaviour.origin_request_policy_id == local.all_viewer_except_host_header,
-        behaviour.response_headers_policy_id == null || behaviour.response_headers_policy_id == "",
-      ]) if behaviour.path_pattern == "/api/*"
+      for behaviour in aws_cloudfront_distribution.this.ordered_cache_behavior : (
+        contains(behaviour.allowed_methods, "OPTIONS") && !contains(behaviour.cached_methods, "OPTIONS") &&
+        behaviour.origin_request_policy_id == local.all_viewer_except_host_header &&
+        (behaviour.response_headers_policy_id == null || behaviour.response_headers_policy_id == "")
+      ) if behaviour.path_pattern == "/api/*"
     ])
     error_message = "Preflights do not reach the API, or CloudFront answers them itself."
   }
