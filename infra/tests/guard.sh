@@ -7,6 +7,7 @@ trap 'rm -r "$folder"' EXIT
 mkdir "$folder/with" "$folder/without"
 # The guard needs nothing but a shell and the CLI.
 shell=$(command -v sh)
+guard=$(cat infra/modules/gatepost/guard.sh)
 
 # Answers by bucket, and notes its calls.
 cat > "$folder/with/aws" <<'AWS'
@@ -31,7 +32,7 @@ expect() {
   status=0
   : > "$folder/calls"
   said=$(PATH="$3" CALLS="$folder/calls" BUCKETS="$4" DELETE_DATA="$5" REGION=eu-central-1 \
-    "$shell" -c "$(cat infra/modules/gatepost/guard.sh)" 2>&1) || status=$?
+    GUARD="$guard" "$shell" -c 'eval "$GUARD"' 2>&1) || status=$?
   case $said in
   *"$2"*) ;;
   *) echo "the guard for '$4' does not say '$2': $said" && exit 1 ;;

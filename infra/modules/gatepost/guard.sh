@@ -1,4 +1,4 @@
-# Looks for one object in the buckets of photos. guard.tf runs it before anything is destroyed, with sh -c. An error stops
+# Looks for one object in the buckets of photos. guard.tf runs it before anything is destroyed. An error stops
 # the destroy, so a bucket that cannot be read counts as full.
 #
 # BUCKETS: names, separated by spaces. REGION: their region. DELETE_DATA: true skips the look.

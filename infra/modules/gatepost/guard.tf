@@ -17,9 +17,11 @@ resource "terraform_data" "guard" {
   provisioner "local-exec" {
     when        = destroy
     interpreter = ["sh", "-c"]
-    command     = self.output.script
+    # An error prints the command.
+    command = "eval \"$GUARD\""
 
     environment = {
+      GUARD       = self.output.script
       BUCKETS     = self.output.buckets
       REGION      = self.output.region
       DELETE_DATA = self.output.delete_data
