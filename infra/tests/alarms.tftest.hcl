@@ -25,10 +25,6 @@ run "an_api_that_answers_503_raises_an_alarm" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
   assert {
     condition = [
       for alarm in [aws_cloudwatch_metric_alarm.api_5xx, aws_cloudwatch_metric_alarm.api_latency] :

@@ -23,10 +23,6 @@ run "the_roles_write_tombstones_and_delete_the_rest" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   variables {
     malware_protection = true
@@ -185,10 +181,6 @@ run "a_manifest_is_only_written_conditionally" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   # One statement with both conditions: two statements would each deny the other's requests.
   assert {
@@ -232,10 +224,6 @@ run "only_tombstones_expire" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
 
   assert {

@@ -22,10 +22,6 @@ run "a_destroy_keeps_the_function_at_the_edge" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   assert {
     condition     = aws_lambda_function.edge.skip_destroy
@@ -38,10 +34,6 @@ run "a_destroy_can_wait_for_the_function_at_the_edge" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
 
   variables {
@@ -59,10 +51,6 @@ run "roles_have_a_permissions_boundary" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
   variables {
     permissions_boundary = "arn:aws:iam::123456789012:policy/boundary"
@@ -86,10 +74,6 @@ run "a_permissions_boundary_is_a_policy" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
   variables {
     permissions_boundary = "arn:aws:iam::123456789012:role/boundary"
   }
@@ -102,10 +86,6 @@ run "the_distribution_is_plain_by_default" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
   assert {
     condition = (
@@ -122,10 +102,6 @@ run "the_distribution_has_its_options" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
   variables {
     http3         = false
@@ -172,10 +148,6 @@ run "a_distribution_has_one_web_acl" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
   variables {
     rate_limit  = 2000
     web_acl_arn = "arn:aws:wafv2:us-east-1:123456789012:global/webacl/own/1"
@@ -189,10 +161,6 @@ run "invalid_options_of_the_distribution_are_refused" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
   variables {
     origin_shield = "nearby"
@@ -209,10 +177,6 @@ run "access_logs_with_credentials_are_refused" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
   variables {
     access_logs = { bucket_arn = "arn:aws:s3:::company-logs", fields = ["cs-uri-stem", "cs-uri-query"] }
   }
@@ -225,10 +189,6 @@ run "stored_data_has_its_own_key" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
   variables {
     kms_key_arn        = "arn:aws:kms:eu-central-1:123456789012:key/1"
@@ -282,10 +242,6 @@ run "by_default_no_role_uses_a_key" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
   variables {
     malware_protection = true
   }
@@ -313,10 +269,6 @@ run "a_key_of_another_region_is_refused" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
   variables {
     kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/1"
   }
@@ -330,10 +282,6 @@ run "an_alias_is_not_a_key" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
   variables {
     kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:alias/gatepost"
   }
@@ -346,10 +294,6 @@ run "a_destroy_looks_for_photos_first" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
   variables {
     delete_data_on_destroy = false

@@ -21,10 +21,6 @@ run "nothing_is_public" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   assert {
     condition = alltrue([
@@ -55,10 +51,6 @@ run "policies_grant_the_least" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
 
   assert {
@@ -178,10 +170,6 @@ run "bucket_signatures_last_at_most_an_hour" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   assert {
     condition = anytrue([
@@ -202,10 +190,6 @@ run "the_edge_decides_before_the_cache" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
 
   assert {
@@ -244,10 +228,6 @@ run "named_sites_can_read_what_they_fetch" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   assert {
     condition = alltrue([
@@ -275,10 +255,6 @@ run "browsers_ask_again_for_what_is_private" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
 
   assert {
@@ -312,10 +288,6 @@ run "browsers_keep_what_is_public_or_configured" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   variables {
     dist = "./tests/public"
@@ -343,10 +315,6 @@ run "errors_and_api_answers_are_not_cached" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
 
   assert {
@@ -389,10 +357,6 @@ run "work_is_not_lost" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
 
   assert {
@@ -444,10 +408,6 @@ run "an_upload_is_tried_for_half_an_hour_with_the_shortest_timeout" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   variables {
     processor = { timeout_seconds = 45 }
@@ -468,10 +428,6 @@ run "a_long_timeout_is_waited_for" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   variables {
     processor = { timeout_seconds = 300 }
@@ -488,10 +444,6 @@ run "options" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
 
   variables {
@@ -533,10 +485,6 @@ run "uploads_are_scanned" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
 
   variables {
@@ -581,10 +529,6 @@ run "links_are_signed_for_cloudfront" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
 
   variables {
@@ -644,10 +588,6 @@ run "the_next_link_key_is_known_before_it_signs" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   variables {
     link_keys = {
@@ -673,10 +613,6 @@ run "links_of_a_former_key_continue" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
 
   variables {
@@ -722,10 +658,6 @@ run "a_link_key_is_replaced_in_one_apply" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   variables {
     link_keys = {
@@ -762,10 +694,6 @@ run "a_link_key_is_the_same_however_its_text_was_handed_over" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   variables {
     link_keys = {
@@ -793,10 +721,6 @@ run "the_api_may_read_its_private_keys_and_no_others" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
 
   variables {
@@ -838,10 +762,6 @@ run "a_private_key_is_given_once" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   variables {
     link_keys = {
@@ -861,10 +781,6 @@ run "private_keys_are_named_by_whole_arns" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   variables {
     link_keys = {
@@ -883,10 +799,6 @@ run "a_truncated_link_key_is_refused" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   variables {
     link_keys = {
@@ -903,10 +815,6 @@ run "a_next_link_key_must_be_public" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
 
   variables {
@@ -925,10 +833,6 @@ run "a_key_group_has_five_keys_at_most" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
 
   variables {
@@ -949,10 +853,6 @@ run "a_missing_package_is_reported" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   variables {
     dist = "./tests/nowhere"
@@ -966,10 +866,6 @@ run "packages_of_two_runs_are_refused" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
 
   variables {
@@ -986,10 +882,6 @@ run "forms_that_a_session_cannot_sign_are_refused" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   variables {
     dist = "./tests/long-forms"
@@ -1004,10 +896,6 @@ run "links_that_a_session_cannot_sign_are_refused" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   variables {
     dist = "./tests/long-links"
@@ -1021,10 +909,6 @@ run "long_links_are_signed_with_keys" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
 
   variables {
@@ -1047,10 +931,6 @@ run "an_untested_runtime_is_refused" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   variables {
     edge_runtime = "nodejs20.x"
@@ -1065,10 +945,6 @@ run "unbuilt_delivery_modes_are_refused" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   variables {
     delivery = "signed"
@@ -1082,10 +958,6 @@ run "invalid_variables_are_refused" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
 
   variables {

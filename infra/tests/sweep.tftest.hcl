@@ -21,10 +21,6 @@ run "sweeps_can_be_left_out" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   variables {
     sweep = null
@@ -44,10 +40,6 @@ run "by_default_a_sweep_invokes_the_processor_and_nothing_else" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
 
   assert {
@@ -118,10 +110,6 @@ run "a_sweep_at_night_looks_back_further" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   variables {
     sweep = { schedule = "cron(0 3 * * ? *)", since = "36h30m" }
@@ -141,10 +129,6 @@ run "a_sweep_looks_back_further_than_to_the_one_before" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   variables {
     sweep = { schedule = "rate(90 minutes)", since = "2h30m1s" }
@@ -162,10 +146,6 @@ run "uploads_between_two_sweeps_are_not_left_out" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   variables {
     sweep = { schedule = "rate(90 minutes)", since = "2h30m" }
@@ -179,10 +159,6 @@ run "uploads_between_daily_sweeps_are_not_left_out" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
 
   variables {
@@ -198,10 +174,6 @@ run "a_schedule_repeats" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   variables {
     sweep = { schedule = "at(2026-11-30T00:00:00)" }
@@ -215,10 +187,6 @@ run "a_rate_is_a_number" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
 
   variables {
@@ -234,10 +202,6 @@ run "a_sweep_duration_in_days_is_refused" {
   module {
     source = "./modules/gatepost"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   variables {
     sweep = { since = "2d" }
@@ -251,10 +215,6 @@ run "an_empty_sweep_duration_is_refused" {
 
   module {
     source = "./modules/gatepost"
-  }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
   }
 
   variables {

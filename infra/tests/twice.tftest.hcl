@@ -15,10 +15,6 @@ run "a_stack_contains_the_module_twice" {
   module {
     source = "./tests/twice"
   }
-  providers = {
-    aws           = aws
-    aws.us_east_1 = aws.us_east_1
-  }
 
   assert {
     condition     = [for name, function in output.edge_functions : can(regex("^${name}-edge-auth-[0-9a-f]{8}$", function))] == [true, true]

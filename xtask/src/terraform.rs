@@ -25,7 +25,8 @@ pub(crate) fn check() -> anyhow::Result<()> {
     run(Command::new("sh").arg(GUARD_TEST))?;
     run(terraform().args(["fmt", "-check", "-recursive", "-diff"]))?;
     init(Path::new(INFRA))?;
-    run(terraform().arg("validate"))?;
+    // The tests' modules have no providers of their own, so they are valid only when they run.
+    run(terraform().args(["validate", "-no-tests"]))?;
     run(terraform().arg("test"))
 }
 
