@@ -32,7 +32,6 @@ module "gatepost" {
 
   name                    = var.name
   dist                    = var.dist
-  delivery                = var.delivery
   origins                 = var.origins
   domain                  = var.domain
   link_keys               = var.link_keys

@@ -31,7 +31,7 @@ output "web_bucket" {
 }
 
 output "edge_function_name" {
-  description = "The name of the function at the edge, in us-east-1. keep_edge_function keeps it on destroy: delete it the next day."
+  description = "The name of the Lambda function at the edge, in us-east-1; null in other modes than lambda. keep_edge_function keeps it on destroy: delete it the next day."
   value       = module.gatepost.edge_function_name
 }
 

@@ -22,12 +22,6 @@ variable "dist" {
   default     = "../dist"
 }
 
-variable "delivery" {
-  description = "How viewers are authorized: \"lambda\" checks their JWT at Lambda@Edge on every request."
-  type        = string
-  default     = "lambda"
-}
-
 variable "origins" {
   description = "Sites besides the distribution's own and those of [cors] whose pages may call the API and post to the upload bucket, such as https://app.example.com."
   type        = list(string)

@@ -43,7 +43,7 @@ run "the_roles_write_tombstones_and_delete_the_rest" {
           processor = data.aws_iam_policy_document.processor.statement
           api       = data.aws_iam_policy_document.api.statement
           signer    = data.aws_iam_policy_document.signer.statement
-          edge      = data.aws_iam_policy_document.edge.statement
+          edge      = data.aws_iam_policy_document.edge[0].statement
           guardduty = data.aws_iam_policy_document.guardduty.statement
           sweep     = data.aws_iam_policy_document.sweep[0].statement
           }[split(" ", asked)[0]] : (
@@ -96,7 +96,7 @@ run "the_roles_write_tombstones_and_delete_the_rest" {
             processor = data.aws_iam_policy_document.processor.statement
             api       = data.aws_iam_policy_document.api.statement
             signer    = data.aws_iam_policy_document.signer.statement
-            edge      = data.aws_iam_policy_document.edge.statement
+            edge      = data.aws_iam_policy_document.edge[0].statement
             guardduty = data.aws_iam_policy_document.guardduty.statement
             sweep     = data.aws_iam_policy_document.sweep[0].statement
             }[split(" ", asked)[0]] : (
@@ -139,7 +139,7 @@ run "the_roles_write_tombstones_and_delete_the_rest" {
             processor = data.aws_iam_policy_document.processor.statement
             api       = data.aws_iam_policy_document.api.statement
             signer    = data.aws_iam_policy_document.signer.statement
-            edge      = data.aws_iam_policy_document.edge.statement
+            edge      = data.aws_iam_policy_document.edge[0].statement
             guardduty = data.aws_iam_policy_document.guardduty.statement
             sweep     = data.aws_iam_policy_document.sweep[0].statement
             }[split(" ", asked)[0]] : (

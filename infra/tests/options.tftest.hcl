@@ -24,7 +24,7 @@ run "a_destroy_keeps_the_function_at_the_edge" {
   }
 
   assert {
-    condition     = aws_lambda_function.edge.skip_destroy
+    condition     = aws_lambda_function.edge[0].skip_destroy
     error_message = "A destroy waits for hours for the function at the edge."
   }
 }
@@ -41,7 +41,7 @@ run "a_destroy_can_wait_for_the_function_at_the_edge" {
   }
 
   assert {
-    condition     = !aws_lambda_function.edge.skip_destroy
+    condition     = !aws_lambda_function.edge[0].skip_destroy
     error_message = "The function at the edge stays although it should not."
   }
 }
@@ -60,7 +60,7 @@ run "roles_have_a_permissions_boundary" {
   assert {
     condition = toset([
       for role in concat(
-        [aws_iam_role.api, aws_iam_role.signer, aws_iam_role.processor, aws_iam_role.edge],
+        [aws_iam_role.api, aws_iam_role.signer, aws_iam_role.processor, aws_iam_role.edge[0]],
         aws_iam_role.guardduty, aws_iam_role.sweep,
       ) : role.permissions_boundary
     ]) == toset(["arn:aws:iam::123456789012:policy/boundary"])
@@ -218,7 +218,7 @@ run "stored_data_has_its_own_key" {
   }
   assert {
     condition = alltrue([
-      for group in [aws_cloudwatch_log_group.api, aws_cloudwatch_log_group.processor, aws_cloudwatch_log_group.edge] :
+      for group in [aws_cloudwatch_log_group.api, aws_cloudwatch_log_group.processor, aws_cloudwatch_log_group.edge[0]] :
       group.kms_key_id == "arn:aws:kms:eu-central-1:123456789012:key/1"
     ])
     error_message = "Logs are encrypted with another key."

@@ -59,11 +59,11 @@ run "policies_grant_the_least" {
         data.aws_iam_policy_document.processor,
         data.aws_iam_policy_document.api,
         data.aws_iam_policy_document.signer,
-        data.aws_iam_policy_document.edge,
+        data.aws_iam_policy_document.edge[0],
         data.aws_iam_policy_document.guardduty,
         data.aws_iam_policy_document.guardduty_trust,
         data.aws_iam_policy_document.lambda,
-        data.aws_iam_policy_document.edge_trust,
+        data.aws_iam_policy_document.edge_trust[0],
         data.aws_iam_policy_document.signer_trust,
         ] : [
         for statement in document.statement : [for action in statement.actions : !strcontains(action, "*")]
@@ -77,7 +77,7 @@ run "policies_grant_the_least" {
         data.aws_iam_policy_document.processor,
         data.aws_iam_policy_document.api,
         data.aws_iam_policy_document.signer,
-        data.aws_iam_policy_document.edge,
+        data.aws_iam_policy_document.edge[0],
         data.aws_iam_policy_document.guardduty,
         ] : [
         for statement in document.statement : [for resource in statement.resources : resource != "*"]
@@ -150,7 +150,7 @@ run "policies_grant_the_least" {
         data.aws_iam_policy_document.processor,
         data.aws_iam_policy_document.api,
         data.aws_iam_policy_document.signer,
-        data.aws_iam_policy_document.edge,
+        data.aws_iam_policy_document.edge[0],
         data.aws_iam_policy_document.guardduty,
         data.aws_iam_policy_document.uploads,
         data.aws_iam_policy_document.media,
@@ -217,7 +217,7 @@ run "the_edge_decides_before_the_cache" {
     error_message = "A behaviour serves requests without TLS."
   }
   assert {
-    condition     = aws_lambda_function.edge.publish && aws_lambda_function.edge.memory_size == 128 && aws_lambda_function.edge.timeout <= 30
+    condition     = aws_lambda_function.edge[0].publish && aws_lambda_function.edge[0].memory_size == 128 && aws_lambda_function.edge[0].timeout <= 30
     error_message = "The function does not meet the limits of viewer-request."
   }
 }
@@ -947,10 +947,10 @@ run "unbuilt_delivery_modes_are_refused" {
   }
 
   variables {
-    delivery = "signed"
+    dist = "./tests/signed"
   }
 
-  expect_failures = [var.delivery]
+  expect_failures = [terraform_data.package]
 }
 
 run "invalid_variables_are_refused" {

@@ -369,7 +369,7 @@ mod tests {
     fn methods_are_those_of_the_behaviour_in_terraform() {
         let distribution = include_str!("../../../infra/modules/gatepost/distribution.tf");
         let (_, behaviour) = distribution
-            .split_once("for_each = local.manifest.edge_auth.paths")
+            .split_once("for_each = local.delivery.paths")
             .unwrap();
         let (_, line) = behaviour.split_once("allowed_methods").unwrap();
         let line = line.lines().next().unwrap().trim_start_matches([' ', '=']);

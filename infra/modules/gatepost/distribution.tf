@@ -8,7 +8,7 @@ locals {
   api_domain = trimsuffix(trimprefix(aws_lambda_function_url.api.function_url, "https://"), "/")
 
   # The processor's own objects never change. For other objects the origin's Cache-Control sets the TTL.
-  is_ours = { for path in local.manifest.edge_auth.paths : path => startswith(path, "/media/") }
+  is_ours = { for path in local.delivery.paths : path => startswith(path, "/media/") }
 
   # The edge answers preflights before a policy applies. CloudFront still requires these lists, and refuses empty ones.
   cors_methods = setintersection(
@@ -104,8 +104,8 @@ locals {
     public       = { comment = "Other public objects", cache_control = local.revalidated, resource_policy = "cross-origin" }
   }
   # By path, because a behaviour has one policy. It is public if no rule about it needs the viewer's identity.
-  served_as = { for path in local.manifest.edge_auth.paths : path => (
-    contains(local.manifest.edge_auth.public_paths, path)
+  served_as = { for path in local.delivery.paths : path => (
+    contains(local.delivery.public_paths, path)
     ? (local.is_ours[path] ? "public_media" : "public")
     : (local.is_ours[path] ? "media" : "guarded")
   ) }
@@ -298,7 +298,7 @@ resource "aws_cloudfront_distribution" "this" {
 
   # The authorizer decides about the paths of the rules, before the cache answers.
   dynamic "ordered_cache_behavior" {
-    for_each = local.manifest.edge_auth.paths
+    for_each = local.delivery.paths
 
     content {
       path_pattern           = ordered_cache_behavior.value
@@ -311,10 +311,14 @@ resource "aws_cloudfront_distribution" "this" {
       : aws_cloudfront_cache_policy.origin_decides.id)
       response_headers_policy_id = aws_cloudfront_response_headers_policy.served[local.served_as[ordered_cache_behavior.value]].id
 
-      lambda_function_association {
-        event_type   = "viewer-request"
-        lambda_arn   = aws_lambda_function.edge.qualified_arn
-        include_body = false
+      dynamic "lambda_function_association" {
+        for_each = aws_lambda_function.edge
+
+        content {
+          event_type   = "viewer-request"
+          lambda_arn   = lambda_function_association.value.qualified_arn
+          include_body = false
+        }
       }
     }
   }

@@ -7,7 +7,7 @@ locals {
   objects     = "${aws_s3_bucket.media.arn}${local.origin_path}"
 
   # Only the objects of the rules' paths.
-  served_objects = [for path in local.manifest.edge_auth.paths : "${local.objects}${path}"]
+  served_objects = [for path in local.delivery.paths : "${local.objects}${path}"]
 
   # A deletion writes a tombstone at the manifest's key, so the roles may delete renditions, by the extensions that the
   # thumbnailer gives them, and never a manifest. A policy's * matches slashes, too.

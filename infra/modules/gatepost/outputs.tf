@@ -29,8 +29,8 @@ output "web_bucket" {
 }
 
 output "edge_function_name" {
-  description = "The name of the function at the edge, in us-east-1. keep_edge_function keeps it on destroy: delete it the next day."
-  value       = aws_lambda_function.edge.function_name
+  description = "The name of the Lambda function at the edge, in us-east-1; null in other modes than lambda. keep_edge_function keeps it on destroy: delete it the next day."
+  value       = one(aws_lambda_function.edge[*].function_name)
 }
 
 output "link_key_ids" {

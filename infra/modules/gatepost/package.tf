@@ -12,13 +12,12 @@ locals {
     handler          = "missing"
     runtimes         = ["provided.al2023"]
     architecture     = "x86_64"
-    paths            = ["/media/*"]
-    public_paths     = []
   }
   no_manifest = {
     version          = 1
     gatepost         = "missing"
     config_sha256    = "missing"
+    delivery         = { mode = "lambda", paths = ["/media/*"], public_paths = [], gate = null }
     edge_auth        = local.no_package
     signing_api      = local.no_package
     upload_processor = local.no_package
@@ -30,6 +29,9 @@ locals {
 
     browser_cache_seconds = 0
   }
+
+  # Who authorizes viewers, and on which paths. An older manifest has no such block; a precondition reports that.
+  delivery = try(local.manifest.delivery, local.no_manifest.delivery)
 
   # In seconds.
   longest_session = 3600
@@ -53,8 +55,12 @@ resource "terraform_data" "package" {
       error_message = "The packages in ${var.dist} do not match its manifest.json. Package again."
     }
     precondition {
-      condition     = local.manifest.version == 1
+      condition     = local.manifest.version == 1 && can(local.manifest.delivery.mode)
       error_message = "The package in ${var.dist} was made by another version of Gatepost. Package again with the version of these files."
+    }
+    precondition {
+      condition     = contains(["lambda", "function"], local.delivery.mode)
+      error_message = "The package is for delivery mode \"${local.delivery.mode}\", which Terraform cannot set up yet. Set mode in [delivery] of gatepost.toml to \"lambda\" or \"function\", and package again."
     }
     precondition {
       condition     = var.web_acl_arn == null || var.rate_limit == null

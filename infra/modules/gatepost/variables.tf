@@ -15,17 +15,6 @@ variable "dist" {
   default     = "../dist"
 }
 
-variable "delivery" {
-  description = "How viewers are authorized: \"lambda\" checks their JWT at Lambda@Edge on every request."
-  type        = string
-  default     = "lambda"
-
-  validation {
-    condition     = var.delivery == "lambda"
-    error_message = "delivery must be \"lambda\": \"function\" (a session cookie at CloudFront Functions) and \"signed\" (CloudFront's own signatures) are not built yet."
-  }
-}
-
 variable "origins" {
   description = "Sites besides the distribution's own and those of [cors] whose pages may call the API and post to the upload bucket, such as https://app.example.com."
   type        = list(string)
