@@ -54,5 +54,6 @@ module "gatepost" {
   origin_shield           = var.origin_shield
   http3                   = var.http3
   kms_key_arn             = var.kms_key_arn
+  session_store_readers   = var.session_store_readers
   tags                    = var.tags
 }

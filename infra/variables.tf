@@ -187,6 +187,12 @@ variable "kms_key_arn" {
   default     = null
 }
 
+variable "session_store_readers" {
+  description = "In mode function: the ARNs of the roles and users that may read and write the store of sessions' secrets, for the policy in the output session_store_readers_denied. * matches any characters."
+  type        = list(string)
+  default     = []
+}
+
 variable "tags" {
   description = "Tags for every resource that supports tags."
   type        = map(string)

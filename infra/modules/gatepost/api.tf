@@ -3,15 +3,19 @@
 locals {
   api_name = "${var.name}-signing-api"
 
-  # The private keys that the API reads when it starts, and their encryption keys. The names are not secret.
+  # The private keys that the API reads when it starts, the secrets of sessions that it reads while it runs, and their
+  # encryption keys. The names are not secret.
   secret_arns = compact([
     nonsensitive(sensitive(try(var.link_keys.private_secret_arn, null))),
     nonsensitive(sensitive(try(var.session_key.private_secret_arn, null))),
   ])
   # IAM's grants for reading them: each action with its resources.
   secret_grants = { for action, arns in {
-    "secretsmanager:GetSecretValue" = [for arn in local.secret_arns : arn if strcontains(arn, ":secretsmanager:")]
-    "ssm:GetParameter"              = [for arn in local.secret_arns : arn if strcontains(arn, ":ssm:")]
+    "secretsmanager:GetSecretValue" = concat(
+      [for arn in local.secret_arns : arn if strcontains(arn, ":secretsmanager:")],
+      aws_secretsmanager_secret.sessions[*].arn,
+    )
+    "ssm:GetParameter" = [for arn in local.secret_arns : arn if strcontains(arn, ":ssm:")]
     "kms:Decrypt" = compact([
       nonsensitive(sensitive(try(var.link_keys.kms_key_arn, null))),
       nonsensitive(sensitive(try(var.session_key.kms_key_arn, null))),
@@ -204,6 +208,7 @@ resource "aws_lambda_function" "api" {
         GATEPOST_CLOUDFRONT_URL         = var.domain == null ? "/shared" : "https://${var.domain.name}/shared"
         GATEPOST_CLOUDFRONT_KEY_PAIR_ID = local.link_key_id
       } : {},
+      { for secret in aws_secretsmanager_secret.sessions : "GATEPOST_SESSION_SECRETS_ARN" => secret.arn },
       # Each is either the key itself or the ARN of its secret.
       { for name, value in {
         GATEPOST_CLOUDFRONT_PRIVATE_KEY            = try(var.link_keys.private, null)

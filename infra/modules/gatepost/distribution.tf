@@ -10,6 +10,16 @@ locals {
   # The processor's own objects never change. For other objects the origin's Cache-Control sets the TTL.
   is_ours = { for path in local.delivery.paths : path => startswith(path, "/media/") }
 
+  cached_as = { for path in local.delivery.paths : path => (
+    local.at_function == 1
+    ? aws_cloudfront_cache_policy.gated[local.is_ours[path] ? "media" : "other"].id
+    : (local.is_ours[path] ? aws_cloudfront_cache_policy.media.id : aws_cloudfront_cache_policy.origin_decides.id)
+  ) }
+
+  # A minimum TTL makes CloudFront cache objects that are stored as private.
+  kept_for_a_day = { min_ttl = 86400, default_ttl = 86400, max_ttl = 31536000, compressed = false }
+  kept_as_stored = { min_ttl = 0, default_ttl = 0, max_ttl = 31536000, compressed = true }
+
   # The edge answers preflights before a policy applies. CloudFront still requires these lists, and refuses empty ones.
   cors_methods = setintersection(
     try(local.manifest.cors.methods, []),
@@ -43,12 +53,11 @@ resource "aws_cloudfront_function" "api" {
 }
 
 resource "aws_cloudfront_cache_policy" "media" {
-  name    = "${var.name}-media"
-  comment = "Renditions: cached for at least a day"
-  # A minimum TTL makes CloudFront cache objects that are stored as private.
-  min_ttl     = 86400
-  default_ttl = 86400
-  max_ttl     = 31536000
+  name        = "${var.name}-media"
+  comment     = "Renditions: cached for at least a day"
+  min_ttl     = local.kept_for_a_day.min_ttl
+  default_ttl = local.kept_for_a_day.default_ttl
+  max_ttl     = local.kept_for_a_day.max_ttl
 
   parameters_in_cache_key_and_forwarded_to_origin {
     cookies_config {
@@ -66,9 +75,9 @@ resource "aws_cloudfront_cache_policy" "media" {
 resource "aws_cloudfront_cache_policy" "origin_decides" {
   name        = "${var.name}-origin-decides"
   comment     = "As long as the object's Cache-Control says"
-  min_ttl     = 0
-  default_ttl = 0
-  max_ttl     = 31536000
+  min_ttl     = local.kept_as_stored.min_ttl
+  default_ttl = local.kept_as_stored.default_ttl
+  max_ttl     = local.kept_as_stored.max_ttl
 
   parameters_in_cache_key_and_forwarded_to_origin {
     cookies_config {
@@ -80,8 +89,8 @@ resource "aws_cloudfront_cache_policy" "origin_decides" {
     query_strings_config {
       query_string_behavior = "none"
     }
-    enable_accept_encoding_brotli = true
-    enable_accept_encoding_gzip   = true
+    enable_accept_encoding_brotli = local.kept_as_stored.compressed
+    enable_accept_encoding_gzip   = local.kept_as_stored.compressed
   }
 }
 
@@ -223,7 +232,7 @@ resource "aws_cloudfront_distribution" "this" {
   origin {
     origin_id                = "media"
     domain_name              = aws_s3_bucket.media.bucket_regional_domain_name
-    origin_path              = local.origin_path
+    origin_path              = local.at_function == 1 ? null : local.origin_path
     origin_access_control_id = aws_cloudfront_origin_access_control.s3.id
 
     dynamic "origin_shield" {
@@ -257,6 +266,26 @@ resource "aws_cloudfront_distribution" "this" {
     compress                   = true
     cache_policy_id            = aws_cloudfront_cache_policy.origin_decides.id
     response_headers_policy_id = aws_cloudfront_response_headers_policy.page.id
+  }
+
+  # Before all others: where functions add the prefix of keys, a viewer's path must not have it.
+  dynamic "ordered_cache_behavior" {
+    for_each = flatten([for refusal in aws_cloudfront_function.refusal : ["${local.origin_path}/*", local.origin_path]])
+
+    content {
+      path_pattern               = ordered_cache_behavior.value
+      target_origin_id           = "web"
+      allowed_methods            = ["GET", "HEAD"]
+      cached_methods             = ["GET", "HEAD"]
+      viewer_protocol_policy     = "https-only"
+      cache_policy_id            = local.caching_disabled
+      response_headers_policy_id = aws_cloudfront_response_headers_policy.served["guarded"].id
+
+      function_association {
+        event_type   = "viewer-request"
+        function_arn = aws_cloudfront_function.refusal[0].arn
+      }
+    }
   }
 
   # The API answers preflights itself: OPTIONS is not cached, and its headers are forwarded like all of the viewer's.
@@ -296,19 +325,17 @@ resource "aws_cloudfront_distribution" "this" {
     }
   }
 
-  # The authorizer decides about the paths of the rules, before the cache answers.
+  # The authorizer decides about the paths of the rules, before the cache answers: Lambda@Edge or the gate.
   dynamic "ordered_cache_behavior" {
     for_each = local.delivery.paths
 
     content {
-      path_pattern           = ordered_cache_behavior.value
-      target_origin_id       = "media"
-      allowed_methods        = ["GET", "HEAD", "OPTIONS"]
-      cached_methods         = ["GET", "HEAD"]
-      viewer_protocol_policy = "https-only"
-      cache_policy_id = (local.is_ours[ordered_cache_behavior.value]
-        ? aws_cloudfront_cache_policy.media.id
-      : aws_cloudfront_cache_policy.origin_decides.id)
+      path_pattern               = ordered_cache_behavior.value
+      target_origin_id           = "media"
+      allowed_methods            = ["GET", "HEAD", "OPTIONS"]
+      cached_methods             = ["GET", "HEAD"]
+      viewer_protocol_policy     = "https-only"
+      cache_policy_id            = local.cached_as[ordered_cache_behavior.value]
       response_headers_policy_id = aws_cloudfront_response_headers_policy.served[local.served_as[ordered_cache_behavior.value]].id
 
       dynamic "lambda_function_association" {
@@ -318,6 +345,15 @@ resource "aws_cloudfront_distribution" "this" {
           event_type   = "viewer-request"
           lambda_arn   = lambda_function_association.value.qualified_arn
           include_body = false
+        }
+      }
+
+      dynamic "function_association" {
+        for_each = aws_cloudfront_function.gate
+
+        content {
+          event_type   = "viewer-request"
+          function_arn = function_association.value.arn
         }
       }
     }

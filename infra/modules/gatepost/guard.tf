@@ -29,13 +29,17 @@ resource "terraform_data" "guard" {
   }
 
   depends_on = [
+    aws_cloudfront_cache_policy.gated,
     aws_cloudfront_cache_policy.links,
     aws_cloudfront_cache_policy.media,
     aws_cloudfront_cache_policy.origin_decides,
     aws_cloudfront_distribution.this,
     aws_cloudfront_function.api,
+    aws_cloudfront_function.gate,
+    aws_cloudfront_function.refusal,
     aws_cloudfront_function.shared,
     aws_cloudfront_key_group.links,
+    aws_cloudfront_key_value_store.sessions,
     aws_cloudfront_origin_access_control.api,
     aws_cloudfront_origin_access_control.s3,
     aws_cloudfront_public_key.links,
@@ -102,6 +106,7 @@ resource "terraform_data" "guard" {
     aws_s3_object.web,
     aws_scheduler_schedule.sweep,
     aws_scheduler_schedule_group.sweep,
+    aws_secretsmanager_secret.sessions,
     aws_sqs_queue.dead,
     aws_sqs_queue.outcomes,
     aws_sqs_queue.uploads,

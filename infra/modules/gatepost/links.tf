@@ -57,10 +57,12 @@ resource "aws_cloudfront_key_group" "links" {
 resource "aws_cloudfront_function" "shared" {
   count = local.signs_links ? 1 : 0
 
-  name    = "${var.name}-shared-viewer-request"
+  # Two names: functions change at once, and the origin's path minutes later. If one changed with the mode, links would
+  # lead nowhere meanwhile.
+  name    = "${var.name}-shared-${local.at_function == 1 ? "prefix-" : ""}viewer-request"
   comment = "Removes /shared from the path"
   runtime = "cloudfront-js-2.0"
-  code    = file("${path.module}/shared-viewer-request.js")
+  code    = templatefile("${path.module}/shared-viewer-request.js", { prefix = local.at_function == 1 ? local.origin_path : "" })
   publish = true
 
   lifecycle {

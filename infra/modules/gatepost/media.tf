@@ -2,7 +2,7 @@
 
 locals {
   # CloudFront prepends this to the paths that it requests from the bucket, so viewers reach no object outside of this
-  # folder. The media-contract crate has the same constant; a test compares them.
+  # folder. In mode "function" the functions do so. The media-contract crate has the same constant; a test compares them.
   origin_path = "/o"
   objects     = "${aws_s3_bucket.media.arn}${local.origin_path}"
 

@@ -33,6 +33,21 @@ output "edge_function_name" {
   value       = one(aws_lambda_function.edge[*].function_name)
 }
 
+output "session_store_arn" {
+  description = "The KeyValueStore of the sessions' secrets, in mode function. To write them: gatepost session-key push --store …"
+  value       = one(aws_cloudfront_key_value_store.sessions[*].arn)
+}
+
+output "session_secret_arn" {
+  description = "The API's secret with the same secrets, in mode function: gatepost session-key push --secret …"
+  value       = one(aws_secretsmanager_secret.sessions[*].arn)
+}
+
+output "session_store_readers_denied" {
+  description = "A policy for the other roles and users of the account, in mode function: it denies access to the store of sessions' secrets, which AWS's managed CloudFrontReadOnlyAccess grants. A reader of the store can be anybody."
+  value       = one(data.aws_iam_policy_document.session_store_readers_denied[*].json)
+}
+
 output "link_key_ids" {
   description = "The IDs of the public keys whose signatures CloudFront accepts below /shared/."
   value       = [for key in aws_cloudfront_public_key.links : key.id]

@@ -344,6 +344,17 @@ variable "kms_key_arn" {
   }
 }
 
+variable "session_store_readers" {
+  description = "In mode function: the ARNs of the roles and users that may read and write the store of sessions' secrets, for the policy in the output session_store_readers_denied. * matches any characters."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.session_store_readers : can(regex("^arn:[a-z-]+:(iam|sts)::[0-9]{12}:.+$", arn))])
+    error_message = "Each of session_store_readers must be the ARN of a role or a user with its account."
+  }
+}
+
 variable "tags" {
   description = "Tags for every resource that supports tags."
   type        = map(string)

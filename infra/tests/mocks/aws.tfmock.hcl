@@ -75,6 +75,16 @@ mock_resource "aws_scheduler_schedule_group" {
     arn = "arn:aws:scheduler:eu-central-1:123456789012:schedule-group/mocked"
   }
 }
+mock_resource "aws_cloudfront_key_value_store" {
+  defaults = {
+    arn = "arn:aws:cloudfront::123456789012:key-value-store/mocked"
+  }
+}
+mock_resource "aws_secretsmanager_secret" {
+  defaults = {
+    arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:sessions-AbCdEf"
+  }
+}
 
 override_resource {
   target = aws_s3_bucket.uploads
@@ -115,6 +125,19 @@ override_resource {
   values = {
     arn = "arn:aws:iam::123456789012:role/sweep"
     id  = "sweep"
+  }
+}
+
+override_resource {
+  target = aws_cloudfront_function.gate
+  values = {
+    arn = "arn:aws:cloudfront::123456789012:function/gate"
+  }
+}
+override_resource {
+  target = aws_cloudfront_function.refusal
+  values = {
+    arn = "arn:aws:cloudfront::123456789012:function/refusal"
   }
 }
 
