@@ -36,3 +36,39 @@ run "an_api_that_answers_503_raises_an_alarm" {
     error_message = "Answers of 503 are successes of the function: nothing reports them."
   }
 }
+
+run "a_gate_that_fails_raises_an_alarm" {
+  command = plan
+
+  module {
+    source = "./modules/gatepost"
+  }
+  variables {
+    dist = "./tests/function"
+  }
+
+  assert {
+    condition = {
+      for name, alarm in aws_cloudwatch_metric_alarm.gate :
+      name => "${alarm.namespace} ${alarm.metric_name} ${alarm.statistic} ${jsonencode(alarm.dimensions)} ${jsonencode(alarm.alarm_actions)}"
+      } == {
+      for name, metric in {
+        execution-errors  = "FunctionExecutionErrors Sum"
+        validation-errors = "FunctionValidationErrors Sum"
+        throttles         = "FunctionThrottles Sum"
+        utilization       = "FunctionComputeUtilization Average"
+      } : name => "AWS/CloudFront ${metric} {\"FunctionName\":\"gatepost-gate\",\"Region\":\"Global\"} [\"arn:aws:sns:us-east-1:123456789012:alarms\"]"
+    }
+    error_message = "No alarm reports that the gate fails."
+  }
+  assert {
+    condition = toset(flatten([
+      for query in aws_cloudwatch_metric_alarm.gate_reads[0].metric_query : [
+        for metric in query.metric : "${metric.namespace} ${metric.metric_name} ${metric.stat} ${jsonencode(metric.dimensions)}"
+      ]
+      ])) == toset([
+      for metric in ["KvsReadErrors", "KvsReadRequests"] : "AWS/CloudFront ${metric} Sum {\"FunctionName\":\"gatepost-gate\",\"Region\":\"Global\"}"
+    ])
+    error_message = "No alarm reports that the gate cannot read its secrets."
+  }
+}

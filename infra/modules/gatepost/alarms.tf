@@ -5,6 +5,25 @@ locals {
     api       = aws_lambda_function.api
     processor = aws_lambda_function.processor
   }
+  # Of the gate, in mode "function".
+  gate_alarms = local.at_function == 0 ? {} : {
+    execution-errors = {
+      metric      = "FunctionExecutionErrors", statistic = "Sum", threshold = 0, periods = 1
+      description = "The gate stops with an error, and the viewer gets a 5xx. Its log is /aws/cloudfront/function/${var.name}-gate in us-east-1."
+    }
+    validation-errors = {
+      metric      = "FunctionValidationErrors", statistic = "Sum", threshold = 0, periods = 1
+      description = "CloudFront does not accept what the gate returns."
+    }
+    throttles = {
+      metric      = "FunctionThrottles", statistic = "Sum", threshold = 0, periods = 1
+      description = "CloudFront throttles the gate, because it takes too long or is called too often."
+    }
+    utilization = {
+      metric      = "FunctionComputeUtilization", statistic = "Average", threshold = 70, periods = 3
+      description = "The gate uses more than 70 % of the time that CloudFront allows. Remove rules, or use mode \"lambda\"."
+    }
+  }
   alarm_actions      = compact([var.alarm_topic_arn.region])
   edge_alarm_actions = compact([var.alarm_topic_arn.us_east_1])
 }
@@ -155,11 +174,70 @@ resource "aws_cloudwatch_metric_alarm" "edge_errors" {
   tags                = local.tags
 }
 
+resource "aws_cloudwatch_metric_alarm" "gate" {
+  for_each = local.gate_alarms
+  provider = aws.us_east_1
+
+  alarm_name          = "${var.name}-gate-${each.key}"
+  alarm_description   = each.value.description
+  namespace           = "AWS/CloudFront"
+  metric_name         = each.value.metric
+  dimensions          = { FunctionName = aws_cloudfront_function.gate[0].name, Region = "Global" }
+  statistic           = each.value.statistic
+  period              = 300
+  evaluation_periods  = each.value.periods
+  threshold           = each.value.threshold
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.edge_alarm_actions
+  ok_actions          = local.edge_alarm_actions
+  tags                = local.tags
+}
+
+# A share, because a viewer's made-up token names a key that the store does not have, which may count as an error.
+resource "aws_cloudwatch_metric_alarm" "gate_reads" {
+  count    = local.at_function
+  provider = aws.us_east_1
+
+  alarm_name          = "${var.name}-gate-reads"
+  alarm_description   = "More than one read in ten of the sessions' secrets fails, and these viewers get 401. Compare gatepost session-key list with the API's secret."
+  evaluation_periods  = 2
+  threshold           = 10
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.edge_alarm_actions
+  ok_actions          = local.edge_alarm_actions
+  tags                = local.tags
+
+  metric_query {
+    id          = "share"
+    expression  = "100 * errors / (errors + reads)"
+    label       = "Failed reads in percent"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = { errors = "KvsReadErrors", reads = "KvsReadRequests" }
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/CloudFront"
+        metric_name = metric_query.value
+        dimensions  = { FunctionName = aws_cloudfront_function.gate[0].name, Region = "Global" }
+        stat        = "Sum"
+        period      = 300
+      }
+    }
+  }
+}
+
 resource "aws_cloudwatch_dashboard" "this" {
   dashboard_name = var.name
 
   dashboard_body = jsonencode({
-    widgets = [
+    widgets = concat([
       {
         type = "metric", x = 0, y = 0, width = 12, height = 6,
         properties = {
@@ -210,6 +288,16 @@ resource "aws_cloudwatch_dashboard" "this" {
           ]
         }
       },
-    ]
+      ], [for gate in aws_cloudfront_function.gate : {
+        type = "metric", x = 12, y = 12, width = 12, height = 6,
+        properties = {
+          title = "Gate: errors, throttles and use of its time", region = "us-east-1", view = "timeSeries",
+          metrics = concat(
+            [for metric in ["FunctionExecutionErrors", "FunctionValidationErrors", "FunctionThrottles", "KvsReadErrors"] :
+            ["AWS/CloudFront", metric, "FunctionName", gate.name, "Region", "Global", { stat = "Sum" }]],
+            [["AWS/CloudFront", "FunctionComputeUtilization", "FunctionName", gate.name, "Region", "Global", { stat = "Average", yAxis = "right" }]],
+          )
+        }
+    }])
   })
 }

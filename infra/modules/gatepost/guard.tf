@@ -60,6 +60,8 @@ resource "terraform_data" "guard" {
     aws_cloudwatch_metric_alarm.duration,
     aws_cloudwatch_metric_alarm.edge_errors,
     aws_cloudwatch_metric_alarm.errors,
+    aws_cloudwatch_metric_alarm.gate,
+    aws_cloudwatch_metric_alarm.gate_reads,
     aws_cloudwatch_metric_alarm.queue_age,
     aws_cloudwatch_metric_alarm.sweep_dropped,
     aws_cloudwatch_metric_alarm.throttles,
