@@ -30,7 +30,7 @@ locals {
     browser_cache_seconds = 0
   }
 
-  # Who authorizes viewers, and on which paths. An older manifest has no such block; a precondition reports that.
+  # The mode, and the paths on which it authorizes viewers. A precondition reports a manifest without this block.
   delivery = try(local.manifest.delivery, local.no_manifest.delivery)
 
   # In seconds.
