@@ -7,8 +7,12 @@ use anyhow::bail;
 use edge_auth::config::{Access, Rule};
 use media_contract::ORIGIN_PATH;
 
+use crate::config::DeliveryMode;
+
 /// CloudFront's quota is 75 behaviours per distribution, 25 in older accounts. The API and shared links need one each.
 const MAX_BEHAVIOURS: usize = 23;
+/// Mode `function` needs two more, which refuse the folder of the bucket.
+const MAX_BEHAVIOURS_OF_FUNCTION: usize = MAX_BEHAVIOURS - 2;
 /// The characters of a path pattern besides letters and digits, without its wildcards `*` and `?`. AWS, "Distribution
 /// settings", path pattern.
 ///
@@ -28,7 +32,15 @@ const METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
 /// # Errors
 ///
 /// Every fault of every rule, one per line, each with its key: `rules[2].path: …`.
-pub(super) fn behaviours(config: &edge_auth::Config, page: &[&str]) -> anyhow::Result<Vec<String>> {
+pub(super) fn behaviours(
+    config: &edge_auth::Config,
+    mode: DeliveryMode,
+    page: &[&str],
+) -> anyhow::Result<Vec<String>> {
+    let max = match mode {
+        DeliveryMode::Lambda => MAX_BEHAVIOURS,
+        DeliveryMode::Function => MAX_BEHAVIOURS_OF_FUNCTION,
+    };
     let mut patterns: Vec<String> = Vec::new();
     let mut faults: Vec<String> = Vec::new();
     for (idx, rule) in config.rules.iter().enumerate() {
@@ -42,9 +54,9 @@ pub(super) fn behaviours(config: &edge_auth::Config, page: &[&str]) -> anyhow::R
             patterns.push(pattern);
         }
     }
-    if patterns.len() > MAX_BEHAVIOURS {
+    if patterns.len() > max {
         faults.push(format!(
-            "rules: they need {} behaviours, and a distribution has room for {MAX_BEHAVIOURS}; put folders together below another",
+            "rules: they need {} behaviours, and a distribution has room for {max}; put folders together below another",
             patterns.len()
         ));
     }
@@ -198,7 +210,7 @@ mod tests {
             rules,
             ..edge_auth::Config::default()
         };
-        behaviours(&config, &PAGE)
+        behaviours(&config, DeliveryMode::Lambda, &PAGE)
     }
 
     fn found(paths: &[&str]) -> anyhow::Result<Vec<String>> {
@@ -359,7 +371,7 @@ mod tests {
                 rules,
                 ..edge_auth::Config::default()
             };
-            let patterns = behaviours(&config, &PAGE).unwrap();
+            let patterns = behaviours(&config, DeliveryMode::Lambda, &PAGE).unwrap();
             let found = super::public(&config, &patterns);
             assert_eq!(found, public, "{:?}", config.rules);
         }
