@@ -3,9 +3,8 @@
 // `complete` handles the provider's answer. It never stores or shows a token: the caller exchanges it for a session at
 // once. oauth4webapi makes the secrets, sends the request and checks both answers.
 //
-// Two checks of the protocol are not made here. An issuer in the answer (RFC 9207) tells several providers apart, and
-// this page has one, whose issuer the settings do not contain. A nonce is not sent, because PKCE already binds the code
-// to this browser (RFC 9700, section 2.1.1).
+// An answer that names its issuer (RFC 9207) must name the one of the settings, if they contain one. A nonce is not
+// sent, because PKCE already binds the code to this browser (RFC 9700, section 2.1.1).
 
 import {
   AuthorizationResponseError,
@@ -71,7 +70,7 @@ export async function complete(flow: CodeFlow, query: URLSearchParams): Promise<
   if (departure === null) return { failed: 'state' }
   const client = { client_id: flow.client_id }
   const server: AuthorizationServer = {
-    issuer: query.get('iss') || 'the only provider',
+    issuer: flow.issuer ?? (query.get('iss') || 'the only provider'),
     token_endpoint: new URL(flow.token, location.origin).href,
   }
   let answer: URLSearchParams
@@ -80,7 +79,8 @@ export async function complete(flow: CodeFlow, query: URLSearchParams): Promise<
   } catch (error) {
     if (error instanceof AuthorizationResponseError) return { failed: error.error }
     // A token in the address belongs to another flow, which PKCE does not protect.
-    return { failed: error instanceof UnsupportedOperationError ? 'response_type' : 'state' }
+    if (error instanceof UnsupportedOperationError) return { failed: 'response_type' }
+    return { failed: isFromAnother(flow, query) ? 'iss' : 'state' }
   }
 
   try {
@@ -105,9 +105,10 @@ export async function complete(flow: CodeFlow, query: URLSearchParams): Promise<
 }
 
 /**
- * The token that is used, or `null` if a successful answer lacks it. The library never sees an ID token, because it
- * would check it by the clock of this machine and by an issuer that the settings do not contain. The API verifies the
- * token that is used: its signature, issuer, audience and times.
+ * The token that is used, or `null` if a successful answer lacks it. The library sees this token and its type alone.
+ * Providers send the other members in ways that it refuses: a null as a scope or a lifetime, or no access token beside an
+ * ID token (Azure AD B2C). It would check an ID token by the clock of this machine. The API verifies the token that is
+ * used: its signature, issuer, audience and times.
  */
 async function tokenIn(
   response: Response,
@@ -118,13 +119,18 @@ async function tokenIn(
   let token: unknown
   let answer = response
   if (response.ok) {
-    const { id_token, ...others } = Object(await response.json()) as Record<string, unknown>
-    token = uses === 'id_token' ? id_token : others.access_token
+    const members = Object(await response.json()) as Record<string, unknown>
+    token = members[uses]
     if (typeof token !== 'string' || token === '') return null
-    answer = new Response(JSON.stringify(others), response)
+    answer = new Response(JSON.stringify({ access_token: token, token_type: members.token_type }), response)
   }
   await processAuthorizationCodeResponse(server, client, answer)
   return token as string
+}
+
+/** Whether the answer names another issuer than the settings: a mix-up of providers (RFC 9207, section 1). */
+function isFromAnother(flow: CodeFlow, query: URLSearchParams): boolean {
+  return flow.issuer !== null && query.getAll('iss').some((issuer) => issuer !== flow.issuer)
 }
 
 /** The reason why a token is missing: the provider's error code, the status of its answer, or a word. */

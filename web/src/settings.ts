@@ -8,6 +8,8 @@ export type CodeFlow = {
   client_id: string
   authorize: string
   token: string
+  /** The issuer that the provider's answers must name, if they name one; `null` if the configuration does not tell. */
+  issuer: string | null
   scope: string
   uses: 'access_token' | 'id_token'
 }

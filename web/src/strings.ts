@@ -85,7 +85,7 @@ export const strings = {
 
   refusal: {
     heic: 'HEIC photos can’t be shown by most browsers. Please export this photo as JPEG. For new photos, choose Settings › Camera › Formats › Most Compatible on an iPhone, or turn off high efficiency pictures in the camera settings of a Samsung phone.',
-    type: (types: readonly string[]) => `This isn’t a photo we can take. Please choose a ${anyOf(types)} image.`,
+    type: (types: readonly string[]) => `This isn’t a photo we can accept. Please choose a ${anyOf(types)} image.`,
     empty: 'This file is empty.',
     // The server's wording. The size is rounded up and the limit down, so that they differ.
     size: (bytes: number, maxBytes: number) =>

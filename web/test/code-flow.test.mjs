@@ -12,6 +12,7 @@ const FLOW = {
   client_id: 'page of a test',
   authorize: 'https://login.example.com/authorize?audience=media',
   token: 'https://login.example.com/oauth/token',
+  issuer: null,
   scope: 'openid media:read',
   uses: 'access_token',
 }
@@ -120,8 +121,37 @@ test('the ID token is used if configured', async () => {
   })
 })
 
-test('an answer that names its issuer is accepted', async () => {
+test('an answer without an access token is enough for the ID token', async () => {
+  // Azure AD B2C, if only `openid` was asked for.
+  answer(200, { id_token: 'a token', token_type: 'Bearer', scope: 'openid' })
+  assert.equal((await comeBack({ code: 'x' }, { ...FLOW, uses: 'id_token' })).token, 'a token')
+})
+
+test('members that are not used may have any value', async () => {
+  for (const uses of ['access_token', 'id_token']) {
+    const unused = uses === 'id_token' ? 'access_token' : 'id_token'
+    for (const name of [unused, 'scope', 'refresh_token', 'expires_in']) {
+      for (const value of [null, '', 7, 'other', {}]) {
+        answer(200, { ...TOKENS, [name]: value })
+        const arrival = await comeBack({ code: 'x' }, { ...FLOW, uses })
+        assert.equal(arrival.token, TOKENS[uses], `${uses}: ${name} is ${JSON.stringify(value)}`)
+      }
+    }
+  }
+})
+
+test('an answer that names its issuer is accepted if the settings contain none', async () => {
   assert.equal((await comeBack({ code: 'x', iss: 'https://login.example.com/' })).token, 'a token')
+})
+
+test('an answer of another issuer is refused without a request', async () => {
+  const flow = { ...FLOW, issuer: 'https://login.example.com/' }
+  for (const iss of ['https://login.example.com', 'https://login.example.com/other', 'https://evil.example/'])
+    assert.deepEqual(await comeBack({ code: 'x', iss }, flow), { failed: 'iss' }, iss)
+  assert.equal(asked.length, 0)
+  assert.equal((await comeBack({ code: 'x', iss: flow.issuer }, flow)).token, 'a token')
+  // Not every provider names it.
+  assert.equal((await comeBack({ code: 'x' }, flow)).token, 'a token')
 })
 
 test('an answer with another state is refused without a request', async () => {
@@ -204,7 +234,7 @@ test('an answer without the token that is used is refused', async () => {
 })
 
 test('a token of an unknown type is refused', async () => {
-  for (const token_type of [undefined, '', 'mac']) {
+  for (const token_type of [undefined, null, '', 'mac']) {
     answer(200, { ...TOKENS, token_type })
     assert.deepEqual(await comeBack({ code: 'x' }), { failed: 'invalid_response' }, token_type)
   }

@@ -4,7 +4,7 @@
 //! one. The page exchanges the resulting token for a session at once.
 
 use edge_auth::SESSION_COOKIE;
-use edge_auth::config::TokenSource;
+use edge_auth::config::{Issuer, TokenSource};
 use serde::{Deserialize, Serialize};
 
 use super::document::Section;
@@ -34,6 +34,8 @@ pub(crate) struct SignIn {
     pub(crate) authorize: String,
     /// The token endpoint, where the page exchanges a code for tokens.
     pub(crate) token: String,
+    /// The issuer that the provider's answers must name, if they name one (RFC 9207).
+    pub(crate) issuer: Option<String>,
     pub(crate) scope: String,
     pub(crate) uses: TokenKind,
 }
@@ -58,10 +60,11 @@ impl SignIn {
 
 pub(super) fn read(root: &Section<'_>, edge: &edge_auth::Config) -> Option<SignIn> {
     let section = root.section("sign_in", &SECTION)?;
-    let sign_in = SignIn {
+    let mut sign_in = SignIn {
         client_id: section.required_text("client_id"),
         authorize: section.required_text("authorize"),
         token: section.required_text("token"),
+        issuer: None,
         scope: section
             .text("scope")
             .unwrap_or_else(|| DEFAULT_SCOPE.to_owned()),
@@ -84,7 +87,28 @@ pub(super) fn read(root: &Section<'_>, edge: &edge_auth::Config) -> Option<SignI
     if let Some(message) = lacking(edge).filter(|_| is_known && !root.is_faulty("session")) {
         root.fault("sign_in", &message);
     }
+    sign_in.issuer = issuer_at(&sign_in.authorize, &edge.issuers);
     Some(sign_in)
+}
+
+/// The one issuer of the authorization endpoint's origin. Several issuers may share an origin, and a tenant's place in
+/// the address is not an issuer's name: then nothing can be compared.
+fn issuer_at(authorize: &str, issuers: &[Issuer]) -> Option<String> {
+    let wanted = origin_of(authorize)?;
+    let mut found = issuers
+        .iter()
+        .filter(|block| origin_of(&block.issuer).as_ref() == Some(&wanted));
+    let first = found.next()?;
+    let is_only = found.all(|other| other.issuer == first.issuer);
+    (is_only && first.tenants.is_none()).then(|| first.issuer.clone())
+}
+
+/// The origin of an HTTPS address, without the default port.
+fn origin_of(address: &str) -> Option<String> {
+    let rest = address.strip_prefix("https://")?;
+    let authority = rest.split(['/', '?', '#']).next()?.to_ascii_lowercase();
+    let plain = authority.strip_suffix(":443").unwrap_or(&authority);
+    Some(plain.to_owned())
 }
 
 /// The setting that signing in at the page still needs, if any. The page sends its token once, which must be found before
@@ -412,11 +436,52 @@ mod tests {
     }
 
     #[test]
+    fn the_answers_issuer_is_the_only_one_of_the_authorization_endpoints_origin() {
+        const AUTHORIZE: &str = "https://login.example.com/authorize?audience=media";
+        let at = |issuers: &[&str], authorize: &str| {
+            let block = |issuer: &&str| Issuer {
+                issuer: (*issuer).to_owned(),
+                tenants: issuer
+                    .contains("{tenantid}")
+                    .then_some(edge_auth::config::Tenants::Any),
+                ..Issuer::default()
+            };
+            issuer_at(authorize, &issuers.iter().map(block).collect::<Vec<_>>())
+        };
+        let (root, realm) = ("https://login.example.com", "https://login.example.com/a");
+        let tenants = "https://login.example.com/{tenantid}/v2.0";
+        for (issuers, expected) in [
+            (&[root][..], Some(root)),
+            (&[realm, realm, "https://other.example/"], Some(realm)),
+            (
+                &["https://LOGIN.example.com:443/"],
+                Some("https://LOGIN.example.com:443/"),
+            ),
+            (&[root, realm], None),
+            (&[tenants], None),
+            (&[tenants, realm], None),
+            (
+                &[
+                    "https://login.example.com.evil.example/",
+                    "accounts.example.com",
+                ],
+                None,
+            ),
+            (&["http://login.example.com"], None),
+            (&[], None),
+        ] {
+            assert_eq!(at(issuers, AUTHORIZE).as_deref(), expected, "{issuers:?}");
+        }
+        assert_eq!(at(&["/dev"], "/dev/sign-in"), None);
+    }
+
+    #[test]
     fn tokens_come_from_an_origin() {
         let mut sign_in = SignIn {
             client_id: "page".to_owned(),
             authorize: "https://login.example.com/authorize".to_owned(),
             token: "https://tokens.example.com:8443/oauth/token".to_owned(),
+            issuer: None,
             scope: "openid".to_owned(),
             uses: TokenKind::AccessToken,
         };

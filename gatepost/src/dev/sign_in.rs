@@ -24,6 +24,7 @@ pub(super) fn configuration() -> SignIn {
         client_id: CLIENT.to_owned(),
         authorize: AUTHORIZE_PATH.to_owned(),
         token: TOKEN_PATH.to_owned(),
+        issuer: None,
         scope: "openid".to_owned(),
         uses: TokenKind::AccessToken,
     }

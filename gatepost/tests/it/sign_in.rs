@@ -195,7 +195,7 @@ async fn the_pages_settings_name_the_sign_in_and_the_limits() {
         json!({
             "sign_in": {
                 "client_id": "gatepost-page", "authorize": "/dev/sign-in", "token": "/dev/token",
-                "scope": "openid", "uses": "access_token",
+                "issuer": null, "scope": "openid", "uses": "access_token",
             },
             "types": ["image/png", "image/gif"],
             "max_bytes": 1_048_576,
