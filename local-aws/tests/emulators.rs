@@ -174,3 +174,22 @@ async fn a_distribution_decides_before_its_cache_answers() {
     let echoed = to_bytes(echoed.into_body(), usize::MAX).await.unwrap();
     assert_eq!(echoed, "hello");
 }
+
+#[tokio::test]
+async fn a_second_slash_belongs_to_the_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let s3 = start(folder.path(), silent()).await;
+    put(&s3, "a", b"one").await;
+    put(&s3, "o/a", b"below").await;
+    let served = |origin| Distribution::new("cloudfront", vec![Behaviour::new("*", origin)]);
+    let whole = served(Origin::bucket(s3.clone(), "photos"));
+    assert_eq!(get(&whole, "/a").await.2, "one");
+    let below = served(Origin::bucket_below(s3, "photos", "/o"));
+    assert_eq!(get(&below, "/a").await.2, "below");
+    for distribution in [&whole, &below] {
+        for path in ["//a", "/%2Fa", "///a"] {
+            let (status, _, content) = get(distribution, path).await;
+            assert_eq!(status, 404, "{path}: {content}");
+        }
+    }
+}

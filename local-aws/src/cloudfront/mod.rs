@@ -87,7 +87,8 @@ impl Distribution {
     /// Removes all objects below a folder from the cache, such as `media/{owner}/{id}/`: at once, where an invalidation
     /// of CloudFront takes a minute or two. An object whose fetch has begun before is not kept either.
     pub fn invalidate(&self, folder: &str) {
-        self.cache.forget(folder.trim_start_matches('/'));
+        self.cache
+            .forget(folder.strip_prefix('/').unwrap_or(folder));
     }
 
     /// Answers from the cache, else from the bucket.

@@ -76,7 +76,8 @@ impl Bucket {
     /// Fetches the object of a path, which is given without its first slash.
     pub(super) async fn fetch(&self, path: &str) -> Result<Object, OriginFault> {
         let key = format!("{}/{path}", self.origin_path);
-        let key = key.trim_start_matches('/');
+        // One slash alone: the others belong to the key, and another key could be somebody else's object.
+        let key = key.strip_prefix('/').unwrap_or(&key);
         let request = self.s3.get_object().bucket(&self.name).key(key);
         let output = match request.send().await {
             Ok(output) => output,
