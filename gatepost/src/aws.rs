@@ -2,6 +2,8 @@
 //!
 //! The commands and `dev` call it. It never asks a metadata service that nobody configured.
 
+use std::ffi::OsString;
+use std::net::IpAddr;
 use std::time::SystemTime;
 
 use anyhow::bail;
@@ -186,18 +188,48 @@ async fn sdk_config() -> anyhow::Result<(ConfigLoader, SharedCredentialsProvider
     Ok((loader, credentials, plain.to_owned()))
 }
 
-/// Without an endpoint, refuses a queue URL that is not at AWS. The SDK would send AWS a request about it anyway.
+/// Refuses a queue of this machine or network if no endpoint is named: the SDK would send AWS a request about it.
 pub(crate) fn check_queue_url(url: &str, endpoint: Option<&str>) -> anyhow::Result<()> {
-    const AWS: [&str; 3] = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"];
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let host = rest.split(['/', ':']).next().unwrap_or_default();
-    if endpoint.is_none() && !AWS.iter().any(|domain| host.ends_with(domain)) {
-        bail!(
-            "the queue {} is not at AWS; name the address of its SQS and S3 with --endpoint-url",
-            printable(url)
-        );
+    if endpoint.is_some() || is_endpoint_named("SQS", |name| std::env::var_os(name)) {
+        return Ok(());
     }
-    Ok(())
+    match host_of(url) {
+        None => bail!(
+            "the queue {} is not a URL; write its whole address, such as https://sqs.eu-central-1.amazonaws.com/123456789012/uploads",
+            printable(url)
+        ),
+        Some(host) if is_local(&host) => bail!(
+            "the queue {} is not at AWS; name the address of its SQS and S3 with --endpoint-url, or in AWS_ENDPOINT_URL",
+            printable(url)
+        ),
+        // AWS has several domains, and its partitions add more.
+        Some(_) => Ok(()),
+    }
+}
+
+/// Whether the environment names an endpoint for a service, as the SDK reads it.
+fn is_endpoint_named(service: &str, variable: impl Fn(&str) -> Option<OsString>) -> bool {
+    let names = [
+        "AWS_ENDPOINT_URL".to_owned(),
+        format!("AWS_ENDPOINT_URL_{service}"),
+    ];
+    names
+        .iter()
+        .any(|name| variable(name).is_some_and(|value| !value.is_empty()))
+}
+
+/// The host of an HTTP or HTTPS address, in lower case.
+fn host_of(url: &str) -> Option<String> {
+    let address: http::Uri = url.parse().ok()?;
+    let is_web = matches!(address.scheme_str(), Some("http" | "https"));
+    let host = address.host().filter(|_| is_web)?;
+    Some(host.trim_end_matches('.').to_ascii_lowercase())
+}
+
+/// Whether a host is loopback's name or an IP address, which AWS has for no queue.
+fn is_local(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.ends_with(".localhost") || address.parse::<IpAddr>().is_ok()
 }
 
 /// Connects to S3 and SQS: at an endpoint, or on AWS.
@@ -205,12 +237,14 @@ pub(crate) async fn connect_both(
     endpoint: Option<&str>,
 ) -> anyhow::Result<(Client, aws_sdk_sqs::Client)> {
     let (mut aws, _, _) = sdk_config().await?;
+    let is_elsewhere =
+        endpoint.is_some() || is_endpoint_named("S3", |name| std::env::var_os(name));
     if let Some(endpoint) = endpoint {
         aws = aws.endpoint_url(endpoint);
     }
     let aws = aws.load().await;
     let s3 = Builder::from(&aws)
-        .force_path_style(endpoint.is_some())
+        .force_path_style(is_elsewhere)
         .build();
     Ok((Client::from_conf(s3), aws_sdk_sqs::Client::new(&aws)))
 }
@@ -235,16 +269,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_queue_outside_aws_needs_an_endpoint() {
+    fn a_queue_of_this_network_needs_an_endpoint() {
+        let endpoint = Some("http://127.0.0.1:9");
         for (url, endpoint, is_fine) in [
             ("https://sqs.eu-central-1.amazonaws.com/1/q", None, true),
             ("https://sqs.cn-north-1.amazonaws.com.cn/1/q", None, true),
+            ("https://sqs.eusc-de-east-1.amazonaws.eu/1/q", None, true),
+            ("https://sqs.us-iso-east-1.c2s.ic.gov/1/q", None, true),
+            ("https://SQS.EU-CENTRAL-1.AMAZONAWS.COM/1/q", None, true),
+            ("HTTPS://queue.amazonaws.com:443/1/q", None, true),
             ("http://127.0.0.1:9/1/q", None, false),
-            ("http://127.0.0.1:9/1/q", Some("http://127.0.0.1:9"), true),
-            ("https://amazonaws.com.evil.example/1/q", None, false),
+            ("http://[::1]:9/1/q", None, false),
+            ("http://10.0.0.7/1/q", None, false),
+            ("http://localhost:4566/1/q", None, false),
+            ("http://LocalHost/1/q", None, false),
+            ("http://localhost.:4566/1/q", None, false),
+            ("http://sqs.localhost:4566/1/q", None, false),
             ("q", None, false),
+            ("ftp://example.com/q", None, false),
+            ("", None, false),
+            ("http://127.0.0.1:9/1/q", endpoint, true),
+            ("http://localhost:9/1/q", endpoint, true),
+            ("q", endpoint, true),
         ] {
             assert_eq!(check_queue_url(url, endpoint).is_ok(), is_fine, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_environment_may_name_an_endpoint() {
+        for (name, value, service, is_named) in [
+            ("AWS_ENDPOINT_URL", "http://localhost:4566", "SQS", true),
+            ("AWS_ENDPOINT_URL_SQS", "http://localhost:4566", "SQS", true),
+            ("AWS_ENDPOINT_URL_SQS", "http://localhost:4566", "S3", false),
+            ("AWS_ENDPOINT_URL", "", "SQS", false),
+        ] {
+            let variable = |asked: &str| (asked == name).then(|| value.into());
+            assert_eq!(is_endpoint_named(service, variable), is_named, "{name}");
         }
     }
 
