@@ -94,7 +94,7 @@ Examples:
   # A form for one photo of at most 5 MiB
   gatepost sign post --bucket example-uploads --key uploads/k5x/1 --content-type image/jpeg --max-bytes '5 MiB'
   # A URL that reads one object for 15 minutes
-  gatepost sign get --bucket example-media --key media/k5x/640.webp")]
+  gatepost sign get --bucket example-media --key o/media/k5x/640.webp")]
     Sign(sign::SignArgs),
     /// Send uploads without a manifest to the queue again, and complete interrupted deletions
     #[command(after_long_help = "\

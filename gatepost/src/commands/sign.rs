@@ -37,7 +37,7 @@ Examples:
     #[command(after_long_help = "\
 Examples:
   # The same URL for every call within five minutes
-  gatepost sign get --bucket example-media --key media/k5x/640.webp --expires 15m --shared-within 5m")]
+  gatepost sign get --bucket example-media --key o/media/k5x/640.webp --expires 15m --shared-within 5m")]
     Get(GetArgs),
     /// A URL for CloudFront: url, `expires_at`
     #[command(after_long_help = "\
