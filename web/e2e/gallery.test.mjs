@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
 
-import { MINUTE, screenshot, until, useStack } from './gatepost.mjs'
+import { MINUTE, PHONE, screenshot, until, useStack } from './gatepost.mjs'
 import { largestRendition, look, upload, waitForImage } from './page.mjs'
 import { photo } from './photo.mjs'
 
@@ -105,13 +105,7 @@ describe('the gallery', { timeout: 10 * MINUTE }, () => {
     await screenshot(page, 'dark')
     await page.emulateMedia({ colorScheme: null })
 
-    const phone = await visit({
-      storageState: await page.context().storageState(),
-      viewport: { width: 390, height: 844 },
-      deviceScaleFactor: 2,
-      isMobile: true,
-      hasTouch: true,
-    })
+    const phone = await visit({ storageState: await page.context().storageState(), ...PHONE })
     await phone.page.goto('/')
     await waitForImage(phone.page.getByTestId('photo').first().locator('img'))
     assert.ok(

@@ -15,6 +15,8 @@ import { chromium } from 'playwright-core'
 import { startRelay } from './relay.mjs'
 
 const run = promisify(execFile)
+/** A browser on a phone. */
+export const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true }
 /** The timeout of any step on a busy machine. */
 export const PATIENCE_MS = 120_000
 export const SECOND = 1000
@@ -148,8 +150,8 @@ export function useStack() {
       assert.equal((await page.request.post('/api/session', { headers: { authorization } })).status(), 201)
     },
     /** The page of a user without photos, with a clock that can be advanced. */
-    async newcomer(subject) {
-      const visitor = await stack.visit()
+    async newcomer(subject, options) {
+      const visitor = await stack.visit(options)
       const { page } = visitor
       await page.clock.install()
       await stack.signIn(page, subject)

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 
-import { MINUTE, screenshot, useStack } from './gatepost.mjs'
+import { MINUTE, PHONE, screenshot, useStack } from './gatepost.mjs'
 import { focused, largestRendition, look, upload, waitForImage } from './page.mjs'
 import { photo } from './photo.mjs'
 
@@ -59,6 +59,9 @@ describe('the lightbox', { timeout: 10 * MINUTE }, () => {
     page.once('dialog', (dialog) => dialog.accept())
     await page.getByTestId('lightbox-remove').click()
     await page.locator(`[data-testid="photo"][data-id="${shown}"]`).waitFor({ state: 'detached' })
+    // The sentence about its link is gone with it.
+    await page.getByTestId('toast').filter({ hasText: 'The photo was deleted.' }).waitFor()
+    assert.equal(await page.getByTestId('toast').count(), 1)
     // Its neighbour replaces it.
     await waitForImage(page.getByTestId('lightbox').locator('img'))
     await page.keyboard.press('Escape')
@@ -70,6 +73,42 @@ describe('the lightbox', { timeout: 10 * MINUTE }, () => {
     await page.reload()
     await waitForImage(page.getByTestId('photo').first().locator('img'))
     assert.equal(await page.getByTestId('photo').count(), 1)
+    await close()
+  })
+
+  test('on a phone a sentence covers no control, and the last one stays when the photo is closed', async () => {
+    const { page, close } = await newcomer('rupert', PHONE)
+    await upload(page, photo)
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write'], { origin: stack.gatepost.origin })
+    await page.getByTestId('photo').tap()
+    await waitForImage(page.getByTestId('lightbox').locator('img'))
+    await page.getByTestId('lightbox-copy-link').tap()
+    const toast = page.getByTestId('toast')
+    await toast.filter({ hasText: /^Link copied/ }).waitFor()
+    await screenshot(page, 'phone-link-copied')
+    const { controls, covered } = await page.evaluate(() => {
+      const controls = [...document.querySelectorAll('.lightbox :is(button, a)')]
+      const isCovered = (control) => {
+        const { left, top, right, bottom } = control.getBoundingClientRect()
+        const points = [
+          [(left + right) / 2, (top + bottom) / 2],
+          [left + 4, (top + bottom) / 2],
+          [right - 4, (top + bottom) / 2],
+        ]
+        return points.some(([x, y]) => !control.contains(document.elementFromPoint(x, y)))
+      }
+      return { controls: controls.length, covered: controls.filter(isCovered).map(({ title }) => title) }
+    })
+    assert.equal(controls, 6)
+    assert.deepEqual(covered, [])
+
+    page.once('dialog', (dialog) => dialog.accept())
+    await page.getByTestId('lightbox-remove').tap()
+    await page.getByTestId('lightbox').waitFor({ state: 'hidden' })
+    await page.getByTestId('gallery-empty').waitFor()
+    await toast.waitFor()
+    assert.deepEqual(await toast.allInnerTexts(), ['The photo was deleted.'])
+    await screenshot(page, 'phone-deleted')
     await close()
   })
 })

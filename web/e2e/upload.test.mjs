@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 
-import { MINUTE, screenshot, until, useStack } from './gatepost.mjs'
+import { MINUTE, PHONE, screenshot, until, useStack } from './gatepost.mjs'
 import {
   add,
   deletionsOf,
@@ -78,6 +78,30 @@ describe('an upload', { timeout: 15 * MINUTE }, () => {
     assert.deepEqual(asked, [])
     await page.getByRole('button', { name: 'Clear finished' }).click()
     assert.equal(await page.getByTestId('upload').count(), 0)
+    await close()
+  })
+
+  test('on a phone long sentences and names wrap, and none is cut', async () => {
+    const { page, close } = await newcomer('olivia', PHONE)
+    await page.getByTestId('file-input').setInputFiles([
+      { name: 'IMG_0001.HEIC', mimeType: '', buffer: Buffer.from('ftypheic') },
+      { name: `${'a'.repeat(120)}.HEIC`, mimeType: '', buffer: Buffer.from('ftypheic') },
+      { name: 'drawing.svg', mimeType: 'image/svg+xml', buffer: Buffer.from('<svg/>') },
+      { name: 'letter.pdf', mimeType: 'application/pdf', buffer: Buffer.from('%PDF-1.7') },
+    ])
+    await waitForStatus(page, 'letter.pdf', 'rejected')
+    await screenshot(page, 'phone-refused')
+    const boxes = await page.evaluate(() => {
+      const list = document.querySelector('.uploads-list')
+      const reasons = [...list.querySelectorAll('[data-testid="reason"]')]
+      return {
+        isCut: list.scrollHeight > list.clientHeight || list.scrollWidth > list.clientWidth,
+        isTooWide: document.documentElement.scrollWidth > innerWidth,
+        nOverflowing: reasons.filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth).length,
+        nReasons: reasons.length,
+      }
+    })
+    assert.deepEqual(boxes, { isCut: false, isTooWide: false, nOverflowing: 0, nReasons: 4 })
     await close()
   })
 

@@ -10,6 +10,7 @@ export type Limits = Pick<Settings, 'types' | 'max_bytes'>
 /** The sentence that refuses the file, or `null` if it may be tried. */
 export function refusalOf(file: { name: string; type: string; size: number }, limits: Limits): string | null {
   if (isHeic(file)) return strings.refusal.heic
+  if (file.type === 'image/svg+xml') return strings.refusal.svg
   if (!limits.types.includes(file.type)) return strings.refusal.type(limits.types)
   if (file.size === 0) return strings.refusal.empty
   if (file.size > limits.max_bytes) return strings.refusal.size(file.size, limits.max_bytes)

@@ -7,6 +7,7 @@ export class Announcer {
   readonly #region = element('div', { class: 'visually-hidden', role: 'status', 'aria-live': 'polite' })
   readonly element = element('div', {}, this.#region)
   #settled = 0
+  #toast: HTMLElement | undefined
 
   say(sentence: string): void {
     // One paragraph each, so that two in a row are both read; old ones are removed once they were read.
@@ -26,12 +27,22 @@ export class Announcer {
     setTimeout(() => line.remove(), 10_000)
   }
 
-  /** Shows the sentence as well, for a while. It is a popover, so that it is above an open dialog. */
+  /**
+   * Shows the sentence as well, for a while, in place of the one before: that may be about a photo that is gone. It is a
+   * popover, so that it is above an open dialog.
+   */
   tell(sentence: string): void {
+    this.#toast?.remove()
     const toast = element('p', { class: 'toast', role: 'status', popover: 'manual', 'data-testid': 'toast' }, sentence)
+    this.#toast = toast
+    const show = (home: Element) => {
+      home.append(toast)
+      toast.showPopover()
+    }
     const dialog = document.querySelector('dialog[open]')
-    ;(dialog ?? document.body).append(toast)
-    toast.showPopover()
+    show(dialog ?? document.body)
+    // A closed dialog hides its content.
+    dialog?.addEventListener('close', () => toast.isConnected && show(document.body), { once: true })
     setTimeout(() => toast.remove(), 6_000)
   }
 }

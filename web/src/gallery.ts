@@ -123,7 +123,7 @@ export class Gallery {
     this.#tiles.get(id)?.remove()
     this.#tiles.delete(id)
     this.#showEmptiness()
-    this.announcer.say(strings.lightbox.removed)
+    this.announcer.tell(strings.lightbox.removed)
     return true
   }
 

@@ -86,6 +86,8 @@ export const strings = {
   refusal: {
     heic: 'HEIC photos can’t be shown by most browsers. Please export this photo as JPEG. For new photos, choose Settings › Camera › Formats › Most Compatible on an iPhone, or turn off high efficiency pictures in the camera settings of a Samsung phone.',
     type: (types: readonly string[]) => `This isn’t a photo we can accept. Please choose a ${anyOf(types)} image.`,
+    // The server's sentence.
+    svg: 'SVG and other XML files are not accepted, because they can carry scripts. Please export the drawing as PNG.',
     empty: 'This file is empty.',
     // The server's wording. The size is rounded up and the limit down, so that they differ.
     size: (bytes: number, maxBytes: number) =>

@@ -26,8 +26,13 @@ const cases = [
   ['IMG_1.heic', 'image/heic', 1, /Most Compatible/],
   ['IMG_1', 'image/heif', 1, /Most Compatible/],
   ['a.gif', 'image/gif', 1, /a JPEG, PNG or WebP image/],
-  ['a.svg', 'image/svg+xml', 1, /a JPEG, PNG or WebP image/],
-  ['a', '', 1, /a JPEG, PNG or WebP image/],
+  [
+    'a.svg',
+    'image/svg+xml',
+    1,
+    /^SVG and other XML files are not accepted, because they can carry scripts\. Please export the drawing as PNG\.$/,
+  ],
+  ['a', '', 1, /^This isn’t a photo we can accept\. Please choose a JPEG, PNG or WebP image\.$/],
 ]
 
 for (const [name, type, size, expected] of cases) {
