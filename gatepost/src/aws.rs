@@ -237,15 +237,12 @@ pub(crate) async fn connect_both(
     endpoint: Option<&str>,
 ) -> anyhow::Result<(Client, aws_sdk_sqs::Client)> {
     let (mut aws, _, _) = sdk_config().await?;
-    let is_elsewhere =
-        endpoint.is_some() || is_endpoint_named("S3", |name| std::env::var_os(name));
+    let is_elsewhere = endpoint.is_some() || is_endpoint_named("S3", |name| std::env::var_os(name));
     if let Some(endpoint) = endpoint {
         aws = aws.endpoint_url(endpoint);
     }
     let aws = aws.load().await;
-    let s3 = Builder::from(&aws)
-        .force_path_style(is_elsewhere)
-        .build();
+    let s3 = Builder::from(&aws).force_path_style(is_elsewhere).build();
     Ok((Client::from_conf(s3), aws_sdk_sqs::Client::new(&aws)))
 }
 

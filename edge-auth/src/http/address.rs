@@ -103,11 +103,16 @@ pub(crate) fn check_login(text: &str) -> Result<(), &'static str> {
         );
     }
     if !text.starts_with('/') {
-        let address = Address::parse(text)?;
-        if !address.is_https {
-            return Err("does not begin with https:// or, on the same site, with a slash");
+        const ELSEWHERE: &str = "does not begin with https:// or, on the same site, with a slash";
+        if !text.contains("://") {
+            return Err(ELSEWHERE);
         }
-        return Ok(());
+        let address = Address::parse(text)?;
+        return if address.is_https {
+            Ok(())
+        } else {
+            Err(ELSEWHERE)
+        };
     }
     if text.starts_with("//") {
         return Err(
@@ -217,6 +222,15 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(check_login(login).is_ok(), is_fine, "{login:?}");
+        }
+        let elsewhere = "does not begin with https:// or, on the same site, with a slash";
+        for login in [
+            "login",
+            "login.example.com/",
+            "http://login.example.com/",
+            "",
+        ] {
+            assert_eq!(check_login(login), Err(elsewhere), "{login:?}");
         }
         for (origin, is_fine) in [
             ("https://app.example.com", true),

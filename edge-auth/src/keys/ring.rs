@@ -65,23 +65,7 @@ impl KeyRing {
     /// Parses the keys that are known at start. `fault` receives each fault, with its key within the issuer block.
     pub(crate) fn new(settings: &RingSettings<'_>, fault: &mut dyn FnMut(&str, String)) -> Self {
         if let Some(published) = settings.published {
-            if let Err(message) = check_key_address(&published.url) {
-                fault("jwks.url", message.to_owned());
-            }
-            if i64::from(published.max_age_seconds) < COOL_DOWN_SECONDS {
-                let message =
-                    format!("at least {COOL_DOWN_SECONDS}s: keys are fetched no more often");
-                fault("jwks.max_age", message);
-            }
-            if !TIMEOUTS_MS.contains(&published.timeout_ms) {
-                fault(
-                    "jwks.timeout",
-                    "from 100ms to 4s: a viewer waits for it".to_owned(),
-                );
-            }
-            if published.max_stale_seconds < published.max_age_seconds {
-                fault("jwks.max_stale", "is shorter than max_age".to_owned());
-            }
+            check_published(published, fault);
         }
         let keys = settings.jwks.map_or_else(
             || Ok(KeySet::default()),
@@ -211,5 +195,23 @@ impl KeyRing {
 
     fn write(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The faults of the address of published keys, and of its times.
+pub(crate) fn check_published(published: &PublishedKeys, fault: &mut dyn FnMut(&str, String)) {
+    if let Err(message) = check_key_address(&published.url) {
+        fault("jwks.url", message.to_owned());
+    }
+    if i64::from(published.max_age_seconds) < COOL_DOWN_SECONDS {
+        let message = format!("at least {COOL_DOWN_SECONDS}s: keys are fetched no more often");
+        fault("jwks.max_age", message);
+    }
+    if !TIMEOUTS_MS.contains(&published.timeout_ms) {
+        let message = "from 100ms to 4s: a viewer waits for it";
+        fault("jwks.timeout", message.to_owned());
+    }
+    if published.max_stale_seconds < published.max_age_seconds {
+        fault("jwks.max_stale", "is shorter than max_age".to_owned());
     }
 }

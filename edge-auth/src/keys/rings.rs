@@ -3,7 +3,7 @@
 //! Blocks that name the same address share a ring, so that one fetch serves them all.
 
 use crate::config::{Algorithm, ConfigFault, Issuer, PublishedKeys};
-use crate::keys::ring::{KeyRing, RingSettings};
+use crate::keys::ring::{KeyRing, RingSettings, check_published};
 
 /// A decision needs an issuer's keys, and the host may fetch them.
 ///
@@ -49,6 +49,12 @@ impl KeyRings {
                 if names_keys && !issuer.algorithms.is_empty() {
                     let message = "HS256 has no public keys: list another algorithm as well";
                     fault("jwks", message.to_owned());
+                }
+                if let Some(published) = &issuer.published
+                    && issuer.algorithms.is_empty()
+                {
+                    // The missing algorithms are a fault of their own, and must not hide these.
+                    check_published(published, &mut fault);
                 }
                 continue;
             }

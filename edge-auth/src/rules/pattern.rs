@@ -19,11 +19,13 @@ pub(crate) enum Segment {
 }
 
 impl Pattern {
-    /// Parses a pattern, and plans the claims that it names; the errors are sentences about it.
-    pub(super) fn parse(pattern: &str, plan: &mut ClaimPlan) -> Result<Self, String> {
-        let Some(rest) = pattern.strip_prefix('/') else {
-            return Err("a path begins with a slash".to_owned());
-        };
+    /// Parses a pattern, and plans the claims that it names; the errors are sentences about it, one for each fault.
+    pub(super) fn parse(pattern: &str, plan: &mut ClaimPlan) -> Result<Self, Vec<String>> {
+        let mut faults = Vec::new();
+        let rest = pattern.strip_prefix('/').unwrap_or_else(|| {
+            faults.push("a path begins with a slash".to_owned());
+            pattern
+        });
         let mut texts = split(rest);
         let open_ended = texts.last() == Some(&"**");
         if open_ended {
@@ -32,41 +34,13 @@ impl Pattern {
         let mut segments = Vec::with_capacity(texts.len());
         for (idx, text) in texts.iter().enumerate() {
             let is_last = idx + 1 == texts.len() && !open_ended;
-            let segment = if let Some(name) = placeholder(text)? {
-                match name.split_once(':') {
-                    None if name == "owner" => Segment::Owner,
-                    Some(("claim", claim)) => {
-                        Segment::Claim(plan.retain(&ClaimPath::parse(claim)?))
-                    }
-                    _ => {
-                        return Err(format!(
-                            "{{{name}}} is not a placeholder; write {{owner}} or {{claim:PATH}}"
-                        ));
-                    }
-                }
-            } else if text.contains("**") {
-                return Err("** can only be the last segment of a path".to_owned());
-            } else {
-                match *text {
-                    "" if !is_last => {
-                        return Err(
-                            "it contains an empty segment, which no request may have".to_owned()
-                        );
-                    }
-                    "." | ".." => {
-                        return Err(
-                            "it contains a dot segment, which no request may have".to_owned()
-                        );
-                    }
-                    _ if text.contains(['%', '\\', '?', '#'])
-                        || text.chars().any(char::is_control) =>
-                    {
-                        return Err("it is matched against the decoded path: write characters as they are, without % \\ ? #".to_owned());
-                    }
-                    _ => Segment::Glob(text.split('*').map(str::to_owned).collect()),
-                }
-            };
-            segments.push(segment);
+            match Segment::parse(text, is_last, plan) {
+                Ok(segment) => segments.push(segment),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
         }
         Ok(Self {
             segments,
@@ -111,6 +85,32 @@ impl Pattern {
 }
 
 impl Segment {
+    /// Parses a segment, and plans the claim that it names; the error is a sentence about the pattern.
+    fn parse(text: &str, is_last: bool, plan: &mut ClaimPlan) -> Result<Self, String> {
+        if let Some(name) = placeholder(text)? {
+            return match name.split_once(':') {
+                None if name == "owner" => Ok(Self::Owner),
+                Some(("claim", claim)) => Ok(Self::Claim(plan.retain(&ClaimPath::parse(claim)?))),
+                _ => Err(format!(
+                    "{{{name}}} is not a placeholder; write {{owner}} or {{claim:PATH}}"
+                )),
+            };
+        }
+        match text {
+            _ if text.contains("**") => {
+                Err("** can only be the last segment of a path".to_owned())
+            }
+            "" if !is_last => {
+                Err("it contains an empty segment, which no request may have".to_owned())
+            }
+            "." | ".." => Err("it contains a dot segment, which no request may have".to_owned()),
+            _ if text.contains(['%', '\\', '?', '#']) || text.chars().any(char::is_control) => {
+                Err("it is matched against the decoded path: write characters as they are, without % \\ ? #".to_owned())
+            }
+            _ => Ok(Self::Glob(text.split('*').map(str::to_owned).collect())),
+        }
+    }
+
     fn covers(&self, other: &Self) -> bool {
         // A placeholder for a star of the other pattern: a text that only a star of this one can match.
         const ANYTHING: &str = "\0";
@@ -230,6 +230,22 @@ mod tests {
             let plan = &mut ClaimPlan::default();
             let matches = Pattern::parse(pattern, plan).unwrap().matches(&canonical);
             assert_eq!(matches, expected, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn every_fault_of_a_pattern_is_reported() {
+        let slash = "a path begins with a slash";
+        let unknown = "{user} is not a placeholder; write {owner} or {claim:PATH}";
+        let dots = "it contains a dot segment, which no request may have";
+        for (pattern, expected) in [
+            ("media/**", &[slash][..]),
+            ("", &[slash]),
+            ("media/{user}/../**", &[slash, unknown, dots]),
+            ("/{user}/{user}", &[unknown, unknown]),
+        ] {
+            let found = Pattern::parse(pattern, &mut ClaimPlan::default()).err();
+            assert_eq!(found.unwrap_or_default(), expected, "{pattern}");
         }
     }
 }

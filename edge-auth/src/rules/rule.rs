@@ -45,8 +45,10 @@ impl CompiledRule {
         let mut fault = |name: &str, message: String| faults.push((name.to_owned(), message));
         let pattern = match Pattern::parse(&rule.path, plan) {
             Ok(pattern) => Some(pattern),
-            Err(message) => {
-                fault("path", message);
+            Err(found) => {
+                for message in found {
+                    fault("path", message);
+                }
                 None
             }
         };

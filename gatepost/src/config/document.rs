@@ -103,10 +103,10 @@ impl<'a> Section<'a> {
         text.map(str::to_owned)
     }
 
-    /// A text that must be there. After a fault it is empty.
-    pub(crate) fn required_text(&self, name: &'static str) -> String {
+    /// A text that must be there, with the advice for a missing one. After a fault it is empty.
+    pub(crate) fn required_text(&self, name: &'static str, advice: &str) -> String {
         if !self.has(name) {
-            self.fault(name, "is missing");
+            self.fault(name, &format!("is missing; {advice}"));
         }
         self.text(name).unwrap_or_default()
     }

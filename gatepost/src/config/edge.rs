@@ -25,6 +25,8 @@ pub(super) const DEFAULT_SESSION_LIFETIME: u32 = 15 * 60;
 /// How long a browser caches a preflight's answer by default.
 const DEFAULT_PREFLIGHT_AGE: u32 = 600;
 
+/// The advice for a missing name of a session's key.
+const KID: &str = "write a name that is new for each key, such as \"2026-11\"";
 /// The keys of `[[issuers]]`.
 const ISSUER: [&str; 12] = [
     "algorithms",
@@ -105,7 +107,7 @@ fn read_session(section: &Section<'_>, folder: &Path) -> Session {
     for entry in section.sections("secrets", &["env", "file", "from", "kid"]) {
         let secret = read_secret(&entry, folder);
         keys.push(SessionKey {
-            kid: entry.required_text("kid"),
+            kid: entry.required_text("kid", KID),
             from: entry.time("from"),
             material: SessionKeyMaterial::HS256 {
                 // After a fault a placeholder serves, if no other key has it.
@@ -114,7 +116,7 @@ fn read_session(section: &Section<'_>, folder: &Path) -> Session {
         });
     }
     for entry in section.sections("keys", &["file", "from", "kid", "public"]) {
-        let kid = entry.required_text("kid");
+        let kid = entry.required_text("kid", KID);
         let key = match (entry.text("file"), entry.text("public")) {
             (Some(file), None) => std::fs::read(folder.join(&file))
                 .map_err(|error| error.to_string())
@@ -199,13 +201,19 @@ pub(super) fn session_key_name(key: &str, session: Option<&Session>) -> String {
 }
 
 fn read_issuer(section: &Section<'_>, folder: &Path, given_jwks: Option<&Value>) -> Issuer {
-    let issuer = section.required_text("issuer");
+    let issuer = section.required_text(
+        "issuer",
+        "write the `iss` of its tokens, such as \"https://login.example.com/\"",
+    );
     let audiences = match section.texts_or_any("audiences", "audiences") {
         Some(TextsOrAny::Any) => Audiences::Any,
         Some(TextsOrAny::Texts(texts)) => Audiences::OneOf(texts),
         None => {
             if !section.has("audiences") {
-                section.required_text("audiences");
+                section.fault(
+                    "audiences",
+                    "is missing; write the values that `aud` may have, such as [\"https://api.example.com\"], or \"any\" to skip the check",
+                );
             }
             Audiences::OneOf(Vec::new())
         }
@@ -394,7 +402,7 @@ fn read_token_sources(section: &Section<'_>) -> Option<Vec<TokenSource>> {
 }
 
 fn read_rule(section: &Section<'_>) -> Rule {
-    let path = section.required_text("path");
+    let path = section.required_text("path", "write for example \"/media/{owner}/**\"");
     let allow = section.text("allow");
     let scopes = section.texts("scopes");
     let claims = section.claims("claims");

@@ -228,7 +228,7 @@ fn check(config: &Config, notes: &Notes<'_>) {
     let known = notes.keys();
     let is_known = |is: &dyn Fn(&str) -> bool| known.iter().any(|faulty| is(faulty));
     // Unreadable keys would shift the indexes of the others.
-    let is_session_faulty = is_known(&|faulty| faulty.starts_with("session."));
+    let are_session_keys_faulty = is_known(&|faulty| is_session_key(faulty));
     // A rule may name a block whose name was unreadable.
     let are_names_faulty = is_known(&|faulty| {
         let of_block = faulty.strip_prefix("issuers");
@@ -250,7 +250,7 @@ fn check(config: &Config, notes: &Notes<'_>) {
         let key = notes.written(&key);
         let names_blocks =
             key.ends_with("].owner_as") || key.starts_with("rules[") && key.contains("].issuers");
-        let follows = (key.starts_with("session.") && is_session_faulty)
+        let follows = (is_session_key(&key) && are_session_keys_faulty)
             || (names_blocks && are_names_faulty)
             || (fault.message.starts_with("unreachable") && are_rules_faulty)
             || known.iter().any(|faulty| notes::is_within(faulty, &key));
@@ -268,6 +268,13 @@ fn check(config: &Config, notes: &Notes<'_>) {
             notes.fault(&key, &fault.message);
         }
     }
+}
+
+/// Whether a fault is about a session's key, rather than about sessions.
+fn is_session_key(key: &str) -> bool {
+    ["session.keys", "session.secrets"]
+        .iter()
+        .any(|list| notes::is_within(key, list))
 }
 
 fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config {
@@ -417,5 +424,32 @@ mod tests {
             let config = Config::parse(Path::new(DEFAULT_FILE), &text, None).unwrap();
             assert_eq!(config.images.effort, expected, "{line}");
         }
+    }
+
+    #[test]
+    fn a_fault_hides_only_what_follows_from_it() {
+        let text = r#"
+[[issuers]]
+issuer = "https://login.example.com/"
+algorithms = ["RS266"]
+jwks = { url = "http://login.example.com/keys", max_age = "1s" }
+"#;
+        let found = Config::parse(Path::new(DEFAULT_FILE), text, None).unwrap_err();
+        let ConfigFault::Faulty { faults, .. } = found else {
+            panic!("{found}");
+        };
+        let keys = faults.iter().map(|(_, message)| {
+            let (key, _) = message.split_once(": ").unwrap();
+            key
+        });
+        assert_eq!(
+            keys.collect::<Vec<_>>(),
+            [
+                "issuers[0].audiences",
+                "issuers[0].algorithms[0]",
+                "issuers[0].jwks.url",
+                "issuers[0].jwks.max_age",
+            ]
+        );
     }
 }

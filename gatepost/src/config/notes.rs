@@ -32,8 +32,13 @@ impl<'a> Notes<'a> {
 
     /// Notes a fault of the text itself.
     pub(crate) fn syntax(&self, error: &toml::de::Error) {
-        let at = error.span().map_or(0, |span| span.start);
-        self.note(at, error.message());
+        let span = error.span().unwrap_or(0..0);
+        let named = self.text.get(span.clone()).unwrap_or_default();
+        if error.message() == "duplicate key" && !named.is_empty() {
+            let message = format!("{named}: duplicate key; remove one of the two");
+            return self.note(span.start, &message);
+        }
+        self.note(span.start, error.message());
     }
 
     /// Notes a fault that was found later, by its key; it is placed at the nearest key that the document has.

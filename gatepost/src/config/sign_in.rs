@@ -12,8 +12,14 @@ use super::units::parse_name;
 
 /// The default scope of the request to the identity provider.
 const DEFAULT_SCOPE: &str = "openid";
+/// The advice for a missing endpoint.
+const AUTHORIZE: &str =
+    "write the authorization endpoint, such as \"https://login.example.com/authorize\"";
+const TOKEN: &str = "write the token endpoint, such as \"https://login.example.com/oauth/token\"";
 /// The keys of `[sign_in]`.
 const SECTION: [&str; 5] = ["authorize", "client_id", "scope", "token", "uses"];
+/// The fault of a page that cannot keep people signed in.
+const LACKING_SESSION: &str = "[session] is missing; the page keeps a session cookie and no token";
 /// The parameters that the page sets itself.
 const OURS: [&str; 7] = [
     "client_id",
@@ -61,9 +67,10 @@ impl SignIn {
 pub(super) fn read(root: &Section<'_>, edge: &edge_auth::Config) -> Option<SignIn> {
     let section = root.section("sign_in", &SECTION)?;
     let mut sign_in = SignIn {
-        client_id: section.required_text("client_id"),
-        authorize: section.required_text("authorize"),
-        token: section.required_text("token"),
+        client_id: section
+            .required_text("client_id", "write the id that the provider gave the page"),
+        authorize: section.required_text("authorize", AUTHORIZE),
+        token: section.required_text("token", TOKEN),
         issuer: None,
         scope: section
             .text("scope")
@@ -83,9 +90,11 @@ pub(super) fn read(root: &Section<'_>, edge: &edge_auth::Config) -> Option<SignI
         }
     }
     // An unreadable token source may be the missing one.
-    let is_known = edge.session.is_none() || !root.is_faulty("token");
-    if let Some(message) = lacking(edge).filter(|_| is_known && !root.is_faulty("session")) {
+    if let Some(message) = lacking_source(edge).filter(|_| !root.is_faulty("token")) {
         root.fault("sign_in", &message);
+    }
+    if edge.session.is_none() && !root.is_faulty("session") {
+        root.fault("sign_in", LACKING_SESSION);
     }
     sign_in.issuer = issuer_at(&sign_in.authorize, &edge.issuers);
     Some(sign_in)
@@ -111,16 +120,19 @@ fn origin_of(address: &str) -> Option<String> {
     Some(plain.to_owned())
 }
 
-/// The setting that signing in at the page still needs, if any. The page sends its token once, which must be found before
-/// any cookie; afterwards it has only the session cookie.
+/// The setting that signing in at the page still needs, if any. Without the token sources there is no use for a session.
 pub(crate) fn lacking(edge: &edge_auth::Config) -> Option<String> {
+    let lacks_session = edge.session.is_none();
+    lacking_source(edge).or_else(|| lacks_session.then(|| LACKING_SESSION.to_owned()))
+}
+
+/// What `token.from` lacks. The page sends its token once, which must be found before any cookie; afterwards it has only
+/// the session cookie.
+fn lacking_source(edge: &edge_auth::Config) -> Option<String> {
     let place = |wanted: &TokenSource| edge.token_sources.iter().position(|found| found == wanted);
     let header = place(&TokenSource::Authorization);
     let cookie = place(&TokenSource::Cookie(SESSION_COOKIE.to_owned()));
     match (header, cookie) {
-        _ if edge.session.is_none() => {
-            Some("[session] is missing; the page keeps a session cookie and no token".to_owned())
-        }
         (Some(header), Some(cookie)) if header < cookie => None,
         _ => Some(format!(
             "token.from must list \"authorization\", and \"cookie:{SESSION_COOKIE}\" after it"
@@ -431,7 +443,9 @@ mod tests {
             let message = lacking(&edge);
             assert_eq!(message.is_none(), is_enough, "{message:?}");
             edge.session = None;
-            assert!(lacking(&edge).is_some());
+            // The sources come first: they are the cause where a session is made only for its cookie.
+            let expected = message.unwrap_or_else(|| LACKING_SESSION.to_owned());
+            assert_eq!(lacking(&edge), Some(expected));
         }
     }
 

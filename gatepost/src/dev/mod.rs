@@ -94,6 +94,11 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
         config.deliver_by(mode);
     }
     origins::add(&mut config.edge.cors, &args.origins);
+    if config.edge.rules.is_empty() {
+        output::warn(
+            "the configuration has no [[rules]], so every request for media is denied; add one, such as path = \"/media/{owner}/**\" with allow = \"owner\"",
+        );
+    }
     let data_dir = DataDir::open(&args.data_dir)?;
     let issuer = Arc::new(issuer::open(data_dir.path())?);
     let listener = listen(args.port).await?;

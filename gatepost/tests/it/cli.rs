@@ -143,12 +143,13 @@ fn every_mistake_of_a_configuration_is_one_fault() {
 from = ["cookies:__Host-gatepost", "cookie:a b"]
 [session]
 keys = [{ kid = "a", file = "missing.pem" }, { kid = "b", public = 2 }]
+lifetime = "13h"
 [sign_in]
 client_id = "x"
 authorize = "https://a.example/"
 token = "https://a.example/"
 [[rules]]
-path = "a/**"
+path = "a/{ownr}/**"
 scopes = ["a b"]
 claims = { "" = 1 }
 issuers = ["customers"]
@@ -175,7 +176,7 @@ formats = ["avif"]
     let expected = [
         "1: issuers[0]: write [[issuers]] before each entry",
         "1: issuers[1].nmae: unknown key; the known keys are algorithms, audiences, claims, issuer, jwks, leeway, name, owner_as, secrets, subject, tenants, typ",
-        "1: issuers[1].issuer: is missing",
+        "1: issuers[1].issuer: is missing; write the `iss` of its tokens, such as \"https://login.example.com/\"",
         "1: issuers[1].algorithms[0]: expected a string, found the number 1",
         "1: issuers[1].algorithms[1]: \"none\" is not supported; write RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA (or Ed25519), or HS256",
         "1: issuers[1].jwks.file: expected a string, found the number 1",
@@ -183,17 +184,19 @@ formats = ["avif"]
         "3: token.from[1]: is not a cookie name (RFC 6265 §4.1.1)",
         "5: session.keys[0].file: missing.pem: No such file or directory (os error 2)",
         "5: session.keys[1].public: expected a string, found the number 2",
-        "11: rules[0].path: a path begins with a slash",
-        "12: rules[0].scopes: a scope is one word without spaces",
-        "13: rules[0].claims.: a claim's name is empty",
-        "15: rules[0].methods[0]: expected a string, found the number 1",
-        "15: rules[0].methods[1]: \"BREW\" is not a method that CloudFront forwards; those are GET, HEAD, OPTIONS, PUT, PATCH, POST, DELETE",
-        "17: owner.secret.file: expected a string, found the number 1",
-        "19: uploads.types[0]: \"image/heic\" is not supported; write \"image/jpeg\", \"image/png\", \"image/webp\" or \"image/gif\"",
-        "20: uploads.expires_in: is too long; a form is valid for at most 12h",
-        "24: renditions.quality: is 800, expected 1 to 100",
-        "25: renditions.widths[0]: expected a whole number, found a string",
-        "26: renditions.formats[0]: \"avif\" is not supported; write \"webp\" or \"jpeg\"",
+        "6: session.lifetime: a session lasts at least a second and at most 12h",
+        "12: rules[0].path: a path begins with a slash",
+        "12: rules[0].path: {ownr} is not a placeholder; write {owner} or {claim:PATH}",
+        "13: rules[0].scopes: a scope is one word without spaces",
+        "14: rules[0].claims.: a claim's name is empty",
+        "16: rules[0].methods[0]: expected a string, found the number 1",
+        "16: rules[0].methods[1]: \"BREW\" is not a method that CloudFront forwards; those are GET, HEAD, OPTIONS, PUT, PATCH, POST, DELETE",
+        "18: owner.secret.file: expected a string, found the number 1",
+        "20: uploads.types[0]: \"image/heic\" is not supported; write \"image/jpeg\", \"image/png\", \"image/webp\" or \"image/gif\"",
+        "21: uploads.expires_in: is too long; a form is valid for at most 12h",
+        "25: renditions.quality: is 800, expected 1 to 100",
+        "26: renditions.widths[0]: expected a whole number, found a string",
+        "27: renditions.formats[0]: \"avif\" is not supported; write \"webp\" or \"jpeg\"",
     ];
     assert_eq!(faults, expected, "{stderr}");
 }
@@ -209,6 +212,18 @@ fn text_that_is_not_toml_is_reported_with_its_line() {
     let (code, _, stderr) = run(&["replay", "."], folder.path());
     assert_eq!(code, Some(2));
     assert!(stderr.contains("gatepost.toml:2:"), "{stderr}");
+    std::fs::write(
+        folder.path().join("gatepost.toml"),
+        "[uploads]\nmax_bytes = \"1 MiB\"\nmax_bytes = \"2 MiB\"\n[uploads]\n",
+    )
+    .unwrap();
+    let (_, _, stderr) = run(&["replay", "."], folder.path());
+    for said in [
+        "gatepost.toml:3: max_bytes: duplicate key; remove one of the two",
+        "gatepost.toml:4: uploads: duplicate key; remove one of the two",
+    ] {
+        assert!(stderr.contains(said), "{stderr}");
+    }
 }
 
 #[test]
