@@ -32,8 +32,13 @@ export class Announcer {
    * popover, so that it is above an open dialog.
    */
   tell(sentence: string): void {
+    this.say(sentence)
     this.#toast?.remove()
-    const toast = element('p', { class: 'toast', role: 'status', popover: 'manual', 'data-testid': 'toast' }, sentence)
+    const toast = element(
+      'p',
+      { class: 'toast', 'aria-hidden': 'true', popover: 'manual', 'data-testid': 'toast' },
+      sentence,
+    )
     this.#toast = toast
     const show = (home: Element) => {
       home.append(toast)
