@@ -120,7 +120,7 @@ fn origin_of(address: &str) -> Option<String> {
     Some(plain.to_owned())
 }
 
-/// The setting that signing in at the page still needs, if any. Without the token sources there is no use for a session.
+/// The setting that signing in at the page still needs, if any. The token sources come first: a session needs its cookie.
 pub(crate) fn lacking(edge: &edge_auth::Config) -> Option<String> {
     let lacks_session = edge.session.is_none();
     lacking_source(edge).or_else(|| lacks_session.then(|| LACKING_SESSION.to_owned()))
