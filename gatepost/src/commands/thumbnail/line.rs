@@ -84,6 +84,14 @@ impl Line {
     /// A row of the table, with control characters in file names escaped.
     pub(super) fn row(&self, width: usize) -> String {
         let outcome = match (&self.reason, &self.source) {
+            // The status says it already.
+            (Some(reason), _) if self.is_unreadable() => {
+                let sentence = reason.message.trim_end_matches('.');
+                match &self.detail {
+                    Some(detail) => format!("{sentence}: {detail}"),
+                    None => sentence.to_owned(),
+                }
+            }
             (Some(reason), _) => {
                 let detail = self.detail.as_deref().unwrap_or_default();
                 format!("{}: {} ({detail})", reason.code, reason.message)

@@ -73,7 +73,7 @@ pub(crate) fn run(args: &ThumbnailArgs) -> anyhow::Result<ExitCode> {
     }
     drop(progress);
     if args.format == Format::Table {
-        print_summary(&lines, width)?;
+        print_summary(&lines)?;
     }
     let is_rejected = |line: &Line| !line.is_ready() && !line.is_unreadable();
     Ok(if lines.iter().any(Line::is_unreadable) {
@@ -85,25 +85,18 @@ pub(crate) fn run(args: &ThumbnailArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Repeats the failures, which may have scrolled away, and prints the totals.
-fn print_summary(lines: &[Line], width: usize) -> Result<(), OutputError> {
+/// Prints the totals.
+fn print_summary(lines: &[Line]) -> Result<(), OutputError> {
     let n_ready = lines.iter().filter(|line| line.is_ready()).count();
     let n_unreadable = lines.iter().filter(|line| line.is_unreadable()).count();
     let n_rejected = lines.len() - n_ready - n_unreadable;
-    output::print("")?;
-    if n_ready > 0 && n_ready < lines.len() {
-        for line in lines.iter().filter(|line| !line.is_ready()) {
-            output::print(line.row(width))?;
-        }
-        output::print("")?;
-    }
     let n_files = output::count(lines.len(), "file");
     let unreadable = match n_unreadable {
         0 => String::new(),
         n => format!(", {n} unreadable"),
     };
     output::print(format_args!(
-        "{n_files}: {n_ready} ready, {n_rejected} rejected{unreadable}"
+        "\n{n_files}: {n_ready} ready, {n_rejected} rejected{unreadable}"
     ))
 }
 
