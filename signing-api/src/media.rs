@@ -76,7 +76,7 @@ async fn ready(api: &Api, owner: &str, ids: Vec<UploadId>) -> Vec<Manifest> {
                 Ok(found) => found.map(|found| found.manifest),
                 // An unreadable manifest must not hide the others.
                 Err(error) => {
-                    tracing::error!(owner = upload.owner, %id, %error, "a manifest cannot be listed");
+                    tracing::error!(owner = %upload.owner, %id, %error, "a manifest cannot be listed");
                     None
                 }
             }
@@ -112,6 +112,6 @@ pub(crate) async fn delete(
     }
     removed?;
     api.store.remove_original(&upload).await?;
-    tracing::info!(owner = upload.owner, id = %upload.id, "an upload was deleted");
+    tracing::info!(owner = %upload.owner, id = %upload.id, "an upload was deleted");
     Ok(StatusCode::NO_CONTENT)
 }

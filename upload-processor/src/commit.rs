@@ -132,7 +132,7 @@ impl Processor {
             },
         );
         tracing::error!(
-            owner = upload.owner,
+            owner = %upload.owner,
             id = %upload.id,
             reason = retry.reason,
             "the upload failed for the last time"

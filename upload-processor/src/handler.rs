@@ -203,7 +203,7 @@ impl Processor {
             && let Err(error) = self.record_failure(&upload, retry).await
         {
             tracing::error!(
-                owner = upload.owner,
+                owner = %upload.owner,
                 id = %upload.id,
                 reason = error.reason,
                 "the failure of an upload cannot be recorded"

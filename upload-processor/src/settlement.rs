@@ -51,7 +51,7 @@ impl Processor {
         refuse_published_threat(object, &manifest)?;
         self.mark(object, &manifest).await;
         tracing::info!(
-            owner = upload.owner,
+            owner = %upload.owner,
             id = %upload.id,
             "the upload was finished before"
         );
@@ -71,7 +71,7 @@ impl Processor {
         upload: &UploadKey,
     ) -> Result<Outcome, TransientError> {
         self.store.clean_up(upload).await?;
-        tracing::info!(owner = upload.owner, id = %upload.id, "the upload is deleted");
+        tracing::info!(owner = %upload.owner, id = %upload.id, "the upload is deleted");
         Ok(Outcome::Deleted(upload.clone()))
     }
 
@@ -103,7 +103,7 @@ pub(crate) fn log(upload: &UploadKey, result: &Result<Thumbnailed, Rejection>, e
     let elapsed_ms = elapsed.as_millis();
     match result {
         Ok(made) => tracing::info!(
-            owner = upload.owner,
+            owner = %upload.owner,
             id = %upload.id,
             bytes = made.source.bytes,
             width = made.source.width,
@@ -113,7 +113,7 @@ pub(crate) fn log(upload: &UploadKey, result: &Result<Thumbnailed, Rejection>, e
             "the upload is ready"
         ),
         Err(rejection) => tracing::info!(
-            owner = upload.owner,
+            owner = %upload.owner,
             id = %upload.id,
             code = rejection.code(),
             detail = %rejection,

@@ -257,7 +257,7 @@ fn log_denial(request_id: &str, decision: &Decision) {
         rule = denied.rule,
         issuer = denied.issuer,
         kid = denied.loggable_kid(),
-        reason = %denied.refusal,
+        reason = denied.refusal.to_string(),
         "a viewer request is denied"
     );
 }

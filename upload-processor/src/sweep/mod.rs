@@ -215,16 +215,17 @@ impl Sweep {
     /// Records that an upload could not be announced.
     pub fn failed(&mut self, upload: &UploadKey, reason: &dyn std::fmt::Display) {
         self.report.n_faults += 1;
+        let reason = reason.to_string();
         tracing::warn!(
-            owner = upload.owner,
+            owner = %upload.owner,
             id = %upload.id,
-            %reason,
+            reason,
             "an upload is left to the next sweep"
         );
         if self.failures.len() < MAX_FAILURES {
             self.failures.push(Failure {
                 upload: upload.clone(),
-                reason: reason.to_string(),
+                reason,
             });
         }
     }
