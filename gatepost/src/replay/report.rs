@@ -25,14 +25,26 @@ pub(crate) struct Line {
 /// Collects results, prints them, and derives the exit code.
 pub(crate) struct Report {
     as_json: bool,
+    /// Whether the events come from files, which may have expectations.
+    is_of_files: bool,
     lines: Vec<Line>,
 }
 
 impl Report {
+    /// Results of events in files.
     pub(crate) fn new(as_json: bool) -> Self {
         Self {
             as_json,
+            is_of_files: true,
             lines: Vec::new(),
+        }
+    }
+
+    /// Results of a dead letter, which nobody has expectations of.
+    pub(crate) fn of_dead_letter(as_json: bool) -> Self {
+        Self {
+            is_of_files: false,
+            ..Self::new(as_json)
         }
     }
 
@@ -87,6 +99,13 @@ impl Report {
                 };
                 output::print(format_args!("{start}{}", line.name()))?;
             }
+        }
+        if !self.is_of_files {
+            output::print(format_args!(
+                "\n{} processed, nothing published; the dead letter stays in its queue",
+                output::count(self.lines.len(), "record")
+            ))?;
+            return Ok(());
         }
         output::print(format_args!(
             "\n{}: {} as expected, {} not as expected, {} without an expectation",

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::process::ExitCode;
 
 use anyhow::bail;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -21,12 +21,13 @@ use crate::terminal::output;
 use crate::terminal::printable::printable;
 
 #[derive(Args, Debug)]
+#[command(group(ArgGroup::new("letters").args(["ids", "all"]).required(true)))]
 pub(super) struct RedriveArgs {
     /// The dead letters, as `gatepost dlq list` names them.
-    #[arg(value_name = "ID", required_unless_present = "all")]
+    #[arg(value_name = "ID")]
     ids: Vec<String>,
     /// Redrive every dead letter.
-    #[arg(long, conflicts_with = "ids")]
+    #[arg(long)]
     all: bool,
     /// Only print what would be moved.
     #[arg(long)]
@@ -195,7 +196,10 @@ impl Progress {
 impl Line<'_> {
     fn row(&self) -> String {
         let id = printable(self.message_id);
-        let uploads = format_uploads(&self.uploads);
+        let uploads = match &self.uploads[..] {
+            [] => "about no upload".to_owned(),
+            uploads => format_uploads(uploads),
+        };
         match (self.new_message_id, self.reason) {
             (Some(new), _) => format!("moved {id} to {}  {uploads}", printable(new)),
             (None, Some(reason)) => format!("failed {id}  {uploads}  {}", printable(reason)),

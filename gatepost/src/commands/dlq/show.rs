@@ -90,7 +90,7 @@ pub(super) async fn replay(args: &OneArgs, stop: &Stop) -> anyhow::Result<ExitCo
         Ok((outcomes, micros(started.elapsed())))
     })
     .await?;
-    let mut report = Report::new(args.queue.format == Format::Json);
+    let mut report = Report::of_dead_letter(args.queue.format == Format::Json);
     for (index, outcome) in outcomes.into_iter().enumerate() {
         report.add(Line {
             file: letter.id.clone(),

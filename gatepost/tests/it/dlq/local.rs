@@ -243,6 +243,15 @@ fn a_table_of_dead_letters_has_heads() {
     assert_output("dlq_list", folder.path(), &listed);
     let shown = dlq(folder.path(), &["show", "22"]).well().stdout;
     assert_output("dlq_show", folder.path(), &shown);
+
+    let replayed = dlq(folder.path(), &["replay", "22"]).well().stdout;
+    let end = "\n\n1 record processed, nothing published; the dead letter stays in its queue\n";
+    assert!(replayed.ends_with(end), "{replayed}");
+    let planned = dlq(folder.path(), &["redrive", "--all", "--dry-run"]).well();
+    let expected = format!(
+        "would move 1  about no upload\nwould move 22  {upload}\n2 would be moved, 0 failed, 0 not found\n"
+    );
+    assert_eq!(planned.stdout, expected);
 }
 
 #[test]
@@ -326,7 +335,7 @@ fn wrong_arguments_are_refused_with_a_reason() {
             2,
             "the only value is guardduty",
         ),
-        (&data, vec!["redrive"], 2, "<ID>..."),
+        (&data, vec!["redrive"], 2, "<ID|--all>"),
         (
             &data,
             vec!["redrive", "--all", "1"],
