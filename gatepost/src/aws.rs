@@ -188,6 +188,16 @@ async fn sdk_config() -> anyhow::Result<(ConfigLoader, SharedCredentialsProvider
     Ok((loader, credentials, plain.to_owned()))
 }
 
+/// Reads the address of an endpoint on the command line.
+pub(crate) fn parse_endpoint(text: &str) -> Result<String, String> {
+    match host_of(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err(format!(
+            "{text:?} is not the URL of an endpoint; write for example http://127.0.0.1:9000"
+        )),
+    }
+}
+
 /// Refuses a queue of this machine or network if no endpoint is named: the SDK would send AWS a request about it.
 pub(crate) fn check_queue_url(url: &str, endpoint: Option<&str>) -> anyhow::Result<()> {
     if endpoint.is_some() || is_endpoint_named("SQS", |name| std::env::var_os(name)) {

@@ -18,7 +18,6 @@ mod web;
 
 use std::process::ExitCode;
 
-use clap::CommandFactory as _;
 use tracing_subscriber::EnvFilter;
 
 use commands::cli::{Cli, Command};
@@ -39,13 +38,13 @@ async fn main() -> ExitCode {
     // Commands with a meaningful exit code use 2 for a run that could not take place.
     let (result, failure) = match command {
         Command::Completions(args) => (
-            manual::complete(&args, &mut Cli::command()).map(|()| ExitCode::SUCCESS),
+            manual::complete(&args, &mut Cli::plain_command()).map(|()| ExitCode::SUCCESS),
             1,
         ),
         Command::Dev(args) => (dev::run(args).await.map(|()| ExitCode::SUCCESS), 1),
         Command::Dlq(args) => (dlq::run(args).await, 2),
         Command::Man(args) => (
-            manual::write(&args, Cli::command()).map(|()| ExitCode::SUCCESS),
+            manual::write(&args, Cli::plain_command()).map(|()| ExitCode::SUCCESS),
             1,
         ),
         Command::Package(args) => (commands::package::run(&args).await, 1),

@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 
+use clap::builder::{Resettable, StyledStr};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -123,17 +124,42 @@ Examples:
 }
 
 impl Cli {
+    /// The commands as their help shows them: with the comments of the definitions, but without their backticks.
+    pub(crate) fn plain_command() -> clap::Command {
+        without_backticks(Self::command())
+    }
+
     /// Parses arguments, the program's name included.
     pub(crate) fn parse_from_arguments(
         arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> Result<Self, clap::Error> {
-        let mut command = Self::command();
+        let mut command = Self::plain_command();
         let matches = command.try_get_matches_from_mut(arguments)?;
         if let Some(conflict) = conflict(&command, &matches) {
             return Err(command.error(ErrorKind::ArgumentConflict, conflict));
         }
         Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
     }
+}
+
+fn without_backticks(command: clap::Command) -> clap::Command {
+    let plain = |text: Option<&StyledStr>| text.map(|text| text.to_string().replace('`', ""));
+    let about = plain(command.get_about());
+    let long_about = plain(command.get_long_about());
+    let examples = plain(command.get_after_long_help());
+    let command = command
+        .about(Resettable::from(about.map(StyledStr::from)))
+        .long_about(Resettable::from(long_about.map(StyledStr::from)))
+        .after_long_help(Resettable::from(examples.map(StyledStr::from)));
+    command
+        .mut_args(|argument| {
+            let help = plain(argument.get_help());
+            let long_help = plain(argument.get_long_help());
+            argument
+                .help(Resettable::from(help.map(StyledStr::from)))
+                .long_help(Resettable::from(long_help.map(StyledStr::from)))
+        })
+        .mut_subcommands(without_backticks)
 }
 
 /// Arguments that would be ignored: those of `dev` before another command, and those of another place of dead letters.
@@ -167,7 +193,7 @@ mod tests {
             all.push((name.to_owned(), command.clone()));
         }
         let mut all = Vec::new();
-        collect("gatepost", &Cli::command(), &mut all);
+        collect("gatepost", &Cli::plain_command(), &mut all);
         all
     }
 
@@ -185,6 +211,14 @@ mod tests {
             }
             let examples = command.get_after_long_help().map(ToString::to_string);
             assert!(examples.is_some_and(|text| text.contains(&name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn help_has_no_backticks() {
+        for (name, mut command) in commands() {
+            let help = command.render_long_help().to_string();
+            assert!(!help.contains('`'), "{name}: {help}");
         }
     }
 

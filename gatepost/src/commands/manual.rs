@@ -1,16 +1,17 @@
 //! `gatepost completions` and `gatepost man`: scripts for shells and pages for `man`, generated from the arguments'
 //! definitions.
 //!
-//! `clap_mangen` would fill and hyphenate the examples, and leaves out environment variables; those two sections are
-//! written here.
+//! `clap_mangen` would fill and hyphenate the examples, and leaves out environment variables and the values of options in
+//! the synopsis; those three sections are written here.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::{Args, Command};
+use clap::{Arg, ArgAction, Args, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
-use clap_mangen::roff::{Roff, bold, roman};
+use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
+use signing_api::PRIVATE_KEY_VARIABLE;
 
 use crate::terminal::output;
 
@@ -22,6 +23,29 @@ const VARIABLES: [(&str, &str); 2] = [
         "What is logged to stderr, such as info or upload_processor=debug.",
     ),
 ];
+
+/// The variables of commands that have credentials for AWS, or for an endpoint.
+const AWS_VARIABLES: [(&str, &str); 5] = [
+    (
+        "AWS_ACCESS_KEY_ID",
+        "The access key for AWS or the endpoint, with AWS_SECRET_ACCESS_KEY.",
+    ),
+    ("AWS_SECRET_ACCESS_KEY", "The secret of the access key."),
+    (
+        "AWS_SESSION_TOKEN",
+        "The session token, if the access key is a role's.",
+    ),
+    (
+        "AWS_PROFILE",
+        "The AWS profile with region and credentials, if the other variables are not set.",
+    ),
+    ("AWS_REGION", "The AWS region."),
+];
+/// The variable of commands that ask SQS and S3.
+const ENDPOINT_VARIABLE: (&str, &str) = (
+    "AWS_ENDPOINT_URL",
+    "The endpoint of SQS and S3, if --endpoint-url is absent.",
+);
 
 #[derive(Args, Debug)]
 pub(crate) struct CompletionsArgs {
@@ -81,7 +105,9 @@ fn page(command: &Command) -> std::io::Result<Vec<u8>> {
     unhyphenated.control("nh", []);
     unhyphenated.to_writer(&mut page)?;
     man.render_name_section(&mut page)?;
-    man.render_synopsis_section(&mut page)?;
+    let mut synopsis = Roff::default();
+    put_synopsis(&mut synopsis, command);
+    synopsis.to_writer(&mut page)?;
     man.render_description_section(&mut page)?;
     man.render_options_section(&mut page)?;
     if command.has_subcommands() {
@@ -97,7 +123,68 @@ fn page(command: &Command) -> std::io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// The variables that arguments can come from, and those of every command.
+/// The command with its arguments: optional options, required ones, then those without a name.
+fn put_synopsis(page: &mut Roff, command: &Command) {
+    let groups = || command.get_groups().filter(|group| group.is_required_set());
+    let is_grouped = |argument: &&Arg| {
+        let id = argument.get_id();
+        groups().any(|group| group.get_args().any(|member| member == id))
+    };
+    let name = command.get_bin_name().unwrap_or(command.get_name());
+    let mut line = vec![bold(name)];
+    let (positional, named): (Vec<_>, Vec<_>) = command
+        .get_arguments()
+        .filter(|argument| !argument.is_hide_set() && !is_grouped(argument))
+        .partition(|argument| argument.is_positional());
+    let (required, optional): (Vec<_>, Vec<_>) =
+        named.into_iter().partition(|named| named.is_required_set());
+    for argument in optional.into_iter().chain(required).chain(positional) {
+        let (start, end) = match argument.is_required_set() {
+            true => (" ", ""),
+            false => (" [", "]"),
+        };
+        line.push(roman(start));
+        line.extend(synopsis_of(argument));
+        line.push(roman(end));
+    }
+    for group in groups() {
+        let members = command
+            .get_arguments()
+            .filter(|argument| group.get_args().any(|member| member == argument.get_id()));
+        for (idx, member) in members.enumerate() {
+            line.push(roman(if idx == 0 { " " } else { " | " }));
+            line.extend(synopsis_of(member));
+        }
+    }
+    if command.has_subcommands() {
+        line.push(roman(" "));
+        line.push(italic("COMMAND"));
+    }
+    page.control("SH", ["SYNOPSIS"]);
+    page.text(line);
+}
+
+/// An argument with its names and its value.
+fn synopsis_of(argument: &Arg) -> Vec<Inline> {
+    let short = argument.get_short().map(|short| format!("-{short}"));
+    let long = argument.get_long().map(|long| format!("--{long}"));
+    let names: Vec<_> = short.into_iter().chain(long).collect();
+    let mut line = vec![bold(names.join("|"))];
+    let values = argument.get_value_names().unwrap_or_default();
+    if argument.get_action().takes_values() && !values.is_empty() {
+        if !names.is_empty() {
+            line.push(roman(" "));
+        }
+        let values: Vec<_> = values.iter().map(ToString::to_string).collect();
+        line.push(italic(values.join(" ")));
+    }
+    if matches!(argument.get_action(), ArgAction::Append) {
+        line.push(roman("..."));
+    }
+    line
+}
+
+/// The variables that arguments can come from, those of AWS, and those of every command.
 fn put_environment(page: &mut Roff, command: &Command) {
     page.control("SH", ["ENVIRONMENT"]);
     let mut put = |name: &str, meaning: &str| {
@@ -110,6 +197,22 @@ fn put_environment(page: &mut Roff, command: &Command) {
             let meaning = format!("The value of --{option}, if that option is absent.");
             put(&variable.to_string_lossy(), &meaning);
         }
+    }
+    let has = |id: &str| command.get_arguments().any(|found| found.get_id() == id);
+    if has("private_key") {
+        put(
+            PRIVATE_KEY_VARIABLE,
+            "The text of the private key, if --private-key is absent.",
+        );
+    }
+    if has("endpoint_url") {
+        for (name, meaning) in AWS_VARIABLES {
+            put(name, meaning);
+        }
+    }
+    if has("endpoint_url") && has("queue_url") {
+        let (name, meaning) = ENDPOINT_VARIABLE;
+        put(name, meaning);
     }
     for (name, meaning) in VARIABLES {
         put(name, meaning);

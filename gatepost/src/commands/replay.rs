@@ -7,7 +7,8 @@ use clap::{Args, ValueEnum};
 use edge_auth::OwnerNames;
 use jiff::Timestamp;
 
-use crate::config::Config;
+use crate::aws;
+use crate::config::{Config, parse_time};
 use crate::dev::issuer;
 use crate::replay::{
     Event, EventFile, Line, Report, Runtime, Templates, Uploads, Viewers, differences, edge_of,
@@ -29,7 +30,7 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
     /// The time of the events [default: now].
-    #[arg(long, value_name = "RFC3339")]
+    #[arg(long, value_name = "RFC3339", value_parser = parse_time)]
     at: Option<Timestamp>,
     /// How results are printed.
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -38,7 +39,7 @@ pub(crate) struct ReplayArgs {
     #[arg(long)]
     templates: bool,
     /// The S3 with the events' objects [default: an empty one for this run].
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = aws::parse_endpoint)]
     endpoint_url: Option<String>,
 }
 

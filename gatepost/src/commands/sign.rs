@@ -16,7 +16,7 @@ use url_signing::cloudfront::{
 use url_signing::{Bucket, Credentials, Expiry, PostPolicy, PresignedGet, ResponseHeader};
 
 use crate::aws;
-use crate::config::{parse_bytes, parse_duration};
+use crate::config::{parse_bytes, parse_duration, parse_time};
 use crate::terminal::output;
 
 #[derive(Args, Debug)]
@@ -69,7 +69,7 @@ struct PolicyArgs {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     shared_within: Option<SignedDuration>,
     /// Valid from this time on, for the same duration.
-    #[arg(long, value_name = "RFC3339")]
+    #[arg(long, value_name = "RFC3339", value_parser = parse_time)]
     not_before: Option<Timestamp>,
     /// Only for viewers with these IPv4 addresses, such as 192.0.2.0/24.
     #[arg(long, value_name = "RANGE")]
@@ -81,7 +81,7 @@ struct PolicyArgs {
     #[arg(long, value_name = "FILE")]
     private_key: Option<PathBuf>,
     /// The time of signing [default: now].
-    #[arg(long, value_name = "RFC3339")]
+    #[arg(long, value_name = "RFC3339", value_parser = parse_time)]
     at: Option<Timestamp>,
 }
 
@@ -122,10 +122,10 @@ struct ObjectArgs {
     #[arg(long)]
     key: String,
     /// Use this S3 endpoint instead of AWS, with path-style addresses.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = aws::parse_endpoint)]
     endpoint_url: Option<String>,
     /// The time of signing [default: now]. The same time, key and credentials make the same signature.
-    #[arg(long, value_name = "RFC3339")]
+    #[arg(long, value_name = "RFC3339", value_parser = parse_time)]
     at: Option<Timestamp>,
 }
 

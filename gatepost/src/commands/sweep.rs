@@ -39,7 +39,7 @@ pub(crate) struct SweepArgs {
     #[arg(long, value_name = "NAME", env = "GATEPOST_MEDIA_BUCKET")]
     media_bucket: String,
     /// Use this endpoint for S3 and SQS instead of AWS.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = aws::parse_endpoint)]
     endpoint_url: Option<String>,
 }
 

@@ -25,7 +25,7 @@ pub(crate) use delivery::DeliveryMode;
 use document::Section;
 use notes::Notes;
 pub(crate) use sign_in::{SignIn, TokenKind};
-pub(crate) use units::{parse_bytes, parse_duration};
+pub(crate) use units::{parse_bytes, parse_duration, parse_time};
 use units::{parse_duration_or_zero, parse_name, parse_pixels};
 
 use crate::terminal::output;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Span, SpanRelativeTo};
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 
 /// A duration of at least one second, such as `30s`, `5m`, `1h 30m` or `30d`.
 pub(crate) fn parse_duration(text: &str) -> Result<SignedDuration, String> {
@@ -45,6 +45,14 @@ pub(crate) fn parse_milliseconds(text: &str) -> Result<u32, String> {
 fn parse_signed(text: &str) -> Option<SignedDuration> {
     let span: Span = text.trim().parse().ok()?;
     span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()
+}
+
+/// A point in time, such as `2026-12-01T09:00:00Z`.
+pub(crate) fn parse_time(text: &str) -> Result<Timestamp, String> {
+    let time = text.trim().parse();
+    time.map_err(|_| {
+        format!("{text:?} is not a point in time; write for example 2026-12-01T09:00:00Z")
+    })
 }
 
 /// A leeway: a duration of at most five minutes, or `0s`.

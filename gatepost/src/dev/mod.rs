@@ -71,12 +71,12 @@ pub(crate) struct DevArgs {
     /// Where everything is kept between starts.
     #[arg(long, default_value = ".gatepost", value_name = "DIR")]
     data_dir: PathBuf,
-    /// The configuration [default: gatepost.toml where there is one].
+    /// The configuration [default: gatepost.toml, if there is one].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// An S3 to use in place of the embedded one; region and credentials come from the AWS environment variables or profile. Its buckets
-    /// gatepost-uploads and gatepost-media are made where they are missing, and the first one's CORS is set.
-    #[arg(long, value_name = "URL")]
+    /// gatepost-uploads and gatepost-media are made if they are missing, and the first one's CORS is set.
+    #[arg(long, value_name = "URL", value_parser = aws::parse_endpoint)]
     endpoint_url: Option<String>,
     /// Another origin whose pages may use the stack, such as `http://localhost:5173` of a front end's own development
     /// server; repeatable, and beside the origins that the configuration names (section cors).

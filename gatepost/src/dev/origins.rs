@@ -96,7 +96,7 @@ pub(super) fn add(cors: &mut Option<Cors>, origins: &[String]) {
 
 /// Reads an origin of the command line.
 pub(super) fn parse(text: &str) -> Result<String, String> {
-    edge_auth::check_origin(text).map_err(str::to_owned)?;
+    edge_auth::check_origin(text).map_err(|message| format!("{text:?} {message}"))?;
     Ok(text.to_owned())
 }
 

@@ -82,6 +82,22 @@ fn a_failure_is_one_sentence() {
             1,
             "--expires must be at most ten years",
         ),
+        (
+            vec!["dev", "--port", "0", "--endpoint-url", "foo"],
+            2,
+            "\"foo\" is not the URL of an endpoint; write for example http://127.0.0.1:9000",
+        ),
+        (
+            vec!["dev", "--origin", "localhost:5173"],
+            2,
+            "\"localhost:5173\" is not an origin; write its scheme and host, as in https://app.example.com or http://localhost:5173",
+        ),
+        (
+            vec!["replay", "--at", "yesterday", "."],
+            2,
+            "\"yesterday\" is not a point in time; write for example 2026-12-01T09:00:00Z",
+        ),
+        (vec!["dlq", "redrive"], 2, "<ID|--all>"),
         (vec!["replay"], 2, "<PATH>..."),
         (vec!["replay", "missing"], 2, "missing does not exist"),
     ] {
@@ -90,6 +106,17 @@ fn a_failure_is_one_sentence() {
         assert_eq!(stdout, "", "{arguments:?}");
         assert!(stderr.contains(said), "{arguments:?}: {stderr}");
     }
+}
+
+#[test]
+fn a_configuration_without_rules_is_warned_about() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("gatepost.toml"), "").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let (_, _, stderr) = run(&["dev", "--port", &port], folder.path());
+    let said = "warning: the configuration has no [[rules]], so every request for media is denied";
+    assert!(stderr.contains(said), "{stderr}");
 }
 
 #[test]
@@ -377,6 +404,23 @@ fn a_manual_page_keeps_examples_and_names_variables() {
     assert_eq!(stderr, "");
     let page = std::fs::read_to_string(folder.path().join("man1/gatepost-sweep.1")).unwrap();
     assert_output("man_sweep", folder.path(), &page);
+    let page = |name: &str| {
+        let file = folder.path().join(format!("man1/gatepost{name}.1"));
+        std::fs::read_to_string(file).unwrap()
+    };
+    for (name, said) in [
+        ("", r"[\fB\-\-port\fR \fIPORT\fR]"),
+        ("-sign-post", r"\fBAWS_ACCESS_KEY_ID\fR"),
+        (
+            "-sign-cloudfront-url",
+            r"\fBGATEPOST_CLOUDFRONT_PRIVATE_KEY\fR",
+        ),
+        ("-dlq-redrive", r"\fIID\fR... | \fB\-\-all\fR"),
+    ] {
+        let page = page(name);
+        assert!(page.contains(said), "{name}: {page}");
+        assert!(!page.contains('`'), "{name}: {page}");
+    }
 }
 
 #[test]

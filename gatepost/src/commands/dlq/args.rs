@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, ValueEnum};
 
+use crate::aws;
+
 #[derive(Args, Debug)]
 pub(super) struct ListArgs {
     #[command(flatten)]
@@ -38,7 +40,7 @@ pub(super) struct QueueArgs {
     )]
     pub(super) data_dir: PathBuf,
     /// Use this endpoint for SQS and S3 instead of AWS. Without --queue-url: the S3 that `gatepost dev --endpoint-url` uses.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = aws::parse_endpoint)]
     pub(super) endpoint_url: Option<String>,
     /// How results are printed.
     #[arg(long, value_enum, default_value_t = Format::Table)]
