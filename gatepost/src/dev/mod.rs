@@ -99,10 +99,23 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
             "the configuration has no [[rules]], so every request for media is denied; add one, such as path = \"/media/{owner}/**\" with allow = \"owner\"",
         );
     }
-    let data_dir = DataDir::open(&args.data_dir)?;
-    let issuer = Arc::new(issuer::open(data_dir.path())?);
     let listener = listen(args.port).await?;
     let origins = origins_of(&listener, &config, &args.origins)?;
+    let buckets = Buckets {
+        uploads: UPLOAD_BUCKET.to_owned(),
+        media: MEDIA_BUCKET.to_owned(),
+    };
+    let elsewhere = match &args.endpoint_url {
+        Some(endpoint) => {
+            let connection = aws::connect(endpoint).await?;
+            prepare_buckets(&connection, &buckets, &origins).await?;
+            Some(connection)
+        }
+        None => None,
+    };
+    // Only now: a start that fails before leaves no new directory behind.
+    let data_dir = DataDir::open(&args.data_dir)?;
+    let issuer = Arc::new(issuer::open(data_dir.path())?);
     let stop = Stop::on_signal();
 
     let queue = Queue::open(QueueOptions {
@@ -118,16 +131,9 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
         )
     })?;
     let queue = Arc::new(queue);
-    let buckets = Buckets {
-        uploads: UPLOAD_BUCKET.to_owned(),
-        media: MEDIA_BUCKET.to_owned(),
-    };
-    let connection = if let Some(endpoint) = &args.endpoint_url {
-        let connection = aws::connect(endpoint).await?;
-        prepare_buckets(&connection, &buckets, &origins).await?;
-        connection
-    } else {
-        start_embedded_s3(&data_dir, queue.clone(), &origins, &stop).await?
+    let connection = match elsewhere {
+        Some(connection) => connection,
+        None => start_embedded_s3(&data_dir, queue.clone(), &origins, &stop).await?,
     };
     let store = MediaStore::new(connection.s3.clone(), buckets.clone());
     let found = take_up::take_up(&store, &queue).await;

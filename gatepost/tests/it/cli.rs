@@ -109,6 +109,41 @@ fn a_failure_is_one_sentence() {
 }
 
 #[test]
+fn a_failed_start_leaves_no_data_directory() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    // Nobody answers at a port that was free a moment ago.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    for (arguments, said) in [
+        (["--port", &port], "is taken".to_owned()),
+        (
+            ["--port=0", &format!("--endpoint-url={silent}")],
+            format!("{silent} does not answer: looking for the bucket: dispatch failure"),
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let output = gatepost()
+            .arg("dev")
+            .args(arguments)
+            .current_dir(folder.path())
+            .envs([
+                ("AWS_ACCESS_KEY_ID", "test"),
+                ("AWS_SECRET_ACCESS_KEY", "test"),
+                ("AWS_REGION", "us-east-1"),
+            ])
+            .output()
+            .unwrap();
+        let (_, stderr) = text(&output);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains(&said), "{stderr}");
+        assert!(!stderr.contains("DispatchFailure"), "{stderr}");
+        assert!(!folder.path().join(".gatepost").exists(), "{stderr}");
+    }
+}
+
+#[test]
 fn a_configuration_without_rules_is_warned_about() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("gatepost.toml"), "").unwrap();
