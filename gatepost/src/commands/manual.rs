@@ -139,9 +139,10 @@ fn put_synopsis(page: &mut Roff, command: &Command) {
     let (required, optional): (Vec<_>, Vec<_>) =
         named.into_iter().partition(|named| named.is_required_set());
     for argument in optional.into_iter().chain(required).chain(positional) {
-        let (start, end) = match argument.is_required_set() {
-            true => (" ", ""),
-            false => (" [", "]"),
+        let (start, end) = if argument.is_required_set() {
+            (" ", "")
+        } else {
+            (" [", "]")
         };
         line.push(roman(start));
         line.extend(synopsis_of(argument));

@@ -30,9 +30,10 @@ impl Gate {
         let authorizer = Authorizer::for_shared_sessions(config)
             .map_err(|faults| anyhow!("{}", edge_auth::ConfigFault::listed(&faults)))?;
         let code = edge_auth_function::compile(&authorizer)?;
-        let njs = match njs::is_installed() {
-            true => Some(Arc::new(Njs::new(&code, &secrets_of(config))?)),
-            false => None,
+        let njs = if njs::is_installed() {
+            Some(Arc::new(Njs::new(&code, &secrets_of(config))?))
+        } else {
+            None
         };
         Ok(Self { authorizer, njs })
     }

@@ -18,7 +18,7 @@ pub(crate) struct Templates<'a> {
     issuer: &'a Issuer,
     owners: OwnerNames,
     /// Makes sessions; `None` if no configuration was given.
-    api: Option<Authorizer>,
+    api: Option<Box<Authorizer>>,
     now: Timestamp,
 }
 
@@ -34,7 +34,7 @@ impl<'a> Templates<'a> {
 
     /// Makes sessions as the API of this configuration does.
     pub(crate) fn with_sessions(mut self, config: &edge_auth::Config) -> Self {
-        self.api = Authorizer::new(config).ok();
+        self.api = Authorizer::new(config).ok().map(Box::new);
         self
     }
 
@@ -115,7 +115,7 @@ impl<'a> Templates<'a> {
         let token = at_that_time.token(&of_token)?;
         let bearer = format!("Bearer {token}");
         let headers: Headers = [("authorization", bearer.as_str())].into_iter().collect();
-        let api = self.api.as_ref();
+        let api = self.api.as_deref();
         let api = api.context(
             "a session needs a configuration with \"cookie:__Host-gatepost\" in token.from",
         )?;

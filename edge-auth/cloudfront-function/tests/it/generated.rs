@@ -99,9 +99,12 @@ fn owner(claim: &str, issuer: &str, subject: &str) -> Owner {
     OwnerNames::default().owner(issuer, claim, subject)
 }
 
-fn path(rng: &mut SeededRng) -> String {
+/// How many of [`paths`], from the first, are matched by a rule with a viewer.
+const N_FOR_VIEWERS: usize = 21;
+
+fn paths() -> Vec<String> {
     let alice = owner("sub", ISSUER, "alice");
-    let templates = [
+    vec![
         format!("/media/{alice}/1/320.webp"),
         format!("/media/{alice}/1/320.webp"),
         format!("/media/{}/1/320.webp", owner("oid", OTHER, "alice")),
@@ -134,9 +137,12 @@ fn path(rng: &mut SeededRng) -> String {
         "/sign-in".to_owned(),
         "/o/media/x/y".to_owned(),
         "/".to_owned(),
-    ];
+    ]
+}
+
+fn path(rng: &mut SeededRng) -> String {
+    let templates = paths();
     // Mostly one that a rule with a viewer matches.
-    const N_FOR_VIEWERS: usize = 21;
     let end = if rng.one_in(4) {
         templates.len()
     } else {
@@ -219,6 +225,55 @@ fn session(rng: &mut SeededRng) -> String {
         ),
     ][block]
         .clone();
+    let token = token(rng, block, &iss, subject);
+    let mut claims = json!({
+        "iss": SESSION_ISSUER, "aud": SESSION_ISSUER, "iat": NOW - 60,
+        "exp": NOW + [840, 840, 840, 840, 840, 840, 840, 840, 840, 1, 0, -1][rng.below(12)],
+        "block": name,
+    });
+    // The library derives the owner again; the function believes the session. So a session here has what the API writes.
+    match token.get(subject) {
+        Some(Value::String(text)) if !text.is_empty() => {
+            let iss = token.get("iss").and_then(Value::as_str).unwrap_or_default();
+            claims["owner"] = owner(subject, iss, text).as_str().into();
+        }
+        _ => {}
+    }
+    claims["token"] = Value::Object(token);
+    if rng.one_in(20) {
+        let odd = [
+            ("iss", json!("urn:other")),
+            ("aud", json!(["urn:gatepost:session"])),
+            ("exp", json!("soon")),
+            ("exp", json!(null)),
+            ("block", json!("nobody")),
+            ("token", json!("x")),
+            ("token", json!(null)),
+        ];
+        let (name, value) = odd[rng.below(odd.len())].clone();
+        claims[name] = value;
+    }
+    let header = match rng.below(60) {
+        0 => shared_session_header(SHORT),
+        1 => shared_session_header("unknown"),
+        2 => FOREIGN.to_owned(),
+        3 => "__proto__".to_owned(),
+        4 => BASE64URL_NOPAD
+            .encode(br#"{"alg":"none","kid":"2026-11","typ":"gatepost-session+jwt"}"#),
+        5 => format!("{}=", shared_session_header(KID)),
+        6 => String::new(),
+        _ => shared_session_header(KID),
+    };
+    let secret = if rng.one_in(15) { &SECRET[1..] } else { SECRET };
+    let mut token = signed(&header, &claims, secret);
+    if rng.one_in(8) {
+        distort(rng, &mut token);
+    }
+    token
+}
+
+/// The claims that a session retained of its token, now and then odd ones.
+fn token(rng: &mut SeededRng, block: usize, iss: &str, subject: &str) -> Map<String, Value> {
     let person = rng.choose(&["alice", "alice", "bob", "名前"]);
     let mut token = Map::from_iter(
         [
@@ -297,49 +352,6 @@ fn session(rng: &mut SeededRng) -> String {
         } else {
             token.insert(name, values[rng.below(values.len())].clone());
         }
-    }
-    let mut claims = json!({
-        "iss": SESSION_ISSUER, "aud": SESSION_ISSUER, "iat": NOW - 60,
-        "exp": NOW + [840, 840, 840, 840, 840, 840, 840, 840, 840, 1, 0, -1][rng.below(12)],
-        "block": name,
-    });
-    // The library derives the owner again; the function believes the session. So a session here has what the API writes.
-    match token.get(subject) {
-        Some(Value::String(text)) if !text.is_empty() => {
-            let iss = token.get("iss").and_then(Value::as_str).unwrap_or_default();
-            claims["owner"] = owner(subject, iss, text).as_str().into();
-        }
-        _ => {}
-    }
-    claims["token"] = Value::Object(token);
-    if rng.one_in(20) {
-        let odd = [
-            ("iss", json!("urn:other")),
-            ("aud", json!(["urn:gatepost:session"])),
-            ("exp", json!("soon")),
-            ("exp", json!(null)),
-            ("block", json!("nobody")),
-            ("token", json!("x")),
-            ("token", json!(null)),
-        ];
-        let (name, value) = odd[rng.below(odd.len())].clone();
-        claims[name] = value;
-    }
-    let header = match rng.below(60) {
-        0 => shared_session_header(SHORT),
-        1 => shared_session_header("unknown"),
-        2 => FOREIGN.to_owned(),
-        3 => "__proto__".to_owned(),
-        4 => BASE64URL_NOPAD
-            .encode(br#"{"alg":"none","kid":"2026-11","typ":"gatepost-session+jwt"}"#),
-        5 => format!("{}=", shared_session_header(KID)),
-        6 => String::new(),
-        _ => shared_session_header(KID),
-    };
-    let secret = if rng.one_in(15) { &SECRET[1..] } else { SECRET };
-    let mut token = signed(&header, &claims, secret);
-    if rng.one_in(8) {
-        distort(rng, &mut token);
     }
     token
 }
