@@ -13,6 +13,7 @@ mod browser;
 mod cli;
 mod crash;
 mod credentials;
+mod delivery;
 mod deployed;
 mod dlq;
 mod faults;
