@@ -90,10 +90,11 @@ const TESTS: &[Step] = &[
     // Before the other tests: it installs the tools.
     Step {
         name: "rust-tests-with-tools",
-        title: "the tests that are ignored without Node.js 22 and 24, MiniStack, AWS's SDKs",
+        title: "the tests that are ignored without Node.js 22 and 24, njs, MiniStack, AWS's SDKs",
         needs: &[
             tools::page_packages,
             tools::edge_nodes,
+            tools::njs,
             tools::python_packages,
             tools::signing_peers,
             tools::phone_photos,

@@ -116,19 +116,8 @@ pub(crate) fn chromium() -> anyhow::Result<()> {
     let named = std::env::var_os("GATEPOST_CHROMIUM");
     let program = named.clone().unwrap_or_else(|| CHROMIUM.into());
     let is_there = || Path::new(&program).exists();
-    let is_root = || output_of("id", &["-u"]).is_some_and(|id| id == "0\n");
-    let has_apt = || output_of("apt-get", &["--version"]).is_some();
-    if !is_there() && named.is_none() && is_root() && has_apt() {
-        run(Command::new("apt-get").args(["update", "-qq"]))?;
-        run(Command::new("apt-get")
-            .args([
-                "install",
-                "-y",
-                "-qq",
-                "--no-install-recommends",
-                "chromium",
-            ])
-            .env("DEBIAN_FRONTEND", "noninteractive"))?;
+    if !is_there() && named.is_none() {
+        install_of_debian("chromium")?;
     }
     if is_there() {
         return Ok(());
@@ -136,6 +125,32 @@ pub(crate) fn chromium() -> anyhow::Result<()> {
     Err(missing(
         "Chromium was not found; install it (Debian: apt-get install chromium) or name it in GATEPOST_CHROMIUM",
     ))
+}
+
+/// Finds njs, or installs Debian's where permissions allow it.
+pub(crate) fn njs() -> anyhow::Result<()> {
+    let is_there = || output_of("njs", &["-v"]).is_some();
+    if !is_there() {
+        install_of_debian("njs")?;
+    }
+    if is_there() {
+        return Ok(());
+    }
+    Err(missing(
+        "njs was not found; install it (Debian: apt-get install njs)",
+    ))
+}
+
+/// Installs a package of Debian, if this is Debian and permissions allow it.
+fn install_of_debian(package: &str) -> anyhow::Result<()> {
+    let is_root = output_of("id", &["-u"]).is_some_and(|id| id == "0\n");
+    if !is_root || output_of("apt-get", &["--version"]).is_none() {
+        return Ok(());
+    }
+    run(Command::new("apt-get").args(["update", "-qq"]))?;
+    run(Command::new("apt-get")
+        .args(["install", "-y", "-qq", "--no-install-recommends", package])
+        .env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
 /// Downloads the photo that a phone took.

@@ -464,23 +464,16 @@ mod tests {
         };
         let (root, realm) = ("https://login.example.com", "https://login.example.com/a");
         let tenants = "https://login.example.com/{tenantid}/v2.0";
+        let capitals = "https://LOGIN.example.com:443/";
+        let suffix = "https://login.example.com.evil.example/";
         for (issuers, expected) in [
             (&[root][..], Some(root)),
             (&[realm, realm, "https://other.example/"], Some(realm)),
-            (
-                &["https://LOGIN.example.com:443/"],
-                Some("https://LOGIN.example.com:443/"),
-            ),
+            (&[capitals], Some(capitals)),
             (&[root, realm], None),
             (&[tenants], None),
             (&[tenants, realm], None),
-            (
-                &[
-                    "https://login.example.com.evil.example/",
-                    "accounts.example.com",
-                ],
-                None,
-            ),
+            (&[suffix, "accounts.example.com"], None),
             (&["http://login.example.com"], None),
             (&[], None),
         ] {
