@@ -1,4 +1,4 @@
-//! Runs the generated function in njs, with the secrets in a stand-in for CloudFront's `KeyValueStore`.
+//! Runs the generated function in njs, with the secrets in a mock of CloudFront's `KeyValueStore`.
 //!
 //! njs is the engine family of CloudFront Functions; Debian has it as `njs`. Each call of [`Njs::run`] is one process, so
 //! no state is left between calls.

@@ -15,7 +15,7 @@ use super::notes::Notes;
 /// The keys of `[delivery]`.
 const SECTION: [&str; 1] = ["mode"];
 
-/// Who checks a viewer's request.
+/// The place where a viewer's request is authorized.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum DeliveryMode {

@@ -44,7 +44,7 @@ pub(super) struct Edge {
     adds_origin_path: bool,
 }
 
-/// Who decides about a viewer's request.
+/// The function that decides about a viewer's request.
 pub(super) enum Guard {
     /// `edge-auth`, as in Lambda@Edge.
     Library(Arc<HostedAuthorizer>),

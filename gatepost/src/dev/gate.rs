@@ -1,7 +1,7 @@
 //! The edge of mode `function`: the generated function, run in njs where that is installed, with the library beside it.
 //!
 //! The library decides every request as well. If the two disagree, the request is refused and the disagreement logged:
-//! on CloudFront the function decides alone, so it is a fault of ours. Without njs the library decides alone.
+//! on CloudFront the function decides alone, so it is a fault of this repository. Without njs the library decides alone.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -44,7 +44,7 @@ fn parsed(body: Option<&str>) -> Value {
     body.map_or(Value::Null, |body| serde_json::from_str(body).unwrap())
 }
 
-/// What an operator may conclude from a code. The function compares a session's whole header at once, so it cannot say
+/// The kind of reason that a code tells an operator. The function compares a session's whole header at once, so it cannot say
 /// which part of it is wrong; and the library names a subject of another type by the claim that it is in.
 fn class_of(code: &str) -> &str {
     match code {
