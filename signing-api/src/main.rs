@@ -6,6 +6,7 @@ mod secret;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use aws_call::Caller;
 use aws_config::sts::AssumeRoleProvider;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use axum::extract::Request;
@@ -35,6 +36,9 @@ const ORIGINS: &str = "GATEPOST_ORIGINS";
 /// The header that has the distribution's domain name.
 const DISTRIBUTION: HeaderName = HeaderName::from_static("x-gatepost-distribution");
 
+const NO_CREDENTIALS: &str =
+    "there are no AWS credentials; Lambda sets them from the function's role";
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
@@ -44,10 +48,12 @@ async fn main() -> anyhow::Result<()> {
         .init();
     let mut packed = read_settings()?;
     let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+    let credentials = aws.credentials_provider();
+    let caller = Caller::new(credentials.context(NO_CREDENTIALS)?)?;
     // Concurrently: a caller waits for this instance to start.
     let (session_keys, cloudfront_key) = tokio::try_join!(
-        secret::variable(&aws, SESSION_KEY_VARIABLE),
-        secret::variable(&aws, PRIVATE_KEY_VARIABLE),
+        secret::variable(&caller, SESSION_KEY_VARIABLE),
+        secret::variable(&caller, PRIVATE_KEY_VARIABLE),
     )?;
     if let Some(pem) = session_keys {
         packed
@@ -123,8 +129,7 @@ async fn signer(aws: &aws_config::SdkConfig) -> anyhow::Result<SharedCredentials
             .await;
         return Ok(SharedCredentialsProvider::new(provider));
     }
-    aws.credentials_provider()
-        .context("there are no AWS credentials; Lambda sets them from the function's role")
+    aws.credentials_provider().context(NO_CREDENTIALS)
 }
 
 /// Restores the header that a function at the edge moved, and notes the distribution and the site. These headers can be

@@ -22,6 +22,7 @@ const CRATES: &[&[&str]] = &[
         "webp-encoder",
     ],
     &[
+        "aws-call",
         "edge-auth-function",
         "edge-auth-host",
         "edge-auth-node",
