@@ -14,6 +14,7 @@ mod links;
 mod media;
 mod problem;
 mod session;
+mod session_secrets;
 mod settings;
 mod signer;
 mod storage;
@@ -33,6 +34,10 @@ pub use cloudfront::{
 pub use cross_origin::SiteOrigin;
 pub use edge_cache::EdgeCache;
 pub use problem::Problem;
+pub use session_secrets::{
+    MIN_SESSION_SECRET_BYTES, SESSION_SECRETS_MAX_AGE, SESSION_SECRETS_MAX_AGE_VARIABLE,
+    SESSION_SECRETS_VARIABLE, SessionSecrets, SessionSecretsError, SharedKey, SharedSecret,
+};
 pub use settings::{LinkSigner, PackedSettings, SESSION_KEY_VARIABLE, Settings};
 pub use signer::Signer;
 

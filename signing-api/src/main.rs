@@ -2,26 +2,31 @@
 //! function URL.
 
 mod secret;
+mod session_refresh;
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use aws_call::Caller;
 use aws_config::sts::AssumeRoleProvider;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderName, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use edge_auth::Authorizer;
 use edge_auth_host::HostedAuthorizer;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use media_store::{Buckets, MediaStore};
 use signing_api::{
     Api, CloudFront, Distribution, PRIVATE_KEY_VARIABLE, PackedSettings, SESSION_KEY_VARIABLE,
-    Signer, SiteOrigin, router,
+    SESSION_SECRETS_MAX_AGE, SESSION_SECRETS_MAX_AGE_VARIABLE, SESSION_SECRETS_VARIABLE, Signer,
+    SiteOrigin, router,
 };
 use url_signing::Bucket;
+
+use session_refresh::{Parts, RefreshingApi};
 
 /// The header that has the viewer's `Authorization` behind `CloudFront`: origin access control replaces the original with
 /// its own signature.
@@ -50,28 +55,25 @@ async fn main() -> anyhow::Result<()> {
     let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
     let credentials = aws.credentials_provider();
     let caller = Caller::new(credentials.context(NO_CREDENTIALS)?)?;
+    let secrets_arn = secret::arn_variable(SESSION_SECRETS_VARIABLE)?;
+    let session_secrets = async {
+        let Some(arn) = &secrets_arn else {
+            return Ok(None);
+        };
+        let text = arn.read(&caller, &arn.endpoint()).await;
+        anyhow::Ok(Some(text.context(SESSION_SECRETS_VARIABLE)?))
+    };
     // Concurrently: a caller waits for this instance to start.
-    let (session_keys, cloudfront_key) = tokio::try_join!(
+    let (session_keys, cloudfront_key, session_secrets) = tokio::try_join!(
         secret::variable(&caller, SESSION_KEY_VARIABLE),
         secret::variable(&caller, PRIVATE_KEY_VARIABLE),
+        session_secrets,
     )?;
     if let Some(pem) = session_keys {
         packed
             .accept_session_keys(pem.as_encoded_bytes())
             .map_err(|reason| anyhow::anyhow!("{SESSION_KEY_VARIABLE}: {reason}"))?;
     }
-    for key in packed.edge.session.iter().flat_map(|session| &session.keys) {
-        if !key.can_sign() {
-            let kid = key.kid.as_str();
-            tracing::error!(
-                kid,
-                "a session key has no private half, so it cannot sign sessions; set {SESSION_KEY_VARIABLE} or {SESSION_KEY_VARIABLE}_SECRET_ARN"
-            );
-        }
-    }
-    let authorizer = Authorizer::new(&packed.edge).map_err(|faults| {
-        anyhow::anyhow!("settings.json is not what `gatepost package` writes: {faults:?}")
-    })?;
     let region = aws
         .region()
         .context("there is no AWS region; Lambda sets AWS_REGION")?
@@ -104,19 +106,74 @@ async fn main() -> anyhow::Result<()> {
     if let Ok(origins) = variable(ORIGINS) {
         settings.cors_origins.extend(read_origins(&origins));
     }
-    let api = Api {
-        authorizer: Arc::new(HostedAuthorizer::new(authorizer, Timestamp::now)?),
-        signer: Arc::new(Signer::new(signer(&aws).await?)),
-        cloudfront: cloudfront.map(Arc::new),
-        edge_cache: None,
-        store: MediaStore::new(aws_sdk_s3::Client::from_conf(s3), buckets),
-        settings: Arc::new(settings),
-        clock: Timestamp::now,
+    let signer = Arc::new(Signer::new(signer(&aws).await?));
+    let cloudfront = cloudfront.map(Arc::new);
+    let store = MediaStore::new(aws_sdk_s3::Client::from_conf(s3), buckets);
+    let settings = Arc::new(settings);
+    let build = move |authorizer: Authorizer| -> anyhow::Result<Router> {
+        Ok(router(Api {
+            authorizer: Arc::new(HostedAuthorizer::new(authorizer, Timestamp::now)?),
+            signer: signer.clone(),
+            cloudfront: cloudfront.clone(),
+            edge_cache: None,
+            store: store.clone(),
+            settings: settings.clone(),
+            clock: Timestamp::now,
+        }))
     };
-    let service = router(api).layer(middleware::from_fn(trust_edge_headers));
+    let service = match secrets_arn.zip(session_secrets) {
+        Some((arn, text)) => {
+            let parts = Parts {
+                edge: packed.edge,
+                max_age: session_secrets_max_age()?,
+                read: Box::new(move || {
+                    let (arn, caller) = (arn.clone(), caller.clone());
+                    Box::pin(async move { Ok(arn.read_once(&caller, &arn.endpoint()).await?) })
+                }),
+                build: Box::new(build),
+                clock: Box::new(Timestamp::now),
+            };
+            let api = RefreshingApi::new(parts, text).context(SESSION_SECRETS_VARIABLE)?;
+            api.router()
+        }
+        None => build(packed_authorizer(&packed.edge)?)?,
+    };
+    let service = service.layer(middleware::from_fn(trust_edge_headers));
     lambda_http::run(service)
         .await
         .map_err(|error| anyhow::anyhow!(error))
+}
+
+/// The authorizer with the session keys of the package.
+fn packed_authorizer(edge: &edge_auth::Config) -> anyhow::Result<Authorizer> {
+    if let Some(session) = &edge.session {
+        ensure!(
+            !session.keys.is_empty(),
+            "[session] of the package has no keys; set {SESSION_SECRETS_VARIABLE}, or package keys"
+        );
+        for key in session.keys.iter().filter(|key| !key.can_sign()) {
+            let kid = key.kid.as_str();
+            tracing::error!(
+                kid,
+                "a session key has no private half, so it cannot sign sessions; set {SESSION_KEY_VARIABLE} or {SESSION_KEY_VARIABLE}_SECRET_ARN"
+            );
+        }
+    }
+    Authorizer::new(edge).map_err(|faults| {
+        anyhow::anyhow!("settings.json is not what `gatepost package` writes: {faults:?}")
+    })
+}
+
+/// How old the copy of the session keys may become.
+fn session_secrets_max_age() -> anyhow::Result<SignedDuration> {
+    let Ok(text) = variable(SESSION_SECRETS_MAX_AGE_VARIABLE) else {
+        return Ok(SESSION_SECRETS_MAX_AGE);
+    };
+    let age = text.parse::<SignedDuration>().ok();
+    let is_valid = |age: &SignedDuration| (1..=3600).contains(&age.as_secs());
+    age.filter(is_valid).with_context(|| {
+        format!("{SESSION_SECRETS_MAX_AGE_VARIABLE} is {text:?}; write a duration from 1s to 1h, such as 5m")
+    })
 }
 
 /// The credentials that sign forms and links: those of a separate role with no other permissions, if one is configured.

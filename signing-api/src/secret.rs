@@ -24,6 +24,11 @@ pub(crate) async fn variable(caller: &Caller, name: &str) -> anyhow::Result<Opti
     }
 }
 
+/// The ARN in a variable, if it is set.
+pub(crate) fn arn_variable(name: &str) -> anyhow::Result<Option<SecretArn>> {
+    set(name).map(|value| arn(&value, name)).transpose()
+}
+
 fn arn(value: &OsString, variable: &str) -> anyhow::Result<SecretArn> {
     let text = value.to_str().unwrap_or_default();
     SecretArn::parse(text).with_context(|| variable.to_owned())
