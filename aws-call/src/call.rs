@@ -232,3 +232,83 @@ fn parameters<'a>(
     };
     built.map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_credential_types::Credentials;
+    use axum::Router;
+    use axum::response::IntoResponse as _;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn caller() -> Caller {
+        let credentials = Credentials::new("AKID", "secret", None, None, "test");
+        Caller::new(SharedCredentialsProvider::new(credentials)).unwrap()
+    }
+
+    async fn serve(router: Router) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}/a%3Ab", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        endpoint
+    }
+
+    #[tokio::test]
+    async fn a_refusal_has_its_code_from_the_body_or_from_a_header() {
+        for (header, body, expected) in [
+            (
+                "",
+                r#"{"__type":"com.amazonaws.x#Gone","message":"m"}"#,
+                ("Gone", "m"),
+            ),
+            ("Gone:http://internal/", r#"{"Message":"m"}"#, ("Gone", "m")),
+            ("", "<html>", ("", "")),
+        ] {
+            let answer = async move || {
+                let headers = [("x-amzn-errortype", header)];
+                (StatusCode::CONFLICT, headers, body).into_response()
+            };
+            let endpoint = serve(Router::new().fallback(answer)).await;
+            let request = Request::get(endpoint).body(String::new()).unwrap();
+            let scope = Scope::Region("us-east-1");
+            let error = caller().send("x", scope, &request).await.unwrap_err();
+            let (code, message) = expected;
+            assert!(error.has_code(code), "{error}");
+            let said = error.to_string();
+            assert_eq!(said, format!("409 Conflict {code}: {message}"));
+            let redacted = error.without_message().to_string();
+            assert_ne!(redacted, said);
+        }
+    }
+
+    #[cfg(feature = "sigv4a")]
+    #[tokio::test]
+    async fn a_call_for_every_region_has_an_asymmetric_signature() {
+        let answer = async |request: axum::extract::Request| {
+            let text = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
+            let (authorization, regions) = (text("authorization"), text("x-amz-region-set"));
+            format!(
+                r#"["{}","{authorization}","{regions}"]"#,
+                request.uri().path()
+            )
+        };
+        let endpoint = serve(Router::new().fallback(answer)).await;
+        let request = Request::get(endpoint).body(String::new()).unwrap();
+        let answer = caller()
+            .send("x", Scope::EveryRegion, &request)
+            .await
+            .unwrap();
+        assert_eq!(
+            (&answer.body[0], &answer.body[2]),
+            (&"/a%3Ab".into(), &"*".into())
+        );
+        let authorization = answer.body[1].as_str().unwrap();
+        let signed = authorization.strip_prefix("AWS4-ECDSA-P256-SHA256 Credential=AKID/");
+        let scope = signed.and_then(|rest| Some(rest.split_once(", ")?.0));
+        assert!(
+            scope.unwrap().ends_with("/x/aws4_request"),
+            "{authorization}"
+        );
+    }
+}

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 use commands::cli::{Cli, Command};
-use commands::{dlq, manual, sign, sweep, thumbnail, token};
+use commands::{dlq, manual, session_key, sign, sweep, thumbnail, token};
 use terminal::output::{self, OutputError};
 
 #[tokio::main]
@@ -49,6 +49,7 @@ async fn main() -> ExitCode {
         ),
         Command::Package(args) => (commands::package::run(&args).await, 1),
         Command::Replay(args) => (commands::replay::run(args).await, 2),
+        Command::SessionKey(args) => (session_key::run(args).await.map(|()| ExitCode::SUCCESS), 1),
         Command::Sign(args) => (sign::run(args).await.map(|()| ExitCode::SUCCESS), 1),
         Command::Sweep(args) => (sweep::run(args).await, 2),
         Command::Thumbnail(args) => (thumbnail::run(&args), 2),

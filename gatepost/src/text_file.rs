@@ -1,6 +1,7 @@
 //! Reads files that people save with an editor, and handles the bytes that editors add: byte order marks, a final line
 //! break, UTF-16. `config`, `package` and `replay` call it; they interpret the content.
 
+use std::io::Read;
 use std::path::Path;
 
 use serde_json::Value;
@@ -62,7 +63,22 @@ fn read_json_text(file: &Path) -> Result<Vec<u8>, String> {
 ///
 /// A sentence without the file's name and without the secret.
 pub(crate) fn secret_bytes(file: &Path) -> Result<Vec<u8>, String> {
-    let mut bytes = read(file)?;
+    secret_of(read(file)?)
+}
+
+/// The same from a stream.
+///
+/// # Errors
+///
+/// A sentence without the secret.
+pub(crate) fn secret_from(stream: &mut impl Read) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let read = stream.read_to_end(&mut bytes);
+    read.map_err(|error| format!("it cannot be read: {error}"))?;
+    secret_of(bytes)
+}
+
+fn secret_of(mut bytes: Vec<u8>) -> Result<Vec<u8>, String> {
     if bytes.starts_with(UTF_8_MARK) {
         return Err(
             "it begins with a byte order mark, which would be part of the secret; save it without one"

@@ -10,7 +10,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use super::{dlq, manual, package, replay, sign, sweep, thumbnail, token};
+use super::{dlq, manual, package, replay, session_key, sign, sweep, thumbnail, token};
 use crate::dev;
 
 /// Guards an S3 bucket at both ends: signed uploads in, authorized images out.
@@ -89,6 +89,14 @@ Examples:
   # Viewer requests through the package that CloudFront would run
   gatepost replay test-events/viewer-requests --runtime node")]
     Replay(replay::ReplayArgs),
+    /// List, write, rotate and remove the keys of sessions in delivery mode function
+    #[command(after_long_help = "\
+Examples:
+  # Which key signs, and where each one is
+  gatepost session-key list
+  # A new key, without signing anybody out
+  gatepost session-key rotate --kid 2026-12")]
+    SessionKey(session_key::SessionKeyArgs),
     /// Sign an upload form, a URL, or CloudFront's URLs and cookies
     #[command(after_long_help = "\
 Examples:
@@ -245,7 +253,9 @@ mod tests {
                     // Arguments that come from the environment are missing here.
                     let kind = error.kind();
                     let is_missing = kind == clap::error::ErrorKind::MissingRequiredArgument;
-                    assert!(is_missing && line == "  gatepost sweep", "{line}: {error}");
+                    let has_variables =
+                        line == "  gatepost sweep" || line.starts_with("  gatepost session-key ");
+                    assert!(is_missing && has_variables, "{line}: {error}");
                 }
             }
         }

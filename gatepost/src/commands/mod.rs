@@ -8,6 +8,7 @@ pub(crate) mod dlq;
 pub(crate) mod manual;
 pub(crate) mod package;
 pub(crate) mod replay;
+pub(crate) mod session_key;
 pub(crate) mod sign;
 pub(crate) mod sweep;
 pub(crate) mod thumbnail;

@@ -397,7 +397,7 @@ fn shells_and_man_know_every_command() {
 }
 
 /// Every command, by the words that lead to it.
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 24] = [
     &[],
     &["completions"],
     &["dev"],
@@ -409,6 +409,11 @@ const COMMANDS: [&[&str]; 19] = [
     &["man"],
     &["package"],
     &["replay"],
+    &["session-key"],
+    &["session-key", "list"],
+    &["session-key", "prune"],
+    &["session-key", "push"],
+    &["session-key", "rotate"],
     &["sign"],
     &["sign", "cloudfront-cookies"],
     &["sign", "cloudfront-url"],

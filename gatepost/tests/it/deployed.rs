@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use crate::harness::{PATIENCE, photo, post_form, repository};
 use crate::ministack::MiniStack;
 
-pub(crate) use account::package;
-use account::{Account, OWNER, REGION, SESSION_KEY, id, package_with, token};
+use account::{Account, OWNER, REGION, SESSION_KEY, id, package_with};
+pub(crate) use account::{TEST_KEY_X, TEST_KEY_Y, package, token};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs MiniStack (cargo xtask test installs it)"]

@@ -34,6 +34,7 @@ mod replay;
 mod runtimes;
 mod schedules;
 mod session;
+mod session_keys;
 mod sign;
 mod sign_in;
 mod tampering;

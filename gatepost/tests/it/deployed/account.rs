@@ -20,8 +20,8 @@ pub(super) const REGION: &str = "us-east-1";
 /// A published test key, which signs sessions.
 pub(super) const SESSION_KEY: &str =
     include_str!("../../../../url-signing/tests/keys/p256-sec1.pem");
-pub(super) const TEST_KEY_X: &str = "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4";
-pub(super) const TEST_KEY_Y: &str = "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM";
+pub(crate) const TEST_KEY_X: &str = "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4";
+pub(crate) const TEST_KEY_Y: &str = "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM";
 
 pub(super) struct Account {
     pub(super) http: Client,
@@ -29,7 +29,7 @@ pub(super) struct Account {
 }
 
 /// A token of the issuer that the package trusts, signed with the example key of RFC 7517, appendix A.2.
-pub(super) fn token(subject: &str) -> String {
+pub(crate) fn token(subject: &str) -> String {
     let octets = |text: &str| BASE64URL_NOPAD.decode(text.as_bytes()).unwrap();
     let public = [&[4][..], &octets(TEST_KEY_X), &octets(TEST_KEY_Y)].concat();
     let private = octets("870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE");
