@@ -42,7 +42,7 @@ Examples:
     /// Write the first key
     #[command(after_long_help = "\
 Examples:
-  # A new secret, which no file holds: openssl rand -hex 32 | gatepost session-key push --kid 2026-11
+  # With a secret from standard input, such as a pipe from openssl rand -hex 32
   gatepost session-key push --kid 2026-11
   # A secret in a file
   gatepost session-key push --kid 2026-11 --secret-file session-2026-11")]
@@ -52,7 +52,7 @@ Examples:
 Examples:
   # With 32 random bytes
   gatepost session-key rotate --kid 2026-12
-  # The same keys for an API that reads its secret every minute
+  # For an API that reads its secret every minute
   gatepost session-key rotate --kid 2026-12 --api-cache 1m")]
     Rotate(rotate::RotateArgs),
 }
