@@ -102,7 +102,7 @@ async fn a_mode_on_the_command_line_replaces_the_configurations() {
 fn faults_of_the_mode_are_told_with_their_lines() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("gatepost.toml");
-    let many: String = (0..60)
+    let many: Vec<_> = (0..60)
         .map(|n| {
             format!("[[rules]]\npath = \"/folder-number-{n}/{{owner}}/**\"\nallow = \"owner\"\n")
         })
@@ -117,7 +117,10 @@ fn faults_of_the_mode_are_told_with_their_lines() {
             configuration("[session]\nkeys = [{ kid = \"a\", file = \"session.pem\" }]"),
             "session.keys: mode \"function\" has its secrets in CloudFront's KeyValueStore, never in a package: remove this; `gatepost session-key push` writes them",
         ),
-        (configuration(&many), "].path: the function would have "),
+        (
+            configuration(&many.concat()),
+            "].path: the function would have ",
+        ),
         (
             few.to_owned(),
             "token.from: sessions come in a cookie: add \"cookie:__Host-gatepost\"",
