@@ -9,9 +9,10 @@ use edge_auth::config::{Secret, Session, SessionKey, SessionKeyMaterial};
 use serde::Serialize;
 
 use super::document::Section;
-use super::edge::DEFAULT_SESSION_LIFETIME;
 use super::notes::Notes;
 
+/// The default lifetime of a session.
+pub(super) const DEFAULT_SESSION_LIFETIME: u32 = 15 * 60;
 /// The keys of `[delivery]`.
 const SECTION: [&str; 1] = ["mode"];
 

@@ -15,13 +15,11 @@ use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use url_signing::cloudfront::private_key_der;
 
-use super::delivery::DeliveryMode;
+use super::delivery::{DEFAULT_SESSION_LIFETIME, DeliveryMode};
 use super::document::Section;
 use super::units::{parse_duration, parse_leeway, parse_milliseconds};
 use crate::text_file;
 
-/// The default lifetime of a session.
-pub(super) const DEFAULT_SESSION_LIFETIME: u32 = 15 * 60;
 /// How long a browser caches a preflight's answer by default.
 const DEFAULT_PREFLIGHT_AGE: u32 = 600;
 

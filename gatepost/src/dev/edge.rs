@@ -12,7 +12,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use edge_auth::lambda_edge::{GeneratedResponse, Outcome};
+use edge_auth::lambda_edge::Outcome;
 use edge_auth::{Allowed, Decision, Headers, Request as EdgeRequest, ViewerRequest};
 use edge_auth_host::HostedAuthorizer;
 use futures::FutureExt as _;
@@ -25,6 +25,7 @@ use media_contract::{IMMUTABLE, MEDIA_PATH, ORIGIN_PATH, REVALIDATED};
 use signing_api::EdgeCache;
 
 use super::gate::Gate;
+use super::generated::generated;
 
 /// The name in `X-Cache`.
 const NAME: &str = "gatepost";
@@ -260,18 +261,6 @@ fn log_denial(request_id: &str, decision: &Decision) {
         reason = denied.refusal.to_string(),
         "a viewer request is denied"
     );
-}
-
-/// CloudFront's answer in the authorizer's name.
-pub(super) fn generated(generated: GeneratedResponse) -> Response<Body> {
-    let status = generated.status.parse().ok();
-    let mut builder = Response::builder().status(status.unwrap_or(StatusCode::FORBIDDEN));
-    for (name, value) in generated.headers.iter() {
-        builder = builder.header(name, value);
-    }
-    builder
-        .body(generated.body.map_or_else(Body::empty, Body::from))
-        .unwrap_or_else(|_| error_response(StatusCode::FORBIDDEN, "You may not access this."))
 }
 
 #[cfg(test)]

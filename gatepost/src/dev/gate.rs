@@ -18,6 +18,8 @@ use jiff::Timestamp;
 use local_aws::cloudfront::error_response;
 use media_contract::ORIGIN_PATH;
 
+use super::generated::generated;
+
 /// The function and its second opinion.
 pub(super) struct Gate {
     authorizer: Authorizer,
@@ -57,7 +59,7 @@ impl Gate {
         let decision = self.authorizer.decide(now, &Request::from(request));
         let response = match self.authorizer.answer(request.clone(), &decision) {
             Outcome::Continue(_) => None,
-            Outcome::Respond(response) => Some(super::edge::generated(response)),
+            Outcome::Respond(response) => Some(generated(response)),
         };
         let Some(njs) = &self.njs else {
             return (decision, response);

@@ -8,6 +8,7 @@ pub(crate) mod data_dir;
 mod dispatch;
 mod edge;
 pub(crate) mod gate;
+mod generated;
 pub(crate) mod issuer;
 mod origins;
 mod sign_in;
