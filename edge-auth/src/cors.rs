@@ -93,7 +93,7 @@ impl CorsPolicy {
             .access_control_request_headers
             .iter()
             .flat_map(|line| line.split(','))
-            .map(str::trim)
+            .map(|name| name.trim_matches([' ', '\t']))
             .filter(|name| !name.is_empty());
         if !asked.into_iter().all(is_granted) {
             return Err(NotGranted::Header);

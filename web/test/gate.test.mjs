@@ -39,6 +39,8 @@ test('what runtime 2.0 lacks is found', async () => {
     ['function* f() {}', 'a generator'],
     ['const a = 1n', 'BigInt'],
     ['const a = /a/u', 'the flag u of a regular expression'],
+    ['const a = /^a$/', 'a $ in a regular expression'],
+    ['const a = /[$]\\$/', undefined],
     ['const a = new Map()', 'Map'],
     ['Promise.all(a)', 'Promise.all'],
     ['a.replaceAll(b, c)', 'replaceAll'],

@@ -15,7 +15,7 @@ pub fn event(request: &ViewerRequest, request_id: &str) -> Value {
         if name == "cookie" {
             for pair in value.split(';') {
                 if let Some((name, value)) = pair.split_once('=') {
-                    add(&mut cookies, name.trim(), value.trim());
+                    add(&mut cookies, trimmed(name), trimmed(value));
                 }
             }
         } else {
@@ -50,6 +50,12 @@ pub fn event(request: &ViewerRequest, request_id: &str) -> Value {
         // What `request.rawQueryString()` returns; the runner takes it out.
         "rawQueryString": request.querystring,
     })
+}
+
+/// Without the white space of HTTP around it. Other white space belongs to a name: another host of the domain could set
+/// a cookie whose name only looks like ours.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
 }
 
 /// Adds a value of a name: the first is `value`, and with a second all are in `multiValue`.

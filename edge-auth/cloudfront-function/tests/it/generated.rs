@@ -51,7 +51,17 @@ pub(crate) fn request(rng: &mut SeededRng) -> ViewerRequest {
         if rng.one_in(2) {
             add(
                 "access-control-request-headers",
-                rng.choose(&["range", "x-own, RANGE", " ,range", "x-other", "rangé"]),
+                rng.choose(&[
+                    "range",
+                    "x-own, RANGE",
+                    " ,range",
+                    "x-other",
+                    "rangé",
+                    "x-\u{212a}ey",
+                    "\u{feff}range",
+                    "\u{85}range",
+                    "\u{a0}x-own",
+                ]),
             );
         }
     }
@@ -63,11 +73,21 @@ pub(crate) fn request(rng: &mut SeededRng) -> ViewerRequest {
         add("authorization", "Bearer x");
     }
     if rng.one_in(4) {
-        add("cookie", "theme=dark; __Host-gatepos=x");
+        add(
+            "cookie",
+            "theme=dark; __Host-gatepos=x; \u{2000}__Host-gatepost=x; __Host-gatepost\u{a0}=y",
+        );
     }
     let session = (!rng.one_in(8)).then(|| session(rng));
     if let Some(session) = &session {
-        add("cookie", &format!("{SESSION_COOKIE}={session}"));
+        let line = match rng.below(12) {
+            0 => format!("{SESSION_COOKIE}=\"{session}\""),
+            1 => format!("{SESSION_COOKIE}=; {SESSION_COOKIE}={session}"),
+            2 => format!(" {SESSION_COOKIE}\t = {session}\t;x"),
+            3 => format!("{SESSION_COOKIE}=\""),
+            _ => format!("{SESSION_COOKIE}={session}"),
+        };
+        add("cookie", &line);
         if rng.one_in(15) {
             let other = if rng.one_in(2) {
                 session.clone()
@@ -197,6 +217,8 @@ fn path(rng: &mut SeededRng) -> String {
             "%25%36",
             "\u{1}",
             "\u{7f}",
+            "\n",
+            "%0A",
             "%61",
             "-",
             "_",
@@ -209,6 +231,9 @@ fn path(rng: &mut SeededRng) -> String {
     if rng.one_in(30) {
         let raw = format!("%{:02x}", rng.byte());
         path.push_str(&raw);
+    }
+    if rng.one_in(60) {
+        path.push('\n');
     }
     path
 }

@@ -141,7 +141,7 @@ pub(crate) fn config() -> Config {
         cors: Some(Cors {
             origins: vec!["https://app.example.com".to_owned()],
             methods: vec!["GET".to_owned(), "HEAD".to_owned()],
-            headers: vec!["Range".to_owned(), "x-own".to_owned()],
+            headers: vec!["Range".to_owned(), "x-own".to_owned(), "x-key".to_owned()],
             credentials: true,
             max_age_seconds: 600,
         }),
