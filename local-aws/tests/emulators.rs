@@ -12,7 +12,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Builder, Region};
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use axum::routing::post;
 use local_aws::REGION;
 use local_aws::cloudfront::{
@@ -190,6 +190,59 @@ async fn a_second_slash_belongs_to_the_key() {
         for path in ["//a", "/%2Fa", "///a"] {
             let (status, _, content) = get(distribution, path).await;
             assert_eq!(status, 404, "{path}: {content}");
+        }
+    }
+}
+
+/// Adds the bucket's folder and a header that only it sets, as the function of Gatepost's mode `function` does.
+async fn add_folder(request: ViewerRequest, key_headers: Vec<HeaderName>) -> Decision {
+    let mut head = request.head;
+    let key = format!("o{}", head.uri.path());
+    head.headers
+        .insert("x-allowed", HeaderValue::from_static("1"));
+    Decision::Forward(Box::new(Forward {
+        head,
+        key: Some(key),
+        policy: Some(Policy {
+            min_ttl: Duration::from_mins(1),
+            key_headers,
+            ..Policy::default()
+        }),
+    }))
+}
+
+#[tokio::test]
+async fn a_header_in_the_cache_key_keeps_what_was_allowed_from_other_behaviours() {
+    let folder = tempfile::tempdir().unwrap();
+    let s3 = start(folder.path(), silent()).await;
+    put(&s3, "o/media/a", b"private").await;
+    // Without the header in the key, a direct request is answered from the shared cache: the test can fail.
+    for (key_headers, leaks) in [
+        (vec![HeaderName::from_static("x-allowed")], false),
+        (Vec::new(), true),
+    ] {
+        let gated = Behaviour::new("/media/*", Origin::bucket(s3.clone(), "photos"));
+        let gated = gated.with_viewer_request(move |request| {
+            let key_headers = key_headers.clone();
+            async move { add_folder(request, key_headers).await }
+        });
+        // The default behaviour has another origin, without this object.
+        let page = Behaviour::new("*", Origin::bucket_below(s3.clone(), "photos", "/page"));
+        let distribution = Distribution::new("cloudfront", vec![gated, page]).with_shared_cache();
+        assert_eq!(
+            get(&distribution, "/media/a").await.1,
+            "Miss from cloudfront"
+        );
+        assert_eq!(
+            get(&distribution, "/media/a").await.1,
+            "Hit from cloudfront"
+        );
+        for path in ["/o/media/a", "/%6f/media/a"] {
+            let direct = Request::builder().uri(path).header("x-allowed", "1");
+            let direct = distribution
+                .answer(direct.body(Body::empty()).unwrap())
+                .await;
+            assert_eq!(direct.status() == StatusCode::OK, leaks, "{path}");
         }
     }
 }

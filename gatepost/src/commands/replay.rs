@@ -58,7 +58,7 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
 
     let issuer = issuer::ephemeral()?;
     let owners = OwnerNames::new(config.edge.owner_secret.as_ref());
-    let edge = edge_of(&config, &issuer)?;
+    let edge = edge_of(&config, &issuer, args.runtime, now)?;
     let templates = Templates::new(&issuer, owners, now).with_sessions(&edge);
     let events: Vec<(EventFile, Vec<Event>)> = files
         .into_iter()

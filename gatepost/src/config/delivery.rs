@@ -6,6 +6,7 @@
 use clap::ValueEnum;
 use edge_auth::Authorizer;
 use edge_auth::config::{Secret, Session, SessionKey, SessionKeyMaterial};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::document::Section;
@@ -66,12 +67,12 @@ pub(super) fn read(root: &Section<'_>) -> DeliveryMode {
 /// Only for checks; nothing is signed with it.
 pub(crate) fn with_placeholder_key(edge: &edge_auth::Config) -> edge_auth::Config {
     let mut edge = edge.clone();
-    if let Some(session) = edge
-        .session
-        .as_mut()
-        .filter(|session| session.keys.is_empty())
+    if let Some(session) = &mut edge.session
+        && session.keys.is_empty()
     {
-        *session = with_key(session.lifetime_seconds, "placeholder", vec![0; 32]);
+        session
+            .keys
+            .push(shared_key("placeholder", None, vec![0; 32]));
     }
     edge
 }
@@ -84,17 +85,14 @@ pub(crate) fn default_session() -> Session {
     }
 }
 
-/// A session whose one key is a secret.
-pub(crate) fn with_key(lifetime_seconds: u32, kid: &str, secret: Vec<u8>) -> Session {
-    Session {
-        keys: vec![SessionKey {
-            kid: kid.to_owned(),
-            from: None,
-            material: SessionKeyMaterial::HS256 {
-                secret: Secret::from(secret),
-            },
-        }],
-        lifetime_seconds,
+/// A key of sessions that is a secret.
+pub(crate) fn shared_key(kid: &str, from: Option<Timestamp>, secret: Vec<u8>) -> SessionKey {
+    SessionKey {
+        kid: kid.to_owned(),
+        from,
+        material: SessionKeyMaterial::HS256 {
+            secret: Secret::from(secret),
+        },
     }
 }
 

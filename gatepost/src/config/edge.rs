@@ -55,7 +55,7 @@ pub(super) fn read(
     root: &Section<'_>,
     folder: &Path,
     jwks: Option<&Value>,
-    delivery: DeliveryMode,
+    (delivery, configured): (DeliveryMode, DeliveryMode),
 ) -> edge_auth::Config {
     let mut edge = edge_auth::Config {
         token_sources: vec![TokenSource::Authorization],
@@ -80,7 +80,7 @@ pub(super) fn read(
     if let Some(section) = root.section("session", &["keys", "lifetime", "secrets"]) {
         edge.session = Some(match delivery {
             DeliveryMode::Lambda => read_session(&section, folder),
-            DeliveryMode::Function => read_session_without_keys(&section),
+            DeliveryMode::Function => read_session_without_keys(&section, configured),
         });
     } else if delivery == DeliveryMode::Function {
         edge.session = Some(super::delivery::default_session());
@@ -159,10 +159,11 @@ fn read_session(section: &Section<'_>, folder: &Path) -> Session {
     }
 }
 
-/// `[session]` of mode `function`, whose secrets are in the `KeyValueStore` and in the API's secret.
-fn read_session_without_keys(section: &Section<'_>) -> Session {
+/// `[session]` of mode `function`, whose secrets are in the `KeyValueStore` and in the API's secret. Keys are a fault only if
+/// the file itself has that mode.
+fn read_session_without_keys(section: &Section<'_>, configured: DeliveryMode) -> Session {
     for name in ["keys", "secrets"] {
-        if section.has(name) {
+        if section.has(name) && configured == DeliveryMode::Function {
             section.fault(
                 name,
                 "mode \"function\" has its secrets in CloudFront's KeyValueStore, never in a package: remove this; `gatepost session-key push` writes them",

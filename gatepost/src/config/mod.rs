@@ -116,7 +116,16 @@ pub(crate) enum ConfigFault {
 impl Config {
     /// Reads the named file, otherwise the default file, otherwise the built-in example.
     pub(crate) fn load(asked: Option<&Path>) -> Result<Self, ConfigFault> {
-        Self::load_with_keys(asked, None)
+        Self::load_with(asked, None, None)
+    }
+
+    /// The same, in this mode of delivery in place of the file's. Session keys of the file are left out where the mode has
+    /// its own.
+    pub(crate) fn load_for(
+        asked: Option<&Path>,
+        mode: Option<DeliveryMode>,
+    ) -> Result<Self, ConfigFault> {
+        Self::load_with(asked, None, mode)
     }
 
     /// The same, with these keys for every issuer in place of its own.
@@ -124,30 +133,25 @@ impl Config {
         asked: Option<&Path>,
         jwks: Option<&Value>,
     ) -> Result<Self, ConfigFault> {
+        Self::load_with(asked, jwks, None)
+    }
+
+    fn load_with(
+        asked: Option<&Path>,
+        jwks: Option<&Value>,
+        mode: Option<DeliveryMode>,
+    ) -> Result<Self, ConfigFault> {
         let file = asked.unwrap_or(Path::new(DEFAULT_FILE));
         match std::fs::read_to_string(file) {
-            Ok(text) => Self::parse(file, &text, jwks),
+            Ok(text) => Self::parse_as(file, &text, jwks, mode),
             Err(error) if asked.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
-                Self::parse(file, BUILT_IN, jwks)
+                Self::parse_as(file, BUILT_IN, jwks, mode)
             }
             Err(error) => Err(ConfigFault::Unreadable {
                 file: file.to_owned(),
                 reason: error.to_string(),
             }),
         }
-    }
-
-    /// Authorizes viewers in another mode than the file says. Session keys of the file are left out where that mode has its
-    /// own.
-    pub(crate) fn deliver_by(&mut self, mode: DeliveryMode) {
-        if mode == DeliveryMode::Function && self.delivery != mode {
-            let session = self
-                .edge
-                .session
-                .get_or_insert_with(delivery::default_session);
-            session.keys.clear();
-        }
-        self.delivery = mode;
     }
 
     /// The page's settings, if links are signed by `link_signer`.
@@ -191,7 +195,17 @@ impl Config {
         }
     }
 
+    #[cfg(test)]
     fn parse(file: &Path, text: &str, jwks: Option<&Value>) -> Result<Self, ConfigFault> {
+        Self::parse_as(file, text, jwks, None)
+    }
+
+    fn parse_as(
+        file: &Path,
+        text: &str,
+        jwks: Option<&Value>,
+        mode: Option<DeliveryMode>,
+    ) -> Result<Self, ConfigFault> {
         let (table, errors) = DeTable::parse_recoverable(text);
         let notes = Notes::new(text);
         for error in &errors {
@@ -200,7 +214,7 @@ impl Config {
         let config = if errors.is_empty() {
             let folder = file.parent().unwrap_or(Path::new(""));
             let root = Section::root(&notes, &table, &ROOT);
-            let config = read_root(&root, folder, jwks);
+            let config = read_root(&root, folder, jwks, mode);
             check(&config, &notes);
             for warning in edge_auth::warnings(&config.edge) {
                 let line = notes.line(&warning.key);
@@ -277,9 +291,15 @@ fn is_session_key(key: &str) -> bool {
         .any(|list| notes::is_within(key, list))
 }
 
-fn read_root(root: &Section<'_>, folder: &Path, jwks: Option<&Value>) -> Config {
-    let delivery = delivery::read(root);
-    let edge = edge::read(root, folder, jwks, delivery);
+fn read_root(
+    root: &Section<'_>,
+    folder: &Path,
+    jwks: Option<&Value>,
+    mode: Option<DeliveryMode>,
+) -> Config {
+    let configured = delivery::read(root);
+    let delivery = mode.unwrap_or(configured);
+    let edge = edge::read(root, folder, jwks, (delivery, configured));
     let sign_in = sign_in::read(root, &edge);
     let mut images = ImageSettings::default();
     let mut form_lifetime = SignedDuration::from_mins(5);

@@ -14,6 +14,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use edge_auth::lambda_edge::Outcome;
 use edge_auth::{Allowed, Decision, Headers, Request as EdgeRequest, ViewerRequest};
+use edge_auth_function::ALLOWED_HEADER;
 use edge_auth_host::HostedAuthorizer;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -80,7 +81,7 @@ impl Edge {
             }
         };
         Self {
-            distribution: Distribution::new(NAME, behaviours),
+            distribution: Distribution::new(NAME, behaviours).with_shared_cache(),
             adds_origin_path,
         }
     }
@@ -142,7 +143,10 @@ async fn decide_by_function(
     request: EdgeViewerRequest,
     browser_cache: Duration,
 ) -> EdgeDecision {
-    let EdgeViewerRequest { head, request_id } = request;
+    let EdgeViewerRequest {
+        mut head,
+        request_id,
+    } = request;
     let viewer_request = viewer_request(&head);
     let (decision, response) = gate.decide(&viewer_request, &request_id).await;
     log_denial(&request_id, &decision);
@@ -152,10 +156,16 @@ async fn decide_by_function(
             let readable = gate
                 .authorizer()
                 .readable_by(&EdgeRequest::from(&viewer_request));
+            let name = HeaderName::from_static(ALLOWED_HEADER);
+            let allowed_by_us = HeaderValue::from_static("1");
+            head.headers.insert(name.clone(), allowed_by_us);
             EdgeDecision::Forward(Box::new(Forward {
                 head,
                 key: Some(media_contract::object_key(allowed.path.as_str())),
-                policy: Some(policy_of(&allowed, browser_cache, readable)),
+                policy: Some(Policy {
+                    key_headers: vec![name],
+                    ..policy_of(&allowed, browser_cache, readable)
+                }),
             }))
         }
         (None, _) => EdgeDecision::Respond(error_response(
@@ -239,6 +249,7 @@ fn policy_of(
         } else {
             Duration::ZERO
         },
+        key_headers: Vec::new(),
         cache_control: Some(cache_control),
         object_headers,
         headers: readable.collect(),

@@ -90,10 +90,7 @@ pub(crate) struct DevArgs {
 
 /// Runs until Ctrl-C.
 pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
-    let mut config = Config::load(args.config.as_deref())?;
-    if let Some(mode) = args.delivery {
-        config.deliver_by(mode);
-    }
+    let mut config = Config::load_for(args.config.as_deref(), args.delivery)?;
     origins::add(&mut config.edge.cors, &args.origins);
     if config.edge.rules.is_empty() {
         output::warn(

@@ -18,10 +18,11 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use edge_auth::SESSION_COOKIE;
-use edge_auth::config::{SessionKey, TokenSource};
+use edge_auth::config::{SessionKey, SessionKeyMaterial, TokenSource};
+use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::config::{Config, delivery};
+use crate::config::{Config, DeliveryMode, delivery};
 use crate::dev::issuer;
 use crate::text_file;
 
@@ -53,25 +54,41 @@ impl Runtime {
 }
 
 /// The configuration of the edge, which also trusts this run's issuer. Where sessions may come and the configuration has no
-/// key for them that signs here, it has a key of this run.
+/// key for them that signs here, or none that the function can verify, it also has a key of this run.
 pub(crate) fn edge_of(
     config: &Config,
     issuer: &dev_idp::Issuer,
+    runtime: Runtime,
+    now: Timestamp,
 ) -> anyhow::Result<edge_auth::Config> {
+    anyhow::ensure!(
+        config.delivery == DeliveryMode::Lambda || !matches!(runtime, Runtime::Node),
+        "mode \"function\" has no package for Lambda@Edge; replay with --runtime njs, or native"
+    );
+    let is_for_function =
+        config.delivery == DeliveryMode::Function || matches!(runtime, Runtime::Njs);
     let mut edge = config.edge.clone();
     issuer::join(issuer, &mut edge);
     let takes_sessions = edge
         .token_sources
         .contains(&TokenSource::Cookie(SESSION_COOKIE.to_owned()));
     let session = edge.session.as_ref();
-    let can_sign = session.is_some_and(|session| {
-        !session.keys.is_empty() && session.keys.iter().all(SessionKey::can_sign)
+    let signs = session.is_some_and(|session| {
+        let is_usable = |key: &SessionKey| {
+            let is_shared = matches!(key.material, SessionKeyMaterial::HS256 { .. });
+            key.can_sign() && (is_shared || !is_for_function)
+        };
+        !session.keys.is_empty() && session.keys.iter().all(is_usable)
     });
-    if takes_sessions && !can_sign {
-        let lifetime = session.map_or(900, |session| session.lifetime_seconds);
+    if takes_sessions && !signs {
+        let session = edge.session.get_or_insert_with(delivery::default_session);
         let mut secret = vec![0; 32];
         getrandom::fill(&mut secret)?;
-        edge.session = Some(delivery::with_key(lifetime, "replay", secret));
+        // The newest key signs. The others verify the sessions of recorded requests.
+        let from = (!session.keys.is_empty()).then_some(now);
+        session
+            .keys
+            .push(delivery::shared_key("replay", from, secret));
     }
     Ok(edge)
 }

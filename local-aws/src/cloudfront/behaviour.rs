@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Response};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use percent_encoding::percent_decode_str;
@@ -60,6 +60,8 @@ pub struct Forward {
 pub struct Policy {
     /// The shortest time for which an object is cached, even if its own `Cache-Control` forbids it: the minimum TTL.
     pub min_ttl: Duration,
+    /// The request headers in the cache key, as the viewer-request function leaves them.
+    pub key_headers: Vec<HeaderName>,
     /// `Cache-Control` of answers with an object; without it the object's own is passed on.
     pub cache_control: Option<CacheControl>,
     /// Headers of answers with an object.

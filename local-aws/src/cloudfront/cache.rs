@@ -1,9 +1,10 @@
-//! A distribution's cache: finished objects in memory, by behaviour and key. An object leaves it when its TTL has
+//! A distribution's cache: finished objects in memory, by behaviour, key and the headers of the cache policy. An object leaves it when its TTL has
 //! passed, when its folder is invalidated, or as the least recently used one (LRU) when the memory is full.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use axum::http::HeaderValue;
 use lru::LruCache;
 
 use super::origin::Object;
@@ -19,8 +20,16 @@ pub(super) struct Cache {
     entries: Mutex<Entries>,
 }
 
-/// The index of a behaviour, and a key: two behaviours may have different origins.
-type CacheKey = (usize, String);
+/// What an answer is stored under.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(super) struct CacheKey {
+    /// The index of the behaviour, because two behaviours may have different origins; always 0 where behaviours share.
+    pub(super) behaviour: usize,
+    /// The path as an object key.
+    pub(super) path: String,
+    /// The values of the policy's headers, in its order.
+    pub(super) headers: Vec<Option<HeaderValue>>,
+}
 
 struct Entries {
     by_key: LruCache<CacheKey, Entry>,
@@ -48,13 +57,12 @@ impl Default for Entries {
 
 impl Cache {
     /// The object of a key and how long ago it was stored, if it is still fresh.
-    pub(super) fn get(&self, behaviour: usize, key: &str) -> Option<(Arc<Object>, Duration)> {
-        let key = (behaviour, key.to_owned());
+    pub(super) fn get(&self, key: &CacheKey) -> Option<(Arc<Object>, Duration)> {
         let mut entries = self.lock();
-        let entry = entries.by_key.get(&key)?;
+        let entry = entries.by_key.get(key)?;
         let age = entry.stored_at.elapsed();
         if age >= entry.ttl {
-            entries.remove(&key);
+            entries.remove(key);
             return None;
         }
         Some((entry.object.clone(), age))
@@ -71,8 +79,7 @@ impl Cache {
     /// all folders discards a few other objects as well, which costs less than a generation for each.
     pub(super) fn put(
         &self,
-        behaviour: usize,
-        key: &str,
+        key: CacheKey,
         object: Arc<Object>,
         min_ttl: Duration,
         generation: u64,
@@ -82,7 +89,6 @@ impl Cache {
         if ttl.is_zero() || size > MAX_OBJECT {
             return;
         }
-        let key = (behaviour, key.to_owned());
         let mut entries = self.lock();
         if entries.generation != generation {
             return;
@@ -109,7 +115,7 @@ impl Cache {
         entries.generation += 1;
         let keys = entries.by_key.iter().map(|(key, _)| key);
         let below: Vec<_> = keys
-            .filter(|(_, key)| key.starts_with(folder))
+            .filter(|key| key.path.starts_with(folder))
             .cloned()
             .collect();
         for key in below {
@@ -137,6 +143,14 @@ mod tests {
 
     const DAY: Duration = Duration::from_hours(24);
 
+    fn key(behaviour: usize, path: &str) -> CacheKey {
+        CacheKey {
+            behaviour,
+            path: path.to_owned(),
+            headers: Vec::new(),
+        }
+    }
+
     fn object(size: usize, cache_control: &str) -> Arc<Object> {
         Arc::new(Object {
             body: vec![0; size].into(),
@@ -159,10 +173,10 @@ mod tests {
             (DAY, "private, no-cache", true),
         ] {
             let generation = cache.generation();
-            cache.put(0, "k", object(1, cache_control), min_ttl, generation);
-            let found = cache.get(0, "k").is_some();
+            cache.put(key(0, "k"), object(1, cache_control), min_ttl, generation);
+            let found = cache.get(&key(0, "k")).is_some();
             assert_eq!(found, kept, "{cache_control} {min_ttl:?}");
-            assert!(cache.get(1, "k").is_none(), "of another behaviour");
+            assert!(cache.get(&key(1, "k")).is_none(), "of another behaviour");
             cache.forget("");
         }
     }
@@ -170,28 +184,28 @@ mod tests {
     #[test]
     fn an_object_that_is_fetched_during_an_invalidation_is_not_kept() {
         let cache = Cache::default();
-        let key = "media/o/1/a";
-        let put = |generation| cache.put(0, key, object(1, ""), DAY, generation);
+        let a = key(0, "media/o/1/a");
+        let put = |generation| cache.put(a.clone(), object(1, ""), DAY, generation);
         let before = cache.generation();
         cache.forget("media/o/1/");
         put(before);
-        assert!(cache.get(0, key).is_none());
+        assert!(cache.get(&a).is_none());
         put(cache.generation());
-        assert!(cache.get(0, key).is_some());
+        assert!(cache.get(&a).is_some());
         cache.forget("media/o/1/");
-        assert!(cache.get(0, key).is_none());
+        assert!(cache.get(&a).is_none());
     }
 
     #[test]
     fn the_least_recently_used_object_makes_room() {
         let cache = Cache::default();
         for idx in 0..8 {
-            cache.put(0, &idx.to_string(), object(MAX_OBJECT, ""), DAY, 0);
+            cache.put(key(0, &idx.to_string()), object(MAX_OBJECT, ""), DAY, 0);
         }
-        assert!(cache.get(0, "0").is_some());
-        cache.put(0, "8", object(1, ""), DAY, 0);
-        assert!(cache.get(0, "0").is_some());
-        assert!(cache.get(0, "1").is_none());
+        assert!(cache.get(&key(0, "0")).is_some());
+        cache.put(key(0, "8"), object(1, ""), DAY, 0);
+        assert!(cache.get(&key(0, "0")).is_some());
+        assert!(cache.get(&key(0, "1")).is_none());
         assert_eq!(cache.lock().bytes, 7 * MAX_OBJECT + 1);
     }
 }

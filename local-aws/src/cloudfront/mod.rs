@@ -23,7 +23,7 @@ pub use behaviour::{Behaviour, CacheControl, Decision, Forward, Policy, ViewerRe
 pub use origin::Origin;
 
 use answer::{Served, method_not_allowed, serve};
-use cache::Cache;
+use cache::{Cache, CacheKey};
 use origin::{Bucket, OriginFault};
 
 /// A distribution: behaviours with one cache. Clones share the cache.
@@ -32,6 +32,8 @@ pub struct Distribution {
     name: Arc<str>,
     behaviours: Arc<[Behaviour]>,
     cache: Arc<Cache>,
+    /// Whether behaviours answer from one another's entries.
+    is_shared: bool,
 }
 
 impl Distribution {
@@ -44,7 +46,16 @@ impl Distribution {
             name: name.into(),
             behaviours: behaviours.into(),
             cache: Arc::default(),
+            is_shared: false,
         }
+    }
+
+    /// Lets all behaviours share the entries of the cache. CloudFront does not say whether its behaviours do, so a system
+    /// that must not depend on it is tested with this.
+    #[must_use]
+    pub fn with_shared_cache(mut self) -> Self {
+        self.is_shared = true;
+        self
     }
 
     /// Answers a viewer's request.
@@ -113,7 +124,13 @@ impl Distribution {
             policy,
             distribution: &self.name,
         };
-        if let Some((object, age)) = self.cache.get(index, &key) {
+        let values = policy.key_headers.iter();
+        let cache_key = CacheKey {
+            behaviour: if self.is_shared { 0 } else { index },
+            path: key.clone(),
+            headers: values.map(|name| headers.get(name).cloned()).collect(),
+        };
+        if let Some((object, age)) = self.cache.get(&cache_key) {
             return self.marked(serve(method, headers, &served(&object, Some(age))));
         }
         let generation = self.cache.generation();
@@ -122,7 +139,7 @@ impl Distribution {
                 let object = Arc::new(object);
                 let min_ttl = policy.min_ttl;
                 self.cache
-                    .put(index, &key, object.clone(), min_ttl, generation);
+                    .put(cache_key, object.clone(), min_ttl, generation);
                 self.marked(serve(method, headers, &served(&object, None)))
             }
             Err(OriginFault::NotFound) => {
