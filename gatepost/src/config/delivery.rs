@@ -21,7 +21,7 @@ const SECTION: [&str; 1] = ["mode"];
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum DeliveryMode {
-    /// `edge-auth` in Lambda@Edge: every rule, and any provider's token.
+    /// edge-auth in Lambda@Edge: every rule, and any provider's token.
     #[default]
     Lambda,
     /// A generated CloudFront Function: sessions with HS256 alone.

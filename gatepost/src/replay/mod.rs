@@ -39,7 +39,7 @@ pub(crate) enum Runtime {
     Native,
     /// The Lambda@Edge package in Node.js.
     Node,
-    /// The `CloudFront` Function of mode "function" in njs.
+    /// The CloudFront Function of mode "function" in njs.
     Njs,
 }
 

@@ -10,7 +10,7 @@ use crate::terminal::output;
 
 #[derive(Args, Debug)]
 pub(crate) struct PruneArgs {
-    /// How long a session lasts: [session] lifetime, or more. The default is the longest that can be configured.
+    /// How long a session lasts: its configured lifetime, or more. The default is the longest that can be configured.
     #[arg(long, value_name = "DURATION", default_value = "12h", value_parser = parse_duration)]
     lifetime: SignedDuration,
     #[command(flatten)]
