@@ -195,7 +195,7 @@ async fn a_second_slash_belongs_to_the_key() {
 }
 
 /// Adds the bucket's folder and a header that only it sets, as the function of Gatepost's mode `function` does.
-async fn add_folder(request: ViewerRequest, key_headers: Vec<HeaderName>) -> Decision {
+fn add_folder(request: ViewerRequest, key_headers: Vec<HeaderName>) -> Decision {
     let mut head = request.head;
     let key = format!("o{}", head.uri.path());
     head.headers
@@ -224,7 +224,7 @@ async fn a_header_in_the_cache_key_keeps_what_was_allowed_from_other_behaviours(
         let gated = Behaviour::new("/media/*", Origin::bucket(s3.clone(), "photos"));
         let gated = gated.with_viewer_request(move |request| {
             let key_headers = key_headers.clone();
-            async move { add_folder(request, key_headers).await }
+            async move { add_folder(request, key_headers) }
         });
         // The default behaviour has another origin, without this object.
         let page = Behaviour::new("*", Origin::bucket_below(s3.clone(), "photos", "/page"));
