@@ -91,8 +91,11 @@ describe('an upload', { timeout: 15 * MINUTE }, () => {
     ])
     await waitForStatus(page, 'letter.pdf', 'rejected')
     await screenshot(page, 'phone-refused')
-    const boxes = await page.evaluate(() => {
+    const boxes = await page.evaluate(async () => {
       const list = document.querySelector('.uploads-list')
+      // A card that still arrives is below its place.
+      const arriving = list.getAnimations({ subtree: true }).filter(({ animationName }) => animationName === 'arrive')
+      await Promise.all(arriving.map(({ finished }) => finished))
       const reasons = [...list.querySelectorAll('[data-testid="reason"]')]
       return {
         isCut: list.scrollHeight > list.clientHeight || list.scrollWidth > list.clientWidth,
