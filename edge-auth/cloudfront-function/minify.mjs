@@ -126,7 +126,7 @@ function endsLine(pattern) {
     .includes('$')
 }
 
-// The constants of the top level that stand after a function which uses them.
+// The constants of the top level that are declared after a function that uses them.
 function lateConstants(program) {
   const late = []
   const used = new Set()

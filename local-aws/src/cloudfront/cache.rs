@@ -20,7 +20,7 @@ pub(super) struct Cache {
     entries: Mutex<Entries>,
 }
 
-/// What an answer is stored under.
+/// The key under which an answer is stored.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct CacheKey {
     /// The index of the behaviour, because two behaviours may have different origins; always 0 where behaviours share.
