@@ -7,7 +7,12 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 
 /// Runs a program to its end. The error shows the whole command line.
+///
+/// CI compiles once, so what Cargo would keep for a second build only takes disk and time there.
 pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
+    if std::env::var_os("CI").is_some() {
+        command.env("CARGO_INCREMENTAL", "0");
+    }
     let shown = format!("{command:?}");
     let status = command
         .status()

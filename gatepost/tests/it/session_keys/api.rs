@@ -175,13 +175,13 @@ fn settings() -> PackedSettings {
     }
 }
 
-/// The debug build of the API: the packages of `deployed` are release builds. With the features of `gatepost` beside it,
-/// most of its dependencies are those of this test.
+/// The debug build of the API: the packages of `deployed` are release builds. The whole workspace with its tests is what
+/// `cargo xtask test` has built already, so nothing is compiled twice with other features.
 fn program() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--locked", "--package", "gatepost"])
-        .args(["--package", "signing-api", "--bin", "signing-api"])
+        .args(["build", "--quiet", "--locked", "--workspace", "--tests"])
+        .args(["--bin", "signing-api"])
         .arg("--target-dir")
         .arg(folder)
         .current_dir(repository(""))
