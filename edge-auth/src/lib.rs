@@ -20,6 +20,7 @@ mod authorizer;
 pub mod config;
 mod cors;
 mod decision;
+mod folders;
 mod http;
 pub mod identity;
 mod issuers;

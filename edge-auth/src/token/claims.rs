@@ -87,6 +87,24 @@ impl ClaimSet {
         Ok(any_value(claim, is))
     }
 
+    /// The texts that [`names`](Self::names) finds in a claim: its own, or those of its items. A session may have left some
+    /// out.
+    pub(crate) fn texts(&self, id: ClaimId) -> Vec<String> {
+        let text = |value: &Value| match value {
+            Value::String(text) => {
+                let full_path = text.strip_prefix('/');
+                Some(full_path.unwrap_or(text).to_owned())
+            }
+            Value::Number(number) => integer(number).map(|integer| integer.to_string()),
+            _ => None,
+        };
+        match self.get(id) {
+            Some(Value::Array(items)) => items.iter().filter_map(text).collect(),
+            Some(claim) => text(claim).into_iter().collect(),
+            None => Vec::new(),
+        }
+    }
+
     /// Whether a claim grants a scope: one space-separated string (RFC 8693 §4.2), or an array.
     pub(crate) fn grants(&self, id: ClaimId, scope: &str) -> Result<bool, NotRetained> {
         Ok(match self.known(id)? {

@@ -9,6 +9,7 @@
 mod decisions;
 #[cfg(feature = "signing")]
 mod equivalence;
+mod folders;
 mod issuers;
 mod keys;
 mod lambda_edge;

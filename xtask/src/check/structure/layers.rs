@@ -68,7 +68,7 @@ const FILES: &[(&str, &[&[&str]])] = &[(
         &["rules", "verify"],
         &["sign_in"],
         &["authorizer"],
-        &["lambda_edge", "policy"],
+        &["folders", "lambda_edge", "policy"],
         &["lib"],
     ],
 )];
