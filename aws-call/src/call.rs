@@ -160,6 +160,7 @@ impl Caller {
         let response = response.map_err(CallError::NoAnswer)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes().await.map_err(CallError::NoAnswer)?;
+        let xml = String::from_utf8_lossy(&body);
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
         if status.is_success() {
             return Ok(Answer { headers, body });
@@ -167,17 +168,26 @@ impl Caller {
         // Such as `com.amazonaws.ssm#ParameterNotFound`, in the body or in a header, sometimes followed by an address.
         let header = headers.get("x-amzn-errortype");
         let header = header.and_then(|code| code.to_str().ok());
-        let code = body["__type"].as_str().or(header).unwrap_or_default();
+        let code = body["__type"].as_str().or(header);
+        let code = code.or(element(&xml, "Code")).unwrap_or_default();
         let code = code.split(':').next().unwrap_or_default();
         let code = code.rsplit('#').next().unwrap_or_default();
         let message = [&body["message"], &body["Message"]];
         let message = message.iter().find_map(|message| message.as_str());
+        let message = message.or(element(&xml, "Message"));
         Err(CallError::Refused {
             status,
             code: code.to_owned(),
             message: message.unwrap_or_default().to_owned(),
         })
     }
+}
+
+/// The text of the first element of a name, in a service's error in XML.
+fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    let (text, _) = rest.split_once(&format!("</{name}>"))?;
+    Some(text)
 }
 
 fn signed(
@@ -263,6 +273,11 @@ mod tests {
                 ("Gone", "m"),
             ),
             ("Gone:http://internal/", r#"{"Message":"m"}"#, ("Gone", "m")),
+            (
+                "",
+                "<ErrorResponse><Error><Code>Gone</Code><Message>m</Message></Error></ErrorResponse>",
+                ("Gone", "m"),
+            ),
             ("", "<html>", ("", "")),
         ] {
             let answer = async move || {

@@ -164,7 +164,8 @@ impl MediaStore {
     }
 
     /// Marks an upload as deleted: from then on no worker publishes it. Published objects still exist; see
-    /// [`Self::remove_media`] and [`Self::remove_original`].
+    /// [`Self::remove_media`] and [`Self::remove_original`]. Answers with the manifest that it found, which is a tombstone
+    /// already if the call is repeated.
     ///
     /// # Errors
     ///
@@ -173,20 +174,22 @@ impl MediaStore {
         &self,
         upload: &UploadKey,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Manifest>, StoreError> {
         let tombstone = Manifest::tombstone(upload, now);
         for _ in 0..MAX_TOMBSTONE_ATTEMPTS {
-            let found = self.manifest_file(upload).await?;
-            let expected = match &found {
+            let file = self.manifest_file(upload).await?;
+            let (found, expected) = match &file {
                 // An unreadable manifest is replaced, too.
-                Some((data, etag)) => match serde_json::from_slice::<Manifest>(data) {
-                    Ok(found) if matches!(found.status, Status::Deleted { .. }) => return Ok(()),
-                    _ => Some(etag.as_str()),
-                },
-                None => None,
+                Some((data, etag)) => (
+                    serde_json::from_slice::<Manifest>(data).ok(),
+                    Some(etag.as_str()),
+                ),
+                None => (None, None),
             };
-            if self.write_manifest(upload, &tombstone, expected).await? == Write::Done {
-                return Ok(());
+            let is_done =
+                matches!(&found, Some(found) if matches!(found.status, Status::Deleted { .. }));
+            if is_done || self.write_manifest(upload, &tombstone, expected).await? == Write::Done {
+                return Ok(found);
             }
         }
         let action = format!("writing {}", upload.manifest_key());
