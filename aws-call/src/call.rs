@@ -169,6 +169,7 @@ impl Caller {
         let header = headers.get("x-amzn-errortype");
         let header = header.and_then(|code| code.to_str().ok());
         let code = body["__type"].as_str().or(header);
+        let code = code.filter(|code| !code.is_empty());
         let code = code.or(element(&xml, "Code")).unwrap_or_default();
         let code = code.split(':').next().unwrap_or_default();
         let code = code.rsplit('#').next().unwrap_or_default();
