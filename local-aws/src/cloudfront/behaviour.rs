@@ -13,6 +13,8 @@ use futures::future::BoxFuture;
 use percent_encoding::percent_decode_str;
 
 use super::origin::Origin;
+use super::pattern::is_match;
+use super::signature::KeyGroup;
 
 /// A viewer-request function.
 type ViewerRequestFunction = dyn Fn(ViewerRequest) -> BoxFuture<'static, Decision> + Send + Sync;
@@ -22,6 +24,7 @@ type ViewerRequestFunction = dyn Fn(ViewerRequest) -> BoxFuture<'static, Decisio
 pub struct Behaviour {
     pattern: String,
     pub(super) origin: Origin,
+    pub(super) trusted_keys: Option<KeyGroup>,
     pub(super) viewer_request: Option<Arc<ViewerRequestFunction>>,
     pub(super) policy: Policy,
 }
@@ -86,9 +89,19 @@ impl Behaviour {
         Self {
             pattern: pattern.to_owned(),
             origin,
+            trusted_keys: None,
             viewer_request: None,
             policy: Policy::default(),
         }
+    }
+
+    /// Answers only requests with a CloudFront signature by one of these keys: signed URLs and signed cookies. It is
+    /// checked before the viewer-request function, the cache and the origin, and for every method, so a CORS preflight
+    /// is refused as well. Its parameters are removed from the query first; neither of the three sees them.
+    #[must_use]
+    pub fn with_trusted_keys(mut self, keys: KeyGroup) -> Self {
+        self.trusted_keys = Some(keys);
+        self
     }
 
     /// Lets a function decide about each request before the cache answers.
@@ -144,32 +157,6 @@ impl Forward {
         let key = percent_decode_str(path).decode_utf8().ok()?;
         Some(key.into_owned())
     }
-}
-
-/// Whether a text matches a pattern. After a mismatch, the last `*` takes one more byte.
-fn is_match(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut at_pattern, mut at_text) = (0, 0);
-    let mut last_star = None;
-    while at_text < text.len() {
-        match pattern.get(at_pattern) {
-            Some(b'*') => {
-                last_star = Some((at_pattern, at_text));
-                at_pattern += 1;
-            }
-            Some(&byte) if byte == b'?' || byte == text[at_text] => {
-                at_pattern += 1;
-                at_text += 1;
-            }
-            _ => match &mut last_star {
-                Some((star, taken)) => {
-                    *taken += 1;
-                    (at_pattern, at_text) = (*star + 1, *taken);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[at_pattern..].iter().all(|&byte| byte == b'*')
 }
 
 #[cfg(test)]

@@ -1,30 +1,41 @@
 //! CloudFront on this machine: a [`Distribution`] does with a viewer's request what CloudFront does, in the same order.
 //!
-//! The first behaviour whose pattern matches the path is chosen. Its viewer-request function decides, if it has one, and
-//! only what the function forwards reaches the cache or, after that, the origin. Programs pass their behaviours, origins
-//! and functions in and serve [`Distribution::answer`]; this module never decides about a viewer.
+//! The first behaviour whose pattern matches the path is chosen. If it has a trusted key group, only requests with a
+//! valid signature go on. Its viewer-request function decides, if it has one, and only what the function forwards
+//! reaches the cache or, after that, the origin. Programs pass their behaviours, origins, keys and functions in and serve
+//! [`Distribution::answer`]; this module has no rules of its own about viewers.
 
 mod answer;
 mod behaviour;
 mod cache;
 mod condition;
 mod origin;
+mod pattern;
+mod signature;
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use data_encoding::BASE64URL_NOPAD;
+use jiff::Timestamp;
 use tower::ServiceExt as _;
 
 pub use answer::error_response;
 pub use behaviour::{Behaviour, CacheControl, Decision, Forward, Policy, ViewerRequest};
 pub use origin::Origin;
+pub use signature::{KeyGroup, KeyGroupError};
 
 use answer::{Served, method_not_allowed, serve};
 use cache::{Cache, CacheKey};
 use origin::{Bucket, OriginFault};
+use signature::{Connection, verify};
+
+/// The address of every viewer: the emulator is served on loopback.
+const VIEWER: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
 /// A distribution: behaviours with one cache. Clones share the cache.
 #[derive(Clone)]
@@ -34,6 +45,9 @@ pub struct Distribution {
     cache: Arc<Cache>,
     /// Whether behaviours answer from one another's entries.
     is_shared: bool,
+    /// The scheme of the URLs that viewers request.
+    scheme: Arc<str>,
+    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
 impl Distribution {
@@ -47,7 +61,24 @@ impl Distribution {
             behaviours: behaviours.into(),
             cache: Arc::default(),
             is_shared: false,
+            scheme: "https".into(),
+            clock: Arc::new(Timestamp::now),
         }
+    }
+
+    /// Sets the scheme of the URLs that viewers request; `https` without it. A signature is for a whole URL, so a stack
+    /// that is served at `http://127.0.0.1:8080` needs `http` here.
+    #[must_use]
+    pub fn with_scheme(mut self, scheme: &str) -> Self {
+        self.scheme = scheme.into();
+        self
+    }
+
+    /// Sets the clock by which signatures expire; the system's without it.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
     }
 
     /// Lets all behaviours share the entries of the cache. CloudFront does not say whether its behaviours do, so a system
@@ -60,25 +91,31 @@ impl Distribution {
 
     /// Answers a viewer's request.
     pub async fn answer(&self, request: Request) -> Response<Body> {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let path = head.uri.path();
         let mut behaviours = self.behaviours.iter().enumerate();
         let Some((index, behaviour)) = behaviours.find(|(_, behaviour)| behaviour.matches(path))
         else {
             return self.fault(StatusCode::NOT_FOUND, "There is nothing here.");
         };
-        let forward = match &behaviour.viewer_request {
-            None => Forward::new(head),
-            Some(decide) => {
-                let Some(request_id) = new_request_id() else {
-                    let detail = "The system random number generator failed.";
-                    return self.fault(StatusCode::SERVICE_UNAVAILABLE, detail);
-                };
-                match decide(ViewerRequest { head, request_id }).await {
-                    Decision::Forward(forward) => *forward,
-                    Decision::Respond(response) => return response,
-                }
+        if let Some(keys) = &behaviour.trusted_keys {
+            let connection = Connection {
+                now: (self.clock)(),
+                scheme: &self.scheme,
+                address: VIEWER,
+            };
+            if let Err(refusal) = verify(&connection, keys, &mut head) {
+                tracing::info!(
+                    path = head.uri.path(),
+                    reason = refusal.reason(),
+                    "a signed request is refused"
+                );
+                return self.marked(refusal.into_response());
             }
+        }
+        let forward = match self.decide(behaviour, head).await {
+            Decision::Forward(forward) => *forward,
+            Decision::Respond(response) => return response,
         };
         let policy = forward.policy.as_ref().unwrap_or(&behaviour.policy);
         let mut response = match &behaviour.origin {
@@ -93,6 +130,20 @@ impl Distribution {
             response.headers_mut().insert(name, value.clone());
         }
         response
+    }
+
+    /// Calls the viewer-request function, if there is one.
+    async fn decide(&self, behaviour: &Behaviour, head: Parts) -> Decision {
+        let Some(decide) = &behaviour.viewer_request else {
+            return Decision::Forward(Box::new(Forward::new(head)));
+        };
+        match new_request_id() {
+            Some(request_id) => decide(ViewerRequest { head, request_id }).await,
+            None => Decision::Respond(self.fault(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The system random number generator failed.",
+            )),
+        }
     }
 
     /// Removes all objects below a folder from the cache, such as `media/{owner}/{id}/`: at once, where an invalidation

@@ -1,0 +1,8 @@
+//! The emulated CloudFront as programs use it: signatures, origins without origin access control, uploads, and paths that
+//! try to reach another object.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where an unwrap does")]
+
+mod signed;
+mod vectors;
+mod viewer;
