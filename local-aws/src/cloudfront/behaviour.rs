@@ -63,8 +63,13 @@ pub struct Forward {
 pub struct Policy {
     /// The shortest time for which an object is cached, even if its own `Cache-Control` forbids it: the minimum TTL.
     pub min_ttl: Duration,
+    /// The longest time for which an object is cached, even if its own `Cache-Control` allows more: the maximum TTL.
+    pub max_ttl: Option<Duration>,
     /// The request headers in the cache key, as the viewer-request function leaves them.
     pub key_headers: Vec<HeaderName>,
+    /// Whether the whole query is in the cache key and goes to a bucket without origin access control. Without it the
+    /// query reaches neither.
+    pub query_in_key: bool,
     /// `Cache-Control` of answers with an object; without it the object's own is passed on.
     pub cache_control: Option<CacheControl>,
     /// Headers of answers with an object.
@@ -129,6 +134,14 @@ impl Behaviour {
     }
 }
 
+impl Policy {
+    /// The TTL of an object that may be kept for `fresh_for` by its own `Cache-Control`.
+    pub(super) fn ttl(&self, fresh_for: Duration) -> Duration {
+        let ttl = fresh_for.max(self.min_ttl);
+        self.max_ttl.map_or(ttl, |max_ttl| ttl.min(max_ttl))
+    }
+}
+
 impl Forward {
     /// Forwards a request unchanged.
     pub fn new(head: Parts) -> Self {
@@ -184,6 +197,29 @@ mod tests {
         ] {
             let behaviour = Behaviour::new(pattern, Origin::service(axum::Router::new()));
             assert_eq!(behaviour.matches(path), expected, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn a_ttl_is_within_the_policys_bounds() {
+        for (min, max, fresh_for, ttl) in [
+            (0, None, 0, 0),
+            (0, None, 60, 60),
+            (10, None, 0, 10),
+            (10, None, 60, 60),
+            (0, Some(30), 60, 30),
+            (10, Some(30), 20, 20),
+            (10, Some(30), 0, 10),
+            (60, Some(30), 0, 30),
+            (0, Some(0), 60, 0),
+        ] {
+            let policy = Policy {
+                min_ttl: Duration::from_secs(min),
+                max_ttl: max.map(Duration::from_secs),
+                ..Policy::default()
+            };
+            let found = policy.ttl(Duration::from_secs(fresh_for));
+            assert_eq!(found.as_secs(), ttl, "{min} {max:?} {fresh_for}");
         }
     }
 

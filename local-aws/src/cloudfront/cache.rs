@@ -1,10 +1,12 @@
-//! A distribution's cache: finished objects in memory, by behaviour, key and the headers of the cache policy. An object leaves it when its TTL has
-//! passed, when its folder is invalidated, or as the least recently used one (LRU) when the memory is full.
+//! A distribution's cache: finished objects in memory, by behaviour, key, and the query and headers of the cache policy.
+//! An object leaves it when its TTL has passed, when its folder is invalidated, or as the least recently used one (LRU)
+//! when the memory is full.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::http::HeaderValue;
+use jiff::Timestamp;
 use lru::LruCache;
 
 use super::origin::Object;
@@ -27,6 +29,8 @@ pub(super) struct CacheKey {
     pub(super) behaviour: usize,
     /// The path as an object key.
     pub(super) path: String,
+    /// The query, if the policy has it in the key; otherwise empty. A missing query and an empty one are one entry.
+    pub(super) query: String,
     /// The values of the policy's headers, in its order.
     pub(super) headers: Vec<Option<HeaderValue>>,
 }
@@ -40,7 +44,7 @@ struct Entries {
 
 struct Entry {
     object: Arc<Object>,
-    stored_at: Instant,
+    stored_at: Timestamp,
     ttl: Duration,
 }
 
@@ -57,15 +61,18 @@ impl Default for Entries {
 
 impl Cache {
     /// The object of a key and how long ago it was stored, if it is still fresh.
-    pub(super) fn get(&self, key: &CacheKey) -> Option<(Arc<Object>, Duration)> {
+    pub(super) fn get(&self, key: &CacheKey, now: Timestamp) -> Option<(Arc<Object>, Duration)> {
         let mut entries = self.lock();
         let entry = entries.by_key.get(key)?;
-        let age = entry.stored_at.elapsed();
-        if age >= entry.ttl {
-            entries.remove(key);
-            return None;
+        // A clock that was set back says nothing about the age.
+        let age = Duration::try_from(now.duration_since(entry.stored_at));
+        match age {
+            Ok(age) if age < entry.ttl => Some((entry.object.clone(), age)),
+            _ => {
+                entries.remove(key);
+                None
+            }
         }
-        Some((entry.object.clone(), age))
     }
 
     /// The generation to pass to [`Self::put`] with an object whose fetch begins now.
@@ -73,7 +80,7 @@ impl Cache {
         self.lock().generation
     }
 
-    /// Stores an object for as long as its origin allows, and for `min_ttl` at least.
+    /// Stores an object for as long as the policy says.
     ///
     /// An object that was fetched before an invalidation may be the deleted one, and is not stored. One generation for
     /// all folders discards a few other objects as well, which costs less than a generation for each.
@@ -81,11 +88,11 @@ impl Cache {
         &self,
         key: CacheKey,
         object: Arc<Object>,
-        min_ttl: Duration,
+        ttl: Duration,
         generation: u64,
+        now: Timestamp,
     ) {
         let size = object.body.len();
-        let ttl = object.fresh_for().max(min_ttl);
         if ttl.is_zero() || size > MAX_OBJECT {
             return;
         }
@@ -102,7 +109,7 @@ impl Cache {
         }
         let entry = Entry {
             object,
-            stored_at: Instant::now(),
+            stored_at: now,
             ttl,
         };
         entries.bytes += size;
@@ -142,41 +149,45 @@ mod tests {
     use super::*;
 
     const DAY: Duration = Duration::from_hours(24);
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
     fn key(behaviour: usize, path: &str) -> CacheKey {
         CacheKey {
             behaviour,
             path: path.to_owned(),
+            query: String::new(),
             headers: Vec::new(),
         }
     }
 
-    fn object(size: usize, cache_control: &str) -> Arc<Object> {
+    fn object(size: usize) -> Arc<Object> {
         Arc::new(Object {
             body: vec![0; size].into(),
-            cache_control: Some(cache_control.to_owned()),
             ..Object::default()
         })
     }
 
     #[test]
-    fn an_object_is_kept_as_its_origin_or_the_min_ttl_says() {
+    fn an_object_is_kept_for_its_ttl() {
         let cache = Cache::default();
-        for (min_ttl, cache_control, kept) in [
-            (Duration::ZERO, "public, max-age=60, immutable", true),
-            (Duration::ZERO, "no-cache", false),
-            (Duration::ZERO, "max-age=60, no-store", false),
-            (Duration::ZERO, "max-age=0", false),
-            (Duration::ZERO, "private, max-age=60", false),
-            (Duration::ZERO, "", false),
-            (DAY, "private, max-age=60, immutable", true),
-            (DAY, "private, no-cache", true),
+        let at = |second| Timestamp::from_second(second).unwrap();
+        for (ttl, second, age) in [
+            (10, 100, Some(0)),
+            (10, 109, Some(9)),
+            (10, 110, None),
+            (10, 99, None),
+            (0, 100, None),
         ] {
-            let generation = cache.generation();
-            cache.put(key(0, "k"), object(1, cache_control), min_ttl, generation);
-            let found = cache.get(&key(0, "k")).is_some();
-            assert_eq!(found, kept, "{cache_control} {min_ttl:?}");
-            assert!(cache.get(&key(1, "k")).is_none(), "of another behaviour");
+            let ttl = Duration::from_secs(ttl);
+            cache.put(key(0, "k"), object(1), ttl, cache.generation(), at(100));
+            assert!(
+                cache.get(&key(1, "k"), at(100)).is_none(),
+                "other behaviour"
+            );
+            let found = cache.get(&key(0, "k"), at(second));
+            assert_eq!(found.map(|(_, age)| age.as_secs()), age, "{ttl:?} {second}");
+            // An entry that was too old is gone.
+            assert_eq!(cache.lock().bytes, usize::from(age.is_some()));
             cache.forget("");
         }
     }
@@ -185,27 +196,27 @@ mod tests {
     fn an_object_that_is_fetched_during_an_invalidation_is_not_kept() {
         let cache = Cache::default();
         let a = key(0, "media/o/1/a");
-        let put = |generation| cache.put(a.clone(), object(1, ""), DAY, generation);
+        let put = |generation| cache.put(a.clone(), object(1), DAY, generation, NOW);
         let before = cache.generation();
         cache.forget("media/o/1/");
         put(before);
-        assert!(cache.get(&a).is_none());
+        assert!(cache.get(&a, NOW).is_none());
         put(cache.generation());
-        assert!(cache.get(&a).is_some());
+        assert!(cache.get(&a, NOW).is_some());
         cache.forget("media/o/1/");
-        assert!(cache.get(&a).is_none());
+        assert!(cache.get(&a, NOW).is_none());
     }
 
     #[test]
     fn the_least_recently_used_object_makes_room() {
         let cache = Cache::default();
         for idx in 0..8 {
-            cache.put(key(0, &idx.to_string()), object(MAX_OBJECT, ""), DAY, 0);
+            cache.put(key(0, &idx.to_string()), object(MAX_OBJECT), DAY, 0, NOW);
         }
-        assert!(cache.get(&key(0, "0")).is_some());
-        cache.put(key(0, "8"), object(1, ""), DAY, 0);
-        assert!(cache.get(&key(0, "0")).is_some());
-        assert!(cache.get(&key(0, "1")).is_none());
+        assert!(cache.get(&key(0, "0"), NOW).is_some());
+        cache.put(key(0, "8"), object(1), DAY, 0, NOW);
+        assert!(cache.get(&key(0, "0"), NOW).is_some());
+        assert!(cache.get(&key(0, "1"), NOW).is_none());
         assert_eq!(cache.lock().bytes, 7 * MAX_OBJECT + 1);
     }
 }

@@ -74,7 +74,7 @@ impl Distribution {
         self
     }
 
-    /// Sets the clock by which signatures expire; the system's without it.
+    /// Sets the clock by which signatures and entries of the cache expire; the system's without it.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         self.clock = Arc::new(clock);
@@ -175,22 +175,26 @@ impl Distribution {
             policy,
             distribution: &self.name,
         };
+        let query = forward.head.uri.query().filter(|_| policy.query_in_key);
+        let query = query.unwrap_or_default();
         let values = policy.key_headers.iter();
         let cache_key = CacheKey {
             behaviour: if self.is_shared { 0 } else { index },
             path: key.clone(),
+            query: query.to_owned(),
             headers: values.map(|name| headers.get(name).cloned()).collect(),
         };
-        if let Some((object, age)) = self.cache.get(&cache_key) {
+        if let Some((object, age)) = self.cache.get(&cache_key, (self.clock)()) {
             return self.marked(serve(method, headers, &served(&object, Some(age))));
         }
         let generation = self.cache.generation();
         match bucket.fetch(&key).await {
             Ok(object) => {
                 let object = Arc::new(object);
-                let min_ttl = policy.min_ttl;
+                let ttl = policy.ttl(object.fresh_for());
+                let now = (self.clock)();
                 self.cache
-                    .put(cache_key, object.clone(), min_ttl, generation);
+                    .put(cache_key, object.clone(), ttl, generation, now);
                 self.marked(serve(method, headers, &served(&object, None)))
             }
             Err(OriginFault::NotFound) => {

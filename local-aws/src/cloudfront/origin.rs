@@ -143,3 +143,30 @@ fn reason(error: &SdkError<GetObjectError>) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_objects_cache_control_says_how_long_it_is_fresh() {
+        for (cache_control, seconds) in [
+            (Some("public, max-age=60, immutable"), 60),
+            (Some("max-age=60, s-maxage=5"), 5),
+            (Some("Max-Age=60"), 60),
+            (Some("no-cache"), 0),
+            (Some("max-age=60, no-store"), 0),
+            (Some("max-age=0"), 0),
+            (Some("private, max-age=60"), 0),
+            (Some("max-age=-1"), 0),
+            (Some(""), 0),
+            (None, 0),
+        ] {
+            let object = Object {
+                cache_control: cache_control.map(str::to_owned),
+                ..Object::default()
+            };
+            assert_eq!(object.fresh_for().as_secs(), seconds, "{cache_control:?}");
+        }
+    }
+}
