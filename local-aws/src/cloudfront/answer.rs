@@ -37,14 +37,14 @@ pub(super) fn serve(method: &Method, request: &HeaderMap, served: &Served<'_>) -
         response.headers_mut().remove(header::CONTENT_TYPE);
         return response;
     }
-    let size = object.body.len() as u64;
     // A range is of a GET alone (RFC 9110 §14.2).
     let range = match *method {
         Method::GET => requested_range(request, object),
         _ => None,
     };
-    let body = match range {
-        None => object.body.clone(),
+    let size = object.size();
+    let (body, length) = match range {
+        None => (object.body.clone(), size),
         Some(Err(())) => {
             *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
             set(
@@ -66,14 +66,11 @@ pub(super) fn serve(method: &Method, request: &HeaderMap, served: &Served<'_>) -
                 clippy::cast_possible_truncation,
                 reason = "a range is within a body that is in memory, so its ends fit a usize"
             )]
-            object.body.slice(first as usize..=last as usize)
+            let part = object.body.slice(first as usize..=last as usize);
+            (part, last - first + 1)
         }
     };
-    set(
-        &mut response,
-        header::CONTENT_LENGTH,
-        &body.len().to_string(),
-    );
+    set(&mut response, header::CONTENT_LENGTH, &length.to_string());
     if method != Method::HEAD {
         *response.body_mut() = Body::from(body);
     }
@@ -116,7 +113,10 @@ fn object_headers(served: &Served<'_>) -> HeaderMap {
         policy,
         distribution,
     } = served;
-    let mut headers = policy.object_headers.clone();
+    let mut headers = object.headers.clone();
+    for (name, value) in &policy.object_headers {
+        headers.insert(name, value.clone());
+    }
     let mut add = |name: HeaderName, value: Option<&str>| {
         if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
             headers.insert(name, value);
@@ -183,6 +183,7 @@ mod tests {
             etag: Some("\"abc\"".to_owned()),
             last_modified: Some(1_763_900_000),
             cache_control: Some("public, max-age=31536000, immutable".to_owned()),
+            ..Object::default()
         }
     }
 

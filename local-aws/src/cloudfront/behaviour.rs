@@ -52,7 +52,8 @@ pub enum Decision {
 pub struct Forward {
     /// The request without its body, as the function has changed it.
     pub head: Parts,
-    /// The key of the object, if the function has decoded the path already.
+    /// The key of the object, if the function has decoded the path already. A bucket without origin access control gets
+    /// the path of the head in any case.
     pub key: Option<String>,
     /// The policy of this request in place of the behaviour's.
     pub policy: Option<Policy>,
@@ -154,11 +155,13 @@ impl Forward {
 
     /// The object's key; `None` if the path is malformed.
     pub(super) fn key(&self) -> Option<String> {
-        if let Some(key) = &self.key {
-            return Some(key.clone());
-        }
+        self.key.clone().or_else(|| self.decoded_path())
+    }
+
+    /// The path without its first slash, percent-decoded; `None` if it is malformed.
+    pub(super) fn decoded_path(&self) -> Option<String> {
         let path = self.head.uri.path();
-        let path = path.strip_prefix('/').unwrap_or(path);
+        let path = path.strip_prefix('/')?;
         // `percent-encoding` keeps a malformed `%`.
         let is_escape = |rest: &str| {
             let digits = rest.as_bytes().get(..2);
@@ -231,6 +234,7 @@ mod tests {
             ("/%252F", Some("%2F")),
             ("//a", Some("/a")),
             ("/", Some("")),
+            ("*", None),
             ("/%", None),
             ("/%4", None),
             ("/%4x", None),

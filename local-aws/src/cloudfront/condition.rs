@@ -64,7 +64,7 @@ pub(super) fn requested_range(
     }
     // Several ranges are answered with the whole object, and so is a range that is not understood.
     let (first, last) = ranges.split_once('-')?;
-    let size = object.body.len() as u64;
+    let size = object.size();
     let number = |text: &str| {
         text.bytes()
             .all(|byte| byte.is_ascii_digit())

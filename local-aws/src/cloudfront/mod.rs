@@ -26,12 +26,12 @@ use tower::ServiceExt as _;
 
 pub use answer::error_response;
 pub use behaviour::{Behaviour, CacheControl, Decision, Forward, Policy, ViewerRequest};
-pub use origin::Origin;
+pub use origin::{Origin, OriginError};
 pub use signature::{KeyGroup, KeyGroupError};
 
 use answer::{Served, method_not_allowed, serve};
 use cache::{Cache, CacheKey};
-use origin::{Bucket, OriginFault};
+use origin::{Answer, Bucket, OriginFault, Read};
 use signature::{Connection, verify};
 
 /// The address of every viewer: the emulator is served on loopback.
@@ -63,6 +63,15 @@ impl Distribution {
             is_shared: false,
             scheme: "https".into(),
             clock: Arc::new(Timestamp::now),
+        }
+    }
+
+    /// The distribution after an update: with other behaviours and the same cache, whose entries are still answered.
+    #[must_use]
+    pub fn with_behaviours(&self, behaviours: Vec<Behaviour>) -> Self {
+        Self {
+            behaviours: behaviours.into(),
+            ..self.clone()
         }
     }
 
@@ -165,7 +174,12 @@ impl Distribution {
         if !matches!(*method, Method::GET | Method::HEAD) {
             return self.marked(method_not_allowed());
         }
-        let Some(key) = forward.key() else {
+        let key = if bucket.is_unsigned() {
+            forward.decoded_path()
+        } else {
+            forward.key()
+        };
+        let Some(key) = key else {
             let detail = "The path is malformed: it is not the percent-encoding of UTF-8.";
             return self.fault(StatusCode::BAD_REQUEST, detail);
         };
@@ -188,15 +202,24 @@ impl Distribution {
             return self.marked(serve(method, headers, &served(&object, Some(age))));
         }
         let generation = self.cache.generation();
-        match bucket.fetch(&key).await {
-            Ok(object) => {
+        let read = Read {
+            method,
+            key: &key,
+            path: forward.head.uri.path(),
+            query,
+        };
+        match bucket.fetch(&read).await {
+            Ok(Answer::Object(object)) => {
                 let object = Arc::new(object);
-                let ttl = policy.ttl(object.fresh_for());
-                let now = (self.clock)();
-                self.cache
-                    .put(cache_key, object.clone(), ttl, generation, now);
+                if object.size_of_head.is_none() {
+                    let ttl = policy.ttl(object.fresh_for());
+                    let now = (self.clock)();
+                    self.cache
+                        .put(cache_key, object.clone(), ttl, generation, now);
+                }
                 self.marked(serve(method, headers, &served(&object, None)))
             }
+            Ok(Answer::Other(response)) => self.marked(response),
             Err(OriginFault::NotFound) => {
                 self.fault(StatusCode::NOT_FOUND, "There is nothing here.")
             }

@@ -4,5 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where an unwrap does")]
 
 mod signed;
+mod storage;
+mod unsigned_bucket;
 mod vectors;
 mod viewer;

@@ -32,7 +32,7 @@ pub struct KeyGroup {
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum KeyGroupError {
-    /// There is no key.
+    /// The group is empty.
     #[error("the key group has no key; name at least one public key")]
     Empty,
     /// There are more keys than CloudFront takes.
@@ -82,7 +82,7 @@ impl KeyGroup {
     ///
     /// # Errors
     ///
-    /// [`KeyGroupError`] if there are no keys or more than five, or if one is not suitable.
+    /// [`KeyGroupError`] if the group is empty or has more than five keys, or if one is not suitable.
     pub fn new(
         keys: impl IntoIterator<Item = (impl Into<String>, impl AsRef<[u8]>)>,
     ) -> Result<Self, KeyGroupError> {

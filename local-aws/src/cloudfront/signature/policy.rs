@@ -12,7 +12,7 @@ use crate::cloudfront::pattern::is_match;
 /// The last moment of a policy: CloudFront takes 32 bits.
 const MAX_EPOCH_TIME: i64 = i32::MAX as i64;
 
-/// What a policy demands of a request.
+/// A policy's conditions.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Policy {
     /// A pattern of URLs; `None` for a canned policy, which is signed with the URL itself.

@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 /// The reason of a refusal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Refusal {
-    /// There is no signature, or it names no key.
+    /// The request has no signature, or one without a key.
     NoKeyPairId,
     UnknownKey,
     /// A name comes twice, or `Expires` and `Policy` come together.
