@@ -77,13 +77,13 @@ pub(super) fn serve(method: &Method, request: &HeaderMap, served: &Served<'_>) -
     response
 }
 
-/// Answers a method that changes something.
-pub(super) fn method_not_allowed() -> Response<Body> {
+/// Answers a method that the behaviour does not allow.
+pub(super) fn method_not_allowed(allowed: &'static str) -> Response<Body> {
     let mut response = error_response(
         StatusCode::METHOD_NOT_ALLOWED,
         "Media can be read, not changed, here.",
     );
-    set(&mut response, header::ALLOW, "GET, HEAD");
+    set(&mut response, header::ALLOW, allowed);
     response
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, Uri};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use percent_encoding::percent_decode_str;
@@ -27,6 +27,7 @@ pub struct Behaviour {
     pub(super) trusted_keys: Option<KeyGroup>,
     pub(super) viewer_request: Option<Arc<ViewerRequestFunction>>,
     pub(super) policy: Policy,
+    pub(super) allows_posts: bool,
 }
 
 /// A viewer's request as its function gets it.
@@ -98,6 +99,7 @@ impl Behaviour {
             trusted_keys: None,
             viewer_request: None,
             policy: Policy::default(),
+            allows_posts: false,
         }
     }
 
@@ -128,6 +130,18 @@ impl Behaviour {
         self
     }
 
+    /// Lets a bucket without origin access control have `POST` as well as `GET` and `HEAD`: the forms of browser uploads.
+    /// S3 takes them at the bucket's root alone, which is the path `/`; a viewer-request function may rewrite the path to
+    /// it. Of the request's headers only `Content-Type` and `Content-Length` go along, and its body is not held in memory.
+    /// Nothing of it is cached.
+    ///
+    /// Without this, and at any other bucket, a `POST` is answered with 405. A service gets every method in any case.
+    #[must_use]
+    pub fn allowing_posts(mut self) -> Self {
+        self.allows_posts = true;
+        self
+    }
+
     pub(super) fn matches(&self, path: &str) -> bool {
         // CloudFront ignores the slash at the beginning of both.
         let strip = |text: &'_ str| text.strip_prefix('/').unwrap_or(text).as_bytes().to_vec();
@@ -136,6 +150,12 @@ impl Behaviour {
 }
 
 impl Policy {
+    /// The query that is in the cache key and goes to the origin; empty if the policy forwards nothing.
+    pub(super) fn forwarded_query<'a>(&self, uri: &'a Uri) -> &'a str {
+        let query = uri.query().filter(|_| self.query_in_key);
+        query.unwrap_or_default()
+    }
+
     /// The TTL of an object that may be kept for `fresh_for` by its own `Cache-Control`.
     pub(super) fn ttl(&self, fresh_for: Duration) -> Duration {
         let ttl = fresh_for.max(self.min_ttl);

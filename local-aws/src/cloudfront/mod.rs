@@ -31,7 +31,7 @@ pub use signature::{KeyGroup, KeyGroupError};
 
 use answer::{Served, method_not_allowed, serve};
 use cache::{Cache, CacheKey};
-use origin::{Answer, Bucket, OriginFault, Read};
+use origin::{Answer, Bucket, OriginFault, Read, UnsignedBucket};
 use signature::{Connection, verify};
 
 /// The address of every viewer: the emulator is served on loopback.
@@ -128,7 +128,12 @@ impl Distribution {
         };
         let policy = forward.policy.as_ref().unwrap_or(&behaviour.policy);
         let mut response = match &behaviour.origin {
-            Origin::Bucket(bucket) => self.fetch(index, bucket, &forward, policy).await,
+            Origin::Bucket(bucket) => match bucket.unsigned() {
+                Some(unsigned) if behaviour.allows_posts && forward.head.method == Method::POST => {
+                    self.post(unsigned, &forward.head, policy, body).await
+                }
+                _ => self.fetch(index, bucket, &forward, policy).await,
+            },
             Origin::Service(router) => {
                 let request = Request::from_parts(forward.head, body);
                 let Ok(response) = router.clone().oneshot(request).await;
@@ -172,12 +177,17 @@ impl Distribution {
     ) -> Response<Body> {
         let (method, headers) = (&forward.head.method, &forward.head.headers);
         if !matches!(*method, Method::GET | Method::HEAD) {
-            return self.marked(method_not_allowed());
+            let takes_posts = bucket.unsigned().is_some() && self.behaviours[index].allows_posts;
+            let allowed = if takes_posts {
+                "GET, HEAD, POST"
+            } else {
+                "GET, HEAD"
+            };
+            return self.marked(method_not_allowed(allowed));
         }
-        let key = if bucket.is_unsigned() {
-            forward.decoded_path()
-        } else {
-            forward.key()
+        let key = match bucket.unsigned() {
+            Some(_) => forward.decoded_path(),
+            None => forward.key(),
         };
         let Some(key) = key else {
             let detail = "The path is malformed: it is not the percent-encoding of UTF-8.";
@@ -189,8 +199,7 @@ impl Distribution {
             policy,
             distribution: &self.name,
         };
-        let query = forward.head.uri.query().filter(|_| policy.query_in_key);
-        let query = query.unwrap_or_default();
+        let query = policy.forwarded_query(&forward.head.uri);
         let values = policy.key_headers.iter();
         let cache_key = CacheKey {
             behaviour: if self.is_shared { 0 } else { index },
@@ -220,10 +229,36 @@ impl Distribution {
                 self.marked(serve(method, headers, &served(&object, None)))
             }
             Ok(Answer::Other(response)) => self.marked(response),
-            Err(OriginFault::NotFound) => {
-                self.fault(StatusCode::NOT_FOUND, "There is nothing here.")
+            Err(fault) => self.origin_fault(fault),
+        }
+    }
+
+    /// Sends an upload to a bucket, and passes S3's answer on.
+    async fn post(
+        &self,
+        bucket: &UnsignedBucket,
+        head: &Parts,
+        policy: &Policy,
+        body: Body,
+    ) -> Response<Body> {
+        let query = policy.forwarded_query(&head.uri);
+        let sent = bucket.post(head.uri.path(), query, &head.headers, body);
+        match sent.await {
+            Ok(mut response) => {
+                if response.status().is_client_error() || response.status().is_server_error() {
+                    return self.marked(response);
+                }
+                set_x_cache(&mut response, &format!("Miss from {}", self.name));
+                response
             }
-            Err(OriginFault::Unreachable(reason)) => {
+            Err(fault) => self.origin_fault(fault),
+        }
+    }
+
+    fn origin_fault(&self, fault: OriginFault) -> Response<Body> {
+        match fault {
+            OriginFault::NotFound => self.fault(StatusCode::NOT_FOUND, "There is nothing here."),
+            OriginFault::Unreachable(reason) => {
                 tracing::error!(reason, "the origin does not answer");
                 self.fault(StatusCode::BAD_GATEWAY, "The origin does not answer.")
             }
@@ -236,11 +271,16 @@ impl Distribution {
 
     /// Marks an answer without an object as one that did not come from the cache or the origin.
     fn marked(&self, mut response: Response<Body>) -> Response<Body> {
-        let name = HeaderName::from_static("x-cache");
-        if let Ok(value) = HeaderValue::try_from(format!("Error from {}", self.name)) {
-            response.headers_mut().entry(name).or_insert(value);
-        }
+        set_x_cache(&mut response, &format!("Error from {}", self.name));
         response
+    }
+}
+
+/// Sets `X-Cache`, if the answer has none yet.
+fn set_x_cache(response: &mut Response<Body>, text: &str) {
+    if let Ok(value) = HeaderValue::try_from(text) {
+        let name = HeaderName::from_static("x-cache");
+        response.headers_mut().entry(name).or_insert(value);
     }
 }
 

@@ -6,5 +6,6 @@
 mod signed;
 mod storage;
 mod unsigned_bucket;
+mod uploads;
 mod vectors;
 mod viewer;

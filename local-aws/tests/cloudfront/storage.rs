@@ -62,6 +62,12 @@ impl S3 {
         request.send().await.unwrap();
     }
 
+    pub(crate) async fn content(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
+        let object = self.client.get_object().bucket(bucket).key(key);
+        let object = object.send().await.ok()?;
+        Some(object.body.collect().await.unwrap().to_vec())
+    }
+
     pub(crate) fn bucket(&self, name: &str) -> Bucket {
         Bucket::at_endpoint(name, REGION, &self.endpoint).unwrap()
     }

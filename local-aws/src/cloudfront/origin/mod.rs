@@ -13,11 +13,10 @@ use axum::Router;
 use axum::http::Method;
 
 pub(super) use object::{Object, OriginFault};
-pub(super) use unsigned::Answer;
 pub use unsigned::OriginError;
+pub(super) use unsigned::{Answer, UnsignedBucket};
 
 use controlled::ControlledBucket;
-use unsigned::UnsignedBucket;
 
 /// Where the answers of a behaviour come from.
 #[derive(Clone)]
@@ -90,9 +89,12 @@ impl Origin {
 }
 
 impl Bucket {
-    /// Whether requests go to S3 with the viewer's path in place of a key.
-    pub(super) fn is_unsigned(&self) -> bool {
-        matches!(self.0, Access::Unsigned(_))
+    /// The bucket, if it has no origin access control.
+    pub(super) fn unsigned(&self) -> Option<&UnsignedBucket> {
+        match &self.0 {
+            Access::Controlled(_) => None,
+            Access::Unsigned(bucket) => Some(bucket),
+        }
     }
 
     pub(super) async fn fetch(&self, read: &Read<'_>) -> Result<Answer, OriginFault> {

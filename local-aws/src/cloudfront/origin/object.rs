@@ -1,4 +1,4 @@
-//! What an origin answers: an object, or the reason that there is none. Origins make it, and the cache keeps it.
+//! An object of an origin, or the reason that a fetch failed. Origins make objects, and the cache keeps them.
 
 use std::time::Duration;
 

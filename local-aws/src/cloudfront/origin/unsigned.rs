@@ -15,6 +15,7 @@ use thiserror::Error;
 
 use super::fault::causes;
 use super::object::{Object, OriginFault};
+use crate::drain::DrainOnDrop;
 
 /// Headers that belong to one connection (RFC 9110 §7.6.1), or that the emulator's own server sets.
 const NOT_PASSED_ON: [HeaderName; 8] = [
@@ -40,7 +41,7 @@ pub struct OriginError {
 
 /// A bucket that is reached over HTTP without credentials.
 #[derive(Clone)]
-pub(super) struct UnsignedBucket {
+pub(crate) struct UnsignedBucket {
     client: Client<HttpConnector, Body>,
     /// Such as `http://127.0.0.1:9000/photos/o`.
     root: String,
@@ -115,6 +116,27 @@ impl UnsignedBucket {
             object.body = body.to_bytes();
         }
         Ok(Answer::Object(object))
+    }
+
+    /// Sends an upload, as its body arrives.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        query: &str,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Response<Body>, OriginFault> {
+        let address = self.address(path, query)?;
+        // S3 refuses a form before its file has arrived.
+        let mut request = Request::post(address)
+            .body(Body::new(DrainOnDrop::new(body)))
+            .map_err(|error| OriginFault::Unreachable(error.to_string()))?;
+        for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH] {
+            if let Some(value) = headers.get(&name) {
+                request.headers_mut().insert(name, value.clone());
+            }
+        }
+        self.request(request).await
     }
 
     fn address(&self, path: &str, query: &str) -> Result<Uri, OriginFault> {
