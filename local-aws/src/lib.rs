@@ -1,9 +1,10 @@
 //! Emulators of AWS services for development: S3 with its event notifications, an SQS queue, Lambda's event source, and
-//! a CloudFront distribution with its cache. Everything runs in one process and listens on loopback only.
+//! a CloudFront distribution with its cache, its signed URLs and cookies, and origins with and without origin access
+//! control. Everything runs in one process and listens on loopback only.
 //!
-//! This crate knows nothing of the programs that use it: an event handler and a viewer-request
-//! function are closures that they pass in, and policies are data. It
-//! emulates the behaviour that such programs rely on, and is not a substitute for AWS.
+//! This crate knows nothing of the programs that use it: an event handler and a viewer-request function are closures that
+//! they pass in, and policies and public keys are data. It emulates the behaviour that such programs rely on, and is not
+//! a substitute for AWS.
 
 mod atomic;
 pub mod cloudfront;

@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use percent_encoding::percent_decode_str;
 
 use super::origin::Origin;
-use super::pattern::is_match;
+use super::pattern::{is_match, normalized};
 use super::signature::KeyGroup;
 
 /// A viewer-request function.
@@ -145,7 +145,7 @@ impl Behaviour {
     pub(super) fn matches(&self, path: &str) -> bool {
         // CloudFront ignores the slash at the beginning of both.
         let strip = |text: &'_ str| text.strip_prefix('/').unwrap_or(text).as_bytes().to_vec();
-        is_match(&strip(&self.pattern), &strip(path))
+        is_match(&strip(&self.pattern), &strip(&normalized(path)))
     }
 }
 
@@ -217,6 +217,9 @@ mod tests {
             ("/a*b*c", "/axxbyyzz", false),
             ("/A", "/a", false),
             ("/", "/", true),
+            ("/media/*", "//media/a", true),
+            ("/media/*", "/public/../media/a", true),
+            ("/media/*", "/media/../public/a", false),
         ] {
             let behaviour = Behaviour::new(pattern, Origin::service(axum::Router::new()));
             assert_eq!(behaviour.matches(path), expected, "{pattern} {path}");

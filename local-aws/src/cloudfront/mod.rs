@@ -4,6 +4,22 @@
 //! valid signature go on. Its viewer-request function decides, if it has one, and only what the function forwards
 //! reaches the cache or, after that, the origin. Programs pass their behaviours, origins, keys and functions in and serve
 //! [`Distribution::answer`]; this module has no rules of its own about viewers.
+//!
+//! # What only AWS can show
+//!
+//! Where AWS documents nothing, the emulator takes the choice that a system can rely on least:
+//!
+//! - Two cookies with one name, as browsers send them for folders within folders: refused.
+//! - `Expires` beside `Policy`, and a policy without a `Resource`: refused. CloudFront takes the latter for every URL.
+//! - The order of signature and function: the signature first, and the function does not see its parameters.
+//! - The URL that a policy is compared with: the path as it was sent, with its dot segments and encodings.
+//! - Percent-encodings in the path for the choice of a behaviour: not decoded.
+//! - Entries of the cache after an update, and between behaviours ([`Distribution::with_shared_cache`]): still answered.
+//! - Codes of refusals other than `MissingKey`, `InvalidKey` and `MalformedPolicy`: `AccessDenied`.
+//!
+//! Unlike CloudFront, it answers a method that is not allowed with 405 and errors of its own with problem documents.
+//! It never answers with a stale object while the origin fails, reads a bucket with origin access control by `GET` alone
+//! and without the viewer's query, and caches no error.
 
 mod answer;
 mod behaviour;

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where an unwrap does")]
 
+mod paths;
 mod signed;
 mod storage;
 mod unsigned_bucket;

@@ -18,7 +18,7 @@ const ORIGIN: &str = "https://media.example.org";
 const URL: &str = "https://media.example.org/media/alice/1.webp?v=1&w=%20";
 const FOLDER: &str = "https://media.example.org/media/alice/";
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     "2026-11-25T12:00:00.9Z".parse().unwrap()
 }
 
@@ -26,11 +26,11 @@ fn rsa() -> KeyPair {
     KeyPair::from_pem("KRSA", include_str!("../keys/rsa.pem")).unwrap()
 }
 
-fn p256() -> KeyPair {
+pub(crate) fn p256() -> KeyPair {
     KeyPair::from_pem("KP256", include_str!("../keys/p256.pem")).unwrap()
 }
 
-fn keys() -> KeyGroup {
+pub(crate) fn keys() -> KeyGroup {
     KeyGroup::new([
         ("KRSA", include_str!("../keys/rsa-public.pem")),
         ("KP256", include_str!("../keys/p256-public.pem")),
@@ -59,7 +59,7 @@ fn canned(key: &KeyPair) -> String {
 }
 
 /// The `Cookie` header for a folder.
-fn cookies(folder: &str, key: &KeyPair) -> String {
+pub(crate) fn cookies(folder: &str, key: &KeyPair) -> String {
     let signed = Policy::below(folder, HOUR).unwrap().sign(now(), key);
     let attributes = CookieAttributes {
         path: Some("/".to_owned()),
