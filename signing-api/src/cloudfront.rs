@@ -128,12 +128,6 @@ impl CloudFront {
         }
     }
 
-    /// Whether media have their own paths at this address, not paths below a folder. Only then do browsers send the cookies.
-    pub(crate) fn is_whole_site(&self) -> bool {
-        let host = self.address.split_once("://").map_or("/", |(_, rest)| rest);
-        !host.contains('/')
-    }
-
     /// Whether the address is only a folder. Each call must then name its distribution.
     pub fn is_folder(&self) -> bool {
         self.address.starts_with('/')
@@ -142,15 +136,6 @@ impl CloudFront {
     /// The signer of links: this one, if it exists.
     pub fn link_signer(cloudfront: Option<&Self>) -> LinkSigner {
         cloudfront.map_or(LinkSigner::Bucket, |_| LinkSigner::CloudFront)
-    }
-
-    /// A policy for everything below a folder of the site.
-    pub(crate) fn below(
-        &self,
-        folder: &str,
-        lifetime: jiff::SignedDuration,
-    ) -> Result<Policy, SigningError> {
-        Policy::below(&format!("{}{folder}", self.address), lifetime)
     }
 
     pub(crate) fn key(&self) -> &KeyPair {
@@ -261,8 +246,6 @@ mod tests {
             let cloudfront = CloudFront::new(address, "K2JCJMDEHXQW5F", KEY).unwrap();
             let found = cloudfront.url(through, "/media/x");
             assert_eq!(found.ok().as_deref(), url, "{address}");
-            let is_whole_site = address == "https://photos.example.com/";
-            assert_eq!(cloudfront.is_whole_site(), is_whole_site, "{address}");
         }
         for address in [
             "photos.example.com",

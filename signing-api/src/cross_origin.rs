@@ -29,6 +29,16 @@ const MAX_AGE: &str = "600";
 #[derive(Clone, Debug)]
 pub struct SiteOrigin(pub String);
 
+impl SiteOrigin {
+    /// The full URL of a path of the site that a call came to.
+    pub(crate) fn url(site: Option<&Self>, path: &str) -> Result<String, Problem> {
+        let Self(origin) = site.ok_or(Problem::Internal(
+            "the call does not name the site that it came to",
+        ))?;
+        Ok(format!("{origin}{path}"))
+    }
+}
+
 /// Whether a page of another origin made the browser send a call that changes state (CSRF).
 ///
 /// Browsers report it in `Sec-Fetch-Site`; older ones send `Origin` with such calls. A sibling domain is another origin,

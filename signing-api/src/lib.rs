@@ -12,10 +12,12 @@ mod cross_origin;
 mod edge_cache;
 mod links;
 mod media;
+mod media_urls;
 mod problem;
 mod session;
 mod session_secrets;
 mod settings;
+mod signed_cookies;
 mod signer;
 mod storage;
 mod uploads;
@@ -32,13 +34,16 @@ pub use cloudfront::{
     URL_VARIABLE,
 };
 pub use cross_origin::SiteOrigin;
-pub use edge_cache::EdgeCache;
+pub use edge_cache::{DistributionId, EdgeCache};
 pub use problem::Problem;
 pub use session_secrets::{
     MIN_SESSION_SECRET_BYTES, SESSION_SECRETS_MAX_AGE, SESSION_SECRETS_MAX_AGE_VARIABLE,
     SESSION_SECRETS_VARIABLE, SessionSecrets, SessionSecretsError, SharedKey, SharedSecret,
 };
-pub use settings::{LinkSigner, PackedSettings, SESSION_KEY_VARIABLE, Settings};
+pub use settings::{
+    DeliveryMode, LinkSigner, PackedSettings, SESSION_KEY_VARIABLE, Settings, UPLOAD_PATH,
+    UploadsThrough,
+};
 pub use signer::Signer;
 
 /// The routes of the API, all below `/api`.

@@ -1,24 +1,21 @@
 //! `POST /api/links`: a link to one object, for people who cannot sign in. It is a bearer token: it works for everyone who
 //! has it, until it expires.
 
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use edge_auth::{Decision, Refusal, Request};
 use jiff::SignedDuration;
-use media_contract::{REVALIDATED, object_key};
-use url_signing::cloudfront::Policy;
-use url_signing::{PresignedGet, PresignedUrl, ResponseHeader};
+use media_contract::object_key;
 
 use crate::api::Api;
 use crate::body::Members;
 use crate::caller::{Caller, headers_of};
-use crate::cloudfront::Distribution;
+use crate::media_urls::{CameFrom, MediaUrls};
 use crate::problem::Problem;
-use crate::signer::Term;
 
 /// The body of `POST /api/links`.
 #[derive(Debug)]
@@ -49,7 +46,7 @@ impl CreateLinkRequest {
 pub(crate) async fn create(
     State(api): State<Api>,
     Caller(viewer): Caller,
-    through: Option<Extension<Distribution>>,
+    from: CameFrom,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
@@ -57,8 +54,9 @@ pub(crate) async fn create(
     let CreateLinkRequest { path, lifetime } =
         CreateLinkRequest::read(members, api.settings.max_link_lifetime)?;
     let key = readable_key(&api, &headers, &path).await?;
-    let through = through.as_deref();
-    let link = sign(&api, through, &path, &key, lifetime).await?;
+    let urls = MediaUrls::links(&api, &from, lifetime).await?;
+    let link = urls.sign(&path, &key)?;
+    let link = link.ok_or(Problem::Internal("a link was not signed"))?;
     tracing::info!(owner = viewer.owner.as_ref().map(tracing::field::display), path, expires_at = %link.expires_at, "a link was signed");
     Ok((StatusCode::CREATED, Json(link)).into_response())
 }
@@ -92,28 +90,4 @@ async fn readable_key(api: &Api, headers: &HeaderMap, path: &str) -> Result<Stri
         refusal if matches!(refusal.status(), 401 | 503) => Problem::Unauthorized(refusal),
         refusal => Problem::NotReadable(Some(refusal)),
     })
-}
-
-/// Signs for the service that will answer the link: `CloudFront`, or the bucket.
-async fn sign(
-    api: &Api,
-    through: Option<&Distribution>,
-    path: &str,
-    key: &str,
-    lifetime: SignedDuration,
-) -> Result<PresignedUrl, Problem> {
-    let now = (api.clock)();
-    let window = api.settings.links_shared_within;
-    if let Some(cloudfront) = &api.cloudfront {
-        let url = cloudfront.url(through, path)?;
-        let policy = Policy::for_url(&url, lifetime)?.shared_within(window);
-        return Ok(policy.sign(now, cloudfront.key())?.url(&url)?);
-    }
-    let get = PresignedGet::new(&api.settings.media_bucket, key, lifetime)?
-        .shared_within(window)
-        .clamp_to_credentials()
-        // The stored header is for the edge. With it a browser would show the object after the link has expired.
-        .response_header(ResponseHeader::CacheControl, REVALIDATED)?;
-    let term = Term::shared(now, lifetime, api.settings.max_link_lifetime, window);
-    Ok(get.sign(now, &api.signer.credentials(now, term).await?)?)
 }

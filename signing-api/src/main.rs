@@ -1,6 +1,7 @@
 //! The Lambda's `bootstrap`: it reads the package and the environment, connects to S3, and serves the router behind a
 //! function URL.
 
+mod invalidation;
 mod secret;
 mod session_refresh;
 
@@ -20,12 +21,13 @@ use edge_auth_host::HostedAuthorizer;
 use jiff::{SignedDuration, Timestamp};
 use media_store::{Buckets, MediaStore};
 use signing_api::{
-    Api, CloudFront, Distribution, PRIVATE_KEY_VARIABLE, PackedSettings, SESSION_KEY_VARIABLE,
-    SESSION_SECRETS_MAX_AGE, SESSION_SECRETS_MAX_AGE_VARIABLE, SESSION_SECRETS_VARIABLE, Signer,
-    SiteOrigin, router,
+    Api, CloudFront, Distribution, DistributionId, EdgeCache, PRIVATE_KEY_VARIABLE, PackedSettings,
+    SESSION_KEY_VARIABLE, SESSION_SECRETS_MAX_AGE, SESSION_SECRETS_MAX_AGE_VARIABLE,
+    SESSION_SECRETS_VARIABLE, Signer, SiteOrigin, router,
 };
 use url_signing::Bucket;
 
+use invalidation::Invalidations;
 use session_refresh::{Parts, RefreshingApi};
 
 /// The header that has the viewer's `Authorization` behind `CloudFront`: origin access control replaces the original with
@@ -37,6 +39,9 @@ const VIEWER_HOST: HeaderName = HeaderName::from_static("x-gatepost-host");
 
 /// The variable with further origins besides those of `[cors]`, separated by commas.
 const ORIGINS: &str = "GATEPOST_ORIGINS";
+
+/// The header that has the distribution's id.
+const DISTRIBUTION_ID: HeaderName = HeaderName::from_static("x-gatepost-distribution-id");
 
 /// The header that has the distribution's domain name.
 const DISTRIBUTION: HeaderName = HeaderName::from_static("x-gatepost-distribution");
@@ -110,12 +115,17 @@ async fn main() -> anyhow::Result<()> {
     let cloudfront = cloudfront.map(Arc::new);
     let store = MediaStore::new(aws_sdk_s3::Client::from_conf(s3), buckets);
     let settings = Arc::new(settings);
+    let endpoint = std::env::var("AWS_ENDPOINT_URL_CLOUDFRONT")
+        .or_else(|_| std::env::var("AWS_ENDPOINT_URL"))
+        .ok();
+    let cache = Invalidations::new(caller.clone(), endpoint, packed.delivery);
+    let cache: Arc<dyn EdgeCache> = Arc::new(cache);
     let build = move |authorizer: Authorizer| -> anyhow::Result<Router> {
         Ok(router(Api {
             authorizer: Arc::new(HostedAuthorizer::new(authorizer, Timestamp::now)?),
             signer: signer.clone(),
             cloudfront: cloudfront.clone(),
-            edge_cache: None,
+            edge_cache: Some(cache.clone()),
             store: store.clone(),
             settings: settings.clone(),
             clock: Timestamp::now,
@@ -197,6 +207,12 @@ async fn trust_edge_headers(mut request: Request, next: Next) -> Response {
     {
         let distribution = Distribution(domain.to_owned());
         request.extensions_mut().insert(distribution);
+    }
+    if let Some(id) = request.headers_mut().remove(DISTRIBUTION_ID)
+        && let Ok(id) = id.to_str()
+    {
+        let id = DistributionId(id.to_owned());
+        request.extensions_mut().insert(id);
     }
     if let Some(host) = request.headers_mut().remove(VIEWER_HOST)
         && let Ok(host) = host.to_str()

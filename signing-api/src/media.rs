@@ -1,16 +1,20 @@
 //! `GET /api/media` lists the caller's finished media, newest first, page by page. `DELETE /api/media/{id}` deletes one
 //! upload.
 
-use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use futures::{StreamExt, stream};
+use jiff::Timestamp;
 use media_contract::{Manifest, Status, UploadId, UploadKey};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::api::Api;
 use crate::caller::CallingOwner;
+use crate::edge_cache::{DistributionId, cached_paths};
+use crate::media_urls::{CameFrom, MediaUrls};
 use crate::problem::Problem;
 use crate::uploads::upload_of;
 
@@ -31,7 +35,11 @@ pub(crate) struct Paging {
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Page {
-    items: Vec<Manifest>,
+    /// Manifests whose renditions have a `url` each.
+    items: Vec<Value>,
+    /// When the first of these expires, if they are signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    urls_expire_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<UploadId>,
 }
@@ -40,6 +48,7 @@ pub(crate) struct Page {
 pub(crate) async fn list(
     State(api): State<Api>,
     CallingOwner(owner): CallingOwner,
+    from: CameFrom,
     paging: Result<Query<Paging>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
     const INVALID: Problem = Problem::InvalidParameter { name: "cursor" };
@@ -48,15 +57,21 @@ pub(crate) async fn list(
         Some(text) => Some(UploadId::parse(text).ok_or(INVALID)?),
         None => None,
     };
+    let urls = MediaUrls::listed(&api, &from).await?;
     let mut page = Page {
         items: Vec::new(),
+        urls_expire_at: None,
         cursor,
     };
     for _ in 0..MAX_LISTINGS {
         let (ids, next) = api
             .media_ids(owner.as_str(), page.cursor, LISTED_AT_ONCE)
             .await?;
-        page.items.extend(ready(&api, owner.as_str(), ids).await);
+        for manifest in ready(&api, owner.as_str(), ids).await {
+            let (item, end) = urls.add_to(&manifest)?;
+            page.items.push(item);
+            page.urls_expire_at = page.urls_expire_at.into_iter().chain(end).min();
+        }
         page.cursor = next;
         if page.cursor.is_none() || page.items.len() >= FULL_PAGE {
             break;
@@ -100,14 +115,16 @@ async fn ready(api: &Api, owner: &str, ids: Vec<UploadId>) -> Vec<Manifest> {
 pub(crate) async fn delete(
     State(api): State<Api>,
     CallingOwner(owner): CallingOwner,
+    distribution: Option<Extension<DistributionId>>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
     let upload = upload_of(&owner, id)?;
-    api.store.write_tombstone(&upload, (api.clock)()).await?;
+    let found = api.store.write_tombstone(&upload, (api.clock)()).await?;
     let removed = api.store.remove_media(&upload).await;
     // Also if the removal failed and a sweep completes it.
     if let Some(cache) = &api.edge_cache {
-        let forgotten = cache.forget(upload.media_path()).await;
+        let paths = cached_paths(&upload, found.as_ref());
+        let forgotten = cache.forget(distribution.as_deref(), &paths).await;
         forgotten.map_err(Problem::EdgeCache)?;
     }
     removed?;

@@ -30,9 +30,57 @@ impl LinkSigner {
     }
 }
 
+/// The path of the distribution that takes forms.
+pub const UPLOAD_PATH: &str = "/upload";
+
+/// The place where viewers' requests for media are authorized. The API signs what that place checks.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryMode {
+    /// `edge-auth` in Lambda@Edge: every rule, and any provider's token.
+    #[default]
+    Lambda,
+    /// A generated `CloudFront` Function: sessions with HS256 alone.
+    Function,
+    /// `CloudFront` itself: signed cookies and URLs.
+    Signed,
+    /// S3: presigned URLs, which the distribution forwards.
+    Presigned,
+}
+
+impl DeliveryMode {
+    /// Every mode.
+    pub const ALL: [Self; 4] = [Self::Lambda, Self::Function, Self::Signed, Self::Presigned];
+
+    /// The name in `gatepost.toml`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lambda => "lambda",
+            Self::Function => "function",
+            Self::Signed => "signed",
+            Self::Presigned => "presigned",
+        }
+    }
+}
+
+/// Where browsers post their uploads.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UploadsThrough {
+    /// The upload bucket's own URL.
+    #[default]
+    Bucket,
+    /// [`UPLOAD_PATH`] of the distribution, which passes forms on to the bucket.
+    Distribution,
+}
+
 /// The settings of the API.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Who authorizes viewers.
+    pub delivery: DeliveryMode,
+    /// Where forms are posted.
+    pub uploads_through: UploadsThrough,
     /// The content types that forms accept.
     pub types: Vec<String>,
     /// The largest upload, in bytes.
@@ -54,6 +102,10 @@ pub struct Settings {
 /// The part of the settings that `gatepost package` writes, as `settings.json`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct PackedSettings {
+    /// [`Settings::delivery`].
+    pub delivery: DeliveryMode,
+    /// [`Settings::uploads_through`].
+    pub uploads_through: UploadsThrough,
     /// The configuration of the authorizer.
     pub edge: edge_auth::Config,
     /// [`Settings::types`].
@@ -102,6 +154,8 @@ impl PackedSettings {
         let seconds = |seconds: u32| SignedDuration::from_secs(seconds.into());
         let max_link_lifetime = self.max_link_lifetime_seconds.map(seconds);
         Settings {
+            delivery: self.delivery,
+            uploads_through: self.uploads_through,
             types: self.types.clone(),
             max_bytes: self.max_bytes,
             form_lifetime: seconds(self.form_lifetime_seconds),

@@ -1,11 +1,11 @@
 //! `POST /api/uploads` makes a form that uploads one file. `GET /api/uploads/{id}` answers with the upload's status.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use data_encoding::HEXLOWER;
 use edge_auth::Owner;
 use jiff::{SignedDuration, Timestamp};
@@ -18,7 +18,10 @@ use url_signing::{Expiry, PostPolicy, SignedForm};
 use crate::api::Api;
 use crate::body::{Members, essence};
 use crate::caller::CallingOwner;
+use crate::cross_origin::SiteOrigin;
+use crate::media_urls::{CameFrom, MediaUrls};
 use crate::problem::Problem;
+use crate::settings::{UPLOAD_PATH, UploadsThrough};
 use crate::signer::Term;
 
 /// A longer name is truncated: S3 stores 2 KB of metadata per object.
@@ -69,6 +72,7 @@ struct Created {
 pub(crate) async fn create(
     State(api): State<Api>,
     CallingOwner(owner): CallingOwner,
+    site: Option<Extension<SiteOrigin>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
@@ -98,7 +102,11 @@ pub(crate) async fn create(
         policy = policy.metadata("filename", &encode_filename(filename))?;
     }
     let term = Term::of(now, api.settings.form_lifetime);
-    let form = policy.sign(now, &api.signer.credentials(now, term).await?)?;
+    let mut form = policy.sign(now, &api.signer.credentials(now, term).await?)?;
+    // A form's signature does not cover the address that it is posted to.
+    if api.settings.uploads_through == UploadsThrough::Distribution {
+        form.url = SiteOrigin::url(site.as_deref(), UPLOAD_PATH)?;
+    }
     tracing::info!(owner = %owner, %id, size = request.size, "a form was signed");
     let created = Created {
         manifest: upload.manifest_path(),
@@ -112,6 +120,7 @@ pub(crate) async fn create(
 pub(crate) async fn show(
     State(api): State<Api>,
     CallingOwner(owner): CallingOwner,
+    from: CameFrom,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let upload = upload_of(&owner, id)?;
@@ -122,7 +131,15 @@ pub(crate) async fn show(
     let manifest = found.manifest;
     let status = manifest.status.name();
     let answer = match &manifest.status {
-        Status::Ready { .. } => json!({"id": id, "status": status, "manifest": manifest}),
+        Status::Ready { .. } => {
+            let urls = MediaUrls::listed(&api, &from).await?;
+            let (manifest, end) = urls.add_to(&manifest)?;
+            let mut answer = json!({"id": id, "status": status, "manifest": manifest});
+            if let Some(end) = end {
+                answer["urls_expire_at"] = json!(end);
+            }
+            answer
+        }
         Status::Rejected { reason, .. } | Status::Failed { reason, .. } => {
             json!({"id": id, "status": status, "reason": reason})
         }

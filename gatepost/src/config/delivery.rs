@@ -1,13 +1,13 @@
 //! `[delivery]`: how viewers are authorized.
 //!
-//! [`Config::load`](super::Config::load) calls it. In mode `function` it also checks that the rules fit into a CloudFront
-//! Function.
+//! [`Config::load`](super::Config::load) calls it. It also checks that the rules are such as the mode can check: in mode
+//! `function` they must fit into a CloudFront Function, in mode `signed` they must be folders.
 
-use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use edge_auth::Authorizer;
-use edge_auth::config::{Secret, Session, SessionKey, SessionKeyMaterial};
+use edge_auth::config::{Secret, Session, SessionKey, SessionKeyMaterial, TokenSource};
 use jiff::Timestamp;
-use serde::Serialize;
+pub(crate) use signing_api::DeliveryMode;
 
 use super::document::Section;
 use super::notes::Notes;
@@ -17,34 +17,16 @@ pub(super) const DEFAULT_SESSION_LIFETIME: u32 = 15 * 60;
 /// The keys of `[delivery]`.
 const SECTION: [&str; 1] = ["mode"];
 
-/// The place where a viewer's request is authorized.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum DeliveryMode {
-    /// edge-auth in Lambda@Edge: every rule, and any provider's token.
-    #[default]
-    Lambda,
-    /// A generated CloudFront Function: sessions with HS256 alone.
-    Function,
+/// The mode of a name.
+pub(crate) fn mode_named(name: &str) -> Option<DeliveryMode> {
+    let mut modes = DeliveryMode::ALL.into_iter();
+    modes.find(|mode| mode.name() == name)
 }
 
-impl DeliveryMode {
-    /// The mode of a name.
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "lambda" => Some(Self::Lambda),
-            "function" => Some(Self::Function),
-            _ => None,
-        }
-    }
-
-    /// The name in `gatepost.toml`.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Lambda => "lambda",
-            Self::Function => "function",
-        }
-    }
+/// Reads a mode of the command line.
+pub(crate) fn mode_parser() -> impl TypedValueParser<Value = DeliveryMode> {
+    PossibleValuesParser::new(DeliveryMode::ALL.map(DeliveryMode::name))
+        .map(|name| mode_named(&name).unwrap_or_default())
 }
 
 pub(super) fn read(root: &Section<'_>) -> DeliveryMode {
@@ -54,10 +36,12 @@ pub(super) fn read(root: &Section<'_>) -> DeliveryMode {
     let Some(name) = section.text("mode") else {
         return DeliveryMode::default();
     };
-    DeliveryMode::from_name(&name).unwrap_or_else(|| {
+    mode_named(&name).unwrap_or_else(|| {
         section.fault(
             "mode",
-            &format!("{name:?} is not a mode; write \"lambda\" or \"function\""),
+            &format!(
+                "{name:?} is not a mode; write \"lambda\", \"function\", \"signed\" or \"presigned\""
+            ),
         );
         DeliveryMode::default()
     })
@@ -96,8 +80,34 @@ pub(crate) fn shared_key(kid: &str, from: Option<Timestamp>, secret: Vec<u8>) ->
     }
 }
 
+/// Notes the rules that the mode cannot check.
+pub(super) fn check(mode: DeliveryMode, authorizer: &Authorizer, notes: &Notes<'_>) {
+    match mode {
+        DeliveryMode::Lambda | DeliveryMode::Presigned => {}
+        DeliveryMode::Function => check_size(authorizer, notes),
+        DeliveryMode::Signed => {
+            for fault in authorizer.folder_faults() {
+                notes.fault(&notes.written(&fault.key), &fault.message);
+            }
+        }
+    }
+}
+
+/// Notes that sessions are not read, in a mode whose viewers have nothing else.
+pub(super) fn check_token_sources(mode: DeliveryMode, sources: &[TokenSource], notes: &Notes<'_>) {
+    let is_session = |source: &TokenSource| matches!(source, TokenSource::Cookie(name) if name == edge_auth::SESSION_COOKIE);
+    if mode != DeliveryMode::Lambda && !sources.iter().any(is_session) {
+        let message = format!(
+            "in mode {:?} viewers have sessions, which come in a cookie: add \"cookie:{}\"",
+            mode.name(),
+            edge_auth::SESSION_COOKIE
+        );
+        notes.fault(&notes.written("token.from"), &message);
+    }
+}
+
 /// Notes the rule with which the function becomes too large.
-pub(super) fn check_size(authorizer: &Authorizer, notes: &Notes<'_>) {
+fn check_size(authorizer: &Authorizer, notes: &Notes<'_>) {
     if let Err(error) = edge_auth_function::compile(authorizer) {
         let key = error
             .rule

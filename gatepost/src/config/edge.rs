@@ -79,8 +79,10 @@ pub(super) fn read(
     }
     if let Some(section) = root.section("session", &["keys", "lifetime", "secrets"]) {
         edge.session = Some(match delivery {
-            DeliveryMode::Lambda => read_session(&section, folder),
             DeliveryMode::Function => read_session_without_keys(&section, configured),
+            DeliveryMode::Lambda | DeliveryMode::Signed | DeliveryMode::Presigned => {
+                read_session(&section, folder)
+            }
         });
     } else if delivery == DeliveryMode::Function {
         edge.session = Some(super::delivery::default_session());

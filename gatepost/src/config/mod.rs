@@ -17,7 +17,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde::Serialize;
 use serde_json::Value;
-use signing_api::{LinkSigner, PackedSettings};
+use signing_api::{LinkSigner, PackedSettings, UploadsThrough};
 use thumbnailer::settings::Settings as ImageSettings;
 use toml::de::DeTable;
 
@@ -52,6 +52,10 @@ const ROOT: [&str; 13] = [
     "token",
     "uploads",
 ];
+/// The keys of `[uploads]`.
+const UPLOADS: [&str; 5] = ["animated", "expires_in", "max_bytes", "through", "types"];
+/// The window of mode `presigned`, in which every request gets the same URLs, where `[links]` names none.
+const PRESIGNED_WINDOW: SignedDuration = SignedDuration::from_mins(5);
 /// The keys of `[renditions]`.
 const RENDITIONS: [&str; 5] = ["effort", "formats", "max_pixels", "quality", "widths"];
 /// The names of types and formats.
@@ -71,6 +75,8 @@ pub(crate) struct Config {
     pub(crate) images: ImageSettings,
     /// How long browsers may keep private media without asking again.
     pub(crate) browser_cache: Duration,
+    /// Where browsers post their uploads.
+    pub(crate) uploads_through: UploadsThrough,
     /// How long an upload form is valid.
     pub(crate) form_lifetime: SignedDuration,
     /// The longest lifetime of a shared link; `None` is the signer's default.
@@ -184,6 +190,8 @@ impl Config {
             |duration: SignedDuration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
         let types = self.images.types.iter();
         PackedSettings {
+            delivery: self.delivery,
+            uploads_through: self.uploads_through,
             edge: edge.clone(),
             types: types
                 .map(|image_type| image_type.content_type().to_owned())
@@ -253,10 +261,9 @@ fn check(config: &Config, notes: &Notes<'_>) {
     // An unreadable part of a rule is left out, and the rest may match more than was meant.
     let are_rules_faulty = is_known(&|faulty| faulty.starts_with("rules["));
     let authorizer = edge_auth::Authorizer::new(&delivery::with_placeholder_key(&config.edge));
-    if let (Ok(authorizer), DeliveryMode::Function, true) =
-        (&authorizer, config.delivery, known.is_empty())
-    {
-        delivery::check_size(authorizer, notes);
+    if let (Ok(authorizer), true) = (&authorizer, known.is_empty()) {
+        delivery::check_token_sources(config.delivery, &config.edge.token_sources, notes);
+        delivery::check(config.delivery, authorizer, notes);
     }
     let faults = authorizer.err();
     for fault in faults.iter().flatten() {
@@ -302,45 +309,17 @@ fn read_root(
     let edge = edge::read(root, folder, jwks, (delivery, configured));
     let sign_in = sign_in::read(root, &edge);
     let mut images = ImageSettings::default();
-    let mut form_lifetime = SignedDuration::from_mins(5);
-    if let Some(section) =
-        root.section("uploads", &["animated", "expires_in", "max_bytes", "types"])
-    {
-        if let Some(types) = section.names("types", TYPES, parse_name) {
-            images.types = types;
-        }
-        if let Some(bytes) = section.parsed("max_bytes", parse_bytes) {
-            images.max_bytes = bytes;
-            // Every photo is larger: the unit is missing.
-            if bytes < 1024 {
-                section.fault(
-                    "max_bytes",
-                    "is too small for a photo; write for example 25 MiB",
-                );
-            }
-        }
-        if let Some(animated) = section.text("animated") {
-            match parse_name(&animated) {
-                Some(animated) => images.animated = animated,
-                None => section.fault(
-                    "animated",
-                    &format!("{animated:?} is neither \"reject\" nor \"first-frame\""),
-                ),
-            }
-        }
-        if let Some(lifetime) = section.parsed("expires_in", parse_duration) {
-            form_lifetime = lifetime;
-            if lifetime > SignedDuration::from_hours(12) {
-                section.fault("expires_in", "is too long; a form is valid for at most 12h");
-            }
-        }
-    }
+    let (uploads_through, form_lifetime) = read_uploads(root, delivery, &mut images);
     let mut browser_cache = Duration::ZERO;
     if let Some(section) = root.section("media", &["browser_cache"]) {
         let wanted = section.parsed("browser_cache", parse_duration_or_zero);
         browser_cache = wanted.unwrap_or_default();
     }
-    let (mut max_link_lifetime, mut links_shared_within) = (None, SignedDuration::ZERO);
+    let mut max_link_lifetime = None;
+    let mut links_shared_within = match delivery {
+        DeliveryMode::Presigned => PRESIGNED_WINDOW,
+        _ => SignedDuration::ZERO,
+    };
     if let Some(section) = root.section("links", &["max_expires_in", "shared_within"]) {
         let limit = SignedDuration::from_hours(6 * 24);
         if let Some(lifetime) = section.parsed("max_expires_in", parse_duration) {
@@ -391,10 +370,66 @@ fn read_root(
         sign_in,
         images,
         browser_cache,
+        uploads_through,
         form_lifetime,
         max_link_lifetime,
         links_shared_within,
     }
+}
+
+/// `[uploads]`: where forms are posted and how long they are valid; what is accepted goes into the settings of images.
+fn read_uploads(
+    root: &Section<'_>,
+    delivery: DeliveryMode,
+    images: &mut ImageSettings,
+) -> (UploadsThrough, SignedDuration) {
+    let mut form_lifetime = SignedDuration::from_mins(5);
+    let mut uploads_through = match delivery {
+        // One domain for everything is why this mode is chosen.
+        DeliveryMode::Presigned => UploadsThrough::Distribution,
+        _ => UploadsThrough::Bucket,
+    };
+    if let Some(section) = root.section("uploads", &UPLOADS) {
+        if let Some(through) = section.text("through") {
+            match through.as_str() {
+                "bucket" => uploads_through = UploadsThrough::Bucket,
+                "distribution" => uploads_through = UploadsThrough::Distribution,
+                _ => section.fault(
+                    "through",
+                    &format!("{through:?} is neither \"bucket\" nor \"distribution\""),
+                ),
+            }
+        }
+        if let Some(types) = section.names("types", TYPES, parse_name) {
+            images.types = types;
+        }
+        if let Some(bytes) = section.parsed("max_bytes", parse_bytes) {
+            images.max_bytes = bytes;
+            // Every photo is larger: the unit is missing.
+            if bytes < 1024 {
+                section.fault(
+                    "max_bytes",
+                    "is too small for a photo; write for example 25 MiB",
+                );
+            }
+        }
+        if let Some(animated) = section.text("animated") {
+            match parse_name(&animated) {
+                Some(animated) => images.animated = animated,
+                None => section.fault(
+                    "animated",
+                    &format!("{animated:?} is neither \"reject\" nor \"first-frame\""),
+                ),
+            }
+        }
+        if let Some(lifetime) = section.parsed("expires_in", parse_duration) {
+            form_lifetime = lifetime;
+            if lifetime > SignedDuration::from_hours(12) {
+                section.fault("expires_in", "is too long; a form is valid for at most 12h");
+            }
+        }
+    }
+    (uploads_through, form_lifetime)
 }
 
 impl fmt::Display for ConfigFault {

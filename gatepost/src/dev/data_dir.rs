@@ -11,8 +11,11 @@ use dev_idp::TOKEN_LIFETIME;
 use edge_auth::config::{Session, SessionKey};
 use serde_json::{Value, json};
 
+use super::signed;
+
 const CREDENTIALS_FILE: &str = "s3-credentials.json";
 const SESSION_FILE: &str = "session-key.json";
+const CLOUDFRONT_FILE: &str = "cloudfront-key.pem";
 
 /// A data directory.
 pub(crate) struct DataDir {
@@ -123,6 +126,22 @@ impl DataDir {
             keys: vec![key],
             // As long as the token that it is made from: on this machine nobody has to sign in again before that.
             lifetime_seconds: u32::try_from(TOKEN_LIFETIME.as_secs())?,
+        })
+    }
+
+    /// The private key of CloudFront's signatures in PEM, made on first use.
+    pub(super) fn cloudfront_key(&self) -> anyhow::Result<String> {
+        let file = self.path.join(CLOUDFRONT_FILE);
+        if !file.exists() {
+            let mut temporary = tempfile::NamedTempFile::new_in(&self.path)?;
+            temporary.write_all(signed::new_key()?.as_bytes())?;
+            temporary.persist(&file)?;
+        }
+        std::fs::read_to_string(&file).with_context(|| {
+            format!(
+                "{} cannot be read; delete it to have a new one made",
+                file.display()
+            )
         })
     }
 

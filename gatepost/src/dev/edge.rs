@@ -1,8 +1,7 @@
-//! The local edge: `edge-auth` as the viewer-request function of an emulated CloudFront distribution in front of the
-//! media bucket, with the cache policies and response headers policies of `infra/modules/gatepost/distribution.tf`.
+//! The local edge: an emulated CloudFront distribution in front of the media bucket, as the mode of delivery has it.
 //!
-//! `gatepost dev` serves it. Only requests that `edge-auth` allows reach the cache or the bucket. In mode `function` the
-//! generated function decides, and adds the origin path that the bucket's origin lacks in that mode.
+//! `gatepost dev` serves it. This file has the modes in which code of Gatepost decides about each view: `edge-auth` as in
+//! Lambda@Edge, or the generated function, which also adds the origin path that the bucket's origin lacks in its mode.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,33 +9,28 @@ use std::time::Duration;
 use aws_sdk_s3::Client;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
 use edge_auth::lambda_edge::Outcome;
-use edge_auth::{Allowed, Decision, Headers, Request as EdgeRequest, ViewerRequest};
+use edge_auth::{Decision, Request as EdgeRequest};
 use edge_auth_function::ALLOWED_HEADER;
 use edge_auth_host::HostedAuthorizer;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use local_aws::cloudfront::{
-    Behaviour, CacheControl, Decision as EdgeDecision, Distribution, Forward, Origin, Policy,
+    Behaviour, Decision as EdgeDecision, Distribution, Forward, Origin, OriginError, Policy,
     ViewerRequest as EdgeViewerRequest, error_response,
 };
-use media_contract::{IMMUTABLE, MEDIA_PATH, ORIGIN_PATH, REVALIDATED};
-use signing_api::EdgeCache;
+use media_contract::ORIGIN_PATH;
+use signing_api::{DistributionId, EdgeCache};
 
 use super::gate::Gate;
 use super::generated::generated;
+use super::policy::{Readers, policy_of};
+use super::signatures::{Presigned, Signed, Uploads};
+use super::viewer::viewer_request;
 
 /// The name in `X-Cache`.
 const NAME: &str = "gatepost";
-
-/// The minimum TTL of media, as the distribution's cache policy for them has it: their `Cache-Control` is for viewers,
-/// whose own caches alone may keep them.
-const MEDIA_MIN_TTL: Duration = Duration::from_hours(24);
-
-/// An object that is opened as a page runs nothing and loads nothing.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
 
 /// The distribution in front of the media bucket.
 #[derive(Clone)]
@@ -46,44 +40,43 @@ pub(super) struct Edge {
     adds_origin_path: bool,
 }
 
-/// The function that decides about a viewer's request.
+/// Who decides about a viewer's request.
 pub(super) enum Guard {
     /// `edge-auth`, as in Lambda@Edge.
     Library(Arc<HostedAuthorizer>),
     /// The generated function of mode `function`.
     Function(Arc<Gate>),
+    /// CloudFront, by its own signatures.
+    Signed(Signed),
+    /// S3, by the signature of each URL.
+    Presigned(Presigned),
 }
 
 impl Edge {
-    /// `browser_cache` is how long browsers may keep private media.
-    pub(super) fn new(guard: Guard, s3: Client, bucket: &str, browser_cache: Duration) -> Self {
-        let (behaviours, adds_origin_path) = match guard {
-            Guard::Library(authorizer) => {
-                let origin = Origin::bucket_below(s3, bucket, ORIGIN_PATH);
-                let behaviour = Behaviour::new("*", origin).with_viewer_request(move |request| {
-                    let authorizer = authorizer.clone();
-                    async move { decide(&authorizer, request, browser_cache).await }
-                });
-                (vec![behaviour], false)
-            }
-            Guard::Function(gate) => {
-                let origin = Origin::bucket(s3, bucket);
-                let refusing =
-                    [ORIGIN_PATH.to_owned(), format!("{ORIGIN_PATH}/*")].map(|pattern| {
-                        Behaviour::new(&pattern, origin.clone())
-                            .with_viewer_request(|_| async { refused_origin_path() })
-                    });
-                let gated = Behaviour::new("*", origin).with_viewer_request(move |request| {
-                    let gate = gate.clone();
-                    async move { decide_by_function(&gate, request, browser_cache).await }
-                });
-                ([&refusing[..], &[gated]].concat(), true)
-            }
+    /// `browser_cache` is how long browsers may keep private media. `uploads` takes forms, if they come this way.
+    pub(super) fn new(
+        guard: Guard,
+        (s3, bucket): (Client, &str),
+        uploads: Option<Uploads>,
+        browser_cache: Duration,
+    ) -> Result<Self, OriginError> {
+        let below = Origin::bucket_below(s3.clone(), bucket, ORIGIN_PATH);
+        let adds_origin_path = matches!(guard, Guard::Function(_));
+        let guarded = match guard {
+            Guard::Library(authorizer) => vec![library(authorizer, below, browser_cache)],
+            Guard::Function(gate) => function(&gate, &Origin::bucket(s3, bucket), browser_cache),
+            Guard::Signed(signed) => signed.behaviours(&below, browser_cache),
+            Guard::Presigned(presigned) => presigned.behaviours(&below, browser_cache)?,
         };
-        Self {
-            distribution: Distribution::new(NAME, behaviours).with_shared_cache(),
+        let uploads = uploads.map(|uploads| uploads.behaviour()).transpose()?;
+        let behaviours = uploads.into_iter().chain(guarded).collect();
+        Ok(Self {
+            // The local stack has no TLS.
+            distribution: Distribution::new(NAME, behaviours)
+                .with_shared_cache()
+                .with_scheme("http"),
             adds_origin_path,
-        }
+        })
     }
 
     /// Answers a viewer's request.
@@ -94,16 +87,47 @@ impl Edge {
 
 impl EdgeCache for Edge {
     /// At once, where CloudFront takes a minute or two.
-    fn forget(&self, folder: String) -> BoxFuture<'_, Result<(), String>> {
+    fn forget<'a>(
+        &'a self,
+        _distribution: Option<&'a DistributionId>,
+        paths: &'a [String],
+    ) -> BoxFuture<'a, Result<(), String>> {
         let origin_path = if self.adds_origin_path {
             ORIGIN_PATH
         } else {
             ""
         };
-        self.distribution
-            .invalidate(&format!("{origin_path}{folder}"));
+        for path in paths {
+            let folder = path.strip_suffix('*').unwrap_or(path);
+            self.distribution
+                .invalidate(&format!("{origin_path}{folder}"));
+        }
         std::future::ready(Ok(())).boxed()
     }
+}
+
+fn library(
+    authorizer: Arc<HostedAuthorizer>,
+    origin: Origin,
+    browser_cache: Duration,
+) -> Behaviour {
+    Behaviour::new("*", origin).with_viewer_request(move |request| {
+        let authorizer = authorizer.clone();
+        async move { decide(&authorizer, request, browser_cache).await }
+    })
+}
+
+fn function(gate: &Arc<Gate>, origin: &Origin, browser_cache: Duration) -> Vec<Behaviour> {
+    let refusing = [ORIGIN_PATH.to_owned(), format!("{ORIGIN_PATH}/*")].map(|pattern| {
+        Behaviour::new(&pattern, origin.clone())
+            .with_viewer_request(|_| async { refused_origin_path() })
+    });
+    let gate = gate.clone();
+    let gated = Behaviour::new("*", origin.clone()).with_viewer_request(move |request| {
+        let gate = gate.clone();
+        async move { decide_by_function(&gate, request, browser_cache).await }
+    });
+    [&refusing[..], &[gated]].concat()
 }
 
 /// The viewer-request function.
@@ -121,7 +145,12 @@ async fn decide(
     let readable = authorizer.readable_by(&edge_request);
     match (authorizer.answer(viewer_request, &decision), decision) {
         (Outcome::Continue(_), Decision::Allow(allowed)) => {
-            let policy = policy_of(&allowed, browser_cache, readable);
+            let policy = policy_of(
+                allowed.path.as_str(),
+                Readers::of(allowed.is_for_anyone),
+                browser_cache,
+                readable,
+            );
             EdgeDecision::Forward(Box::new(Forward {
                 head,
                 key: Some(allowed.path.key().to_owned()),
@@ -164,7 +193,12 @@ async fn decide_by_function(
                 key: Some(media_contract::object_key(allowed.path.as_str())),
                 policy: Some(Policy {
                     key_headers: vec![name],
-                    ..policy_of(&allowed, browser_cache, readable)
+                    ..policy_of(
+                        allowed.path.as_str(),
+                        Readers::of(allowed.is_for_anyone),
+                        browser_cache,
+                        readable,
+                    )
                 }),
             }))
         }
@@ -183,79 +217,6 @@ fn refused_origin_path() -> EdgeDecision {
     ))
 }
 
-/// The request of the event that CloudFront would send to Lambda@Edge.
-fn viewer_request(head: &Parts) -> ViewerRequest {
-    let mut headers = Headers::default();
-    for (name, value) in &head.headers {
-        // A foreign cookie may hold any bytes; ours is beside it.
-        headers.append(name.as_str(), String::from_utf8_lossy(value.as_bytes()));
-    }
-    ViewerRequest {
-        client_ip: "127.0.0.1".to_owned(),
-        headers,
-        method: head.method.to_string(),
-        querystring: head.uri.query().unwrap_or_default().to_owned(),
-        uri: head.uri.path().to_owned(),
-        ..ViewerRequest::default()
-    }
-}
-
-/// The policy of an allowed request. On AWS a behaviour's cache policy and response headers policy are these.
-///
-/// `Cache-Control` is always `private`, since only the edge may keep an answer for others. If a rule is for anyone,
-/// other sites may show the object, and a browser may keep an immutable one. If a token or a session decided, a browser
-/// revalidates each time or keeps the object for `browser_cache`: the next person in the same browser would see it.
-fn policy_of(
-    allowed: &Allowed,
-    browser_cache: Duration,
-    readable: Vec<(&'static str, String)>,
-) -> Policy {
-    // Objects that others put into the bucket may change under their name.
-    let is_media = allowed.path.as_str().starts_with(MEDIA_PATH);
-    let revalidated = HeaderValue::from_static(REVALIDATED);
-    let (cache_control, resource_policy) = if allowed.is_for_anyone {
-        let immutable = HeaderValue::from_static(IMMUTABLE);
-        let other = revalidated;
-        (CacheControl { immutable, other }, "cross-origin")
-    } else {
-        let kept = format!("private, max-age={}", browser_cache.as_secs());
-        let kept = HeaderValue::try_from(kept).ok();
-        let kept = kept.filter(|_| is_media && !browser_cache.is_zero());
-        let value = kept.unwrap_or(revalidated);
-        let (immutable, other) = (value.clone(), value);
-        (CacheControl { immutable, other }, "same-site")
-    };
-    let object_headers = HeaderMap::from_iter([
-        (
-            HeaderName::from_static("cross-origin-resource-policy"),
-            HeaderValue::from_static(resource_policy),
-        ),
-        (
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static(CONTENT_SECURITY_POLICY),
-        ),
-    ]);
-    let readable = readable.into_iter().filter_map(|(name, value)| {
-        let value = HeaderValue::try_from(value).ok()?;
-        Some((HeaderName::from_static(name), value))
-    });
-    Policy {
-        min_ttl: if is_media {
-            MEDIA_MIN_TTL
-        } else {
-            Duration::ZERO
-        },
-        key_headers: Vec::new(),
-        cache_control: Some(cache_control),
-        object_headers,
-        headers: readable.collect(),
-    }
-}
-
 /// One line a denial: why and by which rule; never a token, and no claim's value.
 fn log_denial(request_id: &str, decision: &Decision) {
     let denied = match decision {
@@ -272,76 +233,4 @@ fn log_denial(request_id: &str, decision: &Decision) {
         reason = denied.refusal.to_string(),
         "a viewer request is denied"
     );
-}
-
-#[cfg(test)]
-mod tests {
-    use edge_auth::CanonicalPath;
-
-    use super::*;
-
-    fn policy(path: &str, is_for_anyone: bool, browser_cache: u64) -> Policy {
-        let allowed = Allowed {
-            path: CanonicalPath::parse(path).unwrap(),
-            is_for_anyone,
-            owner: None,
-            rule: 0,
-        };
-        let readable = vec![("vary", "Origin".to_owned())];
-        policy_of(&allowed, Duration::from_secs(browser_cache), readable)
-    }
-
-    #[test]
-    fn a_browser_keeps_public_objects_and_what_is_configured() {
-        const MEDIA: &str = "/media/o/1/320.webp";
-        let day = MEDIA_MIN_TTL;
-        for (path, is_for_anyone, browser_cache, immutable, other, resource_policy, min_ttl) in [
-            (MEDIA, false, 0, REVALIDATED, REVALIDATED, "same-site", day),
-            (
-                MEDIA,
-                false,
-                900,
-                "private, max-age=900",
-                "private, max-age=900",
-                "same-site",
-                day,
-            ),
-            (
-                "/other/a",
-                false,
-                900,
-                REVALIDATED,
-                REVALIDATED,
-                "same-site",
-                Duration::ZERO,
-            ),
-            (MEDIA, true, 0, IMMUTABLE, REVALIDATED, "cross-origin", day),
-            (
-                "/other/a",
-                true,
-                900,
-                IMMUTABLE,
-                REVALIDATED,
-                "cross-origin",
-                Duration::ZERO,
-            ),
-        ] {
-            let policy = policy(path, is_for_anyone, browser_cache);
-            let cache_control = policy.cache_control.unwrap();
-            assert_eq!(
-                (cache_control.immutable, cache_control.other),
-                (
-                    HeaderValue::from_static(immutable),
-                    HeaderValue::from_static(other)
-                ),
-                "{path} {is_for_anyone}"
-            );
-            let headers = &policy.object_headers;
-            assert_eq!(headers["cross-origin-resource-policy"], resource_policy);
-            assert_eq!(headers["x-content-type-options"], "nosniff");
-            assert_eq!(headers["content-security-policy"], CONTENT_SECURITY_POLICY);
-            assert_eq!(policy.headers["vary"], "Origin");
-            assert_eq!(policy.min_ttl, min_ttl, "{path}");
-        }
-    }
 }

@@ -11,8 +11,12 @@ pub(crate) mod gate;
 mod generated;
 pub(crate) mod issuer;
 mod origins;
+mod policy;
 mod sign_in;
+mod signatures;
+mod signed;
 mod take_up;
+mod viewer;
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -38,7 +42,7 @@ use local_aws::s3::{LocalS3, Notification, S3Options};
 use local_aws::sqs::{Queue, QueueOptions};
 use media_contract::upload_key::UPLOAD_PREFIX;
 use media_store::MediaStore;
-use signing_api::{Api, CloudFront, Signer};
+use signing_api::{Api, CloudFront, Signer, SiteOrigin, UploadsThrough};
 use tokio::net::TcpListener;
 use upload_processor::retry::MAX_RECEIVES;
 use upload_processor::sweep::Report;
@@ -47,6 +51,7 @@ use url_signing::Bucket;
 
 use crate::aws::{self, Connection};
 use crate::config::{self, Config, DeliveryMode};
+use crate::package::{behaviours, public};
 use crate::stop::Stop;
 use crate::terminal::output;
 use crate::web::Web;
@@ -55,6 +60,7 @@ use data_dir::DataDir;
 use edge::{Edge, Guard};
 use gate::Gate;
 use origins::Origins;
+use signatures::{Patterns, Presigned, Signed, Uploads};
 
 /// How long open requests may go on after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(3);
@@ -84,7 +90,7 @@ pub(crate) struct DevArgs {
     #[arg(long = "origin", value_name = "ORIGIN", value_parser = origins::parse)]
     origins: Vec<String>,
     /// How viewers are authorized, in place of the configuration's mode (section delivery).
-    #[arg(long, value_enum, value_name = "MODE")]
+    #[arg(long, value_parser = config::delivery::mode_parser(), value_name = "MODE")]
     delivery: Option<DeliveryMode>,
 }
 
@@ -106,7 +112,10 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     let elsewhere = match &args.endpoint_url {
         Some(endpoint) => {
             let connection = aws::connect(endpoint).await?;
-            prepare_buckets(&connection, &buckets, &origins).await?;
+            // Forms that come through the distribution are of the same origin as the page.
+            let is_posted_to = config.uploads_through == UploadsThrough::Bucket;
+            let pages = is_posted_to.then_some(&origins);
+            prepare_buckets(&connection, &buckets, pages).await?;
             Some(connection)
         }
         None => None,
@@ -173,7 +182,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
         sign_in: lacking.is_none().then(sign_in::configuration),
         ..config
     };
-    let router = site(&config, &edge, &connection, issuer, &origins)?;
+    let router = site(&config, &edge, &connection, issuer, (&origins, &data_dir))?;
     if let Some(reason) = Web::missing() {
         output::note(format_args!("the page is not built: {reason}"));
     }
@@ -247,11 +256,11 @@ async fn start_embedded_s3(
     Ok(connection)
 }
 
-/// Makes the buckets of an S3 elsewhere if they are missing, and lets the page post to them.
+/// Makes the buckets of an S3 elsewhere if they are missing, and lets these pages post to them.
 async fn prepare_buckets(
     connection: &Connection,
     buckets: &Buckets,
-    origins: &Origins,
+    pages: Option<&Origins>,
 ) -> anyhow::Result<()> {
     let s3 = &connection.s3;
     for bucket in [&buckets.uploads, &buckets.media] {
@@ -279,8 +288,11 @@ async fn prepare_buckets(
                 })?;
         }
     }
+    let Some(pages) = pages else {
+        return Ok(());
+    };
     let rule = CorsRule::builder()
-        .set_allowed_origins(Some(origins.iter().cloned().collect()))
+        .set_allowed_origins(Some(pages.iter().cloned().collect()))
         .allowed_methods("POST")
         .expose_headers("ETag")
         .expose_headers("Location")
@@ -343,7 +355,7 @@ fn site(
     edge: &edge_auth::Config,
     connection: &Connection,
     issuer: Arc<Issuer>,
-    origins: &Origins,
+    (origins, data_dir): (&Origins, &DataDir),
 ) -> anyhow::Result<Router> {
     let authorizer = Authorizer::new(edge).map_err(|faults| {
         anyhow!(
@@ -353,24 +365,15 @@ fn site(
     })?;
     let authorizer = Arc::new(HostedAuthorizer::new(authorizer, Timestamp::now)?);
     let bucket = |name| Bucket::at_endpoint(name, &connection.region, &connection.endpoint);
-    let cloudfront = CloudFront::from_variables(|name| std::env::var_os(name))?;
-    if cloudfront.as_ref().is_some_and(CloudFront::is_folder) {
-        bail!(
-            "{} is a folder alone, and no distribution is here that it could be of; name the whole address, such as https://d111111abcdef8.cloudfront.net/shared",
-            signing_api::URL_VARIABLE
-        );
-    }
+    let (guard, cloudfront) = guard(config, edge, &authorizer, connection, (origins, data_dir))?;
     let link_signer = CloudFront::link_signer(cloudfront.as_ref());
-    let guard = match config.delivery {
-        DeliveryMode::Lambda => Guard::Library(authorizer.clone()),
-        DeliveryMode::Function => Guard::Function(gate(edge)?),
-    };
-    let local_edge = Edge::new(
-        guard,
-        connection.s3.clone(),
-        MEDIA_BUCKET,
-        config.browser_cache,
-    );
+    let is_through = config.uploads_through == UploadsThrough::Distribution;
+    let uploads = is_through.then(|| Uploads {
+        endpoint: connection.endpoint.clone(),
+        bucket: UPLOAD_BUCKET.to_owned(),
+    });
+    let media = (connection.s3.clone(), MEDIA_BUCKET);
+    let local_edge = Edge::new(guard, media, uploads, config.browser_cache)?;
     let api = Api {
         edge_cache: Some(Arc::new(local_edge.clone())),
         authorizer: authorizer.clone(),
@@ -396,12 +399,59 @@ fn site(
         .fallback(page_or_media)
         .with_state((web, local_edge));
     Ok(signing_api::router(api)
+        .layer(middleware::from_fn_with_state(origins.clone(), name_site))
         .merge(provider)
         .fallback_service(pages)
         .layer(middleware::from_fn_with_state(
             origins.clone(),
             reject_unknown_hosts,
         )))
+}
+
+/// Who decides about viewers in the mode of the configuration, and the signer of links.
+fn guard(
+    config: &Config,
+    edge: &edge_auth::Config,
+    authorizer: &Arc<HostedAuthorizer>,
+    connection: &Connection,
+    (origins, data_dir): (&Origins, &DataDir),
+) -> anyhow::Result<(Guard, Option<CloudFront>)> {
+    let authorizer = authorizer.clone();
+    let patterns = || {
+        let all = behaviours(edge, &[]).context("the rules cannot be CloudFront's behaviours")?;
+        anyhow::Ok(Patterns {
+            public: public(edge, &all),
+            all,
+        })
+    };
+    let guard = match config.delivery {
+        DeliveryMode::Lambda => Guard::Library(authorizer),
+        DeliveryMode::Function => Guard::Function(gate(edge)?),
+        DeliveryMode::Signed => {
+            let key = data_dir.cloudfront_key()?;
+            let (cloudfront, keys) = signed::signer(origins.address(), &key)?;
+            let guard = Guard::Signed(Signed {
+                authorizer,
+                keys,
+                patterns: patterns()?,
+            });
+            return Ok((guard, Some(cloudfront)));
+        }
+        DeliveryMode::Presigned => Guard::Presigned(Presigned {
+            authorizer,
+            patterns: patterns()?,
+            endpoint: connection.endpoint.clone(),
+            bucket: MEDIA_BUCKET.to_owned(),
+        }),
+    };
+    let cloudfront = CloudFront::from_variables(|name| std::env::var_os(name))?;
+    if cloudfront.as_ref().is_some_and(CloudFront::is_folder) {
+        bail!(
+            "{} is a folder alone, and no distribution is here that it could be of; name the whole address, such as https://d111111abcdef8.cloudfront.net/shared",
+            signing_api::URL_VARIABLE
+        );
+    }
+    Ok((guard, cloudfront))
 }
 
 /// The edge of mode `function`.
@@ -413,6 +463,17 @@ fn gate(edge: &edge_auth::Config) -> anyhow::Result<Arc<Gate>> {
         "delivery function: njs was not found (Debian: apt-get install njs), so the library decides in place of gate.js"
     });
     Ok(Arc::new(gate))
+}
+
+/// Names the site to the API, as the distribution does. [`reject_unknown_hosts`] has checked the host.
+async fn name_site(State(origins): State<Origins>, mut request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST);
+    let host = host.and_then(|host| host.to_str().ok());
+    if let Some(site) = host.and_then(|host| origins.with_host(host)) {
+        let site = SiteOrigin(site.to_owned());
+        request.extensions_mut().insert(site);
+    }
+    next.run(request).await
 }
 
 async fn page_or_media(State((web, edge)): State<(Web, Edge)>, request: Request) -> Response {

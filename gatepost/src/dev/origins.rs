@@ -50,9 +50,15 @@ impl Origins {
 
     /// Whether a `Host` header is that of an origin: a development server passes on the one that it was asked by.
     pub(super) fn has_host(&self, host: &str) -> bool {
+        self.with_host(host).is_some()
+    }
+
+    /// The origin that a `Host` header names.
+    pub(super) fn with_host(&self, host: &str) -> Option<&str> {
         let without_port =
             |text: &str, port: &str| text.strip_suffix(port).unwrap_or(text).to_owned();
-        self.iter().any(|origin| {
+        let mut origins = self.iter().map(String::as_str);
+        origins.find(|origin| {
             let (scheme, named) = origin.split_once("://").unwrap_or(("", origin));
             let port = if scheme == "https" { ":443" } else { ":80" };
             without_port(named, port).eq_ignore_ascii_case(&without_port(host, port))

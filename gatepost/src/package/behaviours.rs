@@ -6,13 +6,11 @@
 use anyhow::bail;
 use edge_auth::config::{Access, Rule};
 use media_contract::ORIGIN_PATH;
+use signing_api::UPLOAD_PATH;
 
-use crate::config::DeliveryMode;
-
-/// CloudFront's quota is 75 behaviours per distribution, 25 in older accounts. The API and shared links need one each.
-const MAX_BEHAVIOURS: usize = 23;
-/// Mode `function` needs two more, which refuse the folder of the bucket.
-const MAX_BEHAVIOURS_OF_FUNCTION: usize = MAX_BEHAVIOURS - 2;
+/// CloudFront's quota is 75 behaviours per distribution, 25 in older accounts. The API, shared links and uploads need one
+/// each, and mode `function` two, which refuse the folder of the bucket.
+const MAX_BEHAVIOURS: usize = 25 - 5;
 /// The characters of a path pattern besides letters and digits, without its wildcards `*` and `?`. AWS, "Distribution
 /// settings", path pattern.
 ///
@@ -32,15 +30,7 @@ const METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
 /// # Errors
 ///
 /// Every fault of every rule, one per line, each with its key: `rules[2].path: …`.
-pub(super) fn behaviours(
-    config: &edge_auth::Config,
-    mode: DeliveryMode,
-    page: &[&str],
-) -> anyhow::Result<Vec<String>> {
-    let max = match mode {
-        DeliveryMode::Lambda => MAX_BEHAVIOURS,
-        DeliveryMode::Function => MAX_BEHAVIOURS_OF_FUNCTION,
-    };
+pub(crate) fn behaviours(config: &edge_auth::Config, page: &[&str]) -> anyhow::Result<Vec<String>> {
     let mut patterns: Vec<String> = Vec::new();
     let mut faults: Vec<String> = Vec::new();
     for (idx, rule) in config.rules.iter().enumerate() {
@@ -54,9 +44,9 @@ pub(super) fn behaviours(
             patterns.push(pattern);
         }
     }
-    if patterns.len() > max {
+    if patterns.len() > MAX_BEHAVIOURS {
         faults.push(format!(
-            "rules: they need {} behaviours, and a distribution has room for {max}; put folders together below another",
+            "rules: they need {} behaviours, and a distribution has room for {MAX_BEHAVIOURS}; put folders together below another",
             patterns.len()
         ));
     }
@@ -69,7 +59,7 @@ pub(super) fn behaviours(
 
 /// The patterns whose allowed requests are all allowed for anyone. A behaviour has one response headers policy, so one
 /// private path makes the whole behaviour private.
-pub(super) fn public(config: &edge_auth::Config, patterns: &[String]) -> Vec<String> {
+pub(crate) fn public(config: &edge_auth::Config, patterns: &[String]) -> Vec<String> {
     let is_public = |pattern: &&String| is_for_anyone(pattern, &config.rules);
     patterns.iter().filter(is_public).cloned().collect()
 }
@@ -151,7 +141,7 @@ fn path_fault(pattern: &str, page: &[&str]) -> Option<String> {
     }
     if pattern == "/" || is_taken(pattern, page) {
         return Some(
-            "it overlaps with paths of the page, the API, shared links or the bucket's own folder; use another folder, such as /media"
+            "it overlaps with paths of the page, the API, shared links, uploads or the bucket's own folder; use another folder, such as /media"
                 .to_owned(),
         );
     }
@@ -182,7 +172,7 @@ fn is_taken(pattern: &str, page: &[&str]) -> bool {
     // The folder of the bucket, which a behaviour of its own refuses in mode "function".
     let is_origin_path = pattern == ORIGIN_PATH || is_below(&format!("{ORIGIN_PATH}/"));
     ["/api/", "/assets/", "/shared/"].into_iter().any(is_below)
-        || pattern == "/shared"
+        || matches!(pattern, "/shared" | UPLOAD_PATH)
         || is_origin_path
         || page.iter().any(covers)
 }
@@ -210,7 +200,7 @@ mod tests {
             rules,
             ..edge_auth::Config::default()
         };
-        behaviours(&config, DeliveryMode::Lambda, &PAGE)
+        behaviours(&config, &PAGE)
     }
 
     fn found(paths: &[&str]) -> anyhow::Result<Vec<String>> {
@@ -262,6 +252,7 @@ mod tests {
             "/shared/**",
             "/shared/{owner}/**",
             "/shared/media/x",
+            "/upload",
         ] {
             assert!(found(&[path]).is_err(), "{path}");
         }
@@ -297,7 +288,7 @@ mod tests {
              rules[4].methods: CloudFront refuses POST for media before it calls the authorizer; only GET, HEAD, OPTIONS arrive there\n\
              rules[4].path: CloudFront's path pattern would have 256 characters, and the maximum is 255; shorten the part before the first variable\n\
              rules[5].methods: CloudFront refuses PATCH for media before it calls the authorizer; only GET, HEAD, OPTIONS arrive there\n\
-             rules[5].path: it overlaps with paths of the page, the API, shared links or the bucket's own folder; use another folder, such as /media"
+             rules[5].path: it overlaps with paths of the page, the API, shared links, uploads or the bucket's own folder; use another folder, such as /media"
         );
     }
 
@@ -371,7 +362,7 @@ mod tests {
                 rules,
                 ..edge_auth::Config::default()
             };
-            let patterns = behaviours(&config, DeliveryMode::Lambda, &PAGE).unwrap();
+            let patterns = behaviours(&config, &PAGE).unwrap();
             let found = super::public(&config, &patterns);
             assert_eq!(found, public, "{:?}", config.rules);
         }

@@ -8,13 +8,14 @@ use jiff::{SignedDuration, Timestamp};
 use signing_api::{LinkSigner, SESSION_KEY_VARIABLE};
 
 use super::runtime::{self, EDGE_RUNTIMES, PROVIDED};
-use crate::config::Config;
+use crate::config::{Config, DeliveryMode};
 use crate::terminal::output;
 
 /// The limit of a response that a viewer-request function generates, headers and body; beyond it viewers get a 502.
 const MAX_RESPONSE_BYTES: usize = 40_960;
 /// The longest URL that CloudFront accepts. Encoded into another URL it is up to three times as long.
 const MAX_URL_BYTES: usize = 8192;
+
 /// Checks that a viewer can sign in, and can then see something.
 pub(super) fn check_who_may(config: &edge_auth::Config) -> anyhow::Result<()> {
     ensure!(
@@ -35,6 +36,15 @@ pub(super) fn check_who_may(config: &edge_auth::Config) -> anyhow::Result<()> {
     ensure!(
         !config.rules.is_empty(),
         "the configuration has no [[rules]], so every request would be denied; add one, such as path = \"/media/{{owner}}/**\" with allow = \"owner\""
+    );
+    Ok(())
+}
+
+/// Checks that a mode whose viewers have nothing but sessions has keys for them.
+pub(super) fn check_session(config: &Config) -> anyhow::Result<()> {
+    ensure!(
+        config.delivery != DeliveryMode::Signed || config.edge.session.is_some(),
+        "[session] is missing: in mode \"signed\" viewers get CloudFront's cookies with their session; add it with keys, such as [{{ kid = \"2026-11\", file = \"session.pem\" }}]"
     );
     Ok(())
 }

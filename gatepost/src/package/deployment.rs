@@ -11,12 +11,12 @@ use signing_api::LinkSigner;
 
 use super::behaviours::{behaviours, public};
 use super::build::{self, ADDON, Architecture, BOOTSTRAP, SIGNING_API};
-use super::deployability::{check_responses, check_who_may, warn};
+use super::deployability::{check_responses, check_session, check_who_may, warn};
 use super::function::{
     Function, MAX_API_BYTES, MAX_EDGE_BYTES, MAX_PROCESSOR_BYTES, built, config_json, edge_files,
     program, program_files,
 };
-use super::manifest::{Delivery, Gate, Manifest, Previous, describe, read_previous};
+use super::manifest::{Delivery, Gate, Manifest, Previous, Uploads, describe, read_previous};
 use super::rotation::{self, PackedSessionKey};
 use super::runtime::EDGE_RUNTIMES;
 use super::{EDGE_FILE, GATE_FILE, folder, keys, sha256};
@@ -41,12 +41,13 @@ pub(crate) struct Options<'a> {
 /// Makes the package and writes it; answers with its manifest.
 pub(crate) async fn make(mut config: Config, options: &Options<'_>) -> anyhow::Result<Manifest> {
     check_who_may(&config.edge)?;
+    check_session(&config)?;
     check_responses(&config.edge)?;
     // Terraform knows whether CloudFront's keys sign links, and updates the page's settings then.
     let page = config.page(LinkSigner::Bucket);
     let page_files = web::deployed_files(&page)?;
     let page_paths: Vec<_> = page_files.iter().map(|file| file.path).collect();
-    let paths = behaviours(&config.edge, config.delivery, &page_paths)?;
+    let paths = behaviours(&config.edge, &page_paths)?;
     folder::check(options.out)?;
     build::check(options.architecture)?;
     if let Some(reason) = Web::missing() {
@@ -101,9 +102,13 @@ pub(crate) async fn make(mut config: Config, options: &Options<'_>) -> anyhow::R
         keys,
         session_keys,
         session_lifetime: session.map(|session| session.lifetime_seconds),
+        uploads: Uploads {
+            through: config.uploads_through,
+        },
         form_seconds: config.form_lifetime.as_secs(),
         browser_cache_seconds: config.browser_cache.as_secs(),
         link_seconds: config.max_link_lifetime.map(|lifetime| lifetime.as_secs()),
+        link_window_seconds: config.links_shared_within.as_secs(),
     };
     let mut manifest_json = serde_json::to_vec_pretty(&manifest)?;
     manifest_json.push(b'\n');

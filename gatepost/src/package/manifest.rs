@@ -6,12 +6,12 @@ use std::path::Path;
 
 use anyhow::bail;
 use serde::{Deserialize, Serialize};
+use signing_api::{DeliveryMode, UploadsThrough};
 
 use super::build::Architecture;
 use super::keys::PackedKeys;
 use super::rotation::PackedSessionKey;
 use super::sha256;
-use crate::config::DeliveryMode;
 use crate::text_file;
 use crate::web::WebFile;
 
@@ -39,10 +39,13 @@ pub(crate) struct Manifest {
     pub(super) session_keys: Vec<PackedSessionKey>,
     /// The lifetime of sessions, in seconds.
     pub(super) session_lifetime: Option<u32>,
+    pub(super) uploads: Uploads,
     /// The lifetime of a form, in seconds.
     pub(super) form_seconds: i64,
     /// The longest lifetime of a link, in seconds; `null` is the signer's default.
     pub(super) link_seconds: Option<i64>,
+    /// The window within which every request gets the same link, in seconds.
+    pub(super) link_window_seconds: i64,
     /// How long browsers may keep private media, in seconds.
     pub(super) browser_cache_seconds: u64,
 }
@@ -69,6 +72,12 @@ pub(super) struct Delivery {
     /// Those whose rules all allow anyone.
     pub(super) public_paths: Vec<String>,
     pub(super) gate: Option<Gate>,
+}
+
+/// How uploads arrive.
+#[derive(Serialize)]
+pub(super) struct Uploads {
+    pub(super) through: UploadsThrough,
 }
 
 /// The code of the CloudFront Function, beside the zips.

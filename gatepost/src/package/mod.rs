@@ -18,6 +18,7 @@ mod runtime;
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
+pub(crate) use behaviours::{behaviours, public};
 pub(crate) use build::{Architecture, addon};
 pub(crate) use deployment::{Options, make};
 pub(crate) use function::edge_files;

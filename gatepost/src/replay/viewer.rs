@@ -132,6 +132,15 @@ fn start(
     let authorizer = match delivery {
         DeliveryMode::Lambda => Authorizer::new(config),
         DeliveryMode::Function => Authorizer::for_shared_sessions(config),
+        DeliveryMode::Signed | DeliveryMode::Presigned => anyhow::bail!(
+            "in mode {:?} no function of Gatepost decides about a viewer's request, so there is nothing to replay; {} checks it",
+            delivery.name(),
+            if delivery == DeliveryMode::Signed {
+                "CloudFront"
+            } else {
+                "S3"
+            }
+        ),
     };
     let authorizer = authorizer.map_err(|faults| {
         anyhow::anyhow!(

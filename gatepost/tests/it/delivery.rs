@@ -1,5 +1,8 @@
-//! Delivery in mode `function`: the local stack whose edge is the generated function in njs, and what its configuration
-//! may say.
+//! Delivery: the local stack in each mode. This file has mode `function`, whose edge is the generated function in njs, and
+//! what a configuration may say.
+
+mod presigned;
+mod signed;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -138,7 +141,7 @@ fn faults_of_the_mode_are_told_with_their_lines() {
     for (config, expected) in [
         (
             configuration("").replace("\"function\"", "\"edge\""),
-            "delivery.mode: \"edge\" is not a mode; write \"lambda\" or \"function\"",
+            "delivery.mode: \"edge\" is not a mode; write \"lambda\", \"function\", \"signed\" or \"presigned\"",
         ),
         (
             configuration("[session]\nkeys = [{ kid = \"a\", file = \"session.pem\" }]"),
@@ -147,6 +150,10 @@ fn faults_of_the_mode_are_told_with_their_lines() {
         (
             configuration(&many.concat()),
             "].path: the function would have ",
+        ),
+        (
+            few.replace("\"function\"", "\"signed\""),
+            "token.from: in mode \"signed\" viewers have sessions, which come in a cookie: add \"cookie:__Host-gatepost\"",
         ),
         (
             few.to_owned(),

@@ -43,7 +43,7 @@ use jiff::{SignedDuration, Timestamp};
 use media_contract::{UploadId, UploadKey};
 use media_store::MediaStore;
 use serde_json::json;
-use signing_api::{Api, Settings as ApiSettings, Signer};
+use signing_api::{Api, DeliveryMode, Settings as ApiSettings, Signer, UploadsThrough};
 use thumbnailer::settings::Settings;
 use tower::ServiceExt as _;
 use upload_processor::event::Message;
@@ -164,6 +164,8 @@ fn call(
         edge_cache: None,
         store: MediaStore::new(s3.client(actor), buckets()),
         settings: Arc::new(ApiSettings {
+            delivery: DeliveryMode::Lambda,
+            uploads_through: UploadsThrough::Bucket,
             types: vec!["image/png".to_owned()],
             max_bytes: 1000,
             form_lifetime: SignedDuration::from_mins(15),

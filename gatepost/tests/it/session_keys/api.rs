@@ -16,7 +16,7 @@ use data_encoding::BASE64URL_NOPAD;
 use edge_auth::Config;
 use edge_auth::config::{Algorithm, Audiences, Issuer, Session, TokenSource};
 use serde_json::{Value, json};
-use signing_api::PackedSettings;
+use signing_api::{DeliveryMode, PackedSettings, UploadsThrough};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc};
@@ -149,6 +149,8 @@ fn settings() -> PackedSettings {
         "x": TEST_KEY_X, "y": TEST_KEY_Y,
     }]});
     PackedSettings {
+        delivery: DeliveryMode::Function,
+        uploads_through: UploadsThrough::Bucket,
         edge: Config {
             issuers: vec![Issuer {
                 issuer: "https://login.example.com/".to_owned(),
