@@ -1,9 +1,10 @@
 // The calls of the signing API, one function each. Called by `uploads`, `outcome`, `deletion` and `gallery`. Every
-// failure leaves here as a `Fault`; a 401 is also reported to the watcher of the session. It never talks to S3 and
-// never retries: the callers know whether a retry makes sense.
+// failure leaves here as a `Fault`; a 401 and the expiry of signed URLs are also reported to the listener. It never talks
+// to S3 and never retries: the callers know whether a retry makes sense.
 
 import { sha256Hex } from './digest'
 import { Fault, faultOf } from './fault'
+import { lifetimeMs } from './lifetime'
 import type { Manifest } from './manifest'
 
 export type UploadForm = {
@@ -34,10 +35,17 @@ export type MediaPage = { items: Manifest[]; cursor?: string }
 /** `expires_at` is RFC 3339. */
 export type Link = { url: string; expires_at: string }
 
+export type ApiListener = {
+  /** A call was answered with 401. */
+  onSessionOver(): void
+  /** An answer has signed URLs of pictures, which are valid for this long. */
+  onSignedUrls(lastMs: number): void
+}
+
 type RequestOptions = Pick<RequestInit, 'keepalive' | 'signal'>
 
 export class Api {
-  constructor(private readonly onSessionOver: () => void) {}
+  constructor(private readonly listener: ApiListener) {}
 
   createUpload(wanted: { content_type: string; size: number; sha256: string; filename: string }): Promise<UploadForm> {
     return this.#call<UploadForm>('/api/uploads', wanted)
@@ -69,13 +77,18 @@ export class Api {
 
   async #call<Answer>(path: string, body?: object, options: RequestOptions = {}): Promise<Answer> {
     const response = await this.#send(path, body === undefined ? 'GET' : 'POST', body, options)
+    let answer: Answer & { urls_expire_at?: string }
     try {
-      return (await response.json()) as Answer
+      answer = await response.json()
     } catch (error) {
       if (options.signal?.aborted) throw error
       // The answer was truncated, or an intermediary answered.
       throw new Fault('unexpected', { status: response.status })
     }
+    if (answer.urls_expire_at !== undefined) {
+      this.listener.onSignedUrls(lifetimeMs(answer.urls_expire_at, response))
+    }
+    return answer
   }
 
   async #send(path: string, method: string, body?: object, options: RequestOptions = {}): Promise<Response> {
@@ -99,7 +112,7 @@ export class Api {
     }
     if (!response.ok) {
       const fault = await faultOf(response)
-      if (fault.kind === 'session-over') this.onSessionOver()
+      if (fault.kind === 'session-over') this.listener.onSessionOver()
       throw fault
     }
     return response

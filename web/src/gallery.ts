@@ -7,7 +7,7 @@ import { element, icon } from './element'
 import { sentenceFor } from './fault'
 import { Lightbox } from './lightbox'
 import { bestRenditions, type Manifest, tileRatio } from './manifest'
-import { picture, reload } from './picture'
+import { Picture } from './picture'
 import { strings } from './strings'
 
 /** How many pages without a photo are passed over before a person is asked whether to go on. */
@@ -17,7 +17,7 @@ export class Gallery {
   readonly element: HTMLElement
   readonly #lightbox: Lightbox
   readonly #photos: Manifest[] = []
-  readonly #tiles = new Map<string, HTMLLIElement>()
+  readonly #tiles = new Map<string, Tile>()
   readonly #list = element('ul', { class: 'tiles', role: 'list' })
   readonly #empty: HTMLElement
   readonly #fault = element('p', { class: 'gallery-fault', role: 'alert', hidden: true })
@@ -34,6 +34,8 @@ export class Gallery {
     { rootMargin: '600px' },
   )
   #cursor: string | undefined
+  /** How many pages the photos came in. */
+  #nPages = 0
   #loading = false
   #begun = false
 
@@ -41,12 +43,12 @@ export class Gallery {
     private readonly api: Api,
     private readonly announcer: Announcer,
     private readonly linkSeconds: number,
-    private readonly onBroken: () => void,
+    private readonly onBroken: (picture: Picture) => void,
   ) {
     this.#lightbox = new Lightbox({
       photos: this.#photos,
       onNearEnd: () => void this.#loadMore(),
-      onClosed: (id) => this.#tiles.get(id)?.querySelector('button')?.focus(),
+      onClosed: (id) => this.#tiles.get(id)?.open.focus(),
       onBroken,
       onCopyLink: (photo) => this.#copyLink(photo),
       onRemove: (photo) => this.#remove(photo),
@@ -80,7 +82,7 @@ export class Gallery {
   prepend(manifest: Manifest): void {
     if (this.#tiles.has(manifest.id)) return
     this.#photos.unshift(manifest)
-    this.#list.prepend(this.#tileOf(manifest))
+    this.#list.prepend(this.#tileOf(manifest).item)
     this.#showEmptiness()
   }
 
@@ -88,10 +90,27 @@ export class Gallery {
     this.#lightbox.open(id)
   }
 
-  /** After the session is back: loads what failed to load. */
+  /** After the session is back: loads the page that failed to load. */
   recover(): void {
-    for (const frame of this.#list.querySelectorAll('.picture[data-state="broken"]')) reload(frame)
     if (!this.#fault.hidden) void this.#loadMore()
+  }
+
+  /** Gives all photos new addresses, because signed URLs expire. Images that are shown already stay as they are. */
+  async renewUrls(): Promise<void> {
+    const photos = new Map(this.#photos.map((photo) => [photo.id, photo]))
+    let cursor: string | undefined
+    // One page more than before: photos of other tabs may have moved the last ones there.
+    for (let nPages = 0; nPages <= this.#nPages; nPages += 1) {
+      const page = await this.api.listMedia(cursor)
+      for (const { id, renditions } of page.items) {
+        const photo = photos.get(id)
+        if (photo) photo.renditions = renditions
+      }
+      cursor = page.cursor
+      if (cursor === undefined) break
+    }
+    for (const { picture } of this.#tiles.values()) picture.update()
+    this.#lightbox.update()
   }
 
   /** To the largest rendition, for as long as it may be. */
@@ -120,7 +139,7 @@ export class Gallery {
     }
     const index = this.#photos.findIndex((photo) => photo.id === id)
     if (index >= 0) this.#photos.splice(index, 1)
-    this.#tiles.get(id)?.remove()
+    this.#tiles.get(id)?.item.remove()
     this.#tiles.delete(id)
     this.#showEmptiness()
     this.announcer.tell(strings.lightbox.removed)
@@ -141,7 +160,7 @@ export class Gallery {
       if (added.length > 0) this.#end.observe(this.#more)
       if (asked) {
         this.announcer.say(strings.announce.loaded(added.length))
-        added[0]?.querySelector('button')?.focus({ preventScroll: true })
+        added[0]?.open.focus({ preventScroll: true })
       }
     } catch (error) {
       this.#fault.replaceChildren(strings.gallery.failed, ' ', sentenceFor(error))
@@ -160,37 +179,40 @@ export class Gallery {
   /**
    * Loads pages until one has a photo. An empty page need not be the last: deleted and rejected uploads are not listed.
    */
-  async #loadUntilSomething(): Promise<HTMLLIElement[]> {
+  async #loadUntilSomething(): Promise<Tile[]> {
     for (let nEmpty = 0; nEmpty < MAX_EMPTY_PAGES; nEmpty += 1) {
       const page = await this.api.listMedia(this.#cursor)
       this.#begun = true
+      this.#nPages += 1
       this.#cursor = page.cursor
       // Uploads that finished meanwhile are already at the top.
       const added = page.items.filter(({ id }) => !this.#tiles.has(id))
       this.#photos.push(...added)
       const tiles = added.map((manifest) => this.#tileOf(manifest))
-      this.#list.append(...tiles)
+      this.#list.append(...tiles.map(({ item }) => item))
       if (tiles.length > 0 || page.cursor === undefined) return tiles
     }
     return []
   }
 
-  #tileOf(manifest: Manifest): HTMLLIElement {
+  #tileOf(manifest: Manifest): Tile {
     const ratio = tileRatio(manifest)
     const name = strings.gallery.photo(manifest.created_at)
+    const picture = new Picture(manifest, {
+      alt: name,
+      sizes: `auto, ${Math.round(ratio * 280)}px`,
+      lazy: true,
+      onBroken: this.onBroken,
+    })
     const open = element(
       'button',
       { type: 'button', class: 'photo', 'data-testid': 'photo', 'data-id': manifest.id, 'aria-haspopup': 'dialog' },
-      picture(manifest, {
-        alt: name,
-        sizes: `auto, ${Math.round(ratio * 280)}px`,
-        lazy: true,
-        onBroken: this.onBroken,
-      }),
+      picture.element,
     )
     open.addEventListener('click', () => this.open(manifest.id))
-    const tile = element('li', { class: 'tile' }, open)
-    tile.style.setProperty('--ratio', String(ratio))
+    const item = element('li', { class: 'tile' }, open)
+    item.style.setProperty('--ratio', String(ratio))
+    const tile = { item, open, picture }
     this.#tiles.set(manifest.id, tile)
     return tile
   }
@@ -207,6 +229,8 @@ export class Gallery {
     this.#empty.hidden = this.#photos.length > 0 || !this.#begun || this.#cursor !== undefined
   }
 }
+
+type Tile = { item: HTMLLIElement; open: HTMLButtonElement; picture: Picture }
 
 /** Whether the text is in the clipboard. Safari allows writing only within a click, so a promise is passed there. */
 async function copy(text: Promise<string>): Promise<boolean> {

@@ -3,8 +3,8 @@
 // Android's back gesture.
 
 import { element, icon } from './element'
-import { bestRenditions, type Manifest, srcset } from './manifest'
-import { picture } from './picture'
+import { bestRenditions, type Manifest, type Rendition, srcset } from './manifest'
+import { Picture } from './picture'
 import { strings } from './strings'
 
 export type LightboxOptions = {
@@ -13,7 +13,7 @@ export type LightboxOptions = {
   onNearEnd(): void
   /** With the id of the last photo. */
   onClosed(id: string): void
-  onBroken(): void
+  onBroken(picture: Picture): void
   onCopyLink(photo: Manifest): Promise<void>
   /** Returns whether the photo was removed. */
   onRemove(photo: Manifest): Promise<boolean>
@@ -31,6 +31,7 @@ export class Lightbox {
   readonly #previous: HTMLButtonElement
   readonly #next: HTMLButtonElement
   #id: string | undefined
+  #picture: Picture | undefined
 
   constructor(private readonly options: LightboxOptions) {
     const close = iconButton('close', strings.lightbox.close, 'lightbox-close')
@@ -77,6 +78,7 @@ export class Lightbox {
     })
     this.element.addEventListener('close', () => {
       this.#stage.replaceChildren()
+      this.#picture = undefined
       if (this.#id !== undefined) this.options.onClosed(this.#id)
     })
     this.#listenForSwipes()
@@ -86,6 +88,14 @@ export class Lightbox {
     if (!this.options.photos.some((photo) => photo.id === id)) return
     if (!this.element.open) this.element.showModal()
     this.#show(id)
+  }
+
+  /** Takes over new addresses of the photos. */
+  update(): void {
+    this.#picture?.update()
+    const photo = this.options.photos[this.#index()]
+    const largest = photo && largestOf(photo)
+    if (largest) this.#newTab.href = largest.url
   }
 
   /** Moves to a neighbour of the removed photo, if there is one. */
@@ -111,14 +121,15 @@ export class Lightbox {
     const photo = this.options.photos[index]
     if (!photo) return
     const { source } = photo
-    const largest = bestRenditions(photo).at(-1)
+    const largest = largestOf(photo)
 
-    const frame = picture(photo, {
+    this.#picture = new Picture(photo, {
       alt: strings.gallery.photo(photo.created_at),
       sizes: SIZES(source),
       lazy: false,
       onBroken: this.options.onBroken,
     })
+    const frame = this.#picture.element
     frame.style.setProperty('--ratio', String(source.width / source.height))
     frame.style.setProperty('--natural', `${largest?.width ?? source.width}px`)
     this.#stage.replaceChildren(frame)
@@ -128,7 +139,7 @@ export class Lightbox {
       element('span', {}, strings.lightbox.facts(source.width, source.height, source.bytes)),
     )
     this.#position.textContent = strings.announce.position(index, this.options.photos.length)
-    if (largest) this.#newTab.href = largest.path
+    if (largest) this.#newTab.href = largest.url
     // `aria-disabled` keeps the focus; a `disabled` button would lose it.
     this.#previous.setAttribute('aria-disabled', String(index === 0))
     this.#next.setAttribute('aria-disabled', String(index === this.options.photos.length - 1))
@@ -169,6 +180,10 @@ export class Lightbox {
 /** The display width of the photo: the window's width, or less if the height limits it. */
 const SIZES = ({ width, height }: { width: number; height: number }) =>
   `min(100vw, calc((100vh - 8rem) * ${(width / height).toFixed(4)}))`
+
+function largestOf(photo: Manifest): Rendition | undefined {
+  return bestRenditions(photo).at(-1)
+}
 
 function iconButton(name: Parameters<typeof icon>[0], label: string, testId: string): HTMLButtonElement {
   return element(

@@ -16,9 +16,11 @@ import { Fault, sentenceFor } from './fault'
 import { Gallery } from './gallery'
 import { Intake } from './intake'
 import mark from './mark.svg'
+import { Recovery } from './recovery'
 import { returnPath } from './return-path'
 import { currentSession, isPerson, type Person, type Renewal, SessionWatch, SIGN_IN, startSession } from './session'
 import { fetchSettings, type Settings } from './settings'
+import { SignedUrls } from './signed-urls'
 import { strings } from './strings'
 import { UploadList } from './upload-list'
 import { Uploads } from './uploads'
@@ -103,14 +105,28 @@ function showApp(settings: Settings, session: Person, renewal?: Renewal): void {
         banner.hidden = true
         uploads.retryAfterSignIn()
         gallery.recover()
+        urls.check()
+        recovery.restored()
       },
+      onRenewed: () => recovery.restored(),
       onSomeoneElse,
     },
     renewal,
   )
-  const api = new Api(() => watch.over())
+  const urls = new SignedUrls(async () => {
+    await gallery.renewUrls()
+    recovery.restored()
+  })
+  const recovery = new Recovery({
+    isSignedIn: () => watch.suspect(),
+    renew: () => (urls.areUsed ? urls.renew() : watch.renew()),
+  })
+  const api = new Api({
+    onSessionOver: () => watch.over(),
+    onSignedUrls: (lastMs) => urls.received(lastMs),
+  })
 
-  const gallery = new Gallery(api, announcer, settings.link_seconds, () => watch.suspect())
+  const gallery = new Gallery(api, announcer, settings.link_seconds, (picture) => recovery.broken(picture))
   const list = new UploadList(
     () => uploads,
     announcer,

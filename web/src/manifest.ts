@@ -1,7 +1,16 @@
-// The shape of a published picture, as in `media/{owner}/{id}/manifest.json`, and values derived from it. Used by
-// gallery, lightbox and uploads. It never fetches.
+// The shape of a published picture, as the API answers with it, and values derived from it. Used by gallery, lightbox and
+// uploads. It never fetches.
 
-export type Rendition = { path: string; type: string; width: number; height: number; bytes: number }
+export type Rendition = {
+  /** Its name in `media/{owner}/{id}/manifest.json`. */
+  path: string
+  /** The address to load it from: the path, or a signed URL that expires. */
+  url: string
+  type: string
+  width: number
+  height: number
+  bytes: number
+}
 
 export type Manifest = {
   id: string
@@ -24,7 +33,7 @@ export function bestRenditions(manifest: Manifest): Rendition[] {
 
 /** A `srcset` value. */
 export function srcset(renditions: Rendition[]): string {
-  return renditions.map(({ path, width }) => `${path} ${width}w`).join(', ')
+  return renditions.map(({ url, width }) => `${url} ${width}w`).join(', ')
 }
 
 /** Width over height, limited to a range in which a tile is not a sliver. */

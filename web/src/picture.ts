@@ -1,50 +1,80 @@
-// One picture on the page: its placeholder from the thumbhash until the image is loaded, then the image. Called by
-// gallery and lightbox. It never decides which picture is shown, or how large its box is.
+// One picture on the page: its placeholder from the thumbhash until the image is loaded, then the image. Made by gallery
+// and lightbox. It never decides which picture is shown, how large its box is, or what follows a failure.
 
 import { thumbHashToDataURL } from 'thumbhash'
 
 import { element } from './element'
 import { bestRenditions, type Manifest, srcset } from './manifest'
 
-export type PictureOptions = { alt: string; sizes: string; lazy: boolean; onBroken?: () => void }
-
-/** A frame that contains the image; `data-state` is `loading`, `shown` or `broken`. */
-export function picture(manifest: Manifest, { alt, sizes, lazy, onBroken }: PictureOptions): HTMLElement {
-  const renditions = bestRenditions(manifest)
-  const image = element('img', {
-    alt,
-    // Set before the addresses; otherwise loading would start at once.
-    loading: lazy ? 'lazy' : undefined,
-    decoding: 'async',
-    draggable: 'false',
-    width: manifest.source.width,
-    height: manifest.source.height,
-    sizes,
-    srcset: srcset(renditions),
-    src: renditions.at(-1)?.path,
-  })
-  const frame = element('span', { class: 'picture', 'data-state': 'loading' }, image)
-  const placeholder = placeholderUrl(manifest.placeholder)
-  if (placeholder) frame.style.backgroundImage = `url("${placeholder}")`
-
-  image.addEventListener('load', () => {
-    frame.dataset.state = 'shown'
-  })
-  image.addEventListener('error', () => {
-    frame.dataset.state = 'broken'
-    onBroken?.()
-  })
-  return frame
+export type PictureOptions = {
+  alt: string
+  sizes: string
+  lazy: boolean
+  onBroken(picture: Picture): void
 }
 
-/** Reloads a broken image, after a session came back. */
-export function reload(frame: Element): void {
-  const image = frame.querySelector('img')
-  if (!image || frame.getAttribute('data-state') !== 'broken') return
-  frame.setAttribute('data-state', 'loading')
-  const { srcset } = image
-  image.srcset = ''
-  image.srcset = srcset
+export class Picture {
+  /** A frame that contains the image; `data-state` is `loading`, `shown` or `broken`. */
+  readonly element: HTMLElement
+  readonly #image: HTMLImageElement
+  #requestedAt = 0
+
+  constructor(
+    private readonly manifest: Manifest,
+    { alt, sizes, lazy, onBroken }: PictureOptions,
+  ) {
+    this.#image = element('img', {
+      alt,
+      // Set before the addresses; otherwise loading would start at once.
+      loading: lazy ? 'lazy' : undefined,
+      decoding: 'async',
+      draggable: 'false',
+      width: manifest.source.width,
+      height: manifest.source.height,
+      sizes,
+    })
+    this.element = element('span', { class: 'picture' }, this.#image)
+    const placeholder = placeholderUrl(manifest.placeholder)
+    if (placeholder) this.element.style.backgroundImage = `url("${placeholder}")`
+    this.#image.addEventListener('load', () => {
+      this.element.dataset.state = 'shown'
+    })
+    this.#image.addEventListener('error', () => {
+      this.element.dataset.state = 'broken'
+      onBroken(this)
+    })
+    this.#request()
+  }
+
+  /** The time of the latest request, in milliseconds of `performance.now()`; a lazy image is requested later. */
+  get requestedAt(): number {
+    return this.#requestedAt
+  }
+
+  /** The address that was chosen for this screen. */
+  get address(): string {
+    return this.#image.currentSrc
+  }
+
+  /** Takes over new addresses of the manifest, unless the image is shown already or has failed. */
+  update(): void {
+    if (this.element.dataset.state === 'loading') this.#request()
+  }
+
+  /** Loads a broken image again; one that has left the page meanwhile is ignored. */
+  reload(): void {
+    if (this.element.dataset.state === 'broken' && this.element.isConnected) this.#request()
+  }
+
+  #request(): void {
+    const renditions = bestRenditions(this.manifest)
+    this.element.dataset.state = 'loading'
+    this.#requestedAt = performance.now()
+    // Setting the same addresses again loads the image again.
+    this.#image.srcset = srcset(renditions)
+    const largest = renditions.at(-1)
+    if (largest) this.#image.src = largest.url
+  }
 }
 
 function placeholderUrl(placeholder: string | undefined): string | undefined {

@@ -4,6 +4,7 @@
 
 import { sha256Hex } from './digest'
 import { Fault, faultOf } from './fault'
+import { lifetimeMs } from './lifetime'
 
 const WHO = '/api/session'
 /** Opens the page so that it signs in at once; also in another tab. */
@@ -50,9 +51,7 @@ async function makeSession(token: string): Promise<Renewal> {
   }
   if (!response.ok) throw await faultOf(response)
   const { expires_at } = (await response.json()) as { expires_at: string }
-  // By the server's clock: the local one may be wrong by more than a session lasts.
-  const now = Date.parse(response.headers.get('date') ?? '') || Date.now()
-  return { token, lastsMs: Date.parse(expires_at) - now }
+  return { token, lastsMs: lifetimeMs(expires_at, response) }
 }
 
 /** The session, or `null` if nobody is signed in. Throws a `Fault` if that cannot be determined. */
@@ -73,11 +72,14 @@ export class SessionWatch {
   /** Asks the other tabs to check the session. */
   readonly #tabs = new BroadcastChannel('gatepost-session')
   #over = false
+  /** The token from signing in, until the server refuses it. */
+  #token: string | undefined
+  #timer: ReturnType<typeof setTimeout> | undefined
   #asking: Promise<'goes on' | 'ended' | 'unknown'> | undefined
 
   constructor(
     private readonly session: Session,
-    private readonly listener: { onOver(): void; onBack(): void; onSomeoneElse(): void },
+    private readonly listener: { onOver(): void; onBack(): void; onRenewed(): void; onSomeoneElse(): void },
     renewal?: Renewal,
   ) {
     if (renewal) this.#renewInTime(renewal)
@@ -100,17 +102,15 @@ export class SessionWatch {
     this.listener.onOver()
   }
 
-  /** A failure that may mean the end of the session, such as a picture that does not load. */
-  suspect(): void {
-    if (!this.#over) void this.#ask()
+  /** A failure that may mean the end of the session, such as a picture that does not load. Returns whether it goes on. */
+  async suspect(): Promise<boolean> {
+    return !this.#over && (await this.#ask()) === 'goes on'
   }
 
-  #renewInTime({ token, lastsMs }: Renewal): void {
-    if (lastsMs < WORTH_RENEWING_MS) return
-    setTimeout(() => void this.#renew(token), Math.min((lastsMs * 2) / 3, MAX_TIMER_MS))
-  }
-
-  async #renew(token: string): Promise<void> {
+  /** Renews the session with all of its cookies, if this page has a token. It is retried while answers are missing. */
+  async renew(): Promise<void> {
+    const token = this.#token
+    if (token === undefined) return
     try {
       const renewal = await alone(async () => {
         const state = await this.#look()
@@ -118,12 +118,25 @@ export class SessionWatch {
         // A person who signed out meanwhile, or signed in as somebody else, is not signed in again.
         return state === 'ended' ? null : makeSession(token)
       })
-      if (renewal) this.#renewInTime(renewal)
+      if (renewal === null) return
+      this.#renewInTime(renewal)
+      this.listener.onRenewed()
     } catch (error) {
       // The token has expired: the session ends when it expires.
-      if (error instanceof Fault && (error.kind === 'session-over' || error.kind === 'refused')) return
-      setTimeout(() => void this.#renew(token), RETRY_MS)
+      if (error instanceof Fault && (error.kind === 'session-over' || error.kind === 'refused')) this.#token = undefined
+      else this.#renewAfter(RETRY_MS)
     }
+  }
+
+  #renewInTime({ token, lastsMs }: Renewal): void {
+    this.#token = token
+    clearTimeout(this.#timer)
+    if (lastsMs >= WORTH_RENEWING_MS) this.#renewAfter((lastsMs * 2) / 3)
+  }
+
+  #renewAfter(ms: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => void this.renew(), Math.min(ms, MAX_TIMER_MS))
   }
 
   async #check(): Promise<void> {

@@ -223,7 +223,7 @@ class Row {
     this.#note.replaceChildren(icon('check'), strings.uploads.ready(this.#size))
     const smallest = bestRenditions(manifest)[0]
     if (!smallest) return
-    const image = element('img', { alt: '', src: smallest.path })
+    const image = element('img', { alt: '', src: smallest.url })
     const open = element(
       'button',
       { type: 'button', class: 'upload-open', 'aria-label': strings.uploads.open(this.#name) },

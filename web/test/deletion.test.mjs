@@ -82,6 +82,6 @@ test('the request outlives the page, and is sent before the page can be left', (
     request = { path, ...init }
     return new Response(null, { status: 204 })
   }
-  void deleteUpload(new Api(() => assert.fail('no session is over')), 'x/y')
+  void deleteUpload(new Api({ onSessionOver: () => assert.fail('no session is over') }), 'x/y')
   assert.deepEqual([request?.path, request?.method, request?.keepalive], ['/api/media/x%2Fy', 'DELETE', true])
 })

@@ -10,7 +10,8 @@ const { returnPath } = await source('return-path')
 const { sha256Hex } = await source('digest')
 
 const rendition = (type, width) => ({
-  path: `/media/o/i/0123456789abcdef-${width}.${type.slice(6)}`,
+  path: '/media/o/i/not-this-one',
+  url: `/media/o/i/0123456789abcdef-${width}.${type.slice(6)}`,
   type,
   width,
   height: width,

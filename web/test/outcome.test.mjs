@@ -36,7 +36,8 @@ for (const answer of [
 test('a truncated answer, or one from an intermediary, is requested again', async () => {
   const answers = ['{"id":"x","sta', '<html>Accept our terms</html>', '{"id":"x","status":"rejected"}']
   globalThis.fetch = async () => new Response(answers.shift())
-  const outcome = await outcomeOf(new Api(() => assert.fail('no session is over')), 'x', never())
+  const api = new Api({ onSessionOver: () => assert.fail('no session is over') })
+  const outcome = await outcomeOf(api, 'x', never())
   assert.deepEqual(outcome, { id: 'x', status: 'rejected' })
 })
 

@@ -68,6 +68,7 @@ const down = () => Promise.reject(new TypeError('Failed to fetch'))
 const listener = {
   onOver: () => told.push('over'),
   onBack: () => told.push('back'),
+  onRenewed() {},
   onSomeoneElse: () => told.push('someone else'),
 }
 const renewals = () => asked.filter(({ method }) => method === 'POST').length
@@ -207,6 +208,55 @@ test('after a failed sign-out the session is renewed as before', async () => {
   await assert.rejects(watch.signOut(() => Promise.reject(new Error('down'))))
   await pass(11)
   assert.equal(renewals(), 2)
+})
+
+test('a session is renewed before its time, and then in time', async () => {
+  const renewed = []
+  const onRenewed = () => renewed.push(now())
+  const watch = new SessionWatch(
+    { sub: 'alice', owner: 'alice' },
+    { ...listener, onRenewed },
+    await startSession('a token'),
+  )
+  await pass(5)
+  await watch.renew()
+  assert.equal(renewals(), 2)
+  await pass(9)
+  assert.equal(renewals(), 2, 'the clock begins again')
+  await pass(2)
+  assert.equal(renewals(), 3)
+  assert.equal(renewed.length, 2)
+  assert.deepEqual(told, [])
+})
+
+test('without a token, or with one that is refused, a session is not renewed before its time', async () => {
+  const onRenewed = () => assert.fail('renewed')
+  await new SessionWatch({ sub: 'alice', owner: 'alice' }, { ...listener, onRenewed }).renew()
+  assert.deepEqual(asked, [])
+
+  const watch = new SessionWatch(
+    { sub: 'alice', owner: 'alice' },
+    { ...listener, onRenewed },
+    await startSession('a token'),
+  )
+  answers = [() => Response.json({ owner: 'alice' }), () => new Response('', { status: 401 }), undefined]
+  await watch.renew()
+  assert.equal(renewals(), 2)
+  await watch.renew()
+  assert.equal(renewals(), 2)
+  assert.deepEqual(told, [])
+})
+
+test('a suspicion tells whether the session goes on', async () => {
+  const watch = new SessionWatch({ sub: 'alice', owner: 'alice' }, listener)
+  assert.equal(await watch.suspect(), true)
+  answers = [down]
+  assert.equal(await watch.suspect(), false)
+  answers = []
+  who = null
+  assert.equal(await watch.suspect(), false)
+  assert.deepEqual(told, ['over'])
+  assert.equal(await watch.suspect(), false, 'it is over until somebody signs in')
 })
 
 test('signing in or out in one tab makes the others check', async () => {
