@@ -1,4 +1,5 @@
-// Starts and stops the real binary and a real browser, for the tests in this folder: `useStack`, or the parts of it. Every file is in a temporary directory; a running Gatepost and its data are never touched.
+// Starts and stops the real binary and a real browser, for the tests in this folder and the benches: `useStack`, or the
+// parts of it. Every file is in a temporary directory; a running Gatepost and its data are never touched.
 
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
@@ -30,15 +31,16 @@ export function required(name) {
 }
 
 /**
- * `gatepost dev` on a port of its own: `{ origin, token, hasOriginal, stop }`. `token` makes one of the local issuer;
- * `hasOriginal` says whether the file of an upload is in storage; `stop` gives the exit code. Without a configuration it
- * has the one that is built in.
+ * `gatepost dev` on a port of its own: `{ origin, data, token, hasOriginal, stop }`. `data` is its directory; `token` makes
+ * one of the local issuer; `hasOriginal` says whether the file of an upload is in storage; `stop` gives the exit code.
+ * Without a configuration it has the one that is built in. `options` are further ones of the command line.
  */
-export async function startGatepost(config) {
+export async function startGatepost(config, { options = [], environment = {} } = {}) {
   const data = await mkdtemp(join(tmpdir(), 'gatepost-e2e-'))
   if (config) await writeFile(join(data, 'gatepost.toml'), config)
-  const child = spawn(required('GATEPOST_BIN'), ['dev', '--port', '0', '--data-dir', data], {
+  const child = spawn(required('GATEPOST_BIN'), ['dev', '--port', '0', '--data-dir', data, ...options], {
     cwd: data,
+    env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const exit = once(child, 'exit').then(([code, signal]) => code ?? signal)
@@ -51,7 +53,11 @@ export async function startGatepost(config) {
       resolve(origin)
     })
     child.once('error', reject)
-    exit.then((code) => reject(new Error(`ended with ${code} before it was ready`)), reject)
+    const onEnd = (code) => {
+      clearTimeout(timer)
+      reject(new Error(`ended with ${code} before it was ready`))
+    }
+    exit.then(onEnd, reject)
   })
 
   const stop = async () => {
@@ -71,7 +77,7 @@ export async function startGatepost(config) {
     return files.some((path) => new RegExp(`/uploads/\\w+/${id}$`).test(path))
   }
   try {
-    return { origin: await ready, token, hasOriginal, stop }
+    return { origin: await ready, data, token, hasOriginal, stop }
   } catch (error) {
     await stop()
     throw error
@@ -80,7 +86,16 @@ export async function startGatepost(config) {
 
 /** Chromium, through a relay if there is one. */
 export function startBrowser(relay) {
-  return chromium.launch({
+  return chromium.launch(launchOptions(relay))
+}
+
+/** Chromium with one profile on disk, in this folder: a context of Playwright. */
+export function startProfile(folder, options) {
+  return chromium.launchPersistentContext(folder, { ...launchOptions(), ...options })
+}
+
+function launchOptions(relay) {
+  return {
     executablePath: process.env.GATEPOST_CHROMIUM || '/usr/bin/chromium',
     timeout: PATIENCE_MS,
     args: [
@@ -96,7 +111,7 @@ export function startBrowser(relay) {
       // loopback.
       '--disable-features=LocalNetworkAccessChecks',
     ],
-  })
+  }
 }
 
 /**

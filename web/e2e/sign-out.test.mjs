@@ -4,7 +4,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 
-import { MINUTE, newPage, startBrowser, startGatepost, until } from './gatepost.mjs'
+import { uploadAs } from './client.mjs'
+import { draw } from './drawing.mjs'
+import { MINUTE, newPage, startBrowser, startGatepost } from './gatepost.mjs'
 
 const OWN_MEDIA_ALONE = `
 [token]
@@ -25,7 +27,8 @@ for (const { keeps, config } of [
       gatepost = await startGatepost(config)
       browser = await startBrowser()
       visitor = await newPage(browser, gatepost.origin)
-      path = await upload(gatepost, 'alice', await draw(visitor.page))
+      const { renditions } = await uploadAs(gatepost, 'alice', await draw(visitor.page))
+      path = renditions.at(-1).path
     })
 
     after(async () => {
@@ -87,48 +90,6 @@ for (const { keeps, config } of [
       assert.equal(await isShown(page, path), false)
     })
   })
-}
-
-/** A JPEG of noise, which no encoder makes small. */
-async function draw(page) {
-  const base64 = await page.evaluate(() => {
-    const canvas = new OffscreenCanvas(640, 480)
-    const context = canvas.getContext('2d')
-    const noise = context.createImageData(canvas.width, canvas.height)
-    for (let at = 0; at < noise.data.length; at++) noise.data[at] = at % 4 === 3 ? 255 : 256 * Math.random()
-    context.putImageData(noise, 0, 0)
-    return canvas.convertToBlob({ type: 'image/jpeg' }).then(async (blob) => {
-      const bytes = new Uint8Array(await blob.arrayBuffer())
-      return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))
-    })
-  })
-  return Buffer.from(base64, 'base64')
-}
-
-/** The path of a rendition of a photo that somebody has uploaded. */
-async function upload(gatepost, subject, photo) {
-  const authorization = `Bearer ${await gatepost.token(subject)}`
-  const ask = async (path, body) => {
-    const init = {
-      method: 'POST',
-      body: JSON.stringify(body),
-      headers: { authorization, 'content-type': 'application/json' },
-    }
-    const response = await fetch(`${gatepost.origin}${path}`, body ? init : { headers: { authorization } })
-    return response.json()
-  }
-  const form = await ask('/api/uploads', { content_type: 'image/jpeg', size: photo.length })
-  const fields = new FormData()
-  for (const [name, value] of Object.entries(form.fields)) fields.append(name, value)
-  fields.append('file', new Blob([photo]))
-  assert.equal((await fetch(form.url, { method: 'POST', body: fields })).status, 204)
-  let outcome
-  await until(async () => {
-    outcome = await ask(`/api/uploads/${form.id}`)
-    return outcome.status !== 'pending'
-  })
-  assert.equal(outcome.status, 'ready')
-  return outcome.manifest.renditions.at(-1).path
 }
 
 /** The answer that a script of the page gets, as an image would, and how much of it came over the network. */
