@@ -40,6 +40,7 @@ function pictureOf(address) {
     nRequests: 0,
     reload() {
       picture.nRequests += 1
+      assert.ok(picture.nRequests < 100, 'an endless loop')
       picture.requestedAt = clock
       clock += 1
       picture.state = 'loading'
@@ -67,6 +68,13 @@ test('refused pictures are shown after one renewal for all of them', async () =>
   )
   assert.equal(renewed, 1)
   assert.deepEqual(asked, ['/a'])
+
+  recovery.restored()
+  await settle()
+  assert.ok(
+    pictures.every(({ nRequests }) => nRequests === 2),
+    'those that are shown are left alone',
+  )
 })
 
 test('pictures that stay refused stay broken after one more try each', async () => {
