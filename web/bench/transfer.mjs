@@ -1,4 +1,4 @@
-// What a browser and the origin transfer for ten page views of 24 photos, in each way to authorize them. Prints a
+// Measures what a browser and the origin transfer for ten page views of 24 photos, in each way to authorize them. Prints a
 // Markdown table for docs/delivery.md. Run by `npm run bench:transfer` with GATEPOST_BIN, and by `cargo xtask bench
 // transfer`; modes as arguments choose rows. It measures bytes and requests, never time.
 //

@@ -153,6 +153,27 @@ for (const { mode, stranger, nobody } of MODES) {
       })
     }
 
+    // A presigned URL needs no session.
+    if (mode !== 'presigned') {
+      test('a picture that is refused without a session is shown when the person has signed in again', async () => {
+        // Chromium prefers a rendition that it has already, and would show that.
+        const devtools = await page.context().newCDPSession(page)
+        await devtools.send('Network.clearBrowserCache')
+        await devtools.detach()
+        await page.reload()
+        await showsAll()
+        await page.context().clearCookies()
+        await page.getByTestId('photo').first().click()
+        await page.getByTestId('lightbox').locator('.picture[data-state="broken"]').waitFor()
+        await until(() => page.getByTestId('session-over').evaluate((banner) => !banner.hidden))
+        await signIn('alice')
+        await page.evaluate(() => window.dispatchEvent(new Event('focus')))
+        await waitForImage(page.getByTestId('lightbox').locator('img'))
+        assert.equal(await page.getByTestId('session-over').isHidden(), true)
+        await page.keyboard.press('Escape')
+      })
+    }
+
     test('another person at the same browser is refused', async () => {
       assert.equal((await look(page, photo)).status === 200, mode !== 'presigned', 'a path without a signature')
       await signIn('bob')
