@@ -116,8 +116,8 @@ const TESTS: &[Step] = &[
     },
     Step {
         name: "page-tests",
-        title: "the page's unit tests",
-        needs: &[tools::page_packages],
+        title: "unit tests of the page, and of the CloudFront Functions of infra/",
+        needs: &[tools::page_packages, tools::njs],
         run: || npm(&["test", "--silent"]),
     },
     Step {

@@ -7,6 +7,7 @@ function handler(event) {
   delete request.headers['x-gatepost-authorization']
   request.headers['x-gatepost-host'] = { value: request.headers.host.value }
   request.headers['x-gatepost-distribution'] = { value: event.context.distributionDomainName }
+  request.headers['x-gatepost-distribution-id'] = { value: event.context.distributionId }
   if (request.headers.authorization) {
     request.headers['x-gatepost-authorization'] = { value: request.headers.authorization.value }
   }
