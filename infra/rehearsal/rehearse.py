@@ -101,9 +101,12 @@ def apply():
         function = {
             "module.gatepost.aws_iam_role_policy.processor": "gatepost-upload-processor",
             "module.gatepost.aws_iam_role_policy.api": "gatepost-signing-api",
+            "module.gatepost.aws_iam_role_policy.invalidation": "gatepost-signing-api",
         }
         if resource["address"] in function:
-            roles.grant(function[resource["address"]], resource["values"]["policy"])
+            roles.grant(function[resource["address"]], resource["address"], resource["values"]["policy"])
+        if resource["type"] == "aws_lambda_function":
+            roles.assign(resource["values"]["function_name"], resource["values"]["role"])
         if resource["type"] == "aws_s3_bucket_policy":
             roles.guard(resource["values"]["bucket"], resource["values"]["policy"])
     return {name: value["value"] for name, value in json.loads(terraform("output", "-json").stdout).items()}
@@ -176,6 +179,7 @@ def call(subject, method, path, body=None):
                 "content-type": "application/json",
                 "x-gatepost-authorization": f"Bearer {token(subject)}",
                 "x-gatepost-distribution": outputs["distribution_domain"],
+                "x-gatepost-distribution-id": outputs["distribution_id"],
             },
             "isBase64Encoded": False,
             "body": json.dumps(body) if body is not None else None,

@@ -12,6 +12,8 @@ import threading
 import urllib.parse
 import xml.etree.ElementTree
 
+# MiniStack's.
+ACCOUNT = "000000000000"
 # Of S3's calls those that the functions make; any other call is refused. Calls about a version have separate actions.
 OBJECT_CALLS = {
     ("GET", ""): "s3:GetObject",
@@ -35,14 +37,18 @@ class Roles:
 
     def __init__(self, port, target):
         self.target = urllib.parse.urlsplit(target).netloc
-        self.policies, self.bucket_policies = {}, {}
+        self.roles, self.policies, self.bucket_policies = {}, {}, {}
         self.made, self.refused = set(), []
         server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler(self))
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
-    def grant(self, function, policy):
-        """Checks a function's calls against a role's policy from now on."""
-        self.policies[function] = json.loads(policy)["Statement"]
+    def assign(self, function, role):
+        """Names a function's role from now on."""
+        self.roles[function] = role
+
+    def grant(self, function, name, policy):
+        """Checks a function's calls against one of its role's policies from now on."""
+        self.policies.setdefault(function, {})[name] = json.loads(policy)["Statement"]
 
     def guard(self, bucket, policy):
         """Checks all calls against the denials of a bucket's policy from now on."""
@@ -51,6 +57,7 @@ class Roles:
     def may(self, function, action, resource, context):
         denied = any(
             statement["Effect"] == "Deny"
+            and is_about(statement, self.roles.get(function))
             and matches(statement, action, resource)
             and holds(statement, context, unknown=True)
             for policy in self.bucket_policies.values()
@@ -60,7 +67,8 @@ class Roles:
             statement["Effect"] == "Allow"
             and matches(statement, action, resource)
             and holds(statement, context, unknown=False)
-            for statement in self.policies.get(function, [])
+            for policy in self.policies.get(function, {}).values()
+            for statement in policy
         )
 
     def judge(self, method, path, headers, body):
@@ -80,6 +88,13 @@ class Roles:
             return refused[0]
         self.made |= {(function, action) for action, _ in calls}
         return None
+
+
+def is_about(statement, role):
+    """Whether a statement of a bucket's policy names everybody, or this role."""
+    principal = statement["Principal"]
+    named = [principal] if principal == "*" else listed(principal.get("AWS", []))
+    return "*" in named or role in named
 
 
 def matches(statement, action, resource):
@@ -155,6 +170,9 @@ def understood(method, path, headers, body):
     if service == "sts":
         form = urllib.parse.parse_qs(body.decode())
         return [(f"sts:{form['Action'][0]}", form.get("RoleArn", ["*"])[0])]
+    if service == "cloudfront" and method == "POST" and address.path.endswith("/invalidation"):
+        distribution = address.path.split("/")[-2]
+        return [("cloudfront:CreateInvalidation", f"arn:aws:cloudfront::{ACCOUNT}:distribution/{distribution}")]
     return [(f"{service}:Unknown", "*")]
 
 

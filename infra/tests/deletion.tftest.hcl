@@ -173,6 +173,18 @@ run "the_roles_write_tombstones_and_delete_the_rest" {
     }
     error_message = "A role has another role's policy."
   }
+  # A deleted photo leaves CloudFront's cache.
+  assert {
+    condition = [
+      for statement in data.aws_iam_policy_document.invalidation.statement :
+      "${coalesce(statement.effect, "Allow")} ${join(",", statement.actions)} ${join(",", statement.resources)}"
+    ] == ["Allow cloudfront:CreateInvalidation arn:aws:cloudfront::123456789012:distribution/E123"]
+    error_message = "The API cannot invalidate paths of its distribution, or can do more at CloudFront."
+  }
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.invalidation.policy).Id == "invalidation" && aws_iam_role_policy.invalidation.role == aws_iam_role.api.id
+    error_message = "Another role may invalidate."
+  }
 }
 
 run "a_manifest_is_only_written_conditionally" {

@@ -58,6 +58,7 @@ run "policies_grant_the_least" {
       for document in [
         data.aws_iam_policy_document.processor,
         data.aws_iam_policy_document.api,
+        data.aws_iam_policy_document.invalidation,
         data.aws_iam_policy_document.signer,
         data.aws_iam_policy_document.edge[0],
         data.aws_iam_policy_document.guardduty,
@@ -76,6 +77,7 @@ run "policies_grant_the_least" {
       for document in [
         data.aws_iam_policy_document.processor,
         data.aws_iam_policy_document.api,
+        data.aws_iam_policy_document.invalidation,
         data.aws_iam_policy_document.signer,
         data.aws_iam_policy_document.edge[0],
         data.aws_iam_policy_document.guardduty,
@@ -149,6 +151,7 @@ run "policies_grant_the_least" {
       for document in [
         data.aws_iam_policy_document.processor,
         data.aws_iam_policy_document.api,
+        data.aws_iam_policy_document.invalidation,
         data.aws_iam_policy_document.signer,
         data.aws_iam_policy_document.edge[0],
         data.aws_iam_policy_document.guardduty,

@@ -135,6 +135,21 @@ resource "aws_iam_role_policy" "api" {
   policy = data.aws_iam_policy_document.api.json
 }
 
+# A policy of its own: the distribution needs the function's URL, and the function the policy above.
+data "aws_iam_policy_document" "invalidation" {
+  # A deleted photo must not stay in CloudFront's cache.
+  statement {
+    sid       = "ForgetDeleted"
+    actions   = ["cloudfront:CreateInvalidation"]
+    resources = [aws_cloudfront_distribution.this.arn]
+  }
+}
+
+resource "aws_iam_role_policy" "invalidation" {
+  role   = aws_iam_role.api.id
+  policy = data.aws_iam_policy_document.invalidation.json
+}
+
 # A signature cannot permit more than this role.
 data "aws_iam_policy_document" "signer_trust" {
   statement {

@@ -80,6 +80,7 @@ resource "terraform_data" "guard" {
     aws_iam_role_policy.sweep,
     aws_lambda_event_source_mapping.uploads,
     aws_lambda_function.api,
+    aws_iam_role_policy.invalidation,
     aws_lambda_function.edge,
     aws_lambda_function.processor,
     aws_lambda_function_url.api,

@@ -172,3 +172,9 @@ override_data {
     json = "{\"Version\":\"2012-10-17\",\"Id\":\"sweep_trust\",\"Statement\":[]}"
   }
 }
+override_data {
+  target = data.aws_iam_policy_document.invalidation
+  values = {
+    json = "{\"Version\":\"2012-10-17\",\"Id\":\"invalidation\",\"Statement\":[]}"
+  }
+}
