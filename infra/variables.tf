@@ -188,7 +188,7 @@ variable "kms_key_arn" {
 }
 
 variable "session_store_readers" {
-  description = "In mode function: the ARNs of the roles and users that may read and write the store of sessions' secrets, for the policy in the output session_store_readers_denied. * matches any characters."
+  description = "In mode function: the ARNs of the roles and users that may read and write the store of sessions' secrets, for the policy in the output session_store_readers_denied. A role's ARN includes all of its sessions. * matches any characters."
   type        = list(string)
   default     = []
 }

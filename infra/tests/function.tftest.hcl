@@ -45,7 +45,7 @@ run "the_mode_is_lambda_before" {
 }
 
 # This run continues with the state of the previous run: the switch is one apply.
-run "a_switch_of_modes_keeps_the_buckets" {
+run "a_switch_of_modes_keeps_the_buckets_and_the_gate_decides" {
   command = apply
 
   module {
@@ -64,14 +64,6 @@ run "a_switch_of_modes_keeps_the_buckets" {
       && output.edge_function_name == null
     )
     error_message = "Mode function still has Lambda@Edge."
-  }
-}
-
-run "the_gate_decides_before_the_cache" {
-  command = apply
-
-  module {
-    source = "./modules/gatepost"
   }
   # The order counts: the first pattern that matches.
   assert {
@@ -190,6 +182,11 @@ run "the_api_reads_the_secrets_of_sessions_alone" {
     ]
     error_message = "The outputs do not name the store and the secret."
   }
+  # Without session_store_readers everybody is denied.
+  assert {
+    condition     = [for statement in data.aws_iam_policy_document.session_store_readers_denied[0].statement : length(statement.condition)] == [0]
+    error_message = "A condition that was not asked for weakens the denial."
+  }
 }
 
 run "readers_of_the_store_are_denied" {
@@ -224,18 +221,6 @@ run "readers_of_the_store_are_denied" {
   }
 }
 
-run "everybody_is_denied_by_default" {
-  command = apply
-
-  module {
-    source = "./modules/gatepost"
-  }
-  assert {
-    condition     = [for statement in data.aws_iam_policy_document.session_store_readers_denied[0].statement : length(statement.condition)] == [0]
-    error_message = "A condition that was not asked for weakens the denial."
-  }
-}
-
 run "readers_are_roles_or_users" {
   command = plan
 
@@ -244,6 +229,20 @@ run "readers_are_roles_or_users" {
   }
   variables {
     session_store_readers = ["*"]
+  }
+
+  expect_failures = [var.session_store_readers]
+}
+
+# aws:PrincipalArn is the role's ARN in each of its sessions.
+run "readers_are_no_sessions_of_roles" {
+  command = plan
+
+  module {
+    source = "./modules/gatepost"
+  }
+  variables {
+    session_store_readers = ["arn:aws:sts::123456789012:assumed-role/operators/alice"]
   }
 
   expect_failures = [var.session_store_readers]

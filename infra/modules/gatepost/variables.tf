@@ -345,13 +345,17 @@ variable "kms_key_arn" {
 }
 
 variable "session_store_readers" {
-  description = "In mode function: the ARNs of the roles and users that may read and write the store of sessions' secrets, for the policy in the output session_store_readers_denied. * matches any characters."
+  description = "In mode function: the ARNs of the roles and users that may read and write the store of sessions' secrets, for the policy in the output session_store_readers_denied. A role's ARN includes all of its sessions. * matches any characters."
   type        = list(string)
   default     = []
 
   validation {
-    condition     = alltrue([for arn in var.session_store_readers : can(regex("^arn:[a-z-]+:(iam|sts)::[0-9]{12}:.+$", arn))])
-    error_message = "Each of session_store_readers must be the ARN of a role or a user with its account."
+    condition     = alltrue([for arn in var.session_store_readers : !strcontains(arn, ":assumed-role/")])
+    error_message = "session_store_readers contains a role's session (assumed-role). The policy compares aws:PrincipalArn, which is the role's own ARN in every session. Use arn:aws:iam::<account>:role/<name>, with the role's path."
+  }
+  validation {
+    condition     = alltrue([for arn in var.session_store_readers : can(regex("^arn:[a-z-]+:(iam::[0-9]{12}:(role/.+|user/.+|root)|sts::[0-9]{12}:(federated-user|assumed-role)/.+)$", arn))])
+    error_message = "Each of session_store_readers must be the ARN of a role or a user with its account, such as arn:aws:iam::123456789012:role/operators."
   }
 }
 
