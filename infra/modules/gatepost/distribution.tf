@@ -9,12 +9,21 @@ locals {
 
   # The processor's own objects never change. For other objects the origin's Cache-Control sets the TTL.
   is_ours = { for path in local.delivery.paths : path => startswith(path, "/media/") }
+  # No rule about it needs the viewer's identity.
+  is_public = { for path in local.delivery.paths : path => contains(local.delivery.public_paths, path) }
+
+  # The bucket checks the signatures of these paths, so CloudFront must not sign there.
+  is_presigned = { for path in local.delivery.paths : path => local.at_presigned == 1 && !local.is_public[path] }
 
   cached_as = { for path in local.delivery.paths : path => (
-    local.at_function == 1
-    ? aws_cloudfront_cache_policy.gated[local.is_ours[path] ? "media" : "other"].id
-    : (local.is_ours[path] ? aws_cloudfront_cache_policy.media.id : aws_cloudfront_cache_policy.origin_decides.id)
+    local.at_function == 1 ? aws_cloudfront_cache_policy.gated[local.is_ours[path] ? "media" : "other"].id
+    : local.is_presigned[path] ? aws_cloudfront_cache_policy.presigned[0].id
+    : local.is_ours[path] ? aws_cloudfront_cache_policy.media.id : aws_cloudfront_cache_policy.origin_decides.id
   ) }
+
+  # The code at the edge answers preflights. CloudFront's and S3's signatures are for GET and HEAD.
+  edge_methods = ["GET", "HEAD", "OPTIONS"]
+  asks_code    = local.at_lambda + local.at_function == 1
 
   # A minimum TTL makes CloudFront cache objects that are stored as private.
   kept_for_a_day = { min_ttl = 86400, default_ttl = 86400, max_ttl = 31536000, compressed = false }
@@ -46,7 +55,7 @@ resource "aws_cloudfront_origin_access_control" "api" {
 
 resource "aws_cloudfront_function" "api" {
   name    = "${var.name}-api-viewer-request"
-  comment = "Copies the viewer's Authorization to another header"
+  comment = "Tells the API what the viewer sent, and to which distribution"
   runtime = "cloudfront-js-2.0"
   code    = file("${path.module}/api-viewer-request.js")
   publish = true
@@ -97,24 +106,25 @@ resource "aws_cloudfront_cache_policy" "origin_decides" {
 # The headers for browsers. CloudFront's own cache obeys the Cache-Control stored with the object, which viewers see only
 # for public media. The processor's objects never change, but a browser that kept private ones would show them to the
 # next person at the same machine. Objects from other sources may be stored as public; behind an authorizer they must
-# not be sent as such.
+# not be sent as such. No cookie decides about presigned URLs, so other sites may show their pictures, as with links.
 locals {
-  revalidated = "private, no-cache"
+  revalidated     = "private, no-cache"
+  private_sharing = local.at_presigned == 1 ? "cross-origin" : "same-site"
   served = {
     media = {
       comment = "Private media: browsers revalidate each time, or as often as configured"
       cache_control = (local.manifest.browser_cache_seconds > 0
         ? "private, max-age=${local.manifest.browser_cache_seconds}"
       : local.revalidated)
-      resource_policy = "same-site"
+      resource_policy = local.private_sharing
     }
-    guarded      = { comment = "Other private objects", cache_control = local.revalidated, resource_policy = "same-site" }
+    guarded      = { comment = "Other private objects", cache_control = local.revalidated, resource_policy = local.private_sharing }
     public_media = { comment = "Public media: as stored", cache_control = null, resource_policy = "cross-origin" }
     public       = { comment = "Other public objects", cache_control = local.revalidated, resource_policy = "cross-origin" }
   }
-  # By path, because a behaviour has one policy. It is public if no rule about it needs the viewer's identity.
+  # By path, because a behaviour has one policy.
   served_as = { for path in local.delivery.paths : path => (
-    contains(local.delivery.public_paths, path)
+    local.is_public[path]
     ? (local.is_ours[path] ? "public_media" : "public")
     : (local.is_ours[path] ? "media" : "guarded")
   ) }
@@ -181,7 +191,7 @@ resource "aws_cloudfront_response_headers_policy" "served" {
 
 resource "aws_cloudfront_response_headers_policy" "page" {
   name    = "${var.name}-page"
-  comment = "The page calls its own site, the upload bucket and the identity provider"
+  comment = "The page calls its own site, the identity provider and where forms are sent"
 
   security_headers_config {
     content_type_options {
@@ -196,7 +206,8 @@ resource "aws_cloudfront_response_headers_policy" "page" {
         "default-src 'self'",
         "img-src 'self' blob: data:",
         join(" ", concat(
-          ["connect-src 'self' https://${aws_s3_bucket.uploads.bucket_regional_domain_name}"],
+          ["connect-src 'self'"],
+          local.posts_to_distribution == 1 ? [] : ["https://${aws_s3_bucket.uploads.bucket_regional_domain_name}"],
           local.manifest.web_connects_to,
         )),
         "style-src 'self' 'unsafe-inline'",
@@ -241,6 +252,36 @@ resource "aws_cloudfront_distribution" "this" {
       content {
         enabled              = true
         origin_shield_region = origin_shield.value
+      }
+    }
+  }
+
+  # Without origin access control: S3 checks the viewer's own signature, in a URL or in a form. CloudFront uses TLS to S3
+  # if the viewer does.
+  dynamic "origin" {
+    for_each = merge(
+      local.at_presigned == 0 ? {} : {
+        media-presigned = {
+          domain = aws_s3_bucket.media.bucket_regional_domain_name, path = local.origin_path, shield = var.origin_shield
+        }
+      },
+      local.posts_to_distribution == 0 ? {} : {
+        uploads = { domain = aws_s3_bucket.uploads.bucket_regional_domain_name, path = null, shield = null }
+      },
+    )
+
+    content {
+      origin_id   = origin.key
+      domain_name = origin.value.domain
+      origin_path = origin.value.path
+
+      dynamic "origin_shield" {
+        for_each = origin.value.shield[*]
+
+        content {
+          enabled              = true
+          origin_shield_region = origin_shield.value
+        }
       }
     }
   }
@@ -304,6 +345,27 @@ resource "aws_cloudfront_distribution" "this" {
     }
   }
 
+  # CloudFront accepts POST only together with all other methods. The function refuses those.
+  dynamic "ordered_cache_behavior" {
+    for_each = aws_cloudfront_function.upload
+
+    content {
+      path_pattern               = "/upload"
+      target_origin_id           = "uploads"
+      allowed_methods            = ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"]
+      cached_methods             = ["GET", "HEAD"]
+      viewer_protocol_policy     = "https-only"
+      cache_policy_id            = local.caching_disabled
+      origin_request_policy_id   = aws_cloudfront_origin_request_policy.forms[0].id
+      response_headers_policy_id = aws_cloudfront_response_headers_policy.served["guarded"].id
+
+      function_association {
+        event_type   = "viewer-request"
+        function_arn = ordered_cache_behavior.value.arn
+      }
+    }
+  }
+
   # Everybody who has a link may see its object, signed in or not.
   dynamic "ordered_cache_behavior" {
     for_each = aws_cloudfront_key_group.links
@@ -325,16 +387,18 @@ resource "aws_cloudfront_distribution" "this" {
     }
   }
 
-  # The authorizer decides about the paths of the rules, before the cache answers: Lambda@Edge or the gate.
+  # The paths of the rules. Before the cache answers, Lambda@Edge or the gate decides, CloudFront checks the signature of a
+  # cookie, or the function of mode "presigned" refuses a request without a signature.
   dynamic "ordered_cache_behavior" {
     for_each = local.delivery.paths
 
     content {
       path_pattern               = ordered_cache_behavior.value
-      target_origin_id           = "media"
-      allowed_methods            = ["GET", "HEAD", "OPTIONS"]
+      target_origin_id           = local.is_presigned[ordered_cache_behavior.value] ? "media-presigned" : "media"
+      allowed_methods            = local.asks_code ? local.edge_methods : ["GET", "HEAD"]
       cached_methods             = ["GET", "HEAD"]
       viewer_protocol_policy     = "https-only"
+      trusted_key_groups         = local.at_signed == 1 && !local.is_public[ordered_cache_behavior.value] ? aws_cloudfront_key_group.links[*].id : null
       cache_policy_id            = local.cached_as[ordered_cache_behavior.value]
       response_headers_policy_id = aws_cloudfront_response_headers_policy.served[local.served_as[ordered_cache_behavior.value]].id
 
@@ -349,7 +413,10 @@ resource "aws_cloudfront_distribution" "this" {
       }
 
       dynamic "function_association" {
-        for_each = aws_cloudfront_function.gate
+        for_each = concat(
+          aws_cloudfront_function.gate,
+          local.is_presigned[ordered_cache_behavior.value] ? aws_cloudfront_function.presigned : [],
+        )
 
         content {
           event_type   = "viewer-request"

@@ -1,7 +1,11 @@
 # Optional: links below /shared/ that CloudFront checks, with the account's own key. Without it the bucket signs links,
 # which are not cached at the edge.
+#
+# Mode "signed" needs the key: CloudFront also checks the cookies of the rules' paths with it, and no code runs there. A
+# link is for its path below /shared/ alone, and a cookie for its folder, so neither opens what the other does.
 
 locals {
+  at_signed   = local.delivery.mode == "signed" ? 1 : 0
   signs_links = nonsensitive(var.link_keys != null)
 
   # Public halves in CloudFront's form, 64 characters a line, from any accepted form. The first one signs.
@@ -33,7 +37,7 @@ resource "aws_cloudfront_public_key" "links" {
   for_each = local.link_public_keys
 
   name    = "${var.name}-links-${each.key}"
-  comment = "Links of the signing API"
+  comment = "Links and cookies of the signing API"
   # Without the final line break every plan would replace it.
   encoded_key = "${each.value}\n"
 
@@ -46,7 +50,7 @@ resource "aws_cloudfront_key_group" "links" {
   count = local.signs_links ? 1 : 0
 
   name    = "${var.name}-links"
-  comment = "Keys that may sign links"
+  comment = "Keys that may sign links and cookies"
   items   = [for key in aws_cloudfront_public_key.links : key.id]
 
   lifecycle {

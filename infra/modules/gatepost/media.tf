@@ -6,6 +6,15 @@ locals {
   origin_path = "/o"
   objects     = "${aws_s3_bucket.media.arn}${local.origin_path}"
 
+  # In seconds. A URL of the bucket lasts for links.max_expires_in, 45 minutes by default as in signing-api, and never longer
+  # than a session of the signer role. It is signed as of the beginning of its window (links.shared_within). Clocks may
+  # differ by five minutes.
+  oldest_signature = (
+    min(coalesce(local.manifest.link_seconds, 2700), local.longest_session)
+    + try(coalesce(local.manifest.link_window_seconds), 0)
+    + 300
+  )
+
   # Only the objects of the rules' paths.
   served_objects = [for path in local.delivery.paths : "${local.objects}${path}"]
 
@@ -153,6 +162,43 @@ data "aws_iam_policy_document" "media" {
       test     = "Null"
       variable = "s3:if-none-match"
       values   = ["true"]
+    }
+  }
+
+  # The role that signs URLs. Its credentials are of use in a URL alone, and no signature is older than the longest link.
+  statement {
+    sid       = "SignerOnlyInUrls"
+    effect    = "Deny"
+    actions   = ["s3:GetObject"]
+    resources = ["${aws_s3_bucket.media.arn}/*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = [aws_iam_role.signer.arn]
+    }
+
+    condition {
+      test     = "StringNotEquals"
+      variable = "s3:authType"
+      values   = ["REST-QUERY-STRING"]
+    }
+  }
+
+  statement {
+    sid       = "SignerNoOldSignatures"
+    effect    = "Deny"
+    actions   = ["s3:GetObject"]
+    resources = ["${aws_s3_bucket.media.arn}/*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = [aws_iam_role.signer.arn]
+    }
+
+    condition {
+      test     = "NumericGreaterThan"
+      variable = "s3:signatureAge"
+      values   = [local.oldest_signature * 1000]
     }
   }
 

@@ -24,14 +24,19 @@ locals {
     web              = []
     web_connects_to  = []
     cors             = null
+    uploads          = { through = "bucket" }
     form_seconds     = 300
     link_seconds     = null
 
+    link_window_seconds   = 0
     browser_cache_seconds = 0
   }
 
   # The mode, and the paths on which it authorizes viewers. A precondition reports a manifest without this block.
   delivery = try(local.manifest.delivery, local.no_manifest.delivery)
+
+  # Where the page sends its forms: to the upload bucket, or to the distribution.
+  uploads_through = try(coalesce(local.manifest.uploads.through), "bucket")
 
   # In seconds.
   longest_session = 3600
@@ -59,8 +64,16 @@ resource "terraform_data" "package" {
       error_message = "The package in ${var.dist} was made by another version of Gatepost. Package again with the version of these files."
     }
     precondition {
-      condition     = contains(["lambda", "function"], local.delivery.mode)
-      error_message = "The package is for delivery mode \"${local.delivery.mode}\", which Terraform cannot set up yet. Set mode in [delivery] of gatepost.toml to \"lambda\" or \"function\", and package again."
+      condition     = contains(["lambda", "function", "signed", "presigned"], local.delivery.mode)
+      error_message = "The package is for delivery mode \"${local.delivery.mode}\", which these files do not know. Package again with the version of these files."
+    }
+    precondition {
+      condition     = local.delivery.mode != "signed" || local.signs_links
+      error_message = "The package is for delivery mode \"signed\", but link_keys is not set. The API signs cookies with that key, and CloudFront checks them. Set link_keys, or choose another mode in [delivery] of gatepost.toml and package again."
+    }
+    precondition {
+      condition     = contains(["bucket", "distribution"], local.uploads_through)
+      error_message = "The package sends uploads through \"${local.uploads_through}\", which these files do not know. Package again with the version of these files."
     }
     precondition {
       condition     = var.web_acl_arn == null || var.rate_limit == null

@@ -42,8 +42,10 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "uploads" {
 }
 
 # Pages of the distribution, and of the sites named here or in [cors]. `*` is left out: all sites may then read media, but
-# not send forms.
+# not send forms. The distribution's page needs no CORS for forms to its own site.
 resource "aws_s3_bucket_cors_configuration" "uploads" {
+  count = 1 - local.posts_to_distribution
+
   bucket = aws_s3_bucket.uploads.id
 
   cors_rule {

@@ -16,7 +16,7 @@ variable "dist" {
 }
 
 variable "origins" {
-  description = "Sites besides the distribution's own and those of [cors] whose pages may call the API and post to the upload bucket, such as https://app.example.com."
+  description = "Sites besides the distribution's own and those of [cors] whose pages may call the API, and post to the upload bucket unless uploads go through the distribution, such as https://app.example.com."
   type        = list(string)
   default     = []
 
@@ -41,7 +41,7 @@ variable "domain" {
 }
 
 variable "link_keys" {
-  description = "The key that signs links for CloudFront: its two halves in PEM, RSA of 2048 bits or ECDSA on P-256. With null the bucket signs links. private_secret_arn replaces private: a Secrets Manager secret or an SSM parameter with the private half, so that neither the state nor the function's environment has it. kms_key_arn: your own KMS key, if it encrypts that secret. next: the public half of the next key; one apply gives it to CloudFront before a later one signs with it. former: the public halves of previous keys, while their links last."
+  description = "The key that signs links for CloudFront, and in mode signed the cookies: its two halves in PEM, RSA of 2048 bits or ECDSA on P-256. With null the bucket signs links; mode signed needs the key. private_secret_arn replaces private: a Secrets Manager secret or an SSM parameter with the private half, so that neither the state nor the function's environment has it. kms_key_arn: your own KMS key, if it encrypts that secret. next: the public half of the next key; one apply gives it to CloudFront before a later one signs with it. former: the public halves of previous keys, while their links last."
   type = object({
     public             = string
     private            = optional(string)
@@ -284,7 +284,7 @@ variable "permissions_boundary" {
 }
 
 variable "web_acl_arn" {
-  description = "The ARN of your own WAF web ACL for CloudFront. It replaces the one of rate_limit. Its rules must let through cookies and bodies of the API's calls."
+  description = "The ARN of your own WAF web ACL for CloudFront. It replaces the one of rate_limit. Its rules must let through cookies and bodies of the API's calls, and on /upload bodies of any size if uploads go through the distribution."
   type        = string
   default     = null
 

@@ -121,6 +121,12 @@ override_resource {
   }
 }
 override_resource {
+  target = aws_iam_role.signer
+  values = {
+    arn = "arn:aws:iam::123456789012:role/signer"
+  }
+}
+override_resource {
   target = aws_iam_role.sweep
   values = {
     arn = "arn:aws:iam::123456789012:role/sweep"
@@ -141,6 +147,19 @@ override_resource {
   }
 }
 
+override_resource {
+  target = aws_cloudfront_function.presigned
+  values = {
+    arn = "arn:aws:cloudfront::123456789012:function/presigned"
+  }
+}
+override_resource {
+  target = aws_cloudfront_function.upload
+  values = {
+    arn = "arn:aws:cloudfront::123456789012:function/upload"
+  }
+}
+
 # So that a test can tell which document is where.
 override_data {
   target = data.aws_iam_policy_document.processor
@@ -152,6 +171,12 @@ override_data {
   target = data.aws_iam_policy_document.api
   values = {
     json = "{\"Version\":\"2012-10-17\",\"Id\":\"api\",\"Statement\":[]}"
+  }
+}
+override_data {
+  target = data.aws_iam_policy_document.invalidation
+  values = {
+    json = "{\"Version\":\"2012-10-17\",\"Id\":\"invalidation\",\"Statement\":[]}"
   }
 }
 override_data {
@@ -170,11 +195,5 @@ override_data {
   target = data.aws_iam_policy_document.sweep_trust
   values = {
     json = "{\"Version\":\"2012-10-17\",\"Id\":\"sweep_trust\",\"Statement\":[]}"
-  }
-}
-override_data {
-  target = data.aws_iam_policy_document.invalidation
-  values = {
-    json = "{\"Version\":\"2012-10-17\",\"Id\":\"invalidation\",\"Statement\":[]}"
   }
 }
