@@ -37,6 +37,7 @@ run "an_api_that_answers_503_raises_an_alarm" {
   }
 }
 
+# Neither one stranger nor one request: more than a share, at least ten failures, and for ten minutes.
 run "a_gate_that_fails_raises_an_alarm" {
   command = plan
 
@@ -49,26 +50,43 @@ run "a_gate_that_fails_raises_an_alarm" {
 
   assert {
     condition = {
-      for name, alarm in aws_cloudwatch_metric_alarm.gate :
-      name => "${alarm.namespace} ${alarm.metric_name} ${alarm.statistic} ${jsonencode(alarm.dimensions)} ${jsonencode(alarm.alarm_actions)}"
-      } == {
-      for name, metric in {
-        execution-errors  = "FunctionExecutionErrors Sum"
-        validation-errors = "FunctionValidationErrors Sum"
-        throttles         = "FunctionThrottles Sum"
-        utilization       = "FunctionComputeUtilization Average"
-      } : name => "AWS/CloudFront ${metric} {\"FunctionName\":\"gatepost-gate\",\"Region\":\"Global\"} [\"arn:aws:sns:us-east-1:123456789012:alarms\"]"
-    }
-    error_message = "No alarm reports that the gate fails."
+      for name, alarm in merge(aws_cloudwatch_metric_alarm.viewer_functions, { reads = aws_cloudwatch_metric_alarm.gate_reads[0] }) :
+      name => join(" ", concat(
+        [for query in alarm.metric_query : query.expression if query.expression != null],
+        sort(flatten([for query in alarm.metric_query : [
+          for metric in query.metric : "${query.id}=${metric.namespace}/${metric.metric_name}/${metric.stat}/${metric.period}/${jsonencode(metric.dimensions)}"
+        ]])),
+        ["${alarm.threshold} % ${alarm.evaluation_periods} times ${jsonencode(alarm.alarm_actions)}"],
+      ))
+      } == merge(
+      {
+        for name, metric in {
+          gate-execution-errors  = "FunctionExecutionErrors"
+          gate-validation-errors = "FunctionValidationErrors"
+          gate-throttles         = "FunctionThrottles"
+          } : name => join(" ", [
+            "IF(failures >= 10, 100 * failures / (FILL(runs, 0) + failures), 0)",
+            "failures=AWS/CloudFront/${metric}/Sum/300/{\"FunctionName\":\"gatepost-gate\",\"Region\":\"Global\"}",
+            "runs=AWS/CloudFront/FunctionInvocations/Sum/300/{\"FunctionName\":\"gatepost-gate\",\"Region\":\"Global\"}",
+            "1 % 2 times [\"arn:aws:sns:us-east-1:123456789012:alarms\"]",
+        ])
+      },
+      {
+        reads = join(" ", [
+          "IF(errors >= 10, 100 * errors / (errors + FILL(reads, 0)), 0)",
+          "errors=AWS/CloudFront/KvsReadErrors/Sum/300/{\"FunctionName\":\"gatepost-gate\",\"Region\":\"Global\"}",
+          "reads=AWS/CloudFront/KvsReadRequests/Sum/300/{\"FunctionName\":\"gatepost-gate\",\"Region\":\"Global\"}",
+          "10 % 2 times [\"arn:aws:sns:us-east-1:123456789012:alarms\"]",
+        ])
+      },
+    )
+    error_message = "No alarm reports that the gate fails, or one request raises it."
   }
   assert {
-    condition = toset(flatten([
-      for query in aws_cloudwatch_metric_alarm.gate_reads[0].metric_query : [
-        for metric in query.metric : "${metric.namespace} ${metric.metric_name} ${metric.stat} ${jsonencode(metric.dimensions)}"
-      ]
-      ])) == toset([
-      for metric in ["KvsReadErrors", "KvsReadRequests"] : "AWS/CloudFront ${metric} Sum {\"FunctionName\":\"gatepost-gate\",\"Region\":\"Global\"}"
-    ])
-    error_message = "No alarm reports that the gate cannot read its secrets."
+    condition = [
+      for alarm in aws_cloudwatch_metric_alarm.gate_utilization :
+      "${alarm.namespace} ${alarm.metric_name} ${alarm.statistic} ${jsonencode(alarm.dimensions)} ${jsonencode(alarm.alarm_actions)}"
+    ] == ["AWS/CloudFront FunctionComputeUtilization Average {\"FunctionName\":\"gatepost-gate\",\"Region\":\"Global\"} [\"arn:aws:sns:us-east-1:123456789012:alarms\"]"]
+    error_message = "No alarm reports that the gate needs nearly all of its time."
   }
 }

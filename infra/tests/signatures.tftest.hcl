@@ -247,6 +247,22 @@ run "s3_checks_the_signatures_of_private_paths_and_of_forms" {
     )
     error_message = "The page may call the bucket, which it need not."
   }
+  assert {
+    condition = toset(flatten([
+      for name, alarm in aws_cloudwatch_metric_alarm.viewer_functions : [
+        for query in alarm.metric_query : [for metric in query.metric : "${name} ${metric.dimensions.FunctionName}"]
+      ]
+      ])) == toset(flatten([
+      for function in ["presigned", "upload"] : [
+        for failure in ["execution-errors", "validation-errors", "throttles"] : "${function}-${failure} gatepost-${function}-viewer-request"
+      ]
+    ]))
+    error_message = "A function of the mode fails without an alarm, or an alarm watches a function that does not exist."
+  }
+  assert {
+    condition     = length(concat(aws_cloudwatch_metric_alarm.gate_utilization, aws_cloudwatch_metric_alarm.gate_reads)) == 0
+    error_message = "Mode presigned has alarms of mode function."
+  }
 }
 
 # Back to a mode with code at the edge, without links and with forms to the bucket.

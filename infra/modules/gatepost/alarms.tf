@@ -5,25 +5,24 @@ locals {
     api       = aws_lambda_function.api
     processor = aws_lambda_function.processor
   }
-  # Of the gate, in mode "function".
-  gate_alarms = local.at_function == 0 ? {} : {
+  # The CloudFront Functions of the mode and of uploads, by the name in their alarms. An error of the API's function, or of
+  # the one of links, is among the 5xx of all requests.
+  viewer_functions = merge(
+    { for function in aws_cloudfront_function.gate : "gate" => function.name },
+    { for function in aws_cloudfront_function.presigned : "presigned" => function.name },
+    { for function in aws_cloudfront_function.upload : "upload" => function.name },
+  )
+  viewer_function_failures = {
     execution-errors = {
-      metric      = "FunctionExecutionErrors", statistic = "Sum", threshold = 0, periods = 1
-      description = "The gate stops with an error, and the viewer gets a 5xx. Its log is /aws/cloudfront/function/${var.name}-gate in us-east-1."
+      metric = "FunctionExecutionErrors"
+      text   = "stops with an error, and the viewer gets a 5xx. Its log is in us-east-1, /aws/cloudfront/function/ and its name."
     }
-    validation-errors = {
-      metric      = "FunctionValidationErrors", statistic = "Sum", threshold = 0, periods = 1
-      description = "CloudFront does not accept what the gate returns."
-    }
-    throttles = {
-      metric      = "FunctionThrottles", statistic = "Sum", threshold = 0, periods = 1
-      description = "CloudFront throttles the gate, because it takes too long or is called too often."
-    }
-    utilization = {
-      metric      = "FunctionComputeUtilization", statistic = "Average", threshold = 70, periods = 3
-      description = "The gate uses more than 70 % of the time that CloudFront allows. Remove rules, or use mode \"lambda\"."
-    }
+    validation-errors = { metric = "FunctionValidationErrors", text = "returns what CloudFront does not accept." }
+    throttles         = { metric = "FunctionThrottles", text = "is throttled by CloudFront: it takes too long or is called too often." }
   }
+  viewer_function_alarms = merge([for function, name in local.viewer_functions : {
+    for what, failure in local.viewer_function_failures : "${function}-${what}" => merge(failure, { function = name })
+  }]...)
   alarm_actions      = compact([var.alarm_topic_arn.region])
   edge_alarm_actions = compact([var.alarm_topic_arn.us_east_1])
 }
@@ -174,19 +173,60 @@ resource "aws_cloudwatch_metric_alarm" "edge_errors" {
   tags                = local.tags
 }
 
-resource "aws_cloudwatch_metric_alarm" "gate" {
-  for_each = local.gate_alarms
+# A share of the runs, at least ten, and for ten minutes: otherwise one stranger with a request that a function cannot
+# handle could wake an operator. The 5xx of all requests report a quiet site. Throttled runs may not count as runs, so they
+# are added; other failures count twice, which halves their share.
+resource "aws_cloudwatch_metric_alarm" "viewer_functions" {
+  for_each = local.viewer_function_alarms
   provider = aws.us_east_1
 
-  alarm_name          = "${var.name}-gate-${each.key}"
-  alarm_description   = each.value.description
+  alarm_name          = "${var.name}-${each.key}"
+  alarm_description   = "In more than one run in a hundred, and at least ten in five minutes, ${each.value.function} ${each.value.text}"
+  evaluation_periods  = 2
+  threshold           = 1
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.edge_alarm_actions
+  ok_actions          = local.edge_alarm_actions
+  tags                = local.tags
+
+  metric_query {
+    id          = "share"
+    expression  = "IF(failures >= 10, 100 * failures / (FILL(runs, 0) + failures), 0)"
+    label       = "Failed runs in percent"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = { failures = each.value.metric, runs = "FunctionInvocations" }
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/CloudFront"
+        metric_name = metric_query.value
+        dimensions  = { FunctionName = each.value.function, Region = "Global" }
+        stat        = "Sum"
+        period      = 300
+      }
+    }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "gate_utilization" {
+  count    = local.at_function
+  provider = aws.us_east_1
+
+  alarm_name          = "${var.name}-gate-utilization"
+  alarm_description   = "The gate uses more than 70 % of the time that CloudFront allows. Remove rules, or use mode \"lambda\"."
   namespace           = "AWS/CloudFront"
-  metric_name         = each.value.metric
+  metric_name         = "FunctionComputeUtilization"
   dimensions          = { FunctionName = aws_cloudfront_function.gate[0].name, Region = "Global" }
-  statistic           = each.value.statistic
+  statistic           = "Average"
   period              = 300
-  evaluation_periods  = each.value.periods
-  threshold           = each.value.threshold
+  evaluation_periods  = 3
+  threshold           = 70
   comparison_operator = "GreaterThanThreshold"
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.edge_alarm_actions
@@ -200,7 +240,7 @@ resource "aws_cloudwatch_metric_alarm" "gate_reads" {
   provider = aws.us_east_1
 
   alarm_name          = "${var.name}-gate-reads"
-  alarm_description   = "More than one read in ten of the sessions' secrets fails, and these viewers get 401. Compare gatepost session-key list with the API's secret."
+  alarm_description   = "More than one read in ten of the sessions' secrets fails, at least ten in five minutes, and these viewers get 401. Compare gatepost session-key list with the API's secret."
   evaluation_periods  = 2
   threshold           = 10
   comparison_operator = "GreaterThanThreshold"
@@ -211,7 +251,7 @@ resource "aws_cloudwatch_metric_alarm" "gate_reads" {
 
   metric_query {
     id          = "share"
-    expression  = "100 * errors / (errors + reads)"
+    expression  = "IF(errors >= 10, 100 * errors / (errors + FILL(reads, 0)), 0)"
     label       = "Failed reads in percent"
     return_data = true
   }
@@ -288,16 +328,19 @@ resource "aws_cloudwatch_dashboard" "this" {
           ]
         }
       },
-      ], [for gate in aws_cloudfront_function.gate : {
+      ], [for names in [values(local.viewer_functions)] : {
         type = "metric", x = 12, y = 12, width = 12, height = 6,
         properties = {
-          title = "Gate: errors, throttles and use of its time", region = "us-east-1", view = "timeSeries",
+          title = "CloudFront Functions: errors, throttles and use of their time", region = "us-east-1", view = "timeSeries",
           metrics = concat(
-            [for metric in ["FunctionExecutionErrors", "FunctionValidationErrors", "FunctionThrottles", "KvsReadErrors"] :
-            ["AWS/CloudFront", metric, "FunctionName", gate.name, "Region", "Global", { stat = "Sum" }]],
-            [["AWS/CloudFront", "FunctionComputeUtilization", "FunctionName", gate.name, "Region", "Global", { stat = "Average", yAxis = "right" }]],
+            [for pair in setproduct(names, ["FunctionExecutionErrors", "FunctionValidationErrors", "FunctionThrottles"]) :
+            ["AWS/CloudFront", pair[1], "FunctionName", pair[0], "Region", "Global", { stat = "Sum" }]],
+            [for gate in aws_cloudfront_function.gate :
+            ["AWS/CloudFront", "KvsReadErrors", "FunctionName", gate.name, "Region", "Global", { stat = "Sum" }]],
+            [for name in names :
+            ["AWS/CloudFront", "FunctionComputeUtilization", "FunctionName", name, "Region", "Global", { stat = "Average", yAxis = "right" }]],
           )
         }
-    }])
+    } if length(names) > 0])
   })
 }
