@@ -137,20 +137,15 @@ async function view(context) {
   const page = await context.newPage()
   const devtools = await context.newCDPSession(page)
   await devtools.send('Network.enable')
-  const requests = new Map()
-  const about = (id, facts) => requests.has(id) && Object.assign(requests.get(id), facts)
-  devtools.on('Network.requestWillBeSent', ({ requestId, request }) => {
-    const { pathname } = new URL(request.url)
-    if (/^\/media\/|^\/api\/media$/.test(pathname))
-      requests.set(requestId, { isPicture: pathname.startsWith('/media/') })
-  })
-  devtools.on('Network.responseReceived', ({ requestId, response: { status, fromDiskCache } }) =>
-    about(requestId, { status, isCached: fromDiskCache }),
+  const byId = new Map()
+  // The events about one request arrive in any order.
+  const about = (id, facts) => byId.set(id, { ...byId.get(id), ...facts })
+  devtools.on('Network.requestWillBeSent', ({ requestId, request }) =>
+    about(requestId, { path: new URL(request.url).pathname }),
   )
-  // The status on the wire: the browser shows a 304 to the page as the answer from its cache.
-  devtools.on('Network.responseReceivedExtraInfo', ({ requestId, statusCode }) =>
-    about(requestId, { sent: statusCode }),
-  )
+  devtools.on('Network.responseReceived', ({ requestId, hasExtraInfo }) => about(requestId, { isSent: hasExtraInfo }))
+  // The status on the wire: a page sees a 304 as the answer from the cache.
+  devtools.on('Network.responseReceivedExtraInfo', ({ requestId, statusCode }) => about(requestId, { statusCode }))
   devtools.on('Network.loadingFinished', ({ requestId, encodedDataLength }) =>
     about(requestId, { bytes: encodedDataLength }),
   )
@@ -159,19 +154,20 @@ async function view(context) {
     (photos) => document.querySelectorAll('.tile .picture[data-state="shown"]').length === photos,
     PHOTOS,
   )
-  await until(() => [...requests.values()].every(({ bytes }) => bytes !== undefined))
+  const requestsFor = (pattern) => [...byId.values()].filter(({ path }) => path !== undefined && pattern.test(path))
+  const isDone = ({ isSent, statusCode, bytes }) => bytes !== undefined && (!isSent || statusCode !== undefined)
+  await until(() => requestsFor(/^\/(?:media|api)\//).every(isDone))
   const address = await page.getByTestId('photo').first().locator('img').getAttribute('src')
   await page.close()
-  const pictures = [...requests.values()].filter(({ isPicture }) => isPicture)
-  const listings = [...requests.values()].filter(({ isPicture }) => !isPicture)
+  const pictures = requestsFor(/^\/media\//)
   assert.equal(pictures.length, PHOTOS)
   return {
     address,
     pictures: sum(pictures),
-    listings: sum(listings),
-    nWhole: pictures.filter(({ sent }) => sent === 200).length,
-    nUnchanged: pictures.filter(({ sent }) => sent === 304).length,
-    nCached: pictures.filter(({ sent }) => sent === undefined).length,
+    listings: sum(requestsFor(/^\/api\/media$/)),
+    nWhole: pictures.filter(({ statusCode }) => statusCode === 200).length,
+    nUnchanged: pictures.filter(({ statusCode }) => statusCode === 304).length,
+    nCached: pictures.filter(({ isSent }) => !isSent).length,
   }
 }
 
@@ -185,7 +181,7 @@ function table(rows) {
     const of = (some, amount) => some.reduce((total, one) => total + amount(one), 0)
     const kinds = [
       [of(later, ({ nWhole }) => nWhole), 'whole'],
-      [of(later, ({ nUnchanged }) => nUnchanged), '304'],
+      [of(later, ({ nUnchanged }) => nUnchanged), 'unchanged (304)'],
       [of(later, ({ nCached }) => nCached), 'from its cache'],
     ]
     return [
