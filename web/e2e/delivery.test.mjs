@@ -108,32 +108,58 @@ for (const { mode, stranger, nobody } of MODES) {
     }
 
     if (mode === 'presigned') {
+      const SPOILT = 'X-Amz-Signature=00000000'
       const isListing = (url) => url.pathname === '/api/media'
 
-      /** Makes S3 refuse the URLs of as many listings from now on. Returns the number of listings. */
-      async function spoil(times) {
+      /** Makes S3 refuse the URLs of some of the listings from now on, which are counted from 1. */
+      async function spoil(isSpoilt) {
         const seen = { listings: 0 }
         await page.route(isListing, async (route) => {
           seen.listings += 1
+          const number = seen.listings
           const response = await route.fetch()
           const body = await response.text()
-          const spoilt =
-            seen.listings <= times ? body.replaceAll(/X-Amz-Signature=[0-9a-f]{8}/g, 'X-Amz-Signature=00000000') : body
-          await route.fulfill({ response, body: spoilt })
+          const spoilt = body.replaceAll(/X-Amz-Signature=[0-9a-f]{8}/g, SPOILT)
+          await route.fulfill({ response, body: isSpoilt(number) ? spoilt : body })
         })
         return seen
       }
 
       test('pictures whose URLs are refused are shown with the URLs of one more listing', async () => {
-        const seen = await spoil(1)
+        const seen = await spoil((number) => number === 1)
         await page.reload()
         await showsAll()
         await page.unroute(isListing)
         assert.equal(seen.listings, 2)
       })
 
+      test('an open page takes new URLs before they expire, and loads no picture again', async () => {
+        // They are recognised as new, and would be refused.
+        const seen = await spoil((number) => number > 1)
+        await page.clock.install()
+        const listed = page.waitForResponse((response) => isListing(new URL(response.url())))
+        await page.reload()
+        const { urls_expire_at } = await (await listed).json()
+        await showsAll()
+        await page.getByTestId('photo').first().click()
+        await waitForImage(page.getByTestId('lightbox').locator('img'))
+
+        const requested = []
+        const note = (request) => requested.push(new URL(request.url()).pathname)
+        page.on('request', note)
+        await page.clock.fastForward(Date.parse(urls_expire_at) - Date.now())
+        const link = page.getByTestId('lightbox').getByRole('link')
+        await until(async () => (await link.getAttribute('href')).includes(SPOILT))
+        await page.evaluate(() => new Promise(requestAnimationFrame))
+        page.off('request', note)
+        assert.deepEqual(requested, ['/api/media'])
+        assert.equal(seen.listings, 2)
+        await page.unroute(isListing)
+        await page.keyboard.press('Escape')
+      })
+
       test('pictures that stay refused stay broken, and nothing is repeated', async () => {
-        const seen = await spoil(Number.POSITIVE_INFINITY)
+        const seen = await spoil(() => true)
         await page.reload()
         await until(() => seen.listings === 2)
         await until(async () => (await page.locator('.tile .picture[data-state="broken"]').count()) === NAMES.length)
