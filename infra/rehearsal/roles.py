@@ -1,6 +1,7 @@
 """Permissions, which MiniStack does not evaluate. A proxy checks every call of a function on its way to MiniStack against
 the policy of the function's role, and refuses it as AWS would. It knows a function by the name that it gives to the SDK
-(AWS_SDK_UA_APP_ID). It also refuses calls that a bucket's policy denies.
+(AWS_SDK_UA_APP_ID), and the API also by the services that it alone calls, without the SDK. It also refuses calls that a
+bucket's policy denies.
 """
 
 import fnmatch
@@ -14,6 +15,8 @@ import xml.etree.ElementTree
 
 # MiniStack's.
 ACCOUNT = "000000000000"
+# Called by the crate aws-call, which does not name the function.
+CALLERS = {"cloudfront": "gatepost-signing-api", "secretsmanager": "gatepost-signing-api"}
 # Of S3's calls those that the functions make; any other call is refused. Calls about a version have separate actions.
 OBJECT_CALLS = {
     ("GET", ""): "s3:GetObject",
@@ -75,7 +78,7 @@ class Roles:
         """Records a call, and returns the reason if it is refused."""
         agent = f"{headers.get('user-agent', '')} {headers.get('x-amz-user-agent', '')}"
         named = re.search(r"\bapp/(\S+)", agent)
-        function = named.group(1) if named else "nobody"
+        function = named.group(1) if named else CALLERS.get(service_of(headers)[1], "nobody")
         context = context_of(headers)
         calls = understood(method, path, headers, body)
         refused = [
@@ -133,9 +136,15 @@ def context_of(headers):
     return context
 
 
+def service_of(headers):
+    """The region and the service of a call, from the scope of its signature."""
+    _, _, region, service, *_ = (headers.get("authorization", "") + "////").split("/")
+    return region, service
+
+
 def understood(method, path, headers, body):
     """The actions and the resources of a call, in a policy's terms."""
-    _, _, region, service, *_ = (headers.get("authorization", "") + "////").split("/")
+    region, service = service_of(headers)
     address = urllib.parse.urlsplit(path)
     query = urllib.parse.parse_qs(address.query, keep_blank_values=True)
     if service == "s3":
@@ -170,6 +179,8 @@ def understood(method, path, headers, body):
     if service == "sts":
         form = urllib.parse.parse_qs(body.decode())
         return [(f"sts:{form['Action'][0]}", form.get("RoleArn", ["*"])[0])]
+    if service == "secretsmanager":
+        return [(headers["x-amz-target"].replace(".", ":"), json.loads(body)["SecretId"])]
     if service == "cloudfront" and method == "POST" and address.path.endswith("/invalidation"):
         distribution = address.path.split("/")[-2]
         return [("cloudfront:CreateInvalidation", f"arn:aws:cloudfront::{ACCOUNT}:distribution/{distribution}")]

@@ -2,9 +2,10 @@
 # bucket's host, CloudFront forwards path and query, and S3 decides. Its origin has no origin access control: with it,
 # CloudFront would sign every request itself.
 #
-# A cached answer needs the whole query of the URL that fetched it: all of the query is in the cache key. What another
-# mode cached has no query in its key, and the function refuses requests without a signature. So no request finds it, and a
-# switch of modes needs no invalidation. The function is not what protects the objects: S3 refuses a wrong signature.
+# A cached answer needs the whole query of the URL that fetched it: all of the query is in the cache key. Copies from
+# another mode have no query in their key, and the function refuses requests without a signature. So no request finds
+# them, and a switch of modes needs no invalidation. The objects are protected without the function, too: S3 refuses a
+# wrong signature.
 
 locals {
   at_presigned = local.delivery.mode == "presigned" ? 1 : 0
