@@ -23,10 +23,12 @@ pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
         ["edge", rest @ ..] => edge(rest),
         ["images", rest @ ..] => images(rest),
         ["signing"] => signing(),
+        ["transfer", rest @ ..] => transfer(rest),
         all => {
             edge(all)?;
             images(&[])?;
-            signing()
+            signing()?;
+            transfer(&[])
         }
     }
 }
@@ -156,4 +158,18 @@ fn signing() -> anyhow::Result<()> {
         "--ours".to_owned(),
         "target/release/examples/sign_forms".to_owned(),
     ]))
+}
+
+/// What page views of a gallery transfer, in each way to authorize them.
+fn transfer(arguments: &[&str]) -> anyhow::Result<()> {
+    tools::page_packages()?;
+    tools::chromium()?;
+    tools::gatepost()?;
+    command::run(
+        Command::new("npm")
+            .args(["run", "--silent", "bench:transfer", "--"])
+            .args(arguments)
+            .env("GATEPOST_BIN", std::path::absolute(tools::GATEPOST)?)
+            .current_dir("web"),
+    )
 }

@@ -35,7 +35,8 @@ enum Task {
     Check(Selection),
     /// The checks and every test of every kind; installs what they need
     Test(Selection),
-    /// Side by side with peers: `edge`, `images`, `signing`, or all; further arguments go to the harness
+    /// Side by side with peers: `edge`, `images`, `signing`, what page views `transfer`, or all; further arguments go to
+    /// the harness
     Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,

@@ -3,7 +3,7 @@
 //! [`Config::load`](super::Config::load) calls it. It also checks that the rules are such as the mode can check: in mode
 //! `function` they must fit into a CloudFront Function, in mode `signed` they must be folders.
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use edge_auth::Authorizer;
 use edge_auth::config::{Secret, Session, SessionKey, SessionKeyMaterial, TokenSource};
 use jiff::Timestamp;
@@ -25,8 +25,19 @@ pub(crate) fn mode_named(name: &str) -> Option<DeliveryMode> {
 
 /// Reads a mode of the command line.
 pub(crate) fn mode_parser() -> impl TypedValueParser<Value = DeliveryMode> {
-    PossibleValuesParser::new(DeliveryMode::ALL.map(DeliveryMode::name))
-        .map(|name| mode_named(&name).unwrap_or_default())
+    let values =
+        DeliveryMode::ALL.map(|mode| PossibleValue::new(mode.name()).help(checked_by(mode)));
+    PossibleValuesParser::new(values).map(|name| mode_named(&name).unwrap_or_default())
+}
+
+/// Who checks a viewer's request, for the help.
+fn checked_by(mode: DeliveryMode) -> &'static str {
+    match mode {
+        DeliveryMode::Lambda => "edge-auth in Lambda@Edge: every rule, and any provider's token",
+        DeliveryMode::Function => "A generated CloudFront Function: sessions with HS256 alone",
+        DeliveryMode::Signed => "CloudFront: signed cookies for folders",
+        DeliveryMode::Presigned => "S3: presigned URLs, which the distribution forwards",
+    }
 }
 
 pub(super) fn read(root: &Section<'_>) -> DeliveryMode {
