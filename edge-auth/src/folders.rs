@@ -7,7 +7,7 @@
 use crate::authorizer::Authorizer;
 use crate::config::ConfigFault;
 use crate::http::path::CanonicalPath;
-use crate::identity::{Owner, Viewer};
+use crate::identity::Viewer;
 use crate::rules::{CompiledRule, Segment};
 
 /// The longest name of a folder that comes from a claim.
@@ -15,6 +15,8 @@ const MAX_NAME: usize = 128;
 
 /// What a rule of such a system may look like.
 const SHAPES: &str = "CloudFront's cookies are for whole folders: write a path such as \"/media/{owner}/**\", \"/team/{claim:groups}/**\" or \"/reports/**\"";
+/// What a rule for anyone may look like.
+const OPEN_SHAPES: &str = "without a cookie CloudFront opens a folder such as \"/public/**\", or one path such as \"/robots.txt\"";
 
 impl Authorizer {
     /// The rules that signed cookies cannot check, each with its key as `gatepost.toml` spells it: rules that are not about
@@ -38,7 +40,7 @@ impl Authorizer {
                 faults.push(ConfigFault::new(
                     format!("rules[{idx}].path"),
                     format!(
-                        "one of this folder and that of rules[{earlier}] is within the other, and a cookie for the outer one opens both; use separate folders"
+                        "its folder and that of rules[{earlier}] are within each other, and a cookie for the outer one would open the inner one, too; use folders side by side"
                     ),
                 ));
             }
@@ -87,22 +89,26 @@ fn path_fault(rule: &CompiledRule) -> Option<String> {
     let pattern = rule.pattern();
     let segments = pattern.segments();
     let is_variable = |segment: &&Segment| !matches!(segment, Segment::Glob(_));
-    // Without a cookie an exact path works, too.
+    let shapes = if rule.is_for_anyone() {
+        OPEN_SHAPES
+    } else {
+        SHAPES
+    };
     if !pattern.is_open_ended() && !rule.is_for_anyone() {
-        return Some(SHAPES.to_owned());
+        return Some(format!("the path must end in /**; {shapes}"));
     }
     if segments.first().and_then(fixed).is_none() {
         return Some(format!(
-            "the first folder of the path must be fixed; {SHAPES}"
+            "the first folder of the path must be fixed; {shapes}"
         ));
     }
     if segments.iter().filter(is_variable).count() > 1 {
-        return Some(format!("the path has more than one variable; {SHAPES}"));
+        return Some(format!("the path has more than one variable; {shapes}"));
     }
     let texts = segments.iter().filter(|segment| !is_variable(segment));
     for text in texts.map(fixed) {
         match text {
-            None => return Some(format!("a path with * is not a folder; {SHAPES}")),
+            None => return Some(format!("a * is not possible within the path; {shapes}")),
             Some(text) if !is_name(text) => {
                 return Some(format!(
                     "{text:?} cannot be in a cookie's path; use only letters, digits and . _ ~ -"
@@ -140,15 +146,11 @@ fn is_part(one: &CompiledRule, other: &CompiledRule) -> bool {
         && pairs.all(|(segment, other)| can_be_equal(segment, other))
 }
 
+/// A variable matches every text, as it does for a request: the first rule is chosen before its variable is checked.
 fn can_be_equal(one: &Segment, other: &Segment) -> bool {
-    match (one, other) {
-        (Segment::Owner, text @ Segment::Glob(_)) | (text @ Segment::Glob(_), Segment::Owner) => {
-            fixed(text).is_none_or(|text| Owner::parse(text).is_some())
-        }
-        _ => match (fixed(one), fixed(other)) {
-            (Some(one), Some(other)) => one == other,
-            _ => true,
-        },
+    match (fixed(one), fixed(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => true,
     }
 }
 

@@ -155,7 +155,7 @@ async fn a_distribution_decides_before_its_cache_answers() {
     let anonymous = Request::builder().uri("/private/a").body(Body::empty());
     let refused = distribution.answer(anonymous.unwrap()).await;
     assert_eq!(refused.status(), StatusCode::FORBIDDEN);
-    distribution.invalidate("/private/");
+    distribution.invalidate("/private/*");
     assert_eq!(get(&distribution, "/private/a").await, miss("two"));
 
     for (method, path, status) in [

@@ -11,11 +11,12 @@ pub struct DistributionId(pub String);
 
 /// A cache that can forget.
 pub trait EdgeCache: Send + Sync {
-    /// Forgets paths, such as `/media/{owner}/{id}/{digest}/640.webp`; one that ends in `*` is everything that begins so. The
-    /// error is a sentence for the log.
+    /// Forgets paths of an upload, such as `/media/{owner}/{id}/640.webp`; one that ends in `*` is everything that begins so.
+    /// The same paths of the same upload need not be forgotten twice. The error is a sentence for the log.
     fn forget<'a>(
         &'a self,
         distribution: Option<&'a DistributionId>,
+        upload: &'a UploadKey,
         paths: &'a [String],
     ) -> BoxFuture<'a, Result<(), String>>;
 }

@@ -7,7 +7,7 @@ use aws_call::{Caller, Scope};
 use axum::http::Request;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use media_contract::ORIGIN_PATH;
+use media_contract::{ORIGIN_PATH, UploadKey};
 use signing_api::{DeliveryMode, DistributionId, EdgeCache};
 
 /// `CloudFront` is one service for the world. Other endpoints are for tests.
@@ -30,13 +30,17 @@ impl Invalidations {
         }
     }
 
-    async fn invalidate(&self, id: &str, paths: &[String]) -> Result<(), String> {
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(|error| error.to_string())?;
-        let body = batch(
-            &self.cached_as(paths),
-            &data_encoding::HEXLOWER.encode(&random),
-        );
+    async fn invalidate(
+        &self,
+        id: &str,
+        upload: &UploadKey,
+        paths: &[String],
+    ) -> Result<(), String> {
+        // The same reference and paths are the same invalidation, also for a retry: whoever repeats a deletion makes no
+        // further one, which would be paid for.
+        let is_exact = paths.iter().all(|path| !path.ends_with('*'));
+        let kind = if is_exact { "deleted" } else { "deleted-again" };
+        let body = batch(&self.cached_as(paths), &format!("{}-{kind}", upload.id));
         let url = format!(
             "{}/2020-05-31/distribution/{id}/invalidation",
             self.endpoint
@@ -45,7 +49,6 @@ impl Invalidations {
             .header("content-type", "text/xml")
             .body(body)
             .map_err(|error| error.to_string())?;
-        // The reference makes a retry the same invalidation.
         let sent = self
             .caller
             .send("cloudfront", Scope::Region("us-east-1"), &request);
@@ -72,11 +75,14 @@ impl EdgeCache for Invalidations {
     fn forget<'a>(
         &'a self,
         distribution: Option<&'a DistributionId>,
+        upload: &'a UploadKey,
         paths: &'a [String],
     ) -> BoxFuture<'a, Result<(), String>> {
         async move {
             match distribution {
-                Some(DistributionId(id)) if !paths.is_empty() => self.invalidate(id, paths).await,
+                Some(DistributionId(id)) if !paths.is_empty() => {
+                    self.invalidate(id, upload, paths).await
+                }
                 _ => Ok(()),
             }
         }
@@ -103,6 +109,7 @@ mod tests {
     use axum::Router;
     use axum::extract::Request as Called;
     use axum::http::StatusCode;
+    use media_contract::UploadId;
 
     use super::*;
 
@@ -132,6 +139,13 @@ mod tests {
         (endpoint, calls)
     }
 
+    fn upload() -> UploadKey {
+        UploadKey {
+            owner: "a".to_owned(),
+            id: UploadId::parse("7ybqtx5rqd7pcfe8gn11wj6j99").unwrap(),
+        }
+    }
+
     fn invalidations(endpoint: String, delivery: DeliveryMode) -> Invalidations {
         let credentials = Credentials::new("AKID", "secret", None, None, "test");
         let caller = Caller::new(SharedCredentialsProvider::new(credentials)).unwrap();
@@ -155,7 +169,7 @@ mod tests {
             ),
         ] {
             let cache = invalidations(endpoint.clone(), delivery);
-            cache.forget(Some(&id), &paths).await.unwrap();
+            cache.forget(Some(&id), &upload(), &paths).await.unwrap();
             let (called, authorization, body) = calls.lock().unwrap().pop().unwrap();
             assert_eq!(
                 called,
@@ -167,12 +181,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_repeated_deletion_is_one_more_invalidation_and_no_other() {
+        let (endpoint, calls) = serve(StatusCode::CREATED).await;
+        let cache = invalidations(endpoint, DeliveryMode::Lambda);
+        let id = DistributionId("E1EXAMPLE".to_owned());
+        for paths in [["/media/a/1/640.webp"], ["/media/a/1/*"], ["/media/a/1/*"]] {
+            let paths = paths.map(str::to_owned);
+            cache.forget(Some(&id), &upload(), &paths).await.unwrap();
+        }
+        let calls = calls.lock().unwrap();
+        let reference = |call: &(String, String, String)| {
+            let (_, rest) = call.2.split_once("<CallerReference>").unwrap();
+            rest.split('<').next().unwrap().to_owned()
+        };
+        let [first, again, repeated] = [0, 1, 2].map(|n: usize| reference(&calls[n]));
+        assert_eq!(again, repeated);
+        assert_ne!(first, again);
+    }
+
+    #[tokio::test]
     async fn nothing_is_called_without_a_distribution_or_without_paths() {
         let (endpoint, calls) = serve(StatusCode::CREATED).await;
         let cache = invalidations(endpoint, DeliveryMode::Lambda);
         let id = DistributionId("E1EXAMPLE".to_owned());
-        cache.forget(None, &["/media/a".to_owned()]).await.unwrap();
-        cache.forget(Some(&id), &[]).await.unwrap();
+        cache
+            .forget(None, &upload(), &["/media/a".to_owned()])
+            .await
+            .unwrap();
+        cache.forget(Some(&id), &upload(), &[]).await.unwrap();
         assert!(calls.lock().unwrap().is_empty());
     }
 
@@ -181,7 +217,9 @@ mod tests {
         let (endpoint, _) = serve(StatusCode::FORBIDDEN).await;
         let cache = invalidations(endpoint, DeliveryMode::Lambda);
         let id = DistributionId("E1EXAMPLE".to_owned());
-        let refused = cache.forget(Some(&id), &["/media/a".to_owned()]).await;
+        let refused = cache
+            .forget(Some(&id), &upload(), &["/media/a".to_owned()])
+            .await;
         assert!(refused.unwrap_err().contains("403"));
     }
 }

@@ -7,13 +7,13 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use edge_auth::{Decision, Refusal, Request};
+use edge_auth::{Decision, Refusal};
 use jiff::SignedDuration;
 use media_contract::object_key;
 
 use crate::api::Api;
 use crate::body::Members;
-use crate::caller::{Caller, headers_of};
+use crate::caller::Caller;
 use crate::media_urls::{CameFrom, MediaUrls};
 use crate::problem::Problem;
 
@@ -53,7 +53,7 @@ pub(crate) async fn create(
     let members = Members::read(&headers, body)?;
     let CreateLinkRequest { path, lifetime } =
         CreateLinkRequest::read(members, api.settings.max_link_lifetime)?;
-    let key = readable_key(&api, &headers, &path).await?;
+    let key = readable_key(&api, &from, &path).await?;
     let urls = MediaUrls::links(&api, &from, lifetime).await?;
     let link = urls.sign(&path, &key)?;
     let link = link.ok_or(Problem::Internal("a link was not signed"))?;
@@ -62,18 +62,8 @@ pub(crate) async fn create(
 }
 
 /// The key of the object at a path, if the edge would let the caller read it.
-async fn readable_key(api: &Api, headers: &HeaderMap, path: &str) -> Result<String, Problem> {
-    let headers = headers_of(headers);
-    let request = Request {
-        method: "GET",
-        uri: path,
-        querystring: "",
-        // These headers describe this call, not a request for the object.
-        accept: edge_auth::Lines::None,
-        sec_fetch_mode: edge_auth::Lines::None,
-        ..Request::from(&headers)
-    };
-    let refusal = match api.authorizer.decide(&request).await {
+async fn readable_key(api: &Api, from: &CameFrom, path: &str) -> Result<String, Problem> {
+    let refusal = match from.decide(api, path).await {
         Decision::Allow(allowed) => return Ok(object_key(allowed.path.as_str())),
         Decision::Deny(denied) => denied.refusal,
         Decision::Redirect(redirect) => redirect.denied.refusal,

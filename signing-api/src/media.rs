@@ -5,6 +5,7 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
+use edge_auth::{Decision, Headers, Request};
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use media_contract::{Manifest, Status, UploadId, UploadKey};
@@ -16,6 +17,7 @@ use crate::caller::CallingOwner;
 use crate::edge_cache::{DistributionId, cached_paths};
 use crate::media_urls::{CameFrom, MediaUrls};
 use crate::problem::Problem;
+use crate::settings::DeliveryMode;
 use crate::uploads::upload_of;
 
 /// The maximum number of uploads per listing request.
@@ -68,7 +70,7 @@ pub(crate) async fn list(
             .media_ids(owner.as_str(), page.cursor, LISTED_AT_ONCE)
             .await?;
         for manifest in ready(&api, owner.as_str(), ids).await {
-            let (item, end) = urls.add_to(&manifest)?;
+            let (item, end) = urls.add_to(&manifest, (&api, &from)).await?;
             page.items.push(item);
             page.urls_expire_at = page.urls_expire_at.into_iter().chain(end).min();
         }
@@ -108,6 +110,18 @@ async fn ready(api: &Api, owner: &str, ids: Vec<UploadId>) -> Vec<Manifest> {
         .collect()
 }
 
+/// Whether a path is open without any token.
+fn is_for_anyone(api: &Api, path: &str) -> bool {
+    let headers = Headers::default();
+    let request = Request {
+        method: "GET",
+        uri: path.trim_end_matches('*'),
+        ..Request::from(&headers)
+    };
+    let decision = api.authorizer.authorizer().decide((api.clock)(), &request);
+    matches!(decision, Decision::Allow(allowed) if allowed.is_for_anyone)
+}
+
 /// Deletes an upload: its renditions and its original. A tombstone replaces the manifest, so neither a late worker nor a
 /// late upload publishes it again. The call is idempotent.
 ///
@@ -121,14 +135,19 @@ pub(crate) async fn delete(
     let upload = upload_of(&owner, id)?;
     let found = api.store.write_tombstone(&upload, (api.clock)()).await?;
     let removed = api.store.remove_media(&upload).await;
+    let mut forgotten = Ok(());
     // Also if the removal failed and a sweep completes it.
     if let Some(cache) = &api.edge_cache {
-        let paths = cached_paths(&upload, found.as_ref());
-        let forgotten = cache.forget(distribution.as_deref(), &paths).await;
-        forgotten.map_err(Problem::EdgeCache)?;
+        let mut paths = cached_paths(&upload, found.as_ref());
+        // An entry with a signature in its key cannot be named, and ends within a minute.
+        if api.settings.delivery == DeliveryMode::Presigned {
+            paths.retain(|path| is_for_anyone(&api, path));
+        }
+        forgotten = cache.forget(distribution.as_deref(), &upload, &paths).await;
     }
     removed?;
     api.store.remove_original(&upload).await?;
+    forgotten.map_err(Problem::EdgeCache)?;
     tracing::info!(owner = %upload.owner, id = %upload.id, "an upload was deleted");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,11 +1,12 @@
 //! The URL at which a caller can fetch an object: its path, or a URL that is signed for the place that will check it.
-//! `GET /api/media`, `GET /api/uploads/{id}` and `POST /api/links` use it, each after it has decided that the caller may read
-//! the object.
+//! `GET /api/media`, `GET /api/uploads/{id}` and `POST /api/links` use it.
+//!
+//! Nothing is signed before the rules have allowed the caller to read the object: a signed URL works without them.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use edge_auth::Request;
 use edge_auth::config::TokenSource;
+use edge_auth::{Decision, Headers, Lines, Request};
 use jiff::{SignedDuration, Timestamp};
 use media_contract::{Manifest, ORIGIN_PATH, REVALIDATED, Status, object_key};
 use serde_json::{Value, json};
@@ -31,6 +32,7 @@ const CACHED_FOR_A_MINUTE: &str = "max-age=60, stale-if-error=0";
 pub(crate) struct CameFrom {
     /// Whether the caller sent a token by hand, and has no cookie for requests of pictures.
     is_by_hand: bool,
+    headers: Headers,
     distribution: Option<Distribution>,
     site: Option<SiteOrigin>,
 }
@@ -69,9 +71,26 @@ impl FromRequestParts<Api> for CameFrom {
         let source = authorizer.token_source(&Request::from(&headers));
         Ok(Self {
             is_by_hand: !matches!(source, Some(TokenSource::Cookie(_))),
+            headers,
             distribution: parts.extensions.get().cloned(),
             site: parts.extensions.get().cloned(),
         })
+    }
+}
+
+impl CameFrom {
+    /// Whether the edge would let the caller read a path.
+    pub(crate) async fn decide(&self, api: &Api, path: &str) -> Decision {
+        let request = Request {
+            method: "GET",
+            uri: path,
+            querystring: "",
+            // These headers describe this call, not a request for the object.
+            accept: Lines::None,
+            sec_fetch_mode: Lines::None,
+            ..Request::from(&self.headers)
+        };
+        api.authorizer.decide(&request).await
     }
 }
 
@@ -88,7 +107,12 @@ impl<'a> MediaUrls<'a> {
             // Of another site's page, perhaps: only links may be shown there.
             _ => Way::of_links(api, from, term).await?,
         };
-        Ok(Self::new(api, way, term))
+        // A longer window is for links, whose maker chooses a lifetime.
+        let window = api.settings.links_shared_within.min(LISTED_LIFETIME);
+        Ok(Self {
+            window,
+            ..Self::new(api, way, term)
+        })
     }
 
     /// The URLs of links, which work for anyone.
@@ -148,17 +172,26 @@ impl<'a> MediaUrls<'a> {
         }
     }
 
-    /// A manifest for the caller, whose renditions have a `url` each, and the time at which the first of these expires.
-    pub(crate) fn add_to(
+    /// A manifest for the caller, whose renditions have a `url` each, and the time at which the first of these expires. The
+    /// URL of what the caller may not read is its path, which is refused.
+    pub(crate) async fn add_to(
         &self,
         manifest: &Manifest,
+        (api, from): (&Api, &CameFrom),
     ) -> Result<(Value, Option<Timestamp>), Problem> {
         let mut shown = json!(manifest);
         let mut end: Option<Timestamp> = None;
         if let Status::Ready { renditions, .. } = &manifest.status {
             for (idx, rendition) in renditions.iter().enumerate() {
                 let path = &rendition.path;
-                let url = match self.sign(path, &object_key(path))? {
+                let is_readable = matches!(self.way, Way::Cookies)
+                    || matches!(from.decide(api, path).await, Decision::Allow(_));
+                let signed = if is_readable {
+                    self.sign(path, &object_key(path))?
+                } else {
+                    None
+                };
+                let url = match signed {
                     Some(signed) => {
                         end = end.into_iter().chain([signed.expires_at]).min();
                         signed.url

@@ -44,8 +44,10 @@ pub(crate) async fn start(
         let site = site.as_deref();
         let folders = signed_cookies::sign(&api, site, &viewer, (now, expires_at))?;
         // Those of another person who signed in earlier in this browser.
-        lines.extend(signed_cookies::removal(&api, &headers, &folders.granted).await?);
+        lines.extend(signed_cookies::removal(&api, &headers, &folders.granted)?);
         lines.extend(folders.lines);
+        let until_end = Duration::seconds(seconds);
+        lines.push(signed_cookies::note(&folders.granted, until_end));
         answer["folders"] = json!(folders.granted);
         if folders.n_left_out > 0 {
             answer["n_folders_left_out"] = folders.n_left_out.into();
@@ -62,7 +64,10 @@ pub(crate) async fn end(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut lines = vec![session_cookie("", Duration::ZERO)];
-    lines.extend(signed_cookies::removal(&api, &headers, &[]).await?);
+    lines.extend(signed_cookies::removal(&api, &headers, &[])?);
+    if signed_cookies::are_used(&api) {
+        lines.push(signed_cookies::note(&[], Duration::ZERO));
+    }
     // Browsers revalidate private pictures. This clears those that they were allowed to keep, and older answers.
     let clear = (HeaderName::from_static("clear-site-data"), "\"cache\"");
     Ok((StatusCode::NO_CONTENT, set_cookies(lines)?, [clear]).into_response())

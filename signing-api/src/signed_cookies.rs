@@ -4,7 +4,9 @@
 //! The sets have the same names and differ by their `Path`, so a browser sends the one of the folder that it asks for.
 
 use axum::http::{HeaderMap, header};
-use edge_auth::{Headers, Request, SESSION_COOKIE, Viewer};
+use cookie::time::Duration;
+use cookie::{Cookie, SameSite};
+use edge_auth::Viewer;
 use jiff::{SignedDuration, Timestamp};
 use url_signing::cloudfront::{CookieAttributes, Policy, SignedCookies};
 
@@ -17,7 +19,13 @@ use crate::settings::DeliveryMode;
 /// folder has four.
 const MAX_FOLDERS: usize = 10;
 /// How much room the lines of all folders may take: `CloudFront` and the function URL limit the headers of an answer.
-const MAX_LINES_BYTES: usize = 12 * 1024;
+const MAX_LINES_BYTES: usize = 10 * 1024;
+/// How much room the lines of removed folders may take.
+const MAX_REMOVAL_BYTES: usize = 6 * 1024;
+/// The cookie that names the folders of the session at this browser.
+const NOTE: &str = "gatepost-folders";
+/// Between the folders of a note. No folder contains it.
+const SEPARATOR: &str = "!";
 
 /// What a session opens.
 #[derive(Debug, Default)]
@@ -74,8 +82,20 @@ pub(crate) fn sign(
     Ok(folders)
 }
 
-/// The lines that remove the cookies of the session that a call carries, except for the folders that get new ones.
-pub(crate) async fn removal(
+/// The line that notes which folders have cookies now. Browsers send it with calls of `/api/session` alone.
+pub(crate) fn note(folders: &[String], max_age: Duration) -> String {
+    Cookie::build((NOTE, folders.join(SEPARATOR)))
+        .path("/api/session")
+        .max_age(max_age)
+        .secure(true)
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .to_string()
+}
+
+/// The lines that remove the cookies of the folders that a call's note names, except for those that get new ones. Rules and
+/// keys may have changed since, so the session itself is not asked. Whoever changes the note can only remove cookies.
+pub(crate) fn removal(
     api: &Api,
     headers: &HeaderMap,
     kept: &[String],
@@ -84,33 +104,79 @@ pub(crate) async fn removal(
     if !are_used(api) {
         return Ok(lines);
     }
-    // Cookies do not outlive their session: after an expired one there are none.
-    let Some(viewer) = viewer_of_session(api, headers).await else {
-        return Ok(lines);
-    };
-    let before = api.authorizer.authorizer().folders(&viewer);
-    let before = before.iter().take(MAX_FOLDERS);
-    for folder in before.filter(|folder| !kept.contains(folder)) {
+    for folder in noted(headers)
+        .iter()
+        .filter(|folder| !kept.contains(folder))
+    {
         lines.extend(SignedCookies::removal(
             folder,
             &CookieAttributes::default(),
         )?);
     }
+    // Without its signature the rest of a set opens nothing.
+    if lines.iter().map(String::len).sum::<usize>() > MAX_REMOVAL_BYTES {
+        lines.retain(|line| line.starts_with("CloudFront-Signature="));
+    }
     Ok(lines)
 }
 
-/// The viewer of the session cookie, even if the call has another token beside it.
-async fn viewer_of_session(api: &Api, headers: &HeaderMap) -> Option<Viewer> {
-    let values = headers.get_all(header::COOKIE).iter();
-    let cookies = values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'));
-    let mut sessions = cookies.filter_map(|cookie| {
-        let (name, value) = cookie.trim().split_once('=')?;
-        (name == SESSION_COOKIE).then_some(value)
-    });
-    let mut alone = Headers::default();
-    alone.append("cookie", format!("{SESSION_COOKIE}={}", sessions.next()?));
-    let request = Request::from(&alone);
-    api.authorizer.authenticate(&request).await.ok()
+/// The folders of the notes that a call carries. Other cookies may have any bytes.
+fn noted(headers: &HeaderMap) -> Vec<String> {
+    let mut folders: Vec<String> = Vec::new();
+    for value in headers.get_all(header::COOKIE) {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        let notes = value.split(';').filter_map(|cookie| {
+            let (name, value) = cookie.trim().split_once('=')?;
+            (name == NOTE).then_some(value)
+        });
+        for folder in notes.flat_map(|note| note.split(SEPARATOR)) {
+            let folder = folder.to_owned();
+            if is_folder(&folder) && !folders.contains(&folder) {
+                folders.push(folder);
+            }
+        }
+    }
+    // Another site of the domain may have set a second note.
+    folders.truncate(2 * MAX_FOLDERS);
+    folders
+}
+
+fn is_folder(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-/".contains(&byte);
+    text.len() > 2 && text.starts_with('/') && text.ends_with('/') && text.bytes().all(is_allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn notes_are_read_beside_cookies_of_any_bytes() {
+        for (cookies, expected) in [
+            (
+                &b"gatepost-folders=/media/a/!/team/red/"[..],
+                vec!["/media/a/", "/team/red/"],
+            ),
+            (
+                b"a=\xc3\xa9; gatepost-folders=/media/a/; b",
+                vec!["/media/a/"],
+            ),
+            (b"a=\xff;gatepost-folders=/media/a/", vec!["/media/a/"]),
+            (
+                b"gatepost-folders=/media/a/; gatepost-folders=/media/b/!/media/a/",
+                vec!["/media/a/", "/media/b/"],
+            ),
+            (
+                b"gatepost-folders=/media/a/ b/!media/c/!/d!//!/!/e f/",
+                vec![],
+            ),
+            (b"xgatepost-folders=/media/a/", vec![]),
+        ] {
+            let value = HeaderValue::from_bytes(cookies).unwrap();
+            let headers = HeaderMap::from_iter([(header::COOKIE, value)]);
+            assert_eq!(noted(&headers), expected, "{cookies:?}");
+        }
+    }
 }

@@ -133,7 +133,7 @@ pub(crate) async fn show(
     let answer = match &manifest.status {
         Status::Ready { .. } => {
             let urls = MediaUrls::listed(&api, &from).await?;
-            let (manifest, end) = urls.add_to(&manifest)?;
+            let (manifest, end) = urls.add_to(&manifest, (&api, &from)).await?;
             let mut answer = json!({"id": id, "status": status, "manifest": manifest});
             if let Some(end) = end {
                 answer["urls_expire_at"] = json!(end);

@@ -23,6 +23,8 @@ export type Permission = {
 
 export class Recovery {
   readonly #broken = new Set<Recoverable>()
+  /** Those of which nobody has looked yet why they are broken. */
+  readonly #unknown = new Set<Recoverable>()
   #restoredAt = Number.NEGATIVE_INFINITY
   #triedAt = Number.NEGATIVE_INFINITY
   #isTrying = false
@@ -34,7 +36,8 @@ export class Recovery {
     // It was refused with a permission that has been replaced meanwhile.
     if (picture.requestedAt < this.#restoredAt) return picture.reload()
     this.#broken.add(picture)
-    void this.#renewFor(picture)
+    this.#unknown.add(picture)
+    void this.#renewForOne()
   }
 
   /** The browser has a new permission: every broken picture gets one more try. */
@@ -45,15 +48,20 @@ export class Recovery {
     for (const picture of pictures) picture.reload()
   }
 
-  async #renewFor(picture: Recoverable): Promise<void> {
-    if (!(await this.permission.isSignedIn())) return
-    if (this.#isTrying || performance.now() - this.#triedAt < PAUSE_MS) return
+  /** Renews for the first broken picture that was refused. Others may be broken for another reason. */
+  async #renewForOne(): Promise<void> {
+    if (!(await this.permission.isSignedIn()) || this.#isTrying) return
     this.#isTrying = true
     try {
-      if (await isRefused(picture.address)) await this.permission.renew()
+      for (const picture of this.#unknown) {
+        this.#unknown.delete(picture)
+        if (performance.now() - this.#triedAt < PAUSE_MS) continue
+        if (!(await isRefused(picture.address))) continue
+        this.#triedAt = performance.now()
+        await this.permission.renew()
+      }
     } finally {
       this.#isTrying = false
-      this.#triedAt = performance.now()
     }
   }
 }

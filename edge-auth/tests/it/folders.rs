@@ -235,7 +235,14 @@ fn rules_that_are_not_folders_are_faults() {
         ),
         (
             vec![anyone("/media/robots.txt/x"), rule(OWNER), rule("/all/**")],
-            vec![],
+            vec!["rules[1].path"],
+        ),
+        (
+            vec![
+                rule("/media/{owner}/originals/**"),
+                rule("/media/shared/**"),
+            ],
+            vec!["rules[1].path"],
         ),
         (
             vec![

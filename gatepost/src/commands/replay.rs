@@ -3,17 +3,19 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use edge_auth::OwnerNames;
 use jiff::Timestamp;
 
 use crate::aws;
-use crate::config::{Config, parse_time};
+use crate::config::{Config, DeliveryMode, parse_time};
 use crate::dev::issuer;
 use crate::replay::{
     Event, EventFile, Line, Report, Runtime, Templates, Uploads, Viewers, differences, edge_of,
     find, read_json,
 };
+use crate::terminal::output;
 
 #[derive(Args, Debug)]
 pub(crate) struct ReplayArgs {
@@ -49,6 +51,32 @@ enum Format {
     Json,
 }
 
+/// Leaves out the files of viewer requests in a mode in which no code of Gatepost gets any.
+fn without_viewer_requests(
+    mut events: Vec<(EventFile, Vec<Event>)>,
+    mode: DeliveryMode,
+) -> anyhow::Result<Vec<(EventFile, Vec<Event>)>> {
+    let checked_by = match mode {
+        DeliveryMode::Lambda | DeliveryMode::Function => return Ok(events),
+        DeliveryMode::Signed => "CloudFront",
+        DeliveryMode::Presigned => "S3",
+    };
+    let n_files = events.len();
+    events.retain(|(_, events)| events.iter().all(Event::is_upload));
+    let n_left_out = n_files - events.len();
+    let mode = mode.name();
+    let reason = format!(
+        "in mode {mode:?} {checked_by} checks a view, and no function of Gatepost gets the viewer's request"
+    );
+    if events.is_empty() {
+        bail!("there is nothing to replay: {reason}");
+    }
+    if n_left_out > 0 {
+        output::warn(format_args!("{n_left_out} files are left out: {reason}"));
+    }
+    Ok(events)
+}
+
 /// Replays; the exit code says whether every record has its expected outcome.
 pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let now = args.at.unwrap_or_else(Timestamp::now);
@@ -67,6 +95,7 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
             Ok((file, events))
         })
         .collect::<anyhow::Result<_>>()?;
+    let events = without_viewer_requests(events, config.delivery)?;
     let mut viewers = Viewers::new(edge.clone(), config.delivery, args.runtime, now).await?;
     let mut uploads = Uploads::new(&config, args.endpoint_url.as_deref(), now);
 

@@ -109,7 +109,7 @@ pub(super) fn check_token_sources(mode: DeliveryMode, sources: &[TokenSource], n
     let is_session = |source: &TokenSource| matches!(source, TokenSource::Cookie(name) if name == edge_auth::SESSION_COOKIE);
     if mode != DeliveryMode::Lambda && !sources.iter().any(is_session) {
         let message = format!(
-            "in mode {:?} viewers have sessions, which come in a cookie: add \"cookie:{}\"",
+            "in mode {:?} sessions come in a cookie: add \"cookie:{}\"",
             mode.name(),
             edge_auth::SESSION_COOKIE
         );

@@ -247,6 +247,12 @@ impl Config {
 /// Notes the faults that the crates find in their part. Unreadable values are absent here, so a fault that only follows
 /// from another one is left out: one fault per key is enough.
 fn check(config: &Config, notes: &Notes<'_>) {
+    if !notes.is_faulty("token.from") {
+        delivery::check_token_sources(config.delivery, &config.edge.token_sources, notes);
+    }
+    if !notes.is_faulty("token.from") {
+        delivery::check_token_sources(config.delivery, &config.edge.token_sources, notes);
+    }
     let known = notes.keys();
     let is_known = |is: &dyn Fn(&str) -> bool| known.iter().any(|faulty| is(faulty));
     // Unreadable keys would shift the indexes of the others.
@@ -262,7 +268,6 @@ fn check(config: &Config, notes: &Notes<'_>) {
     let are_rules_faulty = is_known(&|faulty| faulty.starts_with("rules["));
     let authorizer = edge_auth::Authorizer::new(&delivery::with_placeholder_key(&config.edge));
     if let (Ok(authorizer), true) = (&authorizer, known.is_empty()) {
-        delivery::check_token_sources(config.delivery, &config.edge.token_sources, notes);
         delivery::check(config.delivery, authorizer, notes);
     }
     let faults = authorizer.err();

@@ -20,7 +20,7 @@ use local_aws::cloudfront::{
     Behaviour, Decision as EdgeDecision, Distribution, Forward, Origin, OriginError, Policy,
     ViewerRequest as EdgeViewerRequest, error_response,
 };
-use media_contract::ORIGIN_PATH;
+use media_contract::{ORIGIN_PATH, UploadKey};
 use signing_api::{DistributionId, EdgeCache};
 
 use super::gate::Gate;
@@ -90,6 +90,7 @@ impl EdgeCache for Edge {
     fn forget<'a>(
         &'a self,
         _distribution: Option<&'a DistributionId>,
+        _upload: &'a UploadKey,
         paths: &'a [String],
     ) -> BoxFuture<'a, Result<(), String>> {
         let origin_path = if self.adds_origin_path {
@@ -98,9 +99,8 @@ impl EdgeCache for Edge {
             ""
         };
         for path in paths {
-            let folder = path.strip_suffix('*').unwrap_or(path);
             self.distribution
-                .invalidate(&format!("{origin_path}{folder}"));
+                .invalidate(&format!("{origin_path}{path}"));
         }
         std::future::ready(Ok(())).boxed()
     }

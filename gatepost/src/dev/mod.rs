@@ -418,9 +418,10 @@ fn guard(
 ) -> anyhow::Result<(Guard, Option<CloudFront>)> {
     let authorizer = authorizer.clone();
     let patterns = || {
-        let all = behaviours(edge, &[]).context("the rules cannot be CloudFront's behaviours")?;
+        let all = behaviours(edge, config.delivery, &[])
+            .context("the rules cannot be CloudFront's behaviours")?;
         anyhow::Ok(Patterns {
-            public: public(edge, &all),
+            public: public(edge, config.delivery, &all),
             all,
         })
     };
@@ -428,6 +429,7 @@ fn guard(
         DeliveryMode::Lambda => Guard::Library(authorizer),
         DeliveryMode::Function => Guard::Function(gate(edge)?),
         DeliveryMode::Signed => {
+            output::note("delivery signed: the emulated CloudFront checks signed cookies and URLs");
             let key = data_dir.cloudfront_key()?;
             let (cloudfront, keys) = signed::signer(origins.address(), &key)?;
             let guard = Guard::Signed(Signed {
@@ -437,12 +439,15 @@ fn guard(
             });
             return Ok((guard, Some(cloudfront)));
         }
-        DeliveryMode::Presigned => Guard::Presigned(Presigned {
-            authorizer,
-            patterns: patterns()?,
-            endpoint: connection.endpoint.clone(),
-            bucket: MEDIA_BUCKET.to_owned(),
-        }),
+        DeliveryMode::Presigned => {
+            output::note("delivery presigned: S3 checks the signature of each URL");
+            Guard::Presigned(Presigned {
+                authorizer,
+                patterns: patterns()?,
+                endpoint: connection.endpoint.clone(),
+                bucket: MEDIA_BUCKET.to_owned(),
+            })
+        }
     };
     let cloudfront = CloudFront::from_variables(|name| std::env::var_os(name))?;
     if cloudfront.as_ref().is_some_and(CloudFront::is_folder) {

@@ -60,13 +60,12 @@ pub(super) struct Uploads {
 impl Signed {
     /// `origin` is the media bucket below its origin path.
     pub(super) fn behaviours(self, origin: &Origin, browser_cache: Duration) -> Vec<Behaviour> {
+        let authorizer = self.authorizer.clone();
         let links = Behaviour::new(&format!("{LINKS}/*"), origin.clone())
             .with_trusted_keys(self.keys.clone())
-            .with_viewer_request(|request| async { without_folder_of_links(request) })
-            .with_policy(Policy {
-                min_ttl: LINK_TTL,
-                max_ttl: Some(LINK_TTL),
-                ..policy_of(LINKS, Readers::Bearer, Duration::ZERO, Vec::new())
+            .with_viewer_request(move |request| {
+                let decision = linked(&authorizer, request);
+                async { decision }
             });
         let of_rules = self.patterns.all.iter().map(|pattern| {
             let is_public = self.patterns.public.contains(pattern);
@@ -152,18 +151,12 @@ fn forwarded(
 
 /// The same for an origin that checks the signature in the query: each signature has an entry of its own in the cache.
 fn by_signature(decision: Decision) -> Decision {
-    match decision {
-        Decision::Forward(mut forward) => {
-            forward.policy = forward.policy.map(|policy| Policy {
-                min_ttl: Duration::ZERO,
-                max_ttl: Some(PRESIGNED_MAX_TTL),
-                query_in_key: true,
-                ..policy
-            });
-            Decision::Forward(forward)
-        }
-        respond @ Decision::Respond(_) => respond,
-    }
+    with_policy(decision, |policy| Policy {
+        min_ttl: Duration::ZERO,
+        max_ttl: Some(PRESIGNED_MAX_TTL),
+        query_in_key: true,
+        ..policy
+    })
 }
 
 /// Whether a query has exactly one signature of S3. What has none never reaches the cache, so a picture that another mode
@@ -177,16 +170,28 @@ fn has_one_signature(query: Option<&str>) -> bool {
     found.next().is_some_and(|value| !value.is_empty()) && found.next().is_none()
 }
 
-/// A shared link's request for the object itself.
-fn without_folder_of_links(request: ViewerRequest) -> Decision {
-    let mut head = request.head;
-    let path = head.uri.path().strip_prefix(LINKS);
-    match path.and_then(|path| path.parse::<Uri>().ok()) {
-        Some(uri) => {
-            head.uri = uri;
-            Decision::Forward(Box::new(Forward::new(head)))
+/// A shared link's request for the object itself, which its cache keeps for a minute.
+fn linked(authorizer: &HostedAuthorizer, mut request: ViewerRequest) -> Decision {
+    let path = request.head.uri.path().strip_prefix(LINKS);
+    let Some(uri) = path.and_then(|path| path.parse::<Uri>().ok()) else {
+        return refused("There is no such link.");
+    };
+    request.head.uri = uri;
+    let decision = forwarded(authorizer, request, Readers::Bearer, Duration::ZERO);
+    with_policy(decision, |policy| Policy {
+        min_ttl: LINK_TTL,
+        max_ttl: Some(LINK_TTL),
+        ..policy
+    })
+}
+
+fn with_policy(decision: Decision, change: impl FnOnce(Policy) -> Policy) -> Decision {
+    match decision {
+        Decision::Forward(mut forward) => {
+            forward.policy = forward.policy.map(change);
+            Decision::Forward(forward)
         }
-        None => refused("There is no such link."),
+        respond @ Decision::Respond(_) => respond,
     }
 }
 
@@ -202,7 +207,7 @@ fn upload(request: ViewerRequest) -> Decision {
             .insert(header::ALLOW, HeaderValue::from_static("POST"));
         return Decision::Respond(response);
     }
-    if head.uri.query().is_some() {
+    if head.uri.query().is_some_and(|query| !query.is_empty()) {
         return respond(StatusCode::BAD_REQUEST, "An upload has no query string.");
     }
     head.uri = Uri::from_static("/");

@@ -6,7 +6,7 @@
 use anyhow::bail;
 use edge_auth::config::{Access, Rule};
 use media_contract::ORIGIN_PATH;
-use signing_api::UPLOAD_PATH;
+use signing_api::{DeliveryMode, UPLOAD_PATH};
 
 /// CloudFront's quota is 75 behaviours per distribution, 25 in older accounts. The API, shared links and uploads need one
 /// each, and mode `function` two, which refuse the folder of the bucket.
@@ -30,7 +30,11 @@ const METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
 /// # Errors
 ///
 /// Every fault of every rule, one per line, each with its key: `rules[2].path: …`.
-pub(crate) fn behaviours(config: &edge_auth::Config, page: &[&str]) -> anyhow::Result<Vec<String>> {
+pub(crate) fn behaviours(
+    config: &edge_auth::Config,
+    mode: DeliveryMode,
+    page: &[&str],
+) -> anyhow::Result<Vec<String>> {
     let mut patterns: Vec<String> = Vec::new();
     let mut faults: Vec<String> = Vec::new();
     for (idx, rule) in config.rules.iter().enumerate() {
@@ -50,6 +54,17 @@ pub(crate) fn behaviours(config: &edge_auth::Config, page: &[&str]) -> anyhow::R
             patterns.len()
         ));
     }
+    if decides_by_behaviour(mode) && faults.is_empty() {
+        let public = public(config, mode, &patterns);
+        for (idx, rule) in config.rules.iter().enumerate() {
+            if matches!(rule.access, Access::Anyone) && !public.contains(&pattern(&rule.path)) {
+                faults.push(format!(
+                    "rules[{idx}].path: in mode {:?} CloudFront opens only a whole folder, such as /public/**, or an exact path to anyone, for GET and HEAD, and no earlier rule may be about a part of it; change this rule, or move it up",
+                    mode.name()
+                ));
+            }
+        }
+    }
     if faults.is_empty() {
         Ok(patterns)
     } else {
@@ -57,15 +72,26 @@ pub(crate) fn behaviours(config: &edge_auth::Config, page: &[&str]) -> anyhow::R
     }
 }
 
+/// Whether no code decides about a view, so that a public behaviour is open to anyone as a whole.
+fn decides_by_behaviour(mode: DeliveryMode) -> bool {
+    matches!(mode, DeliveryMode::Signed | DeliveryMode::Presigned)
+}
+
 /// The patterns whose allowed requests are all allowed for anyone. A behaviour has one response headers policy, so one
-/// private path makes the whole behaviour private.
-pub(crate) fn public(config: &edge_auth::Config, patterns: &[String]) -> Vec<String> {
-    let is_public = |pattern: &&String| is_for_anyone(pattern, &config.rules);
+/// private path makes the whole behaviour private. In a mode without code at the edge a public behaviour asks for no
+/// signature, so rules for anyone must allow everything that it matches.
+pub(crate) fn public(
+    config: &edge_auth::Config,
+    mode: DeliveryMode,
+    patterns: &[String],
+) -> Vec<String> {
+    let must_allow_all = decides_by_behaviour(mode);
+    let is_public = |pattern: &&String| is_for_anyone(pattern, &config.rules, must_allow_all);
     patterns.iter().filter(is_public).cloned().collect()
 }
 
-/// Rules are tried in their order, and the first one that matches a request decides.
-fn is_for_anyone(pattern: &str, rules: &[Rule]) -> bool {
+/// Rules are tried in their order, and the first one that matches a request decides. What no rule matches is denied.
+fn is_for_anyone(pattern: &str, rules: &[Rule], must_allow_all: bool) -> bool {
     for rule in rules {
         if !overlap(pattern, &self::pattern(&rule.path)) {
             continue;
@@ -77,7 +103,7 @@ fn is_for_anyone(pattern: &str, rules: &[Rule]) -> bool {
             return true;
         }
     }
-    true
+    !must_allow_all
 }
 
 /// Whether a path can match both.
@@ -96,7 +122,8 @@ fn decides_all(rule: &Rule, pattern: &str) -> bool {
         |method: &str| rule.methods.is_empty() || rule.methods.iter().any(|own| own == method);
     let is_about = match rule.path.strip_suffix("**") {
         Some(folder) => !folder.contains(['*', '{']) && pattern.starts_with(folder),
-        None => rule.path == pattern,
+        // A star of the rule is one segment, and one of the pattern any number.
+        None => rule.path == pattern && !pattern.ends_with('*'),
     };
     is_about && has("GET") && has("HEAD")
 }
@@ -200,7 +227,7 @@ mod tests {
             rules,
             ..edge_auth::Config::default()
         };
-        behaviours(&config, &PAGE)
+        behaviours(&config, DeliveryMode::Lambda, &PAGE)
     }
 
     fn found(paths: &[&str]) -> anyhow::Result<Vec<String>> {
@@ -362,9 +389,60 @@ mod tests {
                 rules,
                 ..edge_auth::Config::default()
             };
-            let patterns = behaviours(&config, &PAGE).unwrap();
-            let found = super::public(&config, &patterns);
+            let patterns = behaviours(&config, DeliveryMode::Lambda, &PAGE).unwrap();
+            let found = super::public(&config, DeliveryMode::Lambda, &patterns);
             assert_eq!(found, public, "{:?}", config.rules);
+        }
+    }
+
+    #[test]
+    fn without_code_at_the_edge_only_what_a_rule_allows_as_a_whole_is_public() {
+        let of = |path: &str, access: Access| Rule::new(path, access);
+        let (anyone, owner) = (|| Access::Anyone, || Access::Owner);
+        let only_head = Rule {
+            methods: vec!["HEAD".to_owned()],
+            ..of("/heads/**", anyone())
+        };
+        for (rules, expected) in [
+            (vec![of("/open/**", anyone())], Ok(vec!["/open/*"])),
+            (vec![of("/robots.txt", anyone())], Ok(vec!["/robots.txt"])),
+            (
+                vec![
+                    of("/media/open/**", anyone()),
+                    of("/media/{owner}/**", owner()),
+                ],
+                Ok(vec!["/media/open/*"]),
+            ),
+            // Their behaviours would be open, and the rules are not.
+            (vec![of("/albums/*/cover.webp", anyone())], Err(0)),
+            (vec![of("/open/*", anyone())], Err(0)),
+            (vec![only_head], Err(0)),
+            // An earlier behaviour asks for a signature.
+            (
+                vec![of("/a/{owner}/c/**", owner()), of("/a/b", anyone())],
+                Err(1),
+            ),
+            (
+                vec![of("/a/{owner}/a", owner()), of("/a/**", anyone())],
+                Err(1),
+            ),
+        ] {
+            let config = edge_auth::Config {
+                rules,
+                ..edge_auth::Config::default()
+            };
+            let found = behaviours(&config, DeliveryMode::Presigned, &PAGE);
+            match (found, expected) {
+                (Ok(patterns), Ok(expected)) => {
+                    let found = super::public(&config, DeliveryMode::Presigned, &patterns);
+                    assert_eq!(found, expected, "{:?}", config.rules);
+                }
+                (Err(fault), Err(idx)) => {
+                    let begin = format!("rules[{idx}].path: in mode \"presigned\"");
+                    assert!(fault.to_string().starts_with(&begin), "{fault}");
+                }
+                (found, _) => panic!("{found:?} {:?}", config.rules),
+            }
         }
     }
 

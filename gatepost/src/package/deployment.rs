@@ -47,7 +47,7 @@ pub(crate) async fn make(mut config: Config, options: &Options<'_>) -> anyhow::R
     let page = config.page(LinkSigner::Bucket);
     let page_files = web::deployed_files(&page)?;
     let page_paths: Vec<_> = page_files.iter().map(|file| file.path).collect();
-    let paths = behaviours(&config.edge, &page_paths)?;
+    let paths = behaviours(&config.edge, config.delivery, &page_paths)?;
     folder::check(options.out)?;
     build::check(options.architecture)?;
     if let Some(reason) = Web::missing() {
@@ -89,7 +89,7 @@ pub(crate) async fn make(mut config: Config, options: &Options<'_>) -> anyhow::R
         config_sha256: config_sha256(&config)?,
         delivery: Delivery {
             mode: config.delivery,
-            public_paths: public(&config.edge, &paths),
+            public_paths: public(&config.edge, config.delivery, &paths),
             paths,
             gate,
         },

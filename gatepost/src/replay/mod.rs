@@ -62,9 +62,8 @@ pub(crate) fn edge_of(
     now: Timestamp,
 ) -> anyhow::Result<edge_auth::Config> {
     anyhow::ensure!(
-        config.delivery == DeliveryMode::Lambda || !matches!(runtime, Runtime::Node),
-        "mode {:?} has no package for Lambda@Edge; replay with --runtime njs, or native",
-        config.delivery.name()
+        config.delivery != DeliveryMode::Function || !matches!(runtime, Runtime::Node),
+        "mode \"function\" has no package for Lambda@Edge; replay with --runtime njs, or native"
     );
     let is_for_function =
         config.delivery == DeliveryMode::Function || matches!(runtime, Runtime::Njs);

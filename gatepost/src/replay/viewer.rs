@@ -132,15 +132,12 @@ fn start(
     let authorizer = match delivery {
         DeliveryMode::Lambda => Authorizer::new(config),
         DeliveryMode::Function => Authorizer::for_shared_sessions(config),
-        DeliveryMode::Signed | DeliveryMode::Presigned => anyhow::bail!(
-            "in mode {:?} no function of Gatepost decides about a viewer's request, so there is nothing to replay; {} checks it",
-            delivery.name(),
-            if delivery == DeliveryMode::Signed {
-                "CloudFront"
-            } else {
-                "S3"
-            }
-        ),
+        DeliveryMode::Signed | DeliveryMode::Presigned => {
+            anyhow::bail!(
+                "mode {:?} has no function for viewers' requests",
+                delivery.name()
+            )
+        }
     };
     let authorizer = authorizer.map_err(|faults| {
         anyhow::anyhow!(

@@ -344,7 +344,7 @@ fn an_undeployable_configuration_is_not_built() {
         (
             remote.clone() + &rule("/settings.json"),
             "dist",
-            "rules[0].path: it overlaps with paths of the page, the API, shared links or the bucket's own folder; use another folder, such as /media\n",
+            "rules[0].path: it overlaps with paths of the page, the API, shared links, uploads or the bucket's own folder; use another folder, such as /media\n",
         ),
         (
             remote.clone() + &rule("/media/**") + &rule("/shared/**"),

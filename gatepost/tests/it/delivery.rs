@@ -153,11 +153,11 @@ fn faults_of_the_mode_are_told_with_their_lines() {
         ),
         (
             few.replace("\"function\"", "\"signed\""),
-            "token.from: in mode \"signed\" viewers have sessions, which come in a cookie: add \"cookie:__Host-gatepost\"",
+            "token.from: in mode \"signed\" sessions come in a cookie: add \"cookie:__Host-gatepost\"",
         ),
         (
             few.to_owned(),
-            "token.from: sessions come in a cookie: add \"cookie:__Host-gatepost\"",
+            "token.from: in mode \"function\" sessions come in a cookie: add \"cookie:__Host-gatepost\"",
         ),
     ] {
         std::fs::write(&file, config).unwrap();

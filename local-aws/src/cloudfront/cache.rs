@@ -116,13 +116,17 @@ impl Cache {
         entries.by_key.put(key, entry);
     }
 
-    /// Removes all keys below a folder, such as `media/{owner}/{id}/`.
-    pub(super) fn forget(&self, folder: &str) {
+    /// Removes the entries of a path, or of all paths that begin so if it ends in `*`. As in CloudFront, a path alone does not
+    /// name entries that have a query in their key.
+    pub(super) fn forget(&self, path: &str) {
         let mut entries = self.lock();
         entries.generation += 1;
         let keys = entries.by_key.iter().map(|(key, _)| key);
         let below: Vec<_> = keys
-            .filter(|key| key.path.starts_with(folder))
+            .filter(|key| match path.strip_suffix('*') {
+                Some(begin) => key.path.starts_with(begin),
+                None => key.path == path && key.query.is_empty(),
+            })
             .cloned()
             .collect();
         for key in below {
@@ -188,7 +192,7 @@ mod tests {
             assert_eq!(found.map(|(_, age)| age.as_secs()), age, "{ttl:?} {second}");
             // An entry that was too old is gone.
             assert_eq!(cache.lock().bytes, usize::from(age.is_some()));
-            cache.forget("");
+            cache.forget("*");
         }
     }
 
@@ -198,12 +202,12 @@ mod tests {
         let a = key(0, "media/o/1/a");
         let put = |generation| cache.put(a.clone(), object(1), DAY, generation, NOW);
         let before = cache.generation();
-        cache.forget("media/o/1/");
+        cache.forget("media/o/1/*");
         put(before);
         assert!(cache.get(&a, NOW).is_none());
         put(cache.generation());
         assert!(cache.get(&a, NOW).is_some());
-        cache.forget("media/o/1/");
+        cache.forget("media/o/1/*");
         assert!(cache.get(&a, NOW).is_none());
     }
 

@@ -176,11 +176,11 @@ impl Distribution {
         }
     }
 
-    /// Removes all objects below a folder from the cache, such as `media/{owner}/{id}/`: at once, where an invalidation
-    /// of CloudFront takes a minute or two. An object whose fetch has begun before is not kept either.
-    pub fn invalidate(&self, folder: &str) {
-        self.cache
-            .forget(folder.strip_prefix('/').unwrap_or(folder));
+    /// Removes a path's object from the cache, or with a `*` at the end all that begin so, such as
+    /// `/media/{owner}/{id}/*`: at once, where an invalidation of CloudFront takes a minute or two. Entries with a query in
+    /// their key are named with a `*` alone. An object whose fetch has begun before is not kept either.
+    pub fn invalidate(&self, path: &str) {
+        self.cache.forget(path.strip_prefix('/').unwrap_or(path));
     }
 
     /// Answers from the cache, else from the bucket.

@@ -284,7 +284,7 @@ async fn an_update_of_a_distribution_keeps_its_cache() {
     let after = before.with_behaviours(vec![behaviour]);
     // A change of the origin therefore needs an invalidation, or a function that refuses requests without a signature.
     assert_eq!(seen(&get(&after, &url).await), (200, "one", "Hit"));
-    after.invalidate("/");
+    after.invalidate("/*");
     assert_eq!(get(&after, &url).await.code(), "AccessDenied");
 }
 

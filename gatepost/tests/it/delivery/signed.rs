@@ -52,10 +52,11 @@ impl Jar {
 
     /// The folders that have cookies of `CloudFront`.
     fn folders(&self) -> Vec<&str> {
-        let mut folders: Vec<_> = self.0.keys().map(|(folder, _)| folder.as_str()).collect();
-        folders.dedup();
-        folders.retain(|folder| *folder != "/");
-        folders
+        let of_policies = self
+            .0
+            .keys()
+            .filter(|(_, name)| name == "CloudFront-Policy");
+        of_policies.map(|(folder, _)| folder.as_str()).collect()
     }
 }
 
@@ -215,6 +216,42 @@ async fn the_next_person_at_a_browser_has_no_cookies_of_the_last_one() {
 }
 
 #[tokio::test]
+async fn cookies_are_removed_whatever_else_has_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut system = start(folder.path());
+    let (alice, bob) = (system.token("alice"), system.token("bob"));
+    let hers = uploaded(&system, &alice).await;
+    let mut browser = Browser::new(&system);
+    browser.sign_in(&alice).await;
+    // A cookie of another application, or of a sibling domain, that is not text.
+    let planted = ("/".to_owned(), "a".to_owned());
+    browser.jar.0.insert(planted.clone(), "é".to_owned());
+    let ended = browser.send(Method::DELETE, "/api/session", None).await;
+    assert_eq!(ended.status(), 204);
+    browser.jar.0.remove(&planted);
+    assert!(browser.jar.0.is_empty(), "{:?}", browser.jar.0);
+    // Her session's key is replaced, so that her session is refused.
+    browser.sign_in(&alice).await;
+    let jar = std::mem::take(&mut browser.jar);
+    drop(browser);
+    drop(system);
+    std::fs::remove_file(folder.path().join("session-key.json")).unwrap();
+    system = start(folder.path());
+    let mut browser = Browser {
+        system: &system,
+        jar,
+    };
+    browser.sign_in(&bob).await;
+    assert_eq!(
+        browser.jar.folders().len(),
+        1,
+        "{:?}",
+        browser.jar.folders()
+    );
+    assert_eq!(browser.status(&hers).await, 403);
+}
+
+#[tokio::test]
 async fn groups_become_folders_only_if_they_are_names() {
     let folder = tempfile::tempdir().unwrap();
     let system = start(folder.path());
@@ -298,6 +335,33 @@ async fn a_caller_without_cookies_gets_signed_urls() {
     assert!(listed["urls_expire_at"].is_null());
 }
 
+/// A URL works without the rules, so it is signed only if they allow its caller.
+#[tokio::test]
+async fn a_listing_signs_nothing_that_the_caller_may_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let example = std::fs::read_to_string(repository("gatepost.toml")).unwrap();
+    let rule = "path  = \"/media/{owner}/**\"\nallow = \"owner\"";
+    assert!(example.contains(rule));
+    let scoped = "path  = \"/media/{owner}/**\"\nscopes = [\"photos:read\"]";
+    for mode in ["lambda", "signed", "presigned"] {
+        let config = format!(
+            "{}\n[delivery]\nmode = \"{mode}\"\n",
+            example.replace(rule, scoped)
+        );
+        let data_dir = folder.path().join(mode);
+        let system = Gatepost::start_configured(&data_dir, &config);
+        let reads = token_with(&system, "alice", &json!({"scope": "photos:read"}));
+        let writes = token_with(&system, "alice", &json!({"scope": "photos:write"}));
+        let path = uploaded(&system, &reads).await;
+        for (token, is_signed) in [(&reads, true), (&writes, false)] {
+            let listed: Value = system.get("/api/media", token).await.json().await.unwrap();
+            let url = listed["items"][0]["renditions"][0]["url"].as_str().unwrap();
+            assert_eq!(url != path, is_signed, "{mode} {url}");
+            assert_eq!(listed["urls_expire_at"].is_string(), is_signed, "{mode}");
+        }
+    }
+}
+
 #[test]
 fn rules_that_are_not_folders_are_told_with_their_lines() {
     let folder = tempfile::tempdir().unwrap();
@@ -319,7 +383,7 @@ fn rules_that_are_not_folders_are_told_with_their_lines() {
         .position(|line| line.contains("{claim:groups}"))
         .unwrap();
     let expected = format!(
-        "gatepost.toml:{line}: rules[2].path: one of this folder and that of rules[0] is within the other"
+        "gatepost.toml:{line}: rules[2].path: its folder and that of rules[0] are within each other"
     );
     assert!(stderr.contains(&expected), "{stderr}");
     assert_eq!(output.status.code(), Some(2));
