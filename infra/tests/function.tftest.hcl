@@ -34,6 +34,7 @@ run "the_mode_is_lambda_before" {
       length(concat(aws_cloudfront_function.gate, aws_cloudfront_function.refusal, aws_cloudfront_key_value_store.sessions)) == 0
       && length(concat(aws_secretsmanager_secret.sessions, aws_cloudwatch_metric_alarm.gate_reads, aws_cloudwatch_metric_alarm.gate_utilization)) == 0
       && length(merge(aws_cloudfront_cache_policy.gated, aws_cloudwatch_metric_alarm.viewer_functions)) == 0
+      && length(aws_cloudwatch_metric_alarm.edge_refusals) == 0
       && alltrue([for value in [output.session_store_arn, output.session_secret_arn, output.session_store_readers_denied] : value == null])
     )
     error_message = "Mode lambda has resources of mode function."

@@ -110,6 +110,19 @@ run "cloudfront_checks_the_signatures_of_private_paths" {
     )
     error_message = "Mode signed has resources of another mode."
   }
+  assert {
+    condition = [
+      for alarm in aws_cloudwatch_metric_alarm.edge_refusals : join(" ", concat(
+        [for query in alarm.metric_query : query.expression if query.expression != null && query.expression != ""],
+        sort(flatten([for query in alarm.metric_query : [
+          for metric in query.metric :
+          "${query.id}=${metric.metric_name}/${metric.stat}/${metric.dimensions.DistributionId == aws_cloudfront_distribution.this.id}/${metric.dimensions.Region}"
+        ]])),
+        ["${alarm.threshold} % ${alarm.evaluation_periods} times"],
+      ))
+    ] == ["IF(requests >= 100, refused, 0) refused=4xxErrorRate/Average/true/Global requests=Requests/Sum/true/Global 50 % 3 times"]
+    error_message = "Nothing reports that CloudFront refuses everybody."
+  }
   # Without a window.
   assert {
     condition     = local.oldest_signature == 1800 + 300
@@ -260,7 +273,8 @@ run "s3_checks_the_signatures_of_private_paths_and_of_forms" {
     error_message = "A function of the mode fails without an alarm, or an alarm watches a function that does not exist."
   }
   assert {
-    condition     = length(concat(aws_cloudwatch_metric_alarm.gate_utilization, aws_cloudwatch_metric_alarm.gate_reads)) == 0
+    condition = (length(concat(aws_cloudwatch_metric_alarm.gate_utilization, aws_cloudwatch_metric_alarm.gate_reads)) == 0
+    && length(aws_cloudwatch_metric_alarm.edge_refusals) == 1)
     error_message = "Mode presigned has alarms of mode function."
   }
 }

@@ -173,6 +173,46 @@ resource "aws_cloudwatch_metric_alarm" "edge_errors" {
   tags                = local.tags
 }
 
+# In these modes a key that does not fit, or a role that may not read, is a 403 for everybody, and no error of a function.
+# More than half of at least a hundred requests in five minutes, three times in a row: a scanner sends fewer, or is shorter.
+resource "aws_cloudwatch_metric_alarm" "edge_refusals" {
+  count    = local.at_signed + local.at_presigned
+  provider = aws.us_east_1
+
+  alarm_name          = "${var.name}-edge-4xx"
+  alarm_description   = "More than half of the requests are refused. Perhaps no signature of the API is accepted: see docs/deploying.md, \"Everybody gets 403\"."
+  evaluation_periods  = 3
+  threshold           = 50
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.edge_alarm_actions
+  ok_actions          = local.edge_alarm_actions
+  tags                = local.tags
+
+  metric_query {
+    id          = "share"
+    expression  = "IF(requests >= 100, refused, 0)"
+    label       = "Refused requests in percent"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = { refused = ["4xxErrorRate", "Average"], requests = ["Requests", "Sum"] }
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/CloudFront"
+        metric_name = metric_query.value[0]
+        dimensions  = { DistributionId = aws_cloudfront_distribution.this.id, Region = "Global" }
+        stat        = metric_query.value[1]
+        period      = 300
+      }
+    }
+  }
+}
+
 # A share of the runs, at least ten, and for ten minutes: otherwise one stranger with a request that a function cannot
 # handle could wake an operator. The 5xx of all requests report a quiet site. Throttled runs may not count as runs, so they
 # are added; other failures count twice, which halves their share.

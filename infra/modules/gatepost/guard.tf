@@ -63,6 +63,7 @@ resource "terraform_data" "guard" {
     aws_cloudwatch_metric_alarm.dead_letters,
     aws_cloudwatch_metric_alarm.duration,
     aws_cloudwatch_metric_alarm.edge_errors,
+    aws_cloudwatch_metric_alarm.edge_refusals,
     aws_cloudwatch_metric_alarm.errors,
     aws_cloudwatch_metric_alarm.gate_reads,
     aws_cloudwatch_metric_alarm.gate_utilization,
