@@ -54,6 +54,7 @@ module "gatepost" {
   origin_shield           = var.origin_shield
   http3                   = var.http3
   kms_key_arn             = var.kms_key_arn
+  session_store           = var.session_store
   session_store_readers   = var.session_store_readers
   tags                    = var.tags
 }

@@ -187,6 +187,12 @@ variable "kms_key_arn" {
   default     = null
 }
 
+variable "session_store" {
+  description = "Create the store and the secret of sessions' secrets in other modes than function, too. Then session-key push comes before the switch to function, which interrupts nothing. They stay when the stack leaves the mode."
+  type        = bool
+  default     = false
+}
+
 variable "session_store_readers" {
   description = "In mode function: the ARNs of the roles and users that may read and write the store of sessions' secrets, for the policy in the output session_store_readers_denied. A role's ARN includes all of its sessions. * matches any characters."
   type        = list(string)

@@ -34,10 +34,12 @@ run()
 """
 
 
-def rehearse(stack, photo, link_key):
-    """Switches to each mode in turn. `link_key` is the file of the public key whose private half signs."""
+def rehearse(stack, photo, session, link_key):
+    """Switches to each mode in turn. `session` is alice's in mode lambda, and `link_key` the file of the public key whose
+    private half signs."""
+    stack.push_session_key()
     for mode, flow in {
-        "function": lambda: function(stack, photo),
+        "function": lambda: function(stack, photo, session),
         "signed": lambda: signed(stack, photo, link_key),
         "presigned": lambda: presigned(stack, photo),
     }.items():
@@ -77,8 +79,9 @@ def uploaded(stack, photo, session):
 # function
 
 
-def function(stack, photo):
-    stack.push_session_key("rehearsed")
+def function(stack, photo, earlier):
+    status, _ = stack.api(None, "GET", "/api/session", cookies=[earlier])
+    check(status == 200, "the API accepts alice's session of mode lambda at once, because the store had its key before")
     _, session = sign_in(stack, "alice")
     _, rendition = uploaded(stack, photo, session)
     check(rendition["url"] == rendition["path"], "the gallery names the path, which her session opens")
@@ -94,6 +97,7 @@ def function(stack, photo):
         allowed.get("uri") == f"/o{path}" and SESSION not in allowed["cookies"],
         "the gate lets alice through, with the store's key, and adds the prefix",
     )
+    check(gate(code, secrets, path, earlier).get("uri") == f"/o{path}", "with her session of mode lambda as well")
     check(gate(code, secrets, path, another)["statusCode"] == 403, "the gate refuses bob")
     check(gate(code, secrets, path, None)["statusCode"] == 401, "the gate refuses somebody unknown")
     check(gate(code, {}, path, session)["statusCode"] == 401, "and alice, if the store does not have her key")

@@ -5,3 +5,5 @@ delete_data_on_destroy = true
 keep_edge_function = false
 # MiniStack is not used for EventBridge Scheduler; the tests in infra/tests check the schedule.
 sweep = null
+# Before the switch to mode function, which then interrupts nothing.
+session_store = true

@@ -117,7 +117,7 @@ for function, action in sorted(stack.roles.made):
     say(f"  {function} {action}")
 stack.plan_again()
 
-modes.rehearse(stack, photo, "p256-public.pem")
+modes.rehearse(stack, photo, session, "p256-public.pem")
 
 stack.sign_no_links()
 stack.apply()

@@ -26,6 +26,9 @@ KEYS = pathlib.Path("url-signing/tests/keys")
 # A public test secret.
 SECRET = "a test secret of at least thirty-two bytes"
 ISSUER = "https://login.example.com/"
+# The key of sessions, in the packages and in the store of mode function.
+SESSION_KEY = "session"
+SESSION_SECRET = "another test secret of thirty-two bytes or more"
 PATIENCE = 120
 
 started = time.monotonic()
@@ -105,9 +108,10 @@ class Stack:
     def package(self, widths, mode):
         configuration = self.folder / "gatepost.toml"
         (self.folder / "secret").write_text(SECRET)
-        (self.folder / "session-secret").write_text("another test secret of thirty-two bytes or more")
+        (self.folder / "session-secret").write_text(SESSION_SECRET)
         # In mode function the secrets of sessions are in no package.
-        session = '[session]\nsecrets = [{ kid = "session", file = "session-secret" }]' if mode != "function" else ""
+        key = f'{{ kid = "{SESSION_KEY}", file = "session-secret" }}'
+        session = f"[session]\nsecrets = [{key}]" if mode != "function" else ""
         configuration.write_text(
             f"""
             [[issuers]]
@@ -215,28 +219,23 @@ class Stack:
             f"a second plan has nothing to do ({len(forgotten)} that the emulator forgets): {surprises}",
         )
 
-    def push_session_key(self, kid):
-        places = ["--store", self.outputs["session_store_arn"], "--secret", self.outputs["session_secret_arn"]]
+    def push_session_key(self):
+        options = {
+            "--kid": SESSION_KEY,
+            "--propagation": "0s",
+            "--endpoint-url": self.endpoint,
+            "--store": self.outputs["session_store_arn"],
+            "--secret": self.outputs["session_secret_arn"],
+        }
         run = subprocess.run(
-            [
-                self.gatepost,
-                "session-key",
-                "push",
-                "--kid",
-                kid,
-                "--propagation",
-                "0s",
-                "--endpoint-url",
-                self.endpoint,
-                *places,
-            ],
+            [self.gatepost, "session-key", "push", *(part for option in options.items() for part in option)],
             check=False,
             capture_output=True,
-            input="a third test secret of thirty-two bytes or more\n",
+            input=f"{SESSION_SECRET}\n",
             text=True,
             env={**os.environ, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"},
         )
-        check(run.returncode == 0, f"a session key is in the store and in the API's secret {run.stderr.strip()}")
+        check(run.returncode == 0, f"the key of sessions is in the store and in the API's secret {run.stderr.strip()}")
 
     # Calls
 

@@ -249,6 +249,20 @@ run "readers_are_no_sessions_of_roles" {
   expect_failures = [var.session_store_readers]
 }
 
+# A private key without its public half in the package stops the API.
+run "a_session_key_of_another_mode_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/gatepost"
+  }
+  variables {
+    session_key = { private_secret_arn = "arn:aws:ssm:eu-central-1:123456789012:parameter/session" }
+  }
+
+  expect_failures = [terraform_data.package]
+}
+
 run "a_gate_that_is_too_large_is_refused" {
   command = plan
 

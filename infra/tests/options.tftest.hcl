@@ -108,8 +108,20 @@ run "the_distribution_has_its_options" {
     origin_shield = "eu-west-1"
     web_acl_arn   = "arn:aws:wafv2:us-east-1:123456789012:global/webacl/own/1"
     access_logs   = { bucket_arn = "arn:aws:s3:::company-logs/gatepost" }
+    session_store = true
   }
 
+  # The store and the secret of mode "function", before the switch to it.
+  assert {
+    condition = (
+      output.session_store_arn == "arn:aws:cloudfront::123456789012:key-value-store/mocked" && output.session_store_readers_denied != null
+      && length(aws_cloudfront_function.gate) == 0 && length(aws_lambda_function.edge) == 1
+      && !contains(keys(nonsensitive(aws_lambda_function.api.environment[0].variables)), "GATEPOST_SESSION_SECRETS_ARN")
+      && [for statement in data.aws_iam_policy_document.api.statement : statement.resources if contains(statement.actions, "secretsmanager:GetSecretValue")]
+      == [toset([output.session_secret_arn])]
+    )
+    error_message = "The API of mode lambda needs the store, or that of mode function may not read it at its start."
+  }
   assert {
     condition     = aws_cloudfront_distribution.this.http_version == "http2"
     error_message = "HTTP/3 is served although it is switched off."

@@ -223,7 +223,7 @@ resource "aws_lambda_function" "api" {
         GATEPOST_CLOUDFRONT_URL         = var.domain == null ? "/shared" : "https://${var.domain.name}/shared"
         GATEPOST_CLOUDFRONT_KEY_PAIR_ID = local.link_key_id
       } : {},
-      { for secret in aws_secretsmanager_secret.sessions : "GATEPOST_SESSION_SECRETS_ARN" => secret.arn },
+      local.at_function == 1 ? { GATEPOST_SESSION_SECRETS_ARN = aws_secretsmanager_secret.sessions[0].arn } : {},
       # Each is either the key itself or the ARN of its secret.
       { for name, value in {
         GATEPOST_CLOUDFRONT_PRIVATE_KEY            = try(var.link_keys.private, null)

@@ -9,7 +9,9 @@
 
 locals {
   at_function = local.delivery.mode == "function" ? 1 : 0
-  gate_file   = "${var.dist}/${try(local.delivery.gate.file, "missing.js")}"
+  # The store and the secret may come first, so that they have a key before the API and the gate need it.
+  has_store = local.at_function == 1 || var.session_store ? 1 : 0
+  gate_file = "${var.dist}/${try(local.delivery.gate.file, "missing.js")}"
   # The function sets it, and removes the viewer's own.
   allowed_header = "x-gatepost-allowed"
 
@@ -25,7 +27,7 @@ locals {
 # the mode changes.
 
 resource "aws_cloudfront_key_value_store" "sessions" {
-  count = local.at_function
+  count = local.has_store
 
   name    = "${var.name}-sessions"
   comment = "Secrets of sessions. A reader of this store can be anybody"
@@ -108,9 +110,9 @@ resource "aws_cloudfront_cache_policy" "gated" {
   }
 }
 
-# The API reads the secrets from here while it runs, and signs sessions with them.
+# The API reads the secrets from here while it runs in mode "function", and signs sessions with them.
 resource "aws_secretsmanager_secret" "sessions" {
-  count = local.at_function
+  count = local.has_store
 
   name        = "${var.name}-sessions"
   description = "Secrets of sessions, written by gatepost session-key"
@@ -124,7 +126,7 @@ resource "aws_secretsmanager_secret" "sessions" {
 # For roles, permission sets or an organization's policy (SCP): a store has no policy of its own. A writer could add a
 # secret and sign with it, so writes are denied as well.
 data "aws_iam_policy_document" "session_store_readers_denied" {
-  count = local.at_function
+  count = local.has_store
 
   statement {
     sid    = "SessionStore"

@@ -34,22 +34,22 @@ output "edge_function_name" {
 }
 
 output "session_store_arn" {
-  description = "The KeyValueStore of the sessions' secrets, in mode function. To write them: gatepost session-key push --store …"
+  description = "The KeyValueStore of the sessions' secrets, in mode function or with session_store. To write them: gatepost session-key push --store …"
   value       = one(aws_cloudfront_key_value_store.sessions[*].arn)
 }
 
 output "session_secret_arn" {
-  description = "The API's secret with the same secrets, in mode function: gatepost session-key push --secret …"
+  description = "The API's secret with the same secrets, in mode function or with session_store: gatepost session-key push --secret …"
   value       = one(aws_secretsmanager_secret.sessions[*].arn)
 }
 
 output "session_store_readers_denied" {
-  description = "A policy for the other roles and users of the account, in mode function: it denies access to the store of sessions' secrets, which AWS's managed CloudFrontReadOnlyAccess grants. A reader of the store can be anybody."
+  description = "A policy for the other roles and users of the account, in mode function or with session_store: it denies access to the store of sessions' secrets, which AWS's managed CloudFrontReadOnlyAccess grants. A reader of the store can be anybody."
   value       = one(data.aws_iam_policy_document.session_store_readers_denied[*].json)
 }
 
 output "link_key_ids" {
-  description = "The IDs of the public keys whose signatures CloudFront accepts below /shared/."
+  description = "The IDs of the public keys whose signatures CloudFront accepts: of links below /shared/, and in mode signed of cookies for the rules' paths."
   value       = [for key in aws_cloudfront_public_key.links : key.id]
 }
 

@@ -72,6 +72,10 @@ resource "terraform_data" "package" {
       error_message = "The package is for delivery mode \"signed\", but link_keys is not set. The API signs cookies with that key, and CloudFront checks them. Set link_keys, or choose another mode in [delivery] of gatepost.toml and package again."
     }
     precondition {
+      condition     = local.delivery.mode != "function" || nonsensitive(sensitive(var.session_key == null))
+      error_message = "The package is for delivery mode \"function\", but session_key is set. In this mode the API reads the secrets of sessions from session_secret_arn, and does not start with another private key. Remove session_key."
+    }
+    precondition {
       condition     = contains(["bucket", "distribution"], local.uploads_through)
       error_message = "The package sends uploads through \"${local.uploads_through}\", which these files do not know. Package again with the version of these files."
     }
