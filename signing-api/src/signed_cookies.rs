@@ -27,7 +27,7 @@ const NOTE: &str = "gatepost-folders";
 /// Between the folders of a note. No folder contains it.
 const SEPARATOR: &str = "!";
 
-/// What a session opens.
+/// The folders of a session.
 #[derive(Debug, Default)]
 pub(crate) struct Folders {
     /// Each with a slash at both ends.

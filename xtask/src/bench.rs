@@ -160,7 +160,7 @@ fn signing() -> anyhow::Result<()> {
     ]))
 }
 
-/// What page views of a gallery transfer, in each way to authorize them.
+/// The bytes that page views of a gallery transfer, for each way to authorize them.
 fn transfer(arguments: &[&str]) -> anyhow::Result<()> {
     tools::page_packages()?;
     tools::chromium()?;
