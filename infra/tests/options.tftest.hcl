@@ -117,10 +117,14 @@ run "the_distribution_has_its_options" {
       output.session_store_arn == "arn:aws:cloudfront::123456789012:key-value-store/mocked" && output.session_store_readers_denied != null
       && length(aws_cloudfront_function.gate) == 0 && length(aws_lambda_function.edge) == 1
       && !contains(keys(nonsensitive(aws_lambda_function.api.environment[0].variables)), "GATEPOST_SESSION_SECRETS_ARN")
-      && [for statement in data.aws_iam_policy_document.api.statement : statement.resources if contains(statement.actions, "secretsmanager:GetSecretValue")]
-      == [toset([output.session_secret_arn])]
     )
-    error_message = "The API of mode lambda needs the store, or that of mode function may not read it at its start."
+    error_message = "The store is missing before the switch, or the API needs it already."
+  }
+  assert {
+    condition = [
+      for statement in data.aws_iam_policy_document.api.statement : tolist(statement.resources) if contains(statement.actions, "secretsmanager:GetSecretValue")
+    ] == [tolist([output.session_secret_arn])]
+    error_message = "The API may not read the secret when it starts in mode function."
   }
   assert {
     condition     = aws_cloudfront_distribution.this.http_version == "http2"

@@ -10,7 +10,7 @@
 locals {
   at_function = local.delivery.mode == "function" ? 1 : 0
   # The store and the secret may come first, so that they have a key before the API and the gate need it.
-  has_store = local.at_function == 1 || var.session_store ? 1 : 0
+  has_store = max(local.at_function, var.session_store ? 1 : 0)
   gate_file = "${var.dist}/${try(local.delivery.gate.file, "missing.js")}"
   # The function sets it, and removes the viewer's own.
   allowed_header = "x-gatepost-allowed"
