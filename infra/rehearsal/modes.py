@@ -1,8 +1,8 @@
 """The modes of delivery after `lambda`: the same stack is switched to each of them, and its core flow is played.
 
 rehearse.py calls `rehearse`. MiniStack serves no requests at the distribution, so what CloudFront would decide is shown
-by other means: the gate runs in njs, the cookies are verified with the public key, and presigned URLs are fetched from
-MiniStack's S3, which does not check signatures.
+by other means: the gate runs in njs, the cookies are verified with the public key, and presigned URLs are sent to
+MiniStack's S3 with the host that CloudFront would set, and it checks their signatures.
 """
 
 import base64
@@ -253,12 +253,15 @@ def presigned(stack, photo):
         f"{url.scheme}://{url.netloc}{url.path}" == site + rendition["path"] and len(query["X-Amz-Signature"]) == 1,
         "the gallery names a presigned URL of this host, without the prefix",
     )
-    fetched = f"{stack.endpoint}/{stack.outputs['media_bucket']}/o{url.path}?{url.query}"
-    with urllib.request.urlopen(fetched) as answer:
-        check(
-            answer.status == 200 and answer.headers["Content-Type"] == "image/webp",
-            "the bucket has the picture at this path and query (MiniStack does not check the signature)",
-        )
+    answer = forwarded(stack, url.path, url.query)
+    check(
+        answer.status == 200 and answer.headers["Content-Type"] == "image/webp",
+        "S3 accepts the signature, with the prefix before the path and the bucket's own host",
+    )
+    changed = url.query.replace("X-Amz-Signature=", "X-Amz-Signature=0")
+    check(forwarded(stack, url.path, changed).status == 403, "and no other signature")
+    other = url.path.replace(".webp", ".jpg")
+    check(forwarded(stack, other, url.query).status == 403, "and not for another picture")
 
     deployed = stack.distribution()
     origins = {origin["Id"]: origin for origin in deployed["Origins"]["Items"]}
@@ -296,3 +299,12 @@ def presigned(stack, photo):
         },
         "the bucket's policy denies the signer role everything but young URLs",
     )
+
+
+def forwarded(stack, path, query):
+    """S3's answer to a viewer's request, as CloudFront would forward it: it adds the prefix and sets the origin's host."""
+    url = f"{stack.endpoint}/{stack.outputs['media_bucket']}/o{path}?{query}"
+    try:
+        return urllib.request.urlopen(urllib.request.Request(url, headers={"Host": stack.s3_host}))
+    except urllib.error.HTTPError as error:
+        return error

@@ -69,6 +69,8 @@ class Stack:
         self.folder, self.dist = options.stack, options.stack / "dist"
         self.endpoint, self.gatepost = options.endpoint, options.gatepost
         self.roles = Roles(options.functions_port, options.endpoint)
+        # S3's host, as the functions know it and sign for.
+        self.s3_host = f"127.0.0.1:{options.functions_port}"
         self.outputs = {}
         self.s3, self.sqs = self.client("s3"), self.client("sqs")
 
