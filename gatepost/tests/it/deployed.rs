@@ -195,7 +195,7 @@ async fn the_packaged_api_signs_what_the_packaged_processor_finishes() {
         .await;
     assert_eq!(session["statusCode"], 201, "{session}");
     let cookies: Vec<_> = session["cookies"].as_array().unwrap().iter().collect();
-    assert_eq!(cookies.len(), 5, "{session}");
+    assert_eq!(cookies.len(), 1, "{session}");
     assert!(cookies[0].as_str().unwrap().starts_with("__Host-gatepost="));
 
     let path = format!("/api/media/{id}");
@@ -265,7 +265,11 @@ async fn forms_and_links_share_one_session_of_the_signer_role() {
 async fn the_packaged_api_reads_its_private_keys_where_they_are() {
     let stack = MiniStack::start_without_signatures();
     let dist = tempfile::tempdir().unwrap();
-    package_with(dist.path(), "public = \"session-public.pem\"", "");
+    package_with(
+        dist.path(),
+        "public = \"session-public.pem\"",
+        "[delivery]\nmode = \"signed\"\n",
+    );
     let account = Account {
         http: Client::new(),
         endpoint: stack.endpoint.clone(),
@@ -294,9 +298,9 @@ async fn the_packaged_api_reads_its_private_keys_where_they_are() {
         .ask(&alice, "POST", "/api/session", &Value::Null)
         .await;
     assert_eq!(session["statusCode"], 201, "{session}");
-    // Our own session, and CloudFront's cookies.
+    // Our own session, CloudFront's cookies for one folder, and the note about it.
     let cookies = session["cookies"].as_array().unwrap();
-    assert_eq!(cookies.len(), 5, "{session}");
+    assert_eq!(cookies.len(), 6, "{session}");
     assert!(cookies[0].as_str().unwrap().starts_with("__Host-gatepost="));
 }
 

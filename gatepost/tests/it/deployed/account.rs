@@ -215,6 +215,7 @@ impl Account {
             "host": "gatepost.lambda-url.us-east-1.on.aws",
             "content-type": "application/json",
             "authorization": "AWS4-HMAC-SHA256 Credential=cloudfront",
+            "x-gatepost-host": "photos.example.com",
         });
         if !token.is_empty() {
             headers["x-gatepost-authorization"] = format!("Bearer {token}").into();
