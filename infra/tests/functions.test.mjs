@@ -72,7 +72,11 @@ test('a request without exactly one signature of S3 is refused', () => {
       'content-type': 'application/problem+json',
       'x-content-type-options': 'nosniff',
     })
-    assert.deepEqual(JSON.parse(answer.body), { title: 'Forbidden', status: 403, detail: 'A picture needs a signed URL.' })
+    assert.deepEqual(JSON.parse(answer.body), {
+      title: 'Forbidden',
+      status: 403,
+      detail: 'A picture needs a signed URL.',
+    })
   }
 })
 
