@@ -19,7 +19,7 @@ from stack import KEYS, begin, check, say
 
 SESSION = "__Host-gatepost"
 # Names the folders that have cookies, for the calls that remove these.
-NOTE, NOTE_PATH = "gatepost-folders", "/api/session"
+NOTE, NOTE_PATH = "__Host-gatepost-folders", "/"
 SIGNED = {"CloudFront-Policy", "CloudFront-Signature", "CloudFront-Key-Pair-Id", "CloudFront-Hash-Algorithm"}
 # A removal also names the cookie of other policies.
 REMOVED = SIGNED | {"CloudFront-Expires"}
@@ -153,7 +153,7 @@ export default {{ kvs: () => ({{ get: async (key) => {{
 def signed(stack, photo, link_key):
     answer, session = sign_in(stack, "alice")
     cookies, _ = read(answer["cookies"])
-    [folder] = [path for path in cookies if path not in ("/", NOTE_PATH)]
+    [folder] = [path for path in cookies if path != NOTE_PATH]
     check(
         json.loads(answer["body"])["folders"] == [folder] and set(cookies[folder]) == SIGNED,
         f"her session has CloudFront's cookies for one folder, {folder}",
@@ -189,13 +189,13 @@ def signed(stack, photo, link_key):
     others, removed = read(bob["cookies"])
     [his] = json.loads(bob["body"])["folders"]
     check(
-        set(others) == {"/", NOTE_PATH, his} and his != folder and removed == {folder: REMOVED},
+        set(others) == {NOTE_PATH, his} and his != folder and removed == {folder: REMOVED},
         "bob at the same browser gets his own folder, and alice's cookies are removed",
     )
     ended = stack.call(None, "DELETE", "/api/session", cookies=browser)
     _, removed = read(ended["cookies"])
     check(
-        ended["statusCode"] == 204 and removed == {"/": {SESSION}, NOTE_PATH: {NOTE}, folder: REMOVED},
+        ended["statusCode"] == 204 and removed == {"/": {SESSION, NOTE}, folder: REMOVED},
         "signing out removes the session and its cookies",
     )
 

@@ -136,8 +136,13 @@ pub(crate) async fn delete(
     let found = api.store.write_tombstone(&upload, (api.clock)()).await?;
     let removed = api.store.remove_media(&upload).await;
     let mut forgotten = Ok(());
-    // Also if the removal failed and a sweep completes it.
-    if let Some(cache) = &api.edge_cache {
+    // Also if the removal failed and a sweep completes it. A repeated deletion has one more invalidation, which is of no
+    // use while the objects are there.
+    let is_tombstone = |found: &Manifest| matches!(found.status, Status::Deleted { .. });
+    let is_repeated = found.as_ref().is_some_and(is_tombstone);
+    if let Some(cache) = &api.edge_cache
+        && (removed.is_ok() || !is_repeated)
+    {
         let mut paths = cached_paths(&upload, found.as_ref());
         // An entry with a signature in its key cannot be named, and ends within a minute.
         if api.settings.delivery == DeliveryMode::Presigned {

@@ -43,11 +43,12 @@ pub(crate) async fn start(
     if signed_cookies::are_used(&api) {
         let site = site.as_deref();
         let folders = signed_cookies::sign(&api, site, &viewer, (now, expires_at))?;
-        // Those of another person who signed in earlier in this browser.
-        lines.extend(signed_cookies::removal(&api, &headers, &folders.granted)?);
         lines.extend(folders.lines);
         let until_end = Duration::seconds(seconds);
         lines.push(signed_cookies::note(&folders.granted, until_end));
+        // Those of another person who signed in earlier in this browser.
+        let former = signed_cookies::removal(&api, &headers, &folders.granted, &lines)?;
+        lines.extend(former);
         answer["folders"] = json!(folders.granted);
         if folders.n_left_out > 0 {
             answer["n_folders_left_out"] = folders.n_left_out.into();
@@ -64,7 +65,8 @@ pub(crate) async fn end(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut lines = vec![session_cookie("", Duration::ZERO)];
-    lines.extend(signed_cookies::removal(&api, &headers, &[])?);
+    let former = signed_cookies::removal(&api, &headers, &[], &lines)?;
+    lines.extend(former);
     if signed_cookies::are_used(&api) {
         lines.push(signed_cookies::note(&[], Duration::ZERO));
     }

@@ -20,10 +20,15 @@ use crate::settings::DeliveryMode;
 const MAX_FOLDERS: usize = 10;
 /// How much room the lines of all folders may take: `CloudFront` and the function URL limit the headers of an answer.
 const MAX_LINES_BYTES: usize = 10 * 1024;
-/// How much room the lines of removed folders may take.
-const MAX_REMOVAL_BYTES: usize = 6 * 1024;
+/// How much room all lines of an answer may take. `CloudFront` takes 20,480 bytes of an origin's answer, headers included
+/// (AWS, "Quotas").
+const MAX_ANSWER_BYTES: usize = 16 * 1024;
+/// The name of the header, its colon and space, and the line break.
+const LINE_OVERHEAD: usize = "set-cookie: \r\n".len();
+/// A longer folder is none that was signed here.
+const MAX_FOLDER_BYTES: usize = 300;
 /// The cookie that names the folders of the session at this browser.
-const NOTE: &str = "gatepost-folders";
+const NOTE: &str = "__Host-gatepost-folders";
 /// Between the folders of a note. No folder contains it.
 const SEPARATOR: &str = "!";
 
@@ -82,10 +87,11 @@ pub(crate) fn sign(
     Ok(folders)
 }
 
-/// The line that notes which folders have cookies now. Browsers send it with calls of `/api/session` alone.
+/// The line that notes which folders have cookies now. By its name no other site of the domain can set it, and its path is
+/// the whole site.
 pub(crate) fn note(folders: &[String], max_age: Duration) -> String {
     Cookie::build((NOTE, folders.join(SEPARATOR)))
-        .path("/api/session")
+        .path("/")
         .max_age(max_age)
         .secure(true)
         .http_only(true)
@@ -94,11 +100,12 @@ pub(crate) fn note(folders: &[String], max_age: Duration) -> String {
 }
 
 /// The lines that remove the cookies of the folders that a call's note names, except for those that get new ones. Rules and
-/// keys may have changed since, so the session itself is not asked. Whoever changes the note can only remove cookies.
+/// keys may have changed since, so the session itself is not asked. `others` are the further lines of the answer.
 pub(crate) fn removal(
     api: &Api,
     headers: &HeaderMap,
     kept: &[String],
+    others: &[String],
 ) -> Result<Vec<String>, Problem> {
     let mut lines = Vec::new();
     if !are_used(api) {
@@ -113,11 +120,25 @@ pub(crate) fn removal(
             &CookieAttributes::default(),
         )?);
     }
-    // Without its signature the rest of a set opens nothing.
-    if lines.iter().map(String::len).sum::<usize>() > MAX_REMOVAL_BYTES {
+    Ok(fitting(
+        lines,
+        MAX_ANSWER_BYTES.saturating_sub(size(others)),
+    ))
+}
+
+/// The lines of a removal for which there is room. Without its signature the rest of a set opens nothing.
+fn fitting(mut lines: Vec<String>, room: usize) -> Vec<String> {
+    if size(&lines) > room {
         lines.retain(|line| line.starts_with("CloudFront-Signature="));
     }
-    Ok(lines)
+    while size(&lines) > room {
+        lines.pop();
+    }
+    lines
+}
+
+fn size(lines: &[String]) -> usize {
+    lines.iter().map(|line| line.len() + LINE_OVERHEAD).sum()
 }
 
 /// The folders of the notes that a call carries. Other cookies may have any bytes.
@@ -136,8 +157,7 @@ fn noted(headers: &HeaderMap) -> Vec<String> {
             }
         }
     }
-    // Another site of the domain may have set a second note.
-    folders.truncate(2 * MAX_FOLDERS);
+    folders.truncate(MAX_FOLDERS);
     folders
 }
 
@@ -153,23 +173,42 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_removal_that_has_no_room_leaves_no_signature_first() {
+        let lines =
+            |folder: &str| SignedCookies::removal(folder, &CookieAttributes::default()).unwrap();
+        let all = [lines("/a/"), lines("/b/")].concat();
+        assert_eq!(fitting(all.clone(), size(&all)), all);
+        let fewer = fitting(all.clone(), size(&all) - 1);
+        let names: Vec<_> = fewer
+            .iter()
+            .map(|line| line.split(';').next().unwrap())
+            .collect();
+        assert_eq!(names, ["CloudFront-Signature=", "CloudFront-Signature="]);
+        assert_eq!(fitting(all.clone(), size(&fewer) - 1).len(), 1);
+        assert!(fitting(all, 0).is_empty());
+    }
+
+    #[test]
     fn notes_are_read_beside_cookies_of_any_bytes() {
         for (cookies, expected) in [
             (
-                &b"gatepost-folders=/media/a/!/team/red/"[..],
+                &b"__Host-gatepost-folders=/media/a/!/team/red/"[..],
                 vec!["/media/a/", "/team/red/"],
             ),
             (
-                b"a=\xc3\xa9; gatepost-folders=/media/a/; b",
+                b"a=\xc3\xa9; __Host-gatepost-folders=/media/a/; b",
                 vec!["/media/a/"],
             ),
-            (b"a=\xff;gatepost-folders=/media/a/", vec!["/media/a/"]),
             (
-                b"gatepost-folders=/media/a/; gatepost-folders=/media/b/!/media/a/",
+                b"a=\xff;__Host-gatepost-folders=/media/a/",
+                vec!["/media/a/"],
+            ),
+            (
+                b"__Host-gatepost-folders=/media/a/; __Host-gatepost-folders=/media/b/!/media/a/",
                 vec!["/media/a/", "/media/b/"],
             ),
             (
-                b"gatepost-folders=/media/a/ b/!media/c/!/d!//!/!/e f/",
+                b"__Host-gatepost-folders=/media/a/ b/!media/c/!/d!//!/!/e f/",
                 vec![],
             ),
             (b"xgatepost-folders=/media/a/", vec![]),

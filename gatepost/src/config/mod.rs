@@ -250,9 +250,6 @@ fn check(config: &Config, notes: &Notes<'_>) {
     if !notes.is_faulty("token.from") {
         delivery::check_token_sources(config.delivery, &config.edge.token_sources, notes);
     }
-    if !notes.is_faulty("token.from") {
-        delivery::check_token_sources(config.delivery, &config.edge.token_sources, notes);
-    }
     let known = notes.keys();
     let is_known = |is: &dyn Fn(&str) -> bool| known.iter().any(|faulty| is(faulty));
     // Unreadable keys would shift the indexes of the others.
