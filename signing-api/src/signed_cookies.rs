@@ -163,7 +163,10 @@ fn noted(headers: &HeaderMap) -> Vec<String> {
 
 fn is_folder(text: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-/".contains(&byte);
-    text.len() > 2 && text.starts_with('/') && text.ends_with('/') && text.bytes().all(is_allowed)
+    (3..=MAX_FOLDER_BYTES).contains(&text.len())
+        && text.starts_with('/')
+        && text.ends_with('/')
+        && text.bytes().all(is_allowed)
 }
 
 #[cfg(test)]
