@@ -36,7 +36,7 @@ impl Invalidations {
         upload: &UploadKey,
         paths: &[String],
     ) -> Result<(), String> {
-        // The same reference and paths are the same invalidation, also for a retry: whoever repeats a deletion makes no
+        // The same reference and paths are the same invalidation, also for a retry: a repeated deletion makes no
         // further one, which would be paid for.
         let is_exact = paths.iter().all(|path| !path.ends_with('*'));
         let kind = if is_exact { "deleted" } else { "deleted-again" };

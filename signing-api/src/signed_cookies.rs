@@ -25,7 +25,7 @@ const MAX_LINES_BYTES: usize = 10 * 1024;
 const MAX_ANSWER_BYTES: usize = 16 * 1024;
 /// The name of the header, its colon and space, and the line break.
 const LINE_OVERHEAD: usize = "set-cookie: \r\n".len();
-/// A longer folder is none that was signed here.
+/// The longest folder that a note may name: longer ones are not signed here.
 const MAX_FOLDER_BYTES: usize = 300;
 /// The cookie that names the folders of the session at this browser.
 const NOTE: &str = "__Host-gatepost-folders";

@@ -9,6 +9,7 @@ mod edge;
 mod notes;
 pub(crate) mod sign_in;
 pub(crate) mod units;
+mod uploads;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -52,14 +53,11 @@ const ROOT: [&str; 13] = [
     "token",
     "uploads",
 ];
-/// The keys of `[uploads]`.
-const UPLOADS: [&str; 5] = ["animated", "expires_in", "max_bytes", "through", "types"];
 /// The window of mode `presigned`, in which every request gets the same URLs, where `[links]` names none.
 const PRESIGNED_WINDOW: SignedDuration = SignedDuration::from_mins(5);
 /// The keys of `[renditions]`.
 const RENDITIONS: [&str; 5] = ["effort", "formats", "max_pixels", "quality", "widths"];
-/// The names of types and formats.
-const TYPES: &str = "\"image/jpeg\", \"image/png\", \"image/webp\" or \"image/gif\"";
+/// The names of formats.
 const FORMATS: &str = "\"webp\" or \"jpeg\"";
 
 /// Everything that the file says.
@@ -311,7 +309,7 @@ fn read_root(
     let edge = edge::read(root, folder, jwks, (delivery, configured));
     let sign_in = sign_in::read(root, &edge);
     let mut images = ImageSettings::default();
-    let (uploads_through, form_lifetime) = read_uploads(root, delivery, &mut images);
+    let (uploads_through, form_lifetime) = uploads::read(root, delivery, &mut images);
     let mut browser_cache = Duration::ZERO;
     if let Some(section) = root.section("media", &["browser_cache"]) {
         let wanted = section.parsed("browser_cache", parse_duration_or_zero);
@@ -377,61 +375,6 @@ fn read_root(
         max_link_lifetime,
         links_shared_within,
     }
-}
-
-/// `[uploads]`: where forms are posted and how long they are valid; what is accepted goes into the settings of images.
-fn read_uploads(
-    root: &Section<'_>,
-    delivery: DeliveryMode,
-    images: &mut ImageSettings,
-) -> (UploadsThrough, SignedDuration) {
-    let mut form_lifetime = SignedDuration::from_mins(5);
-    let mut uploads_through = match delivery {
-        // One domain for everything is why this mode is chosen.
-        DeliveryMode::Presigned => UploadsThrough::Distribution,
-        _ => UploadsThrough::Bucket,
-    };
-    if let Some(section) = root.section("uploads", &UPLOADS) {
-        if let Some(through) = section.text("through") {
-            match through.as_str() {
-                "bucket" => uploads_through = UploadsThrough::Bucket,
-                "distribution" => uploads_through = UploadsThrough::Distribution,
-                _ => section.fault(
-                    "through",
-                    &format!("{through:?} is neither \"bucket\" nor \"distribution\""),
-                ),
-            }
-        }
-        if let Some(types) = section.names("types", TYPES, parse_name) {
-            images.types = types;
-        }
-        if let Some(bytes) = section.parsed("max_bytes", parse_bytes) {
-            images.max_bytes = bytes;
-            // Every photo is larger: the unit is missing.
-            if bytes < 1024 {
-                section.fault(
-                    "max_bytes",
-                    "is too small for a photo; write for example 25 MiB",
-                );
-            }
-        }
-        if let Some(animated) = section.text("animated") {
-            match parse_name(&animated) {
-                Some(animated) => images.animated = animated,
-                None => section.fault(
-                    "animated",
-                    &format!("{animated:?} is neither \"reject\" nor \"first-frame\""),
-                ),
-            }
-        }
-        if let Some(lifetime) = section.parsed("expires_in", parse_duration) {
-            form_lifetime = lifetime;
-            if lifetime > SignedDuration::from_hours(12) {
-                section.fault("expires_in", "is too long; a form is valid for at most 12h");
-            }
-        }
-    }
-    (uploads_through, form_lifetime)
 }
 
 impl fmt::Display for ConfigFault {
