@@ -9,6 +9,7 @@ mod dispatch;
 mod edge;
 pub(crate) mod gate;
 mod generated;
+mod guard;
 pub(crate) mod issuer;
 mod origins;
 mod policy;
@@ -51,16 +52,15 @@ use url_signing::Bucket;
 
 use crate::aws::{self, Connection};
 use crate::config::{self, Config, DeliveryMode};
-use crate::package::{behaviours, public};
 use crate::stop::Stop;
 use crate::terminal::output;
 use crate::web::Web;
 
 use data_dir::DataDir;
-use edge::{Edge, Guard};
-use gate::Gate;
+use edge::Edge;
+use guard::guard;
 use origins::Origins;
-use signatures::{Patterns, Presigned, Signed, Uploads};
+use signatures::Uploads;
 
 /// How long open requests may go on after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(3);
@@ -365,7 +365,13 @@ fn site(
     })?;
     let authorizer = Arc::new(HostedAuthorizer::new(authorizer, Timestamp::now)?);
     let bucket = |name| Bucket::at_endpoint(name, &connection.region, &connection.endpoint);
-    let (guard, cloudfront) = guard(config, edge, &authorizer, connection, (origins, data_dir))?;
+    let (guard, cloudfront) = guard(
+        config,
+        edge,
+        &authorizer,
+        (connection, MEDIA_BUCKET),
+        (origins, data_dir),
+    )?;
     let link_signer = CloudFront::link_signer(cloudfront.as_ref());
     let is_through = config.uploads_through == UploadsThrough::Distribution;
     let uploads = is_through.then(|| Uploads {
@@ -406,68 +412,6 @@ fn site(
             origins.clone(),
             reject_unknown_hosts,
         )))
-}
-
-/// Who decides about viewers in the mode of the configuration, and the signer of links.
-fn guard(
-    config: &Config,
-    edge: &edge_auth::Config,
-    authorizer: &Arc<HostedAuthorizer>,
-    connection: &Connection,
-    (origins, data_dir): (&Origins, &DataDir),
-) -> anyhow::Result<(Guard, Option<CloudFront>)> {
-    let authorizer = authorizer.clone();
-    let patterns = || {
-        let all = behaviours(edge, config.delivery, &[])
-            .context("the rules cannot be CloudFront's behaviours")?;
-        anyhow::Ok(Patterns {
-            public: public(edge, config.delivery, &all),
-            all,
-        })
-    };
-    let guard = match config.delivery {
-        DeliveryMode::Lambda => Guard::Library(authorizer),
-        DeliveryMode::Function => Guard::Function(gate(edge)?),
-        DeliveryMode::Signed => {
-            output::note("delivery signed: the emulated CloudFront checks signed cookies and URLs");
-            let key = data_dir.cloudfront_key()?;
-            let (cloudfront, keys) = signed::signer(origins.address(), &key)?;
-            let guard = Guard::Signed(Signed {
-                authorizer,
-                keys,
-                patterns: patterns()?,
-            });
-            return Ok((guard, Some(cloudfront)));
-        }
-        DeliveryMode::Presigned => {
-            output::note("delivery presigned: S3 checks the signature of each URL");
-            Guard::Presigned(Presigned {
-                authorizer,
-                patterns: patterns()?,
-                endpoint: connection.endpoint.clone(),
-                bucket: MEDIA_BUCKET.to_owned(),
-            })
-        }
-    };
-    let cloudfront = CloudFront::from_variables(|name| std::env::var_os(name))?;
-    if cloudfront.as_ref().is_some_and(CloudFront::is_folder) {
-        bail!(
-            "{} is a folder alone, and no distribution is here that it could be of; name the whole address, such as https://d111111abcdef8.cloudfront.net/shared",
-            signing_api::URL_VARIABLE
-        );
-    }
-    Ok((guard, cloudfront))
-}
-
-/// The edge of mode `function`.
-fn gate(edge: &edge_auth::Config) -> anyhow::Result<Arc<Gate>> {
-    let gate = Gate::new(edge).context("the function of mode \"function\" cannot be made")?;
-    output::note(if gate.runs_in_njs() {
-        "delivery function: gate.js decides, in njs"
-    } else {
-        "delivery function: njs was not found (Debian: apt-get install njs), so the library decides in place of gate.js"
-    });
-    Ok(Arc::new(gate))
 }
 
 /// Names the site to the API, as the distribution does. [`reject_unknown_hosts`] has checked the host.
