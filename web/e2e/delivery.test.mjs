@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test'
 
 import { draw } from './drawing.mjs'
 import { MINUTE, newPage, screenshot, startBrowser, startGatepost, until } from './gatepost.mjs'
-import { look, waitForImage, waitForStatus } from './page.mjs'
+import { focusUntil, look, waitForImage, waitForStatus } from './page.mjs'
 
 /** The status of a picture for the wrong person, and for nobody. CloudFront and S3 know 403 alone. */
 const MODES = [
@@ -162,18 +162,22 @@ for (const { mode, stranger, nobody } of MODES) {
         const seen = await spoil(() => true)
         await page.reload()
         await until(() => seen.listings === 2)
-        await until(async () => (await page.locator('.tile .picture[data-state="broken"]').count()) === NAMES.length)
-        const asked = page.waitForResponse((response) => new URL(response.url()).pathname === '/api/session')
+        const areBroken = async () =>
+          (await page.locator('.tile .picture[data-state="broken"]').count()) === NAMES.length
+        await until(areBroken)
         await page.getByTestId('photo').first().click()
         await page.getByTestId('lightbox').locator('.picture[data-state="broken"]').waitFor()
-        await asked
         await screenshot(page, 'refused-pictures')
         await page.keyboard.press('Escape')
-        // Another look at the page asks for the session alone.
-        const again = page.waitForResponse((response) => new URL(response.url()).pathname === '/api/session')
-        await page.evaluate(() => window.dispatchEvent(new Event('focus')))
-        await again
+        // Another look at the page asks for the session alone. It may share a request that is already in progress, so that
+        // only the second request is certain to follow it.
+        let nAsked = 0
+        const count = (request) => (nAsked += Number(new URL(request.url()).pathname === '/api/session'))
+        page.on('request', count)
+        await focusUntil(page, () => nAsked >= 2)
+        page.off('request', count)
         await page.unroute(isListing)
+        await until(areBroken)
         assert.equal(seen.listings, 2)
         assert.equal(await page.getByTestId('session-over').isHidden(), true)
       })
@@ -193,7 +197,7 @@ for (const { mode, stranger, nobody } of MODES) {
         await page.getByTestId('lightbox').locator('.picture[data-state="broken"]').waitFor()
         await until(() => page.getByTestId('session-over').evaluate((banner) => !banner.hidden))
         await signIn('alice')
-        await page.evaluate(() => window.dispatchEvent(new Event('focus')))
+        await focusUntil(page, () => page.getByTestId('session-over').isHidden())
         await waitForImage(page.getByTestId('lightbox').locator('img'))
         assert.equal(await page.getByTestId('session-over').isHidden(), true)
         await page.keyboard.press('Escape')

@@ -1,7 +1,7 @@
 // The page's steps and views, for the tests in this folder: add a photo, cancel an upload, wait for a status. Every
 // function takes a page of Playwright. No function waits for a fixed time.
 
-import { PATIENCE_MS, SECOND } from './gatepost.mjs'
+import { PATIENCE_MS, SECOND, until } from './gatepost.mjs'
 
 /** The row of an upload in the list. */
 export function row(page, filename) {
@@ -11,6 +11,14 @@ export function row(page, filename) {
 /** The test id of the focused element. */
 export function focused(page) {
   return page.evaluate(() => document.activeElement?.getAttribute('data-testid'))
+}
+
+/** Makes the page check its session, until `isSo`. One focus is not enough: its check may share a request in progress. */
+export async function focusUntil(page, isSo) {
+  await until(async () => {
+    await page.evaluate(() => window.dispatchEvent(new Event('focus')))
+    return isSo()
+  })
 }
 
 export async function waitForStatus(page, filename, status) {

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 
 import { MINUTE, PATIENCE_MS, screenshot, useStack } from './gatepost.mjs'
-import { largestRendition, look, upload, waitForStatus } from './page.mjs'
+import { focusUntil, largestRendition, look, upload, waitForStatus } from './page.mjs'
 import { photo } from './photo.mjs'
 
 describe('a session', { timeout: 10 * MINUTE }, () => {
@@ -32,8 +32,7 @@ describe('a session', { timeout: 10 * MINUTE }, () => {
     await elsewhere.getByTestId('who').waitFor()
     await elsewhere.close()
     await page.bringToFront()
-    await page.evaluate(() => window.dispatchEvent(new Event('focus')))
-    await page.getByTestId('session-over').waitFor({ state: 'hidden' })
+    await focusUntil(page, () => page.getByTestId('session-over').isHidden())
     await waitForStatus(page, 'later.jpg', 'ready')
     assert.equal(await page.getByTestId('photo').count(), 2)
     await close()
