@@ -15,6 +15,7 @@ const SESSION = 'urn:gatepost:session'
 const COOKIE = '__Host-gatepost'
 const PREFIX = '/o'
 const MAX_LOCATION = 8192
+const NOTHING = {}
 
 // The answer of each refusal: status, public message, and whether signing in resolves it.
 const TOKEN = 'The access token is not valid.'
@@ -65,7 +66,7 @@ export async function handler(event) {
 // The decoded path if it has exactly one reading, as `CanonicalPath` in edge-auth; otherwise undefined.
 function canonicalPath(raw) {
   // The usual path. `search` takes an eighth of the time of `test` in njs.
-  if (raw[0] === '/' && !raw.includes('/.') && !raw.includes('//') && raw.search(/[^\w.~/-]/) < 0) return raw
+  if (raw[0] === '/' && raw.search(/[^\w.~/-]|\/[./]/) < 0) return raw
   // No pattern here has a `$`: in njs it also matches before a last line break.
   if (raw[0] !== '/' || /[^\w\-.~!$&'()*,;=:@/[\]%]|%(?![\da-fA-F]{2})/.test(raw)) return
   if (/%(?:[01][\da-fA-F]|2[fF]|5[cC]|7[fF])/.test(raw)) return
@@ -199,7 +200,7 @@ function checkBlock(block, claims) {
       if (!audiences.some((aud) => block.audiences.includes(aud))) return 'wrong_audience'
     }
   }
-  const unexpected = unmet(block.claims, claims, 'unexpected_claim')
+  const unexpected = block.claims && unmet(block.claims, claims, 'unexpected_claim')
   if (unexpected) return unexpected
   const subject = own(claims, block.subject)
   if (subject === undefined) return 'expired'
@@ -223,8 +224,11 @@ function checkIssuer(block, claims) {
 function check(rule, segments, session) {
   const claims = session.claims
   if (rule.blocks && !rule.blocks.includes(session.block)) return 'issuer_not_allowed'
-  for (let idx = 0; idx < rule.path.length; idx++) {
-    const wanted = rule.path[idx]
+  const path = rule.path
+  for (let idx = 1; idx < path.length; idx++) {
+    const wanted = path[idx]
+    // A member of a string would be looked for in its prototypes.
+    if (typeof wanted === 'string') continue
     if (wanted === 0) {
       if (!session.owner) return 'no_owner'
       if (session.owner !== segments[idx]) return 'not_owner'
@@ -234,7 +238,7 @@ function check(rule, segments, session) {
       if (!some(value, (item) => names(item, segments[idx]))) return 'claim_mismatch'
     }
   }
-  const refusal = unmet(rule.claims, claims, 'claim_required')
+  const refusal = rule.claims && unmet(rule.claims, claims, 'claim_required')
   if (refusal || !rule.scopes) return refusal
   for (let idx = 0; idx < rule.scopes.length; idx++) {
     const values = [own(claims, 'scope'), own(claims, 'scp')]
@@ -245,7 +249,7 @@ function check(rule, segments, session) {
 
 // The code of the refusal, if a claim is not as required; `required` is a list of [claim, kind, values].
 function unmet(required, claims, code) {
-  for (let idx = 0; required && idx < required.length; idx++) {
+  for (let idx = 0; idx < required.length; idx++) {
     const value = own(claims, required[idx][0])
     const kind = required[idx][1]
     const wanted = required[idx][2]
@@ -256,9 +260,9 @@ function unmet(required, claims, code) {
   }
 }
 
-// A member of the object itself, not of its prototype.
+// A member of the object itself, not of its prototype. Only for names that a prototype has, the slower call is needed.
 function own(object, name) {
-  if (isObject(object) && Object.prototype.hasOwnProperty.call(object, name)) return object[name]
+  if (isObject(object) && (!(name in NOTHING) || NOTHING.hasOwnProperty.call(object, name))) return object[name]
 }
 
 function isObject(value) {

@@ -17,7 +17,7 @@ async function bundler() {
 
 // The minified text of a file of this folder.
 export async function minified(name) {
-  const { minifySync } = await bundler()
+  const { minifySync, parseSync } = await bundler()
   const source = readFileSync(new URL(name, here), 'utf8')
   const { code, errors } = minifySync(name, source, {
     module: true,
@@ -29,7 +29,30 @@ export async function minified(name) {
   // CloudFront calls the function of the name `handler`, and a function has no exports.
   const exported = 'export async function handler('
   if (!code.includes(exported)) throw new Error(`${name} does not export handler`)
-  return code.replace(exported, 'async function handler(')
+  const { program } = parseSync(name, code, { sourceType: 'module' })
+  return quoted(code, program).replace(exported, 'async function handler(')
+}
+
+// Puts texts into quotes that the minifier has put into backticks: njs builds a template anew each time it is evaluated,
+// which took a quarter of the time of a call and two fifths of its memory.
+function quoted(code, program) {
+  const templates = []
+  everyNode(program, (node) => {
+    if (node.type === 'TemplateLiteral' && node.expressions.length === 0) templates.push(node)
+  })
+  // From the end, so that the positions of the others remain valid.
+  templates.sort((one, other) => other.start - one.start)
+  return templates.reduce(
+    (text, { start, end, quasis }) => text.slice(0, start) + literal(quasis[0].value.cooked) + text.slice(end),
+    code,
+  )
+}
+
+// A string as JavaScript, with the quotes that need fewer escapes.
+function literal(text) {
+  const double = JSON.stringify(text)
+  const single = `'${double.slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`
+  return single.length < double.length ? single : double
 }
 
 // The names of what a text has and runtime 2.0, or njs 0.7.9, lacks.
@@ -38,7 +61,10 @@ export async function lacking(code) {
   const { program, errors } = parseSync('code.js', code, { sourceType: 'module' })
   if (errors.length > 0) throw new Error(JSON.stringify(errors))
   const found = new Set()
-  visit(program, undefined, found)
+  everyNode(program, (node, parent) => {
+    const name = nameOf(node, parent)
+    if (name) found.add(name)
+  })
   for (const name of lateConstants(program)) if (name) found.add('a constant after a function that uses it')
   return [...found]
 }
@@ -70,16 +96,16 @@ const GLOBALS = [
 const METHODS = ['replaceAll', 'matchAll', 'flatMap', 'flat', 'at', 'fromEntries', 'structuredClone']
 const PROMISES = ['all', 'allSettled', 'any', 'race']
 
-function visit(node, parent, found) {
+// Calls `use` with each node of a program and its parent.
+function everyNode(node, use, parent) {
   if (!node || typeof node !== 'object') return
   if (Array.isArray(node)) {
-    for (const item of node) visit(item, parent, found)
+    for (const item of node) everyNode(item, use, parent)
     return
   }
   if (typeof node.type !== 'string') return
-  const name = nameOf(node, parent)
-  if (name) found.add(name)
-  for (const [key, value] of Object.entries(node)) if (key !== 'parent') visit(value, node, found)
+  use(node, parent)
+  for (const [key, value] of Object.entries(node)) if (key !== 'parent') everyNode(value, use, node)
 }
 
 function nameOf(node, parent) {
