@@ -2,11 +2,11 @@
 // the browser, which has an encoder. It never uploads.
 
 /**
- * A JPEG that compresses like a photo: noise in all sizes, the finer the fainter. Each seed gives another picture.
+ * A picture that compresses like a photo: noise in all sizes, the finer the fainter. Each seed gives another picture.
  */
-export async function draw(page, { width = 640, height = 480, seed = 1 } = {}) {
+export async function draw(page, { width = 640, height = 480, seed = 1, type = 'image/jpeg' } = {}) {
   const base64 = await page.evaluate(
-    async ({ width, height, seed }) => {
+    async ({ width, height, seed, type }) => {
       let state = seed
       // The generator mulberry32.
       const random = () => {
@@ -30,11 +30,11 @@ export async function draw(page, { width = 640, height = 480, seed = 1 } = {}) {
         context.globalAlpha = cell === 1 ? 1 : 0.25
         context.drawImage(noiseOf(Math.ceil(width / cell), Math.ceil(height / cell)), 0, 0, width, height)
       }
-      const blob = await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.9 })
+      const blob = await canvas.convertToBlob({ type, quality: 0.9 })
       const bytes = new Uint8Array(await blob.arrayBuffer())
       return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))
     },
-    { width, height, seed },
+    { width, height, seed, type },
   )
   return Buffer.from(base64, 'base64')
 }

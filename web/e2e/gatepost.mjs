@@ -117,7 +117,7 @@ function launchOptions(relay) {
 /**
  * A page in a separate browser profile that collects problems: `complaints()` lists messages of its console, its
  * scripts and its content security policy. Chromium's lines about answers with 401, 403, 404 or 503 are left out,
- * because the tests request them.
+ * because the tests request them, and those about lost connections where the page has `expectedFailures`.
  */
 export async function newPage(browser, origin, options = {}) {
   const context = await browser.newContext({ baseURL: origin, viewport: { width: 1280, height: 860 }, ...options })
@@ -130,6 +130,7 @@ export async function newPage(browser, origin, options = {}) {
     // For S3's refusals, Uppy reads a header that S3 never exposes to browsers.
     if (text === 'Refused to get unsafe header "x-amz-error-code"') return
     if (message.type() !== 'error' && !/content security policy/i.test(text)) return
+    if (page.expectedFailures && /^Failed to load resource: net::ERR_/.test(text)) return
     const refused = /^Failed to load resource: the server responded with a status of (?:40[134]|503)\b/.test(text)
     const path = message.location().url ? new URL(message.location().url).pathname : ''
     if (refused && (path === '/api/session' || path.startsWith('/media/') || page.expectedRefusals?.includes(path)))

@@ -13,3 +13,6 @@ export const photoName = basename(path)
 export const photo = { name: photoName, mimeType: 'image/jpeg', buffer: await readFile(path) }
 /** The same picture: data after a JPEG's end is ignored. */
 export const largePhoto = { ...photo, buffer: Buffer.concat([photo.buffer], LARGE_BYTES) }
+
+/** The same picture with other bytes, because the page makes one upload of files with the same content. */
+export const copyOf = (name) => ({ ...photo, name, buffer: Buffer.concat([photo.buffer, Buffer.from(name)]) })

@@ -19,13 +19,20 @@ const END_OF_FORM = Buffer.from('--\r\n')
  * line, and forwards them once it is released, even if the browser has disconnected. `hold('answers')` holds back the
  * storage's answers. Each returns `{ received, answered, release }`: a promise that an upload has arrived here in full,
  * a promise of the status of the next answer to one, and the release of the hold.
+ *
+ * `cut()` breaks every connection of browsers, and new ones at once, until the function that it returns is called.
  */
 export async function startRelay(gatepost) {
   const storage = await storageOf(gatepost)
   const free = { requests: Promise.resolve(), answers: Promise.resolve(), onReceived() {}, onAnswer() {} }
   const statusOf = (answer) => Number(/^HTTP\/1\.1 (\d+)/.exec(answer.toString('latin1'))?.[1])
   let gate = free
+  let isCut = false
+  const browsers = new Set()
   const server = createServer((browser) => {
+    if (isCut) return browser.destroy()
+    browsers.add(browser)
+    browser.on('close', () => browsers.delete(browser))
     const upstream = connect(storage.port, storage.hostname)
     let nBytes = 0
     // The hold of the upload on this connection, from its beginning to its answer.
@@ -86,7 +93,12 @@ export async function startRelay(gatepost) {
       },
     }
   }
-  return { rules: `MAP ${storage.host} 127.0.0.1:${server.address().port}`, hold, stop: () => server.close() }
+  const cut = () => {
+    isCut = true
+    for (const browser of browsers) browser.destroy()
+    return () => (isCut = false)
+  }
+  return { cut, rules: `MAP ${storage.host} 127.0.0.1:${server.address().port}`, hold, stop: () => server.close() }
 }
 
 /** The address that forms are posted to. */

@@ -17,7 +17,7 @@ import {
   waitForStatus,
   waitUntilPartlySent,
 } from './page.mjs'
-import { largePhoto, photo, photoName } from './photo.mjs'
+import { copyOf, largePhoto, photo, photoName } from './photo.mjs'
 
 describe('an upload', { timeout: 15 * MINUTE }, () => {
   const stack = useStack()
@@ -162,7 +162,7 @@ describe('an upload', { timeout: 15 * MINUTE }, () => {
     await waitForStatus(page, photoName, 'failed')
     assert.match(await row(page, photoName).getByTestId('reason').innerText(), /run out/)
     // Only the next added file is sent.
-    await page.getByTestId('file-input').setInputFiles([{ ...photo, name: 'next.jpg' }])
+    await page.getByTestId('file-input').setInputFiles([copyOf('next.jpg')])
     await waitForStatus(page, 'next.jpg', 'failed')
     assert.equal(signed, 2)
     await page.getByRole('button', { name: 'Remove next.jpg' }).click()
@@ -198,7 +198,7 @@ describe('an upload', { timeout: 15 * MINUTE }, () => {
     await screenshot(page, 'not-processed')
     // The file is kept: removing the row loses nothing, and nothing is deleted unless a new copy has arrived.
     const deletions = deletionsOf(page)
-    await page.getByTestId('file-input').setInputFiles([{ ...photo, name: 'other.jpg' }])
+    await page.getByTestId('file-input').setInputFiles([copyOf('other.jpg')])
     await waitForStatus(page, 'other.jpg', 'failed')
     await page.getByRole('button', { name: 'Remove other.jpg' }).click()
     assert.deepEqual(deletions, [])

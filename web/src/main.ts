@@ -145,8 +145,9 @@ function showApp(settings: Settings, session: Person, renewal?: Renewal): void {
     onSomeoneElse,
   })
   const intake = new Intake(settings, (files) => {
-    const started = uploads.add(files)
-    if (started > 0) announcer.say(strings.announce.started(started))
+    void uploads.add(files).then((started) => {
+      if (started > 0) announcer.say(strings.announce.started(started))
+    })
   })
 
   window.addEventListener('beforeunload', (event) => {

@@ -66,6 +66,8 @@ export const strings = {
     clear: 'Clear finished',
     waiting: 'Waiting',
     preparing: 'Preparing',
+    interrupted: 'The connection was lost. It will be tried again by itself',
+    offline: 'You are offline. It will go on when the connection is back',
     sending: (sent: number, total: number) => `${size(sent)} of ${size(total)}`,
     processing: 'Checking and resizing',
     processingLong: 'Still working on it. You can leave this page; the photo will turn up in your gallery',
@@ -75,6 +77,7 @@ export const strings = {
     dismiss: (name: string) => `Remove ${name} from this list`,
     retry: 'Try again',
     retryOf: (name: string) => `Try ${name} again`,
+    retryAll: 'Try all again',
     open: (name: string) => `Open ${name}`,
     summary: (done: number, all: number, troubled: number) =>
       (done === all

@@ -15,6 +15,11 @@ export class UploadList {
   readonly #rows = new Map<Upload, Row>()
   readonly #list = element('ul', { class: 'uploads-list', role: 'list' })
   readonly #summary = element('span', { class: 'count' })
+  readonly #retryAll = element(
+    'button',
+    { type: 'button', class: 'button quiet', hidden: true, 'data-testid': 'retry-all' },
+    strings.uploads.retryAll,
+  )
   readonly #clear = element('button', { type: 'button', class: 'button quiet', hidden: true }, strings.uploads.clear)
 
   constructor(
@@ -26,11 +31,15 @@ export class UploadList {
       this.uploads().clearFinished()
       focusIn(this.#list)
     })
+    this.#retryAll.addEventListener('click', () => {
+      this.uploads().retryAll()
+      focusIn(this.#list)
+    })
     const title = element('h2', { id: 'uploads-title' }, strings.uploads.title)
     this.element = element(
       'section',
       { class: 'uploads', 'aria-labelledby': 'uploads-title', hidden: true },
-      element('div', { class: 'section-head' }, title, this.#summary, this.#clear),
+      element('div', { class: 'section-head' }, title, this.#summary, this.#retryAll, this.#clear),
       this.#list,
     )
   }
@@ -83,6 +92,7 @@ export class UploadList {
     const troubled = states.filter((status) => status === 'rejected' || status === 'failed').length
     this.element.hidden = states.length === 0
     this.#summary.textContent = strings.uploads.summary(done, states.length, troubled)
+    this.#retryAll.hidden = states.filter((status) => status === 'failed').length < 2
     this.#clear.hidden = !states.some((status) => status === 'ready' || status === 'rejected')
   }
 
@@ -201,6 +211,9 @@ class Row {
     if (state.phase === 'sending') {
       this.#note.textContent = strings.uploads.sending(state.sent, this.#size)
       this.#setBar(Math.min(1, state.sent / this.#size))
+    } else if (state.phase === 'interrupted') {
+      this.#note.textContent = state.isOffline ? strings.uploads.offline : strings.uploads.interrupted
+      this.#setBar(0)
     } else {
       this.#note.textContent = state.phase === 'waiting' ? strings.uploads.waiting : strings.uploads.preparing
       this.#setBar(0)

@@ -1,23 +1,28 @@
 // The lifecycle of each upload: checked, hashed, signed, sent, then followed until the server reports its outcome. Owns
-// the state, which `upload-list` shows. Uppy handles sending, progress, the queue and retries of transient failures.
-// Called by `main`. It never touches the page. It never keeps a signed form: every try that a person starts requests a
-// fresh one, because forms live only minutes.
+// the state, which `upload-list` shows. Uppy handles sending, progress and the queue, and retries for some seconds. What
+// is interrupted for longer is tried again from here, after asking the server whether it has arrived. Called by `main`.
+// It never touches the page. It never keeps a signed form: every try requests a fresh one, because forms live only
+// minutes.
 
 import AwsS3 from '@uppy/aws-s3'
 import Uppy from '@uppy/core'
 
 import { type Limits, refusalOf } from './admission'
 import type { Api, UploadStatus } from './api'
+import { contentTypeOf } from './content-type'
 import { deleteUpload } from './deletion'
 import { sha256Hex } from './digest'
 import { Fault, sentenceFor, storageFault } from './fault'
 import type { Manifest } from './manifest'
 import { outcomeOf } from './outcome'
+import { isInterruption, isOffline, MOST_RETRIES, untilRetry } from './retry'
 import { strings } from './strings'
 
 export type UploadState =
   | { status: 'uploading'; phase: 'waiting' | 'preparing' }
   | { status: 'uploading'; phase: 'sending'; sent: number }
+  /** It will be tried again by itself. */
+  | { status: 'uploading'; phase: 'interrupted'; isOffline: boolean }
   | { status: 'processing' }
   | { status: 'ready'; manifest: Manifest }
   /** Final: this file is refused, by the page or by the server. */
@@ -82,28 +87,39 @@ export class Uploads {
       })
   }
 
-  add(files: Iterable<File>): number {
-    let started = 0
-    for (const file of files) {
-      if (this.#isUnderWay(file)) {
-        this.#listener.onDuplicate(file.name)
-        continue
-      }
-      const refusal = refusalOf(file, this.#limits)
-      const upload: Tracked = {
-        file,
-        name: file.name,
-        state: refusal === null ? WAITING : { status: 'rejected', reason: refusal },
-        ending: new AbortController(),
-        ids: [],
-      }
-      this.#all.add(upload)
-      this.#listener.onAdded(upload)
-      if (refusal !== null) continue
-      this.#send(upload)
-      started += 1
+  /** Returns how many of them are sent. A failed file that is chosen again is tried again on its row. */
+  async add(files: Iterable<File>): Promise<number> {
+    const isSent = await Promise.all([...files].map((file) => this.#addOne(file)))
+    return isSent.filter(Boolean).length
+  }
+
+  async #addOne(file: File): Promise<boolean> {
+    const known = this.#same(file)
+    if (known?.state.status === 'failed') {
+      this.retry(known)
+      return true
     }
-    return started
+    if (known) {
+      this.#listener.onDuplicate(file.name)
+      return false
+    }
+    const { name, type } = file
+    const upload: Tracked = { file, type, name, state: WAITING, ending: new AbortController(), ids: [], nRetries: 0 }
+    this.#all.add(upload)
+    this.#listener.onAdded(upload)
+    return this.#admit(upload)
+  }
+
+  /** Refuses the file or starts to send it; returns whether it is sent. */
+  async #admit(upload: Tracked): Promise<boolean> {
+    const { file, name } = upload
+    // A file that cannot be read fails when it is sent.
+    upload.type = await contentTypeOf(file).catch(() => file.type)
+    if (!this.#all.has(upload)) return false
+    const refusal = refusalOf({ name, type: upload.type, size: file.size }, this.#limits)
+    if (refusal === null) this.#send(upload)
+    else this.#set(upload, { status: 'rejected', reason: refusal })
+    return refusal === null
   }
 
   /** Aborts all work on it and removes it. An upload in progress is cancelled. */
@@ -124,8 +140,13 @@ export class Uploads {
   retry(upload: Upload): void {
     const tracked = this.#own(upload)
     if (tracked?.state.status !== 'failed') return
+    tracked.nRetries = 0
     this.#set(tracked, WAITING)
     this.#send(tracked)
+  }
+
+  retryAll(): void {
+    for (const upload of this.#all) this.retry(upload)
   }
 
   /** Continues uploads that the end of a session stopped. */
@@ -156,10 +177,10 @@ export class Uploads {
   }
 
   #send(upload: Tracked): void {
-    const { file } = upload
+    const { file, name, type } = upload
     // Uppy distinguishes files by name, type, size and path. The path makes every try unique.
     const meta = { relativePath: String(this.#nextKey++) }
-    upload.uppyId = this.#uppy.addFile({ name: upload.name, type: file.type, data: file, meta })
+    upload.uppyId = this.#uppy.addFile({ name, type, data: file, meta })
   }
 
   async #sign(uppyId: string): Promise<{ url: string; fields: Record<string, string> }> {
@@ -171,8 +192,9 @@ export class Uploads {
     upload.sha256 ??= await sha256Hex(file).catch(() => {
       throw new Fault('unreadable')
     })
+    this.#takeOver(upload)
     const form = await this.#api.createUpload({
-      content_type: file.type,
+      content_type: upload.type,
       size: file.size,
       sha256: upload.sha256,
       filename: upload.name,
@@ -183,6 +205,24 @@ export class Uploads {
     }
     upload.ids.push(form.id)
     return { url: form.url, fields: form.fields }
+  }
+
+  /**
+   * Makes one upload of those with the same content, whatever their names are. What failed before is replaced, along with
+   * its copies that may have arrived; what is in progress goes on instead of this one.
+   */
+  #takeOver(upload: Tracked): void {
+    for (const twin of this.#all) {
+      if (twin === upload || twin.sha256 !== upload.sha256) continue
+      if (twin.state.status === 'failed') {
+        upload.ids.unshift(...twin.ids.splice(0))
+        this.remove(twin)
+      } else if (isUnderWay(twin)) {
+        this.#listener.onDuplicate(upload.name)
+        this.remove(upload)
+        throw new DOMException('Cancelled', 'AbortError')
+      }
+    }
   }
 
   async #follow(upload: Tracked): Promise<void> {
@@ -220,13 +260,31 @@ export class Uploads {
     // Uppy sends failed files again together with the next added one.
     this.#leaveUppy(upload)
     const fault = faultIn(error)
+    const hasArrived = upload.state.status === 'processing'
+    if (isInterruption(fault) && !hasArrived && upload.nRetries < MOST_RETRIES) return void this.#tryAgain(upload)
     if (fault instanceof Fault && fault.kind === 'refused') {
       // The same file would be refused again.
       return this.#set(upload, { status: 'rejected', reason: sentenceFor(fault) })
     }
     const sessionOver = fault instanceof Fault && fault.kind === 'session-over'
-    const hasArrived = upload.state.status === 'processing'
     this.#set(upload, { status: 'failed', reason: sentenceFor(fault), sessionOver, hasArrived })
+  }
+
+  /** Continues an interrupted upload: what has arrived is followed, anything else is sent again. */
+  async #tryAgain(upload: Tracked): Promise<void> {
+    this.#set(upload, { status: 'uploading', phase: 'interrupted', isOffline: isOffline() })
+    try {
+      await untilRetry(upload.nRetries++, upload.ending.signal)
+      const id = upload.ids.at(-1)
+      // Whether the last byte had arrived when the connection was lost, only the server knows.
+      const status = id && (await this.#api.uploadStatus(id, upload.ending.signal)).status
+      if (!this.#all.has(upload)) return
+      if (status && status !== 'pending') return void this.#follow(upload)
+      this.#set(upload, WAITING)
+      this.#send(upload)
+    } catch (error) {
+      if (!upload.ending.signal.aborted) this.#fail(upload, error)
+    }
   }
 
   #set(upload: Tracked, state: UploadState): void {
@@ -253,27 +311,36 @@ export class Uploads {
     return [...this.#all].find((tracked) => tracked === upload)
   }
 
-  #isUnderWay({ name, size, lastModified }: File): boolean {
-    return [...this.#all].some(
-      ({ file, state }) =>
-        (state.status === 'uploading' || state.status === 'processing') &&
-        file.name === name &&
-        file.size === size &&
-        file.lastModified === lastModified,
+  /** The unfinished upload of the same file. */
+  #same({ name, size, lastModified }: File): Tracked | undefined {
+    return [...this.#all].find(
+      (upload) =>
+        (isUnderWay(upload) || upload.state.status === 'failed') &&
+        upload.file.name === name &&
+        upload.file.size === size &&
+        upload.file.lastModified === lastModified,
     )
   }
 }
 
 type Tracked = {
   readonly file: File
+  /** The content type, by the file's bytes. */
+  type: string
   readonly name: string
   state: UploadState
-  /** Aborts the wait for the outcome. */
+  /** How often it was interrupted and tried again. */
+  nRetries: number
+  /** Aborts the waits for a retry and for the outcome. */
   readonly ending: AbortController
   uppyId?: string
   sha256?: string
   /** The server's ids for it, one for each try, the latest last. Deleted ones are removed. */
   readonly ids: string[]
+}
+
+function isUnderWay({ state }: Upload): boolean {
+  return state.status === 'uploading' || state.status === 'processing'
 }
 
 const WAITING: UploadState = { status: 'uploading', phase: 'waiting' }
