@@ -127,6 +127,17 @@ pub(super) fn check(architecture: Architecture) -> anyhow::Result<()> {
 }
 
 impl Artifact {
+    /// What Cargo builds. Both programs of Lambda functions are selected by package and one of them by name: Cargo unites
+    /// the features of all selected packages, so the two share their compiled dependencies.
+    fn selection(&self) -> Vec<&'static str> {
+        if self.is_tuned {
+            let [processor, api] = [BOOTSTRAP.package, SIGNING_API.package];
+            vec!["--package", processor, "--package", api, "--bin", self.file]
+        } else {
+            vec!["--package", self.package]
+        }
+    }
+
     /// Builds it unless it is up to date; returns its file.
     pub(super) fn build(
         &self,
@@ -156,13 +167,8 @@ impl Artifact {
             }
         }
         command
-            .args([
-                "--release",
-                "--locked",
-                "--quiet",
-                "--package",
-                self.package,
-            ])
+            .args(["--release", "--locked", "--quiet"])
+            .args(self.selection())
             .arg("--target-dir")
             .arg(&target_dir)
             .current_dir(&root)
