@@ -5,8 +5,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 
 import { MINUTE, PATIENCE_MS, screenshot, useStack } from './gatepost.mjs'
-import { focusUntil, largestRendition, look, upload, waitForStatus } from './page.mjs'
-import { photo } from './photo.mjs'
+import { focusUntil, largestRendition, look, row, upload, waitForStatus, waitUntilPartlySent } from './page.mjs'
+import { largePhoto, photo, photoName } from './photo.mjs'
 
 describe('a session', { timeout: 10 * MINUTE }, () => {
   const stack = useStack()
@@ -56,6 +56,31 @@ describe('a session', { timeout: 10 * MINUTE }, () => {
     await signIn(page, 'dora')
     await tab.goto('/')
     await page.getByTestId('who').filter({ hasText: 'dora' }).waitFor()
+    await close()
+  })
+
+  test('signing out during an upload asks first', async () => {
+    const { page, close } = await newcomer('frank')
+    const { release } = stack.relay.hold('requests')
+    const questions = []
+    let isSure = false
+    page.on('dialog', (dialog) => {
+      questions.push(dialog.type())
+      return isSure ? dialog.accept() : dialog.dismiss()
+    })
+    await page.getByTestId('file-input').setInputFiles([largePhoto])
+    await waitUntilPartlySent(page, photoName)
+    await page.getByTestId('sign-out').click()
+    assert.deepEqual(questions, ['confirm'])
+    assert.equal((await page.request.get('/api/session')).status(), 200)
+    assert.equal(await row(page, photoName).getAttribute('data-status'), 'uploading')
+
+    isSure = true
+    await page.getByTestId('sign-out').click()
+    await page.getByTestId('sign-in').waitFor()
+    assert.deepEqual(questions, ['confirm', 'confirm'])
+    assert.equal((await page.request.get('/api/session')).status(), 401)
+    release()
     await close()
   })
 

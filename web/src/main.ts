@@ -16,6 +16,7 @@ import { Fault, sentenceFor } from './fault'
 import { Gallery } from './gallery'
 import { Intake } from './intake'
 import mark from './mark.svg'
+import { Queue } from './queue'
 import { Recovery } from './recovery'
 import { returnPath } from './return-path'
 import { currentSession, isPerson, type Person, type Renewal, SessionWatch, SIGN_IN, startSession } from './session'
@@ -132,7 +133,8 @@ function showApp(settings: Settings, session: Person, renewal?: Renewal): void {
     announcer,
     (manifest) => gallery.open(manifest.id),
   )
-  const uploads: Uploads = new Uploads(api, session.owner, settings, {
+  const queue = new Queue(session.owner)
+  const uploads: Uploads = new Uploads(api, session.owner, settings, queue, {
     onAdded: (upload) => list.added(upload),
     onChanged: (upload) => {
       list.changed(upload)
@@ -155,7 +157,7 @@ function showApp(settings: Settings, session: Person, renewal?: Renewal): void {
   })
 
   page.replaceChildren(
-    header(session, () => void signOut(watch, api, announcer)),
+    header(session, () => void signOut(watch, api, uploads, queue, announcer)),
     banner,
     element(
       'main',
@@ -169,11 +171,22 @@ function showApp(settings: Settings, session: Person, renewal?: Renewal): void {
     announcer.element,
   )
   void gallery.load()
+  void queue.resume().then((kept) => uploads.resume(kept))
 }
 
-async function signOut(watch: SessionWatch, api: Api, announcer: Announcer): Promise<void> {
+async function signOut(
+  watch: SessionWatch,
+  api: Api,
+  uploads: Uploads,
+  queue: Queue,
+  announcer: Announcer,
+): Promise<void> {
+  if (uploads.isSending() && !confirm(strings.header.signOutDuringUploads)) return
   try {
     await watch.signOut(() => api.endSession())
+    // The browser asks before it leaves a page that sends, and this has been answered.
+    uploads.stop()
+    await queue.clear()
     location.assign('/')
   } catch (error) {
     announcer.tell(sentenceFor(error))

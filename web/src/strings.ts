@@ -16,6 +16,7 @@ export const strings = {
 
   header: {
     signOut: 'Sign out',
+    signOutDuringUploads: 'Some photos have not been sent yet. Sign out, and give them up?',
     signedInAs: 'Signed in as',
   },
 

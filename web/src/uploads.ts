@@ -15,6 +15,7 @@ import { sha256Hex } from './digest'
 import { Fault, sentenceFor, storageFault } from './fault'
 import type { Manifest } from './manifest'
 import { outcomeOf } from './outcome'
+import type { Kept, Queue } from './queue'
 import { isInterruption, isOffline, MOST_RETRIES, untilRetry } from './retry'
 import { strings } from './strings'
 
@@ -53,15 +54,17 @@ export class Uploads {
   readonly #api: Api
   readonly #owner: string
   readonly #limits: Limits
+  readonly #queue: Queue
   readonly #listener: UploadsListener
   readonly #uppy: Uppy
   readonly #all = new Set<Tracked>()
   #nextKey = 1
 
-  constructor(api: Api, owner: string, limits: Limits, listener: UploadsListener) {
+  constructor(api: Api, owner: string, limits: Limits, queue: Queue, listener: UploadsListener) {
     this.#api = api
     this.#owner = owner
     this.#limits = limits
+    this.#queue = queue
     this.#listener = listener
     // Uppy's own messages are silenced: each failure is shown on its row, with the texts of `strings`.
     const silent = { debug() {}, warn() {}, error() {} }
@@ -103,11 +106,46 @@ export class Uploads {
       this.#listener.onDuplicate(file.name)
       return false
     }
+    const upload = this.#track(file, [])
+    const isAdmitted = await this.#admit(upload)
+    if (isAdmitted) await this.#keep(upload)
+    return isAdmitted
+  }
+
+  /** Continues uploads of an earlier page. */
+  resume(all: readonly Kept[]): void {
+    for (const { key, file, ids, hasArrived } of all) {
+      const upload = this.#track(file, ids)
+      upload.key = key
+      void this.#proceed(upload, hasArrived)
+    }
+  }
+
+  #track(file: File, ids: string[]): Tracked {
     const { name, type } = file
-    const upload: Tracked = { file, type, name, state: WAITING, ending: new AbortController(), ids: [], nRetries: 0 }
+    const upload: Tracked = { file, type, name, state: WAITING, ending: new AbortController(), ids, nRetries: 0 }
     this.#all.add(upload)
     this.#listener.onAdded(upload)
-    return this.#admit(upload)
+    return upload
+  }
+
+  /** Keeps the upload in case the page is closed. */
+  async #keep(upload: Tracked): Promise<void> {
+    const key = await this.#queue.keep(upload.file)
+    if (key === undefined) return
+    upload.key = key
+    if (this.#isUnfinished(upload)) this.#note(upload)
+    else void this.#queue.forget(key)
+  }
+
+  #note({ key, ids, state }: Tracked): void {
+    if (key !== undefined) void this.#queue.note(key, { ids, hasArrived: state.status === 'processing' })
+  }
+
+  /** Whether another page would have to go on with it: what failed after it arrived, the server keeps. */
+  #isUnfinished(upload: Tracked): boolean {
+    if (!this.#all.has(upload)) return false
+    return isUnderWay(upload) || (upload.state.status === 'failed' && !upload.state.hasArrived)
   }
 
   /** Refuses the file or starts to send it; returns whether it is sent. */
@@ -127,6 +165,7 @@ export class Uploads {
     const tracked = this.#own(upload)
     if (!tracked) return
     this.#all.delete(tracked)
+    this.#forgetFinished(tracked)
     tracked.ending.abort()
     this.#leaveUppy(tracked)
     // The browser may have sent the last byte already, or the answer to an earlier try was lost. An upload that has
@@ -204,6 +243,7 @@ export class Uploads {
       throw new Fault('session-over')
     }
     upload.ids.push(form.id)
+    this.#note(upload)
     return { url: form.url, fields: form.fields }
   }
 
@@ -229,6 +269,7 @@ export class Uploads {
     const id = upload.ids.at(-1)
     if (id === undefined) return
     this.#set(upload, { status: 'processing' })
+    this.#note(upload)
     // Not earlier: a copy that arrived with an earlier try might have been the only one.
     this.#delete(upload, upload.ids.splice(0, upload.ids.length - 1))
     try {
@@ -275,13 +316,21 @@ export class Uploads {
     this.#set(upload, { status: 'uploading', phase: 'interrupted', isOffline: isOffline() })
     try {
       await untilRetry(upload.nRetries++, upload.ending.signal)
+    } catch {
+      return // It was removed.
+    }
+    await this.#proceed(upload, false)
+  }
+
+  async #proceed(upload: Tracked, hasArrived: boolean): Promise<void> {
+    try {
       const id = upload.ids.at(-1)
       // Whether the last byte had arrived when the connection was lost, only the server knows.
       const status = id && (await this.#api.uploadStatus(id, upload.ending.signal)).status
       if (!this.#all.has(upload)) return
-      if (status && status !== 'pending') return void this.#follow(upload)
+      if (status && (hasArrived || status !== 'pending')) return void this.#follow(upload)
       this.#set(upload, WAITING)
-      this.#send(upload)
+      await this.#admit(upload)
     } catch (error) {
       if (!upload.ending.signal.aborted) this.#fail(upload, error)
     }
@@ -290,7 +339,14 @@ export class Uploads {
   #set(upload: Tracked, state: UploadState): void {
     if (!this.#all.has(upload)) return
     upload.state = state
+    this.#forgetFinished(upload)
     this.#listener.onChanged(upload)
+  }
+
+  #forgetFinished(upload: Tracked): void {
+    if (upload.key === undefined || this.#isUnfinished(upload)) return
+    void this.#queue.forget(upload.key)
+    delete upload.key
   }
 
   #leaveUppy(upload: Tracked): void {
@@ -334,6 +390,8 @@ type Tracked = {
   /** Aborts the waits for a retry and for the outcome. */
   readonly ending: AbortController
   uppyId?: string
+  /** Its place in the queue. */
+  key?: string
   sha256?: string
   /** The server's ids for it, one for each try, the latest last. Deleted ones are removed. */
   readonly ids: string[]

@@ -1,0 +1,117 @@
+// Unfinished uploads, kept in IndexedDB so that a reload does not lose them. Called by `uploads`, and by `main` when the
+// page opens or somebody signs out. An upload belongs to an owner, and only that owner's page resumes it. It never sends
+// anything. Without IndexedDB, or if the browser's quota is used up, uploads work but do not survive a reload.
+//
+// Uppy has a plugin for this (Golden Retriever). It knows no owners, and it keeps files by ids that change here with every
+// try.
+
+const DATABASE = 'gatepost-queue'
+const STORE = 'uploads'
+/** Older uploads are forgotten: nobody expects them to start. */
+const MOST_MS = 24 * 60 * 60 * 1000
+
+export type Kept = {
+  readonly key: string
+  readonly owner: string
+  readonly file: File
+  /** In milliseconds since 1970. */
+  readonly addedAt: number
+  /** The server's ids for it, the latest last. */
+  ids: string[]
+  /** Whether storage has confirmed the last of them. */
+  hasArrived: boolean
+}
+
+export class Queue {
+  #database: Promise<IDBDatabase> | undefined
+  /** Ends the hold of each kept upload of this tab. */
+  readonly #held = new Map<string, () => void>()
+
+  constructor(private readonly owner: string) {}
+
+  /** Keeps a file; returns the key of its place, or `undefined` if the browser does not keep it. */
+  async keep(file: File): Promise<string | undefined> {
+    const key = crypto.randomUUID()
+    try {
+      await this.#hold(key)
+      const kept: Kept = { key, owner: this.owner, file, addedAt: Date.now(), ids: [], hasArrived: false }
+      await this.#run('readwrite', (store) => store.add(kept))
+      return key
+    } catch {
+      this.#release(key)
+      return undefined
+    }
+  }
+
+  /** Notes how far an upload is. One that was forgotten meanwhile stays forgotten. */
+  async note(key: string, progress: Pick<Kept, 'ids' | 'hasArrived'>): Promise<void> {
+    await this.#run('readwrite', (store) => {
+      const request = store.get(key)
+      request.onsuccess = () => {
+        if (request.result) store.put({ ...request.result, ...progress, ids: [...progress.ids] })
+      }
+      return request
+    }).catch(() => {})
+  }
+
+  async forget(key: string): Promise<void> {
+    await this.#run('readwrite', (store) => store.delete(key)).catch(() => {})
+    this.#release(key)
+  }
+
+  /** The uploads of this owner that no other tab has, oldest first. Those of others and old ones are deleted. */
+  async resume(): Promise<Kept[]> {
+    const resumed: Kept[] = []
+    try {
+      const all: Kept[] = await this.#run('readonly', (store) => store.getAll())
+      for (const kept of all.sort((one, other) => one.addedAt - other.addedAt)) {
+        if (kept.owner !== this.owner || Date.now() - kept.addedAt > MOST_MS) await this.forget(kept.key)
+        else if (await this.#hold(kept.key)) resumed.push(kept)
+      }
+    } catch {
+      // Nothing is kept here.
+    }
+    return resumed
+  }
+
+  /** Forgets everything: the person has signed out. */
+  async clear(): Promise<void> {
+    await this.#run('readwrite', (store) => store.clear()).catch(() => {})
+  }
+
+  /** Holds a place until it is forgotten or the tab ends; returns whether no other tab holds it. */
+  #hold(key: string): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      navigator.locks
+        .request(`${DATABASE}-${key}`, { ifAvailable: true }, (lock) => {
+          resolve(lock !== null)
+          return lock && new Promise<void>((end) => this.#held.set(key, end))
+        })
+        .catch(reject)
+    })
+  }
+
+  #release(key: string): void {
+    this.#held.get(key)?.()
+    this.#held.delete(key)
+  }
+
+  async #run<Result>(mode: IDBTransactionMode, act: (store: IDBObjectStore) => IDBRequest<Result>): Promise<Result> {
+    this.#database ??= open()
+    const transaction = (await this.#database).transaction(STORE, mode)
+    const request = act(transaction.objectStore(STORE))
+    return new Promise((resolve, reject) => {
+      transaction.oncomplete = () => resolve(request.result)
+      transaction.onabort = () => reject(transaction.error)
+    })
+  }
+}
+
+function open(): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open(DATABASE, 1)
+    request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: 'key' })
+    request.onsuccess = () => resolve(request.result)
+    request.onerror = () => reject(request.error)
+  })
+}
