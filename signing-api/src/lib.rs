@@ -49,7 +49,10 @@ pub use signer::Signer;
 /// The routes of the API, all below `/api`.
 pub fn router(api: Api) -> Router {
     Router::new()
-        .route("/api/uploads", post(uploads::create))
+        .route(
+            "/api/uploads",
+            post(uploads::create).get(uploads::show_many),
+        )
         .route("/api/uploads/{id}", get(uploads::show))
         .route("/api/media", get(media::list))
         .route("/api/media/{id}", delete(media::delete))

@@ -1,17 +1,19 @@
-//! `POST /api/uploads` makes a form that uploads one file. `GET /api/uploads/{id}` answers with the upload's status.
+//! `POST /api/uploads` makes a form that uploads one file. `GET /api/uploads/{id}` answers with the upload's status, and
+//! `GET /api/uploads?ids=` with those of many.
 
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection};
-use axum::extract::{Path, State};
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use data_encoding::HEXLOWER;
 use edge_auth::Owner;
+use futures::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use media_contract::{MAX_PROCESSING, Reason, Status, UploadId, UploadKey};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use url_signing::{Expiry, PostPolicy, SignedForm};
 
@@ -24,6 +26,10 @@ use crate::problem::Problem;
 use crate::settings::{UPLOAD_PATH, UploadsThrough};
 use crate::signer::Term;
 
+/// The most uploads that one call asks for.
+const MAX_IDS: usize = 50;
+/// How many uploads of a call are looked at concurrently.
+const CONCURRENT_READS: usize = 8;
 /// A longer name is truncated: S3 stores 2 KB of metadata per object.
 const MAX_FILENAME_BYTES: usize = 512;
 /// Everything except the unreserved characters (RFC 3986 §2.3) is encoded.
@@ -124,28 +130,89 @@ pub(crate) async fn show(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let upload = upload_of(&owner, id)?;
+    let (mut answer, end) = status_of(&api, &from, &upload).await?;
+    if let Some(end) = end {
+        answer["urls_expire_at"] = json!(end);
+    }
+    Ok(Json(answer).into_response())
+}
+
+/// The query of `GET /api/uploads`: ids with commas between them.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Asked {
+    ids: String,
+}
+
+/// The answer to `GET /api/uploads`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Statuses {
+    items: Vec<Value>,
+    /// When the first URL of a rendition expires, if they are signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    urls_expire_at: Option<Timestamp>,
+}
+
+/// Answers with the status of several of the caller's uploads, in the order of the ids. One that does not exist is
+/// `unknown`, so that it does not hide the others.
+pub(crate) async fn show_many(
+    State(api): State<Api>,
+    CallingOwner(owner): CallingOwner,
+    from: CameFrom,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Json<Statuses>, Problem> {
+    const INVALID: Problem = Problem::InvalidParameter { name: "ids" };
+    let Query(Asked { ids }) = asked.map_err(|_| INVALID)?;
+    let ids: Option<Vec<_>> = ids.split(',').map(UploadId::parse).collect();
+    let ids = ids.filter(|ids| ids.len() <= MAX_IDS).ok_or(INVALID)?;
+    let (api, from, owner) = (&api, &from, owner.as_str());
+    let reads: Vec<_> = ids
+        .into_iter()
+        .map(|id| async move {
+            let owner = owner.to_owned();
+            match status_of(api, from, &UploadKey { owner, id }).await {
+                Err(Problem::NoSuchUpload) => Ok((json!({"id": id, "status": "unknown"}), None)),
+                found => found,
+            }
+        })
+        .collect();
+    let found: Vec<_> = stream::iter(reads)
+        .buffered(CONCURRENT_READS)
+        .try_collect()
+        .await?;
+    let urls_expire_at = found.iter().filter_map(|(_, end)| *end).min();
+    let items = found.into_iter().map(|(item, _)| item).collect();
+    Ok(Json(Statuses {
+        items,
+        urls_expire_at,
+    }))
+}
+
+/// The status of an upload, and when the first of its URLs expires, if they are signed.
+async fn status_of(
+    api: &Api,
+    from: &CameFrom,
+    upload: &UploadKey,
+) -> Result<(Value, Option<Timestamp>), Problem> {
     let id = upload.id;
-    let Some(found) = api.store.manifest(&upload).await? else {
-        return Ok(Json(without_manifest(&api, &upload).await?).into_response());
+    let Some(found) = api.store.manifest(upload).await? else {
+        return Ok((without_manifest(api, upload).await?, None));
     };
     let manifest = found.manifest;
     let status = manifest.status.name();
-    let answer = match &manifest.status {
+    Ok(match &manifest.status {
         Status::Ready { .. } => {
-            let urls = MediaUrls::listed(&api, &from).await?;
-            let (manifest, end) = urls.add_to(&manifest, (&api, &from)).await?;
-            let mut answer = json!({"id": id, "status": status, "manifest": manifest});
-            if let Some(end) = end {
-                answer["urls_expire_at"] = json!(end);
-            }
-            answer
+            let urls = MediaUrls::listed(api, from).await?;
+            let (manifest, end) = urls.add_to(&manifest, (api, from)).await?;
+            (
+                json!({"id": id, "status": status, "manifest": manifest}),
+                end,
+            )
         }
         Status::Rejected { reason, .. } | Status::Failed { reason, .. } => {
-            json!({"id": id, "status": status, "reason": reason})
+            (json!({"id": id, "status": status, "reason": reason}), None)
         }
-        Status::Deleted { .. } => json!({"id": id, "status": status}),
-    };
-    Ok(Json(answer).into_response())
+        Status::Deleted { .. } => (json!({"id": id, "status": status}), None),
+    })
 }
 
 /// The caller's own upload with the id in a path.

@@ -154,6 +154,15 @@ async fn every_fault_is_a_problem_with_a_stable_type() {
             400,
             "invalid_parameter",
         ),
+        (
+            "too many ids",
+            get(&format!(
+                "/api/uploads?ids={}",
+                vec!["1q78nq9qzz0000000000000005"; 51].join(",")
+            )),
+            400,
+            "invalid_parameter",
+        ),
         ("no such call", get("/api/nothing"), 404, "no_such_call"),
         (
             "another method",

@@ -220,6 +220,29 @@ async fn the_service_matches_its_openapi_document() {
     document.check(show, nobody(&get, &path)).await;
     document.check(show, call(get.clone(), no_upload)).await;
 
+    let show_many = "GET /api/uploads";
+    let unknown = "7zzzzzzzzzzzzzzzzzzzzzzzzz";
+    let ids: Vec<_> = [path.as_str(), &bad, no_upload]
+        .iter()
+        .map(|path| path.rsplit('/').next().unwrap())
+        .collect();
+    let many = format!("/api/uploads?ids={}", ids.join(","));
+    let found = document.check(show_many, call(get.clone(), &many)).await;
+    let items = found["items"].as_array().unwrap();
+    let of = |member: &str| {
+        let members = items.iter().map(|item| item[member].as_str().unwrap());
+        members.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(of("id"), ids);
+    assert_eq!(of("status"), ["ready", "rejected", "unknown"]);
+    assert_eq!(items[0]["manifest"]["source"], ready["manifest"]["source"]);
+    let too_many = vec![unknown; 51].join(",");
+    for wrong in ["", "?ids=", "?ids=x", &format!("?ids={too_many}")] {
+        let wrong = format!("/api/uploads{wrong}");
+        document.check(show_many, call(get.clone(), &wrong)).await;
+    }
+    document.check(show_many, nobody(&get, &many)).await;
+
     // Media.
     let list = "GET /api/media";
     let page = document.check(list, call(get.clone(), "/api/media")).await;
@@ -342,6 +365,7 @@ async fn the_service_matches_its_openapi_document() {
         .check(create, by_service(&post, "/api/uploads").json(&intent))
         .await;
     document.check(show, by_service(&get, no_upload)).await;
+    document.check(show_many, by_service(&get, &many)).await;
     document.check(list, by_service(&get, "/api/media")).await;
     document.check(remove, by_service(&delete, &path)).await;
 
