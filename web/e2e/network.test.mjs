@@ -5,7 +5,7 @@ import { describe, test } from 'node:test'
 
 import { draw } from './drawing.mjs'
 import { MINUTE, screenshot, until, useStack } from './gatepost.mjs'
-import { deletionsOf, row, waitForStatus, waitUntilPartlySent } from './page.mjs'
+import { add, deletionsOf, row, statusOf, waitForStatus, waitUntilPartlySent } from './page.mjs'
 import { copyOf, largePhoto, photoName } from './photo.mjs'
 
 const N_PHOTOS = 20
@@ -76,8 +76,9 @@ describe('a bad network', { timeout: 10 * MINUTE }, () => {
     const seen = countForms(page)
     const deletions = deletionsOf(page)
     const { answered, release } = stack.relay.hold('answers')
-    await page.getByTestId('file-input').setInputFiles([largePhoto])
+    const id = await add(page, largePhoto)
     assert.equal(await answered, 204)
+    await until(async () => (await statusOf(page, id)) === 'ready')
     const restore = stack.relay.cut()
     // It stays cut: what continues the upload is the answer of the API.
     await waitForStatus(page, photoName, 'ready')

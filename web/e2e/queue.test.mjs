@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 
 import { MINUTE, screenshot, until, useStack } from './gatepost.mjs'
-import { row, waitForStatus, waitUntilPartlySent } from './page.mjs'
+import { isStatus, row, waitForStatus, waitUntilPartlySent } from './page.mjs'
 import { copyOf, largePhoto, photoName } from './photo.mjs'
 
 describe('a queue', { timeout: 10 * MINUTE }, () => {
@@ -72,6 +72,27 @@ describe('a queue', { timeout: 10 * MINUTE }, () => {
     await page.reload()
     release()
     await waitForStatus(page, photoName, 'ready')
+    await until(async () => (await countPhotos(page)) === 1)
+    await close()
+  })
+
+  test('an upload whose form has expired unused is sent with another', async () => {
+    const { page, close } = await newcomer('gina')
+    const release = await addHeld(page, [largePhoto])
+    let nAsked = 0
+    await page.route(isStatus, (route) => {
+      nAsked += 1
+      page.expectedRefusals = [new URL(route.request().url()).pathname]
+      const problem = { title: 'Not Found', detail: 'There is no such upload.', status: 404 }
+      return nAsked > 1
+        ? route.continue()
+        : route.fulfill({ status: 404, contentType: 'application/problem+json', json: problem })
+    })
+    await page.reload()
+    await row(page, photoName).waitFor()
+    release()
+    await waitForStatus(page, photoName, 'ready')
+    assert.ok(nAsked > 1)
     await until(async () => (await countPhotos(page)) === 1)
     await close()
   })

@@ -26,6 +26,9 @@ export type UploadStatus =
   | { id: string; status: 'failed'; reason?: Reason }
   | { id: string; status: 'deleted' }
 
+/** No upload has this id. */
+export type UnknownUpload = { id: string; status: 'unknown' }
+
 /** `message` is a sentence for the person who sent the file. */
 export type Reason = { code: string; message: string }
 
@@ -53,6 +56,12 @@ export class Api {
 
   uploadStatus(id: string, signal: AbortSignal): Promise<UploadStatus> {
     return this.#call<UploadStatus>(`/api/uploads/${encodeURIComponent(id)}`, undefined, { signal })
+  }
+
+  /** The statuses of up to 50 uploads, in their order. */
+  async uploadStatuses(ids: readonly string[]): Promise<(UploadStatus | UnknownUpload)[]> {
+    const query = new URLSearchParams({ ids: ids.join(',') })
+    return (await this.#call<{ items: (UploadStatus | UnknownUpload)[] }>(`/api/uploads?${query}`)).items
   }
 
   listMedia(cursor: string | undefined): Promise<MediaPage> {

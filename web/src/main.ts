@@ -181,7 +181,7 @@ async function signOut(
   queue: Queue,
   announcer: Announcer,
 ): Promise<void> {
-  if (uploads.isSending() && !confirm(strings.header.signOutDuringUploads)) return
+  if (uploads.hasUnsent() && !confirm(strings.header.signOutDuringUploads)) return
   try {
     await watch.signOut(() => api.endSession())
     // The browser asks before it leaves a page that sends, and this has been answered.

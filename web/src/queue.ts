@@ -66,7 +66,12 @@ export class Queue {
       const all: Kept[] = await this.#run('readonly', (store) => store.getAll())
       for (const kept of all.sort((one, other) => one.addedAt - other.addedAt)) {
         if (kept.owner !== this.owner || Date.now() - kept.addedAt > MOST_MS) await this.forget(kept.key)
-        else if (await this.#hold(kept.key)) resumed.push(kept)
+        else if (await this.#hold(kept.key)) {
+          // Another tab may have gone on with it until now.
+          const latest: Kept | undefined = await this.#run('readonly', (store) => store.get(kept.key))
+          if (latest) resumed.push(latest)
+          else this.#release(kept.key)
+        }
       }
     } catch {
       // Nothing is kept here.

@@ -14,8 +14,15 @@ export function isInterruption(error: unknown): boolean {
   const { kind, details } = error
   if (kind === 'unreachable') return true
   const { status = 0, code } = details
-  if (kind === 'storage') return status >= 500 || status === 429 || code === 'RequestTimeout'
-  return kind === 'unexpected' && status >= 500
+  const isBusy = status >= 500 || status === 429
+  if (kind === 'storage') return isBusy || code === 'RequestTimeout'
+  // An answer with a good status was truncated.
+  return kind === 'unexpected' && (isBusy || status < 300)
+}
+
+/** Whether S3 refused the form: it has expired, for example while the machine slept, or it never permitted the file. */
+export function isDenied(error: unknown): boolean {
+  return error instanceof Fault && error.kind === 'storage' && error.details.status === 403
 }
 
 /** The longest pause in milliseconds before a retry, counted from 0. */

@@ -9,6 +9,7 @@ import Uppy from '@uppy/core'
 
 import { type Limits, refusalOf } from './admission'
 import type { Api, UploadStatus } from './api'
+import { arrivedOf } from './arrival'
 import { contentTypeOf } from './content-type'
 import { deleteUpload } from './deletion'
 import { sha256Hex } from './digest'
@@ -16,7 +17,8 @@ import { Fault, sentenceFor, storageFault } from './fault'
 import type { Manifest } from './manifest'
 import { outcomeOf } from './outcome'
 import type { Kept, Queue } from './queue'
-import { isInterruption, isOffline, MOST_RETRIES, untilRetry } from './retry'
+import { isDenied, isInterruption, isOffline, MOST_RETRIES, untilRetry } from './retry'
+import { StatusBatch } from './status-batch'
 import { strings } from './strings'
 
 export type UploadState =
@@ -49,20 +51,27 @@ export type UploadsListener = {
 
 /** How many files are sent concurrently. */
 const AT_ONCE = 3
+/** After this long without progress, an upload is broken off. */
+const STALL_MS = 60_000
+/** Once all is sent, the rest of it may be in the buffers of a slow line. */
+const STALL_AT_END_MS = 300_000
 
 export class Uploads {
   readonly #api: Api
   readonly #owner: string
+  readonly #statuses: StatusBatch
   readonly #limits: Limits
   readonly #queue: Queue
   readonly #listener: UploadsListener
   readonly #uppy: Uppy
   readonly #all = new Set<Tracked>()
   #nextKey = 1
+  #isStopped = false
 
   constructor(api: Api, owner: string, limits: Limits, queue: Queue, listener: UploadsListener) {
     this.#api = api
     this.#owner = owner
+    this.#statuses = new StatusBatch(api)
     this.#limits = limits
     this.#queue = queue
     this.#listener = listener
@@ -78,11 +87,18 @@ export class Uploads {
       })
       .on('upload-progress', (file, progress) => {
         const upload = this.#find(file?.id)
-        if (upload) this.#set(upload, { status: 'uploading', phase: 'sending', sent: progress.bytesUploaded || 0 })
+        if (!upload) return
+        const sent = progress.bytesUploaded || 0
+        this.#watch(upload, sent < upload.file.size ? STALL_MS : STALL_AT_END_MS)
+        this.#set(upload, { status: 'uploading', phase: 'sending', sent })
       })
       .on('upload-success', (file) => {
         const upload = this.#find(file?.id)
-        if (upload) void this.#follow(upload)
+        const id = upload?.ids.at(-1)
+        if (upload === undefined || id === undefined) return
+        upload.hasArrived = true
+        void this.#note(upload)
+        void this.#follow(upload, id)
       })
       .on('upload-error', (file, error) => {
         const upload = this.#find(file?.id)
@@ -106,24 +122,37 @@ export class Uploads {
       this.#listener.onDuplicate(file.name)
       return false
     }
-    const upload = this.#track(file, [])
+    const upload = this.#track(file)
     const isAdmitted = await this.#admit(upload)
-    if (isAdmitted) await this.#keep(upload)
+    if (isAdmitted) void this.#keep(upload)
     return isAdmitted
   }
 
   /** Continues uploads of an earlier page. */
   resume(all: readonly Kept[]): void {
+    if (this.#isStopped) return
     for (const { key, file, ids, hasArrived } of all) {
-      const upload = this.#track(file, ids)
-      upload.key = key
-      void this.#proceed(upload, hasArrived)
+      const upload = this.#track(file)
+      Object.assign(upload, { key, hasArrived })
+      upload.ids.push(...ids)
+      void this.#proceed(upload)
     }
   }
 
-  #track(file: File, ids: string[]): Tracked {
+  #track(file: File): Tracked {
     const { name, type } = file
-    const upload: Tracked = { file, type, name, state: WAITING, ending: new AbortController(), ids, nRetries: 0 }
+    const upload: Tracked = {
+      file,
+      type,
+      name,
+      state: WAITING,
+      ending: new AbortController(),
+      ids: [],
+      replaced: [],
+      hasArrived: false,
+      formEndsAt: Number.POSITIVE_INFINITY,
+      nRetries: 0,
+    }
     this.#all.add(upload)
     this.#listener.onAdded(upload)
     return upload
@@ -134,12 +163,12 @@ export class Uploads {
     const key = await this.#queue.keep(upload.file)
     if (key === undefined) return
     upload.key = key
-    if (this.#isUnfinished(upload)) this.#note(upload)
-    else void this.#queue.forget(key)
+    if (this.#isUnfinished(upload)) await this.#note(upload)
+    else await this.#queue.forget(key)
   }
 
-  #note({ key, ids, state }: Tracked): void {
-    if (key !== undefined) void this.#queue.note(key, { ids, hasArrived: state.status === 'processing' })
+  async #note({ key, ids, hasArrived }: Tracked): Promise<void> {
+    if (key !== undefined) await this.#queue.note(key, { ids, hasArrived })
   }
 
   /** Whether another page would have to go on with it: what failed after it arrived, the server keeps. */
@@ -171,17 +200,19 @@ export class Uploads {
     // The browser may have sent the last byte already, or the answer to an earlier try was lost. An upload that has
     // arrived is about to be published, and nobody would see it.
     const { status } = tracked.state
-    if (status === 'uploading' || status === 'processing') this.#delete(tracked, tracked.ids)
+    if (status === 'uploading' || status === 'processing') this.#delete(tracked, [...tracked.ids, ...tracked.replaced])
     this.#listener.onRemoved(tracked)
   }
 
-  /** Tries a failed upload again, from a fresh form. */
+  /** Tries a failed upload again, from a fresh form, unless it has arrived after all. */
   retry(upload: Upload): void {
     const tracked = this.#own(upload)
     if (tracked?.state.status !== 'failed') return
+    if (tracked.state.hasArrived) replaceAll(tracked)
     tracked.nRetries = 0
     this.#set(tracked, WAITING)
-    this.#send(tracked)
+    if (tracked.key === undefined) void this.#keep(tracked)
+    void this.#proceed(tracked)
   }
 
   retryAll(): void {
@@ -203,6 +234,7 @@ export class Uploads {
 
   /** Stops all of them silently. */
   stop(): void {
+    this.#isStopped = true
     for (const upload of this.#all) {
       this.#all.delete(upload)
       upload.ending.abort()
@@ -213,6 +245,11 @@ export class Uploads {
   /** Whether leaving the page now would lose an upload. */
   isSending(): boolean {
     return [...this.#all].some((upload) => upload.state.status === 'uploading')
+  }
+
+  /** Whether signing out now would lose one. */
+  hasUnsent(): boolean {
+    return [...this.#all].some((upload) => upload.state.status !== 'processing' && this.#isUnfinished(upload))
   }
 
   #send(upload: Tracked): void {
@@ -243,7 +280,10 @@ export class Uploads {
       throw new Fault('session-over')
     }
     upload.ids.push(form.id)
-    this.#note(upload)
+    upload.hasArrived = false
+    upload.formEndsAt = Date.parse(form.expires_at)
+    // Before anything is sent: another page must ask about this id.
+    await this.#note(upload)
     return { url: form.url, fields: form.fields }
   }
 
@@ -255,7 +295,10 @@ export class Uploads {
     for (const twin of this.#all) {
       if (twin === upload || twin.sha256 !== upload.sha256) continue
       if (twin.state.status === 'failed') {
+        if (twin.state.hasArrived) replaceAll(twin)
         upload.ids.unshift(...twin.ids.splice(0))
+        upload.replaced.push(...twin.replaced.splice(0))
+        void this.#note(upload)
         this.remove(twin)
       } else if (isUnderWay(twin)) {
         this.#listener.onDuplicate(upload.name)
@@ -265,16 +308,19 @@ export class Uploads {
     }
   }
 
-  async #follow(upload: Tracked): Promise<void> {
-    const id = upload.ids.at(-1)
-    if (id === undefined) return
+  async #follow(upload: Tracked, id: string): Promise<void> {
+    clearTimeout(upload.stall)
     this.#set(upload, { status: 'processing' })
-    this.#note(upload)
-    // Not earlier: a copy that arrived with an earlier try might have been the only one.
-    this.#delete(upload, upload.ids.splice(0, upload.ids.length - 1))
     try {
-      const outcome = await outcomeOf(this.#api, id, upload.ending.signal)
+      const outcome = await outcomeOf(this.#statuses, id, upload.ending.signal)
       this.#leaveUppy(upload)
+      // Not earlier, and not if it has failed: a copy of another try might be the only one.
+      if (outcome.status === 'ready' || outcome.status === 'rejected') {
+        this.#delete(
+          upload,
+          [...upload.ids, ...upload.replaced].filter((other) => other !== id),
+        )
+      }
       this.#settle(upload, outcome)
     } catch (error) {
       if (!upload.ending.signal.aborted) this.#fail(upload, error)
@@ -301,9 +347,13 @@ export class Uploads {
     // Uppy sends failed files again together with the next added one.
     this.#leaveUppy(upload)
     const fault = faultIn(error)
-    const hasArrived = upload.state.status === 'processing'
-    if (isInterruption(fault) && !hasArrived && upload.nRetries < MOST_RETRIES) return void this.#tryAgain(upload)
-    if (fault instanceof Fault && fault.kind === 'refused') {
+    const { state } = upload
+    const hasArrived = state.status === 'processing'
+    const isInterrupted = isInterruption(fault) || (isDenied(fault) && Date.now() > upload.formEndsAt)
+    if (isInterrupted && !hasArrived && upload.nRetries < MOST_RETRIES) return void this.#tryAgain(upload)
+    // Only the call for a form says something about the file.
+    const isForForm = state.status === 'uploading' && state.phase === 'preparing'
+    if (isForForm && fault instanceof Fault && fault.kind === 'refused') {
       // The same file would be refused again.
       return this.#set(upload, { status: 'rejected', reason: sentenceFor(fault) })
     }
@@ -319,21 +369,28 @@ export class Uploads {
     } catch {
       return // It was removed.
     }
-    await this.#proceed(upload, false)
+    await this.#proceed(upload)
   }
 
-  async #proceed(upload: Tracked, hasArrived: boolean): Promise<void> {
+  async #proceed(upload: Tracked): Promise<void> {
     try {
-      const id = upload.ids.at(-1)
       // Whether the last byte had arrived when the connection was lost, only the server knows.
-      const status = id && (await this.#api.uploadStatus(id, upload.ending.signal)).status
+      const arrived = await arrivedOf(this.#statuses, upload, upload.ending.signal)
       if (!this.#all.has(upload)) return
-      if (status && (hasArrived || status !== 'pending')) return void this.#follow(upload)
+      if (arrived !== undefined) return void this.#follow(upload, arrived)
       this.#set(upload, WAITING)
       await this.#admit(upload)
     } catch (error) {
       if (!upload.ending.signal.aborted) this.#fail(upload, error)
     }
+  }
+
+  /** Breaks off an upload that makes no progress: some networks drop a connection without a word. */
+  #watch(upload: Tracked, patienceMs: number): void {
+    clearTimeout(upload.stall)
+    upload.stall = setTimeout(() => {
+      if (this.#all.has(upload) && upload.state.status === 'uploading') this.#fail(upload, new Fault('unreachable'))
+    }, patienceMs)
   }
 
   #set(upload: Tracked, state: UploadState): void {
@@ -350,6 +407,7 @@ export class Uploads {
   }
 
   #leaveUppy(upload: Tracked): void {
+    clearTimeout(upload.stall)
     if (upload.uppyId !== undefined) this.#uppy.removeFile(upload.uppyId)
     delete upload.uppyId
   }
@@ -393,8 +451,22 @@ type Tracked = {
   /** Its place in the queue. */
   key?: string
   sha256?: string
-  /** The server's ids for it, one for each try, the latest last. Deleted ones are removed. */
+  /** The server's ids for it, one for each try, the latest last. */
   readonly ids: string[]
+  /** The ids of tries that arrived and that the server could not process. A later one replaces them. */
+  readonly replaced: string[]
+  /** Whether storage has confirmed the latest id. */
+  hasArrived: boolean
+  /** When the form of the latest id expires, by the local clock. */
+  formEndsAt: number
+  /** Breaks it off if it makes no progress. */
+  stall?: ReturnType<typeof setTimeout>
+}
+
+/** Leaves what the server could not process to it, so that the next try is not told about these. */
+function replaceAll(upload: Tracked): void {
+  upload.replaced.push(...upload.ids.splice(0))
+  upload.hasArrived = false
 }
 
 function isUnderWay({ state }: Upload): boolean {

@@ -38,7 +38,9 @@ const CASES = [
   ['a refusal of the API', new Fault('refused', { status: 422 }), false],
   ['an ended session', new Fault('session-over', { status: 401 }), false],
   ['a file that is gone', new Fault('unreadable'), false],
-  ['a truncated answer', new Fault('unexpected', { status: 200 }), false],
+  ['a truncated answer', new Fault('unexpected', { status: 200 }), true],
+  ['an API that is called too often', new Fault('unexpected', { status: 429 }), true],
+  ['an answer without a reason', new Fault('unexpected', { status: 403 }), false],
   ['a mistake of this page', new TypeError('x is not a function'), false],
 ]
 for (const [what, error, expected] of CASES) {
