@@ -62,6 +62,7 @@ describe('a bad network', { timeout: 10 * MINUTE }, () => {
     const restore = stack.relay.cut()
     release()
     await until(() => isInterrupted(page, photoName))
+    await page.getByRole('status').filter({ hasText: 'The connection was lost.' }).waitFor()
     await screenshot(page, 'interrupted')
     restore()
     await waitForStatus(page, photoName, 'ready')

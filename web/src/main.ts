@@ -87,6 +87,7 @@ async function wayOut({ sign_in: way }: Settings, returnTo: string | null): Prom
 
 function showWelcome({ sign_in: way }: Settings, failure?: string): void {
   page.replaceChildren(header(), welcome(way !== null, failure))
+  void new Queue(null).forgetOld()
 }
 
 function showApp(settings: Settings, session: Person, renewal?: Renewal): void {

@@ -26,14 +26,16 @@ export class Queue {
   #database: Promise<IDBDatabase> | undefined
   /** Ends the hold of each kept upload of this tab. */
   readonly #held = new Map<string, () => void>()
+  #isClosed = false
 
-  constructor(private readonly owner: string) {}
+  constructor(private readonly owner: string | null) {}
 
   /** Keeps a file; returns the key of its place, or `undefined` if the browser does not keep it. */
   async keep(file: File): Promise<string | undefined> {
     const key = crypto.randomUUID()
     try {
       await this.#hold(key)
+      if (this.#isClosed || this.owner === null) throw new Error('signed out')
       const kept: Kept = { key, owner: this.owner, file, addedAt: Date.now(), ids: [], hasArrived: false }
       await this.#run('readwrite', (store) => store.add(kept))
       return key
@@ -65,7 +67,7 @@ export class Queue {
     try {
       const all: Kept[] = await this.#run('readonly', (store) => store.getAll())
       for (const kept of all.sort((one, other) => one.addedAt - other.addedAt)) {
-        if (kept.owner !== this.owner || Date.now() - kept.addedAt > MOST_MS) await this.forget(kept.key)
+        if (kept.owner !== this.owner || isOld(kept)) await this.forget(kept.key)
         else if (await this.#hold(kept.key)) {
           // Another tab may have gone on with it until now.
           const latest: Kept | undefined = await this.#run('readonly', (store) => store.get(kept.key))
@@ -79,9 +81,16 @@ export class Queue {
     return resumed
   }
 
-  /** Forgets everything: the person has signed out. */
+  /** Forgets everything and keeps nothing more: the person has signed out. */
   async clear(): Promise<void> {
+    this.#isClosed = true
     await this.#run('readwrite', (store) => store.clear()).catch(() => {})
+  }
+
+  /** Forgets what is too old. Nobody is signed in, so that nobody else would. */
+  async forgetOld(): Promise<void> {
+    const all: Kept[] = await this.#run('readonly', (store) => store.getAll()).catch(() => [])
+    for (const kept of all.filter(isOld)) await this.forget(kept.key)
   }
 
   /** Holds a place until it is forgotten or the tab ends; returns whether no other tab holds it. */
@@ -110,6 +119,10 @@ export class Queue {
       transaction.onabort = () => reject(transaction.error)
     })
   }
+}
+
+function isOld({ addedAt }: Kept): boolean {
+  return Date.now() - addedAt > MOST_MS
 }
 
 function open(): Promise<IDBDatabase> {

@@ -162,6 +162,7 @@ export const strings = {
     deleted: (name: string) => `${name} was deleted.`,
     notDeleted: (name: string) =>
       `A copy of ${name} couldn’t be deleted. If it appears in your photos, delete it there.`,
+    interrupted: 'The connection was lost. The uploads will go on by themselves.',
     already: (name: string) => `${name} is already being uploaded.`,
     loaded: (n: number) => `${whole.format(n)} more ${count(n, 'photo', 'photos')} loaded.`,
     position: (index: number, all: number) => `Photo ${whole.format(index + 1)} of ${whole.format(all)}`,

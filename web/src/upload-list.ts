@@ -10,10 +10,14 @@ import type { Upload, UploadState, Uploads } from './uploads'
 /** After this long in processing, the row says that it is safe to leave. */
 const LONG_MS = 20_000
 
+/** How seldom a screen reader hears that the connection was lost. */
+const INTERRUPTED_MS = 60_000
+
 export class UploadList {
   readonly element: HTMLElement
   readonly #rows = new Map<Upload, Row>()
   readonly #list = element('ul', { class: 'uploads-list', role: 'list' })
+  #saidInterrupted = false
   readonly #summary = element('span', { class: 'count' })
   readonly #retryAll = element(
     'button',
@@ -62,6 +66,7 @@ export class UploadList {
   changed(upload: Upload): void {
     const row = this.#rows.get(upload)
     if (!row) return
+    if (isInterrupted(upload)) this.#sayInterrupted()
     if (row.show(upload.state)) {
       this.#summarise()
       this.#announce(upload)
@@ -96,6 +101,14 @@ export class UploadList {
     this.#clear.hidden = !states.some((status) => status === 'ready' || status === 'rejected')
   }
 
+  /** Once for all of them: the same network carries them. */
+  #sayInterrupted(): void {
+    if (this.#saidInterrupted) return
+    this.#saidInterrupted = true
+    this.announcer.say(strings.announce.interrupted)
+    setTimeout(() => (this.#saidInterrupted = false), INTERRUPTED_MS)
+  }
+
   #announce({ name, state }: Upload): void {
     if (state.status === 'ready') this.announcer.say(strings.announce.ready(name))
     if (state.status === 'rejected') this.announcer.say(strings.announce.rejected(name, state.reason))
@@ -104,6 +117,10 @@ export class UploadList {
       this.announcer.say(sentence(name, state.reason))
     }
   }
+}
+
+function isInterrupted({ state }: Upload): boolean {
+  return state.status === 'uploading' && state.phase === 'interrupted'
 }
 
 /** Keeps the focus near a button that was removed: on a remaining button there, or else on the file picker. */

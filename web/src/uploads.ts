@@ -115,6 +115,9 @@ export class Uploads {
   async #addOne(file: File): Promise<boolean> {
     const known = this.#same(file)
     if (known?.state.status === 'failed') {
+      // The file that failed may not be readable any more.
+      known.file = file
+      delete known.sha256
       this.retry(known)
       return true
     }
@@ -438,7 +441,7 @@ export class Uploads {
 }
 
 type Tracked = {
-  readonly file: File
+  file: File
   /** The content type, by the file's bytes. */
   type: string
   readonly name: string
