@@ -4,6 +4,7 @@
 import type { Announcer } from './announcer'
 import { element, icon } from './element'
 import { bestRenditions, type Manifest } from './manifest'
+import { previewOf } from './preview'
 import { strings } from './strings'
 import type { Upload, UploadState, Uploads } from './uploads'
 
@@ -74,9 +75,9 @@ export class UploadList {
   }
 
   removed(upload: Upload): void {
-    const row = this.#rows.get(upload)?.element
-    const neighbour = row?.nextElementSibling ?? row?.previousElementSibling
-    const hadFocus = row?.contains(document.activeElement)
+    const row = this.#rows.get(upload)
+    const neighbour = row?.element.nextElementSibling ?? row?.element.previousElementSibling
+    const hadFocus = row?.element.contains(document.activeElement)
     row?.remove()
     this.#rows.delete(upload)
     this.#summarise()
@@ -142,6 +143,7 @@ class Row {
   readonly #retry: HTMLButtonElement
   readonly #remove: HTMLButtonElement
   readonly #onOpen: (manifest: Manifest) => void
+  #isListed = true
   #status: UploadState['status'] | undefined
   #longTimer: ReturnType<typeof setTimeout> | undefined
 
@@ -192,6 +194,11 @@ class Row {
 
   focus(): void {
     this.#remove.focus()
+  }
+
+  remove(): void {
+    this.#isListed = false
+    this.element.remove()
   }
 
   /** Whether the status has changed. */
@@ -265,16 +272,16 @@ class Row {
     image.decode().then(show, show)
   }
 
-  /** The browser's own preview of the file during the upload; a file that is not a picture keeps the icon. */
+  /** A preview of the file during the upload, once somebody sees its row; a file that is not a picture keeps the icon. */
   #previewOf(file: File): void {
-    const url = URL.createObjectURL(file)
-    const image = element('img', { alt: '', src: url })
-    image
-      .decode()
-      .then(() => {
-        if (this.#status !== 'ready' && this.#status !== 'rejected') this.#thumb.replaceChildren(image)
+    const isWanted = () => this.#isListed && this.#status !== 'ready' && this.#status !== 'rejected'
+    const visible = new IntersectionObserver((entries) => {
+      if (!entries.some(({ isIntersecting }) => isIntersecting)) return
+      visible.disconnect()
+      void previewOf(file, isWanted).then((preview) => {
+        if (preview && isWanted()) this.#thumb.replaceChildren(preview)
       })
-      .catch(() => {})
-      .finally(() => URL.revokeObjectURL(url))
+    })
+    visible.observe(this.#thumb)
   }
 }
