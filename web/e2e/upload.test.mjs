@@ -38,6 +38,7 @@ describe('an upload', { timeout: 15 * MINUTE }, () => {
       // Real progress: it passes through values between 0 and 100 %.
       await waitUntilPartlySent(page, photoName)
       assert.equal(await row(page, photoName).getAttribute('data-status'), 'uploading')
+      assert.match(await page.title(), /^[01] of 2 uploaded/)
       await screenshot(page, 'uploading', { animations: 'allow' })
     } finally {
       release()
@@ -48,6 +49,7 @@ describe('an upload', { timeout: 15 * MINUTE }, () => {
     assert.match(reason, /\w{3,}.*\w{3,}/, 'the reason is a sentence')
 
     await waitForStatus(page, photoName, 'ready')
+    assert.equal(await page.title(), 'Gatepost')
     const thumbnail = row(page, photoName).locator('button img')
     await waitForImage(thumbnail)
     assert.match(await thumbnail.getAttribute('src'), /^\/media\//)
@@ -127,6 +129,11 @@ describe('an upload', { timeout: 15 * MINUTE }, () => {
     await page.dispatchEvent('body', 'drop', { dataTransfer: dragged })
     await waitForStatus(page, 'dropped.gif', 'rejected')
     await page.getByText('Drop to upload').waitFor({ state: 'hidden' })
+
+    const rubbish = await carrying('Thumbs.db', '')
+    await page.dispatchEvent('body', 'drop', { dataTransfer: rubbish })
+    await page.getByTestId('toast').filter({ hasText: '1 file of the system skipped.' }).waitFor()
+    assert.equal(await page.getByTestId('upload').count(), 1)
 
     const pasted = await carrying('pasted.gif', 'image/gif')
     await page.evaluate(

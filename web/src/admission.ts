@@ -17,6 +17,11 @@ export function refusalOf(file: { name: string; type: string; size: number }, li
   return null
 }
 
+/** Whether a system has put the file into the folder, and nobody has chosen it. */
+export function isRubbish({ name }: { name: string }): boolean {
+  return /^(\._.*|\.ds_store|\.localized|\.picasa\.ini|thumbs\.db|desktop\.ini)$/i.test(name)
+}
+
 /** Desktop browsers often do not know HEIC's type, so the name counts as well. */
 function isHeic(file: { name: string; type: string }): boolean {
   return /^image\/hei[cf](-sequence)?$/.test(file.type) || (file.type === '' && /\.(heic|heif|hif)$/i.test(file.name))

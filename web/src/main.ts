@@ -8,6 +8,7 @@ import './styles/uploads.css'
 import './styles/gallery.css'
 import './styles/lightbox.css'
 
+import { isRubbish } from './admission'
 import { Announcer } from './announcer'
 import { Api } from './api'
 import { begin, complete, isArrival } from './code-flow'
@@ -148,7 +149,9 @@ function showApp(settings: Settings, session: Person, renewal?: Renewal): void {
     onSomeoneElse,
   })
   const intake = new Intake(settings, (files) => {
-    void uploads.add(files).then((started) => {
+    const chosen = files.filter((file) => !isRubbish(file))
+    if (chosen.length < files.length) announcer.tell(strings.announce.skipped(files.length - chosen.length))
+    void uploads.add(chosen).then((started) => {
       if (started > 0) announcer.say(strings.announce.started(started))
     })
   })

@@ -80,6 +80,8 @@ export const strings = {
     retryOf: (name: string) => `Try ${name} again`,
     retryAll: 'Try all again',
     open: (name: string) => `Open ${name}`,
+    inTitle: (done: number, all: number) =>
+      `${whole.format(done)} of ${whole.format(all)} uploaded · ${strings.product}`,
     summary: (done: number, all: number, troubled: number) =>
       (done === all
         ? `${whole.format(all)} ${count(all, 'upload', 'uploads')}`
@@ -163,6 +165,7 @@ export const strings = {
     notDeleted: (name: string) =>
       `A copy of ${name} couldn’t be deleted. If it appears in your photos, delete it there.`,
     interrupted: 'The connection was lost. The uploads will go on by themselves.',
+    skipped: (n: number) => `${whole.format(n)} ${count(n, 'file', 'files')} of the system skipped.`,
     already: (name: string) => `${name} is already being uploaded.`,
     loaded: (n: number) => `${whole.format(n)} more ${count(n, 'photo', 'photos')} loaded.`,
     position: (index: number, all: number) => `Photo ${whole.format(index + 1)} of ${whole.format(all)}`,

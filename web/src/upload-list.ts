@@ -18,6 +18,8 @@ export class UploadList {
   readonly element: HTMLElement
   readonly #rows = new Map<Upload, Row>()
   readonly #list = element('ul', { class: 'uploads-list', role: 'list' })
+  /** The page's own title. */
+  readonly #title = document.title
   #saidInterrupted = false
   readonly #summary = element('span', { class: 'count' })
   readonly #retryAll = element(
@@ -98,6 +100,7 @@ export class UploadList {
     const troubled = states.filter((status) => status === 'rejected' || status === 'failed').length
     this.element.hidden = states.length === 0
     this.#summary.textContent = strings.uploads.summary(done, states.length, troubled)
+    document.title = done < states.length ? strings.uploads.inTitle(done, states.length) : this.#title
     this.#retryAll.hidden = states.filter((status) => status === 'failed').length < 2
     this.#clear.hidden = !states.some((status) => status === 'ready' || status === 'rejected')
   }

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 
 import { source } from './source.mjs'
 
-const { refusalOf } = await source('admission')
+const { isRubbish, refusalOf } = await source('admission')
 const MAX_BYTES = 25 * 1024 * 1024
 const LIMITS = { types: ['image/jpeg', 'image/png', 'image/webp'], max_bytes: MAX_BYTES }
 
@@ -61,3 +61,15 @@ test('every site has its own limits', () => {
   assert.match(refusalOf({ name: 'a.jpg', type: 'image/jpeg', size: 1 }, limits), /a GIF or image\/tiff image/)
   assert.match(refusalOf({ name: 'a.gif', type: 'image/gif', size: 11 }, limits), /limit is 10 B/)
 })
+
+for (const [name, expected] of [
+  ['.DS_Store', true],
+  ['._IMG_1.jpg', true],
+  ['Thumbs.db', true],
+  ['DESKTOP.INI', true],
+  ['.hidden.jpg', false],
+  ['thumbs.db.jpg', false],
+  ['IMG_1.jpg', false],
+]) {
+  test(`${name} is ${expected ? 'a file of the system' : 'a photo'}`, () => assert.equal(isRubbish({ name }), expected))
+}
