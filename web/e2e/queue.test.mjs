@@ -64,6 +64,22 @@ describe('a queue', { timeout: 10 * MINUTE }, () => {
     await close()
   })
 
+  test('uploads of a closed tab go on in another one that is open', async () => {
+    const { page, close } = await newcomer('hanna')
+    const release = await addHeld(page, [largePhoto])
+    const tab = await page.context().newPage()
+    await tab.goto('/')
+    await tab.getByTestId('gallery-empty').waitFor()
+    assert.equal(await tab.getByTestId('upload').count(), 0)
+    await page.close()
+    await row(tab, photoName).waitFor()
+    release()
+    await waitForStatus(tab, photoName, 'ready')
+    await until(async () => (await countPhotos(tab)) === 1)
+    await until(async () => (await keptIn(tab)).length === 0)
+    await close()
+  })
+
   test('a photo that arrived before the reload does not become a second one', async () => {
     const { page, close } = await newcomer('bob')
     const { answered, release } = stack.relay.hold('answers')

@@ -175,7 +175,7 @@ function showApp(settings: Settings, session: Person, renewal?: Renewal): void {
     announcer.element,
   )
   void gallery.load()
-  void queue.resume().then((kept) => uploads.resume(kept))
+  void queue.resume((kept) => uploads.resume(kept))
 }
 
 async function signOut(

@@ -61,24 +61,25 @@ export class Queue {
     this.#release(key)
   }
 
-  /** The uploads of this owner that no other tab has, oldest first. Those of others and old ones are deleted. */
-  async resume(): Promise<Kept[]> {
-    const resumed: Kept[] = []
-    try {
-      const all: Kept[] = await this.#run('readonly', (store) => store.getAll())
-      for (const kept of all.sort((one, other) => one.addedAt - other.addedAt)) {
-        if (kept.owner !== this.owner || isOld(kept)) await this.forget(kept.key)
-        else if (await this.#hold(kept.key)) {
-          // Another tab may have gone on with it until now.
-          const latest: Kept | undefined = await this.#run('readonly', (store) => store.get(kept.key))
-          if (latest) resumed.push(latest)
-          else this.#release(kept.key)
-        }
-      }
-    } catch {
-      // Nothing is kept here.
+  /**
+   * Passes on the uploads of this owner, oldest first, each as soon as no other tab has it. Those of others and old ones
+   * are deleted.
+   */
+  async resume(take: (kept: Kept) => void): Promise<void> {
+    // If this fails, nothing is kept here.
+    const all: Kept[] = await this.#run('readonly', (store) => store.getAll()).catch(() => [])
+    for (const kept of all.sort((one, other) => one.addedAt - other.addedAt)) {
+      if (kept.owner !== this.owner || isOld(kept)) await this.forget(kept.key)
+      else void this.#takeOver(kept.key, take)
     }
-    return resumed
+  }
+
+  async #takeOver(key: string, take: (kept: Kept) => void): Promise<void> {
+    await this.#hold(key)
+    // The other tab may have finished it, or have gone on with it until now.
+    const latest: Kept | undefined = await this.#run('readonly', (store) => store.get(key)).catch(() => undefined)
+    if (latest && !this.#isClosed) take(latest)
+    else this.#release(key)
   }
 
   /** Forgets everything and keeps nothing more: the person has signed out. */
@@ -93,13 +94,13 @@ export class Queue {
     for (const kept of all.filter(isOld)) await this.forget(kept.key)
   }
 
-  /** Holds a place until it is forgotten or the tab ends; returns whether no other tab holds it. */
-  #hold(key: string): Promise<boolean> {
+  /** Holds a place until it is forgotten or the tab ends; resolves when no other tab holds it any more. */
+  #hold(key: string): Promise<void> {
     return new Promise((resolve, reject) => {
       navigator.locks
-        .request(`${DATABASE}-${key}`, { ifAvailable: true }, (lock) => {
-          resolve(lock !== null)
-          return lock && new Promise<void>((end) => this.#held.set(key, end))
+        .request(`${DATABASE}-${key}`, () => {
+          resolve()
+          return new Promise<void>((end) => this.#held.set(key, end))
         })
         .catch(reject)
     })

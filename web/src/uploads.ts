@@ -131,15 +131,14 @@ export class Uploads {
     return isAdmitted
   }
 
-  /** Continues uploads of an earlier page. */
-  resume(all: readonly Kept[]): void {
+  /** Continues an upload of another page. */
+  resume({ key, file, ids, hasArrived }: Kept): void {
     if (this.#isStopped) return
-    for (const { key, file, ids, hasArrived } of all) {
-      const upload = this.#track(file)
-      Object.assign(upload, { key, hasArrived })
-      upload.ids.push(...ids)
-      void this.#proceed(upload)
-    }
+    const upload = this.#track(file)
+    upload.key = key
+    upload.hasArrived = hasArrived
+    upload.ids.push(...ids)
+    void this.#proceed(upload)
   }
 
   #track(file: File): Tracked {
