@@ -29,6 +29,23 @@ describe('the gallery', { timeout: 10 * MINUTE }, () => {
     await screenshot(page, 'gallery')
   })
 
+  test('another tab of the same person shows a new photo, and drops a deleted one', async () => {
+    const { page, close } = await newcomer('bea')
+    const tab = await page.context().newPage()
+    await tab.goto('/')
+    await tab.getByTestId('gallery-empty').waitFor()
+    await upload(page, photo)
+    await waitForImage(tab.getByTestId('photo').locator('img'))
+
+    page.once('dialog', (dialog) => dialog.accept())
+    await page.getByTestId('photo').click()
+    await page.getByTestId('lightbox').getByRole('button', { name: 'Delete' }).click()
+    await page.getByTestId('gallery-empty').waitFor()
+    await tab.getByTestId('gallery-empty').waitFor()
+    assert.equal(await tab.getByTestId('photo').count(), 0)
+    await close()
+  })
+
   test('the second look at a rendition comes from the cache', async () => {
     const { page } = alice
     const path = await largestRendition(page)

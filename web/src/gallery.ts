@@ -44,6 +44,7 @@ export class Gallery {
     private readonly announcer: Announcer,
     private readonly linkSeconds: number,
     private readonly onBroken: (picture: Picture) => void,
+    private readonly onDeleted: (id: string) => void,
   ) {
     this.#lightbox = new Lightbox({
       photos: this.#photos,
@@ -83,6 +84,15 @@ export class Gallery {
     if (this.#tiles.has(manifest.id)) return
     this.#photos.unshift(manifest)
     this.#list.prepend(this.#tileOf(manifest).item)
+    this.#showEmptiness()
+  }
+
+  /** Removes a photo that does not exist any more. */
+  forget(id: string): void {
+    const index = this.#photos.findIndex((photo) => photo.id === id)
+    if (index >= 0) this.#photos.splice(index, 1)
+    this.#tiles.get(id)?.item.remove()
+    this.#tiles.delete(id)
     this.#showEmptiness()
   }
 
@@ -137,11 +147,8 @@ export class Gallery {
       this.announcer.tell(sentenceFor(error))
       return false
     }
-    const index = this.#photos.findIndex((photo) => photo.id === id)
-    if (index >= 0) this.#photos.splice(index, 1)
-    this.#tiles.get(id)?.item.remove()
-    this.#tiles.delete(id)
-    this.#showEmptiness()
+    this.forget(id)
+    this.onDeleted(id)
     this.announcer.tell(strings.lightbox.removed)
     return true
   }

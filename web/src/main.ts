@@ -24,6 +24,7 @@ import { currentSession, isPerson, type Person, type Renewal, SessionWatch, SIGN
 import { fetchSettings, type Settings } from './settings'
 import { SignedUrls } from './signed-urls'
 import { strings } from './strings'
+import { Tabs } from './tabs'
 import { UploadList } from './upload-list'
 import { Uploads } from './uploads'
 import { welcome } from './welcome'
@@ -129,7 +130,17 @@ function showApp(settings: Settings, session: Person, renewal?: Renewal): void {
     onSignedUrls: (lastMs) => urls.received(lastMs),
   })
 
-  const gallery = new Gallery(api, announcer, settings.link_seconds, (picture) => recovery.broken(picture))
+  const tabs = new Tabs(session.owner, {
+    onReady: (manifest) => gallery.prepend(manifest),
+    onDeleted: (id) => gallery.forget(id),
+  })
+  const gallery: Gallery = new Gallery(
+    api,
+    announcer,
+    settings.link_seconds,
+    (picture) => recovery.broken(picture),
+    (id) => tabs.deleted(id),
+  )
   const list = new UploadList(
     () => uploads,
     announcer,
@@ -140,7 +151,9 @@ function showApp(settings: Settings, session: Person, renewal?: Renewal): void {
     onAdded: (upload) => list.added(upload),
     onChanged: (upload) => {
       list.changed(upload)
-      if (upload.state.status === 'ready') gallery.prepend(upload.state.manifest)
+      if (upload.state.status !== 'ready') return
+      gallery.prepend(upload.state.manifest)
+      tabs.ready(upload.state.manifest)
     },
     onRemoved: (upload) => list.removed(upload),
     onDeleted: ({ name }) => announcer.tell(strings.announce.deleted(name)),
