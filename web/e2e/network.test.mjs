@@ -9,6 +9,8 @@ import { add, deletionsOf, row, statusOf, waitForStatus, waitUntilPartlySent } f
 import { copyOf, largePhoto, photoName } from './photo.mjs'
 
 const N_PHOTOS = 20
+/** How many of them are ready before the network is cut. */
+const N_BEFORE = 5
 
 describe('a bad network', { timeout: 10 * MINUTE }, () => {
   const stack = useStack()
@@ -39,11 +41,17 @@ describe('a bad network', { timeout: 10 * MINUTE }, () => {
       photos.push({ name: `${seed}.jpg`, mimeType: 'image/jpeg', buffer: await draw(page, { seed }) })
     }
     page.expectedFailures = true
-    await page.getByTestId('file-input').setInputFiles(photos)
-    await waitForStatus(page, '2.jpg', 'ready')
+    await page.getByTestId('file-input').setInputFiles(photos.slice(0, N_BEFORE))
+    for (const { name } of photos.slice(0, N_BEFORE)) await waitForStatus(page, name, 'ready')
+    const { release } = stack.relay.hold('requests')
+    await page.getByTestId('file-input').setInputFiles(photos.slice(N_BEFORE))
+    const sending = page.getByTestId('upload').filter({ hasText: 'KB of' })
+    await until(async () => (await sending.count()) > 0)
     await page.context().setOffline(true)
     await until(() => page.evaluate(() => !navigator.onLine))
+    assert.ok((await page.locator('[data-testid="upload"][data-status="uploading"]').count()) > 0)
     await screenshot(page, 'offline')
+    release()
     await page.context().setOffline(false)
     for (const { name } of photos) await waitForStatus(page, name, 'ready')
     await until(async () => (await idsOf(page)).length === N_PHOTOS)

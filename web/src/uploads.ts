@@ -286,6 +286,7 @@ export class Uploads {
     upload.formEndsAt = Date.parse(form.expires_at)
     // Before anything is sent: another page must ask about this id.
     await this.#note(upload)
+    this.#watch(upload, STALL_MS)
     return { url: form.url, fields: form.fields }
   }
 
