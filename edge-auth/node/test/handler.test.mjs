@@ -199,8 +199,8 @@ test('a prefetch that Lambda froze does not start the cool-down', async () => {
     else response.end(JSON.stringify(keySet('new')));
   });
   const { answer } = await runtime(config({}, { published: served.published, jwks: keySet('known') }));
+  // Whether the prefetch fails before or while the viewer waits for it makes no difference.
   while (served.requests === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-  await new Promise((resolve) => setTimeout(resolve, 50));
   assert.equal(await status(answer, bearer(token('known')), Date.now), '401', 'the key is withdrawn');
   assert.equal(await status(answer, bearer(token('new')), Date.now), 'allowed');
   assert.equal(served.requests, 2);
