@@ -110,6 +110,30 @@ describe('an upload', { timeout: 15 * MINUTE }, () => {
     await close()
   })
 
+  test('progress is visible in forced colours', async () => {
+    const { page, close } = await newcomer('mia', { forcedColors: 'active' })
+    const { release } = stack.relay.hold('requests')
+    await page.getByTestId('file-input').setInputFiles([largePhoto])
+    await waitUntilPartlySent(page, photoName)
+    const bar = row(page, photoName).locator('.bar')
+    const colours = await bar.evaluate((bar) => {
+      const colourOf = (element, property) => getComputedStyle(element)[property]
+      return {
+        fill: colourOf(bar.firstElementChild, 'backgroundColor'),
+        bar: colourOf(bar, 'backgroundColor'),
+        border: colourOf(bar, 'borderTopColor'),
+        width: colourOf(bar, 'borderTopWidth'),
+      }
+    })
+    assert.equal(colours.width, '1px')
+    assert.notEqual(colours.fill, colours.bar)
+    assert.notEqual(colours.border, colours.bar)
+    await screenshot(page, 'forced-colours')
+    release()
+    await waitForStatus(page, photoName, 'ready')
+    await close()
+  })
+
   test('dropped and pasted photos are added', async () => {
     const { page, close } = await newcomer('heidi')
     const carrying = (name, type) =>
