@@ -210,7 +210,6 @@ export class Uploads {
   retry(upload: Upload): void {
     const tracked = this.#own(upload)
     if (tracked?.state.status !== 'failed') return
-    if (tracked.state.hasArrived) replaceAll(tracked)
     tracked.nRetries = 0
     this.#set(tracked, WAITING)
     if (tracked.key === undefined) void this.#keep(tracked)
@@ -298,7 +297,6 @@ export class Uploads {
     for (const twin of this.#all) {
       if (twin === upload || twin.sha256 !== upload.sha256) continue
       if (twin.state.status === 'failed') {
-        if (twin.state.hasArrived) replaceAll(twin)
         upload.ids.unshift(...twin.ids.splice(0))
         upload.replaced.push(...twin.replaced.splice(0))
         void this.#note(upload)
@@ -337,6 +335,7 @@ export class Uploads {
       case 'rejected':
         return this.#set(upload, { status: 'rejected', reason: outcome.reason?.message || strings.refusal.unnamed })
       case 'failed': {
+        replaceAll(upload)
         const reason = outcome.reason?.message || strings.fault.notProcessed
         return this.#set(upload, { status: 'failed', reason, sessionOver: false, hasArrived: true })
       }
