@@ -131,8 +131,8 @@ fn fixed(segment: &Segment) -> Option<&str> {
     }
 }
 
-/// Whether one of two rules is about a part of the other's folder. Folders side by side are not, also if their names could be equal:
-/// the first rule about each one decides.
+/// Whether one of two rules is about a part of the other's folder. Folders side by side are not, also if their names could
+/// be equal: the first rule about each one decides.
 fn is_part(one: &CompiledRule, other: &CompiledRule) -> bool {
     let (one, other) = (one.pattern(), other.pattern());
     let (shorter, longer) = if one.segments().len() < other.segments().len() {

@@ -1,6 +1,5 @@
 // Asks for the statuses of many uploads in one call. Called by `uploads`, for its polls and for what it resumes. Questions
-// that come within a moment share a request, and so do their next ones. A single one is asked for as before. It never
-// retries.
+// that come within a moment share a request, and so do their next ones. It never retries.
 
 import type { Api, UploadStatus } from './api'
 import { Fault } from './fault'

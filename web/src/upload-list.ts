@@ -77,9 +77,9 @@ export class UploadList {
   }
 
   removed(upload: Upload): void {
-    const row = this.#rows.get(upload)
-    const neighbour = row?.element.nextElementSibling ?? row?.element.previousElementSibling
-    const hadFocus = row?.element.contains(document.activeElement)
+    const row = this.#rows.get(upload)?.element
+    const neighbour = row?.nextElementSibling ?? row?.previousElementSibling
+    const hadFocus = row?.contains(document.activeElement)
     row?.remove()
     this.#rows.delete(upload)
     this.#summarise()
@@ -146,7 +146,6 @@ class Row {
   readonly #retry: HTMLButtonElement
   readonly #remove: HTMLButtonElement
   readonly #onOpen: (manifest: Manifest) => void
-  #isListed = true
   #status: UploadState['status'] | undefined
   #longTimer: ReturnType<typeof setTimeout> | undefined
 
@@ -197,11 +196,6 @@ class Row {
 
   focus(): void {
     this.#remove.focus()
-  }
-
-  remove(): void {
-    this.#isListed = false
-    this.element.remove()
   }
 
   /** Whether the status has changed. */
@@ -277,7 +271,7 @@ class Row {
 
   /** A preview of the file during the upload, once somebody sees its row; a file that is not a picture keeps the icon. */
   #previewOf(file: File): void {
-    const isWanted = () => this.#isListed && this.#status !== 'ready' && this.#status !== 'rejected'
+    const isWanted = () => this.element.isConnected && this.#status !== 'ready' && this.#status !== 'rejected'
     const visible = new IntersectionObserver((entries) => {
       if (!entries.some(({ isIntersecting }) => isIntersecting)) return
       visible.disconnect()
