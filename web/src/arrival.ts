@@ -17,8 +17,10 @@ export async function arrivedOf(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const found = await Promise.all(ids.map((id) => statusOf(api, id, signal)))
-  const known = ORDER.map((status) => ids[found.indexOf(status)]).find((id) => id !== undefined)
-  return known ?? (hasArrived && found.at(-1) === 'pending' ? ids.at(-1) : undefined)
+  const idOf = (status: (typeof ORDER)[number]) => ids[found.indexOf(status)]
+  // A confirmed try replaces earlier ones that came to nothing.
+  if (idOf('ready') === undefined && hasArrived && found.at(-1) === 'pending') return ids.at(-1)
+  return ORDER.map(idOf).find((id) => id !== undefined)
 }
 
 /** `undefined` if the form of this try has expired unused. */

@@ -136,6 +136,7 @@ export class Uploads {
     if (this.#isStopped) return
     const upload = this.#track(file)
     upload.key = key
+    upload.isKept = true
     upload.hasArrived = hasArrived
     upload.ids.push(...ids)
     void this.#proceed(upload)
@@ -152,6 +153,7 @@ export class Uploads {
       ids: [],
       replaced: [],
       hasArrived: false,
+      isKept: false,
       formEndsAt: Number.POSITIVE_INFINITY,
       nRetries: 0,
     }
@@ -162,11 +164,14 @@ export class Uploads {
 
   /** Keeps the upload in case the page is closed. */
   async #keep(upload: Tracked): Promise<void> {
+    // A large file takes seconds, and a retry may come before.
+    if (upload.isKept) return
+    upload.isKept = true
     const key = await this.#queue.keep(upload.file)
     if (key === undefined) return
     upload.key = key
     if (this.#isUnfinished(upload)) await this.#note(upload)
-    else await this.#queue.forget(key)
+    else this.#forgetFinished(upload)
   }
 
   async #note({ key, ids, hasArrived }: Tracked): Promise<void> {
@@ -212,7 +217,7 @@ export class Uploads {
     if (tracked?.state.status !== 'failed') return
     tracked.nRetries = 0
     this.#set(tracked, WAITING)
-    if (tracked.key === undefined) void this.#keep(tracked)
+    void this.#keep(tracked)
     void this.#proceed(tracked)
   }
 
@@ -283,9 +288,9 @@ export class Uploads {
     upload.ids.push(form.id)
     upload.hasArrived = false
     upload.formEndsAt = Date.parse(form.expires_at)
+    this.#watch(upload, STALL_MS)
     // Before anything is sent: another page must ask about this id.
     await this.#note(upload)
-    this.#watch(upload, STALL_MS)
     return { url: form.url, fields: form.fields }
   }
 
@@ -406,6 +411,7 @@ export class Uploads {
     if (upload.key === undefined || this.#isUnfinished(upload)) return
     void this.#queue.forget(upload.key)
     delete upload.key
+    upload.isKept = false
   }
 
   #leaveUppy(upload: Tracked): void {
@@ -450,6 +456,8 @@ type Tracked = {
   /** Aborts the waits for a retry and for the outcome. */
   readonly ending: AbortController
   uppyId?: string
+  /** Whether it is in the queue, or on its way there. */
+  isKept: boolean
   /** Its place in the queue. */
   key?: string
   sha256?: string

@@ -45,6 +45,20 @@ test('a pending try has arrived if storage has confirmed it', async () => {
   assert.equal(await arrivedOf(answering(statuses), upload, never()), 'try-1')
 })
 
+for (const earlier of ['rejected', 'failed', 'deleted', 'unknown']) {
+  test(`a confirmed try counts, and an earlier one that is ${earlier} does not`, async () => {
+    const statuses = [earlier, 'pending']
+    const upload = { ids: idsOf(statuses), hasArrived: true }
+    assert.equal(await arrivedOf(answering(statuses), upload, never()), 'try-1')
+  })
+}
+
+test('an earlier try that is ready counts before a confirmed one', async () => {
+  const statuses = ['ready', 'pending']
+  const upload = { ids: idsOf(statuses), hasArrived: true }
+  assert.equal(await arrivedOf(answering(statuses), upload, never()), 'try-0')
+})
+
 test('a question that fails tells nothing', async () => {
   const api = { uploadStatus: async () => Promise.reject(new Fault('unreachable')) }
   await assert.rejects(arrivedOf(api, { ids: ['a'], hasArrived: true }, never()), { kind: 'unreachable' })
